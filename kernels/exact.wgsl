@@ -1,0 +1,139 @@
+// Arithmetic that gives the same bits on every device. WGSL fixes the result of +, - and * on f32 and of all integer operations, but it
+// lets a compiler fuse a product into a following sum and leaves division, square root and exp2 a few units of slack. So products are
+// split until they are exact (fusing an exact product changes nothing), and the rest is done in integers. Twin: exact.ts.
+// Expects nothing in scope; concatenated in front of the kernels that use it.
+
+// The upper 12 significant bits of a finite value; the rest, x - upper(x), is exact and has 12 bits too.
+fn upper(x: f32) -> f32 {
+  return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
+}
+
+// a * b for finite values, to within one unit in the last place.
+fn product(a: f32, b: f32) -> f32 {
+  let ah = upper(a);
+  let al = a - ah;
+  let bh = upper(b);
+  let bl = b - bh;
+  return ((ah * bh + ah * bl) + al * bh) + al * bl;
+}
+
+// sum + x * x for finite values.
+fn add_square(sum: f32, x: f32) -> f32 {
+  let h = upper(x);
+  let l = x - h;
+  return ((sum + h * h) + 2.0 * h * l) + l * l;
+}
+
+// floor(a * b / 2^24) for a, b <= 2^24.
+fn multiply24(a: u32, b: u32) -> u32 {
+  let ah = a >> 12u;
+  let al = a & 0xfffu;
+  let bh = b >> 12u;
+  let bl = b & 0xfffu;
+  return ah * bh + ((ah * bl + al * bh + ((al * bl) >> 12u)) >> 12u);
+}
+
+// 2^-t in units of 2^-30 for t >= 0; relative error below 3e-7 plus one unit. 0 from t = 31 on.
+fn exp2_negative(t: f32) -> u32 {
+  if (!(t < 31.0)) {
+    return 0u;
+  }
+  // Fixed point at once: t may be a product at the caller, and t - floor(t) could be fused with it.
+  let fixed = u32(t * 16777216.0);
+  let whole = fixed >> 24u;
+  let f = fixed & 0xffffffu;
+  // Chebyshev fit of degree 6 to 2^-f on [0, 1], pinned to 1 at 0, in units of 2^-24.
+  var r = 21673u - multiply24(f, 1929u);
+  r = 161014u - multiply24(f, r);
+  r = 931123u - multiply24(f, r);
+  r = 4030325u - multiply24(f, r);
+  r = 11629080u - multiply24(f, r);
+  r = 16777216u - multiply24(f, r);
+  return (r << 6u) >> whole;
+}
+
+// The largest f32 whose square does not exceed x; for x >= 2^-100, else 0.
+fn square_root(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let exponent = i32(bits >> 23u) - 127;
+  if (!(x > 0.0) || exponent < -100) {
+    return 0.0;
+  }
+  // x = mantissa * 2^(exponent - 23); the radicand mantissa * 2^(23 or 24) has an even exponent and a root of 24 bits, found digit by digit.
+  let odd = u32(exponent & 1);
+  let mantissa = (bits & 0x7fffffu) | 0x800000u;
+  var rest = 0u;
+  var root = 0u;
+  for (var i = 0; i < 24; i++) {
+    let position = 46 - 2 * i - 23 - i32(odd);
+    var pair = 0u;
+    if (position >= 0) {
+      pair = (mantissa >> u32(position)) & 3u;
+    } else if (position == -1) {
+      pair = (mantissa << 1u) & 3u;
+    }
+    rest = (rest << 2u) | pair;
+    let trial = (root << 2u) | 1u;
+    root = root << 1u;
+    if (rest >= trial) {
+      rest -= trial;
+      root |= 1u;
+    }
+  }
+  // root has 24 bits and stands for root * 2^((exponent - odd) / 2 - 23).
+  let half = (exponent - i32(odd)) / 2;
+  return bitcast<f32>((u32(half + 127) << 23u) | (root & 0x7fffffu));
+}
+
+// 1 / x, rounded towards 0, for 2^-100 <= x <= 2^100.
+fn reciprocal(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  let exponent = i32((bits >> 23u) & 0xffu) - 127;
+  let mantissa = (bits & 0x7fffffu) | 0x800000u;
+  if (mantissa == 0x800000u) {
+    return bitcast<f32>(u32(127 - exponent) << 23u);
+  }
+  // floor(2^47 / mantissa) has 24 bits; long division, one binary digit at a time.
+  var rest = 0x800000u;
+  var quotient = 0u;
+  for (var i = 0; i < 24; i++) {
+    rest = rest << 1u;
+    quotient = quotient << 1u;
+    if (rest >= mantissa) {
+      rest -= mantissa;
+      quotient |= 1u;
+    }
+  }
+  return bitcast<f32>((u32(126 - exponent) << 23u) | (quotient & 0x7fffffu));
+}
+
+// Unsigned 64-bit integers as (low, high).
+fn add64(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+  let low = a.x + b.x;
+  return vec2<u32>(low, a.y + b.y + select(0u, 1u, low < a.x));
+}
+
+fn subtract64(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+  return vec2<u32>(a.x - b.x, a.y - b.y - select(0u, 1u, a.x < b.x));
+}
+
+fn less64(a: vec2<u32>, b: vec2<u32>) -> bool {
+  return a.y < b.y || (a.y == b.y && a.x < b.x);
+}
+
+// a * b in full.
+fn multiply_wide(a: u32, b: u32) -> vec2<u32> {
+  let ah = a >> 16u;
+  let al = a & 0xffffu;
+  let bh = b >> 16u;
+  let bl = b & 0xffffu;
+  let low = al * bl;
+  let middle = ah * bl + (low >> 16u);
+  let middle2 = al * bh + (middle & 0xffffu);
+  return vec2<u32>((middle2 << 16u) | (low & 0xffffu), ah * bh + (middle >> 16u) + (middle2 >> 16u));
+}
+
+// x * 2^-bits, for 0 < bits < 32.
+fn shift_right64(x: vec2<u32>, bits: u32) -> vec2<u32> {
+  return vec2<u32>((x.x >> bits) | (x.y << (32u - bits)), x.y >> bits);
+}

@@ -1,0 +1,33 @@
+// Squared distances between vectors and 64-bit sums, with the same bits on every device. Expects exact.wgsl in front of it.
+// Twin: exact_sums.ts.
+
+// a - b; a difference below 2^-50 counts as 0, since its square leaves the normal numbers, which a device may flush to 0.
+fn difference(a: f32, b: f32) -> f32 {
+  let d = a - b;
+  return select(d, 0.0, abs(d) < 0x1p-50f);
+}
+
+// Four sums at once: sum + difference(a, b)^2.
+fn add_squared_differences(sum: vec4<f32>, a: f32, b: vec4<f32>) -> vec4<f32> {
+  let whole = vec4<f32>(a) - b;
+  let d = select(whole, vec4<f32>(0.0), abs(whole) < vec4<f32>(0x1p-50f));
+  let h = bitcast<vec4<f32>>(bitcast<vec4<u32>>(d) & vec4<u32>(0xfffff000u));
+  let l = d - h;
+  return ((sum + h * h) + 2.0 * h * l) + l * l;
+}
+
+// The largest f32 that does not exceed x.
+fn truncate64(x: vec2<u32>) -> f32 {
+  let length = select(32u - countLeadingZeros(x.x), 64u - countLeadingZeros(x.y), x.y != 0u);
+  if (length <= 24u) {
+    return f32(x.x);
+  }
+  let drop = length - 24u;
+  var mantissa = 0u;
+  if (drop < 32u) {
+    mantissa = shift_right64(x, drop).x;
+  } else {
+    mantissa = x.y >> (drop - 32u);
+  }
+  return bitcast<f32>(((126u + length) << 23u) | (mantissa & 0x7fffffu));
+}

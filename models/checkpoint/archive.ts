@@ -1,0 +1,193 @@
+/**
+ * A zip archive as PyTorch writes it: members by name, read by range. A stored member is read where it lies; a compressed one is
+ * unpacked whole. What the members hold is left to the caller.
+ *
+ * @module
+ */
+import { crc32 } from "node:zlib";
+import { type FileEntry, Reader, ZipReader } from "npm:@zip.js/zip.js@2.24.0";
+import { ModelFileError } from "../model_file_error.ts";
+import type { ByteSource } from "./source.ts";
+
+/** A part of a member up to this size is read with the rest of it, so that its checksum can be verified. */
+const smallMember = 1 << 16;
+
+const stored = 0;
+const deflated = 8;
+
+/** No deflate stream unpacks to more than this many times its size (https://zlib.net/zlib_tech.html). */
+const maxExpansion = 1032;
+
+const localHeader = { signature: 0x04034b50, size: 30, nameLength: 26, extraLength: 28 };
+
+/** Lets zip.js read from a source. */
+class SourceReader extends Reader<ByteSource> {
+  readonly #source: ByteSource;
+
+  constructor(source: ByteSource) {
+    super(source);
+    this.#source = source;
+    this.size = source.size;
+  }
+
+  override readUint8Array(index: number, length: number): Promise<Uint8Array> {
+    return this.#source.read(index, Math.max(0, Math.min(length, this.size - index)));
+  }
+}
+
+/** The members of a zip archive. The source stays the caller's to close. */
+export class Archive {
+  readonly #source: ByteSource;
+  readonly #entries: ReadonlyMap<string, FileEntry>;
+  /** Where the data of the stored members begins, once known. */
+  readonly #starts = new Map<string, number>();
+  /** The last compressed member that was unpacked; views into the same one tend to be read in a row. */
+  #unpacked: { name: string; bytes: Uint8Array<ArrayBuffer> } | undefined;
+
+  private constructor(source: ByteSource, entries: ReadonlyMap<string, FileEntry>) {
+    this.#source = source;
+    this.#entries = entries;
+  }
+
+  /**
+   * Reads the list of members.
+   *
+   * @throws {ModelFileError} If it is damaged, or a member cannot be as large as it says, or is encrypted.
+   */
+  static async open(source: ByteSource): Promise<Archive> {
+    const { file } = source;
+    const entries = new Map<string, FileEntry>();
+    const reader = new ZipReader(new SourceReader(source), { useWebWorkers: false, maxAppendedDataSize: 0 });
+    for (const entry of await zipErrors(source, undefined, () => reader.getEntries())) {
+      if (entry.directory) continue;
+      const { filename: name, compressedSize, uncompressedSize, compressionMethod: method } = entry;
+      if (entries.has(name)) {
+        throw new ModelFileError("Cannot read two members of one name", { file, tensor: name });
+      }
+      if (entry.encrypted) {
+        throw new ModelFileError("Cannot read an encrypted member", { file, tensor: name });
+      }
+      if (method !== stored && method !== deflated) {
+        throw new ModelFileError("Cannot unpack the member", {
+          file,
+          tensor: name,
+          expected: "no compression or deflate",
+          found: `method ${method}`,
+        });
+      }
+      const fits = entry.offset + localHeader.size + compressedSize <= source.size;
+      const plausible = method === stored
+        ? uncompressedSize === compressedSize
+        : uncompressedSize <= maxExpansion * compressedSize;
+      if (!fits || !plausible) {
+        throw new ModelFileError("Cannot read the member as its size is wrong", {
+          file,
+          tensor: name,
+          found: `${uncompressedSize} bytes in ${compressedSize} at ${entry.offset} of ${source.size}`,
+        });
+      }
+      entries.set(name, entry);
+    }
+    return new Archive(source, entries);
+  }
+
+  /** Names of the members, in the order of the archive's list. */
+  names(): string[] {
+    return [...this.#entries.keys()];
+  }
+
+  /** Bytes of a member when unpacked; `undefined` if there is none of this name. */
+  sizeOf(name: string): number | undefined {
+    return this.#entries.get(name)?.uncompressedSize;
+  }
+
+  /**
+   * Reads the bytes of a member from `begin` to before `end`, which must lie within it.
+   *
+   * The checksum is verified when the whole member is read, which is always so for compressed and for small ones. An archive written
+   * without checksums (`torch.serialization.set_crc32_options(False)`) has zeros in their place.
+   *
+   * @throws {ModelFileError} If the member is damaged.
+   */
+  async read(name: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) {
+      throw new ModelFileError("Cannot find the member", { file: this.#source.file, tensor: name });
+    }
+    const size = entry.uncompressedSize;
+    if (entry.compressionMethod === deflated) {
+      if (this.#unpacked?.name !== name) {
+        this.#unpacked = undefined;
+        this.#unpacked = { name, bytes: this.#verified(entry, await this.#inflate(entry)) };
+      }
+      return this.#unpacked.bytes.slice(begin, end);
+    }
+    const start = await this.#start(entry);
+    if (end - begin < size && size > smallMember) return await this.#source.read(start + begin, end - begin);
+    const bytes = this.#verified(entry, await this.#source.read(start, size));
+    return end - begin < size ? bytes.slice(begin, end) : bytes;
+  }
+
+  async #start(entry: FileEntry): Promise<number> {
+    const known = this.#starts.get(entry.filename);
+    if (known !== undefined) return known;
+    const header = new DataView((await this.#source.read(entry.offset, localHeader.size)).buffer);
+    if (header.getUint32(0, true) !== localHeader.signature) {
+      throw new ModelFileError("Cannot find the member where the archive's list has it", {
+        file: this.#source.file,
+        tensor: entry.filename,
+      });
+    }
+    const start = entry.offset + localHeader.size + header.getUint16(localHeader.nameLength, true) +
+      header.getUint16(localHeader.extraLength, true);
+    this.#starts.set(entry.filename, start);
+    return start;
+  }
+
+  async #inflate(entry: FileEntry): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(entry.uncompressedSize);
+    let done = 0;
+    // zip.js compares the lengths itself; a chunk too many makes `set` throw before that.
+    const sink = new WritableStream<Uint8Array>({
+      write(chunk) {
+        bytes.set(chunk, done);
+        done += chunk.length;
+      },
+    });
+    await zipErrors(this.#source, entry.filename, () => entry.getData(sink, { useWebWorkers: false }));
+    return bytes;
+  }
+
+  #verified(entry: FileEntry, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const expected = entry.crc32 ?? 0;
+    const found = expected === 0 ? 0 : crc32(bytes);
+    if (found === expected) return bytes;
+    throw new ModelFileError("Cannot use the member as its bytes have changed", {
+      file: this.#source.file,
+      tensor: entry.filename,
+      expected: `checksum ${expected.toString(16).padStart(8, "0")}`,
+      found: found.toString(16).padStart(8, "0"),
+    });
+  }
+}
+
+/** Runs a step of zip.js; whatever it throws on a damaged archive becomes the cause of an own error. An abort passes as it is. */
+async function zipErrors<T>(
+  source: ByteSource,
+  member: string | undefined,
+  step: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (error instanceof ModelFileError || source.signal?.aborted) {
+      throw error;
+    }
+    throw new ModelFileError("Cannot read the zip archive", {
+      file: source.file,
+      ...(member === undefined ? {} : { tensor: member }),
+      found: error instanceof Error ? error.message : String(error),
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Checkpoints: named tensors in PyTorch's `.pth` files and in safetensors files, read by range from a path, an address or memory.
+ * Which tensors a model needs, and in which shapes, is left to the model.
+ *
+ * @module
+ */
+import { ModelFileError } from "../model_file_error.ts";
+import { openPyTorch } from "./pytorch.ts";
+import { openSafetensors } from "./safetensors.ts";
+import { type ByteSource, openSource, type OpenSourceOptions } from "./source.ts";
+import type { Checkpoint } from "./tensor.ts";
+
+export type { OpenSourceOptions } from "./source.ts";
+export type { Checkpoint, DType, TensorInfo } from "./tensor.ts";
+export { byteLength, bytesPerElement, decodeFloat32, encodeFloat16 } from "./tensor.ts";
+export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions } from "./safetensors.ts";
+
+/**
+ * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, or the bytes of a file. The format is told by the content.
+ *
+ * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file has names such as
+ * `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
+ *
+ * @throws {TypeError} If the address is of another scheme.
+ * @throws {ModelFileError} If the file cannot be opened, is damaged, or holds anything but tensors and plain containers.
+ *
+ * @example
+ * ```ts
+ * import { openCheckpoint } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const header = `{"bias":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}`;
+ * const file = new Uint8Array(8 + header.length + 4);
+ * file[0] = header.length;
+ * file.set(new TextEncoder().encode(header), 8);
+ * file.set([0x00, 0x3c, 0x00, 0xc0], 8 + header.length);
+ *
+ * using checkpoint = await openCheckpoint(file);
+ * assertEquals(checkpoint.tensors.get("bias")?.shape, [2]);
+ * assertEquals(await checkpoint.readFloat32("bias"), new Float32Array([1, -2]));
+ * ```
+ */
+export async function openCheckpoint(
+  source: string | URL | Uint8Array,
+  options: OpenSourceOptions = {},
+): Promise<Checkpoint> {
+  const bytes = await openSource(source, options);
+  try {
+    return await openFormat(bytes);
+  } catch (error) {
+    bytes[Symbol.dispose]();
+    throw error;
+  }
+}
+
+const saveAgain =
+  "a zip archive; load it with torch.load and save it again with torch.save (PyTorch 1.6 or later)";
+
+/** What people take for a checkpoint, told by the first bytes, with what to do about it. */
+const misfits: readonly { start: string; at?: number; expected: string; found: string }[] = [
+  {
+    start: "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20",
+    expected: saveAgain,
+    found: "the stream of PyTorch before 1.6",
+  },
+  { start: "\x80", expected: saveAgain, found: "a bare pickle" },
+  { start: "ustar", at: 257, expected: saveAgain, found: "a TAR archive" },
+  { start: "sys_info\0", expected: saveAgain, found: "a TAR archive" },
+  {
+    start: "version https://git-lfs",
+    expected: "the file itself",
+    found: "a pointer to it (run git lfs pull)",
+  },
+  { start: "<", expected: "the file itself", found: "a web page or XML" },
+];
+
+async function openFormat(source: ByteSource): Promise<Checkpoint> {
+  const { file, size } = source;
+  const head = String.fromCharCode(...await source.read(0, Math.min(size, 512)));
+  if (head.startsWith("PK\x03\x04")) return await openPyTorch(source);
+  if (head[8] === "{") return await openSafetensors(source);
+  const misfit = misfits.find(({ start, at = 0 }) => head.startsWith(start, at));
+  if (misfit !== undefined) {
+    const { expected, found } = misfit;
+    throw new ModelFileError("Cannot open the checkpoint", { file, expected, found });
+  }
+  throw new ModelFileError("Cannot open the checkpoint", {
+    file,
+    expected: "a .pth or .safetensors file",
+    found: size === 0 ? "an empty file" : `a file of ${size} bytes of an unknown format`,
+  });
+}

@@ -1,0 +1,269 @@
+/**
+ * Random access to the bytes of a model file, wherever it lies: on disk, in memory or on a web server. What the bytes mean is left
+ * to the readers.
+ *
+ * @module
+ */
+import { ModelFileError } from "../model_file_error.ts";
+
+/** Bytes that can be read from any place. Disposing it closes the file. */
+export interface ByteSource extends Disposable {
+  /** Path or address, as error messages give it. */
+  readonly file: string;
+  /** Bytes in all. */
+  readonly size: number;
+  /** Once aborted, every read throws its reason. */
+  readonly signal: AbortSignal | undefined;
+  /**
+   * Reads `length` bytes from `offset` on, into a buffer of their own.
+   *
+   * @throws {ModelFileError} If the file has fewer bytes, or cannot be read.
+   */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Options of everything that opens a file. */
+export interface OpenSourceOptions {
+  /** Ends the opening and every later read. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Opens a path, a `file:`, `http:` or `https:` address, or bytes in memory.
+ *
+ * A web server is asked for ranges; where it answers with the whole file, the file is kept in memory.
+ *
+ * @throws {TypeError} If the address is of another scheme.
+ * @throws {ModelFileError} If the file cannot be opened.
+ *
+ * @example
+ * ```ts
+ * import { openSource } from "./source.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using source = await openSource(new Uint8Array([1, 2, 3, 4]));
+ * assertEquals(await source.read(1, 2), new Uint8Array([2, 3]));
+ * ```
+ */
+export async function openSource(
+  from: string | URL | Uint8Array,
+  options: OpenSourceOptions = {},
+): Promise<ByteSource> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  if (from instanceof Uint8Array) return new MemorySource("bytes in memory", from, signal);
+  const url = from instanceof URL ? from : /^(https?|file):\/\//i.test(from) ? new URL(from) : undefined;
+  if (url === undefined || url.protocol === "file:") return await FileSource.open(url ?? from, signal);
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new TypeError(
+      `Cannot open the model file as its address must be http, https or file: current value is ${url.protocol}`,
+    );
+  }
+  return await openWeb(url, signal);
+}
+
+/** What every source has in common: the bounds and the signal are checked before anything is allocated. */
+abstract class Source implements ByteSource {
+  constructor(readonly file: string, readonly size: number, readonly signal: AbortSignal | undefined) {}
+
+  async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    this.signal?.throwIfAborted();
+    const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
+    if (!valid || offset + length > this.size) {
+      throw new ModelFileError("Cannot read past the end of the file", {
+        file: this.file,
+        expected: `${length} bytes at ${offset}`,
+        found: `${this.size} bytes in all`,
+      });
+    }
+    try {
+      return await this.load(offset, length);
+    } catch (error) {
+      throw readFailure(error, "Cannot read the file", this.file, this.signal);
+    }
+  }
+
+  /** Reads a range that is known to lie within the file. */
+  protected abstract load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+
+  [Symbol.dispose](): void {}
+}
+
+class MemorySource extends Source {
+  readonly #bytes: Uint8Array;
+
+  constructor(file: string, bytes: Uint8Array, signal: AbortSignal | undefined) {
+    super(file, bytes.length, signal);
+    this.#bytes = bytes;
+  }
+
+  protected override load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    return Promise.resolve(new Uint8Array(this.#bytes.subarray(offset, offset + length)));
+  }
+}
+
+class FileSource extends Source {
+  readonly #handle: Deno.FsFile;
+  // A file has one position, so a seek and its read must not mix with another's.
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(handle: Deno.FsFile, file: string, size: number, signal: AbortSignal | undefined) {
+    super(file, size, signal);
+    this.#handle = handle;
+  }
+
+  static async open(path: string | URL, signal: AbortSignal | undefined): Promise<FileSource> {
+    const file = path.toString();
+    let handle: Deno.FsFile | undefined;
+    try {
+      handle = await Deno.open(path, { read: true });
+      const { isFile, size } = await handle.stat();
+      if (!isFile) {
+        throw new ModelFileError("Cannot open the model file", { file, expected: "a regular file" });
+      }
+      return new FileSource(handle, file, size, signal);
+    } catch (error) {
+      handle?.close();
+      throw readFailure(error, "Cannot open the model file", file, signal);
+    }
+  }
+
+  protected override load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const turn = this.#last.then(() => this.#readAt(offset, length));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #readAt(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    await this.#handle.seek(offset, Deno.SeekMode.Start);
+    for (let done = 0; done < length;) {
+      this.signal?.throwIfAborted();
+      const count = await this.#handle.read(bytes.subarray(done));
+      if (count === null) {
+        throw new ModelFileError("Cannot read the file as it has become shorter", { file: this.file });
+      }
+      done += count;
+    }
+    return bytes;
+  }
+
+  override [Symbol.dispose](): void {
+    this.#handle[Symbol.dispose]();
+  }
+}
+
+/** Fewer bytes than this are not worth a request of their own: neighbours are fetched along and kept. */
+const blockBytes = 1 << 16;
+
+class WebSource extends Source {
+  readonly #url: URL;
+  readonly #tag: string | null;
+  #block: { offset: number; bytes: Uint8Array };
+
+  constructor(
+    url: URL,
+    first: Uint8Array,
+    size: number,
+    tag: string | null,
+    signal: AbortSignal | undefined,
+  ) {
+    super(withoutQuery(url), size, signal);
+    this.#url = url;
+    this.#block = { offset: 0, bytes: first };
+    this.#tag = tag;
+  }
+
+  protected override async load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const kept = this.#block;
+    if (offset >= kept.offset && offset + length <= kept.offset + kept.bytes.length) {
+      return new Uint8Array(kept.bytes.subarray(offset - kept.offset, offset - kept.offset + length));
+    }
+    const wanted = Math.min(Math.max(length, blockBytes), this.size - offset);
+    const response = await requestRange(this.#url, offset, wanted, this.signal, this.#tag);
+    const range = contentRange(response);
+    if (response.status !== 206 || range?.offset !== offset || range.size !== this.size) {
+      await response.body?.cancel();
+      throw new ModelFileError("Cannot read a part of the file", {
+        file: this.file,
+        expected: `status 206 with bytes ${offset}-${offset + wanted - 1}/${this.size}`,
+        found: `status ${response.status} with ${response.headers.get("content-range") ?? "no range"}`,
+      });
+    }
+    const bytes = await bodyOf(response, wanted, this.file);
+    if (wanted > blockBytes) return bytes;
+    this.#block = { offset, bytes };
+    return bytes.slice(0, length);
+  }
+}
+
+async function openWeb(url: URL, signal: AbortSignal | undefined): Promise<Source> {
+  const file = withoutQuery(url);
+  try {
+    const response = await requestRange(url, 0, blockBytes, signal);
+    if (response.status === 200) {
+      return new MemorySource(file, new Uint8Array(await response.arrayBuffer()), signal);
+    }
+    const range = contentRange(response);
+    if (response.status !== 206 || range?.offset !== 0) {
+      await response.body?.cancel();
+      throw new ModelFileError("Cannot open the model file", {
+        file,
+        expected: "status 200 or 206",
+        found: `status ${response.status}`,
+      });
+    }
+    const first = await bodyOf(response, Math.min(blockBytes, range.size), file);
+    // A weak tag does not promise equal bytes, so it must not be sent with If-Range (RFC 9110, section 13.1.5).
+    const tag = response.headers.get("etag");
+    return new WebSource(url, first, range.size, tag?.startsWith('"') ? tag : null, signal);
+  } catch (error) {
+    throw readFailure(error, "Cannot open the model file", file, signal);
+  }
+}
+
+function requestRange(
+  url: URL,
+  offset: number,
+  length: number,
+  signal: AbortSignal | undefined,
+  tag: string | null = null,
+): Promise<Response> {
+  const headers = new Headers({
+    range: `bytes=${offset}-${offset + length - 1}`,
+    "accept-encoding": "identity",
+  });
+  if (tag !== null) headers.set("if-range", tag);
+  return fetch(url, { headers, signal: signal ?? null });
+}
+
+/** First byte and size of the whole file, of an answer to a range request. */
+function contentRange(response: Response): { offset: number; size: number } | undefined {
+  const match = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "");
+  return match === null ? undefined : { offset: Number(match[1]), size: Number(match[2]) };
+}
+
+async function bodyOf(response: Response, length: number, file: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (bytes.length === length) return bytes;
+  throw new ModelFileError("Cannot read a part of the file", {
+    file,
+    expected: `${length} bytes`,
+    found: `${bytes.length} bytes`,
+  });
+}
+
+/** Signed addresses carry secrets in their query, which have no place in messages. */
+function withoutQuery(url: URL): string {
+  return url.origin + url.pathname;
+}
+
+/** The error to throw for a failed access: an own one and an abort as they are, anything else as the cause of an own one. */
+function readFailure(error: unknown, action: string, file: string, signal: AbortSignal | undefined): unknown {
+  if (error instanceof ModelFileError || signal?.aborted) return error;
+  return new ModelFileError(action, {
+    file,
+    found: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+}

@@ -1,0 +1,182 @@
+/**
+ * What a checkpoint is to its reader: named tensors of a type and a shape, with the conversions to and from float32. Where the
+ * bytes come from is left to the readers of each format.
+ *
+ * Bytes are little-endian and row-major everywhere, as in both file formats and on every platform that Deno runs on.
+ *
+ * @module
+ */
+
+/** Element types, by the names that safetensors gives them. */
+export type DType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
+
+/** Name, element type and shape of one tensor. */
+export interface TensorInfo {
+  /** Name within the checkpoint, for example `blocks.0.attn.proj.weight`. */
+  readonly name: string;
+  /** Element type as stored. */
+  readonly dtype: DType;
+  /** Sizes, the slowest axis first; empty for a scalar. */
+  readonly shape: readonly number[];
+}
+
+/**
+ * An opened checkpoint: the list of its tensors is in memory, their values are read when asked for. Disposing it closes the file.
+ */
+export interface Checkpoint extends Disposable {
+  /** Path or address, as error messages give it. */
+  readonly file: string;
+  /** The container. */
+  readonly format: "pytorch" | "safetensors";
+  /**
+   * Facts beside the tensors. In a safetensors file its metadata, in a `.pth` file the numbers, booleans and strings found next to
+   * the tensors, by dotted name (`epoch`, `args.depth`). Integers beyond 2^53 come as decimal text.
+   */
+  readonly metadata: Readonly<Record<string, string | number | boolean>>;
+  /** Every tensor by name, in the order of the file. */
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /**
+   * Bytes of a tensor, little-endian and row-major, in a buffer of their own.
+   *
+   * @throws {ModelFileError} If there is no such tensor, or the file is damaged.
+   */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Values of a tensor as float32: wider floats and integers are rounded to the nearest, booleans become 0 and 1.
+   *
+   * @throws {ModelFileError} If there is no such tensor, or the file is damaged.
+   */
+  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
+const elementBytes: Readonly<Record<DType, 1 | 2 | 4 | 8>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
+
+/** The name of an element type that the readers know. */
+export function isDType(name: unknown): name is DType {
+  return typeof name === "string" && Object.hasOwn(elementBytes, name);
+}
+
+/**
+ * Bytes of one element.
+ *
+ * @example
+ * ```ts
+ * import { bytesPerElement } from "./tensor.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(bytesPerElement("BF16"), 2);
+ * ```
+ */
+export function bytesPerElement(dtype: DType): 1 | 2 | 4 | 8 {
+  return elementBytes[dtype];
+}
+
+/** Elements of a tensor of this shape, without a limit: a product beyond 2^53 is inexact and may be infinite. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.includes(0) ? 0 : shape.reduce((count, size) => count * size, 1);
+}
+
+/**
+ * Bytes of a whole tensor.
+ *
+ * Absurd shapes give a number that no file has, not an error: the caller compares it with the size that is there.
+ *
+ * @example
+ * ```ts
+ * import { byteLength } from "./tensor.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(byteLength({ dtype: "BF16", shape: [2, 3] }), 12);
+ * assertEquals(byteLength({ dtype: "I64", shape: [] }), 8);
+ * ```
+ */
+export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number {
+  return elementCount(tensor.shape) * elementBytes[tensor.dtype];
+}
+
+/**
+ * Converts stored bytes to float32. For F32 the result shares the buffer of `bytes` where its alignment allows.
+ *
+ * 64-bit integers go through float64, so beyond 2^53 they may be rounded twice.
+ *
+ * @throws {TypeError} If the bytes are not a whole number of elements.
+ *
+ * @example bfloat16 is the upper half of a float32
+ * ```ts
+ * import { decodeFloat32 } from "./tensor.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(decodeFloat32("BF16", new Uint8Array([0x80, 0x3f, 0x20, 0xc0])), new Float32Array([1, -2.5]));
+ * ```
+ */
+export function decodeFloat32(dtype: DType, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  const width = elementBytes[dtype];
+  if (bytes.length % width !== 0) {
+    throw new TypeError(
+      `Cannot decode ${dtype} as the bytes must be a multiple of ${width}: current length is ${bytes.length}`,
+    );
+  }
+  const { buffer, byteOffset } = byteAligned(bytes, width);
+  const length = bytes.length / width;
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(buffer, byteOffset, length);
+    case "F64":
+      return new Float32Array(new Float64Array(buffer, byteOffset, length));
+    case "F16":
+      return new Float32Array(new Float16Array(buffer, byteOffset, length));
+    case "BF16": {
+      const halves = new Uint16Array(buffer, byteOffset, length);
+      const words = new Uint32Array(length);
+      for (let i = 0; i < length; i++) words[i] = halves[i]! << 16;
+      return new Float32Array(words.buffer);
+    }
+    case "I64": {
+      const values = new Float32Array(length);
+      new BigInt64Array(buffer, byteOffset, length).forEach((value, i) => values[i] = Number(value));
+      return values;
+    }
+    case "I32":
+      return new Float32Array(new Int32Array(buffer, byteOffset, length));
+    case "I16":
+      return new Float32Array(new Int16Array(buffer, byteOffset, length));
+    case "I8":
+      return new Float32Array(new Int8Array(buffer, byteOffset, length));
+    case "U8":
+      return new Float32Array(bytes);
+    case "BOOL":
+      return new Float32Array(bytes).map((value) => value === 0 ? 0 : 1);
+  }
+}
+
+/**
+ * Converts float32 to the bytes of float16: to nearest, ties to even; beyond 65504 to infinity.
+ *
+ * @example
+ * ```ts
+ * import { decodeFloat32, encodeFloat16 } from "./tensor.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = encodeFloat16(new Float32Array([2049, 2051, 1e6]));
+ * assertEquals(decodeFloat32("F16", bytes), new Float32Array([2048, 2052, Infinity]));
+ * ```
+ */
+export function encodeFloat16(values: Float32Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new Float16Array(values).buffer);
+}
+
+/** The same bytes at an offset where a typed array of this element width may lie. */
+function byteAligned(bytes: Uint8Array<ArrayBuffer>, width: number): Uint8Array<ArrayBuffer> {
+  return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+}

@@ -1,0 +1,59 @@
+/**
+ * The one error of everything that is read from model files: checkpoints, graphs, folders. It says which file, and where it
+ * applies which tensor, and what was expected and found.
+ *
+ * @module
+ */
+
+/** What a {@linkcode ModelFileError} carries beside its message. */
+export interface ModelFileErrorDetails {
+  /** Path or URL of the file. */
+  file: string;
+  /** Name of the tensor or archive member the error is about. */
+  tensor?: string;
+  /** What was wanted, for example a shape or a type. */
+  expected?: string;
+  /** What the file holds instead. */
+  found?: string;
+  /** The error that led to this one. */
+  cause?: unknown;
+}
+
+/**
+ * A model file that cannot be used: truncated, corrupted, of an unknown kind, or with tensors of other shapes than the model needs.
+ *
+ * @example Telling a broken file from a programming error
+ * ```ts
+ * import { ModelFileError } from "./model_file_error.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new ModelFileError("Cannot read the tensor", { file: "vae.pth", expected: "[4]", found: "[3]" });
+ * assertEquals(error.message, "Cannot read the tensor: vae.pth (expected [4], found [3])");
+ * ```
+ */
+export class ModelFileError extends Error {
+  override readonly name = "ModelFileError";
+  /** Path or URL of the file. */
+  readonly file: string;
+  /** Name of the tensor or archive member the error is about. */
+  readonly tensor: string | undefined;
+  /** What was wanted. */
+  readonly expected: string | undefined;
+  /** What the file holds instead. */
+  readonly found: string | undefined;
+
+  /** @param action What could not be done, without a final period. */
+  constructor(action: string, details: ModelFileErrorDetails) {
+    const { file, tensor, expected, found, cause } = details;
+    const place = tensor === undefined ? file : `${file}, ${tensor}`;
+    const facts = [
+      ...(expected === undefined ? [] : [`expected ${expected}`]),
+      ...(found === undefined ? [] : [`found ${found}`]),
+    ].join(", ");
+    super(`${action}: ${place}${facts === "" ? "" : ` (${facts})`}`, cause === undefined ? {} : { cause });
+    this.file = file;
+    this.tensor = tensor;
+    this.expected = expected;
+    this.found = found;
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The door to ONNX Runtime: nothing else imports onnxruntime-web. It loads the runtime the one way that gives Deno both WebAssembly
+ * threads and WebGPU, shares our `GPUDevice` with it, and speaks in device arrays.
+ *
+ * Two things about the runtime shape this file: creating, running and releasing sessions must never overlap (two
+ * overlapping runs dead-lock the event loop), so all of it goes through one lock; and an exception from the GPU inside its WebAssembly
+ * ends the whole instance, so calls that may fail when a device is lost are made harmless.
+ *
+ * @module
+ */
+
+import type * as Ort from "npm:onnxruntime-web@1.30.0";
+import { type CpuDevice, floats } from "../kernels/cpu_device.ts";
+import type { Device, DeviceArray } from "../kernels/device.ts";
+import { GpuArray, WebGpuDevice } from "../kernels/webgpu_device.ts";
+
+/** Version of ONNX Runtime that is loaded. */
+export const RUNTIME_VERSION = "1.30.0";
+
+/** An array with a shape: what goes into a graph and comes out. */
+export interface GraphTensor {
+  /** The words; for `int64` labels, plain numbers on the host. */
+  readonly array: DeviceArray | readonly number[];
+  /** Shape. */
+  readonly shape: readonly number[];
+}
+
+/** A file that a graph refers to for its weights. */
+export interface ExternalFile {
+  /** Name in the graph. */
+  readonly path: string;
+  /** Content. */
+  readonly data: Uint8Array;
+}
+
+/** What a {@linkcode GraphSession} is made from. */
+export interface GraphSessionOptions {
+  /** Files with the weights. */
+  externalFiles?: readonly ExternalFile[];
+  /** WebAssembly threads on the CPU; fixed by whoever loads the runtime first. Default: all cores. */
+  threads?: number;
+}
+
+/** A graph that requires one thread at a time; see the module comment. */
+let queue: Promise<unknown> = Promise.resolve();
+
+function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+  const result = queue.then(work, work);
+  queue = result.catch(() => {});
+  return result;
+}
+
+let runtime: Promise<typeof Ort> | undefined;
+
+/** An identity graph of 67 bytes: the smallest model that makes the runtime start its threads. */
+const IDENTITY_MODEL =
+  "CAcSADo3ChAKAXgSAXkiCElkZW50aXR5EgFnWg8KAXgSCgoICAESBAoCCAFiDwoBeRIKCggIARIECgIIAUIECgAQDQ==";
+
+async function loadRuntime(threads: number): Promise<typeof Ort> {
+  // In a worker the build resolves URLs against an origin that is the text "null", and its import fails.
+  if ("WorkerGlobalScope" in globalThis) Reflect.deleteProperty(globalThis, "location");
+  const ort = await import("npm:onnxruntime-web@1.30.0/jspi") as typeof Ort;
+  const mjs = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.mjs");
+  const wasm = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.wasm");
+  Object.assign(ort.env.wasm, { numThreads: threads, wasmPaths: { mjs, wasm } });
+  ort.env.logLevel = "error";
+  // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it the real file instead.
+  const createObjectUrl = URL.createObjectURL;
+  URL.createObjectURL = () => mjs;
+  try {
+    const model = Uint8Array.from(atob(IDENTITY_MODEL), (character) => character.charCodeAt(0));
+    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+    await session.release();
+  } finally {
+    URL.createObjectURL = createObjectUrl;
+  }
+  return ort;
+}
+
+/** Starts the runtime, if it has not been started; takes about half a second, most of it compilation of WebAssembly. */
+export function startRuntime(threads: number = navigator.hardwareConcurrency): Promise<typeof Ort> {
+  return runtime ??= exclusively(() => loadRuntime(threads));
+}
+
+const prepared = new WeakSet<GPUDevice>();
+
+/**
+ * Makes a device safe to share: when it is lost, Deno throws from `getMappedRange` of buffers that were mapped at creation, and the
+ * exception would end the runtime's WebAssembly instance for good. Such a buffer goes nowhere anyway, so it gets plain memory.
+ */
+function prepareDevice(device: GPUDevice): void {
+  if (prepared.has(device)) return;
+  prepared.add(device);
+  const create = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const buffer = create(descriptor);
+    if (!descriptor.mappedAtCreation) return buffer;
+    const getMappedRange = buffer.getMappedRange.bind(buffer);
+    const unmap = buffer.unmap.bind(buffer);
+    buffer.getMappedRange = (offset, size) => {
+      try {
+        return getMappedRange(offset, size);
+      } catch {
+        return new ArrayBuffer(size ?? descriptor.size - (offset ?? 0));
+      }
+    };
+    buffer.unmap = () => {
+      try {
+        unmap();
+      } catch { /* The device is gone, and the buffer with it. */ }
+    };
+    return buffer;
+  };
+}
+
+/** A graph that is loaded on a device. */
+export class GraphSession implements AsyncDisposable {
+  readonly #session: Ort.InferenceSession;
+  readonly #ort: typeof Ort;
+  readonly #device: Device;
+  #released = false;
+
+  private constructor(ort: typeof Ort, session: Ort.InferenceSession, device: Device) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#device = device;
+  }
+
+  /** Loads a graph; its outputs stay on the device. */
+  static async create(
+    device: Device,
+    model: Uint8Array,
+    options: GraphSessionOptions = {},
+  ): Promise<GraphSession> {
+    const { externalFiles = [], threads } = options;
+    const ort = await startRuntime(threads);
+    const settings: Ort.InferenceSession.SessionOptions = {
+      externalData: externalFiles.map(({ path, data }) => ({ path, data })),
+      logSeverityLevel: 3,
+    };
+    if (device instanceof WebGpuDevice) {
+      device.requireAlive();
+      prepareDevice(device.gpu);
+      settings.executionProviders = [
+        { name: "webgpu", device: device.gpu } as Ort.InferenceSession.WebGpuExecutionProviderOption,
+      ];
+      settings.preferredOutputLocation = "gpu-buffer";
+      // A node that falls back to the CPU would cost a readback of 11 ms on each run; better to hear about it when loading.
+      settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
+    } else {
+      settings.executionProviders = ["wasm"];
+    }
+    const session = await exclusively(() => ort.InferenceSession.create(model, settings));
+    return new GraphSession(ort, session, device);
+  }
+
+  /** Runs the graph. The results belong to the caller, who disposes them. */
+  async run(inputs: Readonly<Record<string, GraphTensor>>): Promise<Record<string, DeviceArray>> {
+    const device = this.#device;
+    const feeds: Record<string, Ort.Tensor> = {};
+    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
+    device.flush();
+    const outputs = await exclusively(() => this.#session.run(feeds));
+    if (device instanceof WebGpuDevice) device.requireAlive();
+    const results: Record<string, DeviceArray> = {};
+    for (const [name, tensor] of Object.entries(outputs)) {
+      if (device instanceof WebGpuDevice) {
+        const buffer = tensor.gpuBuffer as unknown as GPUBuffer;
+        results[name] = device.adopt(buffer, tensor.size, name, () => tensor.dispose());
+      } else {
+        results[name] = (device as CpuDevice).adopt(tensor.data as Float32Array<ArrayBuffer>, name);
+      }
+    }
+    return results;
+  }
+
+  #tensor({ array, shape }: GraphTensor): Ort.Tensor {
+    const { Tensor } = this.#ort;
+    if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
+    const size = shape.reduce((product, side) => product * side, 1);
+    // An empty array needs no buffer on the device, and WebGPU could not bind one.
+    if (size === 0) return new Tensor("float32", new Float32Array(0), shape);
+    if (array instanceof GpuArray) {
+      return Tensor.fromGpuBuffer(array.buffer as never, { dataType: "float32", dims: [...shape] });
+    }
+    return new Tensor("float32", floats(array).subarray(0, size), shape);
+  }
+
+  /** Unloads the graph. All results must have been disposed before. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    await exclusively(() => this.#session.release());
+  }
+}

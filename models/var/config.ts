@@ -1,0 +1,188 @@
+/**
+ * What a VAR model looks like: its sizes, read from the names and shapes of its tensors. Nothing is assumed about depth, width,
+ * vocabulary, patch numbers or tokenizer levels.
+ *
+ * @module
+ */
+
+import { ModelFileError } from "../model_file_error.ts";
+import type { WeightSet } from "../weights.ts";
+
+/** One resolution of the tokenizer's convolutional networks. */
+export interface TokenizerLevel {
+  /** Channels inside the level. */
+  readonly channels: number;
+  /** Residual blocks. */
+  readonly blocks: number;
+  /** Whether an attention block follows each residual block. */
+  readonly attention: boolean;
+}
+
+/** The multi-scale VQVAE of a VAR model. */
+export interface TokenizerConfig {
+  /** Codebook entries V. */
+  readonly vocabulary: number;
+  /** Channels of a code, Cvae. */
+  readonly channels: number;
+  /** Number of shared φ convolutions. */
+  readonly residuals: number;
+  /** Decoder levels from the finest to the coarsest, or `null` where the file has none. */
+  readonly decoder: readonly TokenizerLevel[] | null;
+  /** Encoder levels from the finest to the coarsest, or `null` where the file has none. */
+  readonly encoder: readonly TokenizerLevel[] | null;
+}
+
+/** A VAR model: class-conditional transformer and tokenizer. */
+export interface VarConfig {
+  /** Transformer blocks. */
+  readonly depth: number;
+  /** Width C. */
+  readonly width: number;
+  /** Attention heads. */
+  readonly heads: number;
+  /** Classes, the null class of guidance not counted. */
+  readonly classes: number;
+  /** Sides of the token maps, coarse to fine. */
+  readonly patchNumbers: readonly number[];
+  /** Whether one adaLN projection serves all blocks (the 512 px model). */
+  readonly sharedAdaptiveNorm: boolean;
+  /** Whether queries and keys are normalised to unit length. */
+  readonly normalizedAttention: boolean;
+  /** The tokenizer. */
+  readonly tokenizer: TokenizerConfig;
+}
+
+/** Width of one attention head where the file does not tell the number of heads. */
+const HEAD_WIDTH = 64;
+
+/** Patch numbers of the published models by number of tokens, for files without the buffer that tells the scale of each token. */
+const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>> = {
+  680: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16],
+  2240: [1, 2, 3, 4, 6, 9, 13, 18, 24, 32],
+};
+
+/**
+ * Sides of the token maps from the scale of each token (the buffer `lvl_1L`).
+ *
+ * @throws {ModelFileError} If the numbers do not describe square maps.
+ */
+export function patchNumbersOf(scales: ArrayLike<number>, file: string): number[] {
+  const counts: number[] = [];
+  for (let i = 0; i < scales.length; i++) counts[scales[i]!] = (counts[scales[i]!] ?? 0) + 1;
+  const sides = Array.from(counts, (count) => Math.sqrt(count ?? 0));
+  if (sides.length === 0 || sides.some((side) => side < 1 || !Number.isInteger(side))) {
+    throw new ModelFileError("Cannot read the patch numbers", {
+      file,
+      tensor: "lvl_1L",
+      expected: "a square number of tokens on every scale",
+      found: Array.from(counts, (count) => count ?? 0).join(", "),
+    });
+  }
+  return sides;
+}
+
+/**
+ * Reads the sizes of a VAR model from its two sets of tensors.
+ *
+ * @param transformer Tensors of the transformer.
+ * @param tokenizer Tensors of the VQVAE.
+ * @param options What the shapes alone do not tell.
+ * @throws {ModelFileError} If a tensor is missing or has an unexpected shape.
+ */
+export function inferVarConfig(
+  transformer: WeightSet,
+  tokenizer: WeightSet,
+  options: { scales?: ArrayLike<number> } = {},
+): VarConfig {
+  const [, , width] = transformer.take("pos_start", [1, 1, -1]) as [number, number, number];
+  const [, length] = transformer.take("pos_1LC", [1, -1, width]) as [number, number];
+  const patchNumbers = options.scales === undefined
+    ? PUBLISHED_PATCH_NUMBERS[length]
+    : patchNumbersOf(options.scales, transformer.file);
+  if (patchNumbers === undefined) {
+    throw new ModelFileError("Cannot tell the patch numbers", {
+      file: transformer.file,
+      tensor: transformer.fullName("lvl_1L"),
+      expected: `the scale of each of the ${length} tokens`,
+    });
+  }
+  const tokens = patchNumbers.reduce((sum, side) => sum + side * side, 0);
+  transformer.take("pos_1LC", [1, tokens, width]);
+  transformer.take("lvl_embed.weight", [patchNumbers.length, width]);
+  const [classRows] = transformer.take("class_emb.weight", [-1, width]) as [number];
+  const normalizedAttention = transformer.has("blocks.0.attn.scale_mul_1H11");
+  const heads = normalizedAttention
+    ? transformer.take("blocks.0.attn.scale_mul_1H11", [1, -1, 1, 1])[1]!
+    : width / HEAD_WIDTH;
+  if (!Number.isInteger(heads) || width % heads !== 0) {
+    throw new ModelFileError("Cannot tell the number of attention heads", {
+      file: transformer.file,
+      expected: `a divisor of the width ${width}`,
+      found: String(heads),
+    });
+  }
+  return {
+    depth: transformer.count((i) => `blocks.${i}.`),
+    width,
+    heads,
+    classes: classRows - 1,
+    patchNumbers,
+    sharedAdaptiveNorm: transformer.has("shared_ada_lin.1.weight"),
+    normalizedAttention,
+    tokenizer: inferTokenizerConfig(tokenizer),
+  };
+}
+
+/** Reads the sizes of a VQVAE; see {@linkcode inferVarConfig}. */
+export function inferTokenizerConfig(weights: WeightSet): TokenizerConfig {
+  const [vocabulary, channels] = weights.take("quantize.embedding.weight", [-1, -1]) as [number, number];
+  const residuals = weights.count((i) => `quantize.quant_resi.qresi_ls.${i}.`);
+  const levels = (network: string, list: string): TokenizerLevel[] | null => {
+    const count = weights.count((i) => `${network}.${list}.${i}.`);
+    if (count === 0) return null;
+    return Array.from({ length: count }, (_, i) => {
+      const level = `${network}.${list}.${i}`;
+      return {
+        channels: weights.take(`${level}.block.0.conv2.weight`, [-1, -1, 3, 3])[0]!,
+        blocks: weights.count((j) => `${level}.block.${j}.`),
+        attention: weights.hasAny(`${level}.attn.`),
+      };
+    });
+  };
+  return {
+    vocabulary,
+    channels,
+    residuals,
+    decoder: levels("decoder", "up"),
+    encoder: levels("encoder", "down"),
+  };
+}
+
+/**
+ * Which φ convolution serves which scale: the one whose tick is nearest to the scale's place between first and last. Two scales of
+ * the published models lie exactly between two ticks, where the rounding of the original decides; the same operations in the same
+ * order give the same choice here.
+ *
+ * @example The published table
+ * ```ts
+ * import { residualOfScale } from "./config.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const table = Array.from({ length: 10 }, (_, scale) => residualOfScale(scale, 10, 4));
+ * assertEquals(table, [0, 0, 1, 1, 1, 2, 2, 3, 3, 3]);
+ * ```
+ */
+export function residualOfScale(scale: number, scales: number, residuals: number): number {
+  if (residuals === 1) return 0;
+  const first = residuals === 4 ? 1 / 3 / residuals : 1 / 2 / residuals;
+  const step = (1 - first - first) / (residuals - 1);
+  const place = scales === 1 ? 0 : scale / (scales - 1);
+  let nearest = 0;
+  let smallest = Infinity;
+  for (let i = 0; i < residuals; i++) {
+    const tick = i === residuals - 1 ? 1 - first : i * step + first;
+    const distance = Math.abs(tick - place);
+    if (distance < smallest) [nearest, smallest] = [i, distance];
+  }
+  return nearest;
+}

@@ -1,0 +1,386 @@
+/**
+ * The graphs of a VAR model as ONNX: `condition` turns class labels into everything that depends on them alone, once per request;
+ * `transformer` turns the features of one scale into logits and grows the key and value caches; `decoder` turns the accumulated
+ * feature map into pixels; `encoder` does the reverse. Formulas: the VAR paper (arXiv 2404.02905), section 3.2 and appendix A, and the
+ * published layout of its tensors.
+ *
+ * Rows of a batch: all conditional rows first, then, with guidance, all unconditional rows.
+ *
+ * @module
+ */
+
+import { type ExternalWeight, GraphBuilder, type GraphValue, MICROSOFT } from "../onnx.ts";
+import type { WeightSet } from "../weights.ts";
+import type { TokenizerConfig, VarConfig } from "./config.ts";
+
+/** Where the bytes of a tensor lie in the model folder. */
+export type WeightPlaces = (name: string) => ExternalWeight;
+
+/** Norms of the model, of layers and of groups, add this to the variance. */
+const NORM_EPSILON = 1e-6;
+/** Added to the mean square of a query or key: keeps a zero vector at zero and is far below the rounding of any other. */
+const UNIT_EPSILON = 1e-30;
+/** Upper bound of the learnt logarithm of the attention scale. */
+const MAX_LOG_SCALE = Math.log(100);
+/** Groups of the tokenizer's norms. */
+const GROUPS = 32;
+
+/** A graph builder that takes its weights from a set and asserts their shapes. */
+class Weights {
+  readonly graph: GraphBuilder;
+  readonly #set: WeightSet;
+  readonly #places: WeightPlaces;
+
+  constructor(name: string, set: WeightSet, places: WeightPlaces) {
+    this.graph = new GraphBuilder(name);
+    this.#set = set;
+    this.#places = places;
+  }
+
+  has(name: string): boolean {
+    return this.#set.has(name);
+  }
+
+  hasAny(prefix: string): boolean {
+    return this.#set.hasAny(prefix);
+  }
+
+  shape(name: string, expected: readonly number[]): readonly number[] {
+    return this.#set.take(name, expected);
+  }
+
+  /** A tensor of exactly this shape. */
+  tensor(name: string, shape: readonly number[]): string {
+    this.#set.take(name, shape);
+    return this.graph.weight(name, this.#places(name));
+  }
+
+  /** x[rows, inputs] times the transposed weight of a linear layer, plus its bias. */
+  linear(x: string, name: string, inputs: number, outputs: number): string {
+    const weight = this.tensor(`${name}.weight`, [outputs, inputs]);
+    return this.graph.add("Gemm", [x, weight, this.tensor(`${name}.bias`, [outputs])], { transB: 1 });
+  }
+
+  silu(x: string): string {
+    return this.graph.add(`${MICROSOFT}.QuickGelu`, [x], { alpha: { float: 1 } });
+  }
+}
+
+/** Labels [rows] to first token [rows, 1, C], per-block modulation [rows, 6, C] and head modulation [rows, 2, C], scales as 1 + s. */
+export function conditionGraph(
+  config: VarConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const { width, depth, classes, sharedAdaptiveNorm } = config;
+  const weights = new Weights("condition", set, places);
+  const { graph } = weights;
+  const labels = graph.input({ name: "labels", type: "int64", shape: ["rows"] });
+  const table = weights.tensor("class_emb.weight", [classes + 1, width]);
+  const embedding = graph.add("Gather", [table, labels], { axis: 0 });
+  const activated = weights.silu(embedding);
+
+  const position = graph.add("Add", [
+    graph.add("Slice", [
+      weights.tensor("pos_1LC", [1, config.patchNumbers.reduce((sum, side) => sum + side * side, 0), width]),
+      graph.constant("int64", [0]),
+      graph.constant("int64", [1]),
+      graph.constant("int64", [1]),
+    ]),
+    graph.add("Slice", [
+      weights.tensor("lvl_embed.weight", [config.patchNumbers.length, width]),
+      graph.constant("int64", [0]),
+      graph.constant("int64", [1]),
+      graph.constant("int64", [0]),
+    ]),
+  ]);
+  const start = graph.add("Add", [weights.tensor("pos_start", [1, 1, width]), position]);
+  const first = graph.add("Add", [graph.reshape(embedding, [-1, 1, width]), start]);
+  graph.output({ name: "first", type: "float32", shape: ["rows", 1, width] }, first);
+
+  const modulate = (modulation: string, parts: number, ones: readonly number[]): string => {
+    return graph.add("Add", [
+      graph.reshape(modulation, [-1, parts, width]),
+      graph.constant("float32", ones, [1, parts, 1]),
+    ]);
+  };
+  // Order of the parts: gate, gate, scale, scale, shift, shift; a scale enters as 1 + s.
+  const blockOnes = [0, 0, 1, 1, 0, 0];
+  const shared = sharedAdaptiveNorm
+    ? graph.reshape(weights.linear(activated, "shared_ada_lin.1", width, 6 * width), [-1, 6, width])
+    : undefined;
+  for (let i = 0; i < depth; i++) {
+    const modulation = shared === undefined
+      ? weights.linear(activated, `blocks.${i}.ada_lin.1`, width, 6 * width)
+      : graph.add("Add", [
+        shared,
+        graph.reshape(weights.tensor(`blocks.${i}.ada_gss`, [1, 1, 6, width]), [1, 6, width]),
+      ]);
+    graph.output(
+      { name: `modulation.${i}`, type: "float32", shape: ["rows", 6, width] },
+      modulate(modulation, 6, blockOnes),
+    );
+  }
+  const head = weights.linear(activated, "head_nm.ada_lin.1", width, 2 * width);
+  graph.output(
+    { name: "modulation.head", type: "float32", shape: ["rows", 2, width] },
+    modulate(head, 2, [1, 0]),
+  );
+  return graph.bytes();
+}
+
+/**
+ * Features [rows, length, Cvae] of one scale to logits [rows * length, V]. `positions` [rows or 1, length, C] is added to the embedded
+ * features; the first scale has zero features and the condition's first token as positions. `map_shape` is [rows, length, C] once more
+ * as a feed, because computing it inside would put nodes on the CPU.
+ */
+export function transformerGraph(
+  config: VarConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const { width, depth, heads, tokenizer: { vocabulary, channels }, normalizedAttention } = config;
+  const headWidth = width / heads;
+  const weights = new Weights("transformer", set, places);
+  const { graph } = weights;
+  const features = graph.input({ name: "features", type: "float32", shape: ["rows", "length", channels] });
+  const positions = graph.input({
+    name: "positions",
+    type: "float32",
+    shape: ["rows_or_1", "length", width],
+  });
+  const mapShape = graph.input({ name: "map_shape", type: "int64", shape: [3] });
+  const flat = (value: string): string => graph.reshape(value, [-1, width]);
+  const unflat = (value: string): string => graph.add("Reshape", [value, mapShape]);
+
+  const ones = graph.constant("float32", new Array(width).fill(1));
+  const adaptiveNorm = (value: string, scale: string, shift: string): string => {
+    const normal = graph.add("LayerNormalization", [value, ones], {
+      axis: -1,
+      epsilon: { float: NORM_EPSILON },
+    });
+    return flat(graph.add("Add", [graph.add("Mul", [normal, scale]), shift]));
+  };
+  const unitGain = graph.constant("float32", new Array(headWidth).fill(1 / Math.sqrt(headWidth)));
+  const unit = (value: string): string => {
+    const perHead = graph.reshape(value, [-1, heads, headWidth]);
+    return graph.add("SimplifiedLayerNormalization", [perHead, unitGain], {
+      axis: -1,
+      epsilon: { float: UNIT_EPSILON },
+    });
+  };
+
+  const embedded = graph.add("Gemm", [
+    graph.reshape(features, [-1, channels]),
+    weights.tensor("word_embed.weight", [width, channels]),
+  ], { transB: 1 });
+  let x = graph.add("Add", [unflat(embedded), positions]);
+
+  for (let i = 0; i < depth; i++) {
+    const block = `blocks.${i}`;
+    const modulation = graph.input({ name: `modulation.${i}`, type: "float32", shape: ["rows", 6, width] });
+    const cache = (name: string, length: string): GraphValue => {
+      return { name: `${name}.${i}`, type: "float32", shape: ["rows", heads, length, headWidth] };
+    };
+    const pastKey = graph.input(cache("past_key", "past"));
+    const pastValue = graph.input(cache("past_value", "past"));
+    const [gate1, gate2, scale1, scale2, shift1, shift2] = graph.split(modulation, 6, 1);
+
+    const bias = graph.add("Concat", [
+      weights.tensor(`${block}.attn.q_bias`, [width]),
+      graph.constant("float32", new Array(width).fill(0)),
+      weights.tensor(`${block}.attn.v_bias`, [width]),
+    ], { axis: 0 });
+    const qkv = graph.add("Gemm", [
+      adaptiveNorm(x, scale1!, shift1!),
+      weights.tensor(`${block}.attn.mat_qkv.weight`, [3 * width, width]),
+      bias,
+    ], { transB: 1 });
+    let [query, key, value] = graph.split(qkv, 3, 1) as [string, string, string];
+    if (normalizedAttention) {
+      const logScale = weights.tensor(`${block}.attn.scale_mul_1H11`, [1, heads, 1, 1]);
+      const scale = graph.add("Exp", [
+        graph.add("Min", [logScale, graph.constant("float32", [MAX_LOG_SCALE])]),
+      ]);
+      query = graph.add("Mul", [unit(query), graph.reshape(scale, [1, heads, 1])]);
+      key = unit(key);
+    }
+    const [attended, presentKey, presentValue] = graph.addMany(
+      `${MICROSOFT}.MultiHeadAttention`,
+      [unflat(query), unflat(key), unflat(value), "", "", "", pastKey, pastValue],
+      3,
+      { num_heads: heads, scale: { float: normalizedAttention ? 1 : 0.25 / Math.sqrt(headWidth) } },
+    ) as [string, string, string];
+    graph.output(cache("present_key", "total"), presentKey);
+    graph.output(cache("present_value", "total"), presentValue);
+    const projected = unflat(weights.linear(flat(attended), `${block}.attn.proj`, width, width));
+    x = graph.add("Add", [x, graph.add("Mul", [projected, gate1!])]);
+
+    const hidden = weights.linear(adaptiveNorm(x, scale2!, shift2!), `${block}.ffn.fc1`, width, 4 * width);
+    const activated = graph.add(`${MICROSOFT}.FastGelu`, [hidden]);
+    const mixed = unflat(weights.linear(activated, `${block}.ffn.fc2`, 4 * width, width));
+    x = graph.add("Add", [x, graph.add("Mul", [mixed, gate2!])]);
+  }
+
+  const modulation = graph.input({ name: "modulation.head", type: "float32", shape: ["rows", 2, width] });
+  const [scale, shift] = graph.split(modulation, 2, 1);
+  const logits = weights.linear(adaptiveNorm(x, scale!, shift!), "head", width, vocabulary);
+  graph.output({ name: "logits", type: "float32", shape: ["rows_times_length", vocabulary] }, logits);
+  return graph.bytes();
+}
+
+/**
+ * The convolutional parts that the tokenizer's two networks share. Attention happens at the coarsest resolution only, that of the
+ * features, which is fed as `map_shape` [0, -1, side, side].
+ */
+class ConvolutionalNetwork {
+  readonly weights: Weights;
+  readonly graph: GraphBuilder;
+  readonly #mapShape: string;
+
+  constructor(name: string, set: WeightSet, places: WeightPlaces) {
+    this.weights = new Weights(name, set, places);
+    this.graph = this.weights.graph;
+    this.#mapShape = this.graph.input({ name: "map_shape", type: "int64", shape: [4] });
+  }
+
+  /** A square convolution that keeps the size, or with `downsample` halves it, padding right and bottom only. */
+  convolution(x: string, name: string, options: { downsample?: boolean } = {}): string {
+    const shape = this.weights.shape(`${name}.weight`, [-1, -1, -1, -1]);
+    const weight = this.weights.tensor(`${name}.weight`, shape);
+    const bias = this.weights.tensor(`${name}.bias`, [shape[0]!]);
+    const side = shape[2]!;
+    const before = side >> 1;
+    const pads = options.downsample ? [0, 0, 1, 1] : [before, before, before, before];
+    const stride = options.downsample ? 2 : 1;
+    return this.graph.add("Conv", [x, weight, bias], {
+      kernel_shape: [side, side],
+      strides: [stride, stride],
+      pads,
+    });
+  }
+
+  groupNorm(x: string, name: string): string {
+    const { graph, weights } = this;
+    const [channels] = weights.shape(`${name}.weight`, [-1]) as [number];
+    // ONNX Runtime's WebGPU provider has no group norm: an instance norm with groups for channels is the same. A 0 keeps a dimension.
+    const normal = graph.add("InstanceNormalization", [
+      graph.reshape(x, [0, GROUPS, -1, 0]),
+      graph.constant("float32", new Array(GROUPS).fill(1)),
+      graph.constant("float32", new Array(GROUPS).fill(0)),
+    ], { epsilon: { float: NORM_EPSILON } });
+    const map = graph.reshape(normal, [0, channels, -1, 0]);
+    const perChannel = (part: string): string => {
+      return graph.reshape(weights.tensor(`${name}.${part}`, [channels]), [1, channels, 1, 1]);
+    };
+    return graph.add("Add", [graph.add("Mul", [map, perChannel("weight")]), perChannel("bias")]);
+  }
+
+  residualBlock(x: string, name: string): string {
+    const { weights } = this;
+    let h = this.convolution(weights.silu(this.groupNorm(x, `${name}.norm1`)), `${name}.conv1`);
+    h = this.convolution(weights.silu(this.groupNorm(h, `${name}.norm2`)), `${name}.conv2`);
+    const shortcut = weights.has(`${name}.nin_shortcut.weight`)
+      ? this.convolution(x, `${name}.nin_shortcut`)
+      : x;
+    return this.graph.add("Add", [shortcut, h]);
+  }
+
+  /** One head over all positions. */
+  attentionBlock(x: string, name: string): string {
+    const { graph, weights } = this;
+    const [channels] = weights.shape(`${name}.norm.weight`, [-1]) as [number];
+    const qkv = this.convolution(this.groupNorm(x, `${name}.norm`), `${name}.qkv`);
+    const [q, k, v] = graph.split(graph.reshape(qkv, [0, 3 * channels, -1]), 3, 1) as [
+      string,
+      string,
+      string,
+    ];
+    const rows = (part: string): string => graph.add("Transpose", [part], { perm: [0, 2, 1] });
+    const scaled = graph.add("Mul", [rows(q), graph.constant("float32", [channels ** -0.5])]);
+    const attention = graph.add("Softmax", [graph.add("MatMul", [scaled, k])], { axis: -1 });
+    const mixed = rows(graph.add("MatMul", [attention, rows(v)]));
+    const map = graph.add("Reshape", [mixed, this.#mapShape]);
+    return graph.add("Add", [x, this.convolution(map, `${name}.proj_out`)]);
+  }
+
+  middle(x: string, name: string): string {
+    let h = this.residualBlock(x, `${name}.mid.block_1`);
+    if (this.weights.hasAny(`${name}.mid.attn_1.`)) h = this.attentionBlock(h, `${name}.mid.attn_1`);
+    return this.residualBlock(h, `${name}.mid.block_2`);
+  }
+
+  /** Final norm, activation and convolution. */
+  end(x: string, name: string): string {
+    return this.convolution(this.weights.silu(this.groupNorm(x, `${name}.norm_out`)), `${name}.conv_out`);
+  }
+}
+
+/** Accumulated features [images, Cvae, P, P] to pixels [images, 3, H, W] in [-1, 1] before clamping. */
+export function decoderGraph(
+  config: TokenizerConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const network = new ConvolutionalNetwork("decoder", set, places);
+  const { graph } = network;
+  const { channels } = config;
+  const levels = config.decoder ?? [];
+  const input = graph.input({
+    name: "features",
+    type: "float32",
+    shape: ["images", channels, "side", "side"],
+  });
+  let x = network.convolution(input, "post_quant_conv");
+  x = network.middle(network.convolution(x, "decoder.conv_in"), "decoder");
+  for (let level = levels.length - 1; level >= 0; level--) {
+    const { blocks, attention } = levels[level]!;
+    const name = `decoder.up.${level}`;
+    for (let i = 0; i < blocks; i++) {
+      x = network.residualBlock(x, `${name}.block.${i}`);
+      if (attention) x = network.attentionBlock(x, `${name}.attn.${i}`);
+    }
+    if (level > 0) {
+      const larger = graph.add("Resize", [x, "", graph.constant("float32", [1, 1, 2, 2])], {
+        mode: "nearest",
+        coordinate_transformation_mode: "asymmetric",
+        nearest_mode: "floor",
+      });
+      x = network.convolution(larger, `${name}.upsample.conv`);
+    }
+  }
+  graph.output(
+    { name: "image", type: "float32", shape: ["images", 3, "height", "width"] },
+    network.end(x, "decoder"),
+  );
+  return graph.bytes();
+}
+
+/** Pixels [images, 3, H, W] in [-1, 1] to features [images, Cvae, P, P], before quantization. */
+export function encoderGraph(
+  config: TokenizerConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const network = new ConvolutionalNetwork("encoder", set, places);
+  const { graph } = network;
+  const levels = config.encoder ?? [];
+  const image = graph.input({ name: "image", type: "float32", shape: ["images", 3, "height", "width"] });
+  let x = network.convolution(image, "encoder.conv_in");
+  for (const [level, { blocks, attention }] of levels.entries()) {
+    const name = `encoder.down.${level}`;
+    for (let i = 0; i < blocks; i++) {
+      x = network.residualBlock(x, `${name}.block.${i}`);
+      if (attention) x = network.attentionBlock(x, `${name}.attn.${i}`);
+    }
+    if (level < levels.length - 1) {
+      x = network.convolution(x, `${name}.downsample.conv`, { downsample: true });
+    }
+  }
+  x = network.convolution(network.end(network.middle(x, "encoder"), "encoder"), "quant_conv");
+  graph.output(
+    { name: "features", type: "float32", shape: ["images", config.channels, "side", "side"] },
+    x,
+  );
+  return graph.bytes();
+}

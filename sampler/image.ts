@@ -1,0 +1,232 @@
+/**
+ * The picture that a person gets back: RGBA pixels that know how to become a PNG file, how to come from one, and
+ * how to show themselves in a notebook. How pictures are made, and how several are laid out, is left to others.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { crc32, inflateSync } from "node:zlib";
+// @ts-types="npm:@types/pngjs@6.0.5"
+import { PNG } from "npm:pngjs@7.0.0";
+
+const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
+const customInspect: unique symbol = Symbol.for("Deno.customInspect");
+
+const pngTrueColor = 2;
+const pngTrueColorAlpha = 6;
+/** Samples per pixel of each PNG color type. */
+const pngChannels = new Map([[0, 1], [pngTrueColor, 3], [3, 1], [4, 2], [pngTrueColorAlpha, 4]]);
+/** Longest side of a file that is read: a few bytes can claim a picture larger than the memory. */
+const maxSide = 16384;
+/** First column, column step, first row and row step of each pass of an interlaced PNG file. */
+const adam7: readonly (readonly [number, number, number, number])[] = [
+  [0, 8, 0, 8],
+  [4, 8, 0, 8],
+  [0, 4, 4, 8],
+  [2, 4, 0, 4],
+  [0, 2, 2, 4],
+  [1, 2, 0, 2],
+  [0, 1, 1, 2],
+];
+
+/** One output in several formats, by media type: what a Jupyter frontend chooses from. */
+export interface MimeBundle {
+  /** The picture as a PNG file in base64. */
+  "image/png": string;
+  /** What is shown where pictures cannot be. */
+  "text/plain": string;
+}
+
+/**
+ * A picture with 8 bits per channel.
+ *
+ * `data` holds red, green, blue and alpha of each pixel, row by row from the top left, as in the web's
+ * `ImageData`: pixel (x, y) starts at `4 * (y * width + x)`, and alpha is not premultiplied. In a Jupyter
+ * notebook, a cell that ends with such an object shows the picture.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { RgbaImage } from "./image.ts";
+ *
+ * const image = new RgbaImage(2, 1);
+ * image.data.set([255, 0, 0, 255], 4);
+ *
+ * const copy = RgbaImage.decode(image.png());
+ * assertEquals([...copy.data], [0, 0, 0, 255, 255, 0, 0, 255]);
+ * ```
+ */
+export class RgbaImage {
+  /** Pixels in a row. */
+  readonly width: number;
+  /** Number of rows. */
+  readonly height: number;
+  /** The channels: `width * height * 4` bytes. */
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
+
+  /**
+   * Makes a picture of the given size in pixels: opaque black, or with the given pixels, which are taken over
+   * and not copied.
+   *
+   * @throws {RangeError} If `width` or `height` is not an integer of at least 1.
+   * @throws {TypeError} If `data` is not an array of `width * height * 4` bytes.
+   */
+  constructor(
+    width: number,
+    height: number,
+    data?: Uint8ClampedArray<ArrayBuffer> | Uint8Array<ArrayBuffer>,
+  ) {
+    for (const [name, value] of Object.entries({ width, height })) {
+      if (!Number.isInteger(value) || value < 1) {
+        throw new RangeError(
+          `Cannot make an image as ${name} must be an integer >= 1: current value is ${value}`,
+        );
+      }
+    }
+    const size = width * height * 4;
+    // Other arrays would have their bytes taken for channels.
+    if (data !== undefined && !(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
+      throw new TypeError(
+        "Cannot make an image as data must be a Uint8Array or Uint8ClampedArray: " +
+          `current value is ${Object.prototype.toString.call(data)}`,
+      );
+    }
+    if (data !== undefined && data.length !== size) {
+      throw new TypeError(
+        `Cannot make an image as ${width}×${height} RGBA pixels take ${size} bytes: current value is ${data.length}`,
+      );
+    }
+    this.width = width;
+    this.height = height;
+    if (data === undefined) {
+      this.data = new Uint8ClampedArray(size);
+      for (let i = 3; i < size; i += 4) this.data[i] = 255;
+    } else {
+      this.data = new Uint8ClampedArray(data.buffer, data.byteOffset, size);
+    }
+  }
+
+  /**
+   * The picture as the bytes of a PNG file (W3C PNG specification, third edition) with 8 bits per channel, and
+   * with an alpha channel only if a pixel needs it. The same pixels give the same bytes: there is no time stamp
+   * and no other metadata.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { RgbaImage } from "./image.ts";
+   *
+   * const png = new RgbaImage(64, 64).png();
+   * assertEquals(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
+   * ```
+   */
+  png(): Uint8Array<ArrayBuffer> {
+    const png = new PNG();
+    png.width = this.width;
+    png.height = this.height;
+    const opaque = this.#opaque();
+    const colorType = opaque ? pngTrueColor : pngTrueColorAlpha;
+    png.data = opaque
+      ? this.#withoutAlpha()
+      : Buffer.from(this.data.buffer, this.data.byteOffset, this.data.byteLength);
+    return new Uint8Array(PNG.sync.write(png, { colorType, inputColorType: colorType }));
+  }
+
+  /**
+   * Reads a PNG file of any color type and bit depth, with sides of at most 16384 pixels. Channels of 16 bits
+   * are rounded to 8; color profiles and gamma are not applied.
+   *
+   * @throws {TypeError} If the bytes are not a whole and valid PNG file of that size.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals, assertThrows } from "@std/assert";
+   * import { RgbaImage } from "./image.ts";
+   *
+   * assertEquals(RgbaImage.decode(new RgbaImage(3, 2).png()).width, 3);
+   * assertThrows(() => RgbaImage.decode(new Uint8Array(8)), TypeError, "Cannot decode the PNG");
+   * ```
+   */
+  static decode(png: Uint8Array): RgbaImage {
+    let decoded: { width: number; height: number; data: Uint8Array };
+    try {
+      checkPng(png);
+      decoded = PNG.sync.read(Buffer.from(png));
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new TypeError(`Cannot decode the PNG of ${png.length} bytes: ${reason}`, { cause });
+    }
+    return new RgbaImage(decoded.width, decoded.height, new Uint8Array(decoded.data));
+  }
+
+  /** What a Jupyter notebook shows for a cell that ends with this picture. */
+  [jupyterDisplay](): MimeBundle {
+    return { "image/png": this.png().toBase64(), "text/plain": `${this.width}×${this.height} image` };
+  }
+
+  /** What `console.log` prints: the size, and not the pixels. */
+  [customInspect](): string {
+    return `RgbaImage ${this.width}×${this.height}`;
+  }
+
+  #opaque(): boolean {
+    for (let i = 3; i < this.data.length; i += 4) if (this.data[i] !== 255) return false;
+    return true;
+  }
+
+  #withoutAlpha(): Buffer<ArrayBuffer> {
+    const { data } = this;
+    const rgb = Buffer.alloc(data.length / 4 * 3);
+    for (let from = 0, to = 0; from < data.length; from += 4, to += 3) {
+      rgb[to] = data[from]!;
+      rgb[to + 1] = data[from + 1]!;
+      rgb[to + 2] = data[from + 2]!;
+    }
+    return rgb;
+  }
+}
+
+/**
+ * Throws where the file is cut, damaged, or holds more or fewer pixels than it claims. The pngjs decoder cannot
+ * tell: its synchronous inflater reports no errors in Deno, and then yields whatever the memory held.
+ */
+function checkPng(png: Uint8Array): void {
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
+  const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+  if (signature.some((byte, i) => png[i] !== byte)) throw new Error("it does not start as a PNG file does");
+  const pixels: Uint8Array[] = [];
+  let header: DataView | undefined;
+  for (let at = signature.length, type = ""; type !== "IEND";) {
+    const size = at + 12 <= png.length ? view.getUint32(at) : Infinity;
+    const end = at + 12 + size;
+    if (end > png.length) throw new Error("it ends too early");
+    type = String.fromCharCode(...png.subarray(at + 4, at + 8));
+    if (crc32(png.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) {
+      throw new Error(`the checksum of the chunk at byte ${at} is wrong`);
+    }
+    if (type === "IHDR" && size === 13) header = new DataView(view.buffer, view.byteOffset + at + 8, size);
+    if (type === "IDAT") pixels.push(png.subarray(at + 8, end - 4));
+    at = end;
+  }
+  if (header === undefined) throw new Error("it has no header");
+
+  const width = header.getUint32(0);
+  const height = header.getUint32(4);
+  if (width < 1 || height < 1 || width > maxSide || height > maxSide) {
+    throw new Error(`its sides must be from 1 to ${maxSide}, and are ${width}×${height}`);
+  }
+  const channels = pngChannels.get(header.getUint8(9));
+  if (channels === undefined) throw new Error(`its color type ${header.getUint8(9)} is unknown`);
+  const bits = channels * header.getUint8(8);
+  const passes = header.getUint8(12) === 1 ? adam7 : [[0, 1, 0, 1] as const];
+  let expected = 0;
+  for (const [left, stepX, top, stepY] of passes) {
+    const columns = Math.ceil((width - left) / stepX);
+    const rows = Math.ceil((height - top) / stepY);
+    // Each row is preceded by one byte that names its filter; a pass without columns has no rows.
+    if (columns > 0) expected += Math.max(rows, 0) * (1 + Math.ceil(columns * bits / 8));
+  }
+  const { length } = inflateSync(Buffer.concat(pixels), { maxOutputLength: expected });
+  if (length !== expected) throw new Error(`it must hold ${expected} bytes of pixels, and holds ${length}`);
+}

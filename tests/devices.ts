@@ -1,0 +1,57 @@
+/**
+ * The devices tests run on. Every test of behaviour runs on the CPU and, where there is an adapter, on WebGPU; without an adapter the
+ * second half is reported as ignored, or fails when the command line says `--require-gpu`.
+ *
+ * @module
+ */
+
+import { CpuDevice } from "../kernels/cpu_device.ts";
+import type { Device } from "../kernels/device.ts";
+import { WebGpuDevice } from "../kernels/webgpu_device.ts";
+
+/** Whether a missing adapter is a failure. */
+export const requireGpu: boolean = Deno.args.includes("--require-gpu");
+
+/** Whether this machine has an adapter. */
+export const hasGpu: boolean = await navigator.gpu.requestAdapter() !== null;
+
+let shared: Promise<WebGpuDevice> | undefined;
+
+/** One WebGPU device for all tests of a file, so that shaders compile once. */
+export async function sharedGpu(): Promise<WebGpuDevice> {
+  shared ??= WebGpuDevice.open();
+  const device = await shared;
+  if (device.lost === undefined) return device;
+  return await (shared = WebGpuDevice.open());
+}
+
+/** Registers a test that needs WebGPU. */
+export function testOnGpu(name: string, test: (device: WebGpuDevice) => void | Promise<void>): void {
+  Deno.test({
+    name: `${name} [webgpu]`,
+    ignore: !hasGpu && !requireGpu,
+    fn: async () => await test(await sharedGpu()),
+    sanitizeOps: false,
+    sanitizeResources: false,
+  });
+}
+
+/** Registers a test once per device. */
+export function testOnDevices(name: string, test: (device: Device) => void | Promise<void>): void {
+  Deno.test(`${name} [cpu]`, async () => {
+    using device = new CpuDevice();
+    await test(device);
+  });
+  testOnGpu(name, test);
+}
+
+/** A small deterministic generator for test data (mulberry32), independent of the one under test. */
+export function testRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,110 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { openPyTorch } from "../../../models/checkpoint/pytorch.ts";
+import { ModelFileError } from "../../../models/model_file_error.ts";
+import { expectedFiles, fixture } from "./fixtures.ts";
+import { CountingSource, pickle, pth } from "./forge.ts";
+
+for (const [file, { tensors, metadata }] of Object.entries(expectedFiles)) {
+  Deno.test(`${file} holds what torch put in`, async () => {
+    using checkpoint = await openCheckpoint(fixture(file));
+    assertEquals(checkpoint.format, file.endsWith(".pth") ? "pytorch" : "safetensors");
+    assertEquals(checkpoint.metadata, metadata as typeof checkpoint.metadata);
+    assertEquals([...checkpoint.tensors.keys()].sort(), Object.keys(tensors).sort());
+    for (const [name, { dtype, shape, bytes, float32 }] of Object.entries(tensors)) {
+      assertEquals(checkpoint.tensors.get(name), { name, dtype, shape } as unknown, name);
+      assertEquals((await checkpoint.read(name)).toHex(), bytes, name);
+      const values = await checkpoint.readFloat32(name);
+      assertEquals(
+        new Uint8Array(values.buffer, values.byteOffset, values.byteLength).toHex(),
+        float32,
+        name,
+      );
+    }
+  });
+}
+
+Deno.test("Tensors keep the order of the file", async () => {
+  using checkpoint = await openCheckpoint(fixture("trainer_2.pth"));
+  assertEquals([...checkpoint.tensors.keys()].slice(0, 3), [
+    "trainer.var_wo_ddp.0.weight",
+    "trainer.var_wo_ddp.0.bias",
+    "trainer.var_wo_ddp.1.weight",
+  ]);
+});
+
+Deno.test("A key named __proto__ reaches no prototype", async () => {
+  using checkpoint = await openCheckpoint(fixture("trainer_2.pth"));
+  assertEquals(checkpoint.metadata["__proto__.polluted"], true);
+  assertEquals(({} as Record<string, unknown>)["polluted"], undefined);
+  using bare = await openCheckpoint(pth(pickle.whole(pickle.dict(pickle.text("__proto__"), "\x88"))));
+  assertEquals(Object.entries(bare.metadata), [["__proto__", true]]);
+  assertEquals(Object.getPrototypeOf(bare.metadata), Object.prototype);
+});
+
+const refused: Readonly<Record<string, string>> = {
+  "refused_legacy.pth": "found the stream of PyTorch before 1.6",
+  "refused_module.pth": '"torch.nn.modules.linear.Linear"',
+  "refused_numpy.pth": '"numpy._core.multiarray.scalar"',
+  "refused_uint16.pth": '"torch.uint16"',
+  "refused_sparse.pth": '"torch._utils._rebuild_sparse_tensor"',
+  "refused_negated.pth": "found a lazily negated one",
+};
+
+for (const [file, text] of Object.entries(refused)) {
+  Deno.test(`${file} is refused, and closed`, async () => {
+    await assertRejects(() => openCheckpoint(fixture(file)), ModelFileError, text);
+  });
+}
+
+Deno.test("A tensor that is not there is named", async () => {
+  using checkpoint = await openCheckpoint(fixture("single.pth"));
+  const error = await assertRejects(() => checkpoint.read("tensors"), ModelFileError);
+  assertEquals(error.tensor, "tensors");
+});
+
+Deno.test("Each read gives a buffer of its own", async () => {
+  for (const file of ["views.pth", "deflated.pth"]) {
+    using checkpoint = await openCheckpoint(await Deno.readFile(fixture(file)));
+    const first = await checkpoint.readFloat32("grid");
+    first.fill(-1);
+    assertEquals((await checkpoint.readFloat32("grid"))[5], 5, file);
+  }
+});
+
+Deno.test("Tensors can be read at once", async () => {
+  for (const file of ["views.pth", "deflated.pth"]) {
+    using checkpoint = await openCheckpoint(fixture(file));
+    const names = [...checkpoint.tensors.keys()];
+    const all = await Promise.all(names.map((name) => checkpoint.read(name)));
+    assertEquals(
+      all.map((bytes) => bytes.toHex()),
+      names.map((name) => expectedFiles[file]!.tensors[name]!.bytes),
+    );
+  }
+});
+
+Deno.test("Of a large archive only the wanted bytes are read", async () => {
+  const count = 1 << 16;
+  const storages: Record<string, Uint8Array> = {};
+  const items: string[] = [];
+  for (let key = 0; key < 16; key++) {
+    storages[key] = new Uint8Array(new Float32Array(count).fill(key).buffer);
+    const storage = pickle.storage(`${key}`, "FloatStorage", count);
+    items.push(pickle.text(`whole.${key}`), pickle.tensor(storage, 0, [count], [1]));
+    items.push(pickle.text(`part.${key}`), pickle.tensor(storage, 1000, [10, 3], [16, 2]));
+  }
+  const source = new CountingSource(pth(pickle.whole(pickle.dict(...items)), storages));
+  using checkpoint = await openPyTorch(source);
+  // zip.js looks for the list of members in the last 64 KiB and a little more.
+  assertEquals(source.bytesRead < 100_000, true, `${source.bytesRead} bytes to open`);
+
+  const localHeader = 30;
+  source.bytesRead = 0;
+  assertEquals((await checkpoint.readFloat32("whole.7"))[count - 1], 7);
+  assertEquals(source.bytesRead, localHeader + 4 * count);
+
+  source.bytesRead = 0;
+  assertEquals(await checkpoint.readFloat32("part.3"), new Float32Array(30).fill(3));
+  assertEquals(source.bytesRead, localHeader + 4 * (9 * 16 + 2 * 2 + 1));
+});

@@ -1,0 +1,203 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { openSource } from "../../../models/checkpoint/source.ts";
+import { ModelFileError } from "../../../models/model_file_error.ts";
+import { expectedFiles, fixture } from "./fixtures.ts";
+import { pickle, pth } from "./forge.ts";
+
+const content = Uint8Array.from({ length: 300_000 }, (_, i) => i * 7 + (i >> 8));
+
+interface Server extends AsyncDisposable {
+  url: URL;
+  /** The ranges asked for. */
+  ranges: string[];
+}
+
+/** A web server on this machine for one file. */
+function serve(answer: (range: [number, number], request: Request) => Response): Server {
+  const ranges: string[] = [];
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    const range = request.headers.get("range") ?? "";
+    ranges.push(range);
+    const [begin = 0, last = 0] = range.replace("bytes=", "").split("-").map(Number);
+    return answer([begin, last + 1], request);
+  });
+  return {
+    url: new URL(`http://127.0.0.1:${server.addr.port}/model.pth?token=secret`),
+    ranges,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+function part(bytes: Uint8Array<ArrayBuffer>, [begin, end]: [number, number], headers = {}): Response {
+  const body = bytes.slice(begin, end);
+  const range = `bytes ${begin}-${begin + body.length - 1}/${bytes.length}`;
+  return new Response(body, { status: 206, headers: { "content-range": range, ...headers } });
+}
+
+Deno.test("Path, address and memory give the same bytes", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, content);
+    await using server = serve((range) => part(content, range));
+    await using whole = serve(() => new Response(content));
+    const places = [path, new URL(`file://${path}`), `file://${path}`, content, server.url, whole.url.href];
+    for (const place of places) {
+      using source = await openSource(place);
+      assertEquals(source.size, content.length);
+      for (
+        const [offset, length] of [[0, 10], [100_001, 70_001], [299_990, 10], [5, 0], [300_000, 0], [
+          0,
+          300_000,
+        ]]
+      ) {
+        assertEquals(await source.read(offset!, length!), content.slice(offset!, offset! + length!));
+      }
+      const reads = Array.from({ length: 20 }, (_, i) => source.read(i * 1000, 3));
+      assertEquals(
+        await Promise.all(reads),
+        Array.from(reads, (_, i) => content.slice(i * 1000, i * 1000 + 3)),
+      );
+      for (const [offset, length] of [[299_991, 10], [-1, 2], [0, 2 ** 60], [0.5, 1], [0, NaN], [0, -1]]) {
+        await assertRejects(() => source.read(offset!, length!), ModelFileError, "past the end");
+      }
+    }
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("What was read belongs to the reader", async () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  using source = await openSource(bytes);
+  (await source.read(0, 3)).fill(9);
+  assertEquals(bytes, new Uint8Array([1, 2, 3]));
+});
+
+Deno.test("A checkpoint on a web server is read by range", async () => {
+  const { dict, storage, tensor, text, whole } = pickle;
+  const count = 1 << 18;
+  const views = ["0", "1"].map((key) => [
+    text(key),
+    tensor(storage(key, "FloatStorage", count), 0, [count], [1]),
+  ]);
+  const bytes = pth(whole(dict(...views.flat())), {
+    0: new Uint8Array(new Float32Array(count).fill(5).buffer),
+    1: new Uint8Array(4 * count),
+  });
+  await using server = serve((range) => part(bytes, range));
+  using checkpoint = await openCheckpoint(server.url);
+  assertEquals((await checkpoint.readFloat32("0"))[count - 1], 5);
+  const sizes = server.ranges.map((range) => range.replace("bytes=", "").split("-").map(Number)).map((
+    [a, b],
+  ) => b! - a!);
+  assertEquals(sizes.every((size) => size <= 4 * count), true);
+  assertEquals(sizes.filter((size) => size >= 1 << 17).length, 1);
+});
+
+Deno.test("A small checkpoint on a web server needs few requests", async () => {
+  const bytes = await Deno.readFile(fixture("views.pth"));
+  await using server = serve((range) => part(bytes, range));
+  using checkpoint = await openCheckpoint(server.url.href);
+  for (const name of checkpoint.tensors.keys()) {
+    assertEquals((await checkpoint.read(name)).toHex(), expectedFiles["views.pth"]!.tensors[name]!.bytes);
+  }
+  assertEquals(server.ranges, ["bytes=0-65535"]);
+});
+
+Deno.test("A file that changes on the server is noticed", async () => {
+  let version = 1;
+  await using server = serve((range, request) => {
+    const wanted = request.headers.get("if-range");
+    const etag = `"${version}"`;
+    return wanted === null || wanted === etag
+      ? part(content, range, { etag })
+      : new Response(content, { headers: { etag } });
+  });
+  using source = await openSource(server.url);
+  assertEquals(await source.read(200_000, 1), content.slice(200_000, 200_001));
+  version = 2;
+  await assertRejects(() => source.read(100_000, 1), ModelFileError, "found status 200 with no range");
+});
+
+const answers: readonly [what: string, answer: (range: [number, number]) => Response, error: string][] = [
+  ["an error", () => new Response("Not here", { status: 404 }), "found status 404"],
+  [
+    "no size",
+    () => new Response("abc", { status: 206, headers: { "content-range": "bytes 0-2/*" } }),
+    "found status 206",
+  ],
+  [
+    "too little",
+    () => new Response("abc", { status: 206, headers: { "content-range": "bytes 0-9/10" } }),
+    "found 3 bytes",
+  ],
+];
+
+for (const [what, answer, text] of answers) {
+  Deno.test(`A server that answers with ${what} is reported without the query`, async () => {
+    await using server = serve(answer);
+    const error = await assertRejects(() => openSource(server.url), ModelFileError, text);
+    assertEquals(error.message.includes("secret"), false, error.message);
+  });
+}
+
+Deno.test("A file that cannot be opened is reported with its cause", async () => {
+  const missing = await assertRejects(() => openCheckpoint("no/such.pth"), ModelFileError, "no/such.pth");
+  assertEquals(missing.cause instanceof Deno.errors.NotFound, true);
+  await assertRejects(() => openCheckpoint(new URL(".", import.meta.url)), ModelFileError);
+  await assertRejects(() => openCheckpoint(new URL("ftp://host/x.pth")), TypeError, "current value is ftp:");
+});
+
+Deno.test("A file that becomes shorter is noticed", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, content);
+    using source = await openSource(path);
+    await Deno.truncate(path, 100);
+    await assertRejects(() => source.read(50, 100), ModelFileError, "has become shorter");
+    assertEquals(await source.read(50, 50), content.slice(50, 100));
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("A closed file can be closed again, but not read", async () => {
+  const source = await openSource(fixture("views.pth"));
+  source[Symbol.dispose]();
+  source[Symbol.dispose]();
+  await assertRejects(() => source.read(0, 1), ModelFileError, "Cannot read the file");
+});
+
+Deno.test("An abort ends opening and reading with its own reason", async () => {
+  const reason = new Error("Enough");
+  await assertRejects(
+    () => openCheckpoint(fixture("views.pth"), { signal: AbortSignal.abort(reason) }),
+    Error,
+    "Enough",
+  );
+  await using server = serve((range) => part(content, range));
+  for (const place of [fixture("deflated.pth"), await Deno.readFile(fixture("deflated.pth"))]) {
+    const controller = new AbortController();
+    using checkpoint = await openCheckpoint(place, { signal: controller.signal });
+    controller.abort(reason);
+    assertEquals(await checkpoint.read("grid").catch((error) => error), reason);
+  }
+  const controller = new AbortController();
+  using source = await openSource(server.url, { signal: controller.signal });
+  controller.abort(reason);
+  assertEquals(await source.read(200_000, 5).catch((error) => error), reason);
+});
+
+Deno.test("An abort ends a read that waits for the server", async () => {
+  const controller = new AbortController();
+  const reason = new Error("Enough");
+  await using server = serve((range) => {
+    if (range[0] === 0) return part(content, range);
+    setTimeout(() => controller.abort(reason));
+    const headers = { "content-range": `bytes ${range[0]}-${range[1] - 1}/${content.length}` };
+    return new Response(new ReadableStream(), { status: 206, headers });
+  });
+  using source = await openSource(server.url, { signal: controller.signal });
+  assertEquals(await source.read(200_000, 5).catch((error) => error), reason);
+});
