@@ -34,7 +34,7 @@ export interface BandwidthArguments {
   output: DeviceArray;
   /** Number of images. */
   images: number;
-  /** Candidates of one image, 1 to 65536. */
+  /** Candidates of one image, 1 to 8192. */
   draws: number;
   /** Tokens of one candidate. */
   positions: number;

@@ -1,8 +1,8 @@
 // Silverman's bandwidth of the candidates at each position of each image: the mean over dimensions of the standard deviation over the
 // candidates, times a factor made on the host.
 // Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], output [images, positions], or [images] when `joint` is
-// 1 and all positions together are one vector. One workgroup per output; its threads share the dimensions. Expects exact.wgsl and
-// exact_sums.wgsl in front of it.
+// 1 and all positions together are one vector. One workgroup per output, which takes 32 dimensions at a time, eight threads to each.
+// Expects exact.wgsl and exact_sums.wgsl in front of it.
 // Per dimension the values become integers of 24 bits between their least and their greatest one, and are summed as integers: the
 // result has the same bits on every device and in whatever order the candidates come. Twin: bandwidth.ts.
 
@@ -26,9 +26,15 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> codebook: array<f32>;
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;
 
-const LANES = 64u;
+const LANES = 256u;
+const COLUMNS = 32u;
+const SLICES = 8u;
 
-var<workgroup> deviations: array<f32, LANES>;
+// What each thread found among its candidates.
+var<workgroup> least: array<f32, LANES>;
+var<workgroup> greatest: array<f32, LANES>;
+var<workgroup> partial: array<vec2<u32>, LANES>;
+var<workgroup> deviations: array<f32, COLUMNS>;
 
 // A token that is no code stands for zeros.
 fn value(image: u32, draw: u32, position: u32, channel: u32) -> f32 {
@@ -39,43 +45,15 @@ fn value(image: u32, draw: u32, position: u32, channel: u32) -> f32 {
   return codebook[token * parameters.channels + channel];
 }
 
-fn deviation(image: u32, position: u32, channel: u32) -> f32 {
-  let draws = parameters.draws;
-  var least = value(image, 0u, position, channel);
-  var greatest = least;
-  for (var i = 1u; i < draws; i++) {
-    let x = value(image, i, position, channel);
-    if (x < least) {
-      least = x;
-    }
-    if (x > greatest) {
-      greatest = x;
-    }
+fn total(column: u32) -> vec2<u32> {
+  var sum = partial[column];
+  for (var slice = 1u; slice < SLICES; slice++) {
+    sum = add64(sum, partial[slice * COLUMNS + column]);
   }
-  let range = greatest - least;
-  if (!(range >= 0x1p-50f)) {
-    return 0.0;
-  }
-  // The power of 2 that brings the range to 24 bits, and its inverse.
-  let exponent = bitcast<u32>(range) >> 23u;
-  let to_units = bitcast<f32>((277u - exponent) << 23u);
-  let from_units = bitcast<f32>((exponent - 23u) << 23u);
-
-  var sum = vec2<u32>(0u);
-  for (var i = 0u; i < draws; i++) {
-    sum = add64(sum, vec2<u32>(u32((value(image, i, position, channel) - least) * to_units), 0u));
-  }
-  // A few units off at most; the second order error that leaves is far below f32.
-  let mean = i32(product(truncate64(sum), parameters.one_over_draws));
-  var squares = vec2<u32>(0u);
-  for (var i = 0u; i < draws; i++) {
-    let d = u32(abs(i32((value(image, i, position, channel) - least) * to_units) - mean));
-    squares = add64(squares, multiply_wide(d, d));
-  }
-  return square_root(product(truncate64(squares), parameters.one_over_divisor)) * from_units;
+  return sum;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -87,24 +65,67 @@ fn main(
   if (index >= parameters.images * per_image) {
     return;
   }
+  let draws = parameters.draws;
   let image = index / per_image;
-  let first = index % per_image;
   let dimensions = parameters.channels * select(1u, parameters.positions, joint);
-  var sum = 0.0;
-  for (var start = 0u; start < dimensions; start += LANES) {
-    let d = start + lane;
-    if (d < dimensions) {
-      deviations[lane] = deviation(image, first + d / parameters.channels, d % parameters.channels);
+  let slice = lane / COLUMNS;
+  let column = lane % COLUMNS;
+  var mean_deviation = 0.0;
+  for (var start = 0u; start < dimensions; start += COLUMNS) {
+    // Threads beyond the last dimension repeat it, as barriers are for all.
+    let d = min(start + column, dimensions - 1u);
+    let position = index % per_image + d / parameters.channels;
+    let channel = d % parameters.channels;
+
+    var low = value(image, 0u, position, channel);
+    var high = low;
+    for (var i = slice; i < draws; i += SLICES) {
+      let x = value(image, i, position, channel);
+      low = select(low, x, x < low);
+      high = select(high, x, x > high);
+    }
+    least[lane] = low;
+    greatest[lane] = high;
+    workgroupBarrier();
+    for (var i = column; i < LANES; i += COLUMNS) {
+      low = select(low, least[i], least[i] < low);
+      high = select(high, greatest[i], greatest[i] > high);
+    }
+    let range = high - low;
+    let flat = !(range >= 0x1p-50f);
+    // The power of 2 that brings the range to 24 bits, and its inverse.
+    let exponent = select(bitcast<u32>(range) >> 23u, 127u, flat);
+    let to_units = bitcast<f32>((277u - exponent) << 23u);
+    let from_units = bitcast<f32>((exponent - 23u) << 23u);
+
+    var sum = vec2<u32>(0u);
+    for (var i = slice; i < draws; i += SLICES) {
+      sum = add64(sum, vec2<u32>(u32((value(image, i, position, channel) - low) * to_units), 0u));
+    }
+    partial[lane] = sum;
+    workgroupBarrier();
+    // A few units off at most; the second order error that leaves is far below f32.
+    let mean = i32(product(truncate64(total(column)), parameters.one_over_draws));
+    workgroupBarrier();
+    var squares = vec2<u32>(0u);
+    for (var i = slice; i < draws; i += SLICES) {
+      let off = u32(abs(i32((value(image, i, position, channel) - low) * to_units) - mean));
+      squares = add64(squares, multiply_wide(off, off));
+    }
+    partial[lane] = squares;
+    workgroupBarrier();
+    if (slice == 0u) {
+      let variance = product(truncate64(total(column)), parameters.one_over_divisor);
+      deviations[column] = select(square_root(variance) * from_units, 0.0, flat);
     }
     workgroupBarrier();
     if (lane == 0u) {
-      for (var i = 0u; i < min(LANES, dimensions - start); i++) {
-        sum += deviations[i];
+      for (var i = 0u; i < min(COLUMNS, dimensions - start); i++) {
+        mean_deviation += deviations[i];
       }
     }
-    workgroupBarrier();
   }
   if (lane == 0u) {
-    output[index] = product(sum, parameters.scale);
+    output[index] = product(mean_deviation, parameters.scale);
   }
 }

@@ -31,7 +31,7 @@ export interface DensityArguments {
   scores: DeviceArray;
   /** Number of images. */
   images: number;
-  /** Candidates of one image, 1 to 65536. */
+  /** Candidates of one image, 1 to 8192. */
   draws: number;
   /** Tokens of one candidate; `draws * positions` may be 2^23 at most. */
   positions: number;
@@ -133,7 +133,7 @@ export const gaussianDensity: Kernel<DensityArguments> = {
         ["f32", epsilon],
         ["f32", HALF_LOG2_E],
       ],
-      workgroups: spread(images * Math.ceil(draws / 64)),
+      workgroups: spread(images * Math.ceil(draws / 4)),
     };
   },
   twin(args) {
@@ -226,7 +226,7 @@ function exponentFactor(
   if (!(h > LEAST_BANDWIDTH)) h = LEAST_BANDWIDTH;
   if (h > 1 / LEAST_BANDWIDTH) h = 1 / LEAST_BANDWIDTH;
   const inverse = reciprocal(h);
-  return product(product(inverse, inverse), HALF_LOG2_E);
+  return product(inverse, product(inverse, HALF_LOG2_E));
 }
 
 /** Groups equal stretches of tokens: each draw's group, where the first of each group starts, and how many draws each has. */

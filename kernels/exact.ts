@@ -33,7 +33,7 @@ export function upper(x: number): number {
   return bitsFloat((floatBits(x) & 0xfffff000) >>> 0);
 }
 
-/** `a * b` for finite float32 values, to within one unit in the last place. */
+/** `a * b` for finite float32 values, to within one and a half units in the last place. */
 export function product(a: number, b: number): number {
   const ah = upper(a);
   const al = fround(a - ah);
@@ -79,4 +79,20 @@ export function squareRoot(x: number): number {
 export function reciprocal(x: number): number {
   const inverse = fround(1 / x);
   return inverse * x > 1 ? bitsFloat(floatBits(inverse) - 1) : inverse;
+}
+
+/** `ceil(total * part / 2^24)` for integers `total` up to 2^46 and `part` up to 2^24. */
+export function share(total: number, part: number): number {
+  const upperTotal = Math.floor(total * 2 ** -24);
+  return upperTotal * part + Math.ceil((total - upperTotal * 2 ** 24) * part * 2 ** -24);
+}
+
+/** `floor(total * u)` for an integer `total` up to 2^46, `u` the 48-bit fraction made of the upper 24 bits of each word. */
+export function randomPoint(total: number, word0: number, word1: number): number {
+  const upperTotal = Math.floor(total * 2 ** -24);
+  const lowerTotal = total - upperTotal * 2 ** 24;
+  const a = word0 >>> 8;
+  const b = word1 >>> 8;
+  const middle = upperTotal * b + lowerTotal * a + Math.floor(lowerTotal * b * 2 ** -24);
+  return upperTotal * a + Math.floor(middle * 2 ** -24);
 }

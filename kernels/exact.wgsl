@@ -8,7 +8,7 @@ fn upper(x: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u);
 }
 
-// a * b for finite values, to within one unit in the last place.
+// a * b for finite values, to within one and a half units in the last place (three roundings).
 fn product(a: f32, b: f32) -> f32 {
   let ah = upper(a);
   let al = a - ah;
@@ -136,4 +136,22 @@ fn multiply_wide(a: u32, b: u32) -> vec2<u32> {
 // x * 2^-bits, for 0 < bits < 32.
 fn shift_right64(x: vec2<u32>, bits: u32) -> vec2<u32> {
   return vec2<u32>((x.x >> bits) | (x.y << (32u - bits)), x.y >> bits);
+}
+
+// ceil(total * part / 2^24) for total <= 2^46, part <= 2^24.
+fn share(total: vec2<u32>, part: u32) -> vec2<u32> {
+  let rounded = add64(multiply_wide(total.x & 0xffffffu, part), vec2<u32>(0xffffffu, 0u));
+  let upper_total = shift_right64(total, 24u).x;
+  return add64(multiply_wide(upper_total, part), shift_right64(rounded, 24u));
+}
+
+// floor(total * u) for total <= 2^46, u the 48-bit fraction made of the upper 24 bits of each word.
+fn random_point(total: vec2<u32>, words: vec2<u32>) -> vec2<u32> {
+  let upper_total = shift_right64(total, 24u).x;
+  let lower_total = total.x & 0xffffffu;
+  let a = words.x >> 8u;
+  let b = words.y >> 8u;
+  var middle = add64(multiply_wide(upper_total, b), multiply_wide(lower_total, a));
+  middle = add64(middle, shift_right64(multiply_wide(lower_total, b), 24u));
+  return add64(multiply_wide(upper_total, a), shift_right64(middle, 24u));
 }

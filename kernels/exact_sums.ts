@@ -11,8 +11,11 @@ import wgsl from "./exact_sums.wgsl" with { type: "text" };
 /** The WGSL side, `exact.wgsl` included. */
 export const EXACT_SUMS_WGSL: string = EXACT_WGSL + wgsl;
 
-/** The most candidates that a sum of squares or scores takes without leaving its integers (64 bits there, 2^53 here). */
-export const MAX_DRAWS = 65536;
+/**
+ * The most candidates per image. Sums of squares and scores would allow 65536 before they leave their integers (64 bits there, 2^53 here);
+ * beyond 8192 the loops of `select.wgsl` come near the 65535 turns after which Mesa's software Vulkan silently ends a thread's loops.
+ */
+export const MAX_DRAWS = 8192;
 
 const { fround } = Math;
 const pun = new Float32Array(1);

@@ -20,7 +20,7 @@ export interface GuidanceArguments extends Omit<LogitArguments, "guided" | "weig
 
 /**
  * Guided logits: `conditional + weight * (conditional - unconditional)`, where `logits` holds all conditional rows and then all
- * unconditional ones. The same bits on every device, within 2 units in the last place of the larger of the two terms.
+ * unconditional ones. The same bits on every device, right to within 4e-7 of the larger of the two terms.
  *
  * - A value below 2^-64 in size counts as 0, a finite one beyond 2^90 as 2^90, before and after.
  * - A conditional NaN or infinity passes through. Where only the unconditional value is NaN or infinite, guidance has nothing to say

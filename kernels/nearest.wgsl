@@ -15,12 +15,12 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> codebook: array<f32>;
 @group(0) @binding(3) var<storage, read_write> tokens: array<u32>;
 
-const LANES = 64u;
+const LANES = 256u;
 
 // The best of each thread: bits of the distance, code.
 var<workgroup> best: array<vec2<u32>, LANES>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,

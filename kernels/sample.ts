@@ -9,7 +9,7 @@
 
 import { words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, type Plan, requireInteger, requireLength, spread } from "./device.ts";
-import { bitsFloat, exp2Negative } from "./exact.ts";
+import { bitsFloat, exp2Negative, randomPoint, share } from "./exact.ts";
 import {
   guideRow,
   keyBits,
@@ -64,7 +64,7 @@ export interface SampleArguments extends LogitArguments {
 /** Arguments of {@linkcode sampleAndTruncate}. */
 export interface SampleAndTruncateArguments extends SampleArguments {
   /**
-   * Where the truncation of every row goes, u32 [images, positions, 2]: a key of the threshold in the order of the logits (`logitKey`
+   * Where the truncation of every row goes, u32 [images, positions, 2]: a key of the threshold in the order of the logits (`logit_key`
    * in `logit.wgsl`), and the index of the last kept token among those tied at it, {@linkcode ALL_TIES} if they all are. The key is 1
    * if nothing is cut off, and 2^32 - 1 if nothing can be drawn. With `compounding` it is that of the last draw.
    */
@@ -187,7 +187,7 @@ function plan(args: SampleArguments): Plan {
       ["u32", draws],
       ["u32", firstDraw],
       ["u32", effectiveTopK(topK, vocabulary)],
-      ["u32", share(args.topP ?? 0)],
+      ["u32", units(args.topP ?? 0)],
       ["f32", weight],
       ["f32", sharpness(args.temperature ?? 1)],
       ["u32", compounding ? 1 : 0],
@@ -204,7 +204,7 @@ function effectiveTopK(topK: number, vocabulary: number): number {
 }
 
 /** top-p in units of 2^-24; 0 is off. */
-function share(topP: number): number {
+function units(topP: number): number {
   if (topP === 0) return 0;
   return Math.max(1, Math.round(topP * 2 ** 24)) % 2 ** 24;
 }
@@ -214,7 +214,7 @@ function sharpness(temperature: number): number {
   return temperature === 0 ? 0 : Math.fround(Math.LOG2E / temperature);
 }
 
-const { ceil, floor, fround } = Math;
+const { fround } = Math;
 
 function draw(args: SampleArguments, truncation: Uint32Array | undefined): void {
   const { images, positions, vocabulary, seed, scale } = args;
@@ -223,7 +223,7 @@ function draw(args: SampleArguments, truncation: Uint32Array | undefined): void 
   const weight = requireLogits(args, "draw tokens");
   const row = new Row(vocabulary, sharpness(args.temperature ?? 1));
   const k = effectiveTopK(topK, vocabulary);
-  const p = share(args.topP ?? 0);
+  const p = units(args.topP ?? 0);
   const logits = words(args.logits);
   const lanes = words(args.lanes);
   const tokens = words(args.tokens);
@@ -338,16 +338,13 @@ class Row {
   /**
    * Top-p on what is kept.
    *
-   * @param share In units of 2^-24.
+   * @param part In units of 2^-24.
    * @returns Whether it moved the threshold.
    */
-  keepShare(share: number): boolean {
+  keepShare(part: number): boolean {
     const n = this.#kept;
     if (n === 0) return false;
-    const total = this.#sums[n - 1]!;
-    // ceil(total * share / 2^24) in halves, as the product may exceed 2^53.
-    const upper = floor(total / 2 ** 24);
-    const limit = upper * share + ceil((total - upper * 2 ** 24) * share / 2 ** 24);
+    const limit = share(this.#sums[n - 1]!, part);
     const search = this.#search;
     search.run(this.#keptKeys, this.#weights, n, limit);
     const { key: threshold } = search;
@@ -390,12 +387,7 @@ class Row {
   tokenAt(pair: Uint32Array): number {
     if (this.#kept === 0) return NO_TOKEN;
     const sums = this.#sums;
-    const total = sums[this.#kept - 1]!;
-    const upper = floor(total / 2 ** 24);
-    const lower = total - upper * 2 ** 24;
-    const a = pair[0]! >>> 8;
-    const b = pair[1]! >>> 8;
-    const point = upper * a + floor((upper * b + lower * a + floor(lower * b / 2 ** 24)) / 2 ** 24);
+    const point = randomPoint(sums[this.#kept - 1]!, pair[0]!, pair[1]!);
     let low = 0;
     let high = this.#kept - 1;
     while (low < high) {

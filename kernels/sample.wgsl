@@ -159,13 +159,6 @@ fn truncate(by_mass: bool) {
   }
 }
 
-// ceil(total * part / 2^24) for total <= 2^46, part <= 2^24.
-fn share(total: vec2<u32>, part: u32) -> vec2<u32> {
-  let rounded = add64(multiply_wide(total.x & 0xffffffu, part), vec2<u32>(0xffffffu, 0u));
-  let upper_total = shift_right64(total, 24u).x;
-  return add64(multiply_wide(upper_total, part), shift_right64(rounded, 24u));
-}
-
 // Keeps the ties at the threshold that have less than the limit in front of them: `before`, and `each` per earlier tie.
 fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
   let chunk = (parameters.vocabulary + THREADS - 1u) / THREADS;
@@ -191,17 +184,6 @@ fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
   }
   workgroupBarrier();
   last = atomicLoad(&index_found);
-}
-
-// floor(total * u) for total <= 2^46, u the 48-bit fraction made of the upper 24 bits of each word.
-fn scatter(total: vec2<u32>, words: vec2<u32>) -> vec2<u32> {
-  let upper_total = shift_right64(total, 24u).x;
-  let lower_total = total.x & 0xffffffu;
-  let a = words.x >> 8u;
-  let b = words.y >> 8u;
-  var middle = add64(multiply_wide(upper_total, b), multiply_wide(lower_total, a));
-  middle = add64(middle, shift_right64(multiply_wide(lower_total, b), 24u));
-  return add64(multiply_wide(upper_total, a), shift_right64(middle, 24u));
 }
 
 // The token at which the running mass in order of index first exceeds `point`; `sums` holds the mass of the chunks.
@@ -317,7 +299,7 @@ fn main(
     let until = select(next + 1u, end, settled);
     for (var draw = next + lane; draw < until; draw += THREADS) {
       let words = threefry(key, vec2<u32>(row % parameters.positions, draw));
-      store(draw, token_at(scatter(total, words)));
+      store(draw, token_at(random_point(total, words)));
     }
     next = until;
   }

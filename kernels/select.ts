@@ -45,7 +45,7 @@ export type Pick = "density" | "argmax" | "uniform";
 
 /** Arguments of {@linkcode selectCandidates}. */
 export interface SelectArguments {
-  /** Densities, f32 [images, draws]; anything but a finite number >= 0 counts as 0. */
+  /** Densities, f32 [images, draws]; anything but a finite number above 2^-90 counts as 2^-90. */
   scores: DeviceArray;
   /** Token ids, u32 [images, draws, positions]. */
   candidates: DeviceArray;
@@ -53,7 +53,7 @@ export interface SelectArguments {
   codebook: DeviceArray;
   /** The image index of each row, u32 [images]: the random numbers are those of this image. */
   lanes: DeviceArray;
-  /** The search order, u32 [images, draws]: written, or read with `givenOrder`. */
+  /** The search order that was used, u32 [images, draws]. */
   order: DeviceArray;
   /** The chosen candidates' tokens, u32 [images, positions]. */
   tokens: DeviceArray;
@@ -61,7 +61,7 @@ export interface SelectArguments {
   decision: DeviceArray;
   /** Number of images. */
   images: number;
-  /** Candidates of one image, 1 to 65536. */
+  /** Candidates of one image, 1 to 8192. */
   draws: number;
   /** Tokens of one candidate. */
   positions: number;
@@ -84,8 +84,11 @@ export interface SelectArguments {
   rule?: DensityRule;
   /** Final choice; `"density"` by default. */
   pick?: Pick;
-  /** Take the search order from `order` instead, to reproduce a recorded run; off by default. An index beyond the last candidate means the last. */
-  givenOrder?: boolean;
+  /**
+   * A search order, u32 [images, draws], to use instead of the strategy's, which reproduces a recorded run. An index beyond the last
+   * candidate means the last.
+   */
+  givenOrder?: DeviceArray;
   /** The seed. */
   seed: Seed;
   /** Index of the scale, which keys the random numbers too. */
@@ -167,6 +170,8 @@ const ACTION = "select candidates";
 const STRATEGIES = ["var-scaling", "top-k", "small-k", "random-k"] as const;
 const PICKS = ["density", "argmax", "uniform"] as const;
 const NONE = 0xffffffff;
+/** The bits of 2^-90: anything but a finite number above it counts as this, so that every candidate can be drawn. */
+const LEAST_SCORE = 0x12800000;
 
 /**
  * Chooses one candidate per image (VAR-Scaling, arXiv 2601.07293, and its published code):
@@ -219,7 +224,7 @@ export const selectCandidates: Kernel<SelectArguments> = {
     const { scores, candidates, codebook, lanes, order, tokens, decision } = args;
     const { images, draws, positions, vocabulary, channels, representatives } = args;
     const { alpha, conflictThreshold, seed, scale } = args;
-    const { strategy = "var-scaling", rule = "published", pick = "density", givenOrder = false } = args;
+    const { strategy = "var-scaling", rule = "published", pick = "density", givenOrder } = args;
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(draws, "draws", ACTION, { min: 1, max: MAX_DRAWS });
     requireInteger(positions, "positions", ACTION, { min: 1 });
@@ -237,10 +242,11 @@ export const selectCandidates: Kernel<SelectArguments> = {
     requireLength(codebook, vocabulary * channels, ACTION);
     requireLength(lanes, images, ACTION);
     requireLength(order, images * draws, ACTION);
+    if (givenOrder !== undefined) requireLength(givenOrder, images * draws, ACTION);
     requireLength(tokens, images * positions, ACTION);
     requireLength(decision, images * decisionLength(representatives), ACTION);
     return {
-      arrays: [scores, candidates, codebook, lanes, order, tokens, decision],
+      arrays: [scores, candidates, codebook, lanes, givenOrder ?? lanes, order, tokens, decision],
       parameters: [
         ["u32", images],
         ["u32", draws],
@@ -251,19 +257,19 @@ export const selectCandidates: Kernel<SelectArguments> = {
         ["u32", STRATEGIES.indexOf(strategy)],
         ["u32", rule === "paper" ? 1 : 0],
         ["u32", PICKS.indexOf(pick)],
-        ["u32", givenOrder ? 1 : 0],
+        ["u32", givenOrder === undefined ? 0 : 1],
         ["u32", seed[0]],
         ["u32", seed[1]],
         ["u32", scale],
         ["f32", alpha],
-        ["f32", conflictThreshold ** 2],
+        ["f32", conflictLimit(conflictThreshold)],
       ],
       workgroups: spread(images),
     };
   },
   twin(args) {
     const { images, draws, positions, representatives, alpha, seed, scale } = args;
-    const { strategy = "var-scaling", rule = "published", pick = "density", givenOrder = false } = args;
+    const { strategy = "var-scaling", rule = "published", pick = "density", givenOrder } = args;
     const scores = words(args.scores);
     const lanes = words(args.lanes);
     const candidates = words(args.candidates);
@@ -272,12 +278,14 @@ export const selectCandidates: Kernel<SelectArguments> = {
     const stride = decisionLength(representatives);
     for (let image = 0; image < images; image++) {
       const bits = scores.slice(image * draws, (image + 1) * draws);
-      for (let i = 0; i < draws; i++) if (bits[i]! > 0x7f7fffff) bits[i] = 0;
+      for (let i = 0; i < draws; i++) {
+        if (bits[i]! < LEAST_SCORE || bits[i]! > 0x7f7fffff) bits[i] = LEAST_SCORE;
+      }
       const maps = candidates.subarray(image * draws * positions, (image + 1) * draws * positions);
       const order = words(args.order).subarray(image * draws, (image + 1) * draws);
 
       const greatest = bits.reduce((a, b) => a > b ? a : b);
-      const top = Math.max(greatest >>> 23, 36);
+      const top = greatest >>> 23;
       let sum = 0;
       for (let i = 0; i < draws; i++) sum += weight(bits[i]!, top);
       const max = bitsFloat(greatest);
@@ -285,7 +293,10 @@ export const selectCandidates: Kernel<SelectArguments> = {
       const bound = product(Math.fround(alpha), mean);
       const low = rule === "paper" ? bound < max : max < bound;
 
-      if (!givenOrder) {
+      if (givenOrder !== undefined) {
+        const given = words(givenOrder).subarray(image * draws, (image + 1) * draws);
+        order.set(given.map((candidate) => Math.min(candidate, draws - 1)));
+      } else {
         const random = strategy === "random-k" || (strategy === "var-scaling" && low);
         const stream = streamKey(seed, lanes[image]!, scale, PURPOSE.permutation);
         order.set(searchOrder(bits, random ? { random: stream } : { ascending: strategy === "small-k" }));
@@ -335,11 +346,15 @@ function requireNumber(value: number, name: string, max: number): void {
   }
 }
 
-/** A score as an integer of at most 36 bits, at least 1, in units of 2^-35 of the power of 2 with the exponent field `top`. */
+/** The square of the threshold, kept above 0 where f32 has no square for it: it still tells copies. */
+function conflictLimit(threshold: number): number {
+  return threshold === 0 ? 0 : Math.max(Math.fround(threshold ** 2), 2 ** -100);
+}
+
+/** A score as an integer of at most 36 bits, at least 1; `top` is the exponent field of the greatest score. */
 function weight(bits: number, top: number): number {
-  const exponent = bits >>> 23;
-  if (exponent === 0) return 1;
-  return Math.max(1, Math.floor(((bits & 0x7fffff) | 0x800000) * 2 ** (12 - (top - exponent))));
+  const gap = top - (bits >>> 23);
+  return Math.max(1, Math.floor(((bits & 0x7fffff) | 0x800000) * 2 ** (12 - gap)));
 }
 
 /** `floor(total * word / 2^32)`. */
@@ -375,7 +390,7 @@ function walk(
   maps: Uint32Array,
   order: Uint32Array,
 ): number[] {
-  const limit = Math.fround(conflictThreshold ** 2);
+  const limit = conflictLimit(conflictThreshold);
   const codes = floats(codebook);
   const zeros = new Float32Array(channels);
   const kept: number[] = [];
@@ -392,7 +407,7 @@ function walk(
     return sum < limit;
   };
   for (let place = 0; place < draws && kept.length < representatives; place++) {
-    const candidate = Math.min(order[place]!, draws - 1);
+    const candidate = order[place]!;
     if (!kept.some((other) => inConflict(other, candidate))) kept.push(candidate);
   }
   return kept;

@@ -1,7 +1,7 @@
 // VAR-Scaling's choice among the candidates of each image: search order, conflict suppression, final draw.
-// Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels], lanes [images], order
-// [images, draws] (written, or read when `given` is 1), tokens [images, positions], decision [images, 7 + 2 representatives] (laid out
-// as in select.ts). One workgroup per image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front of it.
+// Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels], lanes [images], given_order
+// [images, draws] (any array unless `given` is 1), order [images, draws], tokens [images, positions], decision [images, 7 + 2
+// representatives] (laid out as in select.ts). One workgroup per image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front.
 // Same bits on every device: scores become integers in units of 2^-35 of the power of 2 below the greatest, and all sums, the mean and
 // the draw are made of those; squared distances are summed in channel order; equal keys go to the lower candidate. Twin: select.ts.
 
@@ -32,40 +32,43 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> candidates: array<u32>;
 @group(0) @binding(3) var<storage, read> codebook: array<f32>;
 @group(0) @binding(4) var<storage, read> lanes: array<u32>;
-@group(0) @binding(5) var<storage, read_write> order: array<u32>;
-@group(0) @binding(6) var<storage, read_write> tokens: array<u32>;
-@group(0) @binding(7) var<storage, read_write> decision: array<u32>;
+@group(0) @binding(5) var<storage, read> given_order: array<u32>;
+@group(0) @binding(6) var<storage, read_write> order: array<u32>;
+@group(0) @binding(7) var<storage, read_write> tokens: array<u32>;
+@group(0) @binding(8) var<storage, read_write> decision: array<u32>;
 
 const LANES = 256u;
 const WORDS = 7u;
 const NONE = 0xffffffffu;
 
+// What the candidates are sorted by.
+const BY_MAP = 0u;
+const DENSEST_FIRST = 1u;
+const SPARSEST_FIRST = 2u;
+const AT_RANDOM = 3u;
+
 var<workgroup> greatest: atomic<u32>;
 var<workgroup> unique: atomic<u32>;
 var<workgroup> partial: array<vec2<u32>, LANES>;
 var<workgroup> low: u32;
-var<workgroup> keys: array<u32, LANES>;
 // One bit per place of the search order: in conflict with an accepted candidate.
-var<workgroup> rejected: array<atomic<u32>, 2048>;
+var<workgroup> rejected: array<atomic<u32>, 256>;
 var<workgroup> next: u32;
 var<workgroup> chosen: u32;
 
-// The bits of a score, which sort like the score; anything but a finite number >= 0 counts as 0.
+// 2^-90: anything but a finite number above it counts as this.
+const LEAST_SCORE = 0x12800000u;
+
+// The bits of a score, which sort like the score.
 fn score_bits(image: u32, candidate: u32) -> u32 {
   let bits = bitcast<u32>(scores[image * parameters.draws + candidate]);
-  return select(bits, 0u, bits > 0x7f7fffffu);
+  return select(bits, LEAST_SCORE, bits < LEAST_SCORE || bits > 0x7f7fffffu);
 }
 
-// The exponent field of the unit's power of 2, from the greatest score; small enough ones share the least unit that f32 can hold.
-fn top_exponent() -> u32 {
-  return max(atomicLoad(&greatest) >> 23u, 36u);
-}
-
-// A score as an integer of at most 36 bits, at least 1.
+// A score as an integer of at most 36 bits, at least 1; `top` is the exponent field of the greatest score.
 fn weight(bits: u32, top: u32) -> vec2<u32> {
-  let exponent = bits >> 23u;
-  let gap = top - exponent;
-  if (exponent == 0u || gap >= 36u) {
+  let gap = top - (bits >> 23u);
+  if (gap >= 36u) {
     return vec2<u32>(1u, 0u);
   }
   let mantissa = (bits & 0x7fffffu) | 0x800000u;
@@ -95,21 +98,74 @@ fn token(image: u32, candidate: u32, position: u32) -> u32 {
   return candidates[(image * parameters.draws + candidate) * parameters.positions + position];
 }
 
-// A token that is no code stands for zeros.
+// A token that is no code stands for zeros; so does a channel beyond the last.
 fn value(code: u32, channel: u32) -> f32 {
-  if (code >= parameters.vocabulary) {
+  if (code >= parameters.vocabulary || channel >= parameters.channels) {
     return 0.0;
   }
   return codebook[code * parameters.channels + channel];
 }
 
-fn same_map(image: u32, a: u32, b: u32) -> bool {
-  for (var position = 0u; position < parameters.positions; position++) {
-    if (token(image, a, position) != token(image, b, position)) {
-      return false;
+// The first position at which two maps differ, or the number of positions.
+fn first_difference(image: u32, a: u32, b: u32) -> u32 {
+  var position = 0u;
+  while (position < parameters.positions && token(image, a, position) == token(image, b, position)) {
+    position++;
+  }
+  return position;
+}
+
+// Whether candidate a goes before candidate b; equals go by index.
+fn precedes(image: u32, a: u32, b: u32, by: u32, stream: vec2<u32>) -> bool {
+  var x = 0u;
+  var y = 0u;
+  switch by {
+    case BY_MAP: {
+      let position = first_difference(image, a, b);
+      if (position < parameters.positions) {
+        x = token(image, a, position);
+        y = token(image, b, position);
+      }
+    }
+    case AT_RANDOM: {
+      x = threefry(stream, vec2<u32>(0u, a)).x;
+      y = threefry(stream, vec2<u32>(0u, b)).x;
+    }
+    case SPARSEST_FIRST: {
+      x = score_bits(image, a);
+      y = score_bits(image, b);
+    }
+    default: {
+      x = score_bits(image, b);
+      y = score_bits(image, a);
     }
   }
-  return true;
+  return x < y || (x == y && a < b);
+}
+
+// Bitonic sort of the image's part of `order`, which must hold every candidate once. Every run is merged upwards, the second of two
+// taken in reverse, so that places beyond the last candidate stay out of it as if they held something greater.
+fn sort(image: u32, lane: u32, by: u32, stream: vec2<u32>) {
+  let draws = parameters.draws;
+  let start = image * draws;
+  for (var run = 1u; run < draws; run *= 2u) {
+    for (var half = run; half > 0u; half /= 2u) {
+      for (var pair = lane; pair / half * 2u * half + pair % half < draws; pair += LANES) {
+        let base = pair / half * 2u * half;
+        let i = base + pair % half;
+        let j = select(i + half, base + 2u * half - 1u - pair % half, half == run);
+        if (j < draws) {
+          let a = order[start + i];
+          let b = order[start + j];
+          if (precedes(image, b, a, by, stream)) {
+            order[start + i] = b;
+            order[start + j] = a;
+          }
+        }
+      }
+      storageBarrier();
+    }
+  }
 }
 
 // Whether two whole maps of code vectors are closer than the threshold.
@@ -118,20 +174,20 @@ fn in_conflict(image: u32, a: u32, b: u32) -> bool {
   for (var position = 0u; position < parameters.positions; position++) {
     let x = token(image, a, position);
     let y = token(image, b, position);
-    if (x != y) {
-      for (var c = 0u; c < parameters.channels; c++) {
-        sum = add_square(sum, difference(value(x, c), value(y, c)));
-      }
+    if (x == y) {
+      continue;
     }
-    if (sum >= parameters.limit) {
-      return false;
+    for (var c = 0u; c < parameters.channels; c += 4u) {
+      sum = add_square(sum, difference(value(x, c), value(y, c)));
+      sum = add_square(sum, difference(value(x, c + 1u), value(y, c + 1u)));
+      sum = add_square(sum, difference(value(x, c + 2u), value(y, c + 2u)));
+      sum = add_square(sum, difference(value(x, c + 3u), value(y, c + 3u)));
+      if (sum >= parameters.limit) {
+        return false;
+      }
     }
   }
   return true;
-}
-
-fn searched(image: u32, place: u32) -> u32 {
-  return min(order[image * parameters.draws + place], parameters.draws - 1u);
 }
 
 @compute @workgroup_size(256)
@@ -145,22 +201,24 @@ fn main(
     return;
   }
   let draws = parameters.draws;
+  let start = image * draws;
   let seed = vec2<u32>(parameters.seed_low, parameters.seed_high);
   let record = image * (WORDS + 2u * parameters.representatives);
 
-  // Greatest, mean, rule.
+  // Greatest, number of different maps, mean, rule.
   for (var a = lane; a < draws; a += LANES) {
     atomicMax(&greatest, score_bits(image, a));
-    var first = true;
-    for (var b = 0u; b < a && first; b++) {
-      first = score_bits(image, a) != score_bits(image, b) || !same_map(image, a, b);
-    }
-    if (first) {
+    order[start + a] = a;
+  }
+  storageBarrier();
+  sort(image, lane, BY_MAP, vec2<u32>(0u));
+  for (var i = lane; i < draws; i += LANES) {
+    if (i == 0u || first_difference(image, order[start + i - 1u], order[start + i]) < parameters.positions) {
       atomicAdd(&unique, 1u);
     }
   }
   workgroupBarrier();
-  let top = top_exponent();
+  let top = atomicLoad(&greatest) >> 23u;
   var sum = vec2<u32>(0u);
   for (var a = lane; a < draws; a += LANES) {
     sum = add64(sum, weight(score_bits(image, a), top));
@@ -181,31 +239,16 @@ fn main(
     decision[record + 3u] = atomicLoad(&unique);
   }
 
-  // Search order: a candidate's place is the number of candidates with a lesser (key, index).
-  if (parameters.given == 0u) {
-    let is_low = workgroupUniformLoad(&low) == 1u;
-    let random = parameters.strategy == 3u || (parameters.strategy == 0u && is_low);
-    let stream = stream_key(seed, lanes[image], parameters.scale, PERMUTATION_PURPOSE);
-    for (var block = 0u; block < draws; block += LANES) {
-      let a = block + lane;
-      let mine = search_key(image, min(a, draws - 1u), random, stream);
-      var place = 0u;
-      for (var start = 0u; start < draws; start += LANES) {
-        keys[lane] = search_key(image, min(start + lane, draws - 1u), random, stream);
-        workgroupBarrier();
-        for (var i = 0u; i < min(LANES, draws - start); i++) {
-          if (keys[i] < mine || (keys[i] == mine && start + i < a)) {
-            place++;
-          }
-        }
-        workgroupBarrier();
-      }
-      if (a < draws) {
-        order[image * draws + place] = a;
-      }
+  let is_low = workgroupUniformLoad(&low) == 1u;
+  if (parameters.given == 1u) {
+    for (var i = lane; i < draws; i += LANES) {
+      order[start + i] = min(given_order[start + i], draws - 1u);
     }
+    storageBarrier();
+  } else {
+    let by = select(parameters.strategy, select(DENSEST_FIRST, AT_RANDOM, is_low), parameters.strategy == 0u);
+    sort(image, lane, by, stream_key(seed, lanes[image], parameters.scale, PERMUTATION_PURPOSE));
   }
-  storageBarrier();
 
   // Walk the order; whoever is accepted rejects those after it that lie too close.
   if (lane == 0u) {
@@ -217,7 +260,7 @@ fn main(
     if (place >= draws) {
       break;
     }
-    let accepted = searched(image, place);
+    let accepted = order[start + place];
     if (lane == 0u) {
       decision[record + WORDS + 2u * kept] = accepted;
     }
@@ -227,7 +270,7 @@ fn main(
     }
     if (parameters.limit > 0.0) {
       for (var i = place + 1u + lane; i < draws; i += LANES) {
-        if (in_conflict(image, accepted, searched(image, i))) {
+        if (in_conflict(image, accepted, order[start + i])) {
           atomicOr(&rejected[i / 32u], 1u << (i % 32u));
         }
       }
@@ -290,13 +333,4 @@ fn main(
   for (var position = lane; position < parameters.positions; position += LANES) {
     tokens[image * parameters.positions + position] = token(image, chosen, position);
   }
-}
-
-// What the search order ascends by.
-fn search_key(image: u32, candidate: u32, random: bool, stream: vec2<u32>) -> u32 {
-  if (random) {
-    return threefry(stream, vec2<u32>(0u, candidate)).x;
-  }
-  let bits = score_bits(image, candidate);
-  return select(~bits, bits, parameters.strategy == 2u);
 }

@@ -50,8 +50,8 @@ export interface SmoothArguments extends LogitArguments {
  * guided as in `guidance`; the noise is `-ln(e)` with `e` from the exponential distribution, one per token, from the stream of purpose
  * `noise` at (position, token).
  *
- * Computed in float32 with the device's own `exp` and `log`: each weight is right to within a relative `1e-5 / tau`, so a result
- * differs by at most `2e-5 / tau` times the largest code value. Logits of +infinity exclude all others; a position where nothing is kept
+ * A GPU computes in float32 with its own `exp` and `log`: given the guided logits, each weight is right to within a relative
+ * `1e-5 * (1 + 1 / tau)`, so a result is off by at most `2e-5 * (1 + 1 / tau)` times the largest code value. Logits of +infinity exclude all others; a position where nothing is kept
  * gets 0.
  *
  * @throws {TypeError} If an argument has the wrong type.

@@ -1,6 +1,6 @@
 // Soft tokens: the mean of the code vectors under softmax((logits * factor + gumbel noise) / tau) over the tokens that a truncation
 // keeps; one workgroup per row (image, position). Expects exact.wgsl, logit.wgsl and threefry.wgsl in front. Plain f32: a weight is right
-// to within a relative 1e-5 / tau. Positions where nothing is kept get 0.
+// to within a relative 1e-5 * (1 + 1 / tau). Positions where nothing is kept get 0.
 
 struct Parameters {
   rows: u32,
@@ -55,7 +55,7 @@ fn gumbel(word: u32) -> f32 {
   let v = (f32(8388607u - n) + 0.5) * 0x1p-23;
   let s = v / (2.0 - v);
   let q = s * s;
-  let series = 1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0 + q / 15.0))))));
+  let series = 1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q / 13.0)))));
   return -log(2.0 * s * series);
 }
 

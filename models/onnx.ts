@@ -40,6 +40,9 @@ export interface ExternalWeight {
   readonly shape: readonly number[];
 }
 
+/** Tells where the bytes of a tensor lie. */
+export type WeightPlaces = (name: string) => ExternalWeight;
+
 /** An input or output of a graph. */
 export interface GraphValue {
   /** Name under which it is fed or fetched. */

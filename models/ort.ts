@@ -52,6 +52,9 @@ function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
 
 let runtime: Promise<typeof Ort> | undefined;
 
+/** Memory of the runtime in pages of 64 KiB, one less than 4 GiB so that its size is a 32-bit number. */
+const MAX_MEMORY_PAGES = 65535;
+
 /** An identity graph of 67 bytes: the smallest model that makes the runtime start its threads. */
 const IDENTITY_MODEL =
   "CAcSADo3ChAKAXgSAXkiCElkZW50aXR5EgFnWg8KAXgSCgoICAESBAoCCAFiDwoBeRIKCggIARIECgIIAUIECgAQDQ==";
@@ -67,12 +70,23 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it the real file instead.
   const createObjectUrl = URL.createObjectURL;
   URL.createObjectURL = () => mjs;
+  // When shared memory grows, V8 tells other threads of its new size only at their next interrupt check. A worker that is handed a
+  // pointer into the new part before that traps and ends, and the main thread then waits for it for ever: 5 of 12 runs of the demo
+  // model. Memory that starts at its maximum never grows; untouched pages cost address space only.
+  const { Memory } = WebAssembly;
+  WebAssembly.Memory = class extends Memory {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      const { maximum = descriptor.initial, shared } = descriptor;
+      super(shared ? { ...descriptor, initial: Math.min(maximum, MAX_MEMORY_PAGES) } : descriptor);
+    }
+  };
   try {
     const model = Uint8Array.from(atob(IDENTITY_MODEL), (character) => character.charCodeAt(0));
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
     await session.release();
   } finally {
     URL.createObjectURL = createObjectUrl;
+    WebAssembly.Memory = Memory;
   }
   return ort;
 }
@@ -154,13 +168,21 @@ export class GraphSession implements AsyncDisposable {
     return new GraphSession(ort, session, device);
   }
 
-  /** Runs the graph. The results belong to the caller, who disposes them. */
-  async run(inputs: Readonly<Record<string, GraphTensor>>): Promise<Record<string, DeviceArray>> {
+  /**
+   * Runs the graph. The results belong to the caller, who disposes them.
+   *
+   * @param inputs What to feed, by name.
+   * @param wanted Names of the outputs to fetch; all by default.
+   */
+  async run(
+    inputs: Readonly<Record<string, GraphTensor>>,
+    wanted: readonly string[] = this.#session.outputNames,
+  ): Promise<Record<string, DeviceArray>> {
     const device = this.#device;
     const feeds: Record<string, Ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
     device.flush();
-    const outputs = await exclusively(() => this.#session.run(feeds));
+    const outputs = await exclusively(() => this.#session.run(feeds, wanted));
     if (device instanceof WebGpuDevice) device.requireAlive();
     const results: Record<string, DeviceArray> = {};
     for (const [name, tensor] of Object.entries(outputs)) {

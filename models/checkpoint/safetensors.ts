@@ -36,7 +36,7 @@ interface Place {
  *
  * @throws {ModelFileError} If the header is damaged, or does not account for every byte of the file exactly once.
  */
-export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
+export async function openSafetensors(source: ByteSource): Promise<SafetensorsCheckpoint> {
   const { file, size } = source;
   if (size < 8) {
     throw new ModelFileError("Cannot read the header", { file, expected: "8 bytes", found: `${size}` });
@@ -165,7 +165,8 @@ function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }
 
-class SafetensorsCheckpoint implements Checkpoint {
+/** An open safetensors file, which also knows where its tensors lie. */
+export class SafetensorsCheckpoint implements Checkpoint {
   readonly file: string;
   readonly format = "safetensors";
   readonly metadata: Readonly<Record<string, string>>;
@@ -174,6 +175,7 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly #places: ReadonlyMap<string, Place>;
   readonly #start: number;
 
+  /** Made by {@linkcode openSafetensors}. */
   constructor(
     source: ByteSource,
     start: number,
@@ -188,12 +190,22 @@ class SafetensorsCheckpoint implements Checkpoint {
     this.#places = new Map(places.map((place) => [place.info.name, place]));
   }
 
-  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  /**
+   * First byte of a tensor in the file, and number of bytes.
+   *
+   * @throws {ModelFileError} If there is no such tensor.
+   */
+  locate(name: string): { offset: number; length: number } {
     const place = this.#places.get(name);
     if (place === undefined) {
       throw new ModelFileError("Cannot find the tensor", { file: this.file, tensor: name });
     }
-    return await this.#source.read(this.#start + place.begin, place.end - place.begin);
+    return { offset: this.#start + place.begin, length: place.end - place.begin };
+  }
+
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const { offset, length } = this.locate(name);
+    return await this.#source.read(offset, length);
   }
 
   async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {

@@ -9,12 +9,9 @@
  * @module
  */
 
-import { type ExternalWeight, GraphBuilder, type GraphValue, MICROSOFT } from "../onnx.ts";
+import { GraphBuilder, type GraphValue, MICROSOFT, type WeightPlaces } from "../onnx.ts";
 import type { WeightSet } from "../weights.ts";
 import type { TokenizerConfig, VarConfig } from "./config.ts";
-
-/** Where the bytes of a tensor lie in the model folder. */
-export type WeightPlaces = (name: string) => ExternalWeight;
 
 /** Norms of the model, of layers and of groups, add this to the variance. */
 const NORM_EPSILON = 1e-6;

@@ -1,0 +1,169 @@
+/**
+ * From the two checkpoints of a VAR model, as published or as its trainer saves them, to a model folder: graphs are built, weights
+ * are copied tensor by tensor under their own names, in float32 or with the large ones in float16.
+ *
+ * @module
+ */
+
+import { type Checkpoint, encodeFloat16, openCheckpoint, type SafetensorsEntry } from "../checkpoint/mod.ts";
+import type { FolderWriter, ModelFolder, WeightType } from "../folder.ts";
+import { ModelFileError } from "../model_file_error.ts";
+import { WeightSet } from "../weights.ts";
+import { inferVarConfig, type VarConfig } from "./config.ts";
+import type { WeightPlaces } from "../onnx.ts";
+import { conditionGraph, decoderGraph, encoderGraph, transformerGraph } from "./graph.ts";
+
+/** File with the transformer's weights. */
+export const TRANSFORMER_WEIGHTS = "transformer.safetensors";
+/** File with the tokenizer's weights. */
+export const TOKENIZER_WEIGHTS = "tokenizer.safetensors";
+
+/** Checkpoints of a VAR model: paths, URLs, or bytes. One file may hold both, as the trainer saves them. */
+export interface VarCheckpoints {
+  /** The transformer, for example `var_d16.pth`. */
+  readonly var: string | URL | Uint8Array;
+  /** The tokenizer, for example `vae_ch160v4096z32.pth`. */
+  readonly vae: string | URL | Uint8Array;
+}
+
+/** Options of {@linkcode convertVar}. */
+export interface ConvertVarOptions {
+  /** How the large weights are stored; `"float32"` by default. */
+  weights?: WeightType;
+  /** Name for people; `"VAR-d"` and the depth by default. */
+  name?: string;
+  /** Names of the classes in order. */
+  classNames?: readonly string[];
+  /** Ends the conversion. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Where the trainer's files keep the two state dictionaries; published files are one themselves. */
+const PREFIXES = {
+  transformer: ["", "trainer.var_wo_ddp."],
+  tokenizer: ["", "trainer.vae_local."],
+} as const;
+
+/** Buffers that are derivable or serve training only. */
+const UNUSED = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
+
+/** Tensors with fewer elements stay float32: norms, biases and codes are precious and small. */
+const HALF_MIN_ELEMENTS = 16384;
+
+/**
+ * Converts a VAR model.
+ *
+ * @throws {ModelFileError} If a file is no checkpoint, or its tensors do not make a VAR model.
+ */
+export async function convertVar(
+  checkpoints: VarCheckpoints,
+  writer: FolderWriter,
+  options: ConvertVarOptions = {},
+): Promise<ModelFolder> {
+  const { weights = "float32", signal } = options;
+  using transformer = await openCheckpoint(checkpoints.var, { signal });
+  using tokenizer = await openCheckpoint(checkpoints.vae, { signal });
+  const transformerSet = weightSet(transformer, PREFIXES.transformer, "pos_start");
+  const tokenizerSet = weightSet(tokenizer, PREFIXES.tokenizer, "quantize.embedding.weight");
+
+  const scales = transformerSet.has("lvl_1L")
+    ? await transformer.readFloat32(transformerSet.fullName("lvl_1L"))
+    : undefined;
+  const config = inferVarConfig(transformerSet, tokenizerSet, scales === undefined ? {} : { scales });
+  const { classNames = [], name = `VAR-d${config.depth}` } = options;
+  if (classNames.length !== 0 && classNames.length !== config.classes) {
+    throw new RangeError(
+      `Cannot convert the model as it has ${config.classes} classes: the number of class names is ${classNames.length}`,
+    );
+  }
+
+  // Building the graphs asserts every tensor; the places of the bytes are known only once they are written.
+  buildGraphs(
+    config,
+    transformerSet,
+    tokenizerSet,
+    () => ({ file: "", offset: 0, length: 0, type: "float32", shape: [] }),
+  );
+  takeKernelWeights(config, transformerSet, tokenizerSet);
+  transformerSet.requireAllTaken(UNUSED);
+  // One file may hold both state dictionaries, side by side; each set sees its own prefix only.
+  tokenizerSet.requireAllTaken(UNUSED);
+
+  const graphs = buildGraphs(
+    config,
+    transformerSet,
+    tokenizerSet,
+    await writer.writeTensors(TRANSFORMER_WEIGHTS, entries(transformer, transformerSet, weights)),
+    await writer.writeTensors(TOKENIZER_WEIGHTS, entries(tokenizer, tokenizerSet, weights)),
+  );
+  for (const [file, bytes] of graphs) await writer.write(file, bytes);
+  return await writer.finish({ family: "var", name, weights, config, classNames });
+}
+
+function weightSet(checkpoint: Checkpoint, prefixes: readonly string[], landmark: string): WeightSet {
+  const prefix = prefixes.find((candidate) => checkpoint.tensors.has(candidate + landmark));
+  if (prefix === undefined) {
+    const names = [...checkpoint.tensors.keys()].slice(0, 3).map((name) => `"${name}"`).join(", ");
+    throw new ModelFileError("Cannot find the model in the checkpoint", {
+      file: checkpoint.file,
+      expected: `a tensor "${landmark}"`,
+      found: names === "" ? "no tensors" : `${names} …`,
+    });
+  }
+  return new WeightSet(checkpoint.file, checkpoint.tensors, prefix);
+}
+
+function buildGraphs(
+  config: VarConfig,
+  transformerSet: WeightSet,
+  tokenizerSet: WeightSet,
+  transformer: WeightPlaces,
+  tokenizer: WeightPlaces = transformer,
+): Map<string, Uint8Array<ArrayBuffer>> {
+  const graphs = new Map([
+    ["condition.onnx", conditionGraph(config, transformerSet, transformer)],
+    ["transformer.onnx", transformerGraph(config, transformerSet, transformer)],
+  ]);
+  const { decoder, encoder } = config.tokenizer;
+  if (decoder !== null) graphs.set("decoder.onnx", decoderGraph(config.tokenizer, tokenizerSet, tokenizer));
+  if (encoder !== null) graphs.set("encoder.onnx", encoderGraph(config.tokenizer, tokenizerSet, tokenizer));
+  return graphs;
+}
+
+/** The tensors that our own kernels read. */
+function takeKernelWeights(config: VarConfig, transformer: WeightSet, tokenizer: WeightSet): void {
+  const { vocabulary, channels, residuals } = config.tokenizer;
+  transformer.take("word_embed.bias", [config.width]);
+  tokenizer.take("quantize.embedding.weight", [vocabulary, channels]);
+  for (let i = 0; i < residuals; i++) {
+    tokenizer.take(`quantize.quant_resi.qresi_ls.${i}.weight`, [channels, channels, 3, 3]);
+    tokenizer.take(`quantize.quant_resi.qresi_ls.${i}.bias`, [channels]);
+  }
+  // A file without one of the two networks may still hold the convolution beside it.
+  for (const name of ["quant_conv", "post_quant_conv"]) {
+    if (!tokenizer.hasAny(`${name}.`)) continue;
+    tokenizer.take(`${name}.weight`, [channels, channels, -1, -1]);
+    tokenizer.take(`${name}.bias`, [channels]);
+  }
+}
+
+function* entries(checkpoint: Checkpoint, set: WeightSet, weights: WeightType): Generator<SafetensorsEntry> {
+  for (const name of set.taken()) {
+    const fullName = set.fullName(name);
+    const { shape } = checkpoint.tensors.get(fullName)!;
+    const elements = shape.reduce((product, size) => product * size, 1);
+    // The codebook decides which token is drawn and how far apart two are, so it keeps its precision whatever its size.
+    const half = weights === "float16" && elements >= HALF_MIN_ELEMENTS && !name.startsWith("quantize.");
+    yield {
+      name,
+      dtype: half ? "F16" : "F32",
+      shape,
+      bytes: async () => {
+        const values = await checkpoint.readFloat32(fullName);
+        return half
+          ? encodeFloat16(values)
+          : new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      },
+    };
+  }
+}

@@ -1,0 +1,449 @@
+/**
+ * A VAR model on a device, and its state between scales: the growing key and value caches, and the feature map that the scales add to.
+ *
+ * @module
+ */
+
+import type { Device, DeviceArray } from "../../kernels/device.ts";
+import { gatherRows } from "../../kernels/gather.ts";
+import { codebookLookup } from "../../kernels/lookup.ts";
+import { nearestCodes } from "../../kernels/nearest.ts";
+import { createResampleTable, resample, type ResampleTable } from "../../kernels/resample.ts";
+import { residualUpdate } from "../../kernels/residual.ts";
+import { openCheckpoint } from "../checkpoint/mod.ts";
+import type { ModelFolder } from "../folder.ts";
+import type { Codebook, Encoding, Generation, Model, StartOptions } from "../model.ts";
+import { GraphSession, type GraphTensor } from "../ort.ts";
+import { residualOfScale, type VarConfig } from "./config.ts";
+import { TOKENIZER_WEIGHTS, TRANSFORMER_WEIGHTS } from "./convert.ts";
+
+/** What one scale needs besides the tokens. */
+interface Scale {
+  /** Side of its token map. */
+  readonly side: number;
+  /** Added to its embedded features, f32 [length, C]; the first scale's are part of the condition. */
+  readonly positions: DeviceArray;
+  /** From its side up to full resolution. */
+  readonly up: ResampleTable;
+  /** From full resolution down to its side. */
+  readonly down: ResampleTable;
+  /** Its φ convolution. */
+  readonly residual: { readonly weight: DeviceArray; readonly bias: DeviceArray };
+}
+
+/** Options of {@linkcode loadVarModel}. */
+export interface LoadVarOptions {
+  /** WebAssembly threads on the CPU. */
+  threads?: number;
+  /** Whether the model disposes the device. */
+  ownsDevice?: boolean;
+}
+
+/** Loads a VAR model from its folder. */
+export async function loadVarModel(
+  folder: ModelFolder,
+  device: Device,
+  options: LoadVarOptions = {},
+): Promise<Model> {
+  const { ownsDevice = false, threads } = options;
+  await using stack = new AsyncDisposableStack();
+  if (ownsDevice) stack.use(device);
+  const config = folder.manifest.config as VarConfig;
+  const transformerData = await folder.read(TRANSFORMER_WEIGHTS);
+  const tokenizerData = await folder.read(TOKENIZER_WEIGHTS);
+
+  const session = async (graph: string, path: string, data: Uint8Array): Promise<GraphSession> => {
+    const created = await GraphSession.create(device, await folder.read(graph), {
+      externalFiles: [{ path, data }],
+      ...(threads === undefined ? {} : { threads }),
+    });
+    return stack.use(created);
+  };
+  const sessions: Sessions = {
+    condition: await session("condition.onnx", TRANSFORMER_WEIGHTS, transformerData),
+    transformer: await session("transformer.onnx", TRANSFORMER_WEIGHTS, transformerData),
+    decoder: config.tokenizer.decoder === null
+      ? undefined
+      : await session("decoder.onnx", TOKENIZER_WEIGHTS, tokenizerData),
+    encoder: undefined,
+  };
+
+  using transformer = await openCheckpoint(transformerData);
+  using tokenizer = await openCheckpoint(tokenizerData);
+  const upload = async (name: string): Promise<DeviceArray> => {
+    return stack.use(device.upload(await tokenizer.readFloat32(name), name));
+  };
+  const codebook = await upload("quantize.embedding.weight");
+  const residuals: Scale["residual"][] = [];
+  for (let i = 0; i < config.tokenizer.residuals; i++) {
+    const name = `quantize.quant_resi.qresi_ls.${i}`;
+    residuals.push({ weight: await upload(`${name}.weight`), bias: await upload(`${name}.bias`) });
+  }
+  const { patchNumbers, width } = config;
+  const positions = await transformer.readFloat32("pos_1LC");
+  const levels = await transformer.readFloat32("lvl_embed.weight");
+  const bias = await transformer.readFloat32("word_embed.bias");
+  const finest = patchNumbers.at(-1)!;
+  let begin = 0;
+  const scales = patchNumbers.map((side, scale): Scale => {
+    const sums = new Float32Array(side * side * width);
+    for (let i = 0; i < sums.length; i++) {
+      const column = i % width;
+      sums[i] = positions[begin * width + i]! + levels[scale * width + column]! + bias[column]!;
+    }
+    begin += side * side;
+    return {
+      side,
+      positions: stack.use(device.upload(sums, `positions of scale ${scale}`)),
+      up: stack.use(createResampleTable(device, "bicubic", side, finest)),
+      down: stack.use(createResampleTable(device, "area", finest, side)),
+      residual: residuals[residualOfScale(scale, patchNumbers.length, residuals.length)]!,
+    };
+  });
+  const loadEncoder = async (): Promise<GraphSession> => {
+    return await GraphSession.create(device, await folder.read("encoder.onnx"), {
+      externalFiles: [{ path: TOKENIZER_WEIGHTS, data: await folder.read(TOKENIZER_WEIGHTS) }],
+    });
+  };
+  return new VarModel({
+    folder,
+    config,
+    device,
+    sessions,
+    codebook,
+    scales,
+    loadEncoder,
+    owned: stack.move(),
+  });
+}
+
+interface Sessions {
+  readonly condition: GraphSession;
+  readonly transformer: GraphSession;
+  readonly decoder: GraphSession | undefined;
+  /** Loaded when it is first needed: generation never does. */
+  encoder: GraphSession | undefined;
+}
+
+interface VarModelParts {
+  readonly folder: ModelFolder;
+  readonly config: VarConfig;
+  readonly device: Device;
+  readonly sessions: Sessions;
+  readonly codebook: DeviceArray;
+  readonly scales: readonly Scale[];
+  readonly loadEncoder: () => Promise<GraphSession>;
+  readonly owned: AsyncDisposableStack;
+}
+
+class VarModel implements Model {
+  readonly family = "var";
+  readonly #parts: VarModelParts;
+
+  constructor(parts: VarModelParts) {
+    this.#parts = parts;
+  }
+
+  get name(): string {
+    return this.#parts.folder.manifest.name;
+  }
+
+  get location(): string {
+    return this.#parts.folder.location;
+  }
+
+  get fingerprints(): Readonly<Record<string, string>> {
+    const { files } = this.#parts.folder.manifest;
+    return Object.fromEntries(
+      [TRANSFORMER_WEIGHTS, TOKENIZER_WEIGHTS].map((name) => [name, files[name]?.sha256 ?? ""]),
+    );
+  }
+
+  get device(): Device {
+    return this.#parts.device;
+  }
+
+  get depth(): number {
+    return this.#parts.config.depth;
+  }
+
+  get classes(): number {
+    return this.#parts.config.classes;
+  }
+
+  get classNames(): readonly string[] {
+    return this.#parts.folder.manifest.classNames;
+  }
+
+  get patchNumbers(): readonly number[] {
+    return this.#parts.config.patchNumbers;
+  }
+
+  get imageSize(): number {
+    const { patchNumbers, tokenizer: { decoder, encoder } } = this.#parts.config;
+    return patchNumbers.at(-1)! * 2 ** ((decoder ?? encoder ?? []).length - 1);
+  }
+
+  get codebook(): Codebook {
+    const { vocabulary, channels } = this.#parts.config.tokenizer;
+    return { array: this.#parts.codebook, vocabulary, channels };
+  }
+
+  async start(options: StartOptions): Promise<Generation> {
+    const { config, device, sessions, scales } = this.#parts;
+    const { labels, guided } = options;
+    const all = guided ? [...labels, ...labels.map(() => config.classes)] : labels;
+    const condition = await sessions.condition.run({ labels: { array: all, shape: [all.length] } });
+    return new VarGeneration({
+      model: this,
+      config,
+      device,
+      sessions,
+      scales,
+      condition,
+      images: labels.length,
+      guided,
+    });
+  }
+
+  async decode(features: DeviceArray, images: number): Promise<DeviceArray> {
+    const { config, sessions: { decoder } } = this.#parts;
+    if (decoder === undefined) {
+      throw new TypeError(`Cannot decode as the model "${this.name}" has no decoder`);
+    }
+    const side = config.patchNumbers.at(-1)!;
+    const { image } = await decoder.run({
+      features: { array: features, shape: [images, config.tokenizer.channels, side, side] },
+      map_shape: { array: [0, -1, side, side], shape: [4] },
+    });
+    return image!;
+  }
+
+  async encode(pictures: DeviceArray, images: number): Promise<Encoding> {
+    const { config, device, sessions, loadEncoder, owned } = this.#parts;
+    if (config.tokenizer.encoder === null) {
+      throw new TypeError(`Cannot encode as the model "${this.name}" has no encoder`);
+    }
+    sessions.encoder ??= owned.use(await loadEncoder());
+    const side = config.patchNumbers.at(-1)!;
+    const size = this.imageSize;
+    const { features } = await sessions.encoder.run({
+      image: { array: pictures, shape: [images, 3, size, size] },
+      map_shape: { array: [0, -1, side, side], shape: [4] },
+    });
+    return this.#quantize(device, features!, images);
+  }
+
+  /** Finds the codes of each scale in what the scales before it have left over. */
+  #quantize(device: Device, features: DeviceArray, images: number): Encoding {
+    const { scales, codebook: table, config: { tokenizer: { vocabulary, channels } } } = this.#parts;
+    using stack = new DisposableStack();
+    stack.use(features);
+    const finest = scales.at(-1)!.side;
+    const length = images * channels * finest * finest;
+    const accumulated = stack.use(device.allocate(length, "accumulated features"));
+    using rest = device.allocate(length, "rest");
+    device.copy(features, rest, { length });
+    const tokens = scales.map(({ side, up, down, residual }): DeviceArray => {
+      const positions = side * side;
+      const codes = stack.use(device.allocate(images * positions, "tokens"));
+      using rows = device.allocate(images * positions * channels, "rows");
+      device.run(resample, { input: rest, output: rows, table: down, images, channels, layout: "rows" });
+      const count = images * positions;
+      device.run(nearestCodes, {
+        features: rows,
+        codebook: table,
+        tokens: codes,
+        count,
+        vocabulary,
+        channels,
+      });
+      using planes = device.allocate(images * channels * positions, "code vectors");
+      using full = device.allocate(length, "features at full resolution");
+      device.run(codebookLookup, {
+        tokens: codes,
+        codebook: table,
+        output: planes,
+        images,
+        positions,
+        vocabulary,
+        channels,
+        layout: "planes",
+      });
+      device.run(resample, { input: planes, output: full, table: up, images, channels, layout: "planes" });
+      const update = { features: full, ...residual, images, channels, side: finest };
+      device.run(residualUpdate, { ...update, state: accumulated });
+      device.run(residualUpdate, { ...update, state: rest, sign: -1 });
+      return codes;
+    });
+    const owned = stack.move();
+    return { tokens, features, accumulated, [Symbol.dispose]: () => owned.dispose() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.owned.disposeAsync();
+  }
+}
+
+interface VarGenerationParts {
+  readonly model: VarModel;
+  readonly config: VarConfig;
+  readonly device: Device;
+  readonly sessions: Sessions;
+  readonly scales: readonly Scale[];
+  readonly condition: Record<string, DeviceArray>;
+  readonly images: number;
+  readonly guided: boolean;
+}
+
+class VarGeneration implements Generation {
+  readonly guided: boolean;
+  readonly #parts: VarGenerationParts;
+  #images: number;
+  #scale = 0;
+  /** Tokens in the caches. */
+  #past = 0;
+  #condition: Record<string, DeviceArray>;
+  #caches: Record<string, DeviceArray> = {};
+  #features: DeviceArray;
+  #accumulated: DeviceArray;
+
+  constructor(parts: VarGenerationParts) {
+    const { device, images, guided, condition, config: { tokenizer: { channels }, patchNumbers } } = parts;
+    this.#parts = parts;
+    this.#images = images;
+    this.guided = guided;
+    this.#condition = condition;
+    const finest = patchNumbers.at(-1)!;
+    const first = patchNumbers[0]!;
+    this.#features = device.allocate(this.#rows * first * first * channels, "features");
+    this.#accumulated = device.allocate(images * channels * finest * finest, "accumulated features");
+  }
+
+  get images(): number {
+    return this.#images;
+  }
+
+  get accumulated(): DeviceArray {
+    return this.#accumulated;
+  }
+
+  get features(): DeviceArray {
+    return this.#features;
+  }
+
+  get #rows(): number {
+    return this.guided ? 2 * this.#images : this.#images;
+  }
+
+  async logits(): Promise<DeviceArray> {
+    const { config, device, sessions, scales } = this.#parts;
+    const { depth, width, heads, tokenizer: { channels } } = config;
+    const { side, positions } = scales[this.#scale]!;
+    const length = side * side;
+    const rows = this.#rows;
+    const headWidth = width / heads;
+    const feeds: Record<string, GraphTensor> = {
+      features: { array: this.#features, shape: [rows, length, channels] },
+      positions: this.#scale === 0
+        ? { array: this.#condition.first!, shape: [rows, 1, width] }
+        : { array: positions, shape: [1, length, width] },
+      map_shape: { array: [rows, length, width], shape: [3] },
+      "modulation.head": { array: this.#condition["modulation.head"]!, shape: [rows, 2, width] },
+    };
+    using empty = device.allocate(0, "empty cache");
+    for (let i = 0; i < depth; i++) {
+      feeds[`modulation.${i}`] = { array: this.#condition[`modulation.${i}`]!, shape: [rows, 6, width] };
+      for (const part of ["key", "value"]) {
+        const array = this.#caches[`present_${part}.${i}`] ?? empty;
+        feeds[`past_${part}.${i}`] = { array, shape: [rows, heads, this.#past, headWidth] };
+      }
+    }
+    // Nothing follows the last scale, so its caches need not leave the graph.
+    const wanted = this.#scale === scales.length - 1 ? ["logits"] : undefined;
+    const { logits, ...caches } = await sessions.transformer.run(feeds, wanted);
+    disposeAll(this.#caches);
+    this.#caches = caches;
+    this.#past += length;
+    return logits!;
+  }
+
+  accept(tokens: DeviceArray): void {
+    const { model: { codebook }, device, scales } = this.#parts;
+    const { array, vocabulary, channels } = codebook;
+    const images = this.#images;
+    const positions = scales[this.#scale]!.side ** 2;
+    using planes = device.allocate(images * channels * positions, "code vectors");
+    device.run(codebookLookup, {
+      tokens,
+      codebook: array,
+      output: planes,
+      images,
+      positions,
+      vocabulary,
+      channels,
+      layout: "planes",
+    });
+    this.acceptFeatures(planes);
+  }
+
+  acceptFeatures(features: DeviceArray): void {
+    const { device, scales, config: { tokenizer: { channels } } } = this.#parts;
+    const images = this.#images;
+    const { up, residual } = scales[this.#scale]!;
+    const state = this.#accumulated;
+    using full = device.allocate(state.length, "features at full resolution");
+    device.run(resample, { input: features, output: full, table: up, images, channels, layout: "planes" });
+    device.run(residualUpdate, { features: full, state, ...residual, images, channels, side: up.to });
+    const next = scales[++this.#scale];
+    if (next === undefined) return;
+    const length = images * next.side ** 2 * channels;
+    using rows = device.allocate(length, "features of the images");
+    device.run(resample, { input: state, output: rows, table: next.down, images, channels, layout: "rows" });
+    this.#features[Symbol.dispose]();
+    this.#features = device.allocate(this.guided ? 2 * length : length, "features");
+    device.copy(rows, this.#features);
+    if (this.guided) device.copy(rows, this.#features, { targetOffset: length });
+  }
+
+  gather(lanes: readonly number[]): void {
+    const { device } = this.#parts;
+    const before = this.#images;
+    using perImage = device.upload(Uint32Array.from(lanes), "lanes");
+    const all = this.guided ? [...lanes, ...lanes.map((lane) => lane + before)] : lanes;
+    using perRow = device.upload(Uint32Array.from(all), "rows");
+    const gathered = (input: DeviceArray, rows: DeviceArray, inputRows: number): DeviceArray => {
+      const stride = input.length / inputRows;
+      const output = device.allocate(rows.length * stride, input.label);
+      device.run(gatherRows, { input, output, rows, count: rows.length, stride, inputRows });
+      input[Symbol.dispose]();
+      return output;
+    };
+    const rowsBefore = this.#rows;
+    const gatherAll = (arrays: Record<string, DeviceArray>): Record<string, DeviceArray> => {
+      return Object.fromEntries(
+        Object.entries(arrays).map(([name, array]) => [name, gathered(array, perRow, rowsBefore)]),
+      );
+    };
+    this.#condition = gatherAll(this.#condition);
+    this.#caches = gatherAll(this.#caches);
+    this.#features = gathered(this.#features, perRow, rowsBefore);
+    this.#accumulated = gathered(this.#accumulated, perImage, before);
+    this.#images = lanes.length;
+  }
+
+  async decode(): Promise<DeviceArray> {
+    return await this.#parts.model.decode(this.#accumulated, this.#images);
+  }
+
+  [Symbol.dispose](): void {
+    disposeAll(this.#condition);
+    disposeAll(this.#caches);
+    this.#features[Symbol.dispose]();
+    this.#accumulated[Symbol.dispose]();
+  }
+}
+
+function disposeAll(arrays: Record<string, DeviceArray>): void {
+  for (const array of Object.values(arrays)) array[Symbol.dispose]();
+}
