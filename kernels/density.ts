@@ -41,7 +41,10 @@ export interface DensityArguments {
   channels: number;
   /** Added to each bandwidth; 1e-6 by default. */
   epsilon?: number;
-  /** Average each position's bandwidth over all images first, as the published code does; off by default, so that images do not depend on each other. */
+  /**
+   * Average each position's bandwidth over all images first, as the published code does; off by default, so that images do not depend on
+   * each other.
+   */
   batchBandwidth?: boolean;
   /** A density per position, summed (default), or one of the whole map. */
   features?: FeatureGrouping;

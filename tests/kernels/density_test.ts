@@ -190,9 +190,11 @@ testOnGpu("densities have the same bits on the GPU", async (device) => {
     };
     assertEquals(await densities(device, pool, options), await densities(cpu, pool, options));
   }
-  const pool = randomPool(random, { images: 1, draws: 1000, positions: 2, vocabulary: 200, channels: 16 });
-  for (const epsilon of [0, 0.4]) {
-    assertEquals(await densities(device, pool, { epsilon }), await densities(cpu, pool, { epsilon }));
+  for (const [draws, positions, channels] of [[1000, 2, 16], [4096, 1, 24], [100, 64, 32]] as const) {
+    const pool = randomPool(random, { images: 1, draws, positions, vocabulary: 200, channels });
+    for (const epsilon of [0, 0.4]) {
+      assertEquals(await densities(device, pool, { epsilon }), await densities(cpu, pool, { epsilon }));
+    }
   }
 });
 

@@ -1,0 +1,41 @@
+/**
+ * The kernels of varscale, each as WGSL and as a TypeScript twin, and the two devices that run them. They serve without the rest: for
+ * density estimation, nearest codes or truncated sampling in work of one's own.
+ *
+ * @example Drawing tokens from logits
+ * ```ts
+ * import { CpuDevice, readWords, sampleTokens, seedWords } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice(); // or: await WebGpuDevice.open()
+ * using logits = device.upload(new Float32Array([0, 5, -Infinity, 0, 0, 9]));
+ * using lanes = device.upload(new Uint32Array([0]));
+ * using tokens = device.allocate(2);
+ * const shape = { images: 1, positions: 2, vocabulary: 3 };
+ * device.run(sampleTokens, { ...shape, logits, lanes, tokens, topK: 1, seed: seedWords(7), scale: 0 });
+ * assertEquals([...await readWords(tokens)], [1, 2]);
+ * ```
+ *
+ * @module
+ */
+
+export * from "./bandwidth.ts";
+export { CpuDevice, floats, HostArray, words } from "./cpu_device.ts";
+export * from "./density.ts";
+export * from "./device.ts";
+export * from "./distance.ts";
+export * from "./errors.ts";
+export * from "./gather.ts";
+export * from "./guidance.ts";
+export type { LogitArguments } from "./logit.ts";
+export * from "./lookup.ts";
+export * from "./nearest.ts";
+export * from "./pack.ts";
+export * from "./resample.ts";
+export * from "./residual.ts";
+export * from "./sample.ts";
+export * from "./select.ts";
+export * from "./smooth.ts";
+export * from "./threefry.ts";
+export * from "./unit_rows.ts";
+export { GpuArray, WebGpuDevice } from "./webgpu_device.ts";

@@ -1,0 +1,34 @@
+/**
+ * Models: reading checkpoints, converting them to model folders, loading those on a device.
+ *
+ * @module
+ */
+
+export * from "./checkpoint/mod.ts";
+export {
+  type CreateFolderOptions,
+  createMemoryFolder,
+  createModelFolder,
+  type FileRecord,
+  type FolderWriter,
+  type ManifestFacts,
+  type ModelFolder,
+  type ModelManifest,
+  openModelFolder,
+  type WeightType,
+} from "./folder.ts";
+export {
+  DEMO_MODEL,
+  type DeviceChoice,
+  loadModel,
+  type LoadModelOptions,
+  type ModelSource,
+  openDevice,
+  whyNoGpu,
+} from "./load.ts";
+export type { Codebook, Encoding, Generation, Model, StartOptions } from "./model.ts";
+export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
+export { describeGraph, type GraphDescription, type GraphValue } from "./onnx.ts";
+export { RUNTIME_VERSION } from "./ort.ts";
+export type { TokenizerConfig, TokenizerLevel, VarConfig } from "./var/config.ts";
+export { convertVar, type ConvertVarOptions, type VarCheckpoints } from "./var/convert.ts";

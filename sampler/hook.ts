@@ -1,0 +1,49 @@
+/**
+ * What a scale hook is: a method that acts between the scales of a generation. It may change the guided logits, choose the tokens of a
+ * scale, or rearrange the lanes of the batch after it; the published methods of inference-time scaling are all of this form.
+ *
+ * @module
+ */
+
+import type { ScaleStep } from "./step.ts";
+
+/**
+ * A method that acts between scales. Hooks run in the order in which they are given.
+ *
+ * @example A method of one's own: always take the likeliest tokens of the first two scales
+ * ```ts
+ * import { generate, loadModel, type ScaleHook } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sure: ScaleHook = {
+ *   name: "sure start",
+ *   scales: [0, 1],
+ *   choose: (step) => step.choose(step.draw(1, { temperature: 0 })),
+ * };
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const request = { labels: "red cube", hooks: [sure] };
+ * const { images: [a] } = await generate(model, { ...request, seed: 1 });
+ * const { images: [b] } = await generate(model, { ...request, seed: 2 });
+ * assertEquals(a!.tokens[1], b!.tokens[1]);
+ * ```
+ */
+export interface ScaleHook {
+  /** Name in reports and errors. */
+  readonly name: string;
+  /** Scales on which it acts, 0-based; all by default. */
+  readonly scales?: readonly number[];
+  /** Lanes that each image shall start with, for hooks that later thin them; 1 by default. */
+  readonly lanes?: number;
+  /** Settings to be written down with a run, as plain data. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Changes the guided logits, {@linkcode ScaleStep.logits}, in place by kernels. */
+  guide?(step: ScaleStep): void | Promise<void>;
+  /** Chooses the tokens of the scale by {@linkcode ScaleStep.choose}; without any choice they are drawn as usual. */
+  choose?(step: ScaleStep): void | Promise<void>;
+  /**
+   * Rearranges the lanes after the scale: the returned list names, for each new lane, the old one that it continues. Every image must
+   * keep at least one lane. `undefined` leaves all as it is.
+   */
+  gather?(step: ScaleStep): readonly number[] | undefined | Promise<readonly number[] | undefined>;
+}

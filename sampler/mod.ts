@@ -1,0 +1,27 @@
+/**
+ * The sampler: `generate()`, scale hooks, VAR-Scaling, and the pictures that come out.
+ *
+ * @module
+ */
+
+export * from "./generate.ts";
+export { type GridCell, gridImage, type GridOptions } from "./grid.ts";
+export type { ScaleHook } from "./hook.ts";
+export { type MimeBundle, RgbaImage } from "./image.ts";
+export {
+  type GenerateRequest,
+  type Label,
+  type ResolvedLabel,
+  type ResolvedRequest,
+  resolveLabel,
+} from "./request.ts";
+export * from "./result.ts";
+export {
+  type DensityOptions,
+  type Distance,
+  type DrawOptions,
+  type Lane,
+  type ScaleStep,
+  type SelectOptions,
+} from "./step.ts";
+export * from "./var_scaling.ts";

@@ -1,0 +1,309 @@
+/**
+ * What a person asks for, checked and completed: labels become class numbers, every option gets its value, and whatever
+ * cannot be done is refused before anything runs.
+ *
+ * @module
+ */
+
+import { type Seed, seedWords } from "../kernels/threefry.ts";
+import type { Model } from "../models/model.ts";
+import type { ScaleHook } from "./hook.ts";
+
+/** A class by number or name, or `null` for the null class, which means "anything". */
+export type Label = number | string | null;
+
+/** What to generate and how. Every field is optional. */
+export interface GenerateRequest {
+  /** One class or several; without it, classes are drawn at random from the seed. */
+  labels?: Label | readonly Label[];
+  /** Images per label; 1 by default. */
+  count?: number;
+  /** Seed, an integer from 0 to 2^64 - 1; 0 by default. Image i depends on the seed and on i alone, not on the batch it is in. */
+  seed?: number | bigint;
+  /**
+   * Strength of classifier-free guidance; 1.5 by default. It grows over the scales, from 0 at the first to this at the last, as in
+   * VAR: at weight t the logits are `conditional + t * (conditional - unconditional)`. 0 is off and twice as fast.
+   */
+  cfg?: number;
+  /** Draw from the k likeliest tokens; 900 by default, 0 is off. */
+  topK?: number;
+  /** Draw from the likeliest tokens that make up this probability; 0.96 by default, 0 is off. */
+  topP?: number;
+  /** What logits are divided by before drawing; 1 by default, 0 always takes the likeliest token. */
+  temperature?: number;
+  /** Mix code vectors instead of drawing one, for smoother pictures (VAR's `more_smooth`); not for measuring. */
+  moreSmooth?: boolean;
+  /** Images that run together; 8 by default. The images do not depend on it. */
+  batch?: number;
+  /** What acts between the scales, in this order. */
+  hooks?: readonly ScaleHook[];
+  /** Scales after which {@linkcode generate.stream} decodes a preview; each costs a decode and a readback. */
+  previews?: boolean | readonly number[];
+  /** Ends the generation before its next scale. */
+  signal?: AbortSignal | undefined;
+}
+
+/** A class with its name, if it has one. */
+export interface ResolvedLabel {
+  /** Class number, or `null` for the null class. */
+  readonly id: number | null;
+  /** Name of the class, or its number as text. */
+  readonly name: string;
+}
+
+/** A {@linkcode GenerateRequest} with nothing left open. */
+export interface ResolvedRequest {
+  /** One label per image. */
+  readonly labels: readonly ResolvedLabel[];
+  /** The seed as given. */
+  readonly seed: number | bigint;
+  /** The seed as the kernels take it. */
+  readonly seedWords: Seed;
+  /** Strength of guidance. */
+  readonly cfg: number;
+  /** 0 is off. */
+  readonly topK: number;
+  /** 0 is off. */
+  readonly topP: number;
+  /** 0 takes the likeliest token. */
+  readonly temperature: number;
+  /** Whether code vectors are mixed. */
+  readonly moreSmooth: boolean;
+  /** Images that run together. */
+  readonly batch: number;
+  /** Hooks in order. */
+  readonly hooks: readonly ScaleHook[];
+  /** Scales with a preview. */
+  readonly previews: ReadonlySet<number>;
+  /** Lanes that each image starts with. */
+  readonly lanes: number;
+  /** Ends the generation. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Names of all options, to tell a misspelt one. */
+const OPTIONS: ReadonlySet<string> = new Set<keyof GenerateRequest>([
+  "labels",
+  "count",
+  "seed",
+  "cfg",
+  "topK",
+  "topP",
+  "temperature",
+  "moreSmooth",
+  "batch",
+  "hooks",
+  "previews",
+  "signal",
+]);
+
+/** Lane numbers share a 32-bit word with image numbers. */
+export const MAX_LANES = 256;
+/** Images of one request; see {@linkcode MAX_LANES}. */
+export const MAX_IMAGES = 2 ** 24;
+
+/**
+ * Checks and completes a request.
+ *
+ * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {RangeError} If a value is out of range, or a label is no class of the model.
+ */
+export function resolveRequest(model: Model, request: GenerateRequest): ResolvedRequest {
+  if (typeof request !== "object" || request === null) {
+    throw new TypeError(
+      `Cannot generate as the request must be an object: current value is ${String(request)}`,
+    );
+  }
+  for (const name of Object.keys(request)) {
+    if (!OPTIONS.has(name)) {
+      throw new TypeError(
+        `Cannot generate as the option "${name}" is unknown: options are ${[...OPTIONS].join(", ")}`,
+      );
+    }
+  }
+  const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
+  const count = integer("count", request.count ?? 1, 1);
+  const batch = integer("batch", request.batch ?? 8, 1);
+  const topK = integer("topK", request.topK ?? 900, 0);
+  const topP = number("topP", request.topP ?? 0.96, 0, 1);
+  const cfg = number("cfg", request.cfg ?? 1.5, 0, 1e6);
+  const temperature = number("temperature", request.temperature ?? 1, 0, 1e6);
+  if (temperature !== 0 && temperature < 1e-6) {
+    throw new RangeError(
+      `Cannot generate as temperature must be 0 or at least 1e-6: current value is ${temperature}`,
+    );
+  }
+  if (typeof moreSmooth !== "boolean") {
+    throw new TypeError(
+      `Cannot generate as moreSmooth must be a boolean: current value is ${String(moreSmooth)}`,
+    );
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(
+      `Cannot generate as signal must be an AbortSignal: current value is ${String(signal)}`,
+    );
+  }
+  const words = seedWords(seed);
+  const labels = resolveLabels(model, request, count, words);
+  const lanes = checkHooks(model, hooks);
+  if (labels.length > MAX_IMAGES) {
+    throw new RangeError(
+      `Cannot generate more than ${MAX_IMAGES} images at once: the request is for ${labels.length}`,
+    );
+  }
+  const previews = resolvePreviews(model, request.previews ?? false);
+  return {
+    labels,
+    seed,
+    seedWords: words,
+    cfg,
+    topK,
+    topP,
+    temperature,
+    moreSmooth,
+    batch,
+    hooks,
+    previews,
+    lanes,
+    signal,
+  };
+}
+
+function number(name: string, value: number, min: number, max: number): number {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot generate as ${name} must be a number: current value is ${String(value)}`);
+  }
+  if (!(value >= min && value <= max)) {
+    throw new RangeError(
+      `Cannot generate as ${name} must be from ${min} to ${max}: current value is ${value}`,
+    );
+  }
+  return value;
+}
+
+function integer(name: string, value: number, min: number): number {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot generate as ${name} must be a number: current value is ${String(value)}`);
+  }
+  if (!Number.isSafeInteger(value) || value < min || value >= 2 ** 31) {
+    throw new RangeError(
+      `Cannot generate as ${name} must be an integer >= ${min}: current value is ${value}`,
+    );
+  }
+  return value;
+}
+
+function resolveLabels(
+  model: Model,
+  { labels }: GenerateRequest,
+  count: number,
+  seed: Seed,
+): ResolvedLabel[] {
+  if (labels === undefined) {
+    // A multiplicative hash of the seed and the place: as good as any for picking classes, and the same everywhere.
+    return Array.from({ length: count }, (_, i) => {
+      const mixed = Math.imul(seed[0] ^ Math.imul(seed[1] + i + 1, 0x9e3779b1), 0x85ebca6b) >>> 0;
+      return named(model, Math.floor(mixed / 2 ** 32 * model.classes));
+    });
+  }
+  const list = Array.isArray(labels) ? labels as readonly Label[] : [labels as Label];
+  if (list.length === 0) {
+    throw new RangeError("Cannot generate as labels must not be empty: current value is []");
+  }
+  return list.flatMap((label) => new Array<ResolvedLabel>(count).fill(resolveLabel(model, label)));
+}
+
+function named(model: Model, id: number): ResolvedLabel {
+  return { id, name: model.classNames[id] ?? `class ${id}` };
+}
+
+/**
+ * Finds the class that a label means.
+ *
+ * @throws {TypeError} If it is neither number, text nor `null`.
+ * @throws {RangeError} If the model has no such class.
+ */
+export function resolveLabel(model: Model, label: Label): ResolvedLabel {
+  if (label === null) return { id: null, name: "null class" };
+  if (typeof label === "number") {
+    if (!Number.isInteger(label) || label < 0 || label >= model.classes) {
+      throw new RangeError(
+        `Cannot generate as a label must be a class from 0 to ${
+          model.classes - 1
+        }: current value is ${label}`,
+      );
+    }
+    return named(model, label);
+  }
+  if (typeof label !== "string") {
+    throw new TypeError(
+      `Cannot generate as a label must be a number or a name: current value is ${String(label)}`,
+    );
+  }
+  const wanted = label.trim().toLowerCase();
+  const exact = model.classNames.findIndex((name) => name.toLowerCase() === wanted);
+  if (exact >= 0) return named(model, exact);
+  if (/^\d+$/.test(wanted)) return resolveLabel(model, Number(wanted));
+  const terms = wanted.split(/\s+/);
+  const near = model.classNames.filter((name) => terms.some((term) => name.toLowerCase().includes(term)));
+  const hint = model.classNames.length === 0
+    ? "the model has no class names, use a number"
+    : near.length > 0
+    ? `did you mean ${near.slice(0, 3).map((name) => `"${name}"`).join(", ")}?`
+    : `class names are like "${model.classNames[0]}"`;
+  throw new RangeError(`Cannot find the class "${label}" in the model "${model.name}"; ${hint}`);
+}
+
+function checkHooks(model: Model, hooks: readonly ScaleHook[]): number {
+  if (!Array.isArray(hooks)) {
+    throw new TypeError(`Cannot generate as hooks must be a list: current value is ${String(hooks)}`);
+  }
+  let lanes = 1;
+  for (const hook of hooks as readonly ScaleHook[]) {
+    if (typeof hook?.name !== "string") {
+      throw new TypeError(
+        `Cannot generate as a hook must be an object with a name: current value is ${String(hook)}`,
+      );
+    }
+    if (hook.guide === undefined && hook.choose === undefined && hook.gather === undefined) {
+      throw new TypeError(`Cannot generate as the hook "${hook.name}" has none of guide, choose and gather`);
+    }
+    for (const scale of hook.scales ?? []) {
+      if (!Number.isInteger(scale) || scale < 0 || scale >= model.patchNumbers.length) {
+        throw new RangeError(
+          `Cannot generate as the hook "${hook.name}" acts on scale ${scale}: the model has scales 0 to ${
+            model.patchNumbers.length - 1
+          }`,
+        );
+      }
+    }
+    const wanted = hook.lanes ?? 1;
+    if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_LANES) {
+      throw new RangeError(
+        `Cannot generate as the lanes of the hook "${hook.name}" must be from 1 to ${MAX_LANES}: current value is ${wanted}`,
+      );
+    }
+    lanes = Math.max(lanes, wanted);
+  }
+  return lanes;
+}
+
+function resolvePreviews(model: Model, previews: boolean | readonly number[]): ReadonlySet<number> {
+  const scales = model.patchNumbers.length;
+  if (typeof previews === "boolean") return new Set(previews ? model.patchNumbers.keys() : []);
+  if (!Array.isArray(previews)) {
+    throw new TypeError(
+      `Cannot generate as previews must be a boolean or a list of scales: current value is ${
+        String(previews)
+      }`,
+    );
+  }
+  for (const scale of previews as readonly number[]) {
+    if (!Number.isInteger(scale) || scale < 0 || scale >= scales) {
+      throw new RangeError(
+        `Cannot generate as previews must be scales from 0 to ${scales - 1}: current value is ${scale}`,
+      );
+    }
+  }
+  return new Set(previews as readonly number[]);
+}

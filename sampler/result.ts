@@ -1,0 +1,125 @@
+/**
+ * What a generation returns: pictures that know where they come from, and a trace of how they were made.
+ *
+ * @module
+ */
+
+import { type GridCell, gridImage, type GridOptions } from "./grid.ts";
+import { type MimeBundle, RgbaImage } from "./image.ts";
+import type { ResolvedLabel } from "./request.ts";
+
+/** What a hook reported about one image. */
+export interface HookDecision {
+  /** Name of the hook. */
+  readonly hook: string;
+  /** Scale on which it acted. */
+  readonly scale: number;
+  /** What it has to say. */
+  readonly value: unknown;
+}
+
+/** Where an image comes from. */
+export interface ImageOrigin {
+  /** Index in the request. */
+  readonly index: number;
+  /** Number of the attempt where an image has several lanes; 0 otherwise. */
+  readonly lane: number;
+  /** Its class. */
+  readonly label: ResolvedLabel;
+  /** Seed of the request; with the index it determines the image. */
+  readonly seed: number | bigint;
+  /** The tokens of each scale, row-major. */
+  readonly tokens: readonly Uint32Array[];
+  /** What hooks decided. */
+  readonly decisions: readonly HookDecision[];
+}
+
+/** A generated picture. */
+export class GeneratedImage extends RgbaImage implements ImageOrigin {
+  readonly index: number;
+  readonly lane: number;
+  readonly label: ResolvedLabel;
+  readonly seed: number | bigint;
+  readonly tokens: readonly Uint32Array[];
+  readonly decisions: readonly HookDecision[];
+
+  /** @param size Width and height. @param data RGBA pixels. @param origin Where it comes from. */
+  constructor(size: number, data: Uint8ClampedArray<ArrayBuffer>, origin: ImageOrigin) {
+    super(size, size, data);
+    this.index = origin.index;
+    this.lane = origin.lane;
+    this.label = origin.label;
+    this.seed = origin.seed;
+    this.tokens = origin.tokens;
+    this.decisions = origin.decisions;
+  }
+
+  /** Label and place, as captions show them. */
+  get caption(): string {
+    return `${this.label.name} #${this.index}`;
+  }
+}
+
+/** Milliseconds of one batch. */
+export interface BatchTimings {
+  /** Images (lanes) it started with. */
+  readonly lanes: number;
+  /** Whose clock the parts are from; GPU marks divide the total, which the host measures. */
+  readonly clock: "webgpu" | "host";
+  /** Conditioning: everything that depends on the labels alone. */
+  readonly condition: number;
+  /** Each scale, hooks included. */
+  readonly scales: readonly number[];
+  /** Decoding and packing. */
+  readonly decode: number;
+  /** Conditioning to packing. */
+  readonly total: number;
+}
+
+/** How a request was carried out. */
+export interface Trace {
+  /** Name of the model. */
+  readonly model: string;
+  /** Where it ran. */
+  readonly device: { readonly kind: "cpu" | "webgpu"; readonly name: string };
+  /** Milliseconds from the call to the last image. */
+  readonly total: number;
+  /** Each batch. */
+  readonly batches: readonly BatchTimings[];
+  /** Times the host waited for data. */
+  readonly readbacks: number;
+  /** Bytes that came to the host. */
+  readonly bytesRead: number;
+  /** Kernel calls. */
+  readonly dispatches: number;
+}
+
+/** Pictures and trace. In a notebook it shows itself as a grid. */
+export class GenerateResult {
+  /** The pictures, in the order of the request. */
+  readonly images: readonly GeneratedImage[];
+  /** How they were made. */
+  readonly trace: Trace;
+
+  /** @param images The pictures. @param trace How they were made. */
+  constructor(images: readonly GeneratedImage[], trace: Trace) {
+    this.images = images;
+    this.trace = trace;
+  }
+
+  /** All pictures on one sheet, captioned. */
+  grid(options: Partial<GridOptions> = {}): RgbaImage {
+    const cells: GridCell[] = this.images.map((image) => ({ image, caption: image.caption }));
+    const columns = Math.min(cells.length, 8);
+    return gridImage(cells, {
+      columns,
+      scale: Math.max(1, Math.round(192 / this.images[0]!.width)),
+      ...options,
+    });
+  }
+
+  [Symbol.for("Jupyter.display")](): MimeBundle {
+    const grid = this.grid() as unknown as Record<symbol, () => MimeBundle>;
+    return grid[Symbol.for("Jupyter.display")]!();
+  }
+}

@@ -1,0 +1,350 @@
+/**
+ * What a hook gets in its hands: one scale of one batch, with the operations that search methods are made of (draw candidates, measure
+ * densities, select, report), written against the device and so the same on CPU and GPU.
+ *
+ * Arrays that a step hands out belong to it and live until the scale is done.
+ *
+ * @module
+ */
+
+import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
+import { gaussianDensity } from "../kernels/density.ts";
+import type { Device, DeviceArray } from "../kernels/device.ts";
+import { guidance } from "../kernels/guidance.ts";
+import { sampleAndTruncate, sampleTokens } from "../kernels/sample.ts";
+import {
+  decisionLength,
+  type DensityRule,
+  type Pick,
+  selectCandidates,
+  type Strategy,
+} from "../kernels/select.ts";
+import { smoothCodes } from "../kernels/smooth.ts";
+import { unitRows } from "../kernels/unit_rows.ts";
+import type { Generation, Model } from "../models/model.ts";
+import type { RgbaImage } from "./image.ts";
+import { pictures } from "./paint.ts";
+import type { ResolvedLabel, ResolvedRequest } from "./request.ts";
+
+/** Part of a device array that concerns one lane, to be read at the end. */
+export interface LaneRecord {
+  /** Who reported it. */
+  readonly hook: string;
+  /** On which scale. */
+  readonly scale: number;
+  /** Where it lies: record `row` of `array`, `length` words each. */
+  readonly array: DeviceArray;
+  /** Number of the record. */
+  readonly row: number;
+  /** Words of the record. */
+  readonly length: number;
+  /** Makes a value of the words. */
+  readonly read: (words: Uint32Array) => unknown;
+}
+
+/** One row of the batch: an image, or one of several attempts at it. */
+export interface Lane {
+  /** Index of its image in the request. */
+  readonly image: number;
+  /** Number of the attempt, which keys its random numbers. */
+  readonly lane: number;
+  /** Its class. */
+  readonly label: ResolvedLabel;
+}
+
+/** Options of {@linkcode ScaleStep.draw}. */
+export interface DrawOptions {
+  /** Instead of the request's. */
+  topK?: number;
+  /** Instead of the request's. */
+  topP?: number;
+  /** Instead of the request's. */
+  temperature?: number;
+  /** Filter the logits anew for every further draw, as the published code of VAR-Scaling does. */
+  compounding?: boolean;
+  /** Number of the first draw; draws of other numbers are independent of each other. */
+  firstDraw?: number;
+}
+
+/** How code vectors are compared. */
+export type Distance = "euclidean" | "cosine";
+
+/** Options of {@linkcode ScaleStep.density}. */
+export interface DensityOptions {
+  /** `"euclidean"` by default. */
+  distance?: Distance;
+  /** One density per position, summed (default), or one of the whole map. */
+  features?: FeatureGrouping;
+  /** Bandwidth from each image alone (default) or averaged over the batch. */
+  bandwidth?: "image" | "batch";
+  /** Divisor of the standard deviation, N (default) or N - 1. */
+  deviation?: "population" | "sample";
+}
+
+/** Options of {@linkcode ScaleStep.select}. */
+export interface SelectOptions {
+  /** Threshold factor on the mean density. */
+  alpha: number;
+  /** Candidates that are kept at most. */
+  representatives: number;
+  /** Candidates closer than this to a kept one are passed over; 0 is off. */
+  conflictThreshold: number;
+  /** Which candidates to prefer; `"var-scaling"` by default. */
+  strategy?: Strategy;
+  /** When a density counts as low; `"published"` by default. */
+  rule?: DensityRule;
+  /** How one of the kept is taken; `"density"` by default. */
+  pick?: Pick;
+}
+
+/** What a {@linkcode ScaleStep} is made of. */
+export interface ScaleStepParts {
+  readonly model: Model;
+  readonly generation: Generation;
+  readonly request: ResolvedRequest;
+  readonly scale: number;
+  readonly lanes: readonly Lane[];
+  /** Random-number index of each lane, u32 [lanes]. */
+  readonly laneArray: DeviceArray;
+  /** Raw logits as the model gave them. */
+  readonly logits: DeviceArray;
+  /** Takes a report of a hook: an array that outlives the step. */
+  readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
+}
+
+/** One scale of one batch, in the hands of a hook. */
+export class ScaleStep implements Disposable {
+  readonly #parts: ScaleStepParts;
+  readonly #owned = new DisposableStack();
+  #guided: DeviceArray | undefined;
+  #tokens: DeviceArray | undefined;
+
+  /** Steps are made by the sampler. */
+  constructor(parts: ScaleStepParts) {
+    this.#parts = parts;
+  }
+
+  /** The model. */
+  get model(): Model {
+    return this.#parts.model;
+  }
+
+  /** Where everything runs. */
+  get device(): Device {
+    return this.#parts.model.device;
+  }
+
+  /** The whole request. */
+  get request(): ResolvedRequest {
+    return this.#parts.request;
+  }
+
+  /** Index of the scale, 0-based. */
+  get scale(): number {
+    return this.#parts.scale;
+  }
+
+  /** Number of scales. */
+  get scales(): number {
+    return this.#parts.model.patchNumbers.length;
+  }
+
+  /** Side of the token map. */
+  get side(): number {
+    return this.#parts.model.patchNumbers[this.scale]!;
+  }
+
+  /** Tokens of the map. */
+  get positions(): number {
+    return this.side ** 2;
+  }
+
+  /** The batch's rows. */
+  get lanes(): readonly Lane[] {
+    return this.#parts.lanes;
+  }
+
+  /** Weight t of guidance on this scale: cfg times the scale's place from 0 to 1. */
+  get guidanceWeight(): number {
+    const { scale, scales, request: { cfg } } = this;
+    return this.#parts.generation.guided && scales > 1 ? cfg * (scale / (scales - 1)) : 0;
+  }
+
+  /** The guided logits, f32 [lanes, positions, vocabulary]. Asking for them has them computed; changes to them count. */
+  get logits(): DeviceArray {
+    if (this.#guided !== undefined) return this.#guided;
+    const { logits, generation } = this.#parts;
+    const { images, positions, vocabulary } = this.#sizes();
+    if (!generation.guided) return this.#guided = logits;
+    const guided = this.allocate(images * positions * vocabulary, "guided logits");
+    this.device.run(guidance, { logits, guided, images, positions, vocabulary, weight: this.guidanceWeight });
+    return this.#guided = guided;
+  }
+
+  /** The tokens chosen so far, u32 [lanes, positions], or `undefined`. */
+  get tokens(): DeviceArray | undefined {
+    return this.#tokens;
+  }
+
+  /** Allocates an array that lives until the scale is done. */
+  allocate(length: number, label: string = "hook's array"): DeviceArray {
+    return this.#owned.use(this.device.allocate(length, label));
+  }
+
+  /**
+   * Draws `count` token maps per lane, independent of each other, u32 [lanes, count, positions]. Draw 0 is what would be taken without any
+   * hook.
+   */
+  draw(count: number = 1, options: DrawOptions = {}): DeviceArray {
+    const { images, positions } = this.#sizes();
+    const tokens = this.allocate(images * count * positions, "candidates");
+    this.device.run(sampleTokens, { ...this.#sampling(options), tokens, draws: count });
+    return tokens;
+  }
+
+  /** Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over code vectors. */
+  density(candidates: DeviceArray, count: number, options: DensityOptions = {}): DeviceArray {
+    const { distance = "euclidean", features = "position", bandwidth = "image", deviation = "population" } =
+      options;
+    const { images, positions, vocabulary, channels } = this.#sizes();
+    let codebook = this.model.codebook.array;
+    if (distance === "cosine") {
+      const unit = this.allocate(codebook.length, "unit code vectors");
+      this.device.run(unitRows, { input: codebook, output: unit, count: vocabulary, channels });
+      codebook = unit;
+    }
+    const sizes = {
+      tokens: candidates,
+      codebook,
+      images,
+      draws: count,
+      positions,
+      vocabulary,
+      channels,
+      features,
+    };
+    const widths = this.allocate(features === "joint" ? images : images * positions, "bandwidths");
+    const scores = this.allocate(images * count, "densities");
+    this.device.run(silvermanBandwidth, { ...sizes, output: widths, deviation });
+    this.device.run(gaussianDensity, {
+      ...sizes,
+      bandwidth: widths,
+      scores,
+      batchBandwidth: bandwidth === "batch",
+    });
+    return scores;
+  }
+
+  /** Selects one of `count` candidates per lane; see `selectCandidates` of the kernels. */
+  select(
+    candidates: DeviceArray,
+    scores: DeviceArray,
+    count: number,
+    options: SelectOptions,
+  ): { tokens: DeviceArray; decision: DeviceArray } {
+    const { images, positions, vocabulary, channels } = this.#sizes();
+    const representatives = Math.min(options.representatives, count);
+    const tokens = this.allocate(images * positions, "selected tokens");
+    const order = this.allocate(images * count, "search order");
+    const decision = this.allocate(images * decisionLength(representatives), "decisions");
+    this.device.run(selectCandidates, {
+      ...options,
+      representatives,
+      scores,
+      candidates,
+      order,
+      tokens,
+      decision,
+      images,
+      draws: count,
+      positions,
+      vocabulary,
+      channels,
+      codebook: this.model.codebook.array,
+      lanes: this.#parts.laneArray,
+      seed: this.request.seedWords,
+      scale: this.scale,
+    });
+    return { tokens, decision };
+  }
+
+  /** Makes these the tokens of the scale, u32 [lanes, positions]. */
+  choose(tokens: DeviceArray): void {
+    const wanted = this.lanes.length * this.positions;
+    if (tokens.length < wanted) {
+      throw new RangeError(
+        `Cannot choose tokens for scale ${this.scale} as ${wanted} are needed: the array holds ${tokens.length}`,
+      );
+    }
+    this.#tokens = tokens;
+  }
+
+  /**
+   * Reports `length` words per lane from an array of the step. They come to the host with the pictures, without a readback of their own,
+   * and `read` makes of them what is found under `decisions` of the image.
+   */
+  report(array: DeviceArray, length: number, read: (words: Uint32Array) => unknown): void {
+    const kept = this.device.allocate(this.lanes.length * length, "report");
+    this.device.copy(array, kept, { length: kept.length });
+    this.#parts.onReport(kept, length, read);
+  }
+
+  /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
+  preview(): Promise<RgbaImage[]> {
+    return pictures(this.model, this.#parts.generation);
+  }
+
+  /** The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too. */
+  finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
+    if (this.#tokens !== undefined) return { tokens: this.#tokens, features: undefined };
+    if (!this.request.moreSmooth) return { tokens: this.draw(), features: undefined };
+    const { images, positions, channels } = this.#sizes();
+    const tokens = this.allocate(images * positions, "tokens");
+    const truncation = this.allocate(2 * images * positions, "truncation");
+    const features = this.allocate(images * channels * positions, "mixed features");
+    const { topK: _topK, topP: _topP, ...sampling } = this.#sampling({});
+    this.device.run(sampleAndTruncate, { ...this.#sampling({}), tokens, truncation });
+    const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
+    this.device.run(smoothCodes, {
+      ...sampling,
+      truncation,
+      codebook: this.model.codebook.array,
+      output: features,
+      channels,
+      sharpness: 1 + ratio,
+      tau: Math.max(0.27 * (1 - 0.95 * ratio), 0.005),
+    });
+    return { tokens, features };
+  }
+
+  [Symbol.dispose](): void {
+    this.#owned.dispose();
+  }
+
+  #sizes(): { images: number; positions: number; vocabulary: number; channels: number } {
+    const { vocabulary, channels } = this.model.codebook;
+    return { images: this.lanes.length, positions: this.positions, vocabulary, channels };
+  }
+
+  #sampling(options: DrawOptions) {
+    const { request, scale } = this;
+    const { images, positions, vocabulary } = this.#sizes();
+    const raw = this.#guided === undefined;
+    return {
+      logits: this.#guided ?? this.#parts.logits,
+      lanes: this.#parts.laneArray,
+      images,
+      positions,
+      vocabulary,
+      guided: raw && this.#parts.generation.guided,
+      weight: raw ? this.guidanceWeight : 0,
+      temperature: options.temperature ?? request.temperature,
+      topK: options.topK ?? request.topK,
+      topP: options.topP ?? request.topP,
+      compounding: options.compounding ?? false,
+      firstDraw: options.firstDraw ?? 0,
+      seed: request.seedWords,
+      scale,
+    };
+  }
+}
