@@ -39,8 +39,18 @@ export interface ModelManifest {
   readonly config: unknown;
   /** Names of the classes in order, or none. */
   readonly classNames: readonly string[];
+  /** Search settings that suit the model, where somebody has found some. */
+  readonly tuning?: ModelTuning;
   /** Every other file. */
   readonly files: Readonly<Record<string, FileRecord>>;
+}
+
+/** Search settings that depend on a model's codebook and on how sure its logits are. */
+export interface ModelTuning {
+  /** VAR-Scaling's α at scale 1 with 50 candidates. */
+  readonly alpha?: number;
+  /** VAR-Scaling's conflict threshold: a distance in codebook units. */
+  readonly conflictThreshold?: number;
 }
 
 /** How the large weights of a model folder are stored. */
@@ -198,6 +208,10 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
   if (!Array.isArray(classNames) || classNames.some((item) => typeof item !== "string")) {
     return refuse('a list of texts "classNames"', JSON.stringify(classNames)?.slice(0, 80));
   }
+  for (const key of ["alpha", "conflictThreshold"] as const) {
+    const value = manifest.tuning?.[key] ?? 0;
+    if (typeof value !== "number") return refuse(`a number "tuning.${key}"`, JSON.stringify(value));
+  }
   if (typeof files !== "object" || files === null) return refuse('an object "files"', JSON.stringify(files));
   for (const [key, record] of Object.entries(files)) {
     // A file name is joined to the folder's URL, so it must not lead out of the folder.
@@ -207,16 +221,8 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
       return refuse(`size and SHA-256 of "${key}"`, JSON.stringify(record));
     }
   }
-  return {
-    format: "varscale-model",
-    version: FOLDER_VERSION,
-    family,
-    name,
-    weights,
-    config,
-    classNames,
-    files,
-  };
+  const facts = { family, name, weights, config, classNames, tuning: manifest.tuning ?? {}, files };
+  return { format: "varscale-model", version: FOLDER_VERSION, ...facts };
 }
 
 /** Writes the files of one model folder; nothing appears at its place before {@linkcode FolderWriter.finish}. */

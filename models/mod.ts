@@ -14,6 +14,7 @@ export {
   type ManifestFacts,
   type ModelFolder,
   type ModelManifest,
+  type ModelTuning,
   openModelFolder,
   type WeightType,
 } from "./folder.ts";

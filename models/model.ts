@@ -6,6 +6,7 @@
  */
 
 import type { Device, DeviceArray } from "../kernels/device.ts";
+import type { ModelTuning } from "./folder.ts";
 
 /** The vectors behind a model's tokens. */
 export interface Codebook {
@@ -84,6 +85,8 @@ export interface Model extends AsyncDisposable {
   readonly imageSize: number;
   /** The vectors behind the tokens. */
   readonly codebook: Codebook;
+  /** Search settings that suit this model, where they are known. */
+  readonly tuning: ModelTuning;
   /** Starts a batch. */
   start(options: StartOptions): Promise<Generation>;
   /**

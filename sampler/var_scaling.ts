@@ -29,13 +29,16 @@ export interface VarScalingOptions {
   /** Candidates N per image; 50 by default. */
   samples?: number;
   /**
-   * Threshold factor α on the mean density; by default {@linkcode alphaPreset}. It must be retuned when the number of samples, the scale or
-   * the model changes.
+   * Threshold factor α on the mean density; by default {@linkcode alphaPreset}, shifted if the model is known to want another. It must be
+   * retuned when the number of samples, the scale or the model changes.
    */
   alpha?: number;
   /** Candidates k that are kept at most; 10 by default. */
   representatives?: number;
-  /** Of two maps closer than this (Euclidean, over all code vectors) only the first is kept; 1.8 by default, 0 is off. */
+  /**
+   * Of two maps closer than this (Euclidean, over all code vectors) only the first is kept; by default what is known to suit the model's
+   * codebook, else 1.8 as published. 0 is off.
+   */
   conflictThreshold?: number;
   /**
    * `"var-scaling"` (default) keeps the densest where the density is high and random ones where it is low; `"top-k"` always keeps the
@@ -69,14 +72,23 @@ export interface VarScalingDecision extends Decision {
   readonly alpha: number;
 }
 
-type Settings = Required<Omit<VarScalingOptions, "preset" | "alpha">> & { alpha: number | undefined };
+/** Everything settled but what depends on the model. */
+type Settings =
+  & Required<Omit<VarScalingOptions, "preset" | ModelDependent>>
+  & {
+    readonly [Name in ModelDependent]: number | undefined;
+  };
+type ModelDependent = "alpha" | "conflictThreshold";
+
+/** The published threshold, in units of the official codebook. */
+const PUBLISHED_CONFLICT_THRESHOLD = 1.8;
 
 const DEFAULTS: Settings = {
   scale: 1,
   samples: 50,
   alpha: undefined,
   representatives: 10,
-  conflictThreshold: 1.8,
+  conflictThreshold: undefined,
   strategy: "var-scaling",
   distance: "euclidean",
   rule: "published",
@@ -89,7 +101,13 @@ const DEFAULTS: Settings = {
 
 const PRESETS: Readonly<Record<VarScalingPreset, Settings>> = {
   default: DEFAULTS,
-  published: { ...DEFAULTS, alpha: 2.3, filter: "compounding", bandwidth: "batch" },
+  published: {
+    ...DEFAULTS,
+    alpha: 2.3,
+    conflictThreshold: PUBLISHED_CONFLICT_THRESHOLD,
+    filter: "compounding",
+    bandwidth: "batch",
+  },
   paper: { ...DEFAULTS, rule: "paper", conflictThreshold: 0 },
 };
 
@@ -175,17 +193,26 @@ export function varScaling(options: VarScalingOptions = {}): ScaleHook {
   return {
     name: "var-scaling",
     scales,
-    settings: { ...settings, scale: scales, alpha: settings.alpha ?? "preset" },
+    settings: {
+      ...settings,
+      scale: scales,
+      alpha: settings.alpha ?? "preset",
+      conflictThreshold: settings.conflictThreshold ?? "preset",
+    },
     choose: (step) => search(step, settings),
   };
 }
 
 function search(step: ScaleStep, settings: Settings): void {
   const { samples, representatives, filter, distance, features, bandwidth, deviation } = settings;
-  const alpha = settings.alpha ?? alphaPreset({ depth: step.model.depth, scale: step.scale, samples });
+  const { model: { depth, tuning }, scale } = step;
+  const tuned = tuning.alpha === undefined ? 0 : tuning.alpha - alphaPreset({ depth, scale: 1, samples: 50 });
+  const alpha = settings.alpha ?? alphaPreset({ depth, scale, samples }) + tuned;
   const candidates = step.draw(samples, { compounding: filter === "compounding" });
   const scores = step.density(candidates, samples, { distance, features, bandwidth, deviation });
-  const { strategy, rule, pick, conflictThreshold } = settings;
+  const { strategy, rule, pick } = settings;
+  const conflictThreshold = settings.conflictThreshold ?? tuning.conflictThreshold ??
+    PUBLISHED_CONFLICT_THRESHOLD;
   const { tokens, decision } = step.select(candidates, scores, samples, {
     alpha,
     representatives,
@@ -242,7 +269,7 @@ function resolve(options: VarScalingOptions): Settings {
   for (const item of scales) requireInteger("scale", item, 0, 1000);
   requireInteger("samples", samples, 1, 8192);
   requireInteger("representatives", representatives, 1, 8192);
-  requireNumber("conflictThreshold", conflictThreshold, 0, 2 ** 40);
+  if (conflictThreshold !== undefined) requireNumber("conflictThreshold", conflictThreshold, 0, 2 ** 40);
   if (alpha !== undefined) requireNumber("alpha", alpha, 0, 2 ** 20);
   return settings;
 }

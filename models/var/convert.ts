@@ -6,7 +6,7 @@
  */
 
 import { type Checkpoint, encodeFloat16, openCheckpoint, type SafetensorsEntry } from "../checkpoint/mod.ts";
-import type { FolderWriter, ModelFolder, WeightType } from "../folder.ts";
+import type { FolderWriter, ModelFolder, ModelTuning, WeightType } from "../folder.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { WeightSet } from "../weights.ts";
 import { inferVarConfig, type VarConfig } from "./config.ts";
@@ -34,6 +34,8 @@ export interface ConvertVarOptions {
   name?: string;
   /** Names of the classes in order. */
   classNames?: readonly string[];
+  /** Search settings that suit the model. */
+  tuning?: ModelTuning;
   /** Ends the conversion. */
   signal?: AbortSignal | undefined;
 }
@@ -70,7 +72,7 @@ export async function convertVar(
     ? await transformer.readFloat32(transformerSet.fullName("lvl_1L"))
     : undefined;
   const config = inferVarConfig(transformerSet, tokenizerSet, scales === undefined ? {} : { scales });
-  const { classNames = [], name = `VAR-d${config.depth}` } = options;
+  const { classNames = [], name = `VAR-d${config.depth}`, tuning = {} } = options;
   if (classNames.length !== 0 && classNames.length !== config.classes) {
     throw new RangeError(
       `Cannot convert the model as it has ${config.classes} classes: the number of class names is ${classNames.length}`,
@@ -97,7 +99,7 @@ export async function convertVar(
     await writer.writeTensors(TOKENIZER_WEIGHTS, entries(tokenizer, tokenizerSet, weights)),
   );
   for (const [file, bytes] of graphs) await writer.write(file, bytes);
-  return await writer.finish({ family: "var", name, weights, config, classNames });
+  return await writer.finish({ family: "var", name, weights, config, classNames, tuning });
 }
 
 function weightSet(checkpoint: Checkpoint, prefixes: readonly string[], landmark: string): WeightSet {

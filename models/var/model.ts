@@ -11,7 +11,7 @@ import { nearestCodes } from "../../kernels/nearest.ts";
 import { createResampleTable, resample, type ResampleTable } from "../../kernels/resample.ts";
 import { residualUpdate } from "../../kernels/residual.ts";
 import { openCheckpoint } from "../checkpoint/mod.ts";
-import type { ModelFolder } from "../folder.ts";
+import type { ModelFolder, ModelTuning } from "../folder.ts";
 import type { Codebook, Encoding, Generation, Model, StartOptions } from "../model.ts";
 import { GraphSession, type GraphTensor } from "../ort.ts";
 import { residualOfScale, type VarConfig } from "./config.ts";
@@ -187,6 +187,10 @@ class VarModel implements Model {
   get codebook(): Codebook {
     const { vocabulary, channels } = this.#parts.config.tokenizer;
     return { array: this.#parts.codebook, vocabulary, channels };
+  }
+
+  get tuning(): ModelTuning {
+    return this.#parts.folder.manifest.tuning ?? {};
   }
 
   async start(options: StartOptions): Promise<Generation> {
