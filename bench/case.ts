@@ -96,14 +96,14 @@ export class Workbench implements Disposable {
 
   /** Integers from 0 to `below - 1`. */
   integers(length: number, below: number): DeviceArray {
-    return this.upload(this.#random(length).map((word) => word % below));
+    return this.upload(this.#random(length).subarray(0, length).map((word) => word % below));
   }
 
   [Symbol.dispose](): void {
     this.#arrays.dispose();
   }
 
-  /** At least `length` words; each call has a stream of its own. */
+  /** `length` words or one more, an even number; each call has a stream of its own. */
   #random(length: number): Uint32Array {
     const words = new Uint32Array(length + 1);
     const stream = this.#streams++;

@@ -49,6 +49,7 @@ export class HostArray implements DeviceArray {
     return this.#release === undefined;
   }
 
+  /** Frees it; harmless when done twice. */
   [Symbol.dispose](): void {
     this.#release?.(this);
     this.#release = undefined;
@@ -164,6 +165,7 @@ export class CpuDevice implements Device {
     return hostTimeline(capacity);
   }
 
+  /** Nothing is held that memory management does not free. */
   [Symbol.dispose](): void {}
 
   #own(array: DeviceArray): HostArray {

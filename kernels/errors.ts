@@ -6,16 +6,23 @@
 
 /** No GPU adapter could be had. `device: "auto"` falls back to the CPU instead of throwing this. */
 export class NoAdapterError extends Error {
+  /** Name of the class, which survives minification. */
   override readonly name = "NoAdapterError";
 }
 
 /** The GPU device is gone: reset by the driver, out of memory, or destroyed. Open a new device and load the model again. */
 export class DeviceLostError extends Error {
+  /** Name of the class, which survives minification. */
   override readonly name = "DeviceLostError";
   /** The platform's reason, `"destroyed"` or `"unknown"`. */
   readonly reason: string;
 
-  /** @param reason The platform's reason. @param detail The platform's message. */
+  /**
+   * Makes the error.
+   *
+   * @param reason The platform's reason.
+   * @param detail The platform's message.
+   */
   constructor(reason: string, detail: string) {
     super(
       `GPU device lost (${reason})${
@@ -28,11 +35,17 @@ export class DeviceLostError extends Error {
 
 /** A shader that the driver refused; the message holds the driver's own words with line numbers. */
 export class ShaderCompilationError extends Error {
+  /** Name of the class, which survives minification. */
   override readonly name = "ShaderCompilationError";
   /** The kernel whose shader it is. */
   readonly kernel: string;
 
-  /** @param kernel Name of the kernel. @param messages What the driver said. */
+  /**
+   * Makes the error.
+   *
+   * @param kernel Name of the kernel.
+   * @param messages What the driver said.
+   */
   constructor(kernel: string, messages: string) {
     super(`Cannot compile the shader of kernel "${kernel}":\n${messages}`);
     this.kernel = kernel;

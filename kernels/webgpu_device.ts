@@ -70,6 +70,7 @@ export class GpuArray implements DeviceArray {
     return this.#release === undefined;
   }
 
+  /** Frees it; harmless when done twice. */
   [Symbol.dispose](): void {
     this.#release?.(this);
     this.#release = undefined;
@@ -329,6 +330,7 @@ export class WebGpuDevice implements Device {
     };
   }
 
+  /** Hands over what is recorded and destroys the platform's device. */
   [Symbol.dispose](): void {
     if (this.#lost === undefined) this.flush();
     this.gpu.destroy();

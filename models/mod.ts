@@ -29,7 +29,15 @@ export {
 } from "./load.ts";
 export type { Codebook, Encoding, Generation, Model, StartOptions } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
-export { describeGraph, type GraphDescription, type GraphValue } from "./onnx.ts";
+export {
+  describeGraph,
+  type Dimension,
+  type ElementType,
+  type ExternalWeight,
+  type GraphDescription,
+  type GraphValue,
+  type WeightPlaces,
+} from "./onnx.ts";
 export { RUNTIME_VERSION } from "./ort.ts";
 export type { TokenizerConfig, TokenizerLevel, VarConfig } from "./var/config.ts";
 export { convertVar, type ConvertVarOptions, type VarCheckpoints } from "./var/convert.ts";

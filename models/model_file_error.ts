@@ -32,6 +32,7 @@ export interface ModelFileErrorDetails {
  * ```
  */
 export class ModelFileError extends Error {
+  /** Name of the class, which survives minification. */
   override readonly name = "ModelFileError";
   /** Path or URL of the file. */
   readonly file: string;
@@ -42,7 +43,12 @@ export class ModelFileError extends Error {
   /** What the file holds instead. */
   readonly found: string | undefined;
 
-  /** @param action What could not be done, without a final period. */
+  /**
+   * Makes the error.
+   *
+   * @param action What could not be done, without a final period.
+   * @param details What it is about.
+   */
   constructor(action: string, details: ModelFileErrorDetails) {
     const { file, tensor, expected, found, cause } = details;
     const place = tensor === undefined ? file : `${file}, ${tensor}`;

@@ -15,10 +15,11 @@ const IR_VERSION = 8;
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = "com.microsoft";
 
-/** Element types used here, with their numbers in `TensorProto.DataType`. */
-export const ELEMENT_TYPES = { float32: 1, int64: 7, float16: 10 } as const;
 /** Name of an element type. */
-export type ElementType = keyof typeof ELEMENT_TYPES;
+export type ElementType = "float32" | "int64" | "float16";
+
+/** Element types with their numbers in `TensorProto.DataType`. */
+const ELEMENT_TYPES: Readonly<Record<ElementType, number>> = { float32: 1, int64: 7, float16: 10 };
 
 /** A dimension: a fixed size, or the name of one that is known when the graph runs. */
 export type Dimension = number | string;

@@ -17,6 +17,7 @@ import { type Lane, type LaneRecord, ScaleStep } from "./step.ts";
 
 /** A batch starts. */
 export interface BatchEvent {
+  /** Tells it from other events. */
   readonly type: "batch";
   /** Number of the batch, 0-based. */
   readonly batch: number;
@@ -28,6 +29,7 @@ export interface BatchEvent {
 
 /** A scale is done: on a GPU, all its work has been handed over. */
 export interface ScaleEvent {
+  /** Tells it from other events. */
   readonly type: "scale";
   /** Number of the batch. */
   readonly batch: number;
@@ -43,6 +45,7 @@ export interface ScaleEvent {
 
 /** What the pictures look like after a scale. */
 export interface PreviewEvent {
+  /** Tells it from other events. */
   readonly type: "preview";
   /** Number of the batch. */
   readonly batch: number;
@@ -54,6 +57,7 @@ export interface PreviewEvent {
 
 /** An image is finished. */
 export interface ImageEvent {
+  /** Tells it from other events. */
   readonly type: "image";
   /** The picture. */
   readonly image: GeneratedImage;
@@ -61,6 +65,7 @@ export interface ImageEvent {
 
 /** All images are finished. */
 export interface DoneEvent {
+  /** Tells it from other events. */
   readonly type: "done";
   /** How they were made. */
   readonly trace: Trace;

@@ -7,8 +7,24 @@
 
 import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
-// @ts-types="npm:@types/pngjs@6.0.5"
-import { PNG } from "npm:pngjs@7.0.0";
+// pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
+import { PNG as untypedPng } from "npm:pngjs@7.0.0";
+
+/** The part of pngjs that is used. */
+interface Codec {
+  sync: {
+    write(picture: PixelData, options: { colorType: number; inputColorType: number }): Uint8Array;
+    read(png: Uint8Array): PixelData;
+  };
+}
+
+interface PixelData {
+  width: number;
+  height: number;
+  data: Uint8Array;
+}
+
+const codec: Codec = untypedPng;
 
 const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
 const customInspect: unique symbol = Symbol.for("Deno.customInspect");
@@ -122,15 +138,15 @@ export class RgbaImage {
    * ```
    */
   png(): Uint8Array<ArrayBuffer> {
-    const png = new PNG();
-    png.width = this.width;
-    png.height = this.height;
+    const { width, height } = this;
     const opaque = this.#opaque();
     const colorType = opaque ? pngTrueColor : pngTrueColorAlpha;
-    png.data = opaque
+    const data = opaque
       ? this.#withoutAlpha()
       : Buffer.from(this.data.buffer, this.data.byteOffset, this.data.byteLength);
-    return new Uint8Array(PNG.sync.write(png, { colorType, inputColorType: colorType }));
+    return new Uint8Array(
+      codec.sync.write({ width, height, data }, { colorType, inputColorType: colorType }),
+    );
   }
 
   /**
@@ -149,10 +165,10 @@ export class RgbaImage {
    * ```
    */
   static decode(png: Uint8Array): RgbaImage {
-    let decoded: { width: number; height: number; data: Uint8Array };
+    let decoded: PixelData;
     try {
       checkPng(png);
-      decoded = PNG.sync.read(Buffer.from(png));
+      decoded = codec.sync.read(Buffer.from(png));
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new TypeError(`Cannot decode the PNG of ${png.length} bytes: ${reason}`, { cause });

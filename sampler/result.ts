@@ -43,7 +43,13 @@ export class GeneratedImage extends RgbaImage implements ImageOrigin {
   readonly tokens: readonly Uint32Array[];
   readonly decisions: readonly HookDecision[];
 
-  /** @param size Width and height. @param data RGBA pixels. @param origin Where it comes from. */
+  /**
+   * Pictures are made by `generate`.
+   *
+   * @param size Width and height.
+   * @param data RGBA pixels.
+   * @param origin Where it comes from.
+   */
   constructor(size: number, data: Uint8ClampedArray<ArrayBuffer>, origin: ImageOrigin) {
     super(size, size, data);
     this.index = origin.index;
@@ -101,7 +107,12 @@ export class GenerateResult {
   /** How they were made. */
   readonly trace: Trace;
 
-  /** @param images The pictures. @param trace How they were made. */
+  /**
+   * Results are made by `generate`.
+   *
+   * @param images The pictures.
+   * @param trace How they were made.
+   */
   constructor(images: readonly GeneratedImage[], trace: Trace) {
     this.images = images;
     this.trace = trace;
@@ -118,6 +129,7 @@ export class GenerateResult {
     });
   }
 
+  /** What a notebook shows: the grid. */
   [Symbol.for("Jupyter.display")](): MimeBundle {
     const grid = this.grid() as unknown as Record<symbol, () => MimeBundle>;
     return grid[Symbol.for("Jupyter.display")]!();

@@ -317,6 +317,7 @@ export class ScaleStep implements Disposable {
     return { tokens, features };
   }
 
+  /** Frees the arrays of the step. */
   [Symbol.dispose](): void {
     this.#owned.dispose();
   }

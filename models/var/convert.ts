@@ -144,7 +144,7 @@ function takeKernelWeights(config: VarConfig, transformer: WeightSet, tokenizer:
   // A file without one of the two networks may still hold the convolution beside it.
   for (const name of ["quant_conv", "post_quant_conv"]) {
     if (!tokenizer.hasAny(`${name}.`)) continue;
-    tokenizer.take(`${name}.weight`, [channels, channels, -1, -1]);
+    tokenizer.take(`${name}.weight`, [channels, channels, 3, 3]);
     tokenizer.take(`${name}.bias`, [channels]);
   }
 }

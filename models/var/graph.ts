@@ -11,7 +11,7 @@
 
 import { GraphBuilder, type GraphValue, MICROSOFT, type WeightPlaces } from "../onnx.ts";
 import type { WeightSet } from "../weights.ts";
-import type { TokenizerConfig, VarConfig } from "./config.ts";
+import type { TokenizerConfig, TokenizerLevel, VarConfig } from "./config.ts";
 
 /** Norms of the model, of layers and of groups, add this to the variance. */
 const NORM_EPSILON = 1e-6;
@@ -241,25 +241,28 @@ class ConvolutionalNetwork {
     this.#mapShape = this.graph.input({ name: "map_shape", type: "int64", shape: [4] });
   }
 
-  /** A square convolution that keeps the size, or with `downsample` halves it, padding right and bottom only. */
-  convolution(x: string, name: string, options: { downsample?: boolean } = {}): string {
-    const shape = this.weights.shape(`${name}.weight`, [-1, -1, -1, -1]);
-    const weight = this.weights.tensor(`${name}.weight`, shape);
-    const bias = this.weights.tensor(`${name}.bias`, [shape[0]!]);
-    const side = shape[2]!;
+  /** A convolution that keeps the size, or with `downsample` halves it, padding right and bottom only. */
+  convolution(
+    x: string,
+    name: string,
+    inputs: number,
+    outputs: number,
+    options: { side?: 1 | 3; downsample?: boolean } = {},
+  ): string {
+    const { side = 3, downsample = false } = options;
+    const weight = this.weights.tensor(`${name}.weight`, [outputs, inputs, side, side]);
+    const bias = this.weights.tensor(`${name}.bias`, [outputs]);
     const before = side >> 1;
-    const pads = options.downsample ? [0, 0, 1, 1] : [before, before, before, before];
-    const stride = options.downsample ? 2 : 1;
+    const stride = downsample ? 2 : 1;
     return this.graph.add("Conv", [x, weight, bias], {
       kernel_shape: [side, side],
       strides: [stride, stride],
-      pads,
+      pads: downsample ? [0, 0, 1, 1] : [before, before, before, before],
     });
   }
 
-  groupNorm(x: string, name: string): string {
+  groupNorm(x: string, name: string, channels: number): string {
     const { graph, weights } = this;
-    const [channels] = weights.shape(`${name}.weight`, [-1]) as [number];
     // ONNX Runtime's WebGPU provider has no group norm: an instance norm with groups for channels is the same. A 0 keeps a dimension.
     const normal = graph.add("InstanceNormalization", [
       graph.reshape(x, [0, GROUPS, -1, 0]),
@@ -273,21 +276,23 @@ class ConvolutionalNetwork {
     return graph.add("Add", [graph.add("Mul", [map, perChannel("weight")]), perChannel("bias")]);
   }
 
-  residualBlock(x: string, name: string): string {
+  residualBlock(x: string, name: string, inputs: number, outputs: number): string {
     const { weights } = this;
-    let h = this.convolution(weights.silu(this.groupNorm(x, `${name}.norm1`)), `${name}.conv1`);
-    h = this.convolution(weights.silu(this.groupNorm(h, `${name}.norm2`)), `${name}.conv2`);
-    const shortcut = weights.has(`${name}.nin_shortcut.weight`)
-      ? this.convolution(x, `${name}.nin_shortcut`)
-      : x;
+    let h = weights.silu(this.groupNorm(x, `${name}.norm1`, inputs));
+    h = this.convolution(h, `${name}.conv1`, inputs, outputs);
+    h = weights.silu(this.groupNorm(h, `${name}.norm2`, outputs));
+    h = this.convolution(h, `${name}.conv2`, outputs, outputs);
+    const shortcut = inputs === outputs
+      ? x
+      : this.convolution(x, `${name}.nin_shortcut`, inputs, outputs, { side: 1 });
     return this.graph.add("Add", [shortcut, h]);
   }
 
   /** One head over all positions. */
-  attentionBlock(x: string, name: string): string {
-    const { graph, weights } = this;
-    const [channels] = weights.shape(`${name}.norm.weight`, [-1]) as [number];
-    const qkv = this.convolution(this.groupNorm(x, `${name}.norm`), `${name}.qkv`);
+  attentionBlock(x: string, name: string, channels: number): string {
+    const { graph } = this;
+    const normal = this.groupNorm(x, `${name}.norm`, channels);
+    const qkv = this.convolution(normal, `${name}.qkv`, channels, 3 * channels, { side: 1 });
     const [q, k, v] = graph.split(graph.reshape(qkv, [0, 3 * channels, -1]), 3, 1) as [
       string,
       string,
@@ -298,18 +303,33 @@ class ConvolutionalNetwork {
     const attention = graph.add("Softmax", [graph.add("MatMul", [scaled, k])], { axis: -1 });
     const mixed = rows(graph.add("MatMul", [attention, rows(v)]));
     const map = graph.add("Reshape", [mixed, this.#mapShape]);
-    return graph.add("Add", [x, this.convolution(map, `${name}.proj_out`)]);
+    return graph.add("Add", [
+      x,
+      this.convolution(map, `${name}.proj_out`, channels, channels, { side: 1 }),
+    ]);
   }
 
-  middle(x: string, name: string): string {
-    let h = this.residualBlock(x, `${name}.mid.block_1`);
-    if (this.weights.hasAny(`${name}.mid.attn_1.`)) h = this.attentionBlock(h, `${name}.mid.attn_1`);
-    return this.residualBlock(h, `${name}.mid.block_2`);
+  /** The residual blocks of one resolution, each with its attention block where the level has them. */
+  level(x: string, name: string, inputs: number, { channels, blocks, attention }: TokenizerLevel): string {
+    for (let i = 0; i < blocks; i++) {
+      x = this.residualBlock(x, `${name}.block.${i}`, i === 0 ? inputs : channels, channels);
+      if (attention) x = this.attentionBlock(x, `${name}.attn.${i}`, channels);
+    }
+    return x;
+  }
+
+  middle(x: string, name: string, channels: number): string {
+    let h = this.residualBlock(x, `${name}.mid.block_1`, channels, channels);
+    if (this.weights.hasAny(`${name}.mid.attn_1.`)) {
+      h = this.attentionBlock(h, `${name}.mid.attn_1`, channels);
+    }
+    return this.residualBlock(h, `${name}.mid.block_2`, channels, channels);
   }
 
   /** Final norm, activation and convolution. */
-  end(x: string, name: string): string {
-    return this.convolution(this.weights.silu(this.groupNorm(x, `${name}.norm_out`)), `${name}.conv_out`);
+  end(x: string, name: string, inputs: number, outputs: number): string {
+    const activated = this.weights.silu(this.groupNorm(x, `${name}.norm_out`, inputs));
+    return this.convolution(activated, `${name}.conv_out`, inputs, outputs);
   }
 }
 
@@ -328,27 +348,25 @@ export function decoderGraph(
     type: "float32",
     shape: ["images", channels, "side", "side"],
   });
-  let x = network.convolution(input, "post_quant_conv");
-  x = network.middle(network.convolution(x, "decoder.conv_in"), "decoder");
-  for (let level = levels.length - 1; level >= 0; level--) {
-    const { blocks, attention } = levels[level]!;
+  let width = levels.at(-1)?.channels ?? 0;
+  let x = network.convolution(input, "post_quant_conv", channels, channels);
+  x = network.middle(network.convolution(x, "decoder.conv_in", channels, width), "decoder", width);
+  for (const [level, shape] of [...levels.entries()].reverse()) {
     const name = `decoder.up.${level}`;
-    for (let i = 0; i < blocks; i++) {
-      x = network.residualBlock(x, `${name}.block.${i}`);
-      if (attention) x = network.attentionBlock(x, `${name}.attn.${i}`);
-    }
+    x = network.level(x, name, width, shape);
+    width = shape.channels;
     if (level > 0) {
       const larger = graph.add("Resize", [x, "", graph.constant("float32", [1, 1, 2, 2])], {
         mode: "nearest",
         coordinate_transformation_mode: "asymmetric",
         nearest_mode: "floor",
       });
-      x = network.convolution(larger, `${name}.upsample.conv`);
+      x = network.convolution(larger, `${name}.upsample.conv`, width, width);
     }
   }
   graph.output(
     { name: "image", type: "float32", shape: ["images", 3, "height", "width"] },
-    network.end(x, "decoder"),
+    network.end(x, "decoder", width, 3),
   );
   return graph.bytes();
 }
@@ -363,18 +381,18 @@ export function encoderGraph(
   const { graph } = network;
   const levels = config.encoder ?? [];
   const image = graph.input({ name: "image", type: "float32", shape: ["images", 3, "height", "width"] });
-  let x = network.convolution(image, "encoder.conv_in");
-  for (const [level, { blocks, attention }] of levels.entries()) {
+  let [width] = network.weights.shape("encoder.conv_in.weight", [-1, 3, 3, 3]) as [number];
+  let x = network.convolution(image, "encoder.conv_in", 3, width);
+  for (const [level, shape] of levels.entries()) {
     const name = `encoder.down.${level}`;
-    for (let i = 0; i < blocks; i++) {
-      x = network.residualBlock(x, `${name}.block.${i}`);
-      if (attention) x = network.attentionBlock(x, `${name}.attn.${i}`);
-    }
+    x = network.level(x, name, width, shape);
+    width = shape.channels;
     if (level < levels.length - 1) {
-      x = network.convolution(x, `${name}.downsample.conv`, { downsample: true });
+      x = network.convolution(x, `${name}.downsample.conv`, width, width, { downsample: true });
     }
   }
-  x = network.convolution(network.end(network.middle(x, "encoder"), "encoder"), "quant_conv");
+  x = network.end(network.middle(x, "encoder", width), "encoder", width, config.channels);
+  x = network.convolution(x, "quant_conv", config.channels, config.channels);
   graph.output(
     { name: "features", type: "float32", shape: ["images", config.channels, "side", "side"] },
     x,

@@ -1,0 +1,84 @@
+/**
+ * What a command is, and what it talks to: tables of options above, standard output and standard error below, so that a test can run
+ * a command without a process of its own.
+ *
+ * @module
+ */
+
+import { type Arguments, describeOptions, flag, type OptionTable, parse, section, wrap } from "./options.ts";
+
+/** Where a command writes, and what ends it. */
+export interface Io {
+  /** Writes to standard output. */
+  out(text: string): void;
+  /** Writes to standard error. */
+  err(text: string): void;
+  /** Whether standard error is a terminal, so that a line can be drawn again. */
+  readonly terminal: boolean;
+  /** Ends the command; Ctrl-C does. */
+  readonly signal: AbortSignal;
+}
+
+/** One command as it is written. */
+export interface CommandSpec<Table extends OptionTable> {
+  /** First word of its command line. */
+  readonly name: string;
+  /** What it does, in a line. */
+  readonly summary: string;
+  /** What follows its name, one line for each form. */
+  readonly usage: readonly string[];
+  /** What is to know beyond the options, one paragraph each. */
+  readonly description?: readonly string[];
+  /** Its options. */
+  readonly options: Table;
+  /** Command lines to copy. */
+  readonly examples: readonly string[];
+  /** Does it. A result other than 0 is the exit code. */
+  run(args: Arguments<Table>, io: Io): Promise<number | void>;
+}
+
+/** A command as the program calls it. */
+export interface Command {
+  /** First word of its command line. */
+  readonly name: string;
+  /** What it does, in a line. */
+  readonly summary: string;
+  /** The text of its help. */
+  help(): string;
+  /** Parses its arguments and does it; the result is the exit code. */
+  run(args: readonly string[], io: Io): Promise<number>;
+}
+
+/** Options that every command has. */
+const COMMON = section("General", {
+  debug: { kind: flag, help: "Show where an error comes from, with its stack" },
+  help: { kind: flag, short: "h", help: "Show this help" },
+});
+
+/** Makes a command of its description. */
+export function command<Table extends OptionTable>(spec: CommandSpec<Table>): Command {
+  const table = { ...spec.options, ...COMMON };
+  const help = (): string => {
+    const usage = spec.usage.map((form, i) => `${i === 0 ? "Usage:" : "      "} varscale ${spec.name} ${form}`);
+    return [
+      `${spec.summary}.`,
+      usage.join("\n"),
+      ...(spec.description ?? []).map((paragraph) => wrap(paragraph, 96).join("\n")),
+      describeOptions(table),
+      `Examples:\n${spec.examples.map((example) => `  varscale ${spec.name} ${example}`).join("\n")}`,
+    ].join("\n\n") + "\n";
+  };
+  return {
+    name: spec.name,
+    summary: spec.summary,
+    help,
+    async run(args, io) {
+      const parsed = parse(table, args);
+      if ((parsed.options as { help: boolean }).help) {
+        io.out(help());
+        return 0;
+      }
+      return await spec.run(parsed as unknown as Arguments<Table>, io) ?? 0;
+    },
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * The command line of varscale: which command is meant, and with which code the program ends. 0 is success, 1 a failure, 2 a command
+ * line that is wrong, 130 an interruption by Ctrl-C.
+ *
+ * @module
+ */
+
+import type { Command, Io } from "./command.ts";
+import { convert } from "./convert.ts";
+import { doctor } from "./doctor.ts";
+import { generate } from "./generate.ts";
+import { inspect } from "./inspect.ts";
+import { list, nearest, UsageError } from "./options.ts";
+import { VERSION } from "./version.ts";
+
+const COMMANDS: readonly Command[] = [generate, convert, inspect, doctor];
+
+/** Runs a command line and returns the exit code. */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  try {
+    return await dispatch(args, io);
+  } catch (error) {
+    if (io.signal.aborted) {
+      io.err("varscale: interrupted\n");
+      return 130;
+    }
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    io.err(`varscale: ${args.includes("--debug") ? stack : message}\n`);
+    if (!(error instanceof UsageError)) return 1;
+    const command = COMMANDS.find(({ name }) => name === args[0]);
+    io.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
+    return 2;
+  }
+}
+
+async function dispatch(args: readonly string[], io: Io): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === undefined || first === "--help" || first === "-h") {
+    io.out(overview());
+    return first === undefined ? 2 : 0;
+  }
+  if (first === "--version" || first === "-V") {
+    io.out(`varscale ${VERSION}\n`);
+    return 0;
+  }
+  if (first !== "help") return await find(first).run(rest, io);
+  io.out(rest[0] === undefined ? overview() : find(rest[0]).help());
+  return 0;
+}
+
+function find(name: string): Command {
+  const found = COMMANDS.find((command) => command.name === name);
+  if (found !== undefined) return found;
+  const names = [...COMMANDS.map((command) => command.name), "help"];
+  const near = nearest(name, names);
+  throw new UsageError(
+    `Unknown ${name.startsWith("-") ? "option" : "command"} ${name}; ${
+      near === undefined ? `commands are ${list(names, "and")}` : `did you mean ${near}?`
+    }`,
+  );
+}
+
+function overview(): string {
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  return `varscale ${VERSION}: inference-time scaling of visual autoregressive image models
+
+Usage: varscale COMMAND [OPTIONS]
+
+Commands:
+${lines.join("\n")}
+  ${"help".padEnd(12)}Show the help of a command, like COMMAND --help
+
+Start with:
+  varscale generate "red torus" "blue cone" --seed 7
+  varscale doctor
+
+Exit codes: 0 success, 1 failure, 2 wrong command line, 130 interrupted.
+`;
+}
+
+if (import.meta.main) {
+  const controller = new AbortController();
+  Deno.addSignalListener("SIGINT", () => {
+    // Whoever presses Ctrl-C again does not want to wait for the end of the scale.
+    if (controller.signal.aborted) Deno.exit(130);
+    controller.abort();
+  });
+  const encoder = new TextEncoder();
+  const write = (stream: { writeSync(bytes: Uint8Array): number }, text: string): void => {
+    const bytes = encoder.encode(text);
+    for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+  };
+  const code = await main(Deno.args, {
+    out: (text) => write(Deno.stdout, text),
+    err: (text) => write(Deno.stderr, text),
+    terminal: Deno.stderr.isTerminal(),
+    signal: controller.signal,
+  });
+  // The threads of the graph runtime would keep the process alive.
+  Deno.exit(code);
+}

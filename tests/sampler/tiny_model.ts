@@ -1,0 +1,131 @@
+/**
+ * A VAR model of a few thousand random weights, made on the spot: 8×8 pictures from four scales in a fraction of a second even on a
+ * software GPU, for tests of the sampler that need a model but not a good one.
+ *
+ * @module
+ */
+
+import type { Device } from "../../kernels/device.ts";
+import { writeSafetensors } from "../../models/checkpoint/mod.ts";
+import { loadModel } from "../../models/load.ts";
+import type { Generation, Model } from "../../models/model.ts";
+import { testRandom } from "../devices.ts";
+
+/** Sides of its token maps. */
+export const TINY_PATCH_NUMBERS = [1, 2, 3, 4] as const;
+/** Size of its vocabulary. */
+export const TINY_VOCABULARY = 48;
+/** Its classes. */
+export const TINY_NAMES = ["sand", "snow", "sea", "sky", "Red Rock"] as const;
+
+const WIDTH = 64;
+const CHANNELS = 4;
+const BASE = 32;
+
+/** Both checkpoints, as safetensors files. */
+export async function tinyCheckpoints(): Promise<{ var: Uint8Array; vae: Uint8Array }> {
+  const scales = TINY_PATCH_NUMBERS.flatMap((side, scale) => new Array<number>(side * side).fill(scale));
+  const linear = (name: string, inputs: number, outputs: number, gain: number): Weight[] => [
+    [`${name}.weight`, [outputs, inputs], gain / Math.sqrt(inputs)],
+    [`${name}.bias`, [outputs], 0.1],
+  ];
+  const convolution = (name: string, inputs: number, outputs: number, side: number): Weight[] => [
+    [`${name}.weight`, [outputs, inputs, side, side], 1 / Math.sqrt(inputs * side * side)],
+    [`${name}.bias`, [outputs], 0.1],
+  ];
+  const norm = (name: string): Weight[] => [[`${name}.weight`, [BASE], 1], [`${name}.bias`, [BASE], 0.1]];
+  const block = (name: string): Weight[] => [
+    ...norm(`${name}.norm1`),
+    ...convolution(`${name}.conv1`, BASE, BASE, 3),
+    ...norm(`${name}.norm2`),
+    ...convolution(`${name}.conv2`, BASE, BASE, 3),
+  ];
+  return {
+    var: await checkpoint([
+      ["pos_start", [1, 1, WIDTH], 1],
+      ["pos_1LC", [1, scales.length, WIDTH], 1],
+      ["lvl_embed.weight", [TINY_PATCH_NUMBERS.length, WIDTH], 1],
+      ["class_emb.weight", [TINY_NAMES.length + 1, WIDTH], 1],
+      ...linear("word_embed", CHANNELS, WIDTH, 1),
+      ["blocks.0.attn.scale_mul_1H11", [1, 1, 1, 1], 1],
+      ["blocks.0.attn.q_bias", [WIDTH], 0.1],
+      ["blocks.0.attn.v_bias", [WIDTH], 0.1],
+      ["blocks.0.attn.mat_qkv.weight", [3 * WIDTH, WIDTH], 1 / Math.sqrt(WIDTH)],
+      ...linear("blocks.0.attn.proj", WIDTH, WIDTH, 1),
+      ...linear("blocks.0.ffn.fc1", WIDTH, 4 * WIDTH, 1),
+      ...linear("blocks.0.ffn.fc2", 4 * WIDTH, WIDTH, 1),
+      ...linear("blocks.0.ada_lin.1", WIDTH, 6 * WIDTH, 1),
+      ...linear("head_nm.ada_lin.1", WIDTH, 2 * WIDTH, 1),
+      ...linear("head", WIDTH, TINY_VOCABULARY, 2),
+    ], scales),
+    vae: await checkpoint([
+      ["quantize.embedding.weight", [TINY_VOCABULARY, CHANNELS], 1],
+      ...convolution("quantize.quant_resi.qresi_ls.0", CHANNELS, CHANNELS, 3),
+      ...convolution("quantize.quant_resi.qresi_ls.1", CHANNELS, CHANNELS, 3),
+      ...convolution("post_quant_conv", CHANNELS, CHANNELS, 3),
+      ...convolution("decoder.conv_in", CHANNELS, BASE, 3),
+      ...block("decoder.mid.block_1"),
+      ...block("decoder.mid.block_2"),
+      ...block("decoder.up.1.block.0"),
+      ...convolution("decoder.up.1.upsample.conv", BASE, BASE, 3),
+      ...block("decoder.up.0.block.0"),
+      ...norm("decoder.norm_out"),
+      ...convolution("decoder.conv_out", BASE, 3, 3),
+    ]),
+  };
+}
+
+/** Name, shape and scale of the values. */
+type Weight = readonly [name: string, shape: readonly number[], scale: number];
+
+async function checkpoint(weights: readonly Weight[], scales?: readonly number[]): Promise<Uint8Array> {
+  const random = testRandom(weights.length);
+  const entries = weights.map(([name, shape, scale]) => {
+    // The sum of four uniform numbers: normal enough.
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => {
+      return scale * Math.sqrt(3) * (random() + random() + random() + random() - 2);
+    });
+    return { name, dtype: "F32" as const, shape, bytes: () => new Uint8Array(values.buffer) };
+  });
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const file = new Response(readable).bytes();
+  const level = BigInt64Array.from(scales ?? [], BigInt);
+  await writeSafetensors(writable, [
+    ...entries,
+    ...(scales === undefined ? [] : [{
+      name: "lvl_1L",
+      dtype: "I64" as const,
+      shape: [1, level.length],
+      bytes: () => new Uint8Array(level.buffer),
+    }]),
+  ]);
+  return await file;
+}
+
+/** Loads the tiny model; without names if so asked. */
+export async function loadTinyModel(
+  device: Device | "cpu",
+  options: { names?: readonly string[] } = {},
+): Promise<Model> {
+  return await loadModel(await tinyCheckpoints(), { device, classNames: options.names ?? TINY_NAMES });
+}
+
+/** A model that runs as another one does, except that every batch's generation is wrapped. */
+export function withGenerations(model: Model, wrap: (generation: Generation) => Partial<Generation>): Model {
+  return overriding(model, {
+    start: async (options) => {
+      const generation = await model.start(options);
+      return overriding(generation, wrap(generation));
+    },
+  });
+}
+
+function overriding<Target extends object>(target: Target, changes: Partial<Target>): Target {
+  return new Proxy(target, {
+    get(_, key) {
+      if (key in changes) return changes[key as keyof Target];
+      const value = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
