@@ -82,16 +82,24 @@ export class Workbench implements Disposable {
 
   /** Normally distributed values of standard deviation 1, or the given one. */
   normal(length: number, deviation: number = 1): DeviceArray {
-    const words = this.#random(length);
-    const values = new Float32Array(length);
-    for (let i = 0; i < length; i += 2) {
-      // Box-Muller.
-      const radius = deviation * Math.sqrt(-2 * Math.log((words[i]! + 1) / 2 ** 32));
-      const angle = 2 * Math.PI * (words[i + 1]! / 2 ** 32);
-      values[i] = radius * Math.cos(angle);
-      if (i + 1 < length) values[i + 1] = radius * Math.sin(angle);
-    }
-    return this.upload(values);
+    return this.upload(this.#normal(length).map((value) => value * deviation));
+  }
+
+  /**
+   * Code vectors, [count, channels], that vary in four directions only: some of them are neighbours, which independent vectors of many
+   * channels hardly ever are.
+   */
+  codes(count: number, channels: number): DeviceArray {
+    const places = this.#normal(4 * count);
+    const directions = this.#normal(4 * channels);
+    const codes = Float32Array.from({ length: count * channels }, (_, i) => {
+      const place = Math.floor(i / channels) * 4;
+      const direction = i % channels * 4;
+      let value = 0;
+      for (let d = 0; d < 4; d++) value += places[place + d]! * directions[direction + d]!;
+      return value / 2;
+    });
+    return this.upload(codes);
   }
 
   /** Integers from 0 to `below - 1`. */
@@ -101,6 +109,19 @@ export class Workbench implements Disposable {
 
   [Symbol.dispose](): void {
     this.#arrays.dispose();
+  }
+
+  #normal(length: number): Float32Array {
+    const words = this.#random(length);
+    const values = new Float32Array(words.length);
+    for (let i = 0; i < length; i += 2) {
+      // Box-Muller.
+      const radius = Math.sqrt(-2 * Math.log((words[i]! + 1) / 2 ** 32));
+      const angle = 2 * Math.PI * (words[i + 1]! / 2 ** 32);
+      values[i] = radius * Math.cos(angle);
+      values[i + 1] = radius * Math.sin(angle);
+    }
+    return values.subarray(0, length);
   }
 
   /** `length` words or one more, an even number; each call has a stream of its own. */
@@ -164,7 +185,9 @@ export async function verify(item: BenchCase, variant: "webgpu" | "naive", devic
 }
 
 function deviation(wanted: Uint32Array, found: Uint32Array, type: "f32" | "u32"): number {
-  if (type === "u32") return wanted.reduce((count, word, i) => count + Number(word !== found[i]), 0) / wanted.length;
+  if (type === "u32") {
+    return wanted.reduce((count, word, i) => count + Number(word !== found[i]), 0) / wanted.length;
+  }
   const expected = new Float32Array(wanted.buffer);
   const actual = new Float32Array(found.buffer);
   const greatest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

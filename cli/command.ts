@@ -59,13 +59,17 @@ const COMMON = section("General", {
 export function command<Table extends OptionTable>(spec: CommandSpec<Table>): Command {
   const table = { ...spec.options, ...COMMON };
   const help = (): string => {
-    const usage = spec.usage.map((form, i) => `${i === 0 ? "Usage:" : "      "} varscale ${spec.name} ${form}`);
+    const usage = spec.usage.map((form, i) =>
+      `${i === 0 ? "Usage:" : "      "} varscale ${spec.name} ${form}`
+    );
     return [
       `${spec.summary}.`,
       usage.join("\n"),
       ...(spec.description ?? []).map((paragraph) => wrap(paragraph, 96).join("\n")),
       describeOptions(table),
-      `Examples:\n${spec.examples.map((example) => `  varscale ${spec.name} ${example}`).join("\n")}`,
+      `Examples:\n${
+        spec.examples.map((example) => `  varscale ${spec.name} ${example}`.trimEnd()).join("\n")
+      }`,
     ].join("\n\n") + "\n";
   };
   return {

@@ -11,7 +11,10 @@ import { UsageError } from "./options.ts";
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await Deno.writeFile(temporary, typeof content === "string" ? new TextEncoder().encode(content) : content);
+    await Deno.writeFile(
+      temporary,
+      typeof content === "string" ? new TextEncoder().encode(content) : content,
+    );
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
@@ -84,11 +87,9 @@ export function formatJson(value: unknown, indent: string = ""): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   const deeper = `${indent}  `;
   const numbers = Array.isArray(value) && value.every((item) => typeof item === "number");
-  const parts = Array.isArray(value)
-    ? value.map((item) => formatJson(item, deeper))
-    : Object.entries(value)
-      .filter(([, item]) => item !== undefined)
-      .map(([key, item]) => `${JSON.stringify(key)}: ${formatJson(item, deeper)}`);
+  const parts = Array.isArray(value) ? value.map((item) => formatJson(item, deeper)) : Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .map(([key, item]) => `${JSON.stringify(key)}: ${formatJson(item, deeper)}`);
   const [open, close] = Array.isArray(value) ? "[]" : "{}";
   const line = parts.join(", ");
   if (parts.length === 0 || numbers || (indent.length + line.length <= 100 && !line.includes("\n"))) {

@@ -19,7 +19,8 @@ export const MODEL_OPTIONS = section("Model", {
   },
   varCkpt: {
     kind: text("FILE"),
-    help: "Checkpoint of the transformer (.pth or .safetensors, path or URL), used with --vae-ckpt instead of --model",
+    help:
+      "Checkpoint of the transformer (.pth or .safetensors, path or URL), used with --vae-ckpt instead of --model",
   },
   vaeCkpt: { kind: text("FILE"), help: "Checkpoint of the tokenizer" },
   classNames: { kind: text("FILE"), help: "JSON list of class names, for checkpoints, which have none" },
@@ -74,7 +75,9 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
     };
   }
   if (classNames !== undefined) {
-    throw new UsageError("Option --class-names goes with --var-ckpt and --vae-ckpt: a model folder has its own");
+    throw new UsageError(
+      "Option --class-names goes with --var-ckpt and --vae-ckpt: a model folder has its own",
+    );
   }
   if (model === undefined) return undefined;
   return { folder: model === "demo" ? model : absolute(model) };
@@ -83,7 +86,12 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
 /** Loads a model where the options say, and says so. */
 export async function load(
   place: ModelPlace,
-  options: { device: DeviceKind | "auto"; threads: number | undefined; notice: (text: string) => void; io: Io },
+  options: {
+    device: DeviceKind | "auto";
+    threads: number | undefined;
+    notice: (text: string) => void;
+    io: Io;
+  },
 ): Promise<Model> {
   const { device, threads, notice, io: { signal } } = options;
   const kind = device === "auto" ? await chooseDevice(notice) : device;

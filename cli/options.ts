@@ -20,7 +20,7 @@ export interface Kind<Value> {
   readonly placeholder?: string;
   /** Whether `--no-NAME` turns a switch off. */
   readonly negatable?: boolean;
-  /** Allowed words, for the help. */
+  /** Allowed words, for a hint to the one that was meant. */
   readonly choices?: readonly string[];
   /** Reads the text of a value. Throws a `RangeError` with what is wanted otherwise. */
   parse(text: string): Value;
@@ -49,7 +49,8 @@ export type OptionTable = Readonly<Record<string, Option<any>>>;
 
 /** What a command gets: the values of the options that were given or have a default. */
 export type Values<Table extends OptionTable> = {
-  readonly [Name in keyof Table]: Table[Name] extends { default: infer _Default; kind: Kind<infer Value> } ? Value
+  readonly [Name in keyof Table]: Table[Name] extends { default: infer _Default; kind: Kind<infer Value> }
+    ? Value
     : Table[Name] extends { kind: Kind<infer Value> } ? Value | undefined
     : never;
 };
@@ -91,7 +92,7 @@ export function text(placeholder: string): Kind<string> {
 /** One of a few words. */
 export function choice<const Choices extends readonly string[]>(choices: Choices): Kind<Choices[number]> {
   return {
-    placeholder: "WORD",
+    placeholder: choices.join("|"),
     choices,
     parse: (value) => {
       if (!choices.includes(value)) throw new RangeError(`must be ${list(choices, "or")}`);
@@ -236,9 +237,7 @@ export function optionName(name: string): string {
 
 /** Words with commas and a conjunction. */
 export function list(words: readonly string[], conjunction: "and" | "or"): string {
-  return words.length < 2
-    ? words.join()
-    : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;
 }
 
 function spellingsOf(table: OptionTable): Map<string, Spelling> {
@@ -262,7 +261,11 @@ function dashed(args: readonly string[]): string[] {
 }
 
 function valueOf(
-  token: { readonly rawName: string; readonly value?: string | undefined; readonly inlineValue?: boolean | undefined },
+  token: {
+    readonly rawName: string;
+    readonly value?: string | undefined;
+    readonly inlineValue?: boolean | undefined;
+  },
   kind: Kind<unknown>,
 ): unknown {
   const { rawName, value, inlineValue } = token;
@@ -295,6 +298,7 @@ function unknown(rawName: string, spellings: readonly string[]): string {
 
 /** The word that was probably meant, if any is near. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
+  if (words.length === 0) return undefined;
   const closest = closestString(word, [...words]);
   return levenshteinDistance(word, closest) <= Math.max(1, Math.floor(word.length / 3)) ? closest : undefined;
 }
@@ -321,7 +325,6 @@ function describeOption(name: string, option: Option<unknown>): string {
     kind.placeholder === undefined ? "" : ` ${kind.placeholder}`
   }`;
   const facts = [
-    ...(kind.choices === undefined ? [] : [list(kind.choices, "or")]),
     ...defaultOf(option),
     ...(aliases.length === 0 ? [] : [`also ${aliases.map((alias) => `--${alias}`).join(", ")}`]),
   ];

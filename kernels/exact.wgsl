@@ -9,6 +9,8 @@ fn upper(x: f32) -> f32 {
 }
 
 // a * b for finite values, to within one and a half units in the last place (three roundings).
+// a and b must not be the same value: Mesa then merges equal terms and rounds differently (49,534 of 100,000 probes of product(x, x) on
+// llvmpipe; none of 100,000 with two values). For squares there is add_square.
 fn product(a: f32, b: f32) -> f32 {
   let ah = upper(a);
   let al = a - ah;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { pathToFileURL } from "node:url";
 import { openSafetensors, type SafetensorsEntry, writeSafetensors } from "./checkpoint/safetensors.ts";
 import { openSource } from "./checkpoint/source.ts";
 import { ModelFileError } from "./model_file_error.ts";
@@ -90,9 +91,10 @@ export async function openModelFolder(
 ): Promise<ModelFolder> {
   const { signal } = options;
   const base = folderUrl(location);
-  const shown = base.protocol === "file:" && typeof location === "string" ? location : base.href;
+  const shown = (base.protocol === "file:" && typeof location === "string" ? location : base.href)
+    .replace(/\/$/, "");
   const fetchFile = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
-    const file = `${shown.replace(/\/$/, "")}/${name}`;
+    const file = `${shown}/${name}`;
     signal?.throwIfAborted();
     try {
       if (base.protocol === "file:") {
@@ -109,7 +111,7 @@ export async function openModelFolder(
       throw new ModelFileError("Cannot read a file of the model folder", { file, found, cause });
     }
   };
-  const manifest = parseManifest(await fetchFile(MANIFEST), `${shown.replace(/\/$/, "")}/${MANIFEST}`);
+  const manifest = parseManifest(await fetchFile(MANIFEST), `${shown}/${MANIFEST}`);
   return new CheckedFolder(shown, manifest, fetchFile);
 }
 
@@ -174,8 +176,7 @@ class CheckedFolder implements ModelFolder {
 function folderUrl(location: string | URL): URL {
   const text = location instanceof URL ? location.href : location;
   if (/^(https?|file):\/\//i.test(text)) return new URL(text.endsWith("/") ? text : `${text}/`);
-  const path = text.replace(/\/?$/, "/");
-  return new URL(encodeURI(path).replace(/[?#]/g, encodeURIComponent), `file://${encodeURI(Deno.cwd())}/`);
+  return pathToFileURL(text.replace(/\/?$/, "/"));
 }
 
 function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
@@ -257,10 +258,21 @@ export interface CreateFolderOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Whether nothing but a model would be lost: a mistaken path must not cost somebody a folder of other things. */
+async function isReplaceable(place: string): Promise<boolean> {
+  try {
+    const names = await Array.fromAsync(Deno.readDir(place), ({ name }) => name);
+    return names.length === 0 || names.includes(MANIFEST);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 /**
  * Starts a new model folder on disk: files go to a temporary folder beside it, which takes its place at the end.
  *
- * @throws {Deno.errors.AlreadyExists} If something is there and `overwrite` is not set.
+ * @throws {Deno.errors.AlreadyExists} If something is there and `overwrite` is not set, or something is there that is no model folder.
  */
 export async function createModelFolder(
   path: string,
@@ -268,10 +280,15 @@ export async function createModelFolder(
 ): Promise<FolderWriter> {
   const { overwrite = false, signal } = options;
   const place = path.replace(/\/+$/, "");
-  const exists = await Deno.stat(place).then(() => true, () => false);
+  const exists = await Deno.lstat(place).then(() => true, () => false);
   if (exists && !overwrite) {
     throw new Deno.errors.AlreadyExists(
       `Cannot write the model folder as "${place}" exists; choose another path or overwrite it`,
+    );
+  }
+  if (exists && !await isReplaceable(place)) {
+    throw new Deno.errors.AlreadyExists(
+      `Cannot overwrite "${place}" as it is no model folder; choose another path`,
     );
   }
   const temporary = `${place}.${crypto.randomUUID()}.tmp`;
@@ -304,7 +321,12 @@ export async function createModelFolder(
       await Deno.writeTextFile(`${temporary}/${MANIFEST}`, `${JSON.stringify(manifest, null, 2)}\n`);
       const previous = exists ? `${place}.${crypto.randomUUID()}.tmp` : undefined;
       if (previous !== undefined) await Deno.rename(place, previous);
-      await Deno.rename(temporary, place);
+      try {
+        await Deno.rename(temporary, place);
+      } catch (error) {
+        if (previous !== undefined) await Deno.rename(previous, place);
+        throw error;
+      }
       finished = true;
       if (previous !== undefined) await Deno.remove(previous, { recursive: true });
       return await openModelFolder(place);

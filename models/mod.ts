@@ -40,4 +40,10 @@ export {
 } from "./onnx.ts";
 export { RUNTIME_VERSION } from "./ort.ts";
 export type { TokenizerConfig, TokenizerLevel, VarConfig } from "./var/config.ts";
-export { convertVar, type ConvertVarOptions, type VarCheckpoints } from "./var/convert.ts";
+export {
+  convertVar,
+  type ConvertVarOptions,
+  describeVarCheckpoint,
+  type VarCheckpointContent,
+  type VarCheckpoints,
+} from "./var/convert.ts";

@@ -45,7 +45,11 @@ export interface Generation extends Disposable {
   accept(tokens: DeviceArray): void;
   /** Ends the scale with feature vectors instead of tokens, f32 [images, channels, positions]. */
   acceptFeatures(features: DeviceArray): void;
-  /** Rearranges the batch between two scales: the new lane i continues the old lane `lanes[i]`. */
+  /**
+   * Rearranges the batch between two scales: the new lane i continues the old lane `lanes[i]`.
+   *
+   * @throws {RangeError} If no lane would be left, or one of them is none.
+   */
   gather(lanes: readonly number[]): void;
   /** Decodes what has been accumulated so far to pixels, f32 [images, 3, height, width] from -1 to 1 (not clamped). */
   decode(): Promise<DeviceArray>;
@@ -81,13 +85,17 @@ export interface Model extends AsyncDisposable {
   readonly classNames: readonly string[];
   /** Sides of the token maps, coarse to fine. */
   readonly patchNumbers: readonly number[];
-  /** Width and height of the pictures in pixels. */
+  /** Width and height of the pictures in pixels; 0 for a model that can neither decode nor encode any. */
   readonly imageSize: number;
   /** The vectors behind the tokens. */
   readonly codebook: Codebook;
   /** Search settings that suit this model, where they are known. */
   readonly tuning: ModelTuning;
-  /** Starts a batch. */
+  /**
+   * Starts a batch.
+   *
+   * @throws {RangeError} If there is no label, or one of them is no class.
+   */
   start(options: StartOptions): Promise<Generation>;
   /**
    * Encodes pictures, f32 [images, 3, size, size] from -1 to 1, to token maps.

@@ -11,7 +11,13 @@ import type { Model } from "../models/model.ts";
 import type { ScaleHook } from "./hook.ts";
 import type { RgbaImage } from "./image.ts";
 import { paint, pictures, pixelsOf } from "./paint.ts";
-import { type GenerateRequest, type ResolvedLabel, type ResolvedRequest, resolveRequest } from "./request.ts";
+import {
+  type GenerateRequest,
+  MAX_LANES,
+  type ResolvedLabel,
+  type ResolvedRequest,
+  resolveRequest,
+} from "./request.ts";
 import { type BatchTimings, GeneratedImage, GenerateResult, type Trace } from "./result.ts";
 import { type Lane, type LaneRecord, ScaleStep } from "./step.ts";
 
@@ -103,7 +109,7 @@ export type GenerateEvent = BatchEvent | ScaleEvent | PreviewEvent | ImageEvent 
  */
 export async function generate(model: Model, request: GenerateRequest = {}): Promise<GenerateResult> {
   const images: GeneratedImage[] = [];
-  for await (const event of run(model, { ...request, previews: false }, "end")) {
+  for await (const event of run(model, request, "end")) {
     if (event.type === "image") images.push(event.image);
     else if (event.type === "done") return new GenerateResult(images, event.trace);
   }
@@ -144,7 +150,9 @@ async function* run(
   deliver: "batch" | "end",
 ): AsyncGenerator<GenerateEvent, void, void> {
   const begun = performance.now();
-  const request = resolveRequest(model, given);
+  const resolved = resolveRequest(model, given);
+  // Previews are for those who watch; `generate()` alone keeps its one readback.
+  const request = deliver === "batch" ? resolved : { ...resolved, previews: new Set<number>() };
   const { device } = model;
   const before = device.counters;
   using pending = new PendingBatches(model, request);
@@ -303,7 +311,7 @@ async function* runBatch(
       generation,
       request,
       scale,
-      lanes,
+      lanes: () => lanes,
       laneArray,
       logits,
       onReport: (array, length, read) => {
@@ -374,7 +382,14 @@ function laneIndex({ image, lane }: Lane): number {
 }
 
 function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: string): void {
-  for (const lane of order) {
+  if (!Array.isArray(order)) {
+    throw new TypeError(
+      `Cannot gather lanes as the hook "${hook}" must return a list of lanes: current value is ${
+        String(order)
+      }`,
+    );
+  }
+  for (const lane of order as readonly number[]) {
     if (!Number.isInteger(lane) || lane < 0 || lane >= lanes.length) {
       throw new RangeError(
         `Cannot gather lanes as the hook "${hook}" asked for lane ${lane}: there are lanes 0 to ${
@@ -383,22 +398,34 @@ function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: st
       );
     }
   }
-  const left = new Set(order.map((lane) => lanes[lane]!.image));
+  const left = Map.groupBy(order as readonly number[], (lane) => lanes[lane]!.image);
   for (const { image } of lanes) {
-    if (!left.has(image)) {
+    const count = left.get(image)?.length ?? 0;
+    if (count === 0) {
       throw new RangeError(`Cannot gather lanes as the hook "${hook}" left no lane of image ${image}`);
+    }
+    if (count > MAX_LANES) {
+      throw new RangeError(
+        `Cannot gather lanes as the hook "${hook}" asked for ${count} lanes of image ${image}: at most ${MAX_LANES} are possible`,
+      );
     }
   }
 }
 
-/** The new lanes: a lane that is continued more than once gets numbers that its image has not used, so that the copies part ways. */
+/**
+ * The new lanes: of a lane that is continued more than once, the further copies get numbers that no other lane of the image goes on with, so
+ * that they part ways.
+ */
 function gatherLanes(
   lanes: readonly TrackedLane[],
   reports: readonly (readonly LaneRecord[])[],
   order: readonly number[],
 ): TrackedLane[] {
   const used = new Map<number, Set<number>>();
-  for (const { image, lane } of lanes) used.set(image, (used.get(image) ?? new Set()).add(lane));
+  for (const source of order) {
+    const { image, lane } = lanes[source]!;
+    used.set(image, (used.get(image) ?? new Set()).add(lane));
+  }
   const continued = new Set<number>();
   return order.map((source) => {
     const lane = lanes[source]!;

@@ -14,6 +14,7 @@ export {
   type ResolvedLabel,
   type ResolvedRequest,
   resolveLabel,
+  resolveRequest,
 } from "./request.ts";
 export * from "./result.ts";
 export {

@@ -109,6 +109,11 @@ export const MAX_IMAGES = 2 ** 24;
  * @throws {RangeError} If a value is out of range, or a label is no class of the model.
  */
 export function resolveRequest(model: Model, request: GenerateRequest): ResolvedRequest {
+  if (typeof model?.start !== "function") {
+    throw new TypeError(
+      `Cannot generate as the model must be what loadModel() resolves to: current value is ${String(model)}`,
+    );
+  }
   if (typeof request !== "object" || request === null) {
     throw new TypeError(
       `Cannot generate as the request must be an object: current value is ${String(request)}`,
@@ -267,6 +272,23 @@ function checkHooks(model: Model, hooks: readonly ScaleHook[]): number {
     }
     if (hook.guide === undefined && hook.choose === undefined && hook.gather === undefined) {
       throw new TypeError(`Cannot generate as the hook "${hook.name}" has none of guide, choose and gather`);
+    }
+    for (const part of ["guide", "choose", "gather"] as const) {
+      const value: unknown = hook[part];
+      if (value !== undefined && typeof value !== "function") {
+        throw new TypeError(
+          `Cannot generate as ${part} of the hook "${hook.name}" must be a function: current value is ${
+            String(value)
+          }`,
+        );
+      }
+    }
+    if (!Array.isArray(hook.scales ?? [])) {
+      throw new TypeError(
+        `Cannot generate as scales of the hook "${hook.name}" must be a list: current value is ${
+          String(hook.scales)
+        }`,
+      );
     }
     for (const scale of hook.scales ?? []) {
       if (!Number.isInteger(scale) || scale < 0 || scale >= model.patchNumbers.length) {

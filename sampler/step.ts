@@ -103,7 +103,8 @@ export interface ScaleStepParts {
   readonly generation: Generation;
   readonly request: ResolvedRequest;
   readonly scale: number;
-  readonly lanes: readonly Lane[];
+  /** The batch's rows as they are now. */
+  readonly lanes: () => readonly Lane[];
   /** Random-number index of each lane, u32 [lanes]. */
   readonly laneArray: DeviceArray;
   /** Raw logits as the model gave them. */
@@ -159,9 +160,9 @@ export class ScaleStep implements Disposable {
     return this.side ** 2;
   }
 
-  /** The batch's rows. */
+  /** The batch's rows; once a hook has gathered them, the new ones. Logits, draws and tokens stay those of the rows before. */
   get lanes(): readonly Lane[] {
-    return this.#parts.lanes;
+    return this.#parts.lanes();
   }
 
   /** Weight t of guidance on this scale: cfg times the scale's place from 0 to 1. */
@@ -179,6 +180,14 @@ export class ScaleStep implements Disposable {
     const guided = this.allocate(images * positions * vocabulary, "guided logits");
     this.device.run(guidance, { logits, guided, images, positions, vocabulary, weight: this.guidanceWeight });
     return this.#guided = guided;
+  }
+
+  /**
+   * Feature vectors that the transformer gets: until the tokens are accepted those of this scale, and in `gather` those of the next one,
+   * f32 [lanes, positions, channels], guided twice as many rows. Changes made in `gather` count.
+   */
+  get features(): DeviceArray {
+    return this.#parts.generation.features;
   }
 
   /** The tokens chosen so far, u32 [lanes, positions], or `undefined`. */
@@ -270,7 +279,7 @@ export class ScaleStep implements Disposable {
 
   /** Makes these the tokens of the scale, u32 [lanes, positions]. */
   choose(tokens: DeviceArray): void {
-    const wanted = this.lanes.length * this.positions;
+    const wanted = this.#sizes().images * this.positions;
     if (tokens.length < wanted) {
       throw new RangeError(
         `Cannot choose tokens for scale ${this.scale} as ${wanted} are needed: the array holds ${tokens.length}`,
@@ -285,8 +294,8 @@ export class ScaleStep implements Disposable {
    */
   report(array: DeviceArray, length: number, read: (words: Uint32Array) => unknown): void {
     const kept = this.device.allocate(this.lanes.length * length, "report");
-    this.device.copy(array, kept, { length: kept.length });
     this.#parts.onReport(kept, length, read);
+    this.device.copy(array, kept, { length: kept.length });
   }
 
   /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
@@ -324,7 +333,7 @@ export class ScaleStep implements Disposable {
 
   #sizes(): { images: number; positions: number; vocabulary: number; channels: number } {
     const { vocabulary, channels } = this.model.codebook;
-    return { images: this.lanes.length, positions: this.positions, vocabulary, channels };
+    return { images: this.#parts.laneArray.length, positions: this.positions, vocabulary, channels };
   }
 
   #sampling(options: DrawOptions) {

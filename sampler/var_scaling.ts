@@ -229,7 +229,7 @@ function search(step: ScaleStep, settings: Settings): void {
 
 function resolve(options: VarScalingOptions): Settings {
   const { preset = "default", ...given } = options;
-  const base = PRESETS[preset];
+  const base = Object.hasOwn(PRESETS, preset) ? PRESETS[preset] : undefined;
   if (base === undefined) {
     throw new TypeError(
       `Cannot make the VAR-Scaling hook as preset must be ${
@@ -238,7 +238,7 @@ function resolve(options: VarScalingOptions): Settings {
     );
   }
   for (const name of Object.keys(given)) {
-    if (!(name in DEFAULTS)) {
+    if (!Object.hasOwn(DEFAULTS, name)) {
       throw new TypeError(
         `Cannot make the VAR-Scaling hook as the option "${name}" is unknown: options are preset, ${
           Object.keys(DEFAULTS).join(", ")
@@ -275,6 +275,7 @@ function resolve(options: VarScalingOptions): Settings {
 }
 
 function requireInteger(name: string, value: number, min: number, max: number): void {
+  requireType(name, value);
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new RangeError(
       `Cannot make the VAR-Scaling hook as ${name} must be an integer from ${min} to ${max}: current value is ${value}`,
@@ -283,9 +284,18 @@ function requireInteger(name: string, value: number, min: number, max: number): 
 }
 
 function requireNumber(name: string, value: number, min: number, max: number): void {
-  if (typeof value !== "number" || !(value >= min && value <= max)) {
+  requireType(name, value);
+  if (!(value >= min && value <= max)) {
     throw new RangeError(
       `Cannot make the VAR-Scaling hook as ${name} must be a number from ${min} to ${max}: current value is ${value}`,
+    );
+  }
+}
+
+function requireType(name: string, value: number): void {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot make the VAR-Scaling hook as ${name} must be a number: current value is ${Deno.inspect(value)}`,
     );
   }
 }

@@ -52,6 +52,65 @@ export interface VarConfig {
   readonly tokenizer: TokenizerConfig;
 }
 
+type Check = (value: unknown) => boolean;
+
+const isSize: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 1;
+const isFlag: Check = (value) => typeof value === "boolean";
+const isObject: Check = (value) => typeof value === "object" && value !== null;
+const isSizes: Check = (value) => Array.isArray(value) && value.length > 0 && value.every(isSize);
+const isLevel: Check = (value) => {
+  const { channels, blocks, attention } = (value ?? {}) as Partial<TokenizerLevel>;
+  return isSize(channels) && isSize(blocks) && isFlag(attention);
+};
+const isLevels: Check = (value) => {
+  return value === null || (Array.isArray(value) && value.length > 0 && value.every(isLevel));
+};
+
+const CONFIG_CHECKS: Readonly<Record<keyof VarConfig, Check>> = {
+  depth: isSize,
+  width: isSize,
+  heads: isSize,
+  classes: isSize,
+  patchNumbers: isSizes,
+  sharedAdaptiveNorm: isFlag,
+  normalizedAttention: isFlag,
+  tokenizer: isObject,
+};
+const TOKENIZER_CHECKS: Readonly<Record<keyof TokenizerConfig, Check>> = {
+  vocabulary: isSize,
+  channels: isSize,
+  residuals: isSize,
+  decoder: isLevels,
+  encoder: isLevels,
+};
+
+/**
+ * Checks the sizes that a model folder's description gives.
+ *
+ * @param config What stands under `config`.
+ * @param file The description's path or URL, for messages.
+ * @throws {ModelFileError} Naming the first size that is missing or none.
+ */
+export function requireVarConfig(config: unknown, file: string): VarConfig {
+  const require = (value: unknown, name: string, check: Check): void => {
+    if (check(value)) return;
+    throw new ModelFileError("Cannot use the sizes of the model", {
+      file,
+      expected: `a VAR model's "${name}"`,
+      found: JSON.stringify(value)?.slice(0, 80) ?? "nothing",
+    });
+  };
+  require(config, "config", isObject);
+  const sizes = config as VarConfig;
+  for (const [name, check] of Object.entries(CONFIG_CHECKS)) {
+    require(sizes[name as keyof VarConfig], `config.${name}`, check);
+  }
+  for (const [name, check] of Object.entries(TOKENIZER_CHECKS)) {
+    require(sizes.tokenizer[name as keyof TokenizerConfig], `config.tokenizer.${name}`, check);
+  }
+  return sizes;
+}
+
 /** Width of one attention head where the file does not tell the number of heads. */
 const HEAD_WIDTH = 64;
 
@@ -94,6 +153,17 @@ export function inferVarConfig(
   tokenizer: WeightSet,
   options: { scales?: ArrayLike<number> } = {},
 ): VarConfig {
+  return {
+    ...inferTransformerConfig(transformer, options),
+    tokenizer: inferTokenizerConfig(tokenizer),
+  };
+}
+
+/** Reads the sizes of a transformer; see {@linkcode inferVarConfig}. */
+export function inferTransformerConfig(
+  transformer: WeightSet,
+  options: { scales?: ArrayLike<number> } = {},
+): Omit<VarConfig, "tokenizer"> {
   const [, , width] = transformer.take("pos_start", [1, 1, -1]) as [number, number, number];
   const [, length] = transformer.take("pos_1LC", [1, -1, width]) as [number, number];
   const patchNumbers = options.scales === undefined
@@ -129,7 +199,6 @@ export function inferVarConfig(
     patchNumbers,
     sharedAdaptiveNorm: transformer.has("shared_ada_lin.1.weight"),
     normalizedAttention,
-    tokenizer: inferTokenizerConfig(tokenizer),
   };
 }
 

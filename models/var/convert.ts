@@ -9,7 +9,13 @@ import { type Checkpoint, encodeFloat16, openCheckpoint, type SafetensorsEntry }
 import type { FolderWriter, ModelFolder, ModelTuning, WeightType } from "../folder.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { WeightSet } from "../weights.ts";
-import { inferVarConfig, type VarConfig } from "./config.ts";
+import {
+  inferTokenizerConfig,
+  inferTransformerConfig,
+  inferVarConfig,
+  type TokenizerConfig,
+  type VarConfig,
+} from "./config.ts";
 import type { WeightPlaces } from "../onnx.ts";
 import { conditionGraph, decoderGraph, encoderGraph, transformerGraph } from "./graph.ts";
 
@@ -46,6 +52,10 @@ const PREFIXES = {
   tokenizer: ["", "trainer.vae_local."],
 } as const;
 
+/** Tensors by which the two are recognised. */
+const TRANSFORMER_LANDMARK = "pos_start";
+const TOKENIZER_LANDMARK = "quantize.embedding.weight";
+
 /** Buffers that are derivable or serve training only. */
 const UNUSED = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
 
@@ -65,13 +75,10 @@ export async function convertVar(
   const { weights = "float32", signal } = options;
   using transformer = await openCheckpoint(checkpoints.var, { signal });
   using tokenizer = await openCheckpoint(checkpoints.vae, { signal });
-  const transformerSet = weightSet(transformer, PREFIXES.transformer, "pos_start");
-  const tokenizerSet = weightSet(tokenizer, PREFIXES.tokenizer, "quantize.embedding.weight");
+  const transformerSet = weightSet(transformer, PREFIXES.transformer, TRANSFORMER_LANDMARK);
+  const tokenizerSet = weightSet(tokenizer, PREFIXES.tokenizer, TOKENIZER_LANDMARK);
 
-  const scales = transformerSet.has("lvl_1L")
-    ? await transformer.readFloat32(transformerSet.fullName("lvl_1L"))
-    : undefined;
-  const config = inferVarConfig(transformerSet, tokenizerSet, scales === undefined ? {} : { scales });
+  const config = inferVarConfig(transformerSet, tokenizerSet, await scalesOf(transformer, transformerSet));
   const { classNames = [], name = `VAR-d${config.depth}`, tuning = {} } = options;
   if (classNames.length !== 0 && classNames.length !== config.classes) {
     throw new RangeError(
@@ -102,17 +109,63 @@ export async function convertVar(
   return await writer.finish({ family: "var", name, weights, config, classNames, tuning });
 }
 
-function weightSet(checkpoint: Checkpoint, prefixes: readonly string[], landmark: string): WeightSet {
+/** What a checkpoint holds of a VAR model: one part, both, as the trainer saves them, or none. */
+export interface VarCheckpointContent {
+  /** Sizes of the transformer, if it is there. */
+  readonly transformer: Omit<VarConfig, "tokenizer"> | undefined;
+  /** Sizes of the tokenizer, if it is there. */
+  readonly tokenizer: TokenizerConfig | undefined;
+}
+
+/**
+ * Tells what a checkpoint holds of a VAR model, from the names and shapes of its tensors.
+ *
+ * @throws {ModelFileError} If a part is there whose tensors contradict each other.
+ *
+ * @example
+ * ```ts
+ * import { describeVarCheckpoint } from "./convert.ts";
+ * import { DEMO_MODEL } from "../load.ts";
+ * import { openCheckpoint } from "../checkpoint/mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using checkpoint = await openCheckpoint(new URL("tokenizer.safetensors", DEMO_MODEL));
+ * const { transformer, tokenizer } = await describeVarCheckpoint(checkpoint);
+ * assertEquals([transformer, tokenizer?.vocabulary], [undefined, 512]);
+ * ```
+ */
+export async function describeVarCheckpoint(checkpoint: Checkpoint): Promise<VarCheckpointContent> {
+  const transformer = findWeightSet(checkpoint, PREFIXES.transformer, TRANSFORMER_LANDMARK);
+  const tokenizer = findWeightSet(checkpoint, PREFIXES.tokenizer, TOKENIZER_LANDMARK);
+  return {
+    transformer: transformer && inferTransformerConfig(transformer, await scalesOf(checkpoint, transformer)),
+    tokenizer: tokenizer && inferTokenizerConfig(tokenizer),
+  };
+}
+
+/** The scale of each token, where the transformer's file tells. */
+async function scalesOf(checkpoint: Checkpoint, set: WeightSet): Promise<{ scales?: Float32Array }> {
+  return set.has("lvl_1L") ? { scales: await checkpoint.readFloat32(set.fullName("lvl_1L")) } : {};
+}
+
+function findWeightSet(
+  checkpoint: Checkpoint,
+  prefixes: readonly string[],
+  landmark: string,
+): WeightSet | undefined {
   const prefix = prefixes.find((candidate) => checkpoint.tensors.has(candidate + landmark));
-  if (prefix === undefined) {
-    const names = [...checkpoint.tensors.keys()].slice(0, 3).map((name) => `"${name}"`).join(", ");
-    throw new ModelFileError("Cannot find the model in the checkpoint", {
-      file: checkpoint.file,
-      expected: `a tensor "${landmark}"`,
-      found: names === "" ? "no tensors" : `${names} …`,
-    });
-  }
-  return new WeightSet(checkpoint.file, checkpoint.tensors, prefix);
+  return prefix === undefined ? undefined : new WeightSet(checkpoint.file, checkpoint.tensors, prefix);
+}
+
+function weightSet(checkpoint: Checkpoint, prefixes: readonly string[], landmark: string): WeightSet {
+  const found = findWeightSet(checkpoint, prefixes, landmark);
+  if (found !== undefined) return found;
+  const names = [...checkpoint.tensors.keys()].slice(0, 3).map((name) => `"${name}"`).join(", ");
+  throw new ModelFileError("Cannot find the model in the checkpoint", {
+    file: checkpoint.file,
+    expected: `a tensor "${landmark}"`,
+    found: names === "" ? "no tensors" : `${names} …`,
+  });
 }
 
 function buildGraphs(

@@ -34,10 +34,6 @@ class Weights {
     this.#places = places;
   }
 
-  has(name: string): boolean {
-    return this.#set.has(name);
-  }
-
   hasAny(prefix: string): boolean {
     return this.#set.hasAny(prefix);
   }

@@ -4,17 +4,17 @@
  * @module
  */
 
-import type { Device, DeviceArray } from "../../kernels/device.ts";
+import { type Device, type DeviceArray, requireInteger } from "../../kernels/device.ts";
 import { gatherRows } from "../../kernels/gather.ts";
 import { codebookLookup } from "../../kernels/lookup.ts";
 import { nearestCodes } from "../../kernels/nearest.ts";
 import { createResampleTable, resample, type ResampleTable } from "../../kernels/resample.ts";
 import { residualUpdate } from "../../kernels/residual.ts";
 import { openCheckpoint } from "../checkpoint/mod.ts";
-import type { ModelFolder, ModelTuning } from "../folder.ts";
+import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder.ts";
 import type { Codebook, Encoding, Generation, Model, StartOptions } from "../model.ts";
 import { GraphSession, type GraphTensor } from "../ort.ts";
-import { residualOfScale, type VarConfig } from "./config.ts";
+import { requireVarConfig, residualOfScale, type VarConfig } from "./config.ts";
 import { TOKENIZER_WEIGHTS, TRANSFORMER_WEIGHTS } from "./convert.ts";
 
 /** What one scale needs besides the tokens. */
@@ -48,7 +48,7 @@ export async function loadVarModel(
   const { ownsDevice = false, threads } = options;
   await using stack = new AsyncDisposableStack();
   if (ownsDevice) stack.use(device);
-  const config = folder.manifest.config as VarConfig;
+  const config = requireVarConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
   const transformerData = await folder.read(TRANSFORMER_WEIGHTS);
   const tokenizerData = await folder.read(TOKENIZER_WEIGHTS);
 
@@ -181,7 +181,8 @@ class VarModel implements Model {
 
   get imageSize(): number {
     const { patchNumbers, tokenizer: { decoder, encoder } } = this.#parts.config;
-    return patchNumbers.at(-1)! * 2 ** ((decoder ?? encoder ?? []).length - 1);
+    const levels = decoder ?? encoder;
+    return levels === null ? 0 : patchNumbers.at(-1)! * 2 ** (levels.length - 1);
   }
 
   get codebook(): Codebook {
@@ -196,6 +197,10 @@ class VarModel implements Model {
   async start(options: StartOptions): Promise<Generation> {
     const { config, device, sessions, scales } = this.#parts;
     const { labels, guided } = options;
+    const action = "start a generation";
+    requireInteger(labels.length, "the number of labels", action, { min: 1 });
+    // A GPU reads anything for a class that is not there.
+    for (const label of labels) requireInteger(label, "a label", action, { min: 0, max: config.classes });
     const all = guided ? [...labels, ...labels.map(() => config.classes)] : labels;
     const condition = await sessions.condition.run({ labels: { array: all, shape: [all.length] } });
     return new VarGeneration({
@@ -340,10 +345,17 @@ class VarGeneration implements Generation {
     return this.guided ? 2 * this.#images : this.#images;
   }
 
+  /** The scale that comes next. */
+  get #current(): Scale {
+    const scale = this.#parts.scales[this.#scale];
+    if (scale !== undefined) return scale;
+    throw new RangeError(`Cannot go on as all ${this.#scale} scales are done`);
+  }
+
   async logits(): Promise<DeviceArray> {
     const { config, device, sessions, scales } = this.#parts;
     const { depth, width, heads, tokenizer: { channels } } = config;
-    const { side, positions } = scales[this.#scale]!;
+    const { side, positions } = this.#current;
     const length = side * side;
     const rows = this.#rows;
     const headWidth = width / heads;
@@ -373,10 +385,10 @@ class VarGeneration implements Generation {
   }
 
   accept(tokens: DeviceArray): void {
-    const { model: { codebook }, device, scales } = this.#parts;
+    const { model: { codebook }, device } = this.#parts;
     const { array, vocabulary, channels } = codebook;
     const images = this.#images;
-    const positions = scales[this.#scale]!.side ** 2;
+    const positions = this.#current.side ** 2;
     using planes = device.allocate(images * channels * positions, "code vectors");
     device.run(codebookLookup, {
       tokens,
@@ -394,7 +406,7 @@ class VarGeneration implements Generation {
   acceptFeatures(features: DeviceArray): void {
     const { device, scales, config: { tokenizer: { channels } } } = this.#parts;
     const images = this.#images;
-    const { up, residual } = scales[this.#scale]!;
+    const { up, residual } = this.#current;
     const state = this.#accumulated;
     using full = device.allocate(state.length, "features at full resolution");
     device.run(resample, { input: features, output: full, table: up, images, channels, layout: "planes" });
@@ -413,6 +425,8 @@ class VarGeneration implements Generation {
   gather(lanes: readonly number[]): void {
     const { device } = this.#parts;
     const before = this.#images;
+    requireInteger(lanes.length, "the number of lanes", "gather lanes", { min: 1 });
+    for (const lane of lanes) requireInteger(lane, "a lane", "gather lanes", { min: 0, max: before - 1 });
     using perImage = device.upload(Uint32Array.from(lanes), "lanes");
     const all = this.guided ? [...lanes, ...lanes.map((lane) => lane + before)] : lanes;
     using perRow = device.upload(Uint32Array.from(all), "rows");

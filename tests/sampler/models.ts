@@ -1,15 +1,19 @@
 /**
- * A VAR model of a few thousand random weights, made on the spot: 8×8 pictures from four scales in a fraction of a second even on a
- * software GPU, for tests of the sampler that need a model but not a good one.
+ * The models that the sampler's tests run on, loaded once per file and device: the bundled demo, and a tiny VAR model of random weights that
+ * is made on the spot. The tiny one paints 8×8 pictures in four scales, a tenth of a second each even on a software GPU, and serves where
+ * a model is needed but not a good one.
  *
  * @module
  */
 
+import { assertEquals } from "@std/assert";
+import { CpuDevice } from "../../kernels/cpu_device.ts";
 import type { Device } from "../../kernels/device.ts";
 import { writeSafetensors } from "../../models/checkpoint/mod.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Generation, Model } from "../../models/model.ts";
-import { testRandom } from "../devices.ts";
+import type { GenerateResult } from "../../sampler/result.ts";
+import { hasGpu, requireGpu, sharedGpu, testRandom } from "../devices.ts";
 
 /** Sides of its token maps. */
 export const TINY_PATCH_NUMBERS = [1, 2, 3, 4] as const;
@@ -102,30 +106,83 @@ async function checkpoint(weights: readonly Weight[], scales?: readonly number[]
   return await file;
 }
 
-/** Loads the tiny model; without names if so asked. */
-export async function loadTinyModel(
-  device: Device | "cpu",
-  options: { names?: readonly string[] } = {},
-): Promise<Model> {
-  return await loadModel(await tinyCheckpoints(), { device, classNames: options.names ?? TINY_NAMES });
+/** Loads the tiny model. */
+export async function loadTiny(device: Device): Promise<Model> {
+  return await loadModel(await tinyCheckpoints(), { device, classNames: TINY_NAMES });
 }
 
-/** A model that runs as another one does, except that every batch's generation is wrapped. */
-export function withGenerations(model: Model, wrap: (generation: Generation) => Partial<Generation>): Model {
-  return overriding(model, {
-    start: async (options) => {
-      const generation = await model.start(options);
-      return overriding(generation, wrap(generation));
-    },
-  });
+const LOADERS = {
+  tiny: loadTiny,
+  demo: (device: Device) => loadModel("demo", { device }),
+} as const;
+type ModelName = keyof typeof LOADERS;
+
+const loaded = new Map<string, Promise<Model>>();
+
+/** The model of that name, loaded once per file; it lives until the process ends. */
+export function sharedModel(name: ModelName, kind: "cpu" | "webgpu"): Promise<Model> {
+  const key = `${name} ${kind}`;
+  const load = async (): Promise<Model> => {
+    return await LOADERS[name](kind === "cpu" ? new CpuDevice() : await sharedGpu());
+  };
+  if (!loaded.has(key)) loaded.set(key, load());
+  return loaded.get(key)!;
 }
 
-function overriding<Target extends object>(target: Target, changes: Partial<Target>): Target {
+/** Registers a test once per device; the test fails, too, if it leaves arrays behind. */
+export function testOnModel(
+  name: ModelName,
+  title: string,
+  test: (model: Model) => Promise<void>,
+): void {
+  for (const kind of ["cpu", "webgpu"] as const) {
+    Deno.test({
+      name: `${title} [${kind}]`,
+      ignore: kind === "webgpu" && !hasGpu && !requireGpu,
+      // The model stays loaded, and its threads with it.
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: async () => {
+        const model = await sharedModel(name, kind);
+        const { liveArrays } = model.device.counters;
+        await test(model);
+        assertEquals(model.device.counters.liveArrays, liveArrays, "arrays left behind");
+      },
+    });
+  }
+}
+
+/** What a device holds. */
+export function holdings({ device }: Model): { liveArrays: number; liveBytes: number } {
+  const { liveArrays, liveBytes } = device.counters;
+  return { liveArrays, liveBytes };
+}
+
+/** The tokens of all images. */
+export function tokensOf({ images }: Pick<GenerateResult, "images">): number[][][] {
+  return images.map(({ tokens }) => tokens.map((map) => [...map]));
+}
+
+/** A model that runs as another one does, except for what `changes` puts in the place of its members. */
+export function changed<Target extends object>(target: Target, changes: Partial<Target>): Target {
   return new Proxy(target, {
     get(_, key) {
       if (key in changes) return changes[key as keyof Target];
       const value = Reflect.get(target, key, target);
       return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** A model of which every generation is changed; see {@linkcode changed}. */
+export function withGenerations(
+  model: Model,
+  change: (generation: Generation) => Partial<Generation>,
+): Model {
+  return changed(model, {
+    start: async (options) => {
+      const generation = await model.start(options);
+      return changed(generation, change(generation));
     },
   });
 }

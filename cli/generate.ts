@@ -1,0 +1,595 @@
+/**
+ * `varscale generate`: pictures and the record of how they were made, written to a folder as they are finished.
+ *
+ * @module
+ */
+
+import {
+  generate as library,
+  type GeneratedImage,
+  type GenerateRequest,
+  type GridCell,
+  gridImage,
+  type Label,
+  type Model,
+  type ResolvedRequest,
+  resolveLabel,
+  resolveRequest,
+  RgbaImage,
+  RUNTIME_VERSION,
+  type Trace,
+} from "../mod.ts";
+import { command, type Io } from "./command.ts";
+import { duration, exists, formatJson, plural, sha256, slug, writeWhole } from "./files.ts";
+import { DEVICE_OPTIONS, load, MODEL_OPTIONS, type ModelPlace, modelPlace } from "./model_options.ts";
+import {
+  type Arguments,
+  flag,
+  integer,
+  list,
+  nearest,
+  number,
+  optionName,
+  scalesOrAll,
+  section,
+  seed,
+  text,
+  texts,
+  toggle,
+  UsageError,
+  type Values,
+} from "./options.ts";
+import { Progress } from "./progress.ts";
+import {
+  type Agreement,
+  compareRuns,
+  type ImageRecord,
+  imageRecord,
+  readRunRecord,
+  recordedVariants,
+  type RunRecord,
+  runRecord,
+  type Variant,
+} from "./run_record.ts";
+import { SCALING_OPTIONS, scalingHook } from "./scaling_options.ts";
+import { VERSION } from "./version.ts";
+
+/** More images than this have no grid unless one is asked for. */
+const GRID_IMAGES = 64;
+/** More than this have none at all: a picture of all of them would not fit into memory. */
+const MAX_GRID_IMAGES = 512;
+
+const OPTIONS = {
+  ...section("What to generate", {
+    labels: { kind: texts, help: "Classes, like the arguments LABEL; these come after them" },
+    count: {
+      kind: integer("N", 1),
+      short: "n",
+      help: "Images per label",
+      default: 1,
+      aliases: ["num-images-per-class"],
+    },
+    seed: {
+      kind: seed,
+      short: "s",
+      help: "Image i depends on the seed and i alone, not on the batch it is in",
+      default: 0,
+    },
+    repeat: {
+      kind: text("RUN.json"),
+      help: "Repeat a recorded run exactly; only output, model place, device and grid can be given beside it",
+    },
+  }),
+  ...MODEL_OPTIONS,
+  ...section("Sampling", {
+    cfg: {
+      kind: number("X", 0, 1e6),
+      help:
+        "Strength of classifier-free guidance at the last scale, growing from 0 at the first; 0 is off and twice as fast",
+      default: 1.5,
+    },
+    topK: { kind: integer("K", 0), help: "Draw from the K likeliest tokens; 0 is off", default: 900 },
+    topP: {
+      kind: number("P", 0, 1),
+      help: "Draw from the likeliest tokens that make up this probability; 0 is off",
+      default: 0.96,
+    },
+    temperature: {
+      kind: number("X", 0, 1e6),
+      help: "Divides the logits; 0 always takes the likeliest token",
+      default: 1,
+    },
+    moreSmooth: { kind: flag, help: "Mix code vectors for smoother pictures; not for measuring" },
+    batch: { kind: integer("N", 1), short: "b", help: "Images that run together", default: 8 },
+  }),
+  ...SCALING_OPTIONS,
+  ...DEVICE_OPTIONS,
+  ...section("Output", {
+    output: {
+      kind: text("DIR"),
+      short: "o",
+      help: "Folder for the images, grid.png and run.json",
+      default: "out",
+      aliases: ["output-dir"],
+    },
+    overwrite: { kind: flag, help: "Replace files that are there already; without it that is an error" },
+    compare: { kind: flag, help: "Make each image plain and with VAR-Scaling, from the same seed" },
+    grid: {
+      kind: toggle,
+      help: "Write all images on one labelled sheet, grid.png",
+      defaultText: `for 2 to ${GRID_IMAGES} images`,
+    },
+    columns: { kind: integer("N", 1, MAX_GRID_IMAGES), help: "Images in a row of the grid", default: 8 },
+    preview: { kind: scalesOrAll, help: "Write what the images look like after these scales, too" },
+    json: { kind: flag, help: "Print one JSON object: paths, decisions, timings" },
+    quiet: { kind: flag, short: "q", help: "Print nothing but errors, warnings and the JSON object" },
+  }),
+};
+
+type GenerateValues = Values<typeof OPTIONS>;
+
+/** Options that may stand beside `--repeat`: where to read and write, and nothing that changes an image. */
+const WITH_REPEAT: ReadonlySet<string> = new Set<keyof GenerateValues>([
+  "repeat",
+  "model",
+  "varCkpt",
+  "vaeCkpt",
+  "classNames",
+  "modelDepth",
+  "device",
+  "threads",
+  "output",
+  "overwrite",
+  "grid",
+  "columns",
+  "json",
+  "quiet",
+]);
+
+/** The command. */
+export const generate = command({
+  name: "generate",
+  summary: "Generate images, with or without VAR-Scaling",
+  usage: ["[LABEL …] [OPTIONS]", "--repeat RUN.json [OPTIONS]"],
+  description: [
+    'A LABEL is the name or number of a class, "all" for every class, or "null" for the null class, which means anything. ' +
+    "Without one, classes are drawn at random from the seed.",
+    "Names of options may be written with dashes or underscores, and the names of the published VAR-Scaling script are understood.",
+  ],
+  options: OPTIONS,
+  examples: [
+    '"red torus" "blue cone" --count 4 --seed 7',
+    "all --cfg 3 --scaling --samples 50 --output scaled",
+    '"green cube" --count 8 --compare --preset published',
+    "207 --var-ckpt var_d16.pth --vae-ckpt vae_ch160v4096z32.pth --preview all",
+    "--repeat out/run.json --output again",
+  ],
+  run,
+});
+
+/** A run with nothing left to ask the command line for. */
+interface Plan {
+  readonly place: ModelPlace;
+  readonly variants: readonly Variant[];
+  /** The request for a model, hooks and signal apart. */
+  readonly request: (model: Model) => GenerateRequest;
+  /** Whether a grid is wanted; `undefined` leaves it to the number of images. */
+  readonly grid: boolean | undefined;
+  readonly columns: number;
+  /** What is repeated. */
+  readonly record?: RunRecord;
+}
+
+async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
+  const { options } = args;
+  const { output, overwrite, quiet, json } = options;
+  const plan = options.repeat === undefined
+    ? planOfOptions(args)
+    : planOfRecord(await readRunRecord(options.repeat), args);
+  const refuseExisting = async (names: readonly string[]): Promise<void> => {
+    if (overwrite) return;
+    for (const name of names) {
+      if (!await exists(`${output}/${name}`)) continue;
+      throw new UsageError(
+        `Cannot write ${output}/${name}: it exists; choose another --output, or --overwrite`,
+      );
+    }
+  };
+  // Loading a large model takes minutes; what can be refused before that should be.
+  await refuseExisting(["run.json"]);
+  const begun = performance.now();
+  const notice = (line: string): void => {
+    if (!quiet) io.err(`varscale: ${line}\n`);
+  };
+  await using model = await load(plan.place, {
+    device: options.device,
+    threads: options.threads,
+    notice,
+    io,
+  });
+  const loading = performance.now() - begun;
+  if (options.modelDepth !== undefined && options.modelDepth !== model.depth) {
+    throw new UsageError(
+      `Option --model-depth must be the model's depth, ${model.depth}: current value is ${options.modelDepth}`,
+    );
+  }
+  const requests = plan.variants.map(({ hooks }) => resolve(model, { ...plan.request(model), hooks }));
+  const layout = new Layout(requests[0]!, plan);
+  const cells = layout.images * plan.variants.length;
+  const grid = plan.grid ?? (cells > 1 && cells <= GRID_IMAGES);
+  if (grid && cells > MAX_GRID_IMAGES) {
+    throw new UsageError(
+      `Option --grid must be for at most ${MAX_GRID_IMAGES} images: current number is ${cells}`,
+    );
+  }
+  await refuseExisting([...layout.files(), ...(grid ? ["grid.png"] : [])]);
+  for (const warning of warnings(model, plan.record)) io.err(`varscale: warning: ${warning}\n`);
+
+  const made = !await exists(output);
+  await Deno.mkdir(output, { recursive: true });
+  const progress = new Progress(io, { total: cells, quiet: quiet ?? false });
+  const results: VariantResult[] = [];
+  try {
+    for (const { name, hooks } of plan.variants) {
+      const request = { ...plan.request(model), hooks, signal: io.signal };
+      results.push(await runVariant({ model, request, name, output, layout, progress, keep: grid }));
+    }
+  } catch (error) {
+    progress.clear();
+    if (progress.done > 0) notice(`${progress.done} of ${plural(cells, "image")} are in ${output}`);
+    else if (made) await Deno.remove(output).catch(() => {});
+    throw error;
+  }
+  progress.clear();
+  if (grid) {
+    const sheet = drawGrid(results, { columns: plan.columns, title: title(model, plan, requests[0]!) });
+    await writeWhole(`${output}/grid.png`, sheet.png());
+  }
+  const record = runRecord({
+    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
+    model: {
+      name: model.name,
+      family: model.family,
+      depth: model.depth,
+      place: plan.place,
+      fingerprints: model.fingerprints,
+      tuning: model.tuning,
+    },
+    device: {
+      kind: model.device.kind,
+      name: model.device.name,
+      threads: options.threads ?? navigator.hardwareConcurrency,
+    },
+    request: recordedRequest(requests[0]!),
+    variants: plan.variants.map(({ name, hooks }) => ({
+      name,
+      hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),
+    })),
+    grid: grid ? { file: "grid.png", columns: plan.columns } : null,
+    timings: {
+      load: loading,
+      variants: Object.fromEntries(results.map(({ name, trace }) => [name, trace])),
+    },
+    images: results.flatMap(({ records }) => records),
+  });
+  await writeWhole(`${output}/run.json`, `${formatJson(record)}\n`);
+  const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
+  if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
+  else if (!quiet) io.out(summary(record, output, agreement));
+}
+
+function planOfOptions({ options, operands }: Arguments<typeof OPTIONS>): Plan {
+  const { compare, preview, count, seed, cfg, topK, topP, temperature, batch, grid, columns } = options;
+  const { moreSmooth = false } = options;
+  if (compare && options.scaling === false) {
+    throw new UsageError("Options --compare and --no-scaling exclude each other");
+  }
+  const hook = scalingHook(options, compare ?? false);
+  const plain: Variant = { name: "plain", hooks: [] };
+  const scaled = hook === undefined ? undefined : { name: "var-scaling", hooks: [hook] };
+  const labels = [...operands, ...options.labels ?? []];
+  return {
+    place: modelPlace(options) ?? { folder: "demo" },
+    variants: scaled === undefined ? [plain] : compare ? [plain, scaled] : [scaled],
+    request: (model) => ({
+      count,
+      seed,
+      cfg,
+      topK,
+      topP,
+      temperature,
+      moreSmooth,
+      batch,
+      previews: preview ?? false,
+      ...(labels.length === 0 ? {} : { labels: labels.flatMap((label) => labelsOf(model, label)) }),
+    }),
+    grid,
+    columns,
+  };
+}
+
+function labelsOf(model: Model, label: string): Label[] {
+  if (label === "all") return Array.from({ length: model.classes }, (_, id) => id);
+  if (label === "null") return [null];
+  try {
+    return [resolveLabel(model, label).id];
+  } catch (error) {
+    const hint = nearest(label, model.classNames);
+    throw new UsageError(
+      hint === undefined
+        ? (error as Error).message
+        : `Cannot find the class "${label}" in the model "${model.name}"; did you mean "${hint}"?`,
+    );
+  }
+}
+
+function planOfRecord(record: RunRecord, args: Arguments<typeof OPTIONS>): Plan {
+  const { options, given, operands } = args;
+  const fixed = [...given].filter((name) => !WITH_REPEAT.has(name)).map(optionName);
+  if (operands.length > 0) fixed.unshift("LABEL");
+  if (fixed.length > 0) {
+    throw new UsageError(`Cannot use ${list(fixed, "and")} with --repeat, which repeats a run as it was`);
+  }
+  const { labels, seed, ...request } = record.request;
+  return {
+    place: modelPlace(options) ?? record.model.place,
+    variants: recordedVariants(record),
+    request: () => ({
+      ...request,
+      labels: labels.map(({ id }) => id),
+      seed: typeof seed === "string" ? BigInt(seed) : seed,
+    }),
+    grid: options.grid ?? record.grid !== null,
+    columns: given.has("columns") ? options.columns : record.grid?.columns ?? options.columns,
+    record,
+  };
+}
+
+/** Completes a request; what is wrong with it is wrong with the command line. */
+function resolve(model: Model, request: GenerateRequest): ResolvedRequest {
+  try {
+    return resolveRequest(model, request);
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) {
+      throw new UsageError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function recordedRequest(request: ResolvedRequest): RunRecord["request"] {
+  const { labels, seed, cfg, topK, topP, temperature, moreSmooth, batch, previews } = request;
+  return {
+    labels,
+    seed,
+    cfg,
+    topK,
+    topP,
+    temperature,
+    moreSmooth,
+    batch,
+    previews: [...previews].sort((a, b) => a - b),
+  };
+}
+
+function warnings(model: Model, record: RunRecord | undefined): string[] {
+  if (record === undefined) return [];
+  const { fingerprints, tuning } = record.model;
+  const names = new Set([...Object.keys(fingerprints), ...Object.keys(model.fingerprints)]);
+  const differing = [...names].filter((name) => fingerprints[name] !== model.fingerprints[name]);
+  return [
+    ...(differing.length === 0
+      ? []
+      : [`the weights are not those of the recorded run: ${list(differing, "and")} differ`]),
+    ...(formatJson(tuning) === formatJson(model.tuning)
+      ? []
+      : ["the search settings of the model are not those of the recorded run"]),
+    ...(record.versions.varscale === VERSION
+      ? []
+      : [`the run was recorded by varscale ${record.versions.varscale}, and this is ${VERSION}`]),
+    ...(record.device.kind === model.device.kind
+      ? []
+      : [`the run was recorded on ${record.device.kind}, and this is ${model.device.kind}`]),
+  ];
+}
+
+/** File names of a run. */
+class Layout {
+  readonly #request: ResolvedRequest;
+  readonly #variants: readonly Variant[];
+  readonly #digits: number;
+
+  constructor(request: ResolvedRequest, plan: Plan) {
+    this.#request = request;
+    this.#variants = plan.variants;
+    this.#digits = Math.max(3, String(request.labels.length - 1).length);
+  }
+
+  /** Images of each variant. */
+  get images(): number {
+    return this.#request.labels.length;
+  }
+
+  /** Scales with a preview. */
+  get previews(): ReadonlySet<number> {
+    return this.#request.previews;
+  }
+
+  /** `000_red-torus.png`, with the variant's name where there are several, and the scale's number for a preview. */
+  file(variant: string, index: number, scale?: number): string {
+    const parts = [String(index).padStart(this.#digits, "0"), slug(this.#request.labels[index]!.name)];
+    if (this.#variants.length > 1) parts.push(variant);
+    if (scale !== undefined) parts.push(`scale-${scale}`);
+    return `${parts.join("_")}.png`;
+  }
+
+  /** All of them. */
+  files(): string[] {
+    return this.#variants.flatMap(({ name }) =>
+      Array.from({ length: this.images }, (_, index) => [
+        this.file(name, index),
+        ...[...this.previews].map((scale) => this.file(name, index, scale)),
+      ]).flat()
+    );
+  }
+}
+
+interface VariantResult {
+  readonly name: string;
+  readonly records: readonly ImageRecord[];
+  /** The pictures, if a grid wants them. */
+  readonly images: readonly GeneratedImage[];
+  readonly trace: Trace;
+}
+
+async function runVariant(job: {
+  readonly model: Model;
+  readonly request: GenerateRequest;
+  readonly name: string;
+  readonly output: string;
+  readonly layout: Layout;
+  readonly progress: Progress;
+  readonly keep: boolean;
+}): Promise<VariantResult> {
+  const { model, request, name, output, layout, progress, keep } = job;
+  const records: ImageRecord[] = [];
+  const images: GeneratedImage[] = [];
+  let trace: Trace | undefined;
+  let batch = "";
+  let left = 0;
+  for await (const event of library.stream(model, request)) {
+    if (event.type === "batch") {
+      batch = `${name}  batch ${event.batch + 1}/${event.batches}`;
+      left = event.images.length;
+      progress.draw(batch);
+    } else if (event.type === "scale") {
+      progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
+      // On the CPU a batch is one long microtask; without a turn of the event loop Ctrl-C would wait for its end.
+      await new Promise((resolve) => setTimeout(resolve));
+    } else if (event.type === "preview") {
+      for (const { index, image } of event.images) {
+        await writeWhole(`${output}/${layout.file(name, index, event.scale)}`, image.png());
+      }
+    } else if (event.type === "image") {
+      const { image } = event;
+      const file = layout.file(name, image.index);
+      const png = image.png();
+      await writeWhole(`${output}/${file}`, png);
+      const previews = [...layout.previews].map((scale) => layout.file(name, image.index, scale));
+      records.push(imageRecord(image, { file, variant: name, sha256: await sha256(png), previews }));
+      if (keep) images.push(image);
+      progress.image();
+      if (--left === 0) progress.batch();
+    } else {
+      trace = event.trace;
+    }
+  }
+  return { name, records, images, trace: trace! };
+}
+
+const TITLES: Readonly<Record<string, string>> = { "var-scaling": "VAR-Scaling" };
+
+function titleOf(variant: string): string {
+  return TITLES[variant] ?? variant;
+}
+
+function title(model: Model, plan: Plan, request: ResolvedRequest): string {
+  const facts = [model.name, `cfg ${request.cfg}`, `seed ${request.seed}`];
+  const settings = plan.variants.flatMap(({ hooks }) => hooks)[0]?.settings;
+  if (settings !== undefined) facts.push(`VAR-Scaling ${describeScaling(settings)}`);
+  return facts.join(", ");
+}
+
+function describeScaling(settings: Readonly<Record<string, unknown>>): string {
+  const { samples, scale } = settings as { samples: number; scale: readonly number[] };
+  const scales = `scale${scale.length === 1 ? "" : "s"} ${list(scale.map(String), "and")}`;
+  return `with ${plural(samples, "sample")} at ${scales}`;
+}
+
+/** All images on one sheet; of several variants, rows of the same images one below the other. */
+function drawGrid(results: readonly VariantResult[], options: { columns: number; title: string }): RgbaImage {
+  const [first] = results[0]!.images as [GeneratedImage];
+  const columns = Math.min(options.columns, results[0]!.images.length);
+  const scale = Math.max(1, Math.round(192 / first.width));
+  const caption = (image: GeneratedImage): GridCell => ({ image, caption: image.caption });
+  if (results.length === 1) {
+    return gridImage(results[0]!.images.map(caption), { columns, scale, title: options.title });
+  }
+  const background = "#fafafa";
+  const empty = new RgbaImage(first.width, first.height);
+  empty.data.fill(0xfa);
+  const cells: GridCell[] = [];
+  const rowTitles: string[] = [];
+  for (let start = 0; start < results[0]!.images.length; start += columns) {
+    for (const { name, images } of results) {
+      const row = images.slice(start, start + columns).map(caption);
+      while (row.length < columns) row.push({ image: empty });
+      cells.push(...row);
+      rowTitles.push(titleOf(name));
+    }
+  }
+  return gridImage(cells, { columns, scale, title: options.title, rowTitles, background });
+}
+
+function jsonSummary(record: RunRecord, output: string, agreement: Agreement | undefined): unknown {
+  return {
+    output,
+    run: `${output}/run.json`,
+    grid: record.grid === null ? null : `${output}/${record.grid.file}`,
+    model: record.model,
+    device: record.device,
+    request: record.request,
+    variants: record.variants,
+    timings: record.timings,
+    images: record.images.map(({ tokens: _tokens, ...image }) => ({
+      ...image,
+      file: `${output}/${image.file}`,
+      previews: image.previews.map((file) => `${output}/${file}`),
+    })),
+    ...(agreement === undefined ? {} : { repeat: agreement }),
+  };
+}
+
+function summary(record: RunRecord, output: string, agreement: Agreement | undefined): string {
+  const { images, model, device, request, variants } = record;
+  const total = Object.values(record.timings.variants).reduce((sum, { total }) => sum + total, 0);
+  const lines = [
+    `${plural(images.length, "image")} in ${
+      duration(total)
+    }: ${model.name}, cfg ${request.cfg}, seed ${request.seed}, ` +
+    `on ${device.name}`,
+  ];
+  for (const { name, hooks } of variants) {
+    const [hook] = hooks;
+    if (hook === undefined) continue;
+    const decisions = images.filter(({ variant }) => variant === name).flatMap((image) => image.decisions);
+    const values = decisions.map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
+    const alphas = [...new Set(values.map(({ alpha }) => Number(alpha.toFixed(3))))].map(String);
+    const ratios = values.map(({ ratio }) => ratio);
+    const low = values.filter((value) => value.low).length;
+    lines.push(
+      `${titleOf(name)} ${
+        describeScaling(hook.settings as Record<string, unknown>)
+      }: max/mean density from ` +
+        `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, alpha ${
+          list(alphas, "and")
+        }, ` +
+        `${low} of ${values.length} low`,
+    );
+  }
+  if (agreement !== undefined) {
+    const { images, sameTokens, sameFiles } = agreement;
+    lines.push(
+      `Repeated: ${sameTokens} of ${
+        plural(images, "image")
+      } with the same tokens, ${sameFiles} with the same pixels`,
+    );
+  }
+  const files = images.map(({ file }) => `  ${output}/${file}`);
+  lines.push(...(files.length > 12 ? [...files.slice(0, 10), "  …", files.at(-1)!] : files));
+  const previews = images.reduce((sum, image) => sum + image.previews.length, 0);
+  if (previews > 0) lines.push(`  ${output}/*_scale-*.png  ${plural(previews, "preview")}`);
+  if (record.grid !== null) lines.push(`  ${output}/${record.grid.file}`);
+  lines.push(`  ${output}/run.json`);
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,291 @@
+/**
+ * `varscale inspect`: what a checkpoint or a model folder holds, and whether it is whole.
+ *
+ * @module
+ */
+
+import {
+  byteLength,
+  type Checkpoint,
+  DEMO_MODEL,
+  describeGraph,
+  describeVarCheckpoint,
+  type GraphDescription,
+  type GraphValue,
+  type ModelFolder,
+  openCheckpoint,
+  openModelFolder,
+  type TensorInfo,
+  type TokenizerConfig,
+  type TokenizerLevel,
+  type VarConfig,
+} from "../mod.ts";
+import { command, type Io } from "./command.ts";
+import { columns, formatJson, isUrl, plural, size } from "./files.ts";
+import { type Arguments, flag, section, UsageError } from "./options.ts";
+
+const OPTIONS = section("Output", {
+  tensors: { kind: flag, help: "List every tensor" },
+  json: { kind: flag, help: "Print one JSON object" },
+});
+
+/** The command. */
+export const inspect = command({
+  name: "inspect",
+  summary: "Show what a checkpoint or a model folder holds, and check that it is whole",
+  usage: ["PLACE [OPTIONS]"],
+  description: [
+    'PLACE is a checkpoint (.pth or .safetensors) or a model folder, as a path or URL, or "demo" for the bundled model. ' +
+    "Of a checkpoint only the list of tensors is read; of a folder every file, whose SHA-256 is checked. " +
+    "If a file of a folder is damaged or missing, the exit code is 1.",
+  ],
+  options: OPTIONS,
+  examples: ["demo", "var_d16.pth --tensors", "https://example.org/models/var-d16 --json"],
+  run,
+});
+
+async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
+  const { tensors = false, json = false } = options;
+  const [place, extra] = operands;
+  if (place === undefined) throw new UsageError("PLACE is needed: a checkpoint, a model folder, or demo");
+  if (extra !== undefined) throw new UsageError(`Unexpected argument "${extra}"`);
+  if (await isCheckpoint(place)) {
+    using checkpoint = await openCheckpoint(place, { signal: io.signal });
+    const report = await checkpointReport(checkpoint);
+    io.out(json ? `${formatJson(report)}\n` : showCheckpoint(report, tensors));
+    return 0;
+  }
+  const folder = await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal: io.signal });
+  const report = await folderReport(folder, { signal: io.signal, tensors: tensors || json });
+  io.out(json ? `${formatJson(report)}\n` : showFolder(report, tensors));
+  return report.files.every(({ problem }) => problem === null) ? 0 : 1;
+}
+
+/** Files are checkpoints and folders are not; on a web server only the name can tell. */
+async function isCheckpoint(place: string): Promise<boolean> {
+  if (place === "demo") return false;
+  if (/^https?:/i.test(place)) return /\.(pth?|ckpt|bin|safetensors)$/i.test(new URL(place).pathname);
+  try {
+    return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new Error(`Cannot inspect ${place}: no such file or folder`);
+    }
+    throw error;
+  }
+}
+
+interface TensorReport extends TensorInfo {
+  readonly bytes: number;
+}
+
+function tensorReports(checkpoint: Checkpoint): TensorReport[] {
+  return [...checkpoint.tensors.values()].map(({ name, dtype, shape }) => {
+    return { name, dtype, shape, bytes: byteLength({ dtype, shape }) };
+  });
+}
+
+interface CheckpointReport {
+  readonly kind: "checkpoint";
+  readonly place: string;
+  readonly format: string;
+  readonly family: "var" | null;
+  readonly transformer: Omit<VarConfig, "tokenizer"> | null;
+  readonly tokenizer: TokenizerConfig | null;
+  readonly elements: number;
+  readonly bytes: number;
+  readonly metadata: Checkpoint["metadata"];
+  readonly tensors: readonly TensorReport[];
+}
+
+async function checkpointReport(checkpoint: Checkpoint): Promise<CheckpointReport> {
+  const { transformer = null, tokenizer = null } = await describeVarCheckpoint(checkpoint);
+  const tensors = tensorReports(checkpoint);
+  return {
+    kind: "checkpoint",
+    place: checkpoint.file,
+    format: checkpoint.format,
+    family: transformer === null && tokenizer === null ? null : "var",
+    transformer,
+    tokenizer,
+    elements: tensors.reduce((sum, { shape }) => sum + elements(shape), 0),
+    bytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+    metadata: checkpoint.metadata,
+    tensors,
+  };
+}
+
+function showCheckpoint(report: CheckpointReport, tensors: boolean): string {
+  const { transformer, tokenizer, metadata } = report;
+  const facts = Object.entries(metadata);
+  const shown = tensors ? facts : facts.slice(0, 8);
+  return columns([
+    ["checkpoint", report.place],
+    ["format", report.format],
+    ["tensors", showSum(report.tensors)],
+    ["family", report.family === null ? "not recognised" : "VAR"],
+    ...showConfig(transformer, tokenizer),
+    ...shown.map(([key, value]) => [key, String(value)] as [string, string]),
+    ...(shown.length < facts.length
+      ? [["", `and ${facts.length - shown.length} more; --tensors shows all`] as [string, string]]
+      : []),
+  ]) + (tensors ? `\n${showTensors(report.tensors)}` : "");
+}
+
+interface FileReport {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  /** What is wrong with it. */
+  readonly problem: string | null;
+  readonly graph?: GraphDescription;
+  readonly tensors?: readonly TensorReport[];
+}
+
+interface FolderReport {
+  readonly kind: "folder";
+  readonly place: string;
+  readonly manifest: Omit<ModelFolder["manifest"], "files">;
+  readonly files: readonly FileReport[];
+}
+
+async function folderReport(
+  folder: ModelFolder,
+  options: { signal: AbortSignal; tensors: boolean },
+): Promise<FolderReport> {
+  const { files, ...manifest } = folder.manifest;
+  const reports: FileReport[] = [];
+  for (const [file, { bytes, sha256 }] of Object.entries(files)) {
+    options.signal.throwIfAborted();
+    const facts = { file, bytes, sha256 };
+    try {
+      const content = await folder.read(file);
+      reports.push({ ...facts, problem: null, ...await contentOf(file, content, options) });
+    } catch (error) {
+      options.signal.throwIfAborted();
+      reports.push({ ...facts, problem: (error as Error).message });
+    }
+  }
+  return { kind: "folder", place: folder.location, manifest, files: reports };
+}
+
+async function contentOf(
+  file: string,
+  content: Uint8Array,
+  { tensors }: { tensors: boolean },
+): Promise<Pick<FileReport, "graph" | "tensors">> {
+  if (file.endsWith(".onnx")) return { graph: describeGraph(content) };
+  if (!tensors || !file.endsWith(".safetensors")) return {};
+  using checkpoint = await openCheckpoint(content);
+  return { tensors: tensorReports(checkpoint) };
+}
+
+function showFolder({ place, manifest, files }: FolderReport, tensors: boolean): string {
+  const { name, family, weights, config, classNames, tuning } = manifest;
+  const rows: [string, string][] = [
+    ["model", name],
+    ["folder", place],
+    ["family", family === "var" ? "VAR" : family],
+    ["weights", weights],
+  ];
+  if (family === "var") rows.push(...showConfig(config as VarConfig, (config as VarConfig).tokenizer));
+  if (classNames.length > 0) rows.push(["class names", `${classNames.slice(0, 3).join(", ")}, …`]);
+  for (const [key, value] of Object.entries(tuning ?? {})) rows.push([`tuned ${key}`, String(value)]);
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const damaged = files.filter(({ problem }) => problem !== null).length;
+  rows.push([
+    "files",
+    `${files.length}, ${size(total)}, ${
+      damaged === 0 ? "all with the right SHA-256" : `${damaged} of them damaged or missing`
+    }`,
+  ]);
+  const details = files.map((file) => showFile(file, tensors));
+  return `${columns(rows)}\n${details.join("\n")}`;
+}
+
+function showFile({ file, bytes, problem, graph, tensors }: FileReport, all: boolean): string {
+  const head = `${file}  ${size(bytes)}\n`;
+  if (problem !== null) return `${head}  ✗ ${problem}\n`;
+  if (graph !== undefined) {
+    const operators = Object.entries(graph.operators).map(([name, count]) => `${name} ×${count}`);
+    return head + columns([
+      ...graph.inputs.map((value, i) => [i === 0 ? "inputs" : "", showValue(value)] as const),
+      ...graph.outputs.map((value, i) => [i === 0 ? "outputs" : "", showValue(value)] as const),
+      ...wrapList(operators, 80).map((line, i) => [i === 0 ? "operators" : "", line] as const),
+    ], "  ");
+  }
+  return all && tensors !== undefined ? `${head}  ${showSum(tensors)}\n${showTensors(tensors)}` : head;
+}
+
+/** Breaks a list into lines of at most `width` characters, between its items. */
+function wrapList(items: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  for (const item of items) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 2 + item.length > width) lines.push(item);
+    else lines[lines.length - 1] = `${last}, ${item}`;
+  }
+  return lines;
+}
+
+function showConfig(
+  transformer: Omit<VarConfig, "tokenizer"> | null,
+  tokenizer: TokenizerConfig | null,
+): [string, string][] {
+  const rows: [string, string][] = [];
+  if (transformer !== null) {
+    const { depth, width, heads, classes, patchNumbers } = transformer;
+    const facts = [
+      `depth ${depth}`,
+      `width ${width}`,
+      plural(heads, "head"),
+      `${classes} class${classes === 1 ? "" : "es"}`,
+      ...(transformer.sharedAdaptiveNorm ? ["shared adaLN"] : []),
+      ...(transformer.normalizedAttention ? ["normalised attention"] : []),
+    ];
+    rows.push(["transformer", facts.join(", ")]);
+    rows.push(["patch numbers", patchNumbers.join(", ")]);
+  }
+  if (tokenizer !== null) {
+    const { vocabulary, channels, residuals, decoder, encoder } = tokenizer;
+    rows.push(["tokenizer", `${vocabulary} codes of ${channels} channels, ${residuals} φ convolutions`]);
+    rows.push(["decoder", showLevels(decoder)], ["encoder", showLevels(encoder)]);
+    const side = transformer?.patchNumbers.at(-1);
+    if (side !== undefined && decoder !== null) {
+      const pixels = side * 2 ** (decoder.length - 1);
+      rows.push(["pictures", `${pixels}×${pixels}`]);
+    }
+  }
+  return rows;
+}
+
+function showLevels(levels: readonly TokenizerLevel[] | null): string {
+  if (levels === null) return "none";
+  const shown = levels.map(({ channels, blocks, attention }) => {
+    return `${channels}×${blocks}${attention ? " with attention" : ""}`;
+  });
+  return `${plural(levels.length, "level")}, channels × blocks from fine to coarse: ${shown.join(", ")}`;
+}
+
+function showValue({ name, type, shape }: GraphValue): string {
+  return `${name} ${type} [${shape.join(", ")}]`;
+}
+
+function showSum(tensors: readonly TensorReport[]): string {
+  const values = tensors.reduce((sum, { shape }) => sum + elements(shape), 0);
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const types = Object.entries(Object.groupBy(tensors, ({ dtype }) => dtype))
+    .map(([type, group]) => `${group.length} ${type}`);
+  return `${tensors.length} (${types.join(", ")}), ${values.toLocaleString("en")} parameters, ${size(bytes)}`;
+}
+
+function showTensors(tensors: readonly TensorReport[]): string {
+  return columns(
+    tensors.map(({ name, dtype, shape }) => [name, `${dtype.padEnd(4)} [${shape.join(", ")}]`]),
+    "  ",
+  );
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, side) => product * side, 1);
+}

@@ -1,0 +1,162 @@
+/**
+ * Commands, exit codes, and the program as a process of its own.
+ */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
+import { filesIn, ROOT, run, succeed, testInFolder } from "./run.ts";
+
+const COMMANDS = ["generate", "convert", "inspect", "doctor"];
+
+Deno.test("The help of each command, by both ways to ask, names its options and fits a terminal", async () => {
+  const { out: overview } = await succeed("--help");
+  assertEquals((await succeed("help")).out, overview);
+  assertEquals((await run([])).code, 2);
+  for (const command of COMMANDS) {
+    assertMatch(overview, new RegExp(`^  ${command} +[A-Z]`, "m"));
+    const { out } = await succeed(command, "--help");
+    assertEquals((await succeed("help", command)).out, out);
+    assertStringIncludes(out, `Usage: varscale ${command}`);
+    assertStringIncludes(out, "--debug");
+    assertStringIncludes(out, "Examples:\n");
+    assert(out.endsWith("\n") && !/ \n/.test(out));
+    const [texts] = out.split("Examples:") as [string];
+    assert(texts.split("\n").every((line) => line.length <= 96));
+  }
+});
+
+Deno.test("The version is that of the project", async () => {
+  assertEquals((await succeed("--version")).out, `varscale ${config.version}\n`);
+});
+
+Deno.test("A wrong command line ends with code 2, its reason, and where the help is", async () => {
+  const cases: readonly [string, string][] = [
+    ["genrate", "Unknown command genrate; did you mean generate?"],
+    ["help nothing", "Unknown command nothing; commands are generate, convert, inspect, doctor and help"],
+    ["--verbose", "Unknown option --verbose"],
+    ["generate --sample 5", "Unknown option --sample; did you mean --samples?"],
+    ["generate --samples", "Option --samples needs a value: --samples N"],
+    ["generate --samples 0", 'Option --samples must be an integer from 1 to 8192: current value is "0"'],
+    ["generate --samples 5 --scaling_samples 5", "Options --samples and --scaling-samples are the same"],
+    ["generate --seed -1", "Option --seed must be an integer from 0 to 2^64 - 1"],
+    ["generate --top-p 1.1", "Option --top-p must be a number from 0 to 1"],
+    ["generate --strategy topk", "must be var-scaling, top-k, small-k or random-k"],
+    ["generate --scale 1.5", "Option --scale must be numbers of scales from 0 on"],
+    ["generate --compare --no-scaling", "Options --compare and --no-scaling exclude each other"],
+    ["generate --var_ckpt a.pth", "Option --vae-ckpt is needed too"],
+    [
+      "generate --vae_ckpt a.pth --model demo",
+      "Options --model and --var-ckpt or --vae-ckpt exclude each other",
+    ],
+    ["generate --class-names a.json", "Option --class-names goes with --var-ckpt and --vae-ckpt"],
+    ["generate --repeat none.json", "Cannot read none.json: no such file"],
+    ["generate --repeat ROOT/deno.json", "it is not the run.json of a generation"],
+    ["convert --vae-ckpt a --output b", "Option --var-ckpt is needed"],
+    [
+      "convert --var-ckpt a --vae-ckpt a --output ROOT/tests",
+      "/tests: it exists; choose another --output, or --overwrite",
+    ],
+    ["convert a", 'Unexpected argument "a"'],
+    ["inspect", "PLACE is needed"],
+    ["inspect demo demo", 'Unexpected argument "demo"'],
+    ["doctor demo", 'Unexpected argument "demo"'],
+  ];
+  for (const [line, message] of cases) {
+    const { code, out, err } = await run(line.replace("ROOT", ROOT).split(" "));
+    assertEquals([code, out], [2, ""], line);
+    assertStringIncludes(err, message);
+    const [first, second] = err.split("\n") as [string, string];
+    assert(first.startsWith("varscale: "));
+    const command = line.split(" ")[0]!;
+    assertEquals(second, `Try: varscale ${COMMANDS.includes(command) ? `${command} ` : ""}--help`);
+    assert(!err.includes("    at "), "No stack");
+  }
+});
+
+testInFolder("A failure ends with code 1 and no stack, unless one is asked for", async (folder) => {
+  const args = [
+    "generate",
+    "--device",
+    "cpu",
+    "--model",
+    `${folder}/none`,
+    "--output",
+    `${folder}/out`,
+    "-q",
+  ];
+  const { code, out, err } = await run(args);
+  assertEquals([code, out], [1, ""]);
+  assertEquals(
+    err,
+    `varscale: Cannot read a file of the model folder: ${folder}/none/model.json (found no such file)\n`,
+  );
+  assertMatch((await run([...args, "--debug"])).err, /ModelFileError[^]*\n +at /);
+  assertEquals(filesIn(folder), []);
+});
+
+/** Starts the program as people do. */
+function start(folder: string, args: readonly string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-read", "--allow-write", `${ROOT}cli/main.ts`, ...args],
+    cwd: folder,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+testInFolder(
+  "As a process, it needs no permission but reading and writing, and prints JSON alone",
+  async (folder) => {
+    const args = [
+      "generate",
+      "red torus",
+      "--device",
+      "cpu",
+      "--threads",
+      "1",
+      "--json",
+      "--output",
+      "pictures",
+    ];
+    const { code, stdout, stderr } = await start(folder, args).output();
+    const err = new TextDecoder().decode(stderr);
+    assertEquals(code, 0, err);
+    const report = JSON.parse(new TextDecoder().decode(stdout));
+    assertEquals(report.images.map(({ file }: { file: string }) => file), ["pictures/000_red-torus.png"]);
+    assertEquals(filesIn(`${folder}/pictures`), ["000_red-torus.png", "run.json"]);
+    assert(!err.includes("\x1b"), "No drawing where there is no terminal");
+  },
+);
+
+testInFolder("Ctrl-C ends it with code 130 and leaves only whole files", async (folder) => {
+  const args = [
+    "generate",
+    "red torus",
+    "--count",
+    "500",
+    "--batch",
+    "1",
+    "--device",
+    "cpu",
+    "--output",
+    "pictures",
+  ];
+  await using child = start(folder, args);
+  let err = "";
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    const waiting = !err.includes(" of 500 images");
+    err += text;
+    if (waiting && err.includes(" of 500 images")) child.kill("SIGINT");
+  }
+  assertEquals((await child.status).code, 130, err);
+  assertEquals(await new Response(child.stdout).text(), "");
+  assertMatch(err, /\d+ of 500 images are in pictures\nvarscale: interrupted\n$/);
+  const files = filesIn(`${folder}/pictures`);
+  assert(files.length > 0 && files.length < 500);
+  for (const file of files) {
+    assertMatch(file, /^\d{3}_red-torus\.png$/);
+    const png = await Deno.readFile(`${folder}/pictures/${file}`);
+    assertEquals(new TextDecoder("latin1").decode(png.slice(-8, -4)), "IEND");
+  }
+});

@@ -1,0 +1,129 @@
+/**
+ * Parsing and help texts of option tables, on a small table of its own.
+ */
+
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  choice,
+  describeOptions,
+  flag,
+  integer,
+  nearest,
+  number,
+  optionName,
+  parse,
+  scales,
+  scalesOrAll,
+  section,
+  seed,
+  text,
+  texts,
+  toggle,
+  UsageError,
+} from "../../cli/options.ts";
+
+const TABLE = {
+  ...section("First", {
+    topK: { kind: integer("K", 0), help: "Draw from the K likeliest", default: 900 },
+    cfg: { kind: number("X", 0, 10), help: "Guidance", aliases: ["guidance-scale"] },
+    output: { kind: text("DIR"), short: "o", help: "Folder" },
+  }),
+  ...section("Second", {
+    device: { kind: choice(["auto", "webgpu", "cpu"]), help: "Where", default: "auto" },
+    grid: { kind: toggle, help: "Sheet", defaultText: "sometimes" },
+    quiet: { kind: flag, short: "q", help: "Silence" },
+  }),
+};
+
+Deno.test("Options are read in every way to write them", () => {
+  const { options, given, operands } = parse(TABLE, [
+    "red torus",
+    "--top_k=5",
+    "--guidance_scale",
+    "2.5e0",
+    "-q",
+    "-oout_dir",
+    "--no-grid",
+    "--",
+    "--device",
+  ]);
+  assertEquals(options, { topK: 5, cfg: 2.5, output: "out_dir", device: "auto", grid: false, quiet: true });
+  assertEquals([...given].sort(), ["cfg", "grid", "output", "quiet", "topK"]);
+  assertEquals(operands, ["red torus", "--device"]);
+});
+
+Deno.test("Options that are not given have their defaults", () => {
+  assertEquals(parse(TABLE, []).options, {
+    topK: 900,
+    cfg: undefined,
+    output: undefined,
+    device: "auto",
+    grid: undefined,
+    quiet: false,
+  });
+});
+
+Deno.test("Wrong options are refused with what was wanted and given", () => {
+  const cases: readonly [readonly string[], string][] = [
+    [["--top-q", "5"], "Unknown option --top-q; did you mean --top-k?"],
+    [["--nothing-like-it"], "Unknown option --nothing-like-it"],
+    [["-x"], "Unknown option -x"],
+    [["--no-quiet"], "Unknown option --no-quiet"],
+    [["--cfg"], "Option --cfg needs a value: --cfg X"],
+    [["--cfg", "--quiet"], "Option --cfg needs a value: --cfg X"],
+    [["--cfg", "-1"], 'Option --cfg must be a number from 0 to 10: current value is "-1"'],
+    [["--cfg", "0x1"], 'Option --cfg must be a number from 0 to 10: current value is "0x1"'],
+    [["--cfg="], 'Option --cfg must be a number from 0 to 10: current value is ""'],
+    [["--top-k", "1.5"], 'Option --top-k must be an integer of at least 0: current value is "1.5"'],
+    [["--top-k", "1", "--top-k", "1"], "Option --top-k is given twice"],
+    [
+      ["--cfg=1", "--guidance-scale=2"],
+      "Options --cfg and --guidance-scale are the same, and both are given",
+    ],
+    [["--grid", "--no-grid"], "Options --grid and --no-grid are the same, and both are given"],
+    [["--quiet=yes"], 'Option --quiet takes no value: current value is "yes"'],
+    [["--output="], 'Option --output must not be empty: current value is ""'],
+    [
+      ["--device", "webgup"],
+      'Option --device must be auto, webgpu or cpu: current value is "webgup"; did you mean webgpu?',
+    ],
+  ];
+  for (const [args, message] of cases) {
+    const error = assertThrows(() => parse(TABLE, args), UsageError);
+    assertEquals(error.message, message);
+  }
+});
+
+Deno.test("Kinds of values", () => {
+  assertEquals(seed.parse("7"), 7);
+  assertEquals(seed.parse("18446744073709551615"), 2n ** 64n - 1n);
+  assertThrows(() => seed.parse("18446744073709551616"), RangeError);
+  assertEquals(scales.parse("1,3,1"), [1, 3]);
+  assertThrows(() => scales.parse("1,,3"), RangeError);
+  assertThrows(() => scales.parse("all"), RangeError);
+  assertEquals(scalesOrAll.parse("all"), true);
+  assertEquals(texts.parse("red torus, blue cone"), ["red torus", "blue cone"]);
+  assertThrows(() => texts.parse("a,"), RangeError);
+});
+
+Deno.test("The help lists every option with its section, default and other names", () => {
+  const help = describeOptions(TABLE);
+  for (const [name, { help: explanation }] of Object.entries(TABLE)) {
+    assertStringIncludes(help, optionName(name).replace("--grid", "--[no-]grid"));
+    assertStringIncludes(help, explanation);
+  }
+  assertStringIncludes(
+    help,
+    "First:\n      --top-k K               Draw from the K likeliest (default: 900)\n",
+  );
+  assertStringIncludes(help, "Guidance (also --guidance-scale)");
+  assertStringIncludes(help, "\nSecond:\n      --device auto|webgpu|cpu\n");
+  assertStringIncludes(help, "Sheet (default: sometimes)");
+  assert(help.split("\n").every((line) => line.length <= 96));
+});
+
+Deno.test("A hint is given only for what is near", () => {
+  assertEquals(nearest("sample", ["samples", "scale"]), "samples");
+  assertEquals(nearest("zebra", ["samples", "scale"]), undefined);
+  assertEquals(nearest("zebra", []), undefined);
+});

@@ -1,0 +1,221 @@
+/** Loading: what names a model, where it runs, who owns the device, and that unloading leaves nothing. */
+
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { CpuDevice } from "../../kernels/cpu_device.ts";
+import { type Device, readFloats } from "../../kernels/device.ts";
+import { NoAdapterError } from "../../kernels/errors.ts";
+import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
+import { DEMO_MODEL, loadModel, type ModelSource, openDevice, whyNoGpu } from "../../models/load.ts";
+import type { Model } from "../../models/model.ts";
+import { ModelFileError } from "../../models/model_file_error.ts";
+import { hasGpu, testOnDevices, testOnGpu } from "../devices.ts";
+import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
+
+/** Generates as far as the logits of the first scale. */
+async function firstLogits(model: Model): Promise<Float32Array> {
+  using generation = await model.start({ labels: [0], guided: false });
+  using logits = await generation.logits();
+  return await readFloats(logits);
+}
+
+testOnDevices("the demo is loaded by its name", async (device) => {
+  await using model = await loadModel("demo", { device });
+  assertEquals(
+    {
+      family: model.family,
+      name: model.name,
+      depth: model.depth,
+      classes: model.classes,
+      patchNumbers: model.patchNumbers,
+      imageSize: model.imageSize,
+    },
+    {
+      family: "var",
+      name: "demo",
+      depth: 4,
+      classes: 64,
+      patchNumbers: [1, 2, 3, 4, 6, 8],
+      imageSize: 64,
+    },
+  );
+  assertEquals([model.codebook.vocabulary, model.codebook.channels], [512, 16]);
+  assertEquals(model.codebook.array.length, 512 * 16);
+  assertEquals(model.classNames[32], "red torus");
+  assert(model.device === device);
+  assertEquals((await firstLogits(model)).length, 512);
+});
+
+Deno.test("fingerprints are the checksums of the weight files", async () => {
+  await using model = await loadModel("demo", { device: "cpu" });
+  const { files } = JSON.parse(await Deno.readTextFile(new URL("model.json", DEMO_MODEL)));
+  assertEquals(model.fingerprints, {
+    "transformer.safetensors": files["transformer.safetensors"].sha256,
+    "tokenizer.safetensors": files["tokenizer.safetensors"].sha256,
+  });
+});
+
+Deno.test("checkpoints are loaded by URL, by path and from memory", async () => {
+  const urls = goldenCheckpoints("var-shared-adaln");
+  const classNames = ["a", "b", "c", "d", "e", "f"];
+  await using byUrl = await loadModel(urls, { device: "cpu", classNames });
+  assertEquals(byUrl.classNames, classNames);
+  assertStringIncludes(byUrl.location, "var-shared-adaln/var.pth");
+  const wanted = await firstLogits(byUrl);
+  const path = (url: URL): string => decodeURIComponent(url.pathname);
+  await using byPath = await loadModel({ var: path(urls.var), vae: path(urls.vae) }, { device: "cpu" });
+  await using fromMemory = await loadModel(
+    { var: await Deno.readFile(urls.var), vae: await Deno.readFile(urls.vae) },
+    { device: "cpu" },
+  );
+  assertEquals(byPath.classNames, []);
+  for (const model of [byPath, fromMemory]) {
+    assertEquals(model.fingerprints, byUrl.fingerprints);
+    assertEquals(await firstLogits(model), wanted);
+  }
+});
+
+Deno.test("what names no model is refused", async () => {
+  const load = (source: unknown) => () => loadModel(source as ModelSource, { device: "cpu" });
+  for (const source of [undefined, null, 4, {}, { var: "var.pth" }]) {
+    await assertRejects(load(source), TypeError, 'must be "demo", a folder, or { var, vae }');
+  }
+  await assertRejects(load("no-such-folder"), ModelFileError, "no-such-folder/model.json");
+  await assertRejects(load({ var: "no.pth", vae: "no.pth" }), ModelFileError, "no.pth");
+  const urls = goldenCheckpoints("var-adaln");
+  await assertRejects(load({ var: urls.vae, vae: urls.var }), ModelFileError, "pos_start");
+  await assertRejects(
+    () => loadModel(urls, { device: "cpu", classNames: ["one"] }),
+    RangeError,
+    "10 classes",
+  );
+});
+
+Deno.test("threads must be a positive integer", async () => {
+  for (const threads of [0, -1, 1.5, NaN, Infinity]) {
+    await assertRejects(
+      () => loadModel("demo", { device: "cpu", threads }),
+      RangeError,
+      `threads must be an integer >= 1: current value is ${threads}`,
+    );
+  }
+});
+
+/** Replaces the platform's search for adapters, and collects what is written to stderr. */
+function stubAdapter(find: () => Promise<GPUAdapter | null>): Disposable & { lines: string[] } {
+  const lines: string[] = [];
+  const { error } = console;
+  console.error = (line: string) => lines.push(line);
+  Object.defineProperty(navigator.gpu, "requestAdapter", { value: find, configurable: true });
+  return {
+    lines,
+    [Symbol.dispose]: () => {
+      console.error = error;
+      Reflect.deleteProperty(navigator.gpu, "requestAdapter");
+    },
+  };
+}
+
+/** The machine's adapter, with other facts about itself. */
+async function adapterWith(facts: { isFallbackAdapter: boolean }): Promise<GPUAdapter> {
+  const adapter = await GPU.prototype.requestAdapter.call(navigator.gpu);
+  if (adapter === null) throw new Error("No adapter");
+  const info = { vendor: "test", description: "an adapter", ...facts };
+  return Object.defineProperty(adapter, "info", { value: info });
+}
+
+Deno.test("without an adapter auto takes the CPU and says so once", async () => {
+  using stub = stubAdapter(() => Promise.resolve(null));
+  assertEquals(await whyNoGpu(), "no WebGPU adapter found");
+  for (let i = 0; i < 2; i++) {
+    using device = await openDevice("auto");
+    assertEquals(device.kind, "cpu");
+  }
+  using device = await openDevice();
+  assertEquals(device.kind, "cpu");
+  assertEquals(stub.lines, ["varscale: no WebGPU adapter found; running on the CPU"]);
+  await assertRejects(() => openDevice("webgpu"), NoAdapterError);
+  await assertRejects(() => loadModel("demo", { device: "webgpu" }), NoAdapterError);
+  await using model = await loadModel("demo");
+  assertEquals(model.device.kind, "cpu");
+});
+
+testOnGpu("auto takes a real adapter and passes over one in software", async () => {
+  {
+    using stub = stubAdapter(() => adapterWith({ isFallbackAdapter: false }));
+    assertEquals(await whyNoGpu(), undefined);
+    using device = await openDevice("auto");
+    assertEquals([device.kind, device.name, stub.lines], ["webgpu", "an adapter", []]);
+  }
+  using _ = stubAdapter(() => adapterWith({ isFallbackAdapter: true }));
+  assertEquals(await whyNoGpu(), "the only WebGPU adapter is software (an adapter)");
+  using device = await openDevice("auto");
+  assertEquals(device.kind, "cpu");
+});
+
+Deno.test("a device of an unknown kind is refused", async () => {
+  await assertRejects(() => openDevice("gpu" as "webgpu"), RangeError, 'current value is "gpu"');
+  await assertRejects(() => loadModel("demo", { device: "gpu" as "webgpu" }), RangeError);
+});
+
+async function freshDevice(kind: string): Promise<Device> {
+  return kind === "cpu" ? new CpuDevice() : await WebGpuDevice.open();
+}
+
+testOnDevices("unloading leaves the caller's device as it was", async ({ kind }) => {
+  using device = await freshDevice(kind);
+  const before = device.counters;
+  {
+    await using model = await loadModel(goldenCheckpoints("var-adaln"), { device });
+    assert(device.counters.liveArrays > before.liveArrays);
+    await firstLogits(model);
+    using pictures = device.allocate(3 * model.imageSize ** 2);
+    using encoding = await model.encode(pictures, 1);
+    assertEquals(encoding.tokens.length, 4);
+  }
+  const { liveArrays, liveBytes } = device.counters;
+  assertEquals([liveArrays, liveBytes], [0, before.liveBytes]);
+  using array = device.upload(new Float32Array([1, 2]));
+  assertEquals([...await readFloats(array)], [1, 2]);
+});
+
+testOnDevices("a load that fails leaves the caller's device as it was", async ({ kind }) => {
+  using device = await freshDevice(kind);
+  const before = device.counters;
+  const path = await Deno.makeTempDir();
+  try {
+    for await (const { name } of Deno.readDir(DEMO_MODEL)) {
+      await Deno.copyFile(new URL(name, DEMO_MODEL), `${path}/${name}`);
+    }
+    // By then two graphs are loaded.
+    await Deno.truncate(`${path}/decoder.onnx`, 100);
+    await assertRejects(() => loadModel(path, { device }), ModelFileError, "decoder.onnx");
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+  const { liveArrays, liveBytes } = device.counters;
+  assertEquals([liveArrays, liveBytes], [0, before.liveBytes]);
+  await using model = await loadModel("demo", { device });
+  assertEquals((await firstLogits(model)).length, 512);
+});
+
+testOnGpu("a device that the model opened goes with the model", async () => {
+  const model = await loadModel("demo", { device: "webgpu" });
+  const device = model.device as WebGpuDevice;
+  assertEquals(device.lost, undefined);
+  await model[Symbol.asyncDispose]();
+  assertEquals(device.lost?.reason, "destroyed");
+  assertEquals(device.counters.liveArrays, 0);
+  // Unloading twice is harmless.
+  await model[Symbol.asyncDispose]();
+});
+
+Deno.test("models may be loaded at the same time", async () => {
+  const kinds = ["cpu", "cpu", ...hasGpu ? ["webgpu"] as const : []] as const;
+  const models = await Promise.all(kinds.map((device) => loadModel("demo", { device })));
+  const [first, ...others] = await Promise.all(models.map(firstLogits));
+  for (const logits of others) {
+    // Both providers compute the same graph in float32.
+    for (const [i, value] of first!.entries()) assert(Math.abs(logits[i]! - value) < 1e-4);
+  }
+  for (const model of models) await model[Symbol.asyncDispose]();
+});

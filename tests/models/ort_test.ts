@@ -1,0 +1,206 @@
+/** ONNX Runtime as our sessions use it: one lock for all, threads that do not hang, devices that may go. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Device, readFloats } from "../../kernels/device.ts";
+import { DeviceLostError } from "../../kernels/errors.ts";
+import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
+import { loadModel } from "../../models/load.ts";
+import type { Model } from "../../models/model.ts";
+import { GraphBuilder } from "../../models/onnx.ts";
+import { GraphSession } from "../../models/ort.ts";
+import { generate } from "../../sampler/generate.ts";
+import { testOnDevices, testOnGpu } from "../devices.ts";
+
+/** y = x + 1, or with another operator, y = operator(x). */
+function smallGraph(operator: string = "Add"): Uint8Array<ArrayBuffer> {
+  const graph = new GraphBuilder("small");
+  const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+  const inputs = operator === "Add" ? [x, graph.constant("float32", [1])] : [x];
+  graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add(operator, inputs));
+  return graph.bytes();
+}
+
+async function runSmall(session: GraphSession, device: Device, values: readonly number[]): Promise<number[]> {
+  using array = device.upload(new Float32Array(values));
+  const { y } = await session.run({ x: { array, shape: [values.length] } });
+  using result = y!;
+  return [...await readFloats(result)];
+}
+
+/** All tokens of two small pictures. */
+async function tokensOf(model: Model, seed: number): Promise<number[]> {
+  const { images } = await generate(model, { labels: [32, 13], seed });
+  return images.flatMap((image) => image.tokens.flatMap((map) => [...map]));
+}
+
+testOnDevices("runs of one session that overlap give each their own results", async (device) => {
+  await using session = await GraphSession.create(device, smallGraph());
+  const lists = Array.from({ length: 8 }, (_, i) => Array.from({ length: i + 1 }, (_, j) => 10 * i + j));
+  const results = await Promise.all(lists.map((list) => runSmall(session, device, list)));
+  assertEquals(results, lists.map((list) => list.map((value) => value + 1)));
+});
+
+testOnDevices("sessions may be made, run and released all at the same time", async (device) => {
+  const one = async (i: number): Promise<number[]> => {
+    await using session = await GraphSession.create(device, smallGraph());
+    return await runSmall(session, device, [i]);
+  };
+  assertEquals(await Promise.all([0, 1, 2, 3].map(one)), [[1], [2], [3], [4]]);
+});
+
+testOnDevices("a graph that cannot be loaded or run does no harm to others", async (device) => {
+  await using session = await GraphSession.create(device, smallGraph());
+  await assertRejects(() => GraphSession.create(device, new Uint8Array(100).fill(7)), Error);
+  await assertRejects(() => GraphSession.create(device, smallGraph("NoSuchOperator")), Error);
+  await assertRejects(() => session.run({}), Error);
+  await assertRejects(() => session.run({ z: { array: [1], shape: [1] } }), Error);
+  assertEquals(await runSmall(session, device, [4]), [5]);
+});
+
+testOnDevices("releasing a session twice is harmless", async (device) => {
+  const session = await GraphSession.create(device, smallGraph());
+  await session[Symbol.asyncDispose]();
+  await session[Symbol.asyncDispose]();
+});
+
+testOnDevices("two models that generate at the same time do not disturb each other", async (device) => {
+  await using first = await loadModel("demo", { device });
+  await using second = await loadModel("demo", { device });
+  const wanted = [await tokensOf(first, 1), await tokensOf(first, 2)];
+  assert(String(wanted[0]) !== String(wanted[1]));
+  const found = await Promise.all([tokensOf(first, 1), tokensOf(second, 2)]);
+  assertEquals(found, wanted);
+  assertEquals(await Promise.all([tokensOf(first, 2), tokensOf(first, 1)]), [wanted[1], wanted[0]]);
+});
+
+testOnGpu("models on the CPU and on the GPU run side by side", async (device) => {
+  await using onGpu = await loadModel("demo", { device });
+  await using onCpu = await loadModel("demo", { device: "cpu" });
+  const wanted = [await tokensOf(onGpu, 3), await tokensOf(onCpu, 3)];
+  assertEquals(await Promise.all([tokensOf(onGpu, 3), tokensOf(onCpu, 3)]), wanted);
+});
+
+testOnGpu("a node that would fall back to the CPU is refused when the graph is loaded", async (device) => {
+  // ONNX Runtime has no kernel of Round for WebGPU.
+  await assertRejects(() => GraphSession.create(device, smallGraph("Round")), Error);
+  await using session = await GraphSession.create(device, smallGraph("Floor"));
+  assertEquals(await runSmall(session, device, [1.5, -1.5]), [1, -2]);
+});
+
+/** What a module on its own does with the demo: prints, or sends, a checksum of the tokens of `images` images. */
+function demoModule(images: number, threads: number, rounds: number, deliver: string): string {
+  const from = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+  return `
+    import { loadModel } from ${from("../../models/load.ts")};
+    import { generate } from ${from("../../sampler/generate.ts")};
+    await using model = await loadModel("demo", { device: "cpu", threads: ${threads} });
+    const results = [];
+    for (let i = 0; i < ${rounds}; i++) {
+      const { images } = await generate(model, { labels: 32, count: ${images}, seed: 5, batch: 8 });
+      results.push(images.map((image) => image.tokens.map((map) => [...map])));
+    }
+    ${deliver}(JSON.stringify(results));
+  `;
+}
+
+async function demoResults(images: number, rounds: number): Promise<string> {
+  await using model = await loadModel("demo", { device: "cpu" });
+  const { images: made } = await generate(model, { labels: 32, count: images, seed: 5, batch: 8 });
+  const one = made.map((image) => image.tokens.map((map) => [...map]));
+  return JSON.stringify(new Array(rounds).fill(one));
+}
+
+Deno.test("the demo runs in a worker", async () => {
+  const source = demoModule(1, 1, 1, "globalThis.postMessage");
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const worker = new Worker(url, { type: "module" });
+  try {
+    const found = await new Promise<string>((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(event.message));
+      };
+    });
+    assertEquals(found, await demoResults(1, 1));
+  } finally {
+    worker.terminate();
+    URL.revokeObjectURL(url);
+  }
+});
+
+Deno.test("threads do not wait for each other for ever", async () => {
+  // In 5 of 12 runs they did, before the memory they share was made not to grow; whoever waits longer than a minute waits for ever.
+  const { success, stdout, stderr, signal } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", demoModule(8, 2, 3, "console.log")],
+    cwd: new URL("../..", import.meta.url),
+    signal: AbortSignal.timeout(60_000),
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  assert(success, `it ended by ${signal ?? "itself"}: ${new TextDecoder().decode(stderr)}`);
+  // Neither threads nor rounds make a difference.
+  assertEquals(new TextDecoder().decode(stdout).trim(), await demoResults(8, 3));
+});
+
+/** The pixels of a small picture. */
+async function picture(model: Model): Promise<Uint8ClampedArray> {
+  const { images } = await generate(model, { labels: "red torus", seed: 11 });
+  return images[0]!.data;
+}
+
+testOnGpu(
+  "a device that is lost between two scales or during a run is told, and a new one goes on",
+  async (shared) => {
+    await using model = await loadModel("demo", { device: shared });
+    const wanted = await picture(model);
+    const losses: ((device: WebGpuDevice, model: Model) => Promise<unknown>)[] = [
+      // Between two scales of a request.
+      (device, model) => {
+        const lose = { name: "lose", scales: [2], choose: () => device.gpu.destroy() };
+        return generate(model, { labels: 1, hooks: [lose] });
+      },
+      // Between two scales, with nothing after it but the run.
+      async (device, model) => {
+        using generation = await model.start({ labels: [1], guided: true });
+        using logits = await generation.logits();
+        using tokens = device.upload(new Uint32Array(1));
+        generation.accept(tokens);
+        assertEquals(logits.length, 2 * 512);
+        device.gpu.destroy();
+        using _ = await generation.logits();
+      },
+      // During a run.
+      async (device, model) => {
+        using generation = await model.start({ labels: [1], guided: true });
+        const running = generation.logits();
+        device.gpu.destroy();
+        using _ = await running;
+      },
+      // Before conditioning.
+      async (device, model) => {
+        device.gpu.destroy();
+        using _ = await model.start({ labels: [1], guided: true });
+      },
+      // Before decoding.
+      async (device, model) => {
+        using generation = await model.start({ labels: [1], guided: false });
+        device.gpu.destroy();
+        using _ = await generation.decode();
+      },
+    ];
+    for (const [i, lose] of losses.entries()) {
+      using device = await WebGpuDevice.open();
+      await using doomed = await loadModel("demo", { device });
+      const error = await lose(device, doomed).then(() => undefined, (error) => error);
+      assert(error instanceof DeviceLostError, `loss ${i}: ${error?.stack ?? "nothing happened"}`);
+      assertEquals(error.reason, "destroyed");
+      await assertRejects(() => picture(doomed), DeviceLostError);
+      await assertRejects(() => loadModel("demo", { device }), DeviceLostError);
+    }
+    // The other device is as it was, and a new one is as good.
+    assertEquals(await picture(model), wanted);
+    await using again = await loadModel("demo", { device: "webgpu" });
+    assertEquals(await picture(again), wanted);
+  },
+);

@@ -1,0 +1,491 @@
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { type DeviceArray, readFloats } from "../../kernels/device.ts";
+import type { Model, StartOptions } from "../../models/model.ts";
+import { generate } from "../../sampler/generate.ts";
+import type { ScaleHook } from "../../sampler/hook.ts";
+import type { GenerateRequest } from "../../sampler/request.ts";
+import type { GenerateResult } from "../../sampler/result.ts";
+import { varScaling } from "../../sampler/var_scaling.ts";
+import { hasGpu, requireGpu } from "../devices.ts";
+import {
+  changed,
+  holdings,
+  sharedModel,
+  testOnModel,
+  TINY_PATCH_NUMBERS,
+  TINY_VOCABULARY,
+  tokensOf,
+  withGenerations,
+} from "./models.ts";
+
+const LABELS = ["sea", "sky", 0, "Red Rock", "snow"] as const;
+
+const pixelsOf = ({ images }: GenerateResult): number[][] => images.map(({ data }) => [...data]);
+
+/** The largest difference of two lists of pictures, in steps of 1/255. */
+function largestDifference(a: readonly number[][], b: readonly number[][]): number {
+  return Math.max(...a.flatMap((image, i) => image.map((value, j) => Math.abs(value - b[i]![j]!))));
+}
+
+testOnModel("tiny", "the same seed gives the same pictures, another seed others", async (model) => {
+  const request: GenerateRequest = { labels: LABELS, seed: 7, hooks: [varScaling()] };
+  const first = await generate(model, request);
+  const again = await generate(model, request);
+  assertEquals(tokensOf(again), tokensOf(first));
+  assertEquals(pixelsOf(again), pixelsOf(first));
+  assertEquals(tokensOf(await generate(model, { ...request, seed: 7n })), tokensOf(first));
+  assertNotEquals(tokensOf(await generate(model, { ...request, seed: 8 })), tokensOf(first));
+  // The upper half of the seed counts as well.
+  assertNotEquals(tokensOf(await generate(model, { ...request, seed: 7n + (1n << 32n) })), tokensOf(first));
+});
+
+testOnModel("tiny", "an image does not depend on its batch", async (model) => {
+  for (const hooks of [[], [varScaling({ samples: 20 })]]) {
+    const request: GenerateRequest = { labels: LABELS, seed: 3, hooks };
+    const together = await generate(model, { ...request, batch: 5 });
+    assertEquals(together.trace.batches.map(({ lanes }) => lanes), [5]);
+    const inTwos = await generate(model, { ...request, batch: 2 });
+    assertEquals(inTwos.trace.batches.map(({ lanes }) => lanes), [2, 2, 1]);
+    const alone = await generate(model, { ...request, batch: 1 });
+    assertEquals(tokensOf(inTwos), tokensOf(together));
+    assertEquals(tokensOf(alone), tokensOf(together));
+    // Nor on what its mates are: image 4 with others before it.
+    const others = await generate(model, { ...request, labels: [1, null, 3, 2, LABELS[4]] });
+    assertEquals(tokensOf(others)[4], tokensOf(together)[4]);
+    assertNotEquals(tokensOf(others)[0], tokensOf(together)[0]);
+  }
+});
+
+Deno.test({
+  name: "the demo's tokens and pictures are the same on both devices",
+  ignore: !hasGpu && !requireGpu,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const cpu = await sharedModel("demo", "cpu");
+    const gpu = await sharedModel("demo", "webgpu");
+    // The logits differ by rounding, so that a draw on a knife's edge could differ; none of these seeds has one.
+    const requests: GenerateRequest[] = [
+      { labels: ["red torus", "blue cone", null], seed: 1 },
+      { labels: "red cube", seed: 2, hooks: [varScaling()], cfg: 3 },
+      { seed: 12345678901234567890n, cfg: 0, topK: 0, topP: 0, hooks: [varScaling({ scale: [0, 2] })] },
+    ];
+    for (const request of requests) {
+      const a = await generate(cpu, request);
+      const b = await generate(gpu, request);
+      assertEquals(tokensOf(b), tokensOf(a));
+      assertEquals(
+        b.images.map(({ decisions }) => decisions),
+        a.images.map(({ decisions }) => decisions),
+      );
+      // Both decoders compute in float32, and their results agree to 2e-3 of 0 to 1, which is half a step of 1/255; the cut to
+      // bytes then makes one step of it at most.
+      const difference = largestDifference(pixelsOf(a), pixelsOf(b));
+      assert(difference <= 1, `pixels differ by ${difference}`);
+    }
+  },
+});
+
+Deno.test("the demo's tokens do not depend on the batch", async () => {
+  const model = await sharedModel("demo", "cpu");
+  const request: GenerateRequest = { labels: ["red torus", "blue cone", 5, null, 63], seed: 11 };
+  const together = await generate(model, { ...request, batch: 5 });
+  for (const batch of [1, 2]) {
+    assertEquals(tokensOf(await generate(model, { ...request, batch })), tokensOf(together));
+  }
+});
+
+testOnModel(
+  "tiny",
+  "all batches come back in one readback, with nothing that was not asked for",
+  async (model) => {
+    const { patchNumbers, imageSize } = model;
+    const tokens = patchNumbers.reduce((sum, side) => sum + side * side, 0);
+    // Seven words of a decision and two for each of ten representatives.
+    const decision = 7 + 2 * 10;
+    const { trace } = await generate(model, { labels: LABELS, batch: 2, hooks: [varScaling()] });
+    assertEquals(trace.readbacks, 1);
+    // Two words for each mark of a GPU's clock: start, condition, every scale, and decoding.
+    const ticks = trace.batches[0]!.clock === "webgpu" ? 3 * 2 * (patchNumbers.length + 3) : 0;
+    assertEquals(trace.bytesRead, 4 * (5 * (imageSize ** 2 + tokens + decision) + ticks));
+    // Asking for previews where nobody can see them changes nothing.
+    assertEquals((await generate(model, { previews: true })).trace.readbacks, 1);
+  },
+);
+
+testOnModel("tiny", "fifty generations leave nothing behind", async (model) => {
+  const hook: ScaleHook = { name: "twins", lanes: 2, scales: [2], gather: () => [0, 0] };
+  const requests: GenerateRequest[] = [
+    { labels: 0, cfg: 0 },
+    { labels: 1, cfg: 0, hooks: [varScaling({ samples: 8, distance: "cosine" })] },
+    { labels: 2, cfg: 0, moreSmooth: true },
+    { labels: 3, cfg: 0, hooks: [hook] },
+    { labels: 4 },
+  ];
+  // The graph runtime keeps buffers for later, so each kind of request has its turn first.
+  for (const request of requests) await generate(model, request);
+  const before = holdings(model);
+  for (let i = 0; i < 50; i++) {
+    await generate(model, { ...requests[i % requests.length], seed: i });
+    assertEquals(holdings(model), before, `generation ${i}`);
+  }
+});
+
+testOnModel("tiny", "an abort ends the generation at once and frees everything", async (model) => {
+  const scales = TINY_PATCH_NUMBERS.length;
+  const request: GenerateRequest = { labels: ["sea", "sky"], batch: 1 };
+  await generate(model, request);
+  const before = holdings(model);
+  const reason = new Error("enough");
+  const expect = async (
+    when: string,
+    begun: readonly string[],
+    run: (signal: AbortSignal, abort: () => void, watch: ScaleHook) => Promise<unknown>,
+  ): Promise<void> => {
+    const controller = new AbortController();
+    const seen: string[] = [];
+    const watch: ScaleHook = {
+      name: "watch",
+      guide: ({ lanes, scale }) => void seen.push(`image ${lanes[0]!.image} scale ${scale}`),
+    };
+    const error = await assertRejects(
+      () => run(controller.signal, () => controller.abort(reason), watch),
+      when,
+    );
+    assertStrictEquals(error, reason, when);
+    assertEquals(seen, begun, when);
+    assertEquals(holdings(model), before, when);
+  };
+  const image = (index: number, count: number): string[] => {
+    return Array.from({ length: count }, (_, scale) => `image ${index} scale ${scale}`);
+  };
+
+  await expect("before", [], (signal, abort, watch) => {
+    abort();
+    return generate(model, { ...request, signal, hooks: [watch] });
+  });
+  for (const part of ["guide", "choose", "gather"] as const) {
+    await expect(`in ${part} of a hook`, image(0, 2), (signal, abort, watch) => {
+      const hook: ScaleHook = { name: "abort", scales: [1], [part]: () => abort() };
+      return generate(model, { ...request, signal, hooks: [watch, hook] });
+    });
+  }
+  await expect("in the last scale, before the decoder", image(0, scales), (signal, abort, watch) => {
+    const hook: ScaleHook = { name: "abort", scales: [scales - 1], choose: () => abort() };
+    return generate(model, { ...request, signal, hooks: [watch, hook] });
+  });
+  const onEvent = (test: (event: { type: string; batch?: number; scale?: number }) => boolean) => {
+    return async (signal: AbortSignal, abort: () => void, watch: ScaleHook): Promise<void> => {
+      for await (const event of generate.stream(model, { ...request, signal, hooks: [watch] })) {
+        if (test(event)) abort();
+      }
+    };
+  };
+  await expect("on the event of a scale", image(0, 2), onEvent(({ scale }) => scale === 1));
+  await expect(
+    "between two batches",
+    image(0, scales),
+    onEvent(({ type, batch }) => type === "batch" && batch === 1),
+  );
+  await expect(
+    "while the first batch waits on the device",
+    [...image(0, scales), ...image(1, 1)],
+    (signal, abort, watch) => {
+      const guide: ScaleHook["guide"] = ({ lanes }) => {
+        if (lanes[0]!.image === 1) abort();
+      };
+      return generate(model, { ...request, signal, hooks: [watch, { name: "abort", guide }] });
+    },
+  );
+});
+
+testOnModel("tiny", "errors of hooks and bad reports free everything", async (model) => {
+  const request: GenerateRequest = { labels: ["sea", "sky"], count: 2, batch: 2, seed: 1 };
+  await generate(model, request);
+  const before = holdings(model);
+  const failure = new Error("score server is down");
+  const hooks: Record<string, Partial<ScaleHook>> = {
+    guide: {
+      guide: (step) => {
+        step.logits;
+        throw failure;
+      },
+    },
+    choose: {
+      choose: (step) => {
+        step.draw(10);
+        return Promise.reject(failure);
+      },
+    },
+    gather: {
+      gather: async (step) => {
+        await step.preview();
+        throw failure;
+      },
+    },
+  };
+  for (const [part, hook] of Object.entries(hooks)) {
+    for (const scale of [0, 1, TINY_PATCH_NUMBERS.length - 1]) {
+      const given: ScaleHook = { name: part, scales: [scale], ...hook };
+      const twins: ScaleHook = { name: "twins", gather: ({ lanes }) => [...lanes.keys()] };
+      const error = await assertRejects(() =>
+        generate(model, { ...request, hooks: [varScaling(), twins, given] })
+      );
+      assertStrictEquals(error, failure, part);
+      assertEquals(holdings(model), before, `${part} at scale ${scale}`);
+    }
+  }
+  const short: ScaleHook = {
+    name: "short",
+    choose: (step) => step.report(step.allocate(3), 2, (words) => words),
+  };
+  await assertRejects(() => generate(model, { ...request, hooks: [short] }), RangeError, "copy words");
+  assertEquals(holdings(model), before, "a report longer than its array");
+});
+
+testOnModel("tiny", "cfg 0 runs without unconditional rows", async (model) => {
+  const started: StartOptions[] = [];
+  const rows: number[] = [];
+  const watched = withGenerations(model, (generation) => ({
+    logits: async () => {
+      const logits = await generation.logits();
+      rows.push(logits.length / TINY_VOCABULARY);
+      return logits;
+    },
+  }));
+  const spy = changed(watched, {
+    start: (options) => {
+      started.push(options);
+      return watched.start(options);
+    },
+  });
+  const asked: number[] = [];
+  const hook: ScaleHook = {
+    name: "watch",
+    guide: (step) => void asked.push(step.logits.length / TINY_VOCABULARY),
+  };
+  const run = async (request: GenerateRequest): Promise<number[][][]> => {
+    started.length = rows.length = asked.length = 0;
+    return tokensOf(await generate(spy, { labels: ["sea", "snow"], hooks: [hook], ...request }));
+  };
+  const positions = TINY_PATCH_NUMBERS.map((side) => side * side);
+
+  const unguided = await run({ cfg: 0 });
+  assertEquals(started, [{ labels: [2, 1], guided: false }]);
+  assertEquals(rows, positions.map((count) => 2 * count));
+  assertEquals(asked, rows);
+  const guided = await run({ cfg: 1.5 });
+  assertEquals(started, [{ labels: [2, 1], guided: true }]);
+  assertEquals(rows, positions.map((count) => 4 * count));
+  assertEquals(asked, positions.map((count) => 2 * count));
+  // Guidance grows from 0, so the first scales agree; a weight below 2^-64 counts as none.
+  assertEquals(guided.map((maps) => maps[0]), unguided.map((maps) => maps[0]));
+  assertNotEquals(guided, unguided);
+  assertEquals(await run({ cfg: 1e-20 }), unguided);
+  assertEquals(started[0]!.guided, true);
+
+  // The null class has nothing to be guided away from.
+  const nothing = await run({ labels: [null, null] });
+  assertEquals(started, [{ labels: [5, 5], guided: false }]);
+  assertEquals(nothing, await run({ labels: [null, null], cfg: 4 }));
+  const mixed = await run({ labels: [null, "sea"] });
+  assertEquals(started, [{ labels: [5, 2], guided: true }]);
+  assertEquals(mixed[0], nothing[0]);
+});
+
+testOnModel(
+  "tiny",
+  "guided logits follow the formula, with a weight that grows over the scales",
+  async (model) => {
+    const raw: Float32Array[] = [];
+    const spy = withGenerations(model, (generation) => ({
+      logits: async () => {
+        const logits = await generation.logits();
+        raw.push(await readFloats(logits));
+        return logits;
+      },
+    }));
+    const cfg = 2.5;
+    let checked = 0;
+    const check: ScaleHook = {
+      name: "check",
+      guide: async (step) => {
+        const weight = cfg * step.scale / (TINY_PATCH_NUMBERS.length - 1);
+        assertAlmostEquals(step.guidanceWeight, weight, 1e-15);
+        const guided = await readFloats(step.logits);
+        const both = raw[step.scale]!;
+        assertEquals(both.length, 2 * guided.length);
+        for (const [i, value] of guided.entries()) {
+          const conditional = both[i]!;
+          const difference = conditional - both[guided.length + i]!;
+          // Five roundings to float32 and a split product: a few units of 2^-24 of the largest part.
+          const bound = 2 ** -21 * (Math.abs(conditional) + Math.abs(weight * difference)) + 2 ** -64;
+          assert(Math.abs(value - (conditional + weight * difference)) <= bound, `scale ${step.scale}, ${i}`);
+          checked++;
+        }
+      },
+    };
+    await generate(spy, { labels: ["sea", null], cfg, hooks: [check] });
+    assertEquals(checked, 2 * TINY_VOCABULARY * 30);
+  },
+);
+
+testOnModel(
+  "tiny",
+  "temperature 0, top-k 1 and a small top-p take the likeliest token, whatever the seed",
+  async (model) => {
+    const likeliest: number[][] = [];
+    const argmax: ScaleHook = {
+      name: "argmax",
+      guide: async (step) => {
+        const logits = await readFloats(step.logits);
+        likeliest.push(Array.from({ length: step.positions }, (_, position) => {
+          const row = logits.subarray(position * TINY_VOCABULARY, (position + 1) * TINY_VOCABULARY);
+          return row.indexOf(Math.max(...row));
+        }));
+      },
+    };
+    const [reference] = tokensOf(await generate(model, { labels: 3, temperature: 0, hooks: [argmax] }));
+    assertEquals(likeliest, reference);
+    for (const [seed, request] of [{ temperature: 0 }, { topK: 1 }, { topP: 1e-6 }].entries()) {
+      assertEquals(tokensOf(await generate(model, { labels: 3, seed: seed + 1, ...request })), [reference]);
+    }
+    assertNotEquals(tokensOf(await generate(model, { labels: 3 })), [reference]);
+  },
+);
+
+testOnModel("tiny", "labels by number, name, case and count name the same images", async (model) => {
+  const plain = await generate(model, { labels: [4, 4, 2, 2] });
+  assertEquals(plain.images.map(({ label }) => label), [
+    ...new Array(2).fill({ id: 4, name: "Red Rock" }),
+    ...new Array(2).fill({ id: 2, name: "sea" }),
+  ]);
+  assertEquals(plain.images.map(({ index }) => index), [0, 1, 2, 3]);
+  for (
+    const request of [
+      { labels: ["Red Rock", "sea"], count: 2 },
+      { labels: [" RED ROCK ", "SEA"], count: 2 },
+      { labels: ["4", 2], count: 2 },
+      { labels: ["red rock", 4, "2", "Sea"] },
+    ] satisfies GenerateRequest[]
+  ) assertEquals(tokensOf(await generate(model, request)), tokensOf(plain));
+  // Two images of one class are two images.
+  assertNotEquals(tokensOf(plain)[0], tokensOf(plain)[1]);
+  assertEquals(tokensOf(await generate(model, { labels: "Red Rock" })), tokensOf(plain).slice(0, 1));
+});
+
+testOnModel("tiny", "moreSmooth mixes code vectors but draws the same first tokens", async (model) => {
+  const request: GenerateRequest = { labels: "sky", cfg: 1.5, seed: 5 };
+  const plain = await generate(model, request);
+  const smooth = await generate(model, { ...request, moreSmooth: true });
+  assertEquals(tokensOf(smooth)[0]![0], tokensOf(plain)[0]![0]);
+  assertNotEquals(pixelsOf(smooth), pixelsOf(plain));
+  assertEquals(pixelsOf(await generate(model, { ...request, moreSmooth: true })), pixelsOf(smooth));
+  // One token left is its own mean, up to the rounding of a division.
+  const sure = { ...request, temperature: 0 };
+  const difference = largestDifference(
+    pixelsOf(await generate(model, { ...sure, moreSmooth: true })),
+    pixelsOf(await generate(model, sure)),
+  );
+  assert(difference <= 1, `pixels differ by ${difference}`);
+});
+
+Deno.test({
+  name: "moreSmooth paints the same picture on both devices",
+  ignore: !hasGpu && !requireGpu,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    for (const name of ["tiny", "demo"] as const) {
+      const request: GenerateRequest = { labels: 3, seed: 9, moreSmooth: true };
+      const a = await generate(await sharedModel(name, "cpu"), request);
+      const b = await generate(await sharedModel(name, "webgpu"), request);
+      assertEquals(tokensOf(b), tokensOf(a));
+      // Logits agree to about 1e-4. They are multiplied by at most 2 / 0.0135 before the softmax, so a weight is right to 1.5 %, and
+      // where two codes share a position evenly, features are off by a quarter of that of their distance: 0.4 %, one step of 255,
+      // doubled for the decoder and one more for the cut to bytes.
+      const difference = largestDifference(pixelsOf(a), pixelsOf(b));
+      assert(difference <= 3, `${name}: pixels differ by ${difference}`);
+    }
+  },
+});
+
+testOnModel("tiny", "logits that cannot be drawn from are an error that says where", async (model) => {
+  const before = holdings(model);
+  const filled = (value: number, at: number) => (model: Model): Model => {
+    return withGenerations(model, (generation) => {
+      let scale = 0;
+      return {
+        logits: async () => {
+          const logits = await generation.logits();
+          if (scale++ === at) model.device.write(logits, new Float32Array(logits.length).fill(value));
+          return logits;
+        },
+      };
+    });
+  };
+  const request: GenerateRequest = { labels: ["sea", "sky"] };
+  const message = (image: number, scale: number, position: number): string =>
+    `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`;
+  for (const [value, scale] of [[NaN, 0], [-Infinity, 2], [NaN, 3]] as const) {
+    const error = await assertRejects(() => generate(filled(value, scale)(model), request), RangeError);
+    assertEquals(error.message, message(0, scale, 0));
+  }
+  // A hook that forbids everything for one image at one position.
+  const forbid: ScaleHook = {
+    name: "forbid",
+    scales: [1],
+    guide: (step) => {
+      const nothing = new Float32Array(TINY_VOCABULARY).fill(-Infinity);
+      step.device.write(step.logits, nothing, (step.positions + 2) * TINY_VOCABULARY);
+    },
+  };
+  for (const hooks of [[forbid], [forbid, varScaling({ samples: 5 })]]) {
+    const error = await assertRejects(() => generate(model, { ...request, hooks }), RangeError);
+    assertEquals(error.message, message(1, 1, 2));
+  }
+  assertEquals(holdings(model).liveArrays, before.liveArrays);
+  // Infinitely likely tokens share everything.
+  const likely: ScaleHook = {
+    name: "likely",
+    guide: (step) => {
+      const row = new Float32Array(TINY_VOCABULARY);
+      row[7] = row[9] = Infinity;
+      for (let i = 0; i < step.lanes.length * step.positions; i++) {
+        step.device.write(step.logits, row, i * TINY_VOCABULARY);
+      }
+    },
+  };
+  const { images } = await generate(model, { ...request, hooks: [likely] });
+  assertEquals(new Set(images.flatMap(({ tokens }) => tokens.flatMap((map) => [...map]))), new Set([7, 9]));
+});
+
+testOnModel("tiny", "images are told apart up to the last random number of a request", async (model) => {
+  // Draws of the same image and seed: 40 images of one class must not share their finest map.
+  const maps = tokensOf(await generate(model, { labels: 1, count: 40, cfg: 0, batch: 40 })).map((image) =>
+    image.join()
+  );
+  assertEquals(new Set(maps).size, 40);
+});
+
+testOnModel("tiny", "arrays of a step end with it", async (model) => {
+  let kept: DeviceArray | undefined;
+  const hook: ScaleHook = {
+    name: "hoard",
+    scales: [0],
+    choose: (step) => void (kept = step.draw(3)),
+  };
+  await generate(model, { labels: 0, hooks: [hook] });
+  await assertRejects(
+    () => model.device.read([kept!]),
+    TypeError,
+    'Cannot use "candidates" as it has been disposed',
+  );
+});

@@ -1,0 +1,66 @@
+/**
+ * The project as people import it: served over plain HTTP, used from an empty folder that has no configuration.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { serveFile } from "./static_server.ts";
+
+/** Serves the project's files while `use` runs in an empty folder. */
+async function serve(use: (base: string, folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "varscale-url-" });
+  const served: string[] = [];
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+    served.push(new URL(request.url).pathname);
+    return serveFile(request);
+  });
+  try {
+    await use(`http://127.0.0.1:${server.addr.port}`, folder);
+    assert(served.includes("/models/demo/transformer.safetensors"));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function deno(folder: string, args: string[]): Promise<string> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: folder,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  assertEquals(code, 0, text.decode(stderr));
+  return text.decode(stdout);
+}
+
+Deno.test("A script in an empty folder imports mod.ts by URL and generates with the demo model", async () => {
+  await serve(async (base, folder) => {
+    const host = new URL(base).host;
+    await Deno.writeTextFile(
+      `${folder}/script.ts`,
+      `import { generate, loadModel, varScaling } from "${base}/mod.ts";
+      await using model = await loadModel("demo", { device: "cpu" });
+      const { images } = await generate(model, { labels: ["red torus", 3], seed: 7, hooks: [varScaling()] });
+      for (const image of images) await Deno.writeFile(image.label.name + ".png", image.png());
+      console.log(images.map((image) => image.caption).join(", "));`,
+    );
+    const permissions = [`--allow-import=${host}`, `--allow-net=${host}`, "--allow-read", "--allow-write=."];
+    const output = await deno(folder, ["run", "--check", "--no-prompt", ...permissions, "script.ts"]);
+    assertEquals(output.trim(), "red torus #0, green sphere #1");
+    assert((await Deno.stat(`${folder}/red torus.png`)).size > 1000);
+  });
+});
+
+Deno.test("The command line runs by URL", async () => {
+  await serve(async (base, folder) => {
+    const args = ["generate", "blue cone", "--device", "cpu", "--output", "pictures", "--json"];
+    const output = await deno(folder, ["run", "-A", `${base}/cli/main.ts`, ...args]);
+    assertStringIncludes(output, "blue cone");
+    const names = Array.from(Deno.readDirSync(`${folder}/pictures`), ({ name }) => name).sort();
+    assert(names.includes("run.json") && names.some((name) => name.endsWith(".png")), names.join(", "));
+  });
+});
