@@ -11,7 +11,9 @@ import { generate, loadModel, openDevice } from "../mod.ts";
 
 const [kind] = Deno.args;
 if (kind !== "cpu" && kind !== "webgpu") {
-  throw new RangeError(`Cannot measure a cold start as the device must be cpu or webgpu: current value is ${kind}`);
+  throw new RangeError(
+    `Cannot measure a cold start as the device must be cpu or webgpu: current value is ${kind}`,
+  );
 }
 using device = await openDevice(kind);
 await using model = await loadModel("demo", { device });

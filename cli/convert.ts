@@ -7,7 +7,7 @@
 import { convertVar, createModelFolder, type ModelFolder } from "../mod.ts";
 import { command, type Io } from "./command.ts";
 import { columns, duration, exists, formatJson, readClassNames, size } from "./files.ts";
-import { type Arguments, choice, flag, section, text, UsageError } from "./options.ts";
+import { type Arguments, choice, flag, number, section, text, UsageError } from "./options.ts";
 
 const OPTIONS = {
   ...section("Checkpoints", {
@@ -23,6 +23,14 @@ const OPTIONS = {
     },
     name: { kind: text("NAME"), help: "Name of the model", defaultText: "VAR-d and the depth" },
     classNames: { kind: text("FILE"), help: "JSON list with the names of the classes in order" },
+    tunedAlpha: {
+      kind: number("X", 0, 2 ** 20),
+      help: "VAR-Scaling's alpha that suits the model at scale 1 with 50 samples, to be its default",
+    },
+    tunedConflictThreshold: {
+      kind: number("X", 0, 2 ** 40),
+      help: "VAR-Scaling's conflict threshold that suits the model's codebook, to be its default",
+    },
     overwrite: { kind: flag, help: "Replace a folder that is there already; without it that is an error" },
     json: { kind: flag, help: "Print one JSON object: path, name, configuration, files" },
   }),
@@ -56,9 +64,16 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   }
   const classNames = options.classNames === undefined ? undefined : await readClassNames(options.classNames);
   const begun = performance.now();
+  const tuning = {
+    ...(options.tunedAlpha === undefined ? {} : { alpha: options.tunedAlpha }),
+    ...(options.tunedConflictThreshold === undefined
+      ? {}
+      : { conflictThreshold: options.tunedConflictThreshold }),
+  };
   await using writer = await createModelFolder(output, { overwrite, signal: io.signal });
   const folder = await convertVar({ var: varCkpt, vae: vaeCkpt }, writer, {
     weights,
+    tuning,
     signal: io.signal,
     ...(name === undefined ? {} : { name }),
     ...(classNames === undefined ? {} : { classNames }),

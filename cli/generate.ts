@@ -8,19 +8,16 @@ import {
   generate as library,
   type GeneratedImage,
   type GenerateRequest,
-  type GridCell,
-  gridImage,
   type Label,
   type Model,
   type ResolvedRequest,
   resolveLabel,
   resolveRequest,
-  RgbaImage,
   RUNTIME_VERSION,
   type Trace,
 } from "../mod.ts";
 import { command, type Io } from "./command.ts";
-import { duration, exists, formatJson, plural, sha256, slug, writeWhole } from "./files.ts";
+import { exists, formatJson, plural, sha256, slug, writeWhole } from "./files.ts";
 import { DEVICE_OPTIONS, load, MODEL_OPTIONS, type ModelPlace, modelPlace } from "./model_options.ts";
 import {
   type Arguments,
@@ -41,7 +38,6 @@ import {
 } from "./options.ts";
 import { Progress } from "./progress.ts";
 import {
-  type Agreement,
   compareRuns,
   type ImageRecord,
   imageRecord,
@@ -51,6 +47,7 @@ import {
   runRecord,
   type Variant,
 } from "./run_record.ts";
+import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
 import { SCALING_OPTIONS, scalingHook } from "./scaling_options.ts";
 import { VERSION } from "./version.ts";
 
@@ -242,35 +239,18 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   }
   progress.clear();
   if (grid) {
-    const sheet = drawGrid(results, { columns: plan.columns, title: title(model, plan, requests[0]!) });
+    const sheet = drawGrid(results, {
+      columns: plan.columns,
+      title: title(model, plan.variants, requests[0]!),
+    });
     await writeWhole(`${output}/grid.png`, sheet.png());
   }
-  const record = runRecord({
-    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: {
-      name: model.name,
-      family: model.family,
-      depth: model.depth,
-      place: plan.place,
-      fingerprints: model.fingerprints,
-      tuning: model.tuning,
-    },
-    device: {
-      kind: model.device.kind,
-      name: model.device.name,
-      threads: options.threads ?? navigator.hardwareConcurrency,
-    },
-    request: recordedRequest(requests[0]!),
-    variants: plan.variants.map(({ name, hooks }) => ({
-      name,
-      hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),
-    })),
-    grid: grid ? { file: "grid.png", columns: plan.columns } : null,
-    timings: {
-      load: loading,
-      variants: Object.fromEntries(results.map(({ name, trace }) => [name, trace])),
-    },
-    images: results.flatMap(({ records }) => records),
+  const record = recordOf(model, plan, {
+    request: requests[0]!,
+    results,
+    loading,
+    grid,
+    threads: options.threads ?? navigator.hardwareConcurrency,
   });
   await writeWhole(`${output}/run.json`, `${formatJson(record)}\n`);
   const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
@@ -357,6 +337,48 @@ function resolve(model: Model, request: GenerateRequest): ResolvedRequest {
   }
 }
 
+/** Everything about a finished run. */
+function recordOf(
+  model: Model,
+  plan: Plan,
+  facts: {
+    readonly request: ResolvedRequest;
+    readonly results: readonly VariantResult[];
+    readonly loading: number;
+    readonly grid: boolean;
+    readonly threads: number;
+  },
+): RunRecord {
+  const { request, results, loading, grid, threads } = facts;
+  return runRecord({
+    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
+    model: {
+      name: model.name,
+      family: model.family,
+      depth: model.depth,
+      place: plan.place,
+      fingerprints: model.fingerprints,
+      tuning: model.tuning,
+    },
+    device: {
+      kind: model.device.kind,
+      name: model.device.name,
+      threads,
+    },
+    request: recordedRequest(request),
+    variants: plan.variants.map(({ name, hooks }) => ({
+      name,
+      hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),
+    })),
+    grid: grid ? { file: "grid.png", columns: plan.columns } : null,
+    timings: {
+      load: loading,
+      variants: Object.fromEntries(results.map(({ name, trace }) => [name, trace])),
+    },
+    images: results.flatMap(({ records }) => records),
+  });
+}
+
 function recordedRequest(request: ResolvedRequest): RunRecord["request"] {
   const { labels, seed, cfg, topK, topP, temperature, moreSmooth, batch, previews } = request;
   return {
@@ -418,7 +440,7 @@ class Layout {
   /** `000_red-torus.png`, with the variant's name where there are several, and the scale's number for a preview. */
   file(variant: string, index: number, scale?: number): string {
     const parts = [String(index).padStart(this.#digits, "0"), slug(this.#request.labels[index]!.name)];
-    if (this.#variants.length > 1) parts.push(variant);
+    if (this.#variants.length > 1) parts.push(slug(variant));
     if (scale !== undefined) parts.push(`scale-${scale}`);
     return `${parts.join("_")}.png`;
   }
@@ -432,14 +454,6 @@ class Layout {
       ]).flat()
     );
   }
-}
-
-interface VariantResult {
-  readonly name: string;
-  readonly records: readonly ImageRecord[];
-  /** The pictures, if a grid wants them. */
-  readonly images: readonly GeneratedImage[];
-  readonly trace: Trace;
 }
 
 async function runVariant(job: {
@@ -485,111 +499,4 @@ async function runVariant(job: {
     }
   }
   return { name, records, images, trace: trace! };
-}
-
-const TITLES: Readonly<Record<string, string>> = { "var-scaling": "VAR-Scaling" };
-
-function titleOf(variant: string): string {
-  return TITLES[variant] ?? variant;
-}
-
-function title(model: Model, plan: Plan, request: ResolvedRequest): string {
-  const facts = [model.name, `cfg ${request.cfg}`, `seed ${request.seed}`];
-  const settings = plan.variants.flatMap(({ hooks }) => hooks)[0]?.settings;
-  if (settings !== undefined) facts.push(`VAR-Scaling ${describeScaling(settings)}`);
-  return facts.join(", ");
-}
-
-function describeScaling(settings: Readonly<Record<string, unknown>>): string {
-  const { samples, scale } = settings as { samples: number; scale: readonly number[] };
-  const scales = `scale${scale.length === 1 ? "" : "s"} ${list(scale.map(String), "and")}`;
-  return `with ${plural(samples, "sample")} at ${scales}`;
-}
-
-/** All images on one sheet; of several variants, rows of the same images one below the other. */
-function drawGrid(results: readonly VariantResult[], options: { columns: number; title: string }): RgbaImage {
-  const [first] = results[0]!.images as [GeneratedImage];
-  const columns = Math.min(options.columns, results[0]!.images.length);
-  const scale = Math.max(1, Math.round(192 / first.width));
-  const caption = (image: GeneratedImage): GridCell => ({ image, caption: image.caption });
-  if (results.length === 1) {
-    return gridImage(results[0]!.images.map(caption), { columns, scale, title: options.title });
-  }
-  const background = "#fafafa";
-  const empty = new RgbaImage(first.width, first.height);
-  empty.data.fill(0xfa);
-  const cells: GridCell[] = [];
-  const rowTitles: string[] = [];
-  for (let start = 0; start < results[0]!.images.length; start += columns) {
-    for (const { name, images } of results) {
-      const row = images.slice(start, start + columns).map(caption);
-      while (row.length < columns) row.push({ image: empty });
-      cells.push(...row);
-      rowTitles.push(titleOf(name));
-    }
-  }
-  return gridImage(cells, { columns, scale, title: options.title, rowTitles, background });
-}
-
-function jsonSummary(record: RunRecord, output: string, agreement: Agreement | undefined): unknown {
-  return {
-    output,
-    run: `${output}/run.json`,
-    grid: record.grid === null ? null : `${output}/${record.grid.file}`,
-    model: record.model,
-    device: record.device,
-    request: record.request,
-    variants: record.variants,
-    timings: record.timings,
-    images: record.images.map(({ tokens: _tokens, ...image }) => ({
-      ...image,
-      file: `${output}/${image.file}`,
-      previews: image.previews.map((file) => `${output}/${file}`),
-    })),
-    ...(agreement === undefined ? {} : { repeat: agreement }),
-  };
-}
-
-function summary(record: RunRecord, output: string, agreement: Agreement | undefined): string {
-  const { images, model, device, request, variants } = record;
-  const total = Object.values(record.timings.variants).reduce((sum, { total }) => sum + total, 0);
-  const lines = [
-    `${plural(images.length, "image")} in ${
-      duration(total)
-    }: ${model.name}, cfg ${request.cfg}, seed ${request.seed}, ` +
-    `on ${device.name}`,
-  ];
-  for (const { name, hooks } of variants) {
-    const [hook] = hooks;
-    if (hook === undefined) continue;
-    const decisions = images.filter(({ variant }) => variant === name).flatMap((image) => image.decisions);
-    const values = decisions.map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
-    const alphas = [...new Set(values.map(({ alpha }) => Number(alpha.toFixed(3))))].map(String);
-    const ratios = values.map(({ ratio }) => ratio);
-    const low = values.filter((value) => value.low).length;
-    lines.push(
-      `${titleOf(name)} ${
-        describeScaling(hook.settings as Record<string, unknown>)
-      }: max/mean density from ` +
-        `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, alpha ${
-          list(alphas, "and")
-        }, ` +
-        `${low} of ${values.length} low`,
-    );
-  }
-  if (agreement !== undefined) {
-    const { images, sameTokens, sameFiles } = agreement;
-    lines.push(
-      `Repeated: ${sameTokens} of ${
-        plural(images, "image")
-      } with the same tokens, ${sameFiles} with the same pixels`,
-    );
-  }
-  const files = images.map(({ file }) => `  ${output}/${file}`);
-  lines.push(...(files.length > 12 ? [...files.slice(0, 10), "  …", files.at(-1)!] : files));
-  const previews = images.reduce((sum, image) => sum + image.previews.length, 0);
-  if (previews > 0) lines.push(`  ${output}/*_scale-*.png  ${plural(previews, "preview")}`);
-  if (record.grid !== null) lines.push(`  ${output}/${record.grid.file}`);
-  lines.push(`  ${output}/run.json`);
-  return `${lines.join("\n")}\n`;
 }

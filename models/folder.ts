@@ -5,6 +5,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { openSafetensors, type SafetensorsEntry, writeSafetensors } from "./checkpoint/safetensors.ts";
 import { openSource } from "./checkpoint/source.ts";
@@ -296,8 +297,15 @@ export async function createModelFolder(
   const records: Record<string, FileRecord> = {};
   let finished = false;
   const record = async (name: string): Promise<void> => {
-    const bytes = await Deno.readFile(`${temporary}/${name}`);
-    records[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
+    // Web Crypto hashes whole buffers only, and weights may be larger than memory.
+    const hash = createHash("sha256");
+    let bytes = 0;
+    using file = await Deno.open(`${temporary}/${name}`);
+    for await (const chunk of file.readable) {
+      hash.update(chunk);
+      bytes += chunk.length;
+    }
+    records[name] = { bytes, sha256: hash.digest("hex") };
   };
   return {
     async write(name, bytes) {

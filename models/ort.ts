@@ -74,6 +74,9 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   // pointer into the new part before that traps and ends, and the main thread then waits for it for ever: 5 of 12 runs of the demo
   // model. Memory that starts at its maximum never grows; untouched pages cost address space only.
   const { Memory } = WebAssembly;
+  // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so afterwards the page's own
+  // `new Worker` can be what it was.
+  const { Worker } = globalThis;
   WebAssembly.Memory = class extends Memory {
     constructor(descriptor: WebAssembly.MemoryDescriptor) {
       const { maximum = descriptor.initial, shared } = descriptor;
@@ -87,6 +90,7 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   } finally {
     URL.createObjectURL = createObjectUrl;
     WebAssembly.Memory = Memory;
+    globalThis.Worker = Worker;
   }
   return ort;
 }
@@ -127,6 +131,27 @@ function prepareDevice(device: GPUDevice): void {
   };
 }
 
+/**
+ * Works with the runtime on a device, alone.
+ *
+ * @throws {DeviceLostError} If the device is lost meanwhile, whatever the runtime makes of it.
+ */
+async function onDevice<Result>(device: Device, work: () => Promise<Result>): Promise<Result> {
+  const requireAlive = (): void => {
+    if (device instanceof WebGpuDevice) device.requireAlive();
+  };
+  try {
+    const result = await exclusively(work);
+    requireAlive();
+    return result;
+  } catch (error) {
+    // The platform reports a loss in a later turn than the failures that come of it.
+    await new Promise((resolve) => setTimeout(resolve));
+    requireAlive();
+    throw error;
+  }
+}
+
 /** A graph that is loaded on a device. */
 export class GraphSession implements AsyncDisposable {
   readonly #session: Ort.InferenceSession;
@@ -164,7 +189,7 @@ export class GraphSession implements AsyncDisposable {
     } else {
       settings.executionProviders = ["wasm"];
     }
-    const session = await exclusively(() => ort.InferenceSession.create(model, settings));
+    const session = await onDevice(device, () => ort.InferenceSession.create(model, settings));
     return new GraphSession(ort, session, device);
   }
 
@@ -182,8 +207,7 @@ export class GraphSession implements AsyncDisposable {
     const feeds: Record<string, Ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
     device.flush();
-    const outputs = await exclusively(() => this.#session.run(feeds, wanted));
-    if (device instanceof WebGpuDevice) device.requireAlive();
+    const outputs = await onDevice(device, () => this.#session.run(feeds, wanted));
     const results: Record<string, DeviceArray> = {};
     for (const [name, tensor] of Object.entries(outputs)) {
       if (device instanceof WebGpuDevice) {

@@ -151,11 +151,6 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   const words = seedWords(seed);
   const labels = resolveLabels(model, request, count, words);
   const lanes = checkHooks(model, hooks);
-  if (labels.length > MAX_IMAGES) {
-    throw new RangeError(
-      `Cannot generate more than ${MAX_IMAGES} images at once: the request is for ${labels.length}`,
-    );
-  }
   const previews = resolvePreviews(model, request.previews ?? false);
   return {
     labels,
@@ -176,7 +171,9 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
 
 function number(name: string, value: number, min: number, max: number): number {
   if (typeof value !== "number") {
-    throw new TypeError(`Cannot generate as ${name} must be a number: current value is ${String(value)}`);
+    throw new TypeError(
+      `Cannot generate as ${name} must be a number: current value is ${Deno.inspect(value)}`,
+    );
   }
   if (!(value >= min && value <= max)) {
     throw new RangeError(
@@ -188,7 +185,9 @@ function number(name: string, value: number, min: number, max: number): number {
 
 function integer(name: string, value: number, min: number): number {
   if (typeof value !== "number") {
-    throw new TypeError(`Cannot generate as ${name} must be a number: current value is ${String(value)}`);
+    throw new TypeError(
+      `Cannot generate as ${name} must be a number: current value is ${Deno.inspect(value)}`,
+    );
   }
   if (!Number.isSafeInteger(value) || value < min || value >= 2 ** 31) {
     throw new RangeError(
@@ -204,6 +203,12 @@ function resolveLabels(
   count: number,
   seed: Seed,
 ): ResolvedLabel[] {
+  const images = count * (Array.isArray(labels) ? labels.length : 1);
+  if (images > MAX_IMAGES) {
+    throw new RangeError(
+      `Cannot generate more than ${MAX_IMAGES} images at once: the request is for ${images}`,
+    );
+  }
   if (labels === undefined) {
     // A multiplicative hash of the seed and the place: as good as any for picking classes, and the same everywhere.
     return Array.from({ length: count }, (_, i) => {
@@ -242,7 +247,7 @@ export function resolveLabel(model: Model, label: Label): ResolvedLabel {
   }
   if (typeof label !== "string") {
     throw new TypeError(
-      `Cannot generate as a label must be a number or a name: current value is ${String(label)}`,
+      `Cannot generate as a label must be a number or a name: current value is ${Deno.inspect(label)}`,
     );
   }
   const wanted = label.trim().toLowerCase();

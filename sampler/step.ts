@@ -9,7 +9,7 @@
 
 import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
 import { gaussianDensity } from "../kernels/density.ts";
-import type { Device, DeviceArray } from "../kernels/device.ts";
+import { type Device, type DeviceArray, requireChoice } from "../kernels/device.ts";
 import { guidance } from "../kernels/guidance.ts";
 import { sampleAndTruncate, sampleTokens } from "../kernels/sample.ts";
 import {
@@ -215,6 +215,8 @@ export class ScaleStep implements Disposable {
   density(candidates: DeviceArray, count: number, options: DensityOptions = {}): DeviceArray {
     const { distance = "euclidean", features = "position", bandwidth = "image", deviation = "population" } =
       options;
+    requireChoice(distance, ["euclidean", "cosine"], "distance", "estimate densities");
+    requireChoice(bandwidth, ["image", "batch"], "bandwidth", "estimate densities");
     const { images, positions, vocabulary, channels } = this.#sizes();
     let codebook = this.model.codebook.array;
     if (distance === "cosine") {

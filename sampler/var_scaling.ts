@@ -6,6 +6,8 @@
  */
 
 import type { FeatureGrouping } from "../kernels/bandwidth.ts";
+import { requireInteger } from "../kernels/device.ts";
+import { requireNumber } from "../kernels/logit.ts";
 import {
   type Decision,
   decisionLength,
@@ -148,6 +150,8 @@ const ALPHA_BY_SCALE: readonly (readonly number[])[] = [
  * The paper's α (tables 2 and 3a) for the nearest depth and number of samples. Scales other than 1 were tuned at depth 30 only; for
  * other depths their α is shifted by as much as the depth's differs at scale 1.
  *
+ * @throws {RangeError} If a number is no integer or below the first possible one.
+ *
  * @example
  * ```ts
  * import { alphaPreset } from "./var_scaling.ts";
@@ -159,6 +163,9 @@ const ALPHA_BY_SCALE: readonly (readonly number[])[] = [
  */
 export function alphaPreset(setting: { depth: number; scale: number; samples: number }): number {
   const { depth, scale, samples } = setting;
+  requireInteger(depth, "depth", "find alpha", { min: 1 });
+  requireInteger(scale, "scale", "find alpha", { min: 0 });
+  requireInteger(samples, "samples", "find alpha", { min: 1 });
   const nearest = (values: readonly number[], wanted: number): number => {
     return values.reduce((best, value) => Math.abs(value - wanted) < Math.abs(best - wanted) ? value : best);
   };
@@ -227,20 +234,25 @@ function search(step: ScaleStep, settings: Settings): void {
   });
 }
 
+const ACTION = "make the VAR-Scaling hook";
+
 function resolve(options: VarScalingOptions): Settings {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot ${ACTION} as the options must be an object: current value is ${Deno.inspect(options)}`,
+    );
+  }
   const { preset = "default", ...given } = options;
   const base = Object.hasOwn(PRESETS, preset) ? PRESETS[preset] : undefined;
   if (base === undefined) {
     throw new TypeError(
-      `Cannot make the VAR-Scaling hook as preset must be ${
-        Object.keys(PRESETS).join(", ")
-      }: current value is ${preset}`,
+      `Cannot ${ACTION} as preset must be ${Object.keys(PRESETS).join(", ")}: current value is ${preset}`,
     );
   }
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(DEFAULTS, name)) {
       throw new TypeError(
-        `Cannot make the VAR-Scaling hook as the option "${name}" is unknown: options are preset, ${
+        `Cannot ${ACTION} as the option "${name}" is unknown: options are preset, ${
           Object.keys(DEFAULTS).join(", ")
         }`,
       );
@@ -251,9 +263,7 @@ function resolve(options: VarScalingOptions): Settings {
     const value = settings[name as keyof Settings];
     if (!choices.includes(value as string)) {
       throw new TypeError(
-        `Cannot make the VAR-Scaling hook as ${name} must be ${choices.join(", ")}: current value is ${
-          String(value)
-        }`,
+        `Cannot ${ACTION} as ${name} must be ${choices.join(", ")}: current value is ${String(value)}`,
       );
     }
   }
@@ -261,41 +271,17 @@ function resolve(options: VarScalingOptions): Settings {
   const scales = typeof scale === "number" ? [scale] : scale;
   if (!Array.isArray(scales) || scales.length === 0) {
     throw new TypeError(
-      `Cannot make the VAR-Scaling hook as scale must be a number or a list of numbers: current value is ${
+      `Cannot ${ACTION} as scale must be a number or a list of numbers: current value is ${
         Deno.inspect(scale)
       }`,
     );
   }
-  for (const item of scales) requireInteger("scale", item, 0, 1000);
-  requireInteger("samples", samples, 1, 8192);
-  requireInteger("representatives", representatives, 1, 8192);
-  if (conflictThreshold !== undefined) requireNumber("conflictThreshold", conflictThreshold, 0, 2 ** 40);
-  if (alpha !== undefined) requireNumber("alpha", alpha, 0, 2 ** 20);
+  for (const item of scales) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
+  requireInteger(samples, "samples", ACTION, { min: 1, max: 8192 });
+  requireInteger(representatives, "representatives", ACTION, { min: 1, max: 8192 });
+  if (conflictThreshold !== undefined) {
+    requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
+  }
+  if (alpha !== undefined) requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
   return settings;
-}
-
-function requireInteger(name: string, value: number, min: number, max: number): void {
-  requireType(name, value);
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(
-      `Cannot make the VAR-Scaling hook as ${name} must be an integer from ${min} to ${max}: current value is ${value}`,
-    );
-  }
-}
-
-function requireNumber(name: string, value: number, min: number, max: number): void {
-  requireType(name, value);
-  if (!(value >= min && value <= max)) {
-    throw new RangeError(
-      `Cannot make the VAR-Scaling hook as ${name} must be a number from ${min} to ${max}: current value is ${value}`,
-    );
-  }
-}
-
-function requireType(name: string, value: number): void {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot make the VAR-Scaling hook as ${name} must be a number: current value is ${Deno.inspect(value)}`,
-    );
-  }
 }

@@ -92,7 +92,7 @@ const TOKENIZER_CHECKS: Readonly<Record<keyof TokenizerConfig, Check>> = {
  * @throws {ModelFileError} Naming the first size that is missing or none.
  */
 export function requireVarConfig(config: unknown, file: string): VarConfig {
-  const require = (value: unknown, name: string, check: Check): void => {
+  const demand = (value: unknown, name: string, check: Check): void => {
     if (check(value)) return;
     throw new ModelFileError("Cannot use the sizes of the model", {
       file,
@@ -100,13 +100,13 @@ export function requireVarConfig(config: unknown, file: string): VarConfig {
       found: JSON.stringify(value)?.slice(0, 80) ?? "nothing",
     });
   };
-  require(config, "config", isObject);
+  demand(config, "config", isObject);
   const sizes = config as VarConfig;
   for (const [name, check] of Object.entries(CONFIG_CHECKS)) {
-    require(sizes[name as keyof VarConfig], `config.${name}`, check);
+    demand(sizes[name as keyof VarConfig], `config.${name}`, check);
   }
   for (const [name, check] of Object.entries(TOKENIZER_CHECKS)) {
-    require(sizes.tokenizer[name as keyof TokenizerConfig], `config.tokenizer.${name}`, check);
+    demand(sizes.tokenizer[name as keyof TokenizerConfig], `config.tokenizer.${name}`, check);
   }
   return sizes;
 }

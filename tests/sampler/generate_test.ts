@@ -73,7 +73,7 @@ Deno.test({
     const gpu = await sharedModel("demo", "webgpu");
     // The logits differ by rounding, so that a draw on a knife's edge could differ; none of these seeds has one.
     const requests: GenerateRequest[] = [
-      { labels: ["red torus", "blue cone", null], seed: 1 },
+      { labels: ["red torus", null], seed: 1 },
       { labels: "red cube", seed: 2, hooks: [varScaling()], cfg: 3 },
       { seed: 12345678901234567890n, cfg: 0, topK: 0, topP: 0, hooks: [varScaling({ scale: [0, 2] })] },
     ];
@@ -95,8 +95,8 @@ Deno.test({
 
 Deno.test("the demo's tokens do not depend on the batch", async () => {
   const model = await sharedModel("demo", "cpu");
-  const request: GenerateRequest = { labels: ["red torus", "blue cone", 5, null, 63], seed: 11 };
-  const together = await generate(model, { ...request, batch: 5 });
+  const request: GenerateRequest = { labels: ["red torus", "blue cone", null], seed: 11 };
+  const together = await generate(model, request);
   for (const batch of [1, 2]) {
     assertEquals(tokensOf(await generate(model, { ...request, batch })), tokensOf(together));
   }

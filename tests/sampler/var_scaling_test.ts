@@ -251,9 +251,7 @@ testOnModel("tiny", "every option does what it says, in float64", async (model) 
   }
   // No option leaves everything as it is.
   for (const [i, found] of decisions.entries()) {
-    for (const j of decisions.keys()) {
-      if (i < j) assertNotEquals(found, decisions[j], JSON.stringify([SINGLE[i], SINGLE[j]]));
-    }
+    if (i > 0) assertNotEquals(found, decisions[0], JSON.stringify(SINGLE[i]));
   }
 });
 

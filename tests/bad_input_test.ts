@@ -1,0 +1,1025 @@
+/**
+ * What happens when a person gets something wrong: one table of bad calls and bad files over the whole public face, each with the class of
+ * its error and the words that name the wanted and the given value. Nothing may stay behind on the device.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  alphaPreset,
+  convertVar,
+  CpuDevice,
+  createMemoryFolder,
+  createModelFolder,
+  decisionLength,
+  type Device,
+  type DeviceArray,
+  DeviceLostError,
+  gaussianDensity,
+  generate,
+  type GenerateRequest,
+  gridImage,
+  guidance,
+  type Kernel,
+  loadModel,
+  type Model,
+  ModelFileError,
+  openCheckpoint,
+  openDevice,
+  openModelFolder,
+  resolveLabel,
+  RgbaImage,
+  sampleTokens,
+  type ScaleHook,
+  type ScaleStep,
+  seedWords,
+  ShaderCompilationError,
+  varScaling,
+  type VarScalingOptions,
+  WebGpuDevice,
+} from "../mod.ts";
+import { testOnGpu } from "./devices.ts";
+import { holdings, testOnModel, TINY_NAMES, tinyCheckpoints } from "./sampler/models.ts";
+
+/** Classes of errors. */
+// deno-lint-ignore no-explicit-any -- constructors of different errors
+type ErrorClass = new (...parameters: any[]) => Error;
+
+/** A bad call: what it is, the call, and the error that it must end with. */
+type Row = readonly [
+  what: string,
+  run: (model: Model) => unknown,
+  type: ErrorClass,
+  message: string | RegExp,
+];
+
+/** A value of the wrong type, for callers who do not check types. */
+// deno-lint-ignore no-explicit-any -- that is the point
+const wrong = (value: unknown): any => value;
+
+const request = (given: unknown) => (model: Model): Promise<unknown> =>
+  generate(model, given as GenerateRequest);
+const hook = (given: unknown) => request({ hooks: [given] });
+const inHook = (choose: (step: ScaleStep) => void) => hook({ name: "mine", scales: [1], choose });
+const gathering = (order: unknown) => hook({ name: "mine", lanes: 2, gather: () => order });
+const search = (options: unknown) => (): ScaleHook => varScaling(options as VarScalingOptions);
+/** Runs with arrays that go away afterwards. */
+const onArrays = (...lengths: number[]) => (run: (device: Device, ...arrays: DeviceArray[]) => unknown) => {
+  return async ({ device }: Model): Promise<void> => {
+    using stack = new DisposableStack();
+    await run(device, ...lengths.map((length, i) => stack.use(device.allocate(length, `array ${i}`))));
+  };
+};
+const draw = (options: object) =>
+  onArrays(8, 2, 1)((device, logits, tokens, lanes) => {
+    const shape = { images: 1, positions: 2, vocabulary: 4 };
+    const row = { logits: logits!, tokens: tokens!, lanes: lanes!, ...shape, seed: seedWords(1), scale: 0 };
+    device.run(sampleTokens, { ...row, ...options });
+  });
+const dot = new RgbaImage(1, 1);
+const grid = (options: object, cells = [{ image: dot }]) => () =>
+  gridImage(cells, { columns: 1, ...options });
+const decimals = /\d+/.source;
+
+const REQUESTS: readonly Row[] = [
+  [
+    "no model",
+    () => generate(wrong(undefined)),
+    TypeError,
+    "Cannot generate as the model must be what loadModel() resolves to: current value is undefined",
+  ],
+  [
+    "a model that was not waited for",
+    (model) => generate(wrong(Promise.resolve(model))),
+    TypeError,
+    "Cannot generate as the model must be what loadModel() resolves to: current value is [object Promise]",
+  ],
+  [
+    "a request that is none",
+    request(null),
+    TypeError,
+    "Cannot generate as the request must be an object: current value is null",
+  ],
+  [
+    "a label for a request",
+    request("sea"),
+    TypeError,
+    "Cannot generate as the request must be an object: current value is sea",
+  ],
+  [
+    "a misspelt option",
+    request({ lables: "sea" }),
+    TypeError,
+    /^Cannot generate as the option "lables" is unknown: options are labels, count, seed, /,
+  ],
+  [
+    "no labels",
+    request({ labels: [] }),
+    RangeError,
+    "Cannot generate as labels must not be empty: current value is []",
+  ],
+  [
+    "a class beyond the last",
+    request({ labels: 5 }),
+    RangeError,
+    "Cannot generate as a label must be a class from 0 to 4: current value is 5",
+  ],
+  [
+    "half a class",
+    request({ labels: [0, 1.5] }),
+    RangeError,
+    "Cannot generate as a label must be a class from 0 to 4: current value is 1.5",
+  ],
+  [
+    "a label of the wrong type",
+    request({ labels: 1n }),
+    TypeError,
+    "Cannot generate as a label must be a number or a name: current value is 1n",
+  ],
+  [
+    "a list with a hole",
+    request({ labels: ["sea", undefined] }),
+    TypeError,
+    "Cannot generate as a label must be a number or a name: current value is undefined",
+  ],
+  [
+    "an unknown name",
+    request({ labels: "red sand" }),
+    RangeError,
+    'Cannot find the class "red sand" in the model "VAR-d1"; did you mean "sand", "Red Rock"?',
+  ],
+  [
+    "a negative seed",
+    request({ seed: -1 }),
+    RangeError,
+    "Cannot use seed as it must be an integer from 0 to 2^64 - 1: current value is -1",
+  ],
+  [
+    "a seed with a fraction",
+    request({ seed: 0.5 }),
+    RangeError,
+    "Cannot use seed as it must be an integer below 2^53, or a bigint: current value is 0.5",
+  ],
+  [
+    "a seed of 65 bits",
+    request({ seed: 2n ** 64n }),
+    RangeError,
+    "Cannot use seed as it must be an integer from 0 to 2^64 - 1: current value is 18446744073709551616",
+  ],
+  [
+    "a seed as text",
+    request({ seed: "7" }),
+    TypeError,
+    /^Cannot use seed as it must be a number or a bigint: current value is "?7"?$/,
+  ],
+  [
+    "negative guidance",
+    request({ cfg: -1 }),
+    RangeError,
+    "Cannot generate as cfg must be from 0 to 1000000: current value is -1",
+  ],
+  [
+    "guidance that is no number",
+    request({ cfg: NaN }),
+    RangeError,
+    "Cannot generate as cfg must be from 0 to 1000000: current value is NaN",
+  ],
+  [
+    "guidance as text",
+    request({ cfg: "4" }),
+    TypeError,
+    'Cannot generate as cfg must be a number: current value is "4"',
+  ],
+  [
+    "a broken top-k",
+    request({ topK: 1.5 }),
+    RangeError,
+    "Cannot generate as topK must be an integer >= 0: current value is 1.5",
+  ],
+  [
+    "top-p as a percentage",
+    request({ topP: 96 }),
+    RangeError,
+    "Cannot generate as topP must be from 0 to 1: current value is 96",
+  ],
+  [
+    "a temperature next to 0",
+    request({ temperature: 1e-9 }),
+    RangeError,
+    "Cannot generate as temperature must be 0 or at least 1e-6: current value is 1e-9",
+  ],
+  [
+    "no images",
+    request({ count: 0 }),
+    RangeError,
+    "Cannot generate as count must be an integer >= 1: current value is 0",
+  ],
+  [
+    "too many images",
+    request({ labels: [1, 2], count: 2 ** 30 }),
+    RangeError,
+    "Cannot generate more than 16777216 images at once: the request is for 2147483648",
+  ],
+  [
+    "an empty batch",
+    request({ batch: 0 }),
+    RangeError,
+    "Cannot generate as batch must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a number for a switch",
+    request({ moreSmooth: 1 }),
+    TypeError,
+    "Cannot generate as moreSmooth must be a boolean: current value is 1",
+  ],
+  [
+    "a controller for a signal",
+    request({ signal: new AbortController() }),
+    TypeError,
+    "Cannot generate as signal must be an AbortSignal: current value is [object AbortController]",
+  ],
+  [
+    "a preview of a scale that is not there",
+    request({ previews: [4] }),
+    RangeError,
+    "Cannot generate as previews must be scales from 0 to 3: current value is 4",
+  ],
+  [
+    "previews as text",
+    (model) => generate.stream(model, { previews: wrong("all") }).next(),
+    TypeError,
+    "Cannot generate as previews must be a boolean or a list of scales: current value is all",
+  ],
+];
+
+const HOOKS: readonly Row[] = [
+  [
+    "a hook instead of a list",
+    request({ hooks: varScaling() }),
+    TypeError,
+    "Cannot generate as hooks must be a list: current value is [object Object]",
+  ],
+  [
+    "a hook that is none",
+    hook(null),
+    TypeError,
+    "Cannot generate as a hook must be an object with a name: current value is null",
+  ],
+  [
+    "a hook that does nothing",
+    hook({ name: "mine" }),
+    TypeError,
+    'Cannot generate as the hook "mine" has none of guide, choose and gather',
+  ],
+  [
+    "a hook with a text for a function",
+    hook({ name: "mine", guide: "strong" }),
+    TypeError,
+    'Cannot generate as guide of the hook "mine" must be a function: current value is strong',
+  ],
+  [
+    "one scale instead of a list",
+    hook({ name: "mine", scales: 1, guide() {} }),
+    TypeError,
+    'Cannot generate as scales of the hook "mine" must be a list: current value is 1',
+  ],
+  [
+    "a scale that is not there",
+    hook({ name: "mine", scales: [0, 4], guide() {} }),
+    RangeError,
+    'Cannot generate as the hook "mine" acts on scale 4: the model has scales 0 to 3',
+  ],
+  [
+    "too many lanes",
+    hook({ name: "mine", lanes: 257, gather() {} }),
+    RangeError,
+    'Cannot generate as the lanes of the hook "mine" must be from 1 to 256: current value is 257',
+  ],
+  [
+    "tokens for one position of four",
+    inHook((step) => step.choose(step.allocate(1))),
+    RangeError,
+    "Cannot choose tokens for scale 1 as 4 are needed: the array holds 1",
+  ],
+  [
+    "tokens of another device",
+    inHook((step) => step.choose(new CpuDevice().allocate(4, "mine"))),
+    TypeError,
+    'Cannot use "mine" here as it belongs to another device',
+  ],
+  [
+    "tokens that are gone",
+    inHook((step) => {
+      using tokens = step.device.allocate(4, "mine");
+      step.choose(tokens);
+    }),
+    TypeError,
+    'Cannot use "mine" as it has been disposed',
+  ],
+  [
+    "a draw with a share above one",
+    inHook((step) => void step.draw(1, { topP: 2 })),
+    RangeError,
+    "Cannot draw tokens as topP must be from 0 to 1: current value is 2",
+  ],
+  [
+    "fewer than no draws",
+    inHook((step) => void step.draw(-1)),
+    RangeError,
+    'Cannot allocate "candidates" as length must be an integer >= 0: current value is -4',
+  ],
+  [
+    "a density of nothing",
+    inHook((step) => void step.density(step.draw(), 0)),
+    RangeError,
+    "Cannot estimate bandwidths as draws must be an integer from 1 to 8192: current value is 0",
+  ],
+  [
+    "an unknown distance",
+    inHook((step) => void step.density(step.draw(2), 2, { distance: wrong("city block") })),
+    TypeError,
+    'Cannot estimate densities as distance must be one of "euclidean", "cosine": current value is city block',
+  ],
+  [
+    "an unknown bandwidth",
+    inHook((step) => void step.density(step.draw(2), 2, { bandwidth: wrong("row") })),
+    TypeError,
+    'Cannot estimate densities as bandwidth must be one of "image", "batch": current value is row',
+  ],
+  [
+    "more candidates than were drawn",
+    inHook((step) => void step.density(step.draw(2), 3)),
+    RangeError,
+    'Cannot estimate bandwidths as "candidates" must hold at least 12 words: it holds 8',
+  ],
+  [
+    "a report longer than its array",
+    inHook((step) => step.report(step.allocate(1), 2, (words) => words)),
+    RangeError,
+    `Cannot copy words as offset + length must be <= 1, the words of "hook's array": offset is 0 and length is 2`,
+  ],
+  [
+    "a lane that is not there",
+    gathering([2]),
+    RangeError,
+    'Cannot gather lanes as the hook "mine" asked for lane 2: there are lanes 0 to 1',
+  ],
+  [
+    "an image without a lane",
+    gathering([]),
+    RangeError,
+    'Cannot gather lanes as the hook "mine" left no lane of image 0',
+  ],
+  [
+    "an order that is no list",
+    gathering(new Uint32Array(1)),
+    TypeError,
+    'Cannot gather lanes as the hook "mine" must return a list of lanes: current value is 0',
+  ],
+];
+
+const SEARCHES: readonly Row[] = [
+  [
+    "options that are none",
+    search(null),
+    TypeError,
+    "Cannot make the VAR-Scaling hook as the options must be an object: current value is null",
+  ],
+  [
+    "a misspelt option",
+    search({ sample: 50 }),
+    TypeError,
+    /^Cannot make the VAR-Scaling hook as the option "sample" is unknown: options are preset, scale, samples, alpha, /,
+  ],
+  ["an option that every object has", search({ toString: 1 }), TypeError, /the option "toString" is unknown/],
+  [
+    "an unknown preset",
+    search({ preset: "best" }),
+    TypeError,
+    "Cannot make the VAR-Scaling hook as preset must be default, published, paper: current value is best",
+  ],
+  [
+    "a preset that every object has",
+    search({ preset: "constructor" }),
+    TypeError,
+    /current value is constructor$/,
+  ],
+  [
+    "an unknown strategy",
+    search({ strategy: "top" }),
+    TypeError,
+    "Cannot make the VAR-Scaling hook as strategy must be var-scaling, top-k, small-k, random-k: current value is top",
+  ],
+  [
+    "no candidates",
+    search({ samples: 0 }),
+    RangeError,
+    "Cannot make the VAR-Scaling hook as samples must be an integer from 1 to 8192: current value is 0",
+  ],
+  [
+    "candidates as text",
+    search({ samples: "50" }),
+    TypeError,
+    /^Cannot make the VAR-Scaling hook as samples must be a number: current value is "?50"?$/,
+  ],
+  [
+    "a negative threshold",
+    search({ alpha: -1 }),
+    RangeError,
+    "Cannot make the VAR-Scaling hook as alpha must be from 0 to 1048576: current value is -1",
+  ],
+  [
+    "no representatives",
+    search({ representatives: 0 }),
+    RangeError,
+    "Cannot make the VAR-Scaling hook as representatives must be an integer from 1 to 8192: current value is 0",
+  ],
+  [
+    "a negative distance",
+    search({ conflictThreshold: -0.1 }),
+    RangeError,
+    "Cannot make the VAR-Scaling hook as conflictThreshold must be from 0 to 1099511627776: current value is -0.1",
+  ],
+  [
+    "no scale",
+    search({ scale: [] }),
+    TypeError,
+    "Cannot make the VAR-Scaling hook as scale must be a number or a list of numbers: current value is []",
+  ],
+  [
+    "half a scale",
+    search({ scale: [0, 1.5] }),
+    RangeError,
+    "Cannot make the VAR-Scaling hook as scale must be an integer from 0 to 1000: current value is 1.5",
+  ],
+  [
+    "a scale beyond the last",
+    request({ hooks: [varScaling({ scale: 7 })] }),
+    RangeError,
+    'Cannot generate as the hook "var-scaling" acts on scale 7: the model has scales 0 to 3',
+  ],
+  [
+    "the deviation of one candidate",
+    request({ hooks: [varScaling({ samples: 1, deviation: "sample" })] }),
+    RangeError,
+    "Cannot estimate bandwidths as a sample's deviation needs at least 2 draws: draws is 1",
+  ],
+  [
+    "alpha before the first scale",
+    () => alphaPreset({ depth: 30, scale: -1, samples: 50 }),
+    RangeError,
+    "Cannot find alpha as scale must be an integer >= 0: current value is -1",
+  ],
+];
+
+const KERNELS: readonly Row[] = [
+  [
+    "an array of negative length",
+    ({ device }) => device.allocate(-1, "mine"),
+    RangeError,
+    'Cannot allocate "mine" as length must be an integer >= 0: current value is -1',
+  ],
+  [
+    "words beyond the end",
+    onArrays(2)((device, a) => device.write(a!, new Uint32Array(2), 1)),
+    RangeError,
+    'Cannot write words as offset + length must be <= 2, the words of "array 0": offset is 1 and length is 2',
+  ],
+  [
+    "a copy beyond the end",
+    onArrays(3, 2)((device, a, b) => device.copy(a!, b!)),
+    RangeError,
+    'Cannot copy words as offset + length must be <= 2, the words of "array 1": offset is 0 and length is 3',
+  ],
+  [
+    "a copy onto itself",
+    onArrays(2)((device, a) => device.copy(a!, a!)),
+    TypeError,
+    'Cannot copy words as source and target must be two arrays: both are "array 0"',
+  ],
+  [
+    "a reading of what is gone",
+    ({ device }) => {
+      const array = device.allocate(1, "mine");
+      array[Symbol.dispose]();
+      return device.read([array]);
+    },
+    TypeError,
+    'Cannot use "mine" as it has been disposed',
+  ],
+  [
+    "a reading from another device",
+    ({ device }) => device.read([new CpuDevice().allocate(1, "mine")]),
+    TypeError,
+    'Cannot use "mine" here as it belongs to another device',
+  ],
+  [
+    "a timeline without marks",
+    ({ device }) => device.timeline(0),
+    RangeError,
+    "Cannot start a timeline as capacity must be an integer from 1 to 4096: current value is 0",
+  ],
+  [
+    "logits that are too short",
+    draw({ vocabulary: 5 }),
+    RangeError,
+    'Cannot draw tokens as "array 0" must hold at least 10 words: it holds 8',
+  ],
+  [
+    "too large a vocabulary",
+    draw({ vocabulary: 65537 }),
+    RangeError,
+    "Cannot draw tokens as vocabulary must be an integer from 1 to 65536: current value is 65537",
+  ],
+  [
+    "a negative temperature",
+    draw({ temperature: -1 }),
+    RangeError,
+    "Cannot draw tokens as temperature must be from 0.000001 to 1000000: current value is -1",
+  ],
+  [
+    "a seed that is one number",
+    draw({ seed: 7 }),
+    TypeError,
+    "Cannot draw tokens as seed must be two words: current value is 7",
+  ],
+  [
+    "room for too few tokens",
+    draw({ draws: 2 }),
+    RangeError,
+    'Cannot draw tokens as "array 1" must hold at least 4 words: it holds 2',
+  ],
+  [
+    "guidance without unconditional logits",
+    onArrays(4, 4)((device, logits, guided) => {
+      device.run(guidance, {
+        logits: logits!,
+        guided: guided!,
+        images: 1,
+        positions: 1,
+        vocabulary: 4,
+        weight: 1,
+      });
+    }),
+    RangeError,
+    'Cannot guide logits as "array 0" must hold at least 8 words: it holds 4',
+  ],
+  [
+    "a density in no dimensions",
+    onArrays(4, 4, 4, 4)((device, tokens, codebook, bandwidth, scores) => {
+      const arrays = { tokens: tokens!, codebook: codebook!, bandwidth: bandwidth!, scores: scores! };
+      device.run(gaussianDensity, {
+        ...arrays,
+        images: 1,
+        draws: 4,
+        positions: 1,
+        vocabulary: 4,
+        channels: 0,
+      });
+    }),
+    RangeError,
+    "Cannot estimate densities as channels must be an integer >= 1: current value is 0",
+  ],
+];
+
+const PICTURES: readonly Row[] = [
+  [
+    "a picture without pixels",
+    () => new RgbaImage(0, 4),
+    RangeError,
+    "Cannot make an image as width must be an integer >= 1: current value is 0",
+  ],
+  [
+    "pixels for another size",
+    () => new RgbaImage(2, 2, new Uint8Array(12)),
+    TypeError,
+    "Cannot make an image as 2×2 RGBA pixels take 16 bytes: current value is 12",
+  ],
+  [
+    "a file that is no picture",
+    () => RgbaImage.decode(new TextEncoder().encode("GIF89a")),
+    TypeError,
+    "Cannot decode the PNG of 6 bytes: it does not start as a PNG file does",
+  ],
+  [
+    "half a picture",
+    () => RgbaImage.decode(dot.png().slice(0, 40)),
+    TypeError,
+    "Cannot decode the PNG of 40 bytes: it ends too early",
+  ],
+  ["a grid of nothing", grid({}, []), RangeError, "Cannot draw a grid as there are no images"],
+  [
+    "a grid without columns",
+    grid({ columns: 0 }),
+    RangeError,
+    "Cannot draw a grid as columns must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a grid of two sizes",
+    grid({}, [{ image: dot }, { image: new RgbaImage(2, 1) }]),
+    RangeError,
+    "Cannot draw a grid as all images must have the same size: current sizes are 1×1 and 2×1",
+  ],
+  [
+    "a color by name",
+    grid({ ink: "red" }),
+    RangeError,
+    "Cannot draw a grid as ink must be a color like #fafafa: current value is red",
+  ],
+];
+
+for (
+  const [area, rows] of Object.entries({
+    requests: REQUESTS,
+    hooks: HOOKS,
+    "VAR-Scaling": SEARCHES,
+    "devices and kernels": KERNELS,
+    pictures: PICTURES,
+  })
+) {
+  testOnModel("tiny", `bad input: ${area}`, async (model) => {
+    // The graph runtime's buffers for such requests have been there once.
+    await generate(model, { labels: 0 });
+    await generate(model, { labels: 0, hooks: [{ name: "two", lanes: 2, gather: () => undefined }] });
+    for (const row of rows) await check(row, model);
+    // And the model still works.
+    assertEquals((await generate(model, { labels: 0 })).images.length, 1);
+  });
+}
+
+/** The error that a call ends with. */
+async function errorOf(run: () => unknown, what: string): Promise<Error> {
+  try {
+    await run();
+  } catch (thrown) {
+    if (thrown instanceof Error) return thrown;
+  }
+  throw new Error(`${what}: no error`);
+}
+
+async function check([what, run, type, message]: Row, model: Model): Promise<void> {
+  const before = holdings(model);
+  const error = await errorOf(() => run(model), what);
+  assertEquals(error.constructor, type, `${what}: ${error}`);
+  if (typeof message === "string") assertEquals(error.message, message, what);
+  else assert(message.test(error.message), `${what}: ${error.message}`);
+  // As all messages are written: a capital first, no period last, no bare code.
+  assert(/^[A-Z]/.test(error.message) && !error.message.endsWith("."), `${what}: ${error.message}`);
+  assertEquals(holdings(model), before, what);
+}
+
+/** Text in a file's bytes, replaced by text of the same length. */
+function patched(bytes: Uint8Array, find: string, replace: string): Uint8Array {
+  assertEquals(find.length, replace.length);
+  const text = new TextDecoder("latin1").decode(bytes);
+  const at = text.indexOf(find);
+  assert(at >= 0, `"${find}" is not in the file`);
+  const copy = bytes.slice();
+  copy.set(new TextEncoder().encode(replace), at);
+  return copy;
+}
+
+testOnModel("tiny", "bad input: checkpoints and model sources", async (model) => {
+  const good = await tinyCheckpoints();
+  const load = (source: unknown, options: object = {}) => async ({ device }: Model): Promise<void> => {
+    await using _model = await loadModel(wrong(source), { device, ...options });
+  };
+  const fixture = (name: string): string => `${import.meta.dirname}/fixtures/checkpoint/${name}`;
+  const rows: Row[] = [
+    [
+      "no source",
+      load(undefined),
+      TypeError,
+      'Cannot load the model as its source must be "demo", a folder, or { var, vae }: current value is undefined',
+    ],
+    [
+      "half a pair",
+      load({ vae: "vae.pth" }),
+      TypeError,
+      'Cannot load the model as its source must be "demo", a folder, or { var, vae }: current value is { vae: "vae.pth" }',
+    ],
+    [
+      "no threads",
+      load(good, { threads: 0 }),
+      RangeError,
+      "Cannot load the model as threads must be an integer >= 1: current value is 0",
+    ],
+    [
+      "an unknown device",
+      () => loadModel("demo", { device: wrong("gpu") }),
+      RangeError,
+      'Cannot open a device as it must be "auto", "webgpu" or "cpu": current value is "gpu"',
+    ],
+    [
+      "another unknown device",
+      () => openDevice(wrong("vulkan")),
+      RangeError,
+      'Cannot open a device as it must be "auto", "webgpu" or "cpu": current value is "vulkan"',
+    ],
+    [
+      "names for other classes",
+      load(good, { classNames: ["a", "b"] }),
+      RangeError,
+      "Cannot convert the model as it has 5 classes: the number of class names is 2",
+    ],
+    [
+      "a folder that is not there",
+      load("/nowhere/demo"),
+      ModelFileError,
+      "Cannot read a file of the model folder: /nowhere/demo/model.json (found no such file)",
+    ],
+    [
+      "a checkpoint that is not there",
+      load({ ...good, var: "/nowhere/var.pth" }),
+      ModelFileError,
+      /^Cannot open the model file: \/nowhere\/var.pth \(found .*No such file/,
+    ],
+    [
+      "another protocol",
+      load({ ...good, var: new URL("ftp://example.com/var.pth") }),
+      TypeError,
+      "Cannot open the model file as its address must be http, https or file: current value is ftp:",
+    ],
+    [
+      "the two swapped",
+      load({ var: good.vae, vae: good.var }),
+      ModelFileError,
+      /^Cannot find the model in the checkpoint: bytes in memory \(expected a tensor "pos_start", found "/,
+    ],
+    [
+      "an empty file",
+      load({ ...good, vae: new Uint8Array(0) }),
+      ModelFileError,
+      "Cannot open the checkpoint: bytes in memory (expected a .pth or .safetensors file, found an empty file)",
+    ],
+    [
+      "a file of something else",
+      load({ ...good, vae: new Uint8Array(100) }),
+      ModelFileError,
+      "Cannot open the checkpoint: bytes in memory (expected a .pth or .safetensors file, found a file of 100 bytes of an unknown format)",
+    ],
+    [
+      "a file cut short",
+      load({ ...good, var: good.var.subarray(0, -8) }),
+      ModelFileError,
+      new RegExp(
+        `^Cannot read the file as its size does not fit its header: bytes in memory \\(expected ${decimals} bytes of data, found ${decimals}\\)$`,
+      ),
+    ],
+    [
+      "a tensor missing",
+      load({ ...good, var: patched(good.var, '"head.bias"', '"tail.bias"') }),
+      ModelFileError,
+      "Cannot find a tensor of the model: bytes in memory, head.bias (expected [48])",
+    ],
+    [
+      "a tensor too many",
+      load({
+        ...good,
+        vae: patched(good.vae, '"decoder.up.0.block.0.norm1.bias"', '"decoder.up.0.block.0.norm9.bias"'),
+      }),
+      ModelFileError,
+      "Cannot find a tensor of the model: bytes in memory, decoder.up.0.block.0.norm1.bias (expected [32])",
+    ],
+    [
+      "a tensor turned over",
+      load({ ...good, var: patched(good.var, '"shape":[192,64]', '"shape":[64,192]') }),
+      ModelFileError,
+      "Cannot use a tensor of the model: bytes in memory, blocks.0.attn.mat_qkv.weight (expected [192, 64], found [64, 192])",
+    ],
+    [
+      "a pickle of code",
+      () => openCheckpoint(fixture("refused_module.pth")),
+      ModelFileError,
+      /\(expected only types that checkpoints are made of, found the name "torch.nn.modules.linear.Linear"\)$/,
+    ],
+    [
+      "a pickle of other numbers",
+      load({ ...good, var: fixture("refused_uint16.pth") }),
+      ModelFileError,
+      /refused_uint16\/data.pkl \(expected only types that checkpoints are made of, found the name "torch.uint16"\)$/,
+    ],
+    [
+      "a file of an old PyTorch",
+      () => openCheckpoint(fixture("refused_legacy.pth")),
+      ModelFileError,
+      /save it again with torch.save \(PyTorch 1.6 or later\), found the stream of PyTorch before 1.6\)$/,
+    ],
+    [
+      "a tensor by a wrong name",
+      async () => {
+        using checkpoint = await openCheckpoint(good.vae);
+        await checkpoint.readFloat32("quantize");
+      },
+      ModelFileError,
+      "Cannot find the tensor: bytes in memory, quantize",
+    ],
+    [
+      "pictures for a model without encoder",
+      async (model) => {
+        using pictures = model.device.allocate(8 * 8 * 3);
+        await model.encode(pictures, 1);
+      },
+      TypeError,
+      'Cannot encode as the model "VAR-d1" has no encoder',
+    ],
+    [
+      "a class by a wrong name",
+      (model) => resolveLabel(model, "lake"),
+      RangeError,
+      'Cannot find the class "lake" in the model "VAR-d1"; class names are like "sand"',
+    ],
+  ];
+  for (const row of rows) await check(row, model);
+});
+
+testOnModel("tiny", "bad input: model folders", async (model) => {
+  const parent = await Deno.makeTempDir();
+  try {
+    const path = `${parent}/tiny`;
+    {
+      await using writer = await createModelFolder(path);
+      await convertVar(await tinyCheckpoints(), writer, { classNames: TINY_NAMES });
+    }
+    const manifest = await Deno.readTextFile(`${path}/model.json`);
+    const load = async ({ device }: Model): Promise<void> => {
+      await using _model = await loadModel(path, { device });
+    };
+    /** A folder with another description: a text, or other facts. */
+    const described = (change: string | Record<string, unknown>) => async (model: Model): Promise<void> => {
+      const text = typeof change === "string"
+        ? change
+        : JSON.stringify({ ...JSON.parse(manifest), ...change });
+      await Deno.writeTextFile(`${path}/model.json`, text);
+      try {
+        await load(model);
+      } finally {
+        await Deno.writeTextFile(`${path}/model.json`, manifest);
+      }
+    };
+    /** A folder with another file. */
+    const replaced = (name: string, bytes: (old: Uint8Array) => Uint8Array | undefined) => {
+      return async (model: Model): Promise<void> => {
+        const old = await Deno.readFile(`${path}/${name}`);
+        const changed = bytes(old);
+        if (changed === undefined) await Deno.remove(`${path}/${name}`);
+        else await Deno.writeFile(`${path}/${name}`, changed);
+        try {
+          await load(model);
+        } finally {
+          await Deno.writeFile(`${path}/${name}`, old);
+        }
+      };
+    };
+    const unreadable = (rest: string): string =>
+      `Cannot read the description of a model: ${path}/model.json (${rest})`;
+    const rows: Row[] = [
+      [
+        "no folder",
+        (model) => loadModel(parent, { device: model.device }),
+        ModelFileError,
+        `Cannot read a file of the model folder: ${parent}/model.json (found no such file)`,
+      ],
+      [
+        "no folder, opened as one",
+        () => openModelFolder(`${parent}/none/`),
+        ModelFileError,
+        `Cannot read a file of the model folder: ${parent}/none/model.json (found no such file)`,
+      ],
+      [
+        "a description cut short",
+        described(manifest.slice(0, 40)),
+        ModelFileError,
+        /^Cannot read the description of a model: .*\/model.json \(expected JSON, found /,
+      ],
+      [
+        "a description of something else",
+        described({ format: undefined }),
+        ModelFileError,
+        unreadable('expected "format": "varscale-model", found undefined'),
+      ],
+      [
+        "a later version",
+        described({ version: 2 }),
+        ModelFileError,
+        unreadable("expected version 1, found 2"),
+      ],
+      [
+        "an unknown family",
+        described({ family: "diffusion" }),
+        ModelFileError,
+        `Cannot load a model of this family: ${path} (expected "var", found "diffusion")`,
+      ],
+      [
+        "unknown weights",
+        described({ weights: "int4" }),
+        ModelFileError,
+        unreadable('expected "weights": "float32" or "float16", found "int4"'),
+      ],
+      [
+        "names that are none",
+        described({ classNames: [1, 2] }),
+        ModelFileError,
+        unreadable('expected a list of texts "classNames", found [1,2]'),
+      ],
+      [
+        "a file outside of the folder",
+        described({ files: { "../secret": { bytes: 1, sha256: "0".repeat(64) } } }),
+        ModelFileError,
+        unreadable('expected plain file names, found "../secret"'),
+      ],
+      [
+        "a file without a checksum",
+        described({ files: { "a.onnx": { bytes: 1 } } }),
+        ModelFileError,
+        unreadable('expected size and SHA-256 of "a.onnx", found {"bytes":1}'),
+      ],
+      [
+        "a list without the weights",
+        described({ files: {} }),
+        ModelFileError,
+        `Cannot find a file in the model's list: ${path}/model.json (expected "transformer.safetensors", found no files)`,
+      ],
+      [
+        "a file missing",
+        replaced("condition.onnx", () => undefined),
+        ModelFileError,
+        `Cannot read a file of the model folder: ${path}/condition.onnx (found no such file)`,
+      ],
+      [
+        "a file cut short",
+        replaced("tokenizer.safetensors", (old) => old.subarray(0, -1)),
+        ModelFileError,
+        new RegExp(
+          `^Cannot use a file of the model as its size is wrong: .* \\(expected ${decimals} bytes, found ${decimals}\\)$`,
+        ),
+      ],
+      [
+        "a file with one bit changed",
+        replaced(
+          "transformer.safetensors",
+          (old) => old.map((byte, i) => i === old.length - 1 ? byte ^ 1 : byte),
+        ),
+        ModelFileError,
+        /^Cannot use a file of the model as its SHA-256 is wrong: .*\/transformer.safetensors \(expected [0-9a-f]{64}, found [0-9a-f]{64}\)$/,
+      ],
+      [
+        "a folder where there is one",
+        () => createModelFolder(path),
+        Deno.errors.AlreadyExists,
+        `Cannot write the model folder as "${path}" exists; choose another path or overwrite it`,
+      ],
+      [
+        "names for other classes",
+        async () => {
+          await convertVar(await tinyCheckpoints(), createMemoryFolder("nowhere"), { classNames: ["one"] });
+        },
+        RangeError,
+        "Cannot convert the model as it has 5 classes: the number of class names is 1",
+      ],
+    ];
+    for (const row of rows) await check(row, model);
+    // What was repaired loads, and nothing half-written lies about.
+    await load(model);
+    assertEquals((await Array.fromAsync(Deno.readDir(parent))).map(({ name }) => name), ["tiny"]);
+  } finally {
+    await Deno.remove(parent, { recursive: true });
+  }
+});
+
+testOnGpu("bad input: shaders and devices that are gone", async (device) => {
+  const broken: Kernel<{ array: DeviceArray }> = {
+    name: "broken",
+    wgsl: "@compute @workgroup_size(1) fn main() { let x: u32 = 1.5; }",
+    plan: ({ array }) => ({ arrays: [array], parameters: [], workgroups: [1, 1, 1] }),
+    twin: () => {},
+  };
+  const before = device.counters.liveArrays;
+  {
+    using array = device.allocate(decisionLength(1));
+    device.run(broken, { array });
+    const error = await errorOf(() => device.read([array]), "a shader that is wrong");
+    assertEquals(error.constructor, ShaderCompilationError, String(error));
+    assertEquals((error as ShaderCompilationError).kernel, "broken");
+    assert(/^Cannot compile the shader of kernel "broken":\n/.test(error.message), error.message);
+    // The error is told once; the device goes on.
+    assertEquals((await device.read([array]))[0]!.length, decisionLength(1));
+  }
+  assertEquals(device.counters.liveArrays, before);
+
+  const gone = await WebGpuDevice.open();
+  gone[Symbol.dispose]();
+  const message = "GPU device lost (destroyed); open a new device and load the model again";
+  for (
+    const run of [
+      () => gone.allocate(1),
+      () => gone.read([]),
+      async () => await loadModel("demo", { device: gone }),
+    ]
+  ) {
+    const error = await errorOf(run, "a device that is gone");
+    assertEquals(error.constructor, DeviceLostError, String(error));
+    assertEquals(error.message, message);
+  }
+});

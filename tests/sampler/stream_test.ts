@@ -1,0 +1,178 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { generate, type GenerateEvent } from "../../sampler/generate.ts";
+import type { ScaleHook } from "../../sampler/hook.ts";
+import type { GenerateRequest } from "../../sampler/request.ts";
+import type { Trace } from "../../sampler/result.ts";
+import { varScaling } from "../../sampler/var_scaling.ts";
+import { holdings, testOnModel, TINY_PATCH_NUMBERS, tokensOf } from "./models.ts";
+
+const SCALES = TINY_PATCH_NUMBERS.length;
+const REQUEST: GenerateRequest = { labels: ["sea", "sky", "Red Rock"], seed: 2, batch: 2 };
+
+/** The trace at the end. */
+function traceOf(events: readonly GenerateEvent[]): Trace {
+  const last = events.at(-1);
+  if (last?.type !== "done") throw new Error(`The last event is ${last?.type}`);
+  return last.trace;
+}
+
+/** An event in a few letters. */
+function shortly(event: GenerateEvent): string {
+  switch (event.type) {
+    case "batch":
+      return `batch ${event.batch}/${event.batches}: ${event.images.join()}`;
+    case "scale":
+      return `scale ${event.batch}.${event.scale}/${event.scales} ${event.side}² ${event.lanes}`;
+    case "preview":
+      return `preview ${event.batch}.${event.scale}: ${
+        event.images.map(({ index, lane }) => `${index}.${lane}`).join()
+      }`;
+    case "image":
+      return `image ${event.image.index}`;
+    case "done":
+      return "done";
+  }
+}
+
+testOnModel(
+  "tiny",
+  "events come in order, and the images of a batch before the next one starts",
+  async (model) => {
+    const events = await Array.fromAsync(generate.stream(model, REQUEST));
+    const scales = (batch: number, lanes: number): string[] => {
+      return TINY_PATCH_NUMBERS.map((side, scale) => `scale ${batch}.${scale}/${SCALES} ${side}² ${lanes}`);
+    };
+    assertEquals(events.map(shortly), [
+      "batch 0/2: 0,1",
+      ...scales(0, 2),
+      "image 0",
+      "image 1",
+      "batch 1/2: 2",
+      ...scales(1, 1),
+      "image 2",
+      "done",
+    ]);
+    const whole = await generate(model, REQUEST);
+    const images = events.flatMap((event) => event.type === "image" ? [event.image] : []);
+    assertEquals(tokensOf({ images }), tokensOf(whole));
+    assertEquals(images.map(({ data }) => data), whole.images.map(({ data }) => data));
+    const done = events.at(-1)!;
+    assert(done.type === "done");
+    // A readback per batch.
+    assertEquals(traceOf(events).readbacks, 2);
+    assertEquals(traceOf(events).batches.map(({ lanes }) => lanes), [2, 1]);
+  },
+);
+
+testOnModel(
+  "tiny",
+  "previews come after the chosen scales, and the last one is the picture",
+  async (model) => {
+    const request: GenerateRequest = {
+      ...REQUEST,
+      batch: 3,
+      previews: [SCALES - 1, 1],
+      hooks: [varScaling()],
+    };
+    const events = await Array.fromAsync(generate.stream(model, request));
+    const last = `preview 0.${SCALES - 1}: 0.0,1.0,2.0`;
+    assertEquals(events.map(shortly).filter((text) => !text.startsWith("scale")), [
+      "batch 0/1: 0,1,2",
+      "preview 0.1: 0.0,1.0,2.0",
+      last,
+      "image 0",
+      "image 1",
+      "image 2",
+      "done",
+    ]);
+    assertEquals(
+      shortly(events[events.findIndex((event) => event.type === "preview") - 1]!),
+      "scale 0.1/4 2² 3",
+    );
+    const previews = events.flatMap((event) => event.type === "preview" ? [event.images] : []);
+    for (const { image } of previews.flat()) assertEquals([image.width, image.height], [8, 8]);
+    const pictures = events.flatMap((event) => event.type === "image" ? [event.image] : []);
+    assertEquals(previews[1]!.map(({ image }) => image.data), pictures.map(({ data }) => data));
+    assert(previews[0]!.every(({ image }, i) => image.data.join() !== pictures[i]!.data.join()));
+    // Two previews and the pictures.
+    const done = events.at(-1)!;
+    assert(done.type === "done");
+    assertEquals(traceOf(events).readbacks, 3);
+    // Watching changes nothing.
+    assertEquals(
+      tokensOf({ images: pictures }),
+      tokensOf(await generate(model, { ...request, previews: false })),
+    );
+
+    const all = await Array.fromAsync(generate.stream(model, { labels: 0, previews: true }));
+    assertEquals(all.filter(({ type }) => type === "preview").length, SCALES);
+    const none = await Array.fromAsync(generate.stream(model, { labels: 0 }));
+    assertEquals(none.filter(({ type }) => type === "preview").length, 0);
+  },
+);
+
+testOnModel("tiny", "events and previews follow the lanes", async (model) => {
+  const hook: ScaleHook = {
+    name: "halve",
+    lanes: 4,
+    scales: [1, 2],
+    gather: ({ lanes }) => [...lanes.keys()].filter((i) => i % 2),
+  };
+  const events = await Array.fromAsync(
+    generate.stream(model, { labels: ["sea", "sky"], hooks: [hook], previews: [0, 1, 2] }),
+  );
+  assertEquals(events.map(shortly), [
+    "batch 0/1: 0,1",
+    "scale 0.0/4 1² 8",
+    "preview 0.0: 0.0,0.1,0.2,0.3,1.0,1.1,1.2,1.3",
+    "scale 0.1/4 2² 4",
+    "preview 0.1: 0.1,0.3,1.1,1.3",
+    "scale 0.2/4 3² 2",
+    "preview 0.2: 0.3,1.3",
+    "scale 0.3/4 4² 2",
+    "image 0",
+    "image 1",
+    "done",
+  ]);
+});
+
+testOnModel("tiny", "leaving the loop early frees everything, wherever", async (model) => {
+  const request: GenerateRequest = { ...REQUEST, previews: [2], hooks: [varScaling({ samples: 5 })] };
+  const length = (await Array.fromAsync(generate.stream(model, request))).length;
+  const before = holdings(model);
+  for (let stop = 0; stop < length; stop++) {
+    let seen = 0;
+    for await (const _ of generate.stream(model, request)) if (seen++ === stop) break;
+    assertEquals(holdings(model), before, `after event ${stop}`);
+  }
+  // The same when the loop throws, and when nobody listens at all.
+  const failure = new Error("the disk is full");
+  await assertRejects(
+    async () => {
+      for await (const { type } of generate.stream(model, request)) if (type === "scale") throw failure;
+    },
+    Error,
+    failure.message,
+  );
+  generate.stream(model, request);
+  assertEquals(holdings(model), before);
+});
+
+testOnModel("tiny", "a stream may be read while another one is", async (model) => {
+  const expected = tokensOf(await generate(model, REQUEST));
+  const collect = async (): Promise<number[][][]> => {
+    const events = await Array.fromAsync(generate.stream(model, REQUEST));
+    return tokensOf({ images: events.flatMap((event) => event.type === "image" ? [event.image] : []) });
+  };
+  assertEquals(await Promise.all([collect(), collect(), generate(model, REQUEST).then(tokensOf)]), [
+    expected,
+    expected,
+    expected,
+  ]);
+});
+
+testOnModel("tiny", "a bad request is reported by the first event", async (model) => {
+  const events = generate.stream(model, { labels: "lake" });
+  await assertRejects(() => events.next(), RangeError, 'Cannot find the class "lake"');
+  assertEquals(await events.next(), { done: true, value: undefined });
+});
