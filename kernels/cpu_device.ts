@@ -13,6 +13,7 @@ import {
   type Kernel,
   requireInteger,
   requireRange,
+  requireWords,
   type Timeline,
 } from "./device.ts";
 
@@ -119,6 +120,7 @@ export class CpuDevice implements Device {
   }
 
   upload(data: Float32Array | Uint32Array, label: string = "array"): HostArray {
+    requireWords(data, "upload words");
     const array = this.allocate(data.length, label);
     this.write(array, data);
     return array;
@@ -126,6 +128,7 @@ export class CpuDevice implements Device {
 
   write(target: DeviceArray, data: Float32Array | Uint32Array, offset: number = 0): void {
     const { f32, u32 } = this.#own(target);
+    requireWords(data, "write words");
     requireRange(target, offset, data.length, "write words");
     if (data instanceof Float32Array) f32.set(data, offset);
     else u32.set(data, offset);

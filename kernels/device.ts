@@ -221,6 +221,19 @@ export function copyRange(
 }
 
 /**
+ * Checks that data are words as a device stores them; other arrays would be converted silently.
+ *
+ * @throws {TypeError} If they are not.
+ */
+export function requireWords(data: Float32Array | Uint32Array, action: string): void {
+  if (data instanceof Float32Array || data instanceof Uint32Array) return;
+  const given = Object.prototype.toString.call(data).slice(8, -1);
+  throw new TypeError(
+    `Cannot ${action} as the data must be a Float32Array or Uint32Array: current value is ${given}`,
+  );
+}
+
+/**
  * Checks that an array holds at least `length` words.
  *
  * @throws {RangeError} If it is shorter.

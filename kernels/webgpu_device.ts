@@ -15,6 +15,7 @@ import {
   type Plan,
   requireInteger,
   requireRange,
+  requireWords,
   type Timeline,
 } from "./device.ts";
 import { DeviceLostError, NoAdapterError, ShaderCompilationError } from "./errors.ts";
@@ -184,6 +185,7 @@ export class WebGpuDevice implements Device {
   }
 
   upload(data: Float32Array | Uint32Array, label: string = "array"): GpuArray {
+    requireWords(data, "upload words");
     const array = this.allocate(data.length, label);
     this.write(array, data);
     return array;
@@ -191,6 +193,7 @@ export class WebGpuDevice implements Device {
 
   write(target: DeviceArray, data: Float32Array | Uint32Array, offset: number = 0): void {
     const { buffer } = this.#own(target);
+    requireWords(data, "write words");
     requireRange(target, offset, data.length, "write words");
     // Deno 2.9 panics on an empty write.
     if (data.length === 0) return;

@@ -102,6 +102,7 @@ export async function whyNoGpu(): Promise<string | undefined> {
  * ```
  */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
+  requireOptions(options);
   const { device: choice, threads, classNames, signal } = options;
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new RangeError(
@@ -110,7 +111,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   }
   const folder = await openFolder(source, { classNames, signal });
   const family = folder.manifest.family;
-  const load = FAMILIES[family];
+  const load = Object.hasOwn(FAMILIES, family) ? FAMILIES[family] : undefined;
   if (load === undefined) {
     throw new ModelFileError("Cannot load a model of this family", {
       file: folder.location,
@@ -124,11 +125,45 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   return await load(folder, device, { ownsDevice, ...(threads === undefined ? {} : { threads }) });
 }
 
+/** Names of all options, to tell a misspelt one. */
+const OPTIONS: ReadonlySet<string> = new Set<keyof LoadModelOptions>([
+  "device",
+  "threads",
+  "classNames",
+  "signal",
+]);
+
+function requireOptions(options: LoadModelOptions): void {
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.has(name)) continue;
+    throw new TypeError(
+      `Cannot load the model as the option "${name}" is unknown: options are ${[...OPTIONS].join(", ")}`,
+    );
+  }
+  const { device, classNames } = options;
+  if (device === null || !["undefined", "string", "object"].includes(typeof device)) {
+    throw new TypeError(
+      `Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is ${device}`,
+    );
+  }
+  if (classNames === undefined) return;
+  if (!Array.isArray(classNames) || classNames.some((name) => typeof name !== "string")) {
+    throw new TypeError(
+      `Cannot load the model as classNames must be a list of names: current value is ${
+        Deno.inspect(classNames)
+      }`,
+    );
+  }
+}
+
 async function openFolder(
   source: ModelSource,
   options: { classNames: readonly string[] | undefined; signal: AbortSignal | undefined },
 ): Promise<ModelFolder> {
   const { classNames, signal } = options;
+  if (source === "") {
+    throw new TypeError('Cannot load the model as its source must not be empty: current value is ""');
+  }
   if (source === "demo") return await openModelFolder(DEMO_MODEL, { signal });
   if (typeof source === "string" || source instanceof URL) return await openModelFolder(source, { signal });
   if (source?.var === undefined || source.vae === undefined) {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Seed, seedWords } from "../kernels/threefry.ts";
+import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
 import type { Model } from "../models/model.ts";
 import type { ScaleHook } from "./hook.ts";
 
@@ -101,6 +101,9 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof GenerateRequest>([
 export const MAX_LANES = 256;
 /** Images of one request; see {@linkcode MAX_LANES}. */
 export const MAX_IMAGES = 2 ** 24;
+
+/** Counter of the classes of images without a label, where other draws have scale and purpose: beyond any scale. */
+const CLASS_STREAM = 0xffffffff;
 
 /**
  * Checks and completes a request.
@@ -210,10 +213,9 @@ function resolveLabels(
     );
   }
   if (labels === undefined) {
-    // A multiplicative hash of the seed and the place: as good as any for picking classes, and the same everywhere.
     return Array.from({ length: count }, (_, i) => {
-      const mixed = Math.imul(seed[0] ^ Math.imul(seed[1] + i + 1, 0x9e3779b1), 0x85ebca6b) >>> 0;
-      return named(model, Math.floor(mixed / 2 ** 32 * model.classes));
+      const [word] = threefry(seed, [i, CLASS_STREAM]);
+      return named(model, Math.floor(word / 2 ** 32 * model.classes));
     });
   }
   const list = Array.isArray(labels) ? labels as readonly Label[] : [labels as Label];

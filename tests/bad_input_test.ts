@@ -706,6 +706,58 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "Cannot load the model as threads must be an integer >= 1: current value is 0",
     ],
     [
+      "an empty source",
+      load(""),
+      TypeError,
+      'Cannot load the model as its source must not be empty: current value is ""',
+    ],
+    [
+      "a misspelt option",
+      load(good, { thread: 2 }),
+      TypeError,
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, classNames, signal',
+    ],
+    [
+      "a number for a device",
+      () => loadModel("demo", { device: wrong(5) }),
+      TypeError,
+      'Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is 5',
+    ],
+    [
+      "null for a device",
+      () => loadModel("demo", { device: wrong(null) }),
+      TypeError,
+      'Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is null',
+    ],
+    [
+      "a text for class names",
+      load(good, { classNames: "abcde" }),
+      TypeError,
+      'Cannot load the model as classNames must be a list of names: current value is "abcde"',
+    ],
+    [
+      "a model that has been disposed",
+      async ({ device }) => {
+        const gone = await loadModel(good, { device });
+        await gone[Symbol.asyncDispose]();
+        await generate(gone, { labels: 0 });
+      },
+      TypeError,
+      'Cannot start a generation as the model "VAR-d1" has been disposed',
+    ],
+    [
+      "doubles for words",
+      ({ device }) => device.upload(wrong(new Float64Array(2))),
+      TypeError,
+      "Cannot upload words as the data must be a Float32Array or Uint32Array: current value is Float64Array",
+    ],
+    [
+      "a list for words",
+      ({ device }) => device.upload(wrong([1, 2])),
+      TypeError,
+      "Cannot upload words as the data must be a Float32Array or Uint32Array: current value is Array",
+    ],
+    [
       "an unknown device",
       () => loadModel("demo", { device: wrong("gpu") }),
       RangeError,

@@ -198,6 +198,9 @@ class VarModel implements Model {
     const { config, device, sessions, scales } = this.#parts;
     const { labels, guided } = options;
     const action = "start a generation";
+    if (this.#parts.owned.disposed) {
+      throw new TypeError(`Cannot ${action} as the model "${this.name}" has been disposed`);
+    }
     requireInteger(labels.length, "the number of labels", action, { min: 1 });
     // A GPU reads anything for a class that is not there.
     for (const label of labels) requireInteger(label, "a label", action, { min: 0, max: config.classes });

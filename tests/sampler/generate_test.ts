@@ -7,6 +7,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { type DeviceArray, readFloats } from "../../kernels/device.ts";
+import { PURPOSE, seedWords, streamKey, threefry } from "../../kernels/threefry.ts";
 import type { Model, StartOptions } from "../../models/model.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
@@ -179,7 +180,7 @@ testOnModel("tiny", "an abort ends the generation at once and frees everything",
   }
   await expect("in the last scale, before the decoder", image(0, scales), (signal, abort, watch) => {
     const hook: ScaleHook = { name: "abort", scales: [scales - 1], choose: () => abort() };
-    return generate(model, { ...request, signal, hooks: [watch, hook] });
+    return generate(model, { labels: "sea", signal, hooks: [watch, hook] });
   });
   const onEvent = (test: (event: { type: string; batch?: number; scale?: number }) => boolean) => {
     return async (signal: AbortSignal, abort: () => void, watch: ScaleHook): Promise<void> => {
@@ -395,6 +396,53 @@ testOnModel("tiny", "moreSmooth mixes code vectors but draws the same first toke
     pixelsOf(await generate(model, sure)),
   );
   assert(difference <= 1, `pixels differ by ${difference}`);
+});
+
+testOnModel("tiny", "moreSmooth follows VAR's formula, in float64", async (model) => {
+  const { array, channels, vocabulary } = model.codebook;
+  const codes = await readFloats(array);
+  const largest = Math.max(...codes.map(Math.abs));
+  const logits: Float32Array[] = [];
+  const features: Float32Array[] = [];
+  const pending: Promise<unknown>[] = [];
+  const spy = withGenerations(model, (generation) => ({
+    logits: async () => {
+      const raw = await generation.logits();
+      logits.push(await readFloats(raw));
+      return raw;
+    },
+    acceptFeatures: (mixed) => {
+      pending.push(readFloats(mixed).then((values) => features.push(values)));
+      generation.acceptFeatures(mixed);
+    },
+  }));
+  const temperature = 1.3;
+  await generate(spy, { labels: "sky", cfg: 0, seed: 5, topK: 0, topP: 0, temperature, moreSmooth: true });
+  await Promise.all(pending);
+  assertEquals(features.length, TINY_PATCH_NUMBERS.length);
+  for (const [scale, side] of TINY_PATCH_NUMBERS.entries()) {
+    const ratio = scale / (TINY_PATCH_NUMBERS.length - 1);
+    const tau = Math.max(0.27 * (1 - 0.95 * ratio), 0.005);
+    const key = streamKey(seedWords(5), 0, scale, PURPOSE.noise);
+    for (let position = 0; position < side * side; position++) {
+      const scores = Array.from({ length: vocabulary }, (_, token) => {
+        const uniform = ((threefry(key, [position, token])[0] >>> 9) + 0.5) / 2 ** 23;
+        const logit = logits[scale]![position * vocabulary + token]! / temperature;
+        return (logit * (1 + ratio) - Math.log(-Math.log(uniform))) / tau;
+      });
+      const best = Math.max(...scores);
+      const weights = scores.map((score) => Math.exp(score - best));
+      const total = weights.reduce((a, b) => a + b);
+      for (let channel = 0; channel < channels; channel++) {
+        const mean = weights.reduce((sum, w, token) => sum + w * codes[token * channels + channel]!, 0) /
+          total;
+        const found = features[scale]![channel * side * side + position]!;
+        // The bound that the kernel states.
+        const bound = 2e-5 * (1 + 1 / tau) * largest;
+        assertAlmostEquals(found, mean, bound, `scale ${scale}, position ${position}, channel ${channel}`);
+      }
+    }
+  }
 });
 
 Deno.test({
