@@ -87,7 +87,7 @@ export const distanceMatrix: Kernel<DistanceMatrixArguments> = {
         ["u32", dimensions],
         ["u32", metric === "cosine" ? 1 : 0],
       ],
-      workgroups: spread(Math.ceil(rows / 16) * Math.ceil(columns / 16)),
+      workgroups: spread(Math.ceil(rows / 32) * Math.ceil(columns / 32)),
     };
   },
   twin({ a, b, output, rows, columns, dimensions, metric }) {

@@ -737,8 +737,9 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
     ],
     [
       "a model that has been disposed",
-      async ({ device }) => {
-        const gone = await loadModel(good, { device });
+      // On a device of its own: ONNX Runtime keeps a pool of buffers until the last model of a device is gone.
+      async () => {
+        const gone = await loadModel(good, { device: "cpu" });
         await gone[Symbol.asyncDispose]();
         await generate(gone, { labels: 0 });
       },
