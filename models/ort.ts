@@ -41,7 +41,7 @@ export interface GraphSessionOptions {
   threads?: number;
 }
 
-/** A graph that requires one thread at a time; see the module comment. */
+/** What the runtime has to do so far; whatever comes next waits for it. */
 let queue: Promise<unknown> = Promise.resolve();
 
 function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -97,7 +97,11 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
 
 /** Starts the runtime, if it has not been started; takes about half a second, most of it compilation of WebAssembly. */
 export function startRuntime(threads: number = navigator.hardwareConcurrency): Promise<typeof Ort> {
-  return runtime ??= exclusively(() => loadRuntime(threads));
+  return runtime ??= exclusively(() => loadRuntime(threads)).catch((error) => {
+    // Somebody may mend the cause, a missing permission say, and try again.
+    runtime = undefined;
+    throw error;
+  });
 }
 
 const prepared = new WeakSet<GPUDevice>();

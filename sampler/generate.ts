@@ -11,13 +11,8 @@ import type { Model } from "../models/model.ts";
 import type { ScaleHook } from "./hook.ts";
 import type { RgbaImage } from "./image.ts";
 import { paint, pictures, pixelsOf } from "./paint.ts";
-import {
-  type GenerateRequest,
-  MAX_LANES,
-  type ResolvedLabel,
-  type ResolvedRequest,
-  resolveRequest,
-} from "./request.ts";
+import { type GenerateRequest, MAX_LANES, type ResolvedRequest, resolveRequest } from "./request.ts";
+import type { ResolvedLabel } from "./settings.ts";
 import { type BatchTimings, GeneratedImage, GenerateResult, type Trace } from "./result.ts";
 import { type Lane, type LaneRecord, ScaleStep } from "./step.ts";
 

@@ -11,12 +11,12 @@ export { type MimeBundle, RgbaImage } from "./image.ts";
 export {
   type GenerateRequest,
   type Label,
-  type ResolvedLabel,
   type ResolvedRequest,
   resolveLabel,
   resolveRequest,
 } from "./request.ts";
 export * from "./result.ts";
+export type { ResolvedLabel, SamplingSettings } from "./settings.ts";
 export {
   type DensityOptions,
   type Distance,

@@ -8,6 +8,7 @@
 import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
 import type { Model } from "../models/model.ts";
 import type { ScaleHook } from "./hook.ts";
+import type { ResolvedLabel, SamplingSettings } from "./settings.ts";
 
 /** A class by number or name, or `null` for the null class, which means "anything". */
 export type Label = number | string | null;
@@ -43,42 +44,12 @@ export interface GenerateRequest {
   signal?: AbortSignal | undefined;
 }
 
-/** A class with its name, if it has one. */
-export interface ResolvedLabel {
-  /** Class number, or `null` for the null class. */
-  readonly id: number | null;
-  /** Name of the class, or its number as text. */
-  readonly name: string;
-}
-
 /** A {@linkcode GenerateRequest} with nothing left open. */
-export interface ResolvedRequest {
-  /** One label per image. */
-  readonly labels: readonly ResolvedLabel[];
-  /** The seed as given. */
-  readonly seed: number | bigint;
-  /** The seed as the kernels take it. */
-  readonly seedWords: Seed;
-  /** Strength of guidance. */
-  readonly cfg: number;
-  /** 0 is off. */
-  readonly topK: number;
-  /** 0 is off. */
-  readonly topP: number;
-  /** 0 takes the likeliest token. */
-  readonly temperature: number;
-  /** Whether code vectors are mixed. */
-  readonly moreSmooth: boolean;
-  /** Images that run together. */
-  readonly batch: number;
+export interface ResolvedRequest extends SamplingSettings {
   /** Hooks in order. */
   readonly hooks: readonly ScaleHook[];
   /** Scales with a preview. */
   readonly previews: ReadonlySet<number>;
-  /** Lanes that each image starts with. */
-  readonly lanes: number;
-  /** Ends the generation. */
-  readonly signal: AbortSignal | undefined;
 }
 
 /** Names of all options, to tell a misspelt one. */

@@ -6,7 +6,7 @@
 
 import { type GridCell, gridImage, type GridOptions } from "./grid.ts";
 import { type MimeBundle, RgbaImage } from "./image.ts";
-import type { ResolvedLabel } from "./request.ts";
+import type { ResolvedLabel } from "./settings.ts";
 
 /** What a hook reported about one image. */
 export interface HookDecision {

@@ -24,7 +24,7 @@ import { unitRows } from "../kernels/unit_rows.ts";
 import type { Generation, Model } from "../models/model.ts";
 import type { RgbaImage } from "./image.ts";
 import { pictures } from "./paint.ts";
-import type { ResolvedLabel, ResolvedRequest } from "./request.ts";
+import type { ResolvedLabel, SamplingSettings } from "./settings.ts";
 
 /** Part of a device array that concerns one lane, to be read at the end. */
 export interface LaneRecord {
@@ -101,7 +101,7 @@ export interface SelectOptions {
 export interface ScaleStepParts {
   readonly model: Model;
   readonly generation: Generation;
-  readonly request: ResolvedRequest;
+  readonly request: SamplingSettings;
   readonly scale: number;
   /** The batch's rows as they are now. */
   readonly lanes: () => readonly Lane[];
@@ -135,8 +135,8 @@ export class ScaleStep implements Disposable {
     return this.#parts.model.device;
   }
 
-  /** The whole request. */
-  get request(): ResolvedRequest {
+  /** What was asked for, hooks and previews apart. */
+  get request(): SamplingSettings {
     return this.#parts.request;
   }
 
