@@ -271,6 +271,28 @@ export function requireInteger(
 }
 
 /**
+ * Checks that a number is within bounds.
+ *
+ * @throws {TypeError} If it is not a number.
+ * @throws {RangeError} If it is out of bounds or NaN.
+ */
+export function requireNumber(
+  value: number,
+  name: string,
+  action: string,
+  bounds: { min: number; max: number },
+): void {
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot ${action} as ${name} must be a number: current value is ${String(value)}`);
+  }
+  if (!(value >= bounds.min && value <= bounds.max)) {
+    throw new RangeError(
+      `Cannot ${action} as ${name} must be from ${bounds.min} to ${bounds.max}: current value is ${value}`,
+    );
+  }
+}
+
+/**
  * Checks that a value is one of a few words.
  *
  * @throws {TypeError} If it is not.

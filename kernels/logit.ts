@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type DeviceArray, requireInteger, requireLength } from "./device.ts";
+import { type DeviceArray, requireInteger, requireLength, requireNumber } from "./device.ts";
 import { EXACT_WGSL, upper } from "./exact.ts";
 import wgsl from "./logit.wgsl" with { type: "text" };
 
@@ -64,28 +64,6 @@ export function requireLogits(args: LogitArguments, action: string): number {
   }
   requireLength(logits, (guided ? 2 : 1) * images * positions * vocabulary, action);
   return Math.abs(weight) < 2 ** -64 ? 0 : Math.fround(weight);
-}
-
-/**
- * Checks that a number is within bounds.
- *
- * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is out of bounds or NaN.
- */
-export function requireNumber(
-  value: number,
-  name: string,
-  action: string,
-  bounds: { min: number; max: number },
-): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot ${action} as ${name} must be a number: current value is ${String(value)}`);
-  }
-  if (!(value >= bounds.min && value <= bounds.max)) {
-    throw new RangeError(
-      `Cannot ${action} as ${name} must be from ${bounds.min} to ${bounds.max}: current value is ${value}`,
-    );
-  }
 }
 
 /**

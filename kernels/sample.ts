@@ -8,7 +8,15 @@
  */
 
 import { words } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, type Plan, requireInteger, requireLength, spread } from "./device.ts";
+import {
+  type DeviceArray,
+  type Kernel,
+  type Plan,
+  requireInteger,
+  requireLength,
+  requireNumber,
+  spread,
+} from "./device.ts";
 import { bitsFloat, exp2Negative, randomPoint, share } from "./exact.ts";
 import {
   guideRow,
@@ -17,7 +25,6 @@ import {
   LOGIT_WGSL,
   type LogitArguments,
   requireLogits,
-  requireNumber,
   requireTemperature,
   type RowScratch,
   rowScratch,

@@ -6,7 +6,14 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, requireInteger, requireLength, spread } from "./device.ts";
+import {
+  type DeviceArray,
+  type Kernel,
+  requireInteger,
+  requireLength,
+  requireNumber,
+  spread,
+} from "./device.ts";
 import {
   guideRow,
   INFINITE_KEY,
@@ -14,7 +21,6 @@ import {
   LOGIT_WGSL,
   type LogitArguments,
   requireLogits,
-  requireNumber,
   requireTemperature,
   rowScratch,
 } from "./logit.ts";

@@ -6,8 +6,7 @@
  */
 
 import type { FeatureGrouping } from "../kernels/bandwidth.ts";
-import { requireInteger } from "../kernels/device.ts";
-import { requireNumber } from "../kernels/logit.ts";
+import { requireInteger, requireNumber } from "../kernels/device.ts";
 import {
   type Decision,
   decisionLength,
