@@ -11,6 +11,7 @@ import {
   type DeviceCounters,
   hostTimeline,
   type Kernel,
+  requireDisjoint,
   requireInteger,
   requireRange,
   requireWords,
@@ -26,28 +27,34 @@ export class HostArray implements DeviceArray {
   /** The words as unsigned integers. */
   readonly u32: Uint32Array<ArrayBuffer>;
   #release: ((array: HostArray) => void) | undefined;
+  #owner: HostArray | undefined;
 
-  /** Arrays are made by {@linkcode CpuDevice.allocate} or {@linkcode CpuDevice.adopt}. */
+  /**
+   * Arrays are made by {@linkcode CpuDevice.allocate}, {@linkcode CpuDevice.adopt} or {@linkcode CpuDevice.view}; the last names the
+   * array whose memory it shares.
+   */
   constructor(
     device: CpuDevice,
     data: Float32Array<ArrayBuffer>,
     label: string,
     release: (array: HostArray) => void,
+    owner?: HostArray,
   ) {
     this.device = device;
     this.label = label;
     this.f32 = data;
     this.u32 = new Uint32Array(data.buffer, data.byteOffset, data.length);
     this.#release = release;
+    this.#owner = owner;
   }
 
   get length(): number {
     return this.f32.length;
   }
 
-  /** Whether it has been disposed. */
+  /** Whether it has been disposed, or the array it is a view of. */
   get disposed(): boolean {
-    return this.#release === undefined;
+    return this.#release === undefined || this.#owner?.disposed === true;
   }
 
   /** Frees it; harmless when done twice. */
@@ -126,6 +133,12 @@ export class CpuDevice implements Device {
     return array;
   }
 
+  view(array: DeviceArray, offset: number, length: number = array.length - offset): HostArray {
+    const owner = this.#own(array);
+    requireRange(array, offset, length, "view words");
+    return new HostArray(this, owner.f32.subarray(offset, offset + length), array.label, () => {}, owner);
+  }
+
   write(target: DeviceArray, data: Float32Array | Uint32Array, offset: number = 0): void {
     const { f32, u32 } = this.#own(target);
     requireWords(data, "write words");
@@ -147,7 +160,11 @@ export class CpuDevice implements Device {
 
   run<Arguments>(kernel: Kernel<Arguments>, args: Arguments): void {
     const { arrays, workgroups } = kernel.plan(args);
-    for (const array of arrays) this.#own(array);
+    const stretches = arrays.map((array) => {
+      const { f32 } = this.#own(array);
+      return { memory: f32.buffer, start: f32.byteOffset, end: f32.byteOffset + f32.byteLength };
+    });
+    requireDisjoint(kernel, arrays, stretches);
     if (workgroups.includes(0)) return;
     kernel.twin(args);
     this.#counters.dispatches++;

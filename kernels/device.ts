@@ -99,6 +99,12 @@ export interface Device extends Disposable {
   allocate(length: number, label?: string): DeviceArray;
   /** Allocates an array that holds a copy of `data`. */
   upload(data: Float32Array | Uint32Array, label?: string): DeviceArray;
+  /**
+   * A stretch of an array as an array of its own, in words: `length` of them from `offset` on, by default all that follow. It shares the
+   * memory, so disposing it frees nothing, and it ends with the array it was taken from. Any offset serves; on WebGPU, one that is no
+   * multiple of 64 words costs a copy per kernel call.
+   */
+  view(array: DeviceArray, offset: number, length?: number): DeviceArray;
   /** Overwrites words of `target` from `offset` on. */
   write(target: DeviceArray, data: Float32Array | Uint32Array, offset?: number): void;
   /** Copies words between arrays. Offsets and length are in words; by default all of `source` goes to the start of `target`. */
@@ -218,6 +224,47 @@ export function copyRange(
   requireRange(source, sourceOffset, length, "copy words");
   requireRange(target, targetOffset, length, "copy words");
   return { sourceOffset, targetOffset, length };
+}
+
+/** Which storage bindings of a kernel's shader are written, from `@binding(1)` on. */
+export function writtenBindings(wgsl: string): readonly boolean[] {
+  let written = writtenBySource.get(wgsl);
+  if (written === undefined) {
+    written = [];
+    for (const [, binding, access] of wgsl.matchAll(STORAGE_BINDING)) {
+      written[Number(binding) - 1] = access === "read_write";
+    }
+    writtenBySource.set(wgsl, written);
+  }
+  return written;
+}
+
+const STORAGE_BINDING = /@binding\((\d+)\)\s*var<storage(?:,\s*(\w+))?>/g;
+const writtenBySource = new Map<string, boolean[]>();
+
+/**
+ * Checks that no word which a kernel writes is bound a second time in the same call: what it would read there differs between devices.
+ *
+ * @param stretches Where the arrays of the plan lie: a token for the memory, and the first and last byte but one.
+ * @throws {TypeError} If one is.
+ */
+export function requireDisjoint(
+  kernel: { readonly name: string; readonly wgsl: string },
+  arrays: readonly DeviceArray[],
+  stretches: readonly { readonly memory: unknown; readonly start: number; readonly end: number }[],
+): void {
+  const written = writtenBindings(kernel.wgsl);
+  for (const [i, a] of stretches.entries()) {
+    if (!written[i]) continue;
+    for (const [j, b] of stretches.entries()) {
+      if (i === j || a.memory !== b.memory || a.start >= b.end || b.start >= a.end) continue;
+      throw new TypeError(
+        `Cannot run "${kernel.name}" as it writes "${arrays[i]!.label}", which shares words with "${
+          arrays[j]!.label
+        }" in the same call`,
+      );
+    }
+  }
 }
 
 /**

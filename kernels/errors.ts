@@ -51,3 +51,29 @@ export class ShaderCompilationError extends Error {
     this.kernel = kernel;
   }
 }
+
+/** The GPU's memory is exhausted. The array that did not fit is unusable; dispose of others, or work in smaller batches. */
+export class OutOfMemoryError extends Error {
+  /** Name of the class, which survives minification. */
+  override readonly name = "OutOfMemoryError";
+  /** Bytes that were asked for. */
+  readonly requestedBytes: number;
+  /** Bytes that were in use on the device then. */
+  readonly liveBytes: number;
+
+  /**
+   * Makes the error.
+   *
+   * @param label What was to be allocated.
+   * @param requestedBytes Its size.
+   * @param liveBytes Bytes in use on the device.
+   */
+  constructor(label: string, requestedBytes: number, liveBytes: number) {
+    super(
+      `Cannot allocate "${label}" of ${requestedBytes} bytes as the GPU is out of memory: ${liveBytes} bytes are in use here; ` +
+        "dispose of arrays, or work in smaller batches",
+    );
+    this.requestedBytes = requestedBytes;
+    this.liveBytes = liveBytes;
+  }
+}

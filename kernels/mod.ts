@@ -30,6 +30,8 @@ export * from "./guidance.ts";
 export type { LogitArguments } from "./logit.ts";
 export * from "./lookup.ts";
 export * from "./nearest.ts";
+export * from "./open_device.ts";
+export type { FloatInput, Target, WordInput } from "./operations/input.ts";
 export * from "./pack.ts";
 export * from "./resample.ts";
 export * from "./residual.ts";

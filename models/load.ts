@@ -1,14 +1,12 @@
 /**
  * Loading a model by whatever names it: the bundled demo, a model folder on disk or on a web server, or a pair of checkpoints. This is
- * also where a device is chosen and where the families are registered.
+ * also where the families are registered.
  *
  * @module
  */
 
-import { CpuDevice } from "../kernels/cpu_device.ts";
-import type { Device, DeviceKind } from "../kernels/device.ts";
-
-import { WebGpuDevice } from "../kernels/webgpu_device.ts";
+import type { Device } from "../kernels/device.ts";
+import { type DeviceChoice, openDevice } from "../kernels/open_device.ts";
 import { createMemoryFolder, type ModelFolder, openModelFolder } from "./folder.ts";
 import type { Model } from "./model.ts";
 import { ModelFileError } from "./model_file_error.ts";
@@ -28,12 +26,6 @@ interface FamilyOptions {
 /** The bundled demo model, beside this module wherever that lies. */
 export const DEMO_MODEL: URL = new URL("./demo/", import.meta.url);
 
-/**
- * Where to run: `"webgpu"`, `"cpu"`, or `"auto"`, which takes a GPU if there is one and the CPU otherwise. Adapters that only imitate
- * a GPU in software count as none for `"auto"`, since the CPU path is about ten times as fast.
- */
-export type DeviceChoice = DeviceKind | "auto";
-
 /** What names a model: `"demo"`, a folder's path or URL, or a pair of checkpoints. */
 export type ModelSource = string | URL | VarCheckpoints;
 
@@ -47,40 +39,6 @@ export interface LoadModelOptions {
   classNames?: readonly string[];
   /** Ends the loading. */
   signal?: AbortSignal | undefined;
-}
-
-let explained = false;
-
-/**
- * Opens a device.
- *
- * @throws {NoAdapterError} If `"webgpu"` was asked for and there is no adapter.
- */
-export async function openDevice(choice: DeviceChoice = "auto"): Promise<Device> {
-  if (choice === "cpu") return new CpuDevice();
-  if (choice === "webgpu") return await WebGpuDevice.open();
-  if (choice !== "auto") {
-    throw new RangeError(
-      `Cannot open a device as it must be "auto", "webgpu" or "cpu": current value is ${
-        JSON.stringify(choice)
-      }`,
-    );
-  }
-  const reason = await whyNoGpu();
-  if (reason === undefined) return await WebGpuDevice.open();
-  if (!explained) console.error(`varscale: ${reason}; running on the CPU`);
-  explained = true;
-  return new CpuDevice();
-}
-
-/** Why `"auto"` would not run on WebGPU, or `undefined` if it would. */
-export async function whyNoGpu(): Promise<string | undefined> {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) return "no WebGPU adapter found";
-  if (adapter.info.isFallbackAdapter) {
-    return `the only WebGPU adapter is software (${adapter.info.description})`;
-  }
-  return undefined;
 }
 
 /**

@@ -18,15 +18,7 @@ export {
   openModelFolder,
   type WeightType,
 } from "./folder.ts";
-export {
-  DEMO_MODEL,
-  type DeviceChoice,
-  loadModel,
-  type LoadModelOptions,
-  type ModelSource,
-  openDevice,
-  whyNoGpu,
-} from "./load.ts";
+export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { Codebook, Encoding, Generation, Model, StartOptions } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
 export {

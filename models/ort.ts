@@ -231,6 +231,11 @@ export class GraphSession implements AsyncDisposable {
     // An empty array needs no buffer on the device, and WebGPU could not bind one.
     if (size === 0) return new Tensor("float32", new Float32Array(0), shape);
     if (array instanceof GpuArray) {
+      if (array.offset !== 0) {
+        throw new TypeError(
+          `Cannot run a graph on "${array.label}" as it begins ${array.offset} bytes into its buffer`,
+        );
+      }
       return Tensor.fromGpuBuffer(array.buffer as never, { dataType: "float32", dims: [...shape] });
     }
     return new Tensor("float32", floats(array).subarray(0, size), shape);

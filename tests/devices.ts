@@ -55,3 +55,18 @@ export function testRandom(seed: number): () => number {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** Replaces the platform's search for adapters, and collects what is written to stderr. */
+export function stubAdapter(find: () => Promise<GPUAdapter | null>): Disposable & { lines: string[] } {
+  const lines: string[] = [];
+  const { error } = console;
+  console.error = (line: string) => lines.push(line);
+  Object.defineProperty(navigator.gpu, "requestAdapter", { value: find, configurable: true });
+  return {
+    lines,
+    [Symbol.dispose]: () => {
+      console.error = error;
+      Reflect.deleteProperty(navigator.gpu, "requestAdapter");
+    },
+  };
+}

@@ -1,0 +1,175 @@
+/**
+ * What the operations in this folder have in common: inputs as typed arrays, buffers or device arrays, outputs made here or given by the
+ * caller, options without misspelt names, and a device for a single call. What is computed is up to the operations and the kernels.
+ *
+ * @module
+ */
+
+import { CpuDevice } from "../cpu_device.ts";
+import { type Device, type DeviceArray, requireLength, requireWords } from "../device.ts";
+import { type DeviceChoice, openDevice, whyNoGpu } from "../open_device.ts";
+import { WebGpuDevice } from "../webgpu_device.ts";
+
+/** Floats where they are: a typed array, an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes. */
+export type FloatInput = Float32Array | Target;
+
+/** Unsigned integers where they are; see {@linkcode FloatInput}. */
+export type WordInput = Uint32Array | Target;
+
+/** Where results may go: an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes. */
+export type Target = DeviceArray | GPUBuffer | GPUBufferBinding;
+
+/** What {@linkcode takeInput} needs to know about an input. */
+export interface InputOptions {
+  /** What a typed array must hold. */
+  type: "f32" | "u32";
+  /** Name of the argument, for errors and captures. */
+  name: string;
+  /** What the caller was about to do, for errors. */
+  action: string;
+  /** Least number of words. */
+  length?: number;
+  /** What the number of words must be a multiple of. */
+  multipleOf?: number;
+}
+
+/**
+ * An input as an array of the device. Disposing it frees what was uploaded or wrapped here, and nothing of the caller's.
+ *
+ * @throws {TypeError} If it is none, holds other numbers, or belongs elsewhere.
+ * @throws {RangeError} If its length does not fit.
+ */
+export function takeInput(device: Device, input: FloatInput | WordInput, options: InputOptions): DeviceArray {
+  const { type, name, action, length, multipleOf } = options;
+  const known = lengthOf(input);
+  if (known === undefined || ArrayBuffer.isView(input) && !isTyped(input, type)) {
+    const array = type === "f32" ? "Float32Array" : "Uint32Array";
+    throw new TypeError(
+      `Cannot ${action} as ${name} must be a ${array}, a device array or a GPUBuffer: current value is ${
+        describe(input)
+      }`,
+    );
+  }
+  if (length !== undefined && known < length) {
+    throw new RangeError(
+      `Cannot ${action} as ${name} must hold at least ${length} values: it holds ${known}`,
+    );
+  }
+  if (multipleOf !== undefined && known % multipleOf !== 0) {
+    throw new RangeError(
+      `Cannot ${action} as the number of values in ${name} must be a multiple of ${multipleOf}: it holds ${known}`,
+    );
+  }
+  if (ArrayBuffer.isView(input)) return device.upload(input, name);
+  return borrow(device, input, name, action);
+}
+
+/**
+ * The array that results go to: a new one, or the caller's. Disposing it frees a new one only if nobody else is to have it, so the
+ * operations return it.
+ *
+ * @throws {TypeError} If the target is none or belongs elsewhere.
+ * @throws {RangeError} If it is too short.
+ */
+export function takeOutput(
+  device: Device,
+  target: Target | undefined,
+  options: { length: number; name: string; action: string },
+): DeviceArray {
+  const { length, name, action } = options;
+  if (target === undefined) return device.allocate(length, name);
+  if (lengthOf(target) === undefined || ArrayBuffer.isView(target)) {
+    throw new TypeError(
+      `Cannot ${action} as ${name} must be a device array or a GPUBuffer: current value is ${
+        describe(target)
+      }`,
+    );
+  }
+  const array = borrow(device, target, name, action);
+  try {
+    requireLength(array, length, action);
+  } catch (error) {
+    array[Symbol.dispose]();
+    throw error;
+  }
+  return array;
+}
+
+/**
+ * Calls `body` with a device: the given one, which stays open, or a new one, which is disposed when the call has ended. By default that
+ * is a GPU if there is a real one, and the CPU otherwise.
+ *
+ * @throws {NoAdapterError} If `"webgpu"` was asked for and there is no adapter.
+ * @throws {TypeError} If it is neither a device nor one of the three words.
+ */
+export async function withDevice<Result>(
+  device: Device | DeviceChoice | undefined,
+  body: (device: Device) => Promise<Result>,
+): Promise<Result> {
+  if (typeof device === "object" && device !== null && "run" in device) return await body(device);
+  if (device !== undefined && typeof device !== "string") {
+    throw new TypeError(
+      `Cannot open a device as it must be "auto", "webgpu", "cpu" or a device: current value is ${
+        describe(device)
+      }`,
+    );
+  }
+  const auto = device === undefined || device === "auto";
+  // Not openDevice("auto"), which tells people that a model will run slowly; a formula may well be meant for the CPU.
+  using opened = auto && await whyNoGpu() !== undefined ? new CpuDevice() : await openDevice(device);
+  return await body(opened);
+}
+
+/**
+ * Checks that all options are known, as a misspelt one would be ignored silently.
+ *
+ * @throws {TypeError} If one is not.
+ */
+export function requireOptions(options: object, known: readonly string[], action: string): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot ${action} as the options must be an object: current value is ${describe(options)}`,
+    );
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    throw new TypeError(
+      `Cannot ${action} as the option "${name}" is unknown: options are ${known.join(", ")}`,
+    );
+  }
+}
+
+/** Number of words an input holds, or `undefined` if it is no input. */
+export function lengthOf(input: FloatInput | WordInput): number | undefined {
+  if (typeof input !== "object" || input === null) return undefined;
+  if (ArrayBuffer.isView(input)) return "length" in input ? input.length : undefined;
+  if (input instanceof GPUBuffer) return Math.floor(input.size / 4);
+  if ("buffer" in input && input.buffer instanceof GPUBuffer && !("device" in input)) {
+    const { buffer, offset = 0, size = buffer.size - offset } = input;
+    return Math.floor(size / 4);
+  }
+  return "device" in input && "length" in input ? input.length : undefined;
+}
+
+function isTyped(input: ArrayBufferView, type: "f32" | "u32"): boolean {
+  return type === "f32" ? input instanceof Float32Array : input instanceof Uint32Array;
+}
+
+/** A device array that ends with the caller's, not the other way round. */
+function borrow(device: Device, input: Target, name: string, action: string): DeviceArray {
+  if ("device" in input) {
+    if (input.device !== device) {
+      throw new TypeError(`Cannot ${action} as ${name} belongs to another device`);
+    }
+    return device.view(input, 0);
+  }
+  if (!(device instanceof WebGpuDevice)) {
+    throw new TypeError(`Cannot ${action} as ${name} is a GPUBuffer and the device is the ${device.kind}`);
+  }
+  return device.wrap(input, name);
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== "object" || value === null) return String(value);
+  return value.constructor?.name ?? "an object";
+}
