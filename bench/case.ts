@@ -1,7 +1,7 @@
 /**
  * What is measured: a kernel at a stated size, beside a naive version of it in WGSL and its CPU twin. The arrays are the same on every
  * device, and {@linkcode verify} makes sure that what is timed computes the right thing. The cases themselves are in the `*_bench.ts`
- * files, the timing in `clock.ts`.
+ * files, the timing in `../kernels/profile.ts`.
  *
  * @module
  */
@@ -30,6 +30,8 @@ export interface BenchCase {
   readonly calls: number;
   /** What one call costs at least; empty where neither memory nor arithmetic is the limit. */
   readonly cost: Cost;
+  /** The size in numbers, by name, for implementations of others. */
+  readonly shape?: Readonly<Record<string, number>>;
   /**
    * How far the results may be from the twin's: 0 asks for the same bits; else, for f32, the largest difference in units of the twin's
    * largest value, and for u32 the share of the words that may be others.
@@ -45,6 +47,8 @@ export interface Setup {
   kernel(): void;
   /** One call of the naive version, into the same outputs. */
   naive(): void;
+  /** What both read, by name, for implementations of others. */
+  readonly inputs?: Readonly<Record<string, DeviceArray>>;
   /** What both write. */
   readonly outputs: readonly { readonly array: DeviceArray; readonly type: "f32" | "u32" }[];
 }
@@ -53,6 +57,7 @@ export interface Setup {
 export class Workbench implements Disposable {
   readonly #device: Device;
   readonly #arrays = new DisposableStack();
+  readonly #integers = new WeakSet<DeviceArray>();
   #streams = 0;
 
   /** @param device Where the arrays go. */
@@ -72,7 +77,14 @@ export class Workbench implements Disposable {
 
   /** Given words. */
   upload(data: Float32Array | Uint32Array): DeviceArray {
-    return this.#arrays.use(this.#device.upload(data));
+    const array = this.#arrays.use(this.#device.upload(data));
+    if (data instanceof Uint32Array) this.#integers.add(array);
+    return array;
+  }
+
+  /** What an array that was uploaded here holds. */
+  typeOf(array: DeviceArray): "f32" | "u32" {
+    return this.#integers.has(array) ? "u32" : "f32";
   }
 
   /** Anything else that belongs to the case. */
@@ -157,6 +169,27 @@ export function naive<Arguments>(
   };
 }
 
+/** A case set up on a device, ready to be called any number of times. */
+export class Subject implements Disposable {
+  /** Where it runs. */
+  readonly device: Device;
+  /** One call. */
+  readonly call: () => void;
+  readonly #bench: Workbench;
+
+  /** @param item The case. @param variant The way to compute it. @param device A CPU device for a twin, else a GPU. */
+  constructor(item: BenchCase, variant: Variant, device: Device) {
+    this.device = device;
+    this.#bench = new Workbench(device);
+    const setup = item.setUp(this.#bench);
+    this.call = variant === "naive" ? setup.naive : setup.kernel;
+  }
+
+  [Symbol.dispose](): void {
+    this.#bench[Symbol.dispose]();
+  }
+}
+
 /**
  * Runs one variant once on a device and compares its outputs with the twin's.
  *
@@ -184,16 +217,20 @@ export async function verify(item: BenchCase, variant: "webgpu" | "naive", devic
   }
 }
 
-function deviation(wanted: Uint32Array, found: Uint32Array, type: "f32" | "u32"): number {
+/**
+ * How far results are from what they should be: for f32 the largest difference in units of the largest value wanted, for u32 the share
+ * of other words.
+ */
+export function deviation(wanted: Uint32Array, found: Uint32Array, type: "f32" | "u32"): number {
   if (type === "u32") {
     return wanted.reduce((count, word, i) => count + Number(word !== found[i]), 0) / wanted.length;
   }
-  const expected = new Float32Array(wanted.buffer);
-  const actual = new Float32Array(found.buffer);
-  const greatest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const expected = new Float32Array(wanted.buffer, wanted.byteOffset, wanted.length);
+  const actual = new Float32Array(found.buffer, found.byteOffset, found.length);
+  const greatest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   // Not Math.max, which a NaN would have to reach through a comparison.
   return expected.reduce((most, value, i) => {
-    const off = Math.abs(value - actual[i]!) / greatest;
+    const off = value === actual[i] ? 0 : Math.abs(value - actual[i]!) / greatest;
     return off <= most ? most : off;
   }, 0);
 }

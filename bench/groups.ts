@@ -5,8 +5,8 @@
  * @module
  */
 
-import { type BenchCase, type Variant, verify } from "./case.ts";
-import { finish, openDevices, Subject } from "./clock.ts";
+import { type BenchCase, Subject, type Variant, verify } from "./case.ts";
+import { finish, openDevices } from "./devices.ts";
 
 const LABELS: Readonly<Record<Variant, string>> = {
   webgpu: "WebGPU",

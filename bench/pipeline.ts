@@ -5,7 +5,7 @@
  */
 
 import { type Device, generate, type GenerateRequest, loadModel, type Model, varScaling } from "../mod.ts";
-import { median } from "./clock.ts";
+import { percentile, profileTurns } from "../kernels/profile.ts";
 
 /** A request that is timed, without and with VAR-Scaling at N = 50. */
 export interface PipelineCase {
@@ -54,36 +54,24 @@ export interface PipelineRow {
   readonly load: number;
 }
 
-/** Loads the model and times all requests; in each round the plain and the scaled one take turns, and the order alternates. */
+/** Loads the model and times all requests; in each round the plain and the scaled one take turns. */
 export async function measurePipeline(device: Device, rounds: number): Promise<PipelineRow[]> {
   const start = performance.now();
   await using model = await loadDemo(device);
   const load = performance.now() - start;
   const rows: PipelineRow[] = [];
   for (const { name, plain, scaled } of PIPELINE_CASES) {
-    await generate(model, plain);
-    await generate(model, scaled);
-    const plainTimes: number[] = [];
-    const scaledTimes: number[] = [];
-    for (let round = 0; round < 2 * rounds; round++) {
-      if (round % 2 === 0) plainTimes.push(await timeRequest(model, plain));
-      scaledTimes.push(await timeRequest(model, scaled));
-      if (round % 2 === 1) plainTimes.push(await timeRequest(model, plain));
-    }
+    // Without a device, since what counts is the time until the pixels are here, waiting included.
+    const subjects = [plain, scaled].map((request) => ({ call: () => generate(model, request) }));
+    const [one, other] = await profileTurns(subjects, { rounds: 2 * rounds, span: 0 });
     rows.push({
       device: device.kind,
       request: name,
-      plain: median(plainTimes),
-      scaled: median(scaledTimes),
-      ratio: median(scaledTimes.map((time, i) => time / plainTimes[i]!)),
+      plain: one!.milliseconds,
+      scaled: other!.milliseconds,
+      ratio: percentile(other!.times.map((time, i) => time / one!.times[i]!), 0.5),
       load,
     });
   }
   return rows;
-}
-
-async function timeRequest(model: Model, request: GenerateRequest): Promise<number> {
-  const start = performance.now();
-  await generate(model, request);
-  return performance.now() - start;
 }

@@ -1,8 +1,10 @@
 /**
- * All kernel benchmarks as one table, with what `deno bench` cannot show: the wait taken out, GB/s and Gop/s, and how close that is to
- * what the adapter can do at all. Then the whole pipeline, plain and with VAR-Scaling.
+ * All kernel benchmarks in one run: times on the GPU's clock and on the host's, GB/s and Gop/s and how close that is to what the device can
+ * do at all, beside naive WGSL, the CPU twin, other libraries and the last run on the same hardware. Then the whole pipeline, plain and
+ * with VAR-Scaling.
  *
- *     deno run -A bench/report.ts [kernel …] [--rounds=5] [--span=150] [--json]
+ *     deno run -A bench/report.ts [kernel …] [--rounds=5] [--span=150] [--quick] [--no-peers]
+ *                                 [--json] [--history=bench/history.jsonl] [--fail-on-regression=10]
  *
  * Parts of names choose kernels; `pipeline`, `pipeline-cpu` and `pipeline-webgpu` are names, too. Without any, everything runs.
  *
@@ -10,173 +12,186 @@
  */
 
 import { parseArgs } from "node:util";
-import { type BenchCase, type Variant, verify } from "./case.ts";
-import { type Devices, openDevices, Subject, timeCalls } from "./clock.ts";
-import { cases as density } from "./density_bench.ts";
-import { cases as distance } from "./distance_bench.ts";
-import { cases as gather } from "./gather_bench.ts";
-import { cases as guidance } from "./guidance_bench.ts";
-import { cases as lookup } from "./lookup_bench.ts";
-import { cases as nearest } from "./nearest_bench.ts";
-import { cases as pack } from "./pack_bench.ts";
-import { measurePipeline, type PipelineRow } from "./pipeline.ts";
-import { cases as resample } from "./resample_bench.ts";
-import { cases as residual } from "./residual_bench.ts";
-import { measureRoof, type Roof } from "./roof.ts";
-import { cases as sample } from "./sample_bench.ts";
-import { cases as select } from "./select_bench.ts";
-import { cases as smooth } from "./smooth_bench.ts";
-import { cases as randomWords } from "./threefry_bench.ts";
-import { cases as unitRows } from "./unit_rows_bench.ts";
+import { requireInteger, requireNumber } from "../kernels/mod.ts";
+import { measureRoof } from "../kernels/profile.ts";
+import type { BenchCase } from "./case.ts";
+import { openDevices } from "./devices.ts";
+import { appendHistory, type BenchRecord, commitOf, compare, readHistory, regressions } from "./history.ts";
+import { type KernelRow, measureCase } from "./measure.ts";
+import type { Peer, RecordedPeer } from "./peer.ts";
+import type { PipelineRow } from "./pipeline.ts";
+import { formatReport } from "./tables.ts";
 
-const CASES: readonly BenchCase[] = [
-  ...[randomWords, guidance, sample, smooth, density, select],
-  ...[lookup, resample, residual, nearest, distance, unitRows, gather, pack],
-].flat();
-
-/** One line of the table. Times are in milliseconds per call. */
-interface KernelRow {
-  readonly kernel: string;
-  readonly size: string;
-  readonly webgpu?: number;
-  readonly naive?: number;
-  readonly twin: number;
-  /** 10^9 bytes per second on WebGPU. */
-  readonly gigabytes?: number;
-  /** 10^9 operations per second on WebGPU. */
-  readonly gigaops?: number;
-  /** Share of the nearer roof, from 0 to 1. */
-  readonly share?: number;
-}
-
-interface Settings {
+/** What the command line asks for. */
+export interface ReportOptions {
+  /** Parts of the names of what to measure; none is everything. */
+  readonly names: readonly string[];
+  /** Rounds in which candidates take turns. */
   readonly rounds: number;
+  /** Milliseconds of a turn. */
   readonly span: number;
+  /** Whether the pipeline is left out unless it is named. */
+  readonly quick: boolean;
+  /** Whether other libraries are timed. */
+  readonly peers: boolean;
+  /** Whether the run is added to the history. */
+  readonly json: boolean;
+  /** Path of the history. */
+  readonly history: string | URL;
+  /** Percent by which a median may be worse than the last one; `undefined` allows anything. */
+  readonly failOnRegression: number | undefined;
 }
 
-async function measure(
-  item: BenchCase,
-  devices: Devices,
-  roof: Roof | undefined,
-  settings: Settings,
-): Promise<KernelRow> {
-  const { cpu, gpu } = devices;
-  using owned = new DisposableStack();
-  const subjects = new Map<Variant, Subject>();
-  if (gpu !== undefined) {
-    for (const variant of ["webgpu", "naive"] as const) {
-      await verify(item, variant, gpu);
-      subjects.set(variant, owned.use(new Subject(item, variant, gpu)));
-    }
+/**
+ * Reads the command line.
+ *
+ * @throws {TypeError} If it has unknown options.
+ * @throws {RangeError} If a number is out of bounds.
+ */
+export function parseReportOptions(args: readonly string[]): ReportOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string" },
+      span: { type: "string" },
+      quick: { type: "boolean", default: false },
+      "no-peers": { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      history: { type: "string" },
+      "fail-on-regression": { type: "string" },
+    },
+  });
+  const { quick, json } = values;
+  const rounds = Number(values.rounds ?? (quick ? 3 : 5));
+  const span = Number(values.span ?? (quick ? 20 : 150));
+  const limit = values["fail-on-regression"];
+  const failOnRegression = limit === undefined ? undefined : Number(limit);
+  requireInteger(rounds, "--rounds", "report", { min: 1, max: 1000 });
+  requireNumber(span, "--span", "report", { min: 0, max: 60000 });
+  if (failOnRegression !== undefined) {
+    requireNumber(failOnRegression, "--fail-on-regression", "report", { min: 0, max: 1e6 });
   }
-  subjects.set("twin", owned.use(new Subject(item, "twin", cpu)));
-  const times = await timeCalls([...subjects.values()], settings);
-  const timeOf = new Map([...subjects.keys()].map((variant, i) => [variant, times[i]!]));
-  const { kernel, size, cost } = item;
-  const twin = timeOf.get("twin")!;
-  const webgpu = timeOf.get("webgpu");
-  const naive = timeOf.get("naive");
-  if (webgpu === undefined || naive === undefined || roof === undefined) return { kernel, size, twin };
-  const gigabytes = (cost.bytes ?? 0) / webgpu / 1e6;
-  const gigaops = (cost.operations ?? 0) / webgpu / 1e6;
-  const share = Math.max(gigabytes / roof.gigabytes, gigaops / roof.gigaflops);
+  const history = values.history ?? new URL("./history.jsonl", import.meta.url);
   return {
-    ...{ kernel, size, webgpu, naive, twin },
-    ...(cost.bytes === undefined ? {} : { gigabytes }),
-    ...(cost.operations === undefined ? {} : { gigaops }),
-    ...(share > 0 ? { share } : {}),
+    names: positionals,
+    rounds,
+    span,
+    quick,
+    peers: !values["no-peers"],
+    json,
+    history,
+    failOnRegression,
   };
 }
 
-function milliseconds(value: number | undefined): string {
-  if (value === undefined) return "";
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
-}
-
-function rate(value: number | undefined): string {
-  return value === undefined ? "" : value >= 100 ? value.toFixed(0) : value.toPrecision(2);
-}
-
-function ratio(value: number | undefined, base: number | undefined): string {
-  return value === undefined || base === undefined ? "" : `${(value / base).toFixed(2)}×`;
-}
-
-/** A Markdown table whose first two columns are text and the rest numbers. */
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [heads, heads.map((_, i) => i < 2 ? "---" : "---:"), ...rows];
-  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-}
-
-function kernelTable(rows: readonly KernelRow[]): string {
-  return table(
-    [
-      "kernel",
-      "size",
-      "WebGPU ms",
-      "naive ms",
-      "twin ms",
-      "naive / WebGPU",
-      "twin / WebGPU",
-      "GB/s",
-      "Gop/s",
-      "of the roof",
-    ],
-    rows.map((row) => [
-      ...[row.kernel, row.size, milliseconds(row.webgpu), milliseconds(row.naive), milliseconds(row.twin)],
-      ...[ratio(row.naive, row.webgpu), ratio(row.twin, row.webgpu), rate(row.gigabytes), rate(row.gigaops)],
-      row.share === undefined ? "" : `${(100 * row.share).toFixed(0)} %`,
-    ]),
-  );
-}
-
-function pipelineTable(rows: readonly PipelineRow[]): string {
-  return table(
-    ["device", "request", "plain ms", "VAR-Scaling ms", "VAR-Scaling / plain", "load ms"],
-    rows.map((row) => [
-      ...[row.device, row.request, milliseconds(row.plain), milliseconds(row.scaled)],
-      ...[`${row.ratio.toFixed(3)}×`, milliseconds(row.load)],
-    ]),
-  );
-}
-
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    rounds: { type: "string", default: "5" },
-    span: { type: "string", default: "150" },
-    json: { type: "boolean", default: false },
-  },
-});
-const settings: Settings = { rounds: Number(values.rounds), span: Number(values.span) };
-const wanted = (name: string): boolean => {
-  return positionals.length === 0 || positionals.some((word) => name.includes(word));
-};
-const devices = await openDevices();
-const { cpu, gpu } = devices;
-const chosen = CASES.filter(({ kernel }) => wanted(kernel));
-const roof = gpu === undefined || chosen.length === 0 ? undefined : await measureRoof(gpu, settings);
-const kernels: KernelRow[] = [];
-for (const item of chosen) {
-  console.error(`${item.kernel}, ${item.size}`);
-  kernels.push(await measure(item, devices, roof, settings));
-}
-const pipeline: PipelineRow[] = [];
-for (const device of gpu === undefined ? [cpu] : [cpu, gpu]) {
-  const name = `pipeline-${device.kind}`;
-  if (!wanted(name)) continue;
-  console.error(name);
-  pipeline.push(...await measurePipeline(device, settings.rounds));
-}
-const platform = { adapter: gpu?.name ?? null, cpu: cpu.name, deno: Deno.version.deno, os: Deno.build.os };
-if (values.json) {
-  console.log(JSON.stringify({ ...platform, ...settings, roof, kernels, pipeline }, null, 2));
-} else {
-  console.log(`Adapter: ${gpu?.name ?? "none"}; ${cpu.name}; Deno ${platform.deno}, ${platform.os}\n`);
-  if (roof !== undefined) {
-    console.log(`Roof: copy ${rate(roof.gigabytes)} GB/s, multiply-add ${rate(roof.gigaflops)} Gflop/s\n`);
+/** The cases of all `*_bench.ts` files of a folder that export some, in the order of the files' names. */
+export async function findCases(folder: URL): Promise<BenchCase[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) if (name.endsWith("_bench.ts")) names.push(name);
+  const cases: BenchCase[] = [];
+  for (const name of names.sort()) {
+    const module = await import(new URL(name, folder).href) as { cases?: readonly BenchCase[] };
+    cases.push(...module.cases ?? []);
   }
-  if (kernels.length > 0) console.log(kernelTable(kernels) + "\n");
-  if (pipeline.length > 0) console.log(pipelineTable(pipeline));
+  return cases;
 }
-// The GPU device keeps the process alive.
-gpu?.[Symbol.dispose]();
+
+/** Runs what is asked for. Progress goes to the standard error stream. */
+export async function measureAll(options: ReportOptions): Promise<BenchRecord> {
+  const { names, rounds, span } = options;
+  const date = new Date().toISOString();
+  const folder = new URL("./", import.meta.url);
+  const cases = await findCases(folder);
+  const pipelines = ["pipeline-cpu", "pipeline-webgpu"] as const;
+  const known = [...cases.map(({ kernel }) => kernel), ...pipelines];
+  for (const word of names) {
+    if (known.some((name) => name.includes(word))) continue;
+    throw new RangeError(
+      `Cannot report "${word}" as no kernel is named so: names are ${[...new Set(known)].join(", ")}`,
+    );
+  }
+  const isChosen = (name: string) => names.some((word) => name.includes(word));
+  const chosen = cases.filter(({ kernel }) => names.length === 0 || isChosen(kernel));
+  const devices = await openDevices();
+  const { cpu, gpu } = devices;
+  const peers = options.peers && chosen.length > 0 ? await importPeers() : [];
+  const roof = chosen.length === 0 ? {} : {
+    cpu: await measureRoof(cpu),
+    ...(gpu === undefined ? {} : { webgpu: await measureRoof(gpu) }),
+  };
+  const kernels: KernelRow[] = [];
+  for (const item of chosen) {
+    console.error(`${item.kernel}, ${item.size}`);
+    kernels.push(await measureCase(item, devices, { rounds, span, peers }));
+  }
+  const pipeline: PipelineRow[] = [];
+  for (const device of gpu === undefined ? [cpu] : [cpu, gpu]) {
+    const name = `pipeline-${device.kind}`;
+    if (!(isChosen(name) || (names.length === 0 && !options.quick))) continue;
+    console.error(name);
+    const { measurePipeline } = await import("./pipeline.ts");
+    pipeline.push(...await measurePipeline(device, rounds));
+  }
+  return {
+    date,
+    commit: await commitOf(folder),
+    adapter: gpu?.name ?? null,
+    cpu: cpu.name,
+    deno: Deno.version.deno,
+    os: `${Deno.build.os} ${Deno.osRelease()}`,
+    settings: { rounds, span },
+    ...{ roof, kernels, pipeline },
+  };
+}
+
+/** The other libraries. They are imported only when they are wanted, as they are large; a machine may not have them all. */
+async function importPeers(): Promise<readonly Peer[]> {
+  try {
+    const { PEERS } = await import("./peers/mod.ts") as { PEERS: readonly Peer[] };
+    return PEERS;
+  } catch (error) {
+    console.error(`No other libraries: ${error instanceof Error ? error.message : error}`);
+    return [];
+  }
+}
+
+/** The figures of libraries that cannot be called from here. */
+async function readRecorded(): Promise<readonly RecordedPeer[]> {
+  try {
+    return JSON.parse(await Deno.readTextFile(new URL("./peers/recorded.json", import.meta.url)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Measures, prints, records, and says how it went: 1 for a regression. */
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseReportOptions(args);
+  const history = await readHistory(options.history);
+  const record = await measureAll(options);
+  const changes = compare(history, record);
+  console.log(formatReport(record, changes, options.peers ? await readRecorded() : []));
+  const limit = options.failOnRegression;
+  const worse = limit === undefined ? [] : regressions(changes, limit);
+  for (const { kernel, size, variant, before, now } of worse) {
+    const times = `${before.toPrecision(3)} ms before, ${now.toPrecision(3)} ms now`;
+    console.error(`Slower by more than ${limit} %: ${kernel}, ${size}, ${variant}: ${times}`);
+  }
+  if (worse.length > 0) return 1;
+  // A run that failed is not recorded, or the next one would be compared with it and pass.
+  if (options.json) await appendHistory(options.history, record);
+  return 0;
+}
+
+if (import.meta.main) {
+  let code = 2;
+  try {
+    code = await main(Deno.args);
+  } catch (error) {
+    console.error(error instanceof TypeError || error instanceof RangeError ? error.message : error);
+  }
+  // The GPU device would keep the process alive, and so may other libraries.
+  Deno.exit(code);
+}

@@ -1,78 +1,88 @@
 /**
- * What the adapter can do at most: the bandwidth of a plain copy and the rate of plain multiply-adds, measured with the same clock as
- * everything else. Datasheets promise more; no kernel in the same runtime gets more.
+ * Two kernels that do one thing each as fast as it can be done: move words, and multiply and add. What they reach on a device is the
+ * roof for every other kernel there. Datasheets promise more; no kernel in the same runtime gets more. The timing is in `profile.ts`.
  *
  * @module
  */
 
-import type { WebGpuDevice } from "../kernels/mod.ts";
-import { type BenchCase, naive } from "./case.ts";
-import { Subject, timeCalls } from "./clock.ts";
+import { floats, words } from "./cpu_device.ts";
+import { type DeviceArray, type Kernel, requireInteger, requireLength, spread } from "./device.ts";
 import copyWgsl from "./copy.wgsl" with { type: "text" };
 import fmaWgsl from "./fma.wgsl" with { type: "text" };
 
-/** The two limits. */
-export interface Roof {
-  /** Bytes read and written per second, in units of 10^9. */
-  readonly gigabytes: number;
-  /** Floating-point operations per second, in units of 10^9; a multiply-add is two. */
-  readonly gigaflops: number;
+/** Arguments of {@linkcode copyWords}. */
+export interface CopyWordsArguments {
+  /** What is copied. */
+  readonly input: DeviceArray;
+  /** Where it goes. */
+  readonly output: DeviceArray;
+  /** Number of words, a multiple of 4. */
+  readonly count: number;
 }
 
-/** Words that are copied: 64 MiB, beyond most caches. */
-const WORDS = 2 ** 24;
-const THREADS = 2 ** 18;
-const TURNS = 64;
-/** Per thread and turn: 32 steps of 8 multiply-adds. */
-const OPERATIONS = 32 * 8 * 2;
-
-const copy: BenchCase = {
-  kernel: "copy",
-  size: "64 MiB",
-  calls: 1,
-  cost: { bytes: 2 * 4 * WORDS },
-  allowed: { webgpu: 0, naive: 0 },
-  setUp: (bench) => {
-    const input = bench.allocate(WORDS);
-    const output = bench.allocate(WORDS);
-    const kernel = naive("copy", copyWgsl, () => ({
+/** Copies words, 16 bytes per thread. */
+export const copyWords: Kernel<CopyWordsArguments> = {
+  name: "copy",
+  wgsl: copyWgsl,
+  plan: ({ input, output, count }) => {
+    requireInteger(count / 4, "count / 4", "copy words", { min: 0 });
+    requireLength(input, count, "copy words");
+    requireLength(output, count, "copy words");
+    return {
       arrays: [input, output],
-      parameters: [["u32", WORDS / 4]],
-      workgroups: WORDS / 4 / 256,
-    }));
-    const call = () => bench.device.run(kernel, undefined);
-    return { kernel: call, naive: call, outputs: [] };
+      parameters: [["u32", count / 4]],
+      workgroups: count === 0 ? [0, 1, 1] : spread(Math.ceil(count / 4 / 256)),
+    };
   },
+  twin: ({ input, output, count }) => words(output).set(words(input).subarray(0, count)),
 };
 
-const fma: BenchCase = {
-  kernel: "fma",
-  size: `${THREADS} threads`,
-  calls: 1,
-  cost: { operations: THREADS * TURNS * OPERATIONS },
-  allowed: { webgpu: 0, naive: 0 },
-  setUp: (bench) => {
-    const output = bench.allocate(THREADS);
-    const kernel = naive("fma", fmaWgsl, () => ({
-      arrays: [output],
-      parameters: [["u32", THREADS], ["u32", TURNS]],
-      threads: THREADS,
-    }));
-    const call = () => bench.device.run(kernel, undefined);
-    return { kernel: call, naive: call, outputs: [] };
-  },
-};
+/** Operations of {@linkcode multiplyAdd} per thread and turn: 32 steps of 8 multiply-adds, each of which is two. */
+export const MULTIPLY_ADD_OPERATIONS = 32 * 8 * 2;
 
-/** Measures both. */
-export async function measureRoof(
-  gpu: WebGpuDevice,
-  options: { rounds: number; span: number },
-): Promise<Roof> {
-  using copying = new Subject(copy, "webgpu", gpu);
-  using computing = new Subject(fma, "webgpu", gpu);
-  const [copyTime, fmaTime] = await timeCalls([copying, computing], options);
-  return {
-    gigabytes: copy.cost.bytes! / copyTime! / 1e6,
-    gigaflops: fma.cost.operations! / fmaTime! / 1e6,
-  };
+/** Arguments of {@linkcode multiplyAdd}. */
+export interface MultiplyAddArguments {
+  /** One word per thread, so that the work cannot be left out. */
+  readonly output: DeviceArray;
+  /** Number of threads, at most 2^22. */
+  readonly threads: number;
+  /** Turns of the loop in each thread. */
+  readonly turns: number;
 }
+
+/** Multiplies and adds in registers: {@linkcode MULTIPLY_ADD_OPERATIONS} operations per thread and turn. */
+export const multiplyAdd: Kernel<MultiplyAddArguments> = {
+  name: "fma",
+  wgsl: fmaWgsl,
+  plan: ({ output, threads, turns }) => {
+    // One side of the grid, and numbers that a float tells apart.
+    requireInteger(threads, "threads", "multiply and add", { min: 1, max: 2 ** 22 - 64 });
+    requireInteger(turns, "turns", "multiply and add", { min: 1, max: 65534 });
+    requireLength(output, threads, "multiply and add");
+    return {
+      arrays: [output],
+      parameters: [["u32", threads], ["u32", turns]],
+      workgroups: [Math.ceil(threads / 64), 1, 1],
+    };
+  },
+  // In double precision, which is as fast here; the values settle at m / (1 - m) and agree within the rounding of floats.
+  twin: ({ output, threads, turns }) => {
+    const out = floats(output);
+    for (let thread = 0; thread < threads; thread++) {
+      const m = 0.5 + thread * 2 ** -24;
+      let [a, b, c, d] = [1 * m, 2 * m, 3 * m, 4 * m];
+      let [e, f, g, h] = [5 * m, 6 * m, 7 * m, 8 * m];
+      for (let step = 32 * turns; step > 0; step--) {
+        a = a * m + m;
+        b = b * m + m;
+        c = c * m + m;
+        d = d * m + m;
+        e = e * m + m;
+        f = f * m + m;
+        g = g * m + m;
+        h = h * m + m;
+      }
+      out[thread] = a + e + (b + f) + (c + g) + (d + h);
+    }
+  },
+};

@@ -45,7 +45,7 @@ const RAISED_LIMITS = [
 const WANTED_FEATURES: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 
 /** Where an array lies in GPU memory. */
-interface Place {
+export interface GpuPlace {
   readonly buffer: GPUBuffer;
   /** In bytes. */
   readonly offset: number;
@@ -64,7 +64,7 @@ export class GpuArray implements DeviceArray {
   readonly buffer: GPUBuffer;
   /** Where the array begins in the buffer, in bytes. */
   readonly offset: number;
-  readonly #place: Place;
+  readonly #place: GpuPlace;
   #release: ((array: GpuArray) => void) | undefined;
 
   /**
@@ -73,7 +73,7 @@ export class GpuArray implements DeviceArray {
    */
   constructor(
     device: WebGpuDevice,
-    place: Place,
+    place: GpuPlace,
     length: number,
     label: string,
     release: (array: GpuArray) => void,
@@ -107,7 +107,7 @@ export class GpuArray implements DeviceArray {
   }
 
   /** Where `length` of its words from `offset` on lie. */
-  stretch(offset: number, length: number): Place {
+  stretch(offset: number, length: number): GpuPlace {
     const padded = this.#place.padded && offset + length === this.length;
     return { buffer: this.buffer, offset: this.offset + offset * 4, padded, owner: this };
   }

@@ -6,7 +6,7 @@
  */
 
 import { CpuDevice } from "../cpu_device.ts";
-import { type Device, type DeviceArray, requireLength, requireWords } from "../device.ts";
+import { type Device, type DeviceArray, requireLength } from "../device.ts";
 import { type DeviceChoice, openDevice, whyNoGpu } from "../open_device.ts";
 import { WebGpuDevice } from "../webgpu_device.ts";
 
