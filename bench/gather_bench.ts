@@ -21,6 +21,7 @@ function gatherCase(count: number, stride: number): BenchCase {
     size: `${count} rows of ${stride}`,
     calls: 8,
     cost: { bytes: 8 * count * stride },
+    shape: { count, stride },
     allowed: { webgpu: 0, naive: 0 },
     setUp: (bench) => {
       const input = bench.normal(count * stride);
@@ -30,6 +31,7 @@ function gatherCase(count: number, stride: number): BenchCase {
       return {
         kernel: () => bench.device.run(gatherRows, args),
         naive: () => bench.device.run(naiveGather, args),
+        inputs: { input, rows },
         outputs: [{ array: output, type: "f32" }],
       };
     },
@@ -37,6 +39,6 @@ function gatherCase(count: number, stride: number): BenchCase {
 }
 
 /** The cases of this file. */
-export const cases: readonly BenchCase[] = [gatherCase(512, 4096)];
+export const cases: readonly BenchCase[] = [gatherCase(512, 4096), gatherCase(4096, 100)];
 
 benchCases(cases);

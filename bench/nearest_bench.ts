@@ -1,5 +1,5 @@
 /**
- * Nearest codes: the encoder's quantization of a 16×16 map.
+ * Nearest codes: the encoder's quantization of maps from 16×16 to 128×128.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import naiveWgsl from "./naive/nearest.wgsl" with { type: "text" };
 
 const naiveNearest = naive("nearest", naiveWgsl, (args: NearestCodesArguments) => ({
   arrays: [args.features, args.codebook, args.tokens],
-  parameters: nearestCodes.plan(args).parameters,
+  parameters: [["u32", args.count], ["u32", args.vocabulary], ["u32", args.channels]],
   threads: args.count,
 }));
 
@@ -19,8 +19,9 @@ function nearestCase(count: number, vocabulary: number, channels: number): Bench
   return {
     kernel: "nearest",
     size: `${count} vectors, ${vocabulary} codes, ${channels} channels`,
-    calls: 2,
+    calls: Math.max(1, Math.floor(512 / count)),
     cost: { operations: 3 * count * vocabulary * channels },
+    shape: { count, vocabulary, channels },
     allowed: { webgpu: 0, naive: 0.01 },
     setUp: (bench) => {
       const features = bench.normal(count * channels);
@@ -30,6 +31,7 @@ function nearestCase(count: number, vocabulary: number, channels: number): Bench
       return {
         kernel: () => bench.device.run(nearestCodes, args),
         naive: () => bench.device.run(naiveNearest, args),
+        inputs: { features, codebook },
         outputs: [{ array: tokens, type: "u32" }],
       };
     },
@@ -37,6 +39,11 @@ function nearestCase(count: number, vocabulary: number, channels: number): Bench
 }
 
 /** The cases of this file. */
-export const cases: readonly BenchCase[] = [nearestCase(256, 4096, 32)];
+export const cases: readonly BenchCase[] = [
+  nearestCase(256, 4096, 32),
+  nearestCase(1000, 4096, 32),
+  nearestCase(4096, 4096, 32),
+  nearestCase(16384, 4096, 32),
+];
 
 benchCases(cases);

@@ -45,6 +45,7 @@ function resampleCase(method: ResampleMethod, from: number, to: number, layout: 
     size: `${method} ${from}→${to}, ${images}×${channels} planes`,
     calls: 16,
     cost: { bytes: 4 * planes * (from ** 2 + to ** 2) },
+    shape: { planes, from, to },
     allowed: { webgpu: 1e-6, naive: 2e-6 },
     setUp: (bench) => {
       const input = bench.normal(planes * from ** 2);
@@ -55,6 +56,7 @@ function resampleCase(method: ResampleMethod, from: number, to: number, layout: 
       return {
         kernel: () => bench.device.run(resample, args),
         naive: () => bench.device.run(naiveKernel, args),
+        inputs: { input },
         outputs: [{ array: output, type: "f32" }],
       };
     },

@@ -21,6 +21,7 @@ function unitRowsCase(count: number, channels: number): BenchCase {
     size: `${count}×${channels}`,
     calls: 16,
     cost: { bytes: 8 * count * channels },
+    shape: { count, channels },
     allowed: { webgpu: 0, naive: 1e-6 },
     setUp: (bench) => {
       const input = bench.normal(count * channels);
@@ -29,6 +30,7 @@ function unitRowsCase(count: number, channels: number): BenchCase {
       return {
         kernel: () => bench.device.run(unitRows, args),
         naive: () => bench.device.run(naiveUnitRows, args),
+        inputs: { input },
         outputs: [{ array: output, type: "f32" }],
       };
     },
@@ -36,6 +38,6 @@ function unitRowsCase(count: number, channels: number): BenchCase {
 }
 
 /** The cases of this file. */
-export const cases: readonly BenchCase[] = [unitRowsCase(4096, 32)];
+export const cases: readonly BenchCase[] = [unitRowsCase(4096, 32), unitRowsCase(16384, 8)];
 
 benchCases(cases);

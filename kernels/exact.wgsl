@@ -54,34 +54,22 @@ fn exp2_negative(t: f32) -> u32 {
   return (r << 6u) >> whole;
 }
 
-// The largest f32 whose square does not exceed x; for x >= 2^-100, else 0.
+// The largest f32 whose square does not exceed x; for x >= 2^-100, else 0. The device's own root, which may be a few units off, is put
+// right in integers: differences of products of 24 bits are small, so their lowest 32 bits say all.
 fn square_root(x: f32) -> f32 {
   let bits = bitcast<u32>(x);
   let exponent = i32(bits >> 23u) - 127;
   if (!(x > 0.0) || exponent < -100) {
     return 0.0;
   }
-  // x = mantissa * 2^(exponent - 23); the radicand mantissa * 2^(23 or 24) has an even exponent and a root of 24 bits, found digit by digit.
+  // x = mantissa * 2^(exponent - 23); the radicand mantissa * 2^(23 or 24) has an even exponent and a root of 24 bits.
   let odd = u32(exponent & 1);
   let mantissa = (bits & 0x7fffffu) | 0x800000u;
-  var rest = 0u;
-  var root = 0u;
-  for (var i = 0; i < 24; i++) {
-    let position = 46 - 2 * i - 23 - i32(odd);
-    var pair = 0u;
-    if (position >= 0) {
-      pair = (mantissa >> u32(position)) & 3u;
-    } else if (position == -1) {
-      pair = (mantissa << 1u) & 3u;
-    }
-    rest = (rest << 2u) | pair;
-    let trial = (root << 2u) | 1u;
-    root = root << 1u;
-    if (rest >= trial) {
-      rest -= trial;
-      root |= 1u;
-    }
-  }
+  let radicand = mantissa << (23u + odd);
+  var root = u32(sqrt(bitcast<f32>(((127u + odd) << 23u) | (bits & 0x7fffffu))) * 8388608.0);
+  root += u32(i32(floor(f32(i32(radicand - root * root)) / f32(2u * root))));
+  let rest = i32(radicand - root * root);
+  root = select(select(root, root + 1u, rest > i32(2u * root)), root - 1u, rest < 0);
   // root has 24 bits and stands for root * 2^((exponent - odd) / 2 - 23).
   let half = (exponent - i32(odd)) / 2;
   return bitcast<f32>((u32(half + 127) << 23u) | (root & 0x7fffffu));
@@ -95,17 +83,11 @@ fn reciprocal(x: f32) -> f32 {
   if (mantissa == 0x800000u) {
     return bitcast<f32>(u32(127 - exponent) << 23u);
   }
-  // floor(2^47 / mantissa) has 24 bits; long division, one binary digit at a time.
-  var rest = 0x800000u;
-  var quotient = 0u;
-  for (var i = 0; i < 24; i++) {
-    rest = rest << 1u;
-    quotient = quotient << 1u;
-    if (rest >= mantissa) {
-      rest -= mantissa;
-      quotient |= 1u;
-    }
-  }
+  // floor(2^47 / mantissa) has 24 bits; the device's own quotient is put right as above. The lowest 32 bits of 2^47 are 0.
+  var quotient = u32(8388608.0 * (2.0 / bitcast<f32>(0x3f800000u | (bits & 0x7fffffu))));
+  quotient += u32(i32(floor(f32(i32(0u - quotient * mantissa)) / f32(mantissa))));
+  let rest = i32(0u - quotient * mantissa);
+  quotient = select(select(quotient, quotient + 1u, rest >= i32(mantissa)), quotient - 1u, rest < 0);
   return bitcast<f32>((u32(126 - exponent) << 23u) | (quotient & 0x7fffffu));
 }
 

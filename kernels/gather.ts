@@ -26,6 +26,18 @@ export interface GatherRowsArguments {
 
 const ACTION = "gather rows";
 
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+/** Rows from this length on have workgroups of their own. */
+const LONG_ROW = 256;
+/** Words of a long row that a thread copies, unless that takes more workgroups than there may be. */
+const THREAD_WORDS = 8;
+
+function longRows(count: number, stride: number): [x: number, y: number, z: number] {
+  const [y, z] = spread(count);
+  return [Math.min(65535, Math.ceil(stride / (LANES * THREAD_WORDS))), y, z];
+}
+
 /**
  * Copies input row `rows[i]` to output row `i`. An index that is not below `inputRows` gives a row of zeros. Words are copied, so the
  * result is exact.
@@ -63,10 +75,18 @@ export const gatherRows: Kernel<GatherRowsArguments> = {
     requireLength(input, inputRows * stride, ACTION);
     requireLength(rows, count, ACTION);
     requireLength(output, count * stride, ACTION);
+    const shift = Math.min(3, Math.ceil(Math.log2(stride)));
+    const long = stride >= LONG_ROW;
     return {
       arrays: [input, rows, output],
-      parameters: [["u32", count * stride], ["u32", stride], ["u32", inputRows]],
-      workgroups: spread(Math.ceil(count * stride / 64)),
+      parameters: [
+        ["u32", count],
+        ["u32", stride],
+        ["u32", inputRows],
+        ["u32", long ? 1 : 0],
+        ["u32", shift],
+      ],
+      workgroups: long ? longRows(count, stride) : spread(Math.ceil(count * 2 ** shift / LANES)),
     };
   },
   twin({ input, output, rows, count, stride, inputRows }) {

@@ -196,20 +196,20 @@ export const resample: Kernel<ResampleArguments> = {
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireChoice(layout, ["rows", "planes"], "layout", ACTION);
-    const total = images * channels * table.to ** 2;
     requireLength(input, images * channels * table.from ** 2, ACTION);
-    requireLength(output, total, ACTION);
+    requireLength(output, images * channels * table.to ** 2, ACTION);
+    const [x, z] = spread(Math.ceil(images * table.to ** 2 / 64));
     return {
       arrays: [input, table.first, table.count, table.weights, output],
       parameters: [
-        ["u32", total],
+        ["u32", images],
         ["u32", channels],
         ["u32", table.from],
         ["u32", table.to],
         ["u32", table.taps],
         ["u32", layout === "rows" ? 1 : 0],
       ],
-      workgroups: spread(Math.ceil(total / 64)),
+      workgroups: [x, Math.ceil(channels / 8), z],
     };
   },
   twin({ input, output, table, images, channels, layout }) {

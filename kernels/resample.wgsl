@@ -1,10 +1,11 @@
 // Resizes square maps with a separable filter: output = sum over rows of weight * (sum over columns of weight * input).
 // Bindings: input planes [images, channels, from, from]; for each output index its first tap, number of taps and weights [to, taps];
-// output as planes [images, channels, to, to] or, when `rows` is 1, as rows [images, to * to, channels]. One thread per output value.
+// output as planes [images, channels, to, to] or, when `rows` is 1, as rows [images, to * to, channels]. One thread per position and 8
+// channels, which share the weights and where they lie.
 // Plain f32: for t taps a side the error is at most (2 t + 3) * 2^-24 * sum |weight * input|. Twin: resample.ts.
 
 struct Parameters {
-  total: u32,
+  images: u32,
   channels: u32,
   from_side: u32,
   to_side: u32,
@@ -25,28 +26,70 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let i = (group.y * groups.x + group.x) * 64u + lane;
-  if (i >= parameters.total) {
+  let side = parameters.to_side;
+  let area = side * side;
+  let channels = parameters.channels;
+  let i = (group.z * groups.x + group.x) * 64u + lane;
+  if (i >= parameters.images * area) {
     return;
   }
-  let side = parameters.to_side;
-  let channels = parameters.channels;
-  var plane = i / (side * side);
-  var position = i % (side * side);
-  if (parameters.rows == 1u) {
-    plane = i / (side * side * channels) * channels + i % channels;
-    position = i / channels % (side * side);
-  }
+  let image = i / area;
+  let position = i - image * area;
   let y = position / side;
-  let x = position % side;
-  let source = (plane * parameters.from_side + first[y]) * parameters.from_side + first[x];
-  var sum = 0.0;
-  for (var v = 0u; v < count[y]; v++) {
-    var line = 0.0;
-    for (var u = 0u; u < count[x]; u++) {
-      line += weights[x * parameters.taps + u] * input[source + v * parameters.from_side + u];
+  let x = position - y * side;
+  let begin = group.y * 8u;
+  let plane = image * channels + begin;
+  let from_area = parameters.from_side * parameters.from_side;
+  // Channels beyond the last one read the last one's plane, and are not written.
+  let spare = channels - 1u - begin;
+  let near = min(vec4u(0u, 1u, 2u, 3u), vec4u(spare)) * from_area;
+  let far = min(vec4u(4u, 5u, 6u, 7u), vec4u(spare)) * from_area;
+  let row_taps = count[y];
+  let column_taps = count[x];
+  var source = plane * from_area + first[y] * parameters.from_side + first[x];
+  var sum0 = vec4f(0.0);
+  var sum1 = vec4f(0.0);
+  for (var v = 0u; v < row_taps; v++) {
+    var line0 = vec4f(0.0);
+    var line1 = vec4f(0.0);
+    for (var u = 0u; u < column_taps; u++) {
+      let weight = weights[x * parameters.taps + u];
+      let a = near + source + u;
+      let b = far + source + u;
+      line0 += weight * vec4f(input[a.x], input[a.y], input[a.z], input[a.w]);
+      line1 += weight * vec4f(input[b.x], input[b.y], input[b.z], input[b.w]);
     }
-    sum += weights[y * parameters.taps + v] * line;
+    let weight = weights[y * parameters.taps + v];
+    sum0 += weight * line0;
+    sum1 += weight * line1;
+    source += parameters.from_side;
   }
-  output[i] = sum;
+  var place = plane * area + position;
+  var step = area;
+  if (parameters.rows == 1u) {
+    place = i * channels + begin;
+    step = 1u;
+  }
+  output[place] = sum0.x;
+  if (spare >= 1u) {
+    output[place + step] = sum0.y;
+  }
+  if (spare >= 2u) {
+    output[place + 2u * step] = sum0.z;
+  }
+  if (spare >= 3u) {
+    output[place + 3u * step] = sum0.w;
+  }
+  if (spare >= 4u) {
+    output[place + 4u * step] = sum1.x;
+  }
+  if (spare >= 5u) {
+    output[place + 5u * step] = sum1.y;
+  }
+  if (spare >= 6u) {
+    output[place + 6u * step] = sum1.z;
+  }
+  if (spare >= 7u) {
+    output[place + 7u * step] = sum1.w;
+  }
 }

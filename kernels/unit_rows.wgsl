@@ -28,14 +28,8 @@ fn main(
     sum = add_square(sum, input[i]);
   }
   let norm = square_root(sum);
-  if (norm == 0.0) {
-    for (var i = start; i < end; i++) {
-      output[i] = 0.0;
-    }
-    return;
-  }
   let inverse = reciprocal(norm);
   for (var i = start; i < end; i++) {
-    output[i] = product(input[i], inverse);
+    output[i] = select(product(input[i], inverse), 0.0, norm == 0.0);
   }
 }

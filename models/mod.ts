@@ -19,7 +19,7 @@ export {
   type WeightType,
 } from "./folder.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
-export type { Codebook, Encoding, Generation, Model, StartOptions } from "./model.ts";
+export type { CodeVectors, Encoding, Generation, Model, StartOptions } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
 export {
   describeGraph,

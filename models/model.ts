@@ -9,7 +9,7 @@ import type { Device, DeviceArray } from "../kernels/device.ts";
 import type { ModelTuning } from "./folder.ts";
 
 /** The vectors behind a model's tokens. */
-export interface Codebook {
+export interface CodeVectors {
   /** Code vectors, f32 [vocabulary, channels]. */
   readonly array: DeviceArray;
   /** Number of codes V. */
@@ -88,7 +88,7 @@ export interface Model extends AsyncDisposable {
   /** Width and height of the pictures in pixels; 0 for a model that can neither decode nor encode any. */
   readonly imageSize: number;
   /** The vectors behind the tokens. */
-  readonly codebook: Codebook;
+  readonly codebook: CodeVectors;
   /** Search settings that suit this model, where they are known. */
   readonly tuning: ModelTuning;
   /**

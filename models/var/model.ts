@@ -12,7 +12,7 @@ import { createResampleTable, resample, type ResampleTable } from "../../kernels
 import { residualUpdate } from "../../kernels/residual.ts";
 import { openCheckpoint } from "../checkpoint/mod.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder.ts";
-import type { Codebook, Encoding, Generation, Model, StartOptions } from "../model.ts";
+import type { CodeVectors, Encoding, Generation, Model, StartOptions } from "../model.ts";
 import { GraphSession, type GraphTensor } from "../ort.ts";
 import { requireVarConfig, residualOfScale, type VarConfig } from "./config.ts";
 import { TOKENIZER_WEIGHTS, TRANSFORMER_WEIGHTS } from "./convert.ts";
@@ -185,7 +185,7 @@ class VarModel implements Model {
     return levels === null ? 0 : patchNumbers.at(-1)! * 2 ** (levels.length - 1);
   }
 
-  get codebook(): Codebook {
+  get codebook(): CodeVectors {
     const { vocabulary, channels } = this.#parts.config.tokenizer;
     return { array: this.#parts.codebook, vocabulary, channels };
   }

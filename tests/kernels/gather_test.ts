@@ -1,16 +1,24 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { readFloats, readWords } from "../../kernels/device.ts";
 import { gatherRows, type GatherRowsArguments } from "../../kernels/gather.ts";
-import { testOnDevices, testRandom } from "../devices.ts";
+import { testOnDevices, testOnGpu, testRandom } from "../devices.ts";
 
 testOnDevices("gather copies the chosen rows and zeros what is out of range", async (device) => {
   const random = testRandom(2);
   for (
-    const [inputRows, stride, count] of [[1, 1, 1], [4, 3, 9], [3, 65, 5], [8, 1, 1000], [6, 4097, 6], [
-      0,
-      2,
-      3,
-    ]]
+    const [inputRows, stride, count] of [
+      [1, 1, 1],
+      [4, 3, 9],
+      [3, 65, 5],
+      [8, 1, 1000],
+      [6, 4097, 6],
+      [0, 2, 3],
+      [5, 8, 70],
+      [5, 255, 9],
+      [5, 256, 9],
+      [3, 513, 70],
+      [2, 700, 3],
+    ]
   ) {
     const shape = { inputRows: inputRows!, stride: stride!, count: count! };
     const data = Uint32Array.from({ length: shape.inputRows * shape.stride }, () => random() * 2 ** 32);
@@ -30,6 +38,20 @@ testOnDevices("gather copies the chosen rows and zeros what is out of range", as
     device.run(gatherRows, { input, output, rows, ...shape });
     assertEquals([...await readWords(output)], [...expected, 0xdeadbeef]);
   }
+});
+
+testOnGpu("gather takes more long rows than workgroups fit on one side", async (device) => {
+  const [inputRows, stride, count] = [3, 256, 65537];
+  using input = device.upload(Uint32Array.from({ length: inputRows * stride }, (_, i) => i + 1));
+  using rows = device.upload(Uint32Array.from({ length: count }, (_, i) => i % 4));
+  using output = device.allocate(count * stride);
+  device.run(gatherRows, { input, output, rows, count, stride, inputRows });
+  const found = await readWords(output);
+  const wrong = found.findIndex((word, i) => {
+    const row = Math.floor(i / stride) % 4;
+    return word !== (row < inputRows ? row * stride + i % stride + 1 : 0);
+  });
+  assertEquals(wrong, -1);
 });
 
 testOnDevices("gather of no rows does nothing", async (device) => {

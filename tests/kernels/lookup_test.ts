@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type Device, readFloats, readWords } from "../../kernels/device.ts";
 import { codebookLookup, type CodebookLookupArguments } from "../../kernels/lookup.ts";
-import { testOnDevices, testRandom } from "../devices.ts";
+import { testOnDevices, testOnGpu, testRandom } from "../devices.ts";
 
 /** Looks up and returns the output, computed on `device`, as bits. */
 async function lookedUp(
@@ -22,7 +22,17 @@ async function lookedUp(
 
 testOnDevices("lookup copies the vector of each token in both layouts", async (device) => {
   const random = testRandom(1);
-  for (const [images, positions, vocabulary, channels] of [[1, 1, 1, 1], [3, 7, 5, 3], [2, 256, 4096, 32]]) {
+  for (
+    const [images, positions, vocabulary, channels] of [
+      [1, 1, 1, 1],
+      [3, 7, 5, 3],
+      [2, 256, 4096, 32],
+      [1, 65, 9, 8],
+      [5, 33, 7, 9],
+      [2, 64, 3, 130],
+      [130, 1, 70, 2],
+    ]
+  ) {
     const shape = { images: images!, positions: positions!, vocabulary: vocabulary!, channels: channels! };
     // Any bits may be in a codebook, NaN payloads too.
     const codebook = Uint32Array.from(
@@ -47,6 +57,44 @@ testOnDevices("lookup copies the vector of each token in both layouts", async (d
     for (const layout of ["rows", "planes"] as const) {
       assertEquals(await lookedUp(device, tokens, codebook, { ...shape, layout }), expected[layout]);
     }
+  }
+});
+
+testOnDevices("lookup widens every float16", async (device) => {
+  // All of them, in vectors of 3, which begin in either half of a word.
+  const [vocabulary, channels] = [21845, 3];
+  const halves = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  const expected = Float32Array.from(new Float16Array(halves.buffer));
+  const codebook = new Uint32Array(halves.buffer, 0, 32768);
+  const tokens = Uint32Array.from({ length: vocabulary + 1 }, (_, i) => i);
+  const shape = { images: 1, positions: tokens.length, vocabulary, channels };
+  for (const layout of ["rows", "planes"] as const) {
+    const found = new Float32Array(
+      (await lookedUp(device, tokens, codebook, { ...shape, layout, format: "f16" })).buffer,
+    );
+    for (let token = 0; token <= vocabulary; token++) {
+      for (let c = 0; c < channels; c++) {
+        const value = found[layout === "rows" ? token * channels + c : c * tokens.length + token]!;
+        const wanted = token === vocabulary ? 0 : expected[token * channels + c]!;
+        if (!Object.is(value, wanted)) {
+          throw new Error(`half ${token * channels + c} is ${value}, not ${wanted}`);
+        }
+      }
+    }
+  }
+});
+
+testOnGpu("lookup takes more tokens than workgroups fit on one side", async (device) => {
+  const count = 65536 * 64 + 5;
+  const tokens = Uint32Array.from({ length: count }, (_, i) => i % 3);
+  for (const layout of ["rows", "planes"] as const) {
+    const shape = { images: 1, positions: count, vocabulary: 2, channels: 2, layout };
+    const found = await lookedUp(device, tokens, new Uint32Array([1, 2, 3, 4]), shape);
+    const wrong = found.findIndex((word, i) => {
+      const [place, c] = layout === "rows" ? [i >> 1, i & 1] : [i % count, Math.floor(i / count)];
+      return word !== (place % 3 < 2 ? place % 3 * 2 + c + 1 : 0);
+    });
+    assertEquals(wrong, -1);
   }
 });
 
@@ -84,6 +132,8 @@ testOnDevices("lookup refuses bad calls", async (device) => {
     [{ vocabulary: 0 }, RangeError, "vocabulary must be an integer >= 1: current value is 0"],
     [{ channels: NaN }, RangeError, "channels must be an integer >= 1: current value is NaN"],
     [{ layout: "columns" }, TypeError, 'layout must be one of "rows", "planes": current value is columns'],
+    [{ format: "f64" }, TypeError, 'format must be one of "f32", "f16": current value is f64'],
+    [{ format: "f16", vocabulary: 7 }, RangeError, '"codebook" must hold at least 7 words: it holds 6'],
     [{ positions: 3 }, RangeError, '"tokens" must hold at least 6 words: it holds 4'],
     [{ vocabulary: 4 }, RangeError, '"codebook" must hold at least 8 words: it holds 6'],
     [{ channels: 3, vocabulary: 2 }, RangeError, '"output" must hold at least 12 words: it holds 8'],

@@ -186,6 +186,11 @@ testOnDevices("resample agrees with a float64 product of matrices in both layout
       ["area", 1, 2, 3, 8],
       ["bicubic", 1, 33, 13, 16],
       ["bicubic", 2, 2, 1, 1],
+      ["area", 3, 8, 16, 1],
+      ["bilinear", 2, 9, 2, 5],
+      ["bicubic", 1, 15, 5, 9],
+      ["bilinear", 2, 12, 3, 4],
+      ["area", 1, 6, 4, 3],
     ] as const
   ) {
     const shape = { images, channels, from, to };
