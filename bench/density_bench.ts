@@ -8,10 +8,10 @@
 import {
   type BandwidthArguments,
   type DeviceArray,
-  gaussianDensity,
   silvermanBandwidth,
   silvermanFactor,
 } from "../kernels/mod.ts";
+import { runDensity } from "../kernels/group_density.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import bandwidthWgsl from "./naive/bandwidth.wgsl" with { type: "text" };
@@ -63,6 +63,7 @@ function densityCase(draws: number, positions: number, calls: number): BenchCase
     size: `N=${draws}, ${positions} position${positions === 1 ? "" : "s"}, ${channels} channels`,
     calls,
     cost: { operations: 3 * pairs * channels },
+    shape: { draws, positions, vocabulary, channels },
     allowed: { webgpu: 0, naive: 1e-5 },
     setUp: (bench) => {
       const { device } = bench;
@@ -77,7 +78,7 @@ function densityCase(draws: number, positions: number, calls: number): BenchCase
       return {
         kernel: () => {
           device.run(silvermanBandwidth, args);
-          device.run(gaussianDensity, { tokens, codebook, bandwidth, scores, ...shape });
+          runDensity(device, { tokens, codebook, bandwidth, scores, ...shape });
         },
         naive: () => {
           scratch ??= {
@@ -88,6 +89,7 @@ function densityCase(draws: number, positions: number, calls: number): BenchCase
             device.run(step, { ...args, ...scratch, bandwidth, scores });
           }
         },
+        inputs: { tokens, codebook },
         outputs: [{ array: scores, type: "f32" }],
       };
     },

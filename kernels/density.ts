@@ -15,8 +15,8 @@ import {
   requireLength,
   spread,
 } from "./device.ts";
-import { exp2Negative, product, reciprocal } from "./exact.ts";
-import { addSquaredDistance, EXACT_SUMS_WGSL, MAX_DRAWS, truncate } from "./exact_sums.ts";
+import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS, truncate } from "./exact_sums.ts";
+import { kernelSums, widthOf } from "./gaussian.ts";
 import wgsl from "./density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode gaussianDensity}. */
@@ -48,14 +48,11 @@ export interface DensityArguments {
   batchBandwidth?: boolean;
   /** A density per position, summed (default), or one of the whole map. */
   features?: FeatureGrouping;
+  /** Leave out the candidate's own term, which is 1 per position, or 1 with joint features; off by default. */
+  leaveOneOut?: boolean;
 }
 
 const ACTION = "estimate densities";
-/** A score is a sum of this many kernel values at most, so that it stays an integer below 2^53 in units of 2^-30. */
-const MAX_TERMS = 2 ** 23;
-const HALF_LOG2_E = Math.fround(Math.LOG2E / 2);
-/** Bandwidths are held between this and its inverse. */
-const LEAST_BANDWIDTH = 2 ** -40;
 
 /**
  * Writes, for each candidate a of each image, the unnormalized Gaussian density
@@ -65,11 +62,15 @@ const LEAST_BANDWIDTH = 2 ** -40;
  *
  * The scores have the same bits on every device, and permuting candidates permutes them. A kernel value e^-t of d-dimensional vectors is
  * an integer in units of 2^-30, within 2^-30 plus a relative (3d + 20) 2^-24 t + 5e-7 of the true one for the same bandwidth; the integers
- * are summed exactly, and the sum is rounded down to f32. Since a candidate counts itself with exactly 1, no score is below 1, so steps of
- * 2^-30 are finer than the last place of its f32. Candidates that agree at a position count each other there with exactly 1.
+ * are summed exactly, over positions too, and the sum is rounded down to f32. Candidates that agree at a position count each other there
+ * with exactly 1, and so does each itself: no score is below the number of positions (1 with joint features), beside which steps of 2^-30
+ * are finer than the last place of its f32. With `leaveOneOut` that number is taken off before rounding, exactly, and a score may be 0.
  *
- * A token that is no code, `NO_TOKEN` say, stands for a vector of zeros. Code values must be finite and below 2^16 in magnitude;
- * bandwidths are held between 2^-40 and 2^40.
+ * A token that is no code, `NO_TOKEN` say, stands for a vector of zeros. Code values must be finite and below 2^16 in magnitude; a vector
+ * that is not finite is near to nothing but its own token. Bandwidths are held between 2^-40 and 2^40.
+ *
+ * For many candidates on a GPU, `runDensity` of `group_density.ts` computes the same scores several times as fast. Densities of single
+ * positions come from a call with `positions: 1` on tokens laid out so, [images * positions, draws, 1].
  *
  * @throws {RangeError} From `plan`, if a count or epsilon is out of range or an array is too short.
  * @throws {TypeError} From `plan`, if an option is unknown.
@@ -98,7 +99,7 @@ export const gaussianDensity: Kernel<DensityArguments> = {
   wgsl: EXACT_SUMS_WGSL + wgsl,
   plan(args) {
     const { tokens, codebook, bandwidth, scores, images, draws, positions, vocabulary, channels } = args;
-    const { epsilon = 1e-6, batchBandwidth = false, features = "position" } = args;
+    const { epsilon = 1e-6, batchBandwidth = false, features = "position", leaveOneOut = false } = args;
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(draws, "draws", ACTION, { min: 1, max: MAX_DRAWS });
     requireInteger(positions, "positions", ACTION, { min: 1 });
@@ -134,14 +135,14 @@ export const gaussianDensity: Kernel<DensityArguments> = {
         ["u32", batchBandwidth ? 1 : 0],
         ["f32", 1 / images],
         ["f32", epsilon],
-        ["f32", HALF_LOG2_E],
+        ["u32", leaveOneOut ? 1 : 0],
       ],
-      workgroups: spread(images * Math.ceil(draws / 4)),
+      workgroups: spread(images * Math.ceil(draws / 8)),
     };
   },
   twin(args) {
     const { images, draws, positions, vocabulary, channels } = args;
-    const { epsilon = 1e-6, batchBandwidth = false, features = "position" } = args;
+    const { epsilon = 1e-6, batchBandwidth = false, features = "position", leaveOneOut = false } = args;
     const ids = words(args.tokens);
     const codes = floats(args.codebook);
     const widths = floats(args.bandwidth);
@@ -151,9 +152,9 @@ export const gaussianDensity: Kernel<DensityArguments> = {
     const size = grouped * channels;
     const totals = new Float64Array(draws);
     for (let image = 0; image < images; image++) {
-      totals.fill(0);
+      totals.fill(leaveOneOut ? -places * 2 ** 30 : 0);
       for (let place = 0; place < places; place++) {
-        const factor = exponentFactor(widths, { images, image, place, places, epsilon, batchBandwidth });
+        const h = widthOf(widths, { images, image, place, places, epsilon, batchBandwidth });
         // Candidates that agree here share one vector, one row of distances and one sum.
         const { members, firsts, counts } = collapse(ids, {
           draws,
@@ -170,7 +171,7 @@ export const gaussianDensity: Kernel<DensityArguments> = {
             vectors.set(row, i * size + p * channels);
           }
         }
-        const sums = kernelSums(vectors, counts, size, factor);
+        const sums = kernelSums(vectors, counts, size, exponentFactor(h));
         for (let draw = 0; draw < draws; draw++) totals[draw]! += sums[members[draw]!]!;
       }
       for (let draw = 0; draw < draws; draw++) out[image * draws + draw] = truncate(totals[draw]!) * 2 ** -30;
@@ -206,32 +207,6 @@ export function logDensity(
     dimensions * Math.log(bandwidth);
 }
 
-/** 1 / (2 h^2 ln 2): what turns a squared distance into the power of 1/2 that the kernel is. */
-function exponentFactor(
-  widths: Float32Array,
-  at: {
-    images: number;
-    image: number;
-    place: number;
-    places: number;
-    epsilon: number;
-    batchBandwidth: boolean;
-  },
-): number {
-  const { images, image, place, places, epsilon, batchBandwidth } = at;
-  let h = widths[image * places + place]!;
-  if (batchBandwidth) {
-    let sum = 0;
-    for (let i = 0; i < images; i++) sum = Math.fround(sum + widths[i * places + place]!);
-    h = product(sum, Math.fround(1 / images));
-  }
-  h = Math.fround(h + Math.fround(epsilon));
-  if (!(h > LEAST_BANDWIDTH)) h = LEAST_BANDWIDTH;
-  if (h > 1 / LEAST_BANDWIDTH) h = 1 / LEAST_BANDWIDTH;
-  const inverse = reciprocal(h);
-  return product(inverse, product(inverse, HALF_LOG2_E));
-}
-
 /** Groups equal stretches of tokens: each draw's group, where the first of each group starts, and how many draws each has. */
 function collapse(
   ids: Uint32Array,
@@ -255,26 +230,4 @@ function collapse(
     counts[group]!++;
   }
   return { members, firsts, counts };
-}
-
-/** For each vector, the sum of the kernel with all vectors, each as often as it was drawn, in units of 2^-30. */
-function kernelSums(
-  vectors: Float32Array,
-  counts: readonly number[],
-  size: number,
-  factor: number,
-): Float64Array {
-  const sums = Float64Array.from(counts, (count) => count * 2 ** 30);
-  // From a product of 31 on the kernel is 0; the margin covers the rounding of the product.
-  const limit = 31.001 / factor;
-  for (let a = 1; a < counts.length; a++) {
-    for (let b = 0; b < a; b++) {
-      const distance = addSquaredDistance(0, vectors, a * size, vectors, b * size, size, limit);
-      if (distance > limit) continue;
-      const kernel = exp2Negative(product(distance, factor));
-      sums[a]! += counts[b]! * kernel;
-      sums[b]! += counts[a]! * kernel;
-    }
-  }
-  return sums;
 }

@@ -1,10 +1,10 @@
 // Gaussian densities of the candidates of each image: for each candidate the sum, over positions and candidates, of
 // exp(-|difference of their code vectors|^2 / (2 h^2)), its own term of 1 included, not normalized.
 // Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], bandwidth [images, positions] ([images] when `joint`
-// is 1: all positions together are one vector), scores [images, draws]. One workgroup per four candidates, which it holds in workgroup
-// memory; its threads share those they are compared with. Expects exact.wgsl and exact_sums.wgsl in front of it.
+// is 1: all positions together are one vector), scores [images, draws]. One workgroup per eight candidates, whose values all its threads
+// load at the same address; the threads share those they are compared with. Expects exact.wgsl and exact_sums.wgsl in front of it.
 // Same bits on every device: squared distances are summed in channel order, kernel values are integers in units of 2^-30, and their
-// 64-bit sum, exact in any order, becomes f32 by dropping what does not fit. Twin: density.ts.
+// 64-bit sum, exact in any order, becomes f32 by dropping what does not fit. Equal tokens count 1 whatever their code. Twin: density.ts.
 
 struct Parameters {
   images: u32,
@@ -17,8 +17,8 @@ struct Parameters {
   batch: u32,
   one_over_images: f32,
   epsilon: f32,
-  // 1 / (2 ln 2).
-  half_log2_e: f32,
+  // The own term of 1 per place does not count.
+  leave_one_out: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -29,44 +29,94 @@ struct Parameters {
 
 const LANES = 64u;
 
-// Up to 64 channels of the four candidates.
-var<workgroup> mine: array<vec4<f32>, LANES>;
-// The four sums of each thread: low words, high words.
-var<workgroup> lows: array<vec4<u32>, LANES>;
-var<workgroup> highs: array<vec4<u32>, LANES>;
+// 64-bit sums of four candidates.
+struct Sums {
+  low: vec4<u32>,
+  high: vec4<u32>,
+}
+
+// What each thread found for the eight candidates.
+var<workgroup> partial: array<array<Sums, 2>, LANES>;
 
 fn token(image: u32, draw: u32, position: u32) -> u32 {
   return tokens[(image * parameters.draws + min(draw, parameters.draws - 1u)) * parameters.positions + position];
 }
 
-// A token that is no code stands for zeros; so does a channel beyond the last.
-fn value(code: u32, channel: u32) -> f32 {
-  if (code >= parameters.vocabulary || channel >= parameters.channels) {
-    return 0.0;
-  }
-  return codebook[code * parameters.channels + channel];
+fn tokens_from(image: u32, draw: u32, position: u32) -> vec4<u32> {
+  return vec4<u32>(
+    token(image, draw, position),
+    token(image, draw + 1u, position),
+    token(image, draw + 2u, position),
+    token(image, draw + 3u, position),
+  );
 }
 
-// 1 / (2 h^2 ln 2): what turns a squared distance into the power of 1/2 that the kernel is.
-fn exponent_factor(image: u32, place: u32, places: u32) -> f32 {
-  var h = bandwidth[image * places + place];
-  if (parameters.batch == 1u) {
-    var sum = 0.0;
-    for (var i = 0u; i < parameters.images; i++) {
-      sum += bandwidth[i * places + place];
-    }
-    h = product(sum, parameters.one_over_images);
+// Where the vectors of a token and of the eight that it is compared with start, and whether they have one: one that is no code stands for
+// zeros.
+struct Rows {
+  x: u32,
+  a: vec4<u32>,
+  b: vec4<u32>,
+  known_x: bool,
+  known_a: vec4<bool>,
+  known_b: vec4<bool>,
+}
+
+// Squared distances between them.
+struct Distances {
+  a: vec4<f32>,
+  b: vec4<f32>,
+}
+
+fn rows(x: u32, a: vec4<u32>, b: vec4<u32>) -> Rows {
+  let known_x = x < parameters.vocabulary;
+  let known_a = a < vec4<u32>(parameters.vocabulary);
+  let known_b = b < vec4<u32>(parameters.vocabulary);
+  let none = vec4<u32>(0u);
+  return Rows(
+    select(0u, x * parameters.channels, known_x),
+    select(none, a * parameters.channels, known_a),
+    select(none, b * parameters.channels, known_b),
+    known_x,
+    known_a,
+    known_b,
+  );
+}
+
+fn values(at: vec4<u32>, known: vec4<bool>) -> vec4<f32> {
+  return select(vec4<f32>(0.0), vec4<f32>(codebook[at.x], codebook[at.y], codebook[at.z], codebook[at.w]), known);
+}
+
+fn add_channel(sums: Distances, at: Rows, channel: u32) -> Distances {
+  let x = select(0.0, codebook[at.x + channel], at.known_x);
+  return Distances(
+    add_squared_differences(sums.a, x, values(at.a + channel, at.known_a)),
+    add_squared_differences(sums.b, x, values(at.b + channel, at.known_b)),
+  );
+}
+
+fn add_kernel(sums: Sums, distances: vec4<f32>, factor: f32, same: vec4<bool>) -> Sums {
+  let value = vec4<u32>(
+    exp2_negative(product(distances.x, factor)),
+    exp2_negative(product(distances.y, factor)),
+    exp2_negative(product(distances.z, factor)),
+    exp2_negative(product(distances.w, factor)),
+  );
+  let kernel = select(value, vec4<u32>(0x40000000u), same);
+  let low = sums.low + kernel;
+  return Sums(low, sums.high + select(vec4<u32>(0u), vec4<u32>(1u), low < kernel));
+}
+
+// The bandwidth with epsilon.
+fn width(image: u32, place: u32, places: u32) -> f32 {
+  if (parameters.batch == 0u) {
+    return bandwidth[image * places + place] + parameters.epsilon;
   }
-  h += parameters.epsilon;
-  if (!(h > 0x1p-40f)) {
-    h = 0x1p-40f;
+  var sum = 0.0;
+  for (var i = 0u; i < parameters.images; i++) {
+    sum += bandwidth[i * places + place];
   }
-  if (h > 0x1p40f) {
-    h = 0x1p40f;
-  }
-  // Not the product of the inverse with itself, whose equal parts a compiler may gather and round differently.
-  let inverse = reciprocal(h);
-  return product(inverse, product(inverse, parameters.half_log2_e));
+  return product(sum, parameters.one_over_images) + parameters.epsilon;
 }
 
 @compute @workgroup_size(64)
@@ -75,61 +125,58 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let blocks = (parameters.draws + 3u) / 4u;
+  let blocks = (parameters.draws + 7u) / 8u;
   let index = group.y * groups.x + group.x;
   let image = index / blocks;
   if (image >= parameters.images) {
     return;
   }
-  let channels = parameters.channels;
-  let first = index % blocks * 4u;
+  let first = index % blocks * 8u;
   let places = select(parameters.positions, 1u, parameters.joint == 1u);
   let grouped = parameters.positions / places;
 
-  var low = vec4<u32>(0u);
-  var high = vec4<u32>(0u);
+  // Of the first four candidates and of the next four.
+  var sums_a = Sums();
+  var sums_b = Sums();
   for (var place = 0u; place < places; place++) {
-    let factor = exponent_factor(image, place, places);
-    for (var block = 0u; block < parameters.draws; block += LANES) {
-      var sums = vec4<f32>(0.0);
+    let factor = exponent_factor(width(image, place, places));
+    for (var other = lane; other < parameters.draws; other += LANES) {
+      var distances = Distances();
+      var same_a = vec4<bool>(true);
+      var same_b = vec4<bool>(true);
       for (var position = place * grouped; position < (place + 1u) * grouped; position++) {
-        let other = token(image, block + lane, position);
-        for (var start = 0u; start < channels; start += LANES) {
-          workgroupBarrier();
-          mine[lane] = vec4<f32>(
-            value(token(image, first, position), start + lane),
-            value(token(image, first + 1u, position), start + lane),
-            value(token(image, first + 2u, position), start + lane),
-            value(token(image, first + 3u, position), start + lane),
-          );
-          workgroupBarrier();
-          for (var c = 0u; c < min(LANES, channels - start); c += 4u) {
-            sums = add_squared_differences(sums, value(other, start + c), mine[c]);
-            sums = add_squared_differences(sums, value(other, start + c + 1u), mine[c + 1u]);
-            sums = add_squared_differences(sums, value(other, start + c + 2u), mine[c + 2u]);
-            sums = add_squared_differences(sums, value(other, start + c + 3u), mine[c + 3u]);
-          }
+        let code = token(image, other, position);
+        let a = tokens_from(image, first, position);
+        let b = tokens_from(image, first + 4u, position);
+        same_a &= a == vec4<u32>(code);
+        same_b &= b == vec4<u32>(code);
+        let at = rows(code, a, b);
+        // Four channels a turn: some software adapters end a thread's loops after 65535 turns.
+        let whole = parameters.channels & ~3u;
+        for (var c = 0u; c < whole; c += 4u) {
+          distances = add_channel(distances, at, c);
+          distances = add_channel(distances, at, c + 1u);
+          distances = add_channel(distances, at, c + 2u);
+          distances = add_channel(distances, at, c + 3u);
+        }
+        for (var c = whole; c < parameters.channels; c++) {
+          distances = add_channel(distances, at, c);
         }
       }
-      if (block + lane < parameters.draws) {
-        let kernel = vec4<u32>(
-          exp2_negative(product(sums.x, factor)),
-          exp2_negative(product(sums.y, factor)),
-          exp2_negative(product(sums.z, factor)),
-          exp2_negative(product(sums.w, factor)),
-        );
-        low += kernel;
-        high += select(vec4<u32>(0u), vec4<u32>(1u), low < kernel);
-      }
+      sums_a = add_kernel(sums_a, distances.a, factor, same_a);
+      sums_b = add_kernel(sums_b, distances.b, factor, same_b);
     }
   }
-  lows[lane] = low;
-  highs[lane] = high;
+  partial[lane] = array<Sums, 2>(sums_a, sums_b);
   workgroupBarrier();
-  if (lane < 4u && first + lane < parameters.draws) {
+  if (lane < 8u && first + lane < parameters.draws) {
     var total = vec2<u32>(0u);
     for (var i = 0u; i < LANES; i++) {
-      total = add64(total, vec2<u32>(lows[i][lane], highs[i][lane]));
+      let sums = partial[i][lane / 4u];
+      total = add64(total, vec2<u32>(sums.low[lane % 4u], sums.high[lane % 4u]));
+    }
+    if (parameters.leave_one_out == 1u) {
+      total = subtract64(total, multiply_wide(places, 0x40000000u));
     }
     scores[image * parameters.draws + first + lane] = truncate64(total) * 0x1p-30f;
   }

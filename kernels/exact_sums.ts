@@ -5,7 +5,7 @@
  * @module
  */
 
-import { bitsFloat, EXACT_WGSL, floatBits } from "./exact.ts";
+import { bitsFloat, EXACT_WGSL, floatBits, product, reciprocal } from "./exact.ts";
 import wgsl from "./exact_sums.wgsl" with { type: "text" };
 
 /** The WGSL side, `exact.wgsl` included. */
@@ -17,7 +17,13 @@ export const EXACT_SUMS_WGSL: string = EXACT_WGSL + wgsl;
  */
 export const MAX_DRAWS = 8192;
 
+/** A density is a sum of this many kernel values at most, so that it stays an integer below 2^53 in units of 2^-30. */
+export const MAX_TERMS = 2 ** 23;
+
 const { fround } = Math;
+const HALF_LOG2_E = fround(Math.LOG2E / 2);
+/** Bandwidths are held between this and its inverse. */
+const LEAST_BANDWIDTH = 2 ** -40;
 const pun = new Float32Array(1);
 const punBits = new Int32Array(pun.buffer);
 
@@ -48,6 +54,15 @@ export function addSquaredDistance(
     if (sum > limit) return sum;
   }
   return sum;
+}
+
+/**
+ * 1 / (2 h^2 ln 2), what turns a squared distance into the power of 1/2 that a Gaussian of bandwidth h is; h is held between 2^-40 and 2^40.
+ */
+export function exponentFactor(h: number): number {
+  const held = !(h > LEAST_BANDWIDTH) ? LEAST_BANDWIDTH : Math.min(h, 1 / LEAST_BANDWIDTH);
+  const inverse = reciprocal(held);
+  return product(inverse, product(inverse, HALF_LOG2_E));
 }
 
 /**

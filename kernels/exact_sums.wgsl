@@ -31,3 +31,13 @@ fn truncate64(x: vec2<u32>) -> f32 {
   }
   return bitcast<f32>(((126u + length) << 23u) | (mantissa & 0x7fffffu));
 }
+
+// 1 / (2 h^2 ln 2), what turns a squared distance into the power of 1/2 that a Gaussian of bandwidth h is; h is held between 2^-40 and 2^40.
+fn exponent_factor(h: f32) -> f32 {
+  var held = select(0x1p-40f, h, h > 0x1p-40f);
+  held = select(held, 0x1p40f, held > 0x1p40f);
+  // Not the product of the inverse with itself, whose equal parts a compiler may gather and round differently.
+  let inverse = reciprocal(held);
+  // 0.72134754 is 1 / (2 ln 2).
+  return product(inverse, product(inverse, 0.72134754));
+}

@@ -21,16 +21,32 @@
 
 export * from "./bandwidth.ts";
 export { CpuDevice, floats, HostArray, words } from "./cpu_device.ts";
+export * from "./bits.ts";
+export * from "./code_distance.ts";
 export * from "./density.ts";
 export * from "./device.ts";
 export * from "./distance.ts";
 export * from "./errors.ts";
 export * from "./gather.ts";
+export { groupDensity, type GroupDensityArguments, runDensity } from "./group_density.ts";
+export { type CandidateShape, groupSizes, groupTokens, type GroupTokensArguments } from "./group_tokens.ts";
 export * from "./guidance.ts";
+export { hammingBandwidth, type HammingBandwidthArguments } from "./hamming_bandwidth.ts";
+export { hammingMatrix, type HammingMatrixArguments } from "./hamming.ts";
+export {
+  hammingDensity,
+  type HammingDensityArguments,
+  type HammingScoresArguments,
+  runHammingDensity,
+} from "./hamming_density.ts";
 export type { LogitArguments } from "./logit.ts";
+export { type FloatStorage, inverseLengths, type InverseLengthsArguments } from "./inverse_lengths.ts";
 export * from "./lookup.ts";
 export * from "./nearest.ts";
 export * from "./open_device.ts";
+export * from "./operations/candidates.ts";
+export * from "./operations/codebook.ts";
+export * from "./operations/distances.ts";
 export type { FloatInput, Target, WordInput } from "./operations/input.ts";
 export * from "./pack.ts";
 export { measureRoof, profile, profileTurns } from "./profile.ts";
@@ -40,6 +56,7 @@ export * from "./residual.ts";
 export * from "./sample.ts";
 export * from "./select.ts";
 export * from "./smooth.ts";
+export { type ScratchOptions, sumDensities, type SumDensitiesArguments } from "./sum_densities.ts";
 export * from "./threefry.ts";
 export * from "./unit_rows.ts";
 export { GpuArray, type GpuPlace, WebGpuDevice } from "./webgpu_device.ts";

@@ -67,12 +67,12 @@ export async function densities(
   pool: Pool,
   options:
     & Pick<BandwidthArguments, "deviation" | "features">
-    & Pick<DensityArguments, "epsilon" | "batchBandwidth">
+    & Pick<DensityArguments, "epsilon" | "batchBandwidth" | "leaveOneOut">
     & {
       cosine?: boolean;
     } = {},
 ): Promise<{ bandwidth: Float32Array; scores: Float32Array }> {
-  const { cosine = false, deviation, features, epsilon, batchBandwidth } = options;
+  const { cosine = false, deviation, features, epsilon, batchBandwidth, leaveOneOut } = options;
   const { images, draws, positions } = pool;
   using tokens = device.upload(pool.tokens, "tokens");
   using raw = device.upload(pool.codebook, "codebook");
@@ -91,6 +91,7 @@ export async function densities(
     scores,
     ...(epsilon !== undefined && { epsilon }),
     ...(batchBandwidth !== undefined && { batchBandwidth }),
+    ...(leaveOneOut !== undefined && { leaveOneOut }),
   });
   const [h, s] = await device.read([bandwidth, scores]);
   return { bandwidth: new Float32Array(h!.buffer), scores: new Float32Array(s!.buffer) };

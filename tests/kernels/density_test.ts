@@ -1,9 +1,19 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../kernels/cpu_device.ts";
 import { type DensityArguments, gaussianDensity, logDensity } from "../../kernels/density.ts";
+import { readFloats } from "../../kernels/device.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../devices.ts";
 import { SIX, SIX_EXPECTED, TWO, TWO_EXPECTED } from "../fixtures/var-scaling/check_vectors.ts";
-import { densities, gaussianSums, type Pool, type PoolShape, randomPool, vectorOf } from "../var_scaling.ts";
+import {
+  densities,
+  gaussianSums,
+  type Pool,
+  type PoolShape,
+  randomPool,
+  shapeOf,
+  vectorOf,
+  vectorPool,
+} from "../var_scaling.ts";
 
 /** Agreement with float64 numbers that start from the same decimal vectors: 1e-5 relative. */
 function assertScores(found: Iterable<number>, wanted: readonly number[]): void {
@@ -149,6 +159,47 @@ testOnDevices(
     }
   },
 );
+
+testOnDevices("twice the codes give the same densities, bit for bit", async (device) => {
+  const random = testRandom(14);
+  const pool = randomPool(random, { images: 2, draws: 90, positions: 3, vocabulary: 40, channels: 7 });
+  const doubled = { ...pool, codebook: pool.codebook.map((x) => 2 * x) };
+  for (const features of ["position", "joint"] as const) {
+    const { bandwidth, scores } = await densities(device, pool, { features, epsilon: 0 });
+    const found = await densities(device, doubled, { features, epsilon: 0 });
+    assertEquals(found, { bandwidth: bandwidth.map((h) => 2 * h), scores });
+  }
+});
+
+testOnDevices("a candidate's own term can be left out", async (device) => {
+  const random = testRandom(15);
+  // Alone, and among its like.
+  for (const draws of [1, 60]) {
+    const same = randomPool(random, { images: 2, draws, positions: 4, vocabulary: 8, channels: 3 }, 1);
+    for (const [features, places] of [["position", 4], ["joint", 1]] as const) {
+      const { scores } = await densities(device, same, { features, leaveOneOut: true });
+      assertEquals([...scores], new Array(2 * draws).fill(places * (draws - 1)));
+    }
+  }
+  // Far from all others, nothing is left.
+  const far = vectorPool([[[[0]], [[1000]], [[-1000]], [[0]]]]);
+  using tokens = device.upload(Uint32Array.from([0, 1, 2, 0]));
+  using codebook = device.upload(far.codebook);
+  using bandwidth = device.upload(new Float32Array([1]));
+  using scores = device.allocate(4);
+  const args = { tokens, codebook, bandwidth, scores, ...shapeOf(far), leaveOneOut: true };
+  device.run(gaussianDensity, args);
+  assertEquals([...await readFloats(scores)], [1, 0, 0, 1]);
+
+  const pool = randomPool(random, { images: 1, draws: 70, positions: 3, vocabulary: 30, channels: 4 });
+  const whole = await densities(device, pool, { epsilon: 0.3 });
+  const others = await densities(device, pool, { epsilon: 0.3, leaveOneOut: true });
+  // Both are rounded down, the greater one to 2^-24 of itself.
+  for (const [i, score] of whole.scores.entries()) {
+    const off = others.scores[i]! + 3 - score;
+    assert(off >= 0 && off <= 2 ** -23 * score, `${others.scores[i]}, ${score}`);
+  }
+});
 
 testOnDevices("a token that is no code stands for a vector of zeros", async (device) => {
   const shape = { images: 1, draws: 3, positions: 2, vocabulary: 2, channels: 2 };
