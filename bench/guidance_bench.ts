@@ -22,6 +22,7 @@ function guidanceCase(positions: number, vocabulary: number): BenchCase {
     size: `${positions} rows of ${vocabulary}`,
     calls: 8,
     cost: { bytes: 12 * count },
+    shape: { rows: positions, vocabulary },
     allowed: { webgpu: 0, naive: 1e-6 },
     setUp: (bench) => {
       const logits = bench.normal(2 * count, 2.5);
@@ -30,6 +31,7 @@ function guidanceCase(positions: number, vocabulary: number): BenchCase {
       return {
         kernel: () => bench.device.run(guidance, args),
         naive: () => bench.device.run(naiveGuidance, args),
+        inputs: { logits },
         outputs: [{ array: guided, type: "f32" }],
       };
     },
@@ -37,6 +39,6 @@ function guidanceCase(positions: number, vocabulary: number): BenchCase {
 }
 
 /** The cases of this file. */
-export const cases: readonly BenchCase[] = [guidanceCase(256, 4096)];
+export const cases: readonly BenchCase[] = [guidanceCase(256, 4096), guidanceCase(64, 65536)];
 
 benchCases(cases);

@@ -28,6 +28,7 @@ function smoothCase(positions: number, vocabulary: number, channels: number): Be
     size: `${positions} rows of ${vocabulary}, ${channels} channels, top-k 900`,
     calls: 2,
     cost: { bytes: 4 * positions * vocabulary },
+    shape: { rows: positions, vocabulary, channels },
     allowed: { webgpu: 1e-3, naive: 1e-3 },
     setUp: (bench) => {
       const { device } = bench;
@@ -42,6 +43,7 @@ function smoothCase(positions: number, vocabulary: number, channels: number): Be
       return {
         kernel: () => device.run(smoothCodes, args),
         naive: () => device.run(naiveSmooth, args),
+        inputs: { logits, truncation, codebook },
         outputs: [{ array: output, type: "f32" }],
       };
     },

@@ -91,6 +91,11 @@ const OPTIONS = {
       help: "Draw from the likeliest tokens that make up this probability; 0 is off",
       default: 0.96,
     },
+    minP: {
+      kind: number("P", 0, 1),
+      help: "Draw only from tokens with at least this share of the largest probability; 0 is off",
+      default: 0,
+    },
     temperature: {
       kind: number("X", 0, 1e6),
       help: "Divides the logits; 0 always takes the likeliest token",
@@ -259,7 +264,7 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
 }
 
 function planOfOptions({ options, operands }: Arguments<typeof OPTIONS>): Plan {
-  const { compare, preview, count, seed, cfg, topK, topP, temperature, batch, grid, columns } = options;
+  const { compare, preview, count, seed, cfg, topK, topP, minP, temperature, batch, grid, columns } = options;
   const { moreSmooth = false } = options;
   if (compare && options.scaling === false) {
     throw new UsageError("Options --compare and --no-scaling exclude each other");
@@ -277,6 +282,7 @@ function planOfOptions({ options, operands }: Arguments<typeof OPTIONS>): Plan {
       cfg,
       topK,
       topP,
+      minP,
       temperature,
       moreSmooth,
       batch,
@@ -380,13 +386,14 @@ function recordOf(
 }
 
 function recordedRequest(request: ResolvedRequest): RunRecord["request"] {
-  const { labels, seed, cfg, topK, topP, temperature, moreSmooth, batch, previews } = request;
+  const { labels, seed, cfg, topK, topP, minP, temperature, moreSmooth, batch, previews } = request;
   return {
     labels,
     seed,
     cfg,
     topK,
     topP,
+    minP,
     temperature,
     moreSmooth,
     batch,

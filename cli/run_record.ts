@@ -62,6 +62,8 @@ export interface RecordedRequest {
   readonly topK: number;
   /** 0 is off. */
   readonly topP: number;
+  /** 0 is off; records made before there was this option are without it. */
+  readonly minP?: number;
   /** 0 takes the likeliest token. */
   readonly temperature: number;
   /** Whether code vectors are mixed. */

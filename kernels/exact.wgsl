@@ -35,23 +35,24 @@ fn multiply24(a: u32, b: u32) -> u32 {
   return ah * bh + ((ah * bl + al * bh + ((al * bl) >> 12u)) >> 12u);
 }
 
-// 2^-t in units of 2^-30 for t >= 0; relative error below 3e-7 plus one unit. 0 from t = 31 on.
+// floor(a * b / 2^24) for a <= 2^24, b <= 2^20: the two upper products are one.
+fn multiply24_by_20(a: u32, b: u32) -> u32 {
+  return ((a >> 12u) * b + (((a & 0xfffu) * b) >> 12u)) >> 12u;
+}
+
+// 2^-t in units of 2^-30 for t >= 0; relative error below 3e-7 plus one unit. 0 from t = 31 on, and for NaN.
 fn exp2_negative(t: f32) -> u32 {
-  if (!(t < 31.0)) {
-    return 0u;
-  }
-  // Fixed point at once: t may be a product at the caller, and t - floor(t) could be fused with it.
-  let fixed = u32(t * 16777216.0);
-  let whole = fixed >> 24u;
+  // Fixed point at once: t may be a product at the caller, and t - floor(t) could be fused with it. By way of i32, which is cheaper.
+  let fixed = u32(i32(min(t, 31.0) * 16777216.0));
   let f = fixed & 0xffffffu;
   // Chebyshev fit of degree 6 to 2^-f on [0, 1], pinned to 1 at 0, in units of 2^-24.
-  var r = 21673u - multiply24(f, 1929u);
-  r = 161014u - multiply24(f, r);
-  r = 931123u - multiply24(f, r);
-  r = 4030325u - multiply24(f, r);
+  var r = 21673u - multiply24_by_20(f, 1929u);
+  r = 161014u - multiply24_by_20(f, r);
+  r = 931123u - multiply24_by_20(f, r);
+  r = 4030325u - multiply24_by_20(f, r);
   r = 11629080u - multiply24(f, r);
   r = 16777216u - multiply24(f, r);
-  return (r << 6u) >> whole;
+  return select(0u, (r << 6u) >> (fixed >> 24u), t < 31.0);
 }
 
 // The largest f32 whose square does not exceed x; for x >= 2^-100, else 0. The device's own root, which may be a few units off, is put

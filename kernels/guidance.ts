@@ -58,7 +58,7 @@ export const guidance: Kernel<GuidanceArguments> = {
     return {
       arrays: [logits, guided],
       parameters: [["u32", count], ["f32", weight]],
-      workgroups: spread(Math.ceil(count / 256)),
+      workgroups: spread(Math.ceil(count / 1024)),
     };
   },
   twin(args) {

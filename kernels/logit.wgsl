@@ -13,27 +13,17 @@ const INFINITE_KEY = 0xff800000u;
 // One NaN, one zero; below 2^-64 in size is zero, beyond 2^90 is 2^90; infinities stay.
 fn canonical(bits: u32) -> u32 {
   let size = bits & 0x7fffffffu;
-  if (size > INFINITE_BITS) {
-    return NAN_BITS;
-  }
-  if (size < LEAST_BITS) {
-    return 0u;
-  }
-  if (size > LARGEST_BITS && size < INFINITE_BITS) {
-    return (bits & 0x80000000u) | LARGEST_BITS;
-  }
-  return bits;
+  let bounded = select(min(size, LARGEST_BITS), INFINITE_BITS, size >= INFINITE_BITS) | (bits & 0x80000000u);
+  return select(select(bounded, 0u, size < LEAST_BITS), NAN_BITS, size > INFINITE_BITS);
 }
 
 // conditional + weight * (conditional - unconditional); just the conditional value if either is not finite.
 fn guide(conditional_bits: u32, unconditional_bits: u32, weight: f32) -> u32 {
   let conditional = canonical(conditional_bits);
   let unconditional = canonical(unconditional_bits);
-  if ((conditional & 0x7fffffffu) >= INFINITE_BITS || (unconditional & 0x7fffffffu) >= INFINITE_BITS) {
-    return conditional;
-  }
   let value = bitcast<f32>(conditional);
-  return canonical(bitcast<u32>(value + product(value - bitcast<f32>(unconditional), weight)));
+  let guided = canonical(bitcast<u32>(value + product(value - bitcast<f32>(unconditional), weight)));
+  return select(guided, conditional, max(conditional & 0x7fffffffu, unconditional & 0x7fffffffu) >= INFINITE_BITS);
 }
 
 // An integer in the order of the values; 0 for what can never be drawn: NaN and -infinity. Takes canonical bits.
@@ -44,9 +34,14 @@ fn logit_key(bits: u32) -> u32 {
   return bits ^ select(0x80000000u, 0xffffffffu, (bits >> 31u) == 1u);
 }
 
+// The bits of the value of a key other than 0.
+fn key_bits(key: u32) -> u32 {
+  return key ^ select(0xffffffffu, 0x80000000u, (key >> 31u) == 1u);
+}
+
 // The value of a key other than 0 and INFINITE_KEY.
 fn key_logit(key: u32) -> f32 {
-  return bitcast<f32>(key ^ select(0xffffffffu, 0x80000000u, (key >> 31u) == 1u));
+  return bitcast<f32>(key_bits(key));
 }
 
 // Whether a token survives a truncation: a key of at least the threshold, and at the threshold an index up to the last one.

@@ -47,6 +47,7 @@ export * from "./open_device.ts";
 export * from "./operations/candidates.ts";
 export * from "./operations/codebook.ts";
 export * from "./operations/distances.ts";
+export * from "./operations/sampler.ts";
 export type { FloatInput, Target, WordInput } from "./operations/input.ts";
 export * from "./pack.ts";
 export { measureRoof, profile, profileTurns } from "./profile.ts";
@@ -54,6 +55,7 @@ export type { Profile, ProfileOptions, ProfileSubject, Roof, TurnOptions, Work }
 export * from "./resample.ts";
 export * from "./residual.ts";
 export * from "./sample.ts";
+export * from "./sample_bits.ts";
 export * from "./select.ts";
 export * from "./smooth.ts";
 export { type ScratchOptions, sumDensities, type SumDensitiesArguments } from "./sum_densities.ts";

@@ -1,5 +1,5 @@
 /**
- * Drawing tokens from logits: guidance, temperature, top-k, top-p and any number of independent draws in one kernel. The same logits
+ * Drawing tokens from logits: guidance, temperature, top-k, top-p, min-p and any number of independent draws in one kernel. The same logits
  * and seed give the same tokens, bit for bit, on every device, alone or in a batch: all that decides is integer arithmetic.
  *
  * Which of several drawn candidates is taken is left to the hooks, and what a token stands for to the models.
@@ -17,9 +17,11 @@ import {
   requireNumber,
   spread,
 } from "./device.ts";
-import { bitsFloat, exp2Negative, randomPoint, share } from "./exact.ts";
+import { bitsFloat, exp2Negative, floatBits, randomPoint, share } from "./exact.ts";
 import {
+  canonical,
   guideRow,
+  INFINITE_KEY,
   keyBits,
   keyRow,
   LOGIT_WGSL,
@@ -53,11 +55,17 @@ export interface SampleArguments extends LogitArguments {
    * resolved to 2^-24. 0 (default) and 1 are off.
    */
   topP?: number;
+  /**
+   * Keeps a token if its probability is at least this share of the largest one, after top-k and top-p, as in Hugging Face transformers.
+   * No other token changes that ratio, so it is decided on logits: one stays if it is no more than `-ln(minP) * temperature` below the
+   * largest, both in float32. 0 (default) is off, 1 keeps what ties with the largest.
+   */
+  minP?: number;
   /** Independent draws per position, 1 by default. */
   draws?: number;
   /**
-   * Applies top-p once more before every further draw, to what the one before it left, as the published code of VAR-Scaling does by
-   * editing logits in place; `false` by default.
+   * Applies top-p (and min-p after it) once more before every further draw, to what the one before it left, as the published code of
+   * VAR-Scaling does by editing logits in place; `false` by default.
    */
   compounding?: boolean;
   /** The seed; see `seedWords`. */
@@ -73,32 +81,33 @@ export interface SampleAndTruncateArguments extends SampleArguments {
   /**
    * Where the truncation of every row goes, u32 [images, positions, 2]: a key of the threshold in the order of the logits (`logit_key`
    * in `logit.wgsl`), and the index of the last kept token among those tied at it, {@linkcode ALL_TIES} if they all are. The key is 1
-   * if nothing is cut off, and 2^32 - 1 if nothing can be drawn. With `compounding` it is that of the last draw.
+   * if nothing is cut off, with min-p at least that of the smallest logit it would keep, and 2^32 - 1 if nothing can be drawn. With `compounding` it is that of the last draw.
    */
   truncation: DeviceArray;
 }
 
-const SILENT = "\nfn report() {}\n";
+const SILENT = "\nfn report(end: u32) {}\n";
 const REPORTING = `
 @group(0) @binding(4) var<storage, read_write> truncation: array<vec2<u32>>;
 
-fn report() {
-  if (lane == 0u) {
+fn report(end: u32) {
+  if (lane == 0u && end == parameters.first_draw + parameters.draws) {
     truncation[row] = vec2<u32>(threshold, last);
   }
 }
 `;
 
 /**
- * Draws tokens. Per row (image and position): guided logits as in `guidance`, divided by the temperature, cut off by top-k, then by top-p,
- * then independent draws by inverse distribution function in order of token index. Weights are integers in units of 2^-30 of the largest
+ * Draws tokens. Per row (image and position): guided logits as in `guidance`, divided by the temperature, cut off by top-k, by top-p and by
+ * min-p in this order, then independent draws by inverse distribution function in order of token index. Weights are integers in units of 2^-30 of the largest
  * one (so tokens more than 21 nats below it are never drawn), with a relative error below 3e-7 and one unit.
  *
  * NaN and -infinity are never drawn; where a row holds nothing else, the token is {@linkcode NO_TOKEN}. Logits of +infinity share all
  * the weight equally.
  *
- * Top-k and top-p follow VAR's sampling (top-k keeps all ties; top-p keeps a token iff the mass ranked before it is below p), and
- * `compounding` follows the candidates of the published VAR-Scaling code (arXiv 2601.07293).
+ * Top-k and top-p follow VAR's sampling (top-k keeps all ties; top-p keeps a token iff the mass ranked before it is below p), min-p is that
+ * of arXiv 2407.01082, and `compounding` follows the candidates of the published VAR-Scaling code (arXiv 2601.07293). Min-p agrees with
+ * exact arithmetic wherever the ratio of probabilities is not within a relative `1.2e-7 * ln(1 / minP)` of `minP`.
  *
  * @throws {TypeError} If an argument has the wrong type.
  * @throws {RangeError} If an argument is out of range or an array too short.
@@ -179,12 +188,17 @@ function plan(args: SampleArguments): Plan {
   requireTemperature(args.temperature ?? 1, action);
   requireInteger(topK, "topK", action, { min: 0 });
   requireNumber(args.topP ?? 0, "topP", action, { min: 0, max: 1 });
+  requireNumber(args.minP ?? 0, "minP", action, { min: 0, max: 1 });
   requireInteger(draws, "draws", action, { min: 0, max: 0x7fffffff });
   requireInteger(firstDraw, "firstDraw", action, { min: 0, max: 0x7fffffff });
   requireStream(seed, scale, action);
   requireLength(lanes, images, action);
   const rows = images * positions;
   requireLength(tokens, rows * draws, action);
+  const k = effectiveTopK(topK, vocabulary);
+  const p = units(args.topP ?? 0);
+  const drawsEach = drawsPerWorkgroup(vocabulary);
+  const [x, y] = spread(draws === 0 ? 0 : rows);
   return {
     arrays: [logits, lanes, tokens],
     parameters: [
@@ -193,19 +207,32 @@ function plan(args: SampleArguments): Plan {
       ["u32", vocabulary],
       ["u32", draws],
       ["u32", firstDraw],
-      ["u32", effectiveTopK(topK, vocabulary)],
-      ["u32", units(args.topP ?? 0)],
+      ["u32", k],
+      ["u32", p],
+      ["u32", reachBits(args)],
       ["f32", weight],
       ["f32", sharpness(args.temperature ?? 1)],
       ["u32", compounding ? 1 : 0],
       ["u32", scale],
       ["u32", seed[0]],
       ["u32", seed[1]],
+      ["u32", drawsEach],
     ],
-    workgroups: draws === 0 ? [0, 1, 1] : spread(rows),
+    workgroups: [x, y, Math.ceil(draws / drawsEach)],
+    constants: { long: Number(vocabulary > KEPT_KEYS), truncating: Number(k > 0 || p > 0) },
   };
 }
 
+/** Tokens of a row whose keys fit into the registers of a workgroup. */
+const KEPT_KEYS = 4096;
+
+/** How many draws one workgroup takes on: as many as keep the loops of a thread below 2^15 turns, since llvmpipe ends them at 65535. */
+function drawsPerWorkgroup(vocabulary: number): number {
+  const turns = 8 + Math.ceil(vocabulary / 256);
+  return 64 * Math.floor(2 ** 15 / turns);
+}
+
+/** Top-k; 0 is off. */
 function effectiveTopK(topK: number, vocabulary: number): number {
   return topK < vocabulary ? topK : 0;
 }
@@ -215,6 +242,13 @@ function units(topP: number): number {
   if (topP === 0) return 0;
   return Math.max(1, Math.round(topP * 2 ** 24)) % 2 ** 24;
 }
+
+/** How far below the greatest logit min-p lets another be, as the bits of a float32; all set is off. */
+function reachBits({ minP = 0, temperature = 1 }: SampleArguments): number {
+  return minP === 0 ? OFF : floatBits(Math.abs(Math.log(minP)) * temperature);
+}
+
+const OFF = 0xffffffff;
 
 /** What a difference of logits is multiplied by to be a power of 2; 0 stands for temperature 0. */
 function sharpness(temperature: number): number {
@@ -231,6 +265,7 @@ function draw(args: SampleArguments, truncation: Uint32Array | undefined): void 
   const row = new Row(vocabulary, sharpness(args.temperature ?? 1));
   const k = effectiveTopK(topK, vocabulary);
   const p = units(args.topP ?? 0);
+  const reach = reachBits(args);
   const logits = words(args.logits);
   const lanes = words(args.lanes);
   const tokens = words(args.tokens);
@@ -247,7 +282,8 @@ function draw(args: SampleArguments, truncation: Uint32Array | undefined): void 
       let next = firstDraw;
       // With compounding, draw d sees the filter applied d + 1 times; once a pass changes nothing, the remaining draws are alike.
       for (let pass = 0; next < end; pass++) {
-        const changed = p > 0 && row.keepShare(p);
+        const cut = p > 0 && row.keepShare(p);
+        const changed = (reach !== OFF && row.keepReached(reach)) || cut;
         const settled = !compounding || !changed;
         if (!settled && pass < next) continue;
         const until = settled ? end : next + 1;
@@ -388,6 +424,42 @@ class Row {
     }
     this.#kept = kept;
     return threshold !== oldThreshold || this.last !== oldLast;
+  }
+
+  /**
+   * Min-p on what is kept.
+   *
+   * @param reach The bits of the largest distance from the greatest logit.
+   * @returns Whether it moved the threshold.
+   */
+  keepReached(reach: number): boolean {
+    if (this.#kept === 0) return false;
+    // The smallest key within reach, from the key of -infinity on.
+    const top = bitsFloat(keyBits(this.#greatest));
+    let low = 0x007fffff;
+    let high = this.#greatest;
+    while (low + 1 < high && this.#greatest !== INFINITE_KEY) {
+      const middle = low + ((high - low) >>> 1);
+      if (floatBits(top - bitsFloat(canonical(keyBits(middle)))) <= reach) high = middle;
+      else low = middle;
+    }
+    if (high <= this.threshold) return false;
+    this.threshold = high;
+    this.last = ALL_TIES;
+    let kept = 0;
+    let sum = 0;
+    for (let i = 0; i < this.#kept; i++) {
+      const key = this.#keptKeys[i]!;
+      if (key < high) continue;
+      const weight = this.#weights[i]!;
+      this.#tokens[kept] = this.#tokens[i]!;
+      this.#keptKeys[kept] = key;
+      this.#weights[kept] = weight;
+      this.#sums[kept] = sum += weight;
+      kept++;
+    }
+    this.#kept = kept;
+    return true;
   }
 
   /** The token at which the running sum of weights first exceeds the fraction of the total that two random words stand for. */

@@ -30,6 +30,8 @@ export interface GenerateRequest {
   topK?: number;
   /** Draw from the likeliest tokens that make up this probability; 0.96 by default, 0 is off. */
   topP?: number;
+  /** Draw only from tokens with at least this share of the largest probability; 0 is off (default). */
+  minP?: number;
   /** What logits are divided by before drawing; 1 by default, 0 always takes the likeliest token. */
   temperature?: number;
   /** Mix code vectors instead of drawing one, for smoother pictures (VAR's `more_smooth`); not for measuring. */
@@ -60,6 +62,7 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof GenerateRequest>([
   "cfg",
   "topK",
   "topP",
+  "minP",
   "temperature",
   "moreSmooth",
   "batch",
@@ -105,6 +108,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   const batch = integer("batch", request.batch ?? 8, 1);
   const topK = integer("topK", request.topK ?? 900, 0);
   const topP = number("topP", request.topP ?? 0.96, 0, 1);
+  const minP = number("minP", request.minP ?? 0, 0, 1);
   const cfg = number("cfg", request.cfg ?? 1.5, 0, 1e6);
   const temperature = number("temperature", request.temperature ?? 1, 0, 1e6);
   if (temperature !== 0 && temperature < 1e-6) {
@@ -133,6 +137,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     cfg,
     topK,
     topP,
+    minP,
     temperature,
     moreSmooth,
     batch,

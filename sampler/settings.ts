@@ -29,6 +29,8 @@ export interface SamplingSettings {
   readonly topK: number;
   /** 0 is off. */
   readonly topP: number;
+  /** 0 is off. */
+  readonly minP: number;
   /** 0 takes the likeliest token. */
   readonly temperature: number;
   /** Whether code vectors are mixed. */

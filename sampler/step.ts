@@ -8,8 +8,8 @@
  */
 
 import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
-import { gaussianDensity } from "../kernels/density.ts";
 import { type Device, type DeviceArray, requireChoice } from "../kernels/device.ts";
+import { runDensity } from "../kernels/group_density.ts";
 import { guidance } from "../kernels/guidance.ts";
 import { sampleAndTruncate, sampleTokens } from "../kernels/sample.ts";
 import {
@@ -58,6 +58,8 @@ export interface DrawOptions {
   topK?: number;
   /** Instead of the request's. */
   topP?: number;
+  /** Instead of the request's. */
+  minP?: number;
   /** Instead of the request's. */
   temperature?: number;
   /** Filter the logits anew for every further draw, as the published code of VAR-Scaling does. */
@@ -237,7 +239,7 @@ export class ScaleStep implements Disposable {
     const widths = this.allocate(features === "joint" ? images : images * positions, "bandwidths");
     const scores = this.allocate(images * count, "densities");
     this.device.run(silvermanBandwidth, { ...sizes, output: widths, deviation });
-    this.device.run(gaussianDensity, {
+    runDensity(this.device, {
       ...sizes,
       bandwidth: widths,
       scores,
@@ -313,7 +315,7 @@ export class ScaleStep implements Disposable {
     const tokens = this.allocate(images * positions, "tokens");
     const truncation = this.allocate(2 * images * positions, "truncation");
     const features = this.allocate(images * channels * positions, "mixed features");
-    const { topK: _topK, topP: _topP, ...sampling } = this.#sampling({});
+    const { topK: _topK, topP: _topP, minP: _minP, ...sampling } = this.#sampling({});
     this.device.run(sampleAndTruncate, { ...this.#sampling({}), tokens, truncation });
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     this.device.run(smoothCodes, {
@@ -353,6 +355,7 @@ export class ScaleStep implements Disposable {
       temperature: options.temperature ?? request.temperature,
       topK: options.topK ?? request.topK,
       topP: options.topP ?? request.topP,
+      minP: options.minP ?? request.minP,
       compounding: options.compounding ?? false,
       firstDraw: options.firstDraw ?? 0,
       seed: request.seedWords,

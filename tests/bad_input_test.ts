@@ -204,6 +204,12 @@ const REQUESTS: readonly Row[] = [
     "Cannot generate as topP must be from 0 to 1: current value is 96",
   ],
   [
+    "min-p as a percentage",
+    request({ minP: 5 }),
+    RangeError,
+    "Cannot generate as minP must be from 0 to 1: current value is 5",
+  ],
+  [
     "a temperature next to 0",
     request({ temperature: 1e-9 }),
     RangeError,

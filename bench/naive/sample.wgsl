@@ -1,5 +1,5 @@
 // Sampling as one would write it first: guide, sort the whole row (bitonic, in storage), sum probabilities in f32 in order of rank for
-// top-k and top-p, then walk the row for every draw. One workgroup per row; the vocabulary must be a power of 2.
+// top-k and top-p, then walk the row for every draw. One workgroup per row; the vocabulary must be a power of 2, and min-p off.
 // Expects threefry.wgsl in front.
 
 struct Parameters {
@@ -11,12 +11,14 @@ struct Parameters {
   top_k: u32,
   // In units of 2^-24; 0 is off.
   top_p: u32,
+  reach: u32,
   weight: f32,
   sharpness: f32,
   compounding: u32,
   scale: u32,
   seed_low: u32,
   seed_high: u32,
+  draws_each: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -54,9 +56,11 @@ fn main(
   let size = parameters.vocabulary;
   let start = row * size;
   for (var token = lane; token < size; token += THREADS) {
-    let conditional = logits[start + token];
-    let unconditional = logits[parameters.rows * size + start + token];
-    values[start + token] = conditional + parameters.weight * (conditional - unconditional);
+    var value = logits[start + token];
+    if (parameters.weight != 0.0) {
+      value += parameters.weight * (value - logits[parameters.rows * size + start + token]);
+    }
+    values[start + token] = value;
     order[start + token] = token;
   }
   storageBarrier();
@@ -109,14 +113,19 @@ fn main(
   for (var draw = lane; draw < parameters.draws; draw += THREADS) {
     var rest = mass * f32(threefry(key, vec2u(position, draw)).x >> 8u) * 0x1p-24;
     var chosen = worst;
-    for (var token = 0u; token < size; token++) {
-      if (token == worst || precedes(start, token, worst)) {
-        let amount = probability(start, token);
-        if (rest < amount) {
-          chosen = token;
-          break;
+    var is_chosen = false;
+    // Four at a time, as llvmpipe ends the loops of a thread after 65535 turns in all.
+    for (var first = 0u; first < size && !is_chosen; first += 4u) {
+      for (var j = 0u; j < 4u; j++) {
+        let token = first + j;
+        if (!is_chosen && (token == worst || precedes(start, token, worst))) {
+          let amount = probability(start, token);
+          if (rest < amount) {
+            chosen = token;
+            is_chosen = true;
+          }
+          rest -= amount;
         }
-        rest -= amount;
       }
     }
     tokens[(image * parameters.draws + draw) * parameters.positions + position] = chosen;

@@ -22,6 +22,7 @@ testInFolder(
     const { out } = await succeed(
       ...["generate", "red torus", "--labels", "3,blue cone", "--seed", "18446744073709551615"],
       ...["--cfg", "2", "--top-k", "300", "--top-p", "0.9", "--temperature", "1.1", "--batch", "2"],
+      ...["--min-p", "0.02"],
       ...["--preview", "0,2", "--columns", "2", "--device", "cpu", "--output", first],
     );
     assertMatch(out, /^3 images in .*: demo, cfg 2, seed 18446744073709551615, on CPU/);
@@ -41,6 +42,7 @@ testInFolder(
       cfg: 2,
       topK: 300,
       topP: 0.9,
+      minP: 0.02,
       temperature: 1.1,
     });
     assertEquals(

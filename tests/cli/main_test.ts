@@ -40,6 +40,7 @@ Deno.test("A wrong command line ends with code 2, its reason, and where the help
     ["generate --samples 5 --scaling_samples 5", "Options --samples and --scaling-samples are the same"],
     ["generate --seed -1", "Option --seed must be an integer from 0 to 2^64 - 1"],
     ["generate --top-p 1.1", "Option --top-p must be a number from 0 to 1"],
+    ["generate --min-p 2", "Option --min-p must be a number from 0 to 1"],
     ["generate --strategy topk", "must be var-scaling, top-k, small-k or random-k"],
     ["generate --scale 1.5", "Option --scale must be numbers of scales from 0 on"],
     ["generate --compare --no-scaling", "Options --compare and --no-scaling exclude each other"],

@@ -185,7 +185,7 @@ testOnDevices("draws follow the inverse distribution function in order of index"
 });
 
 testOnDevices("filters keep what the published rules kept in PyTorch", async (device) => {
-  for (const { seed, vocabulary, temperature, topK, topP, count, mask } of filters) {
+  for (const { seed, vocabulary, temperature, topK, topP, minP, count, mask } of filters) {
     let state = seed;
     const row = Float32Array.from({ length: vocabulary }, () => {
       let total = 0;
@@ -195,7 +195,7 @@ testOnDevices("filters keep what the published rules kept in PyTorch", async (de
       }
       return (total - 2 ** 17) / 2 ** 13;
     });
-    const { truncation } = await sample(device, row, { vocabulary, temperature, topK, topP });
+    const { truncation } = await sample(device, row, { vocabulary, temperature, topK, topP, minP });
     const expected = [...row.keys()].filter((i) => (parseInt(mask[i >> 2]!, 16) >> (i & 3)) & 1);
     assertEquals(expected.length, count);
     assertEquals(keptTokens(row, truncation[0]!, truncation[1]!), expected, `seed ${seed}`);
@@ -442,6 +442,181 @@ testOnDevices("rows with infinities, NaN and ties follow the rules", async (devi
   assertEquals([...truncation], [0xffffffff, ALL_TIES]);
 });
 
+testOnDevices("min-p keeps what float64 keeps, after top-k and top-p", async (device) => {
+  const random = testRandom(21);
+  const rows = 6;
+  let compared = 0;
+  for (const vocabulary of [1, 7, 64, 300, 4096, 5000]) {
+    for (const grid of [2 ** -16, 0.5]) {
+      const data = bell(random, rows * vocabulary, 6, grid);
+      for (const minP of [1, 0.5, 0.1, 0.01, 1e-6, 1e-300]) {
+        const temperature = [1, 0.3, 4][Math.floor(random() * 3)]!;
+        const topK = random() < 0.5 ? 0 : 1 + Math.floor(random() * vocabulary);
+        const topP = random() < 0.5 ? 0 : random();
+        const options = { vocabulary, topK, topP, temperature, minP };
+        const { truncation } = await sample(device, data, options);
+        for (let r = 0; r < rows; r++) {
+          const row = [...data.subarray(r * vocabulary, (r + 1) * vocabulary)];
+          const { kept, margin } = keptByRules(row, options);
+          const most = Math.max(...row);
+          // The limit in nats below the largest, right to within 2^-23 of itself.
+          const reach = -Math.log(minP) * temperature;
+          if (
+            margin < 1e-6 || row.some((x) => Math.abs(most - x - reach) <= reach * 2 ** -22 && x !== most)
+          ) {
+            continue;
+          }
+          compared++;
+          assertEquals(
+            keptTokens(row, truncation[2 * r]!, truncation[2 * r + 1]!),
+            kept.filter((i) => row[i] === most || most - row[i]! <= reach).sort((a, b) => a - b),
+            JSON.stringify(options),
+          );
+        }
+      }
+    }
+  }
+  assert(compared > 350, `only ${compared} of 432 rows were decided by more than rounding`);
+});
+
+testOnDevices("min-p is decided exactly", async (device) => {
+  const kept = async (values: number[], options: Options): Promise<number[]> => {
+    const vocabulary = values.length;
+    const { tokens, truncation } = await sample(device, new Float32Array(values), {
+      vocabulary,
+      draws: 300,
+      ...options,
+    });
+    const row = Float32Array.from(values, (value) => Math.abs(value) < 2 ** -64 ? 0 : value);
+    const stay = keptTokens(row, truncation[0]!, truncation[1]!);
+    assert(tokens.every((token) => stay.includes(token)), `${values}: ${[...new Set(tokens)]} of ${stay}`);
+    return stay;
+  };
+  const { nextDown, nextUp } = {
+    nextDown: (x: number) => x - 2 ** (Math.floor(Math.log2(Math.abs(x))) - 23),
+    nextUp: (x: number) => x + 2 ** (Math.floor(Math.log2(Math.abs(x))) - 23),
+  };
+  // The limit itself stays, its neighbour goes.
+  for (const [minP, temperature] of [[0.1, 1], [0.37, 0.7], [1e-9, 2]] as const) {
+    const reach = Math.fround(-Math.log(minP) * temperature);
+    assertEquals(await kept([0, -reach, nextDown(-reach), nextUp(-reach)], { minP, temperature }), [0, 1, 3]);
+  }
+  // 1 keeps the ties of the largest and nothing next to it; what counts as 0 ties with 0.
+  assertEquals(await kept([5, nextDown(5), 5, 4], { minP: 1 }), [0, 2]);
+  assertEquals(await kept([0, 1e-30, -0, -1e-30, -(2 ** -63)], { minP: 1 }), [0, 1, 2, 3]);
+  assertEquals(await kept([-3, -3, -4], { minP: 1, temperature: 1e6 }), [0, 1]);
+  // 0 is off, whatever the logits.
+  assertEquals(await kept([80, 0, -80], { minP: 0 }), [0, 1, 2]);
+  assertEquals(await kept([80, 0, -80], { minP: 1e-30 }), [0]);
+  assertEquals(await kept([3e38, -3e38, 3e38], { minP: 1e-300 }), [0, 2]);
+  // Infinite and missing logits.
+  assertEquals(await kept([Infinity, 1, Infinity, NaN], { minP: 1e-9 }), [0, 2]);
+  assertEquals(await kept([-Infinity, 1, NaN, 0.5], { minP: 0.5 }), [1, 3]);
+  const { tokens } = await sample(device, new Float32Array([NaN, -Infinity]), { vocabulary: 2, minP: 0.5 });
+  assertEquals([...tokens], [NO_TOKEN]);
+  // Ties that top-p has split stay split; a higher limit of min-p takes over.
+  assertEquals(await kept([0, 0, 0, 0, -9], { topP: 0.4, minP: 0.5 }), [0, 1]);
+  assertEquals(await kept([1, 0, 0, 0, 0], { topP: 0.6, minP: 0.3 }), [0, 1, 2]);
+  assertEquals(await kept([1, 0, 0, 0, 0], { topP: 0.6, minP: 0.4 }), [0]);
+  // Temperature 0 takes the largest in any case, and guidance comes first: 1 + (1 - 0) = 2 beats 1.5 by 0.5.
+  assertEquals(await kept([1, 7, 2, 7], { minP: 0.9, temperature: 0 }), [1]);
+  const guided = { vocabulary: 2, guided: true, weight: 1, draws: 200 };
+  const logits = new Float32Array([1, 1.5, 0, 1.5]);
+  assertEquals([...new Set((await sample(device, logits, { ...guided, minP: 0.61 })).tokens)], [0]);
+  assertEquals([...new Set((await sample(device, logits, { ...guided, minP: 0.6 })).tokens)].sort(), [0, 1]);
+});
+
+testOnDevices("with compounding, top-p sees what min-p left", async (device) => {
+  const row = new Float32Array(TWELVE);
+  // From 0.055 on by min-p: eight tokens of 0.89 in all; then top-p 0.9 keeps those before 0.801, before 0.7155, ...
+  const options = { vocabulary: 12, topP: 0.9, minP: 0.27, compounding: true };
+  for (const [i, count] of [8, 7, 6, 6].entries()) {
+    const { truncation, tokens } = await sample(device, row, { ...options, draws: i + 1 });
+    assertEquals(keptTokens(row, truncation[0]!, truncation[1]!).length, count, `draw ${i}`);
+    const alone = await sample(device, row, { ...options, firstDraw: i });
+    assertEquals([...alone.truncation], [...truncation]);
+    assertEquals(alone.tokens[0], tokens[i]);
+  }
+});
+
+testOnGpu("random settings give the same on the GPU as on the CPU", async (gpu) => {
+  using cpu = new CpuDevice();
+  const random = testRandom(22);
+  const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
+  for (let round = 0; round < 150; round++) {
+    const vocabulary = pick([
+      1,
+      2,
+      3,
+      31,
+      255,
+      256,
+      257,
+      300,
+      1000,
+      1024,
+      4095,
+      4096,
+      4097,
+      9999,
+      16384,
+      65536,
+    ]);
+    const images = pick([1, 2, 3]);
+    const positions = vocabulary > 5000 ? 1 : pick([1, 2, 5]);
+    const guided = random() < 0.5;
+    const data = bell(
+      random,
+      images * positions * vocabulary * (guided ? 2 : 1),
+      pick([0, 0.01, 1, 8, 100, 1e38]),
+      pick([2 ** -16, 2 ** -16, 1, 16]),
+    );
+    // Strange values here and there; masks of the smallest float are common in practice.
+    const strange = pick([[], [], [-Infinity], [-3.4028234663852886e38], [
+      NaN,
+      -Infinity,
+      Infinity,
+      1e-40,
+      -0,
+    ]]);
+    if (strange.length > 0) {
+      const share = pick([0.01, 0.5, 1]);
+      for (let i = 0; i < data.length; i++) if (random() < share) data[i] = pick(strange);
+    }
+    // Values that get close to each other faster than any bins can follow.
+    if (random() < 0.1) data.forEach((_, i) => data[i] = 2 ** (80 - i % 140) * (i % 2 ? -1 : 1));
+    const draws = pick([1, 1, 3, 70]);
+    const options = {
+      vocabulary,
+      images,
+      positions,
+      draws,
+      topK: pick([0, 1, 50, 900, Math.floor(vocabulary / 2)]),
+      topP: pick([0, 0, 0.5, 0.96, random(), 1e-9, 1 - 1e-7]),
+      minP: pick([0, 0, 0.05, random(), 1, 1e-20]),
+      temperature: pick([1, 1, 0.5, 2, 1e-6, 1e6]),
+      compounding: draws === 3 && random() < 0.5,
+      firstDraw: pick([0, 0, 7]),
+      ...(guided ? { guided, weight: pick([0, 1.5, -0.3]) } : {}),
+      seed: [Math.floor(random() * 2 ** 32), round] as Seed,
+    };
+    const [a, b] = [await sample(cpu, data, options), await sample(gpu, data, options)];
+    assertEquals(b, a, JSON.stringify({ ...options, round }));
+  }
+});
+
+testOnGpu("so many draws that several workgroups share a row are the same on the GPU", async (gpu) => {
+  using cpu = new CpuDevice();
+  // A workgroup takes on 7936 draws of a row that long.
+  const vocabulary = 65536;
+  const data = bell(testRandom(23), vocabulary, 3);
+  for (const compounding of [false, true]) {
+    const options = { vocabulary, draws: 17000, topP: 0.5, minP: 0.001, compounding, firstDraw: 2 };
+    const [a, b] = [await sample(cpu, data, options), await sample(gpu, data, options)];
+    assertEquals(b, a);
+  }
+});
+
 testOnDevices("no images or no draws leave everything as it is", async (device) => {
   using logits = device.upload(new Float32Array([1, 2]));
   using lanes = device.upload(new Uint32Array([0]));
@@ -506,6 +681,8 @@ Deno.test("bad calls for drawing say what is wrong", () => {
   );
   bad({ topK: -1 }, RangeError, "Cannot draw tokens as topK must be an integer >= 0: current value is -1");
   bad({ topP: 1.5 }, RangeError, "Cannot draw tokens as topP must be from 0 to 1: current value is 1.5");
+  bad({ minP: -0.1 }, RangeError, "Cannot draw tokens as minP must be from 0 to 1: current value is -0.1");
+  bad({ minP: "0" }, TypeError, "Cannot draw tokens as minP must be a number: current value is 0");
   bad({ topP: NaN }, RangeError, "Cannot draw tokens as topP must be from 0 to 1: current value is NaN");
   bad(
     { draws: 0.5 },

@@ -340,7 +340,7 @@ testOnModel(
 
 testOnModel(
   "tiny",
-  "temperature 0, top-k 1 and a small top-p take the likeliest token, whatever the seed",
+  "temperature 0, top-k 1, a small top-p and min-p 1 take the likeliest token, whatever the seed",
   async (model) => {
     const likeliest: number[][] = [];
     const argmax: ScaleHook = {
@@ -355,7 +355,7 @@ testOnModel(
     };
     const [reference] = tokensOf(await generate(model, { labels: 3, temperature: 0, hooks: [argmax] }));
     assertEquals(likeliest, reference);
-    for (const [seed, request] of [{ temperature: 0 }, { topK: 1 }, { topP: 1e-6 }].entries()) {
+    for (const [seed, request] of [{ temperature: 0 }, { topK: 1 }, { topP: 1e-6 }, { minP: 1 }].entries()) {
       assertEquals(tokensOf(await generate(model, { labels: 3, seed: seed + 1, ...request })), [reference]);
     }
     assertNotEquals(tokensOf(await generate(model, { labels: 3 })), [reference]);

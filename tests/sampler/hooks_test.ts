@@ -574,6 +574,7 @@ testOnModel("tiny", "draws of other numbers are the same however they are groupe
         step.draw(1, { temperature: 0 }),
         step.draw(1, { topK: 1 }),
         step.draw(1, { topP: 1e-6 }),
+        step.draw(1, { minP: 1 }),
         step.draw(3, { compounding: true }),
       ];
       maps.push(...(await step.device.read(arrays)).map((array) => [...array]));
@@ -586,7 +587,8 @@ testOnModel("tiny", "draws of other numbers are the same however they are groupe
     },
   };
   await generate(model, { labels: 0, hooks: [hook] });
-  const [six, two, four, coldest, single, surest, compounding] = maps as [
+  const [six, two, four, coldest, single, surest, only, compounding] = maps as [
+    number[],
     number[],
     number[],
     number[],
@@ -598,6 +600,7 @@ testOnModel("tiny", "draws of other numbers are the same however they are groupe
   assertEquals([...two, ...four], six);
   assertEquals(coldest, single);
   assertEquals(coldest, surest);
+  assertEquals(coldest, only);
   // The first draw sees the filter once either way.
   assertEquals(compounding.slice(0, 9), six.slice(0, 9));
   assertNotEquals(six.slice(0, 9), six.slice(9, 18));

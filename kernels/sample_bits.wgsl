@@ -1,0 +1,117 @@
+// Draws bits: for each bit two logits, guided; the likelier value for certain or one of both at random, packed 32 to a word. One
+// invocation per word and draw. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front. The less likely value weighs
+// w = 2^-(difference * sharpness) beside 1, as an integer in units of 2^-30, and is drawn iff u * (2^30 + w) < w * 2^32 for a random
+// word u: integers, bit for bit as in the twin.
+
+struct Parameters {
+  // Words of all images and positions.
+  items: u32,
+  positions: u32,
+  bits: u32,
+  // Words of a token.
+  words: u32,
+  draws: u32,
+  first_draw: u32,
+  weight: f32,
+  // log2(e) / temperature; 0 always takes the likelier value.
+  sharpness: f32,
+  // The bits of the difference from which on the likelier value is certain; all set there is none.
+  certain: u32,
+  scale: u32,
+  seed_low: u32,
+  seed_high: u32,
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> logits: array<u32>;
+@group(0) @binding(2) var<storage, read> lanes: array<u32>;
+@group(0) @binding(3) var<storage, read_write> tokens: array<u32>;
+
+// Whether a workgroup is 64 draws of one word, which share its chances, or one draw of 64 words.
+override many_draws: bool = true;
+
+const THREADS = 64u;
+
+// What is known of a bit before it is drawn: the likelier value in the highest bit, the weight of the other one below.
+var<workgroup> chances: array<u32, 32>;
+
+fn key_at(i: u32, unconditional_at: u32) -> u32 {
+  let conditional = logits[i];
+  // Guided against itself a value stays what it is.
+  var unconditional = conditional;
+  if (parameters.weight != 0.0) {
+    unconditional = logits[unconditional_at + i];
+  }
+  return logit_key(guide(conditional, unconditional, parameters.weight));
+}
+
+// The chance of a bit of a word; 0 for what is no bit.
+fn chance(item: u32, bit_of_word: u32) -> u32 {
+  let bit = item % parameters.words * 32u + bit_of_word;
+  let tokens_before = item / parameters.words;
+  let i = 2u * (tokens_before * parameters.bits + min(bit, parameters.bits - 1u));
+  let unconditional_at = 2u * (parameters.items / parameters.words * parameters.bits);
+  let zero = key_at(i, unconditional_at);
+  let one = key_at(i + 1u, unconditional_at);
+  let likelier = select(0u, 0x80000000u, one > zero);
+  let more = max(zero, one);
+  let less = min(zero, one);
+  // Two infinities have no difference.
+  let difference = select(key_logit(more) - key_logit(less), 0.0, more == less);
+  let is_certain = parameters.sharpness == 0.0 || less == 0u || (more == INFINITE_KEY && less != INFINITE_KEY)
+    || bitcast<u32>(difference) >= parameters.certain;
+  let other = select(exp2_negative(difference * parameters.sharpness), 0u, is_certain);
+  return select(0u, likelier | other, bit < parameters.bits);
+}
+
+fn decide(known: u32, random: u32) -> u32 {
+  let other = known & 0x7fffffffu;
+  return (known >> 31u) ^ u32(multiply_wide(random, (1u << 30u) + other).y < other);
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let number = group.y * groups.x + group.x;
+  var item = number;
+  var first_draw = group.z * THREADS + lane;
+  var draws_apart = groups.z * THREADS;
+  if (many_draws) {
+    if (lane < 32u) {
+      chances[lane] = chance(min(item, parameters.items - 1u), lane);
+    }
+    workgroupBarrier();
+  } else {
+    item = number * THREADS + lane;
+    first_draw = group.z;
+    draws_apart = groups.z;
+  }
+  if (item >= parameters.items) {
+    return;
+  }
+  let at = item / parameters.words;
+  let image = at / parameters.positions;
+  let position = at % parameters.positions;
+  let seed = vec2<u32>(parameters.seed_low, parameters.seed_high);
+  let key = stream_key(seed, lanes[image], parameters.scale, TOKEN_PURPOSE);
+  // A pair of bits takes the two words of one counter.
+  let pairs = (parameters.bits + 1u) / 2u;
+  let first = position * pairs + item % parameters.words * 16u;
+  for (var draw = first_draw; draw < parameters.draws; draw += draws_apart) {
+    var word = 0u;
+    for (var i = 0u; i < 16u; i++) {
+      let random = threefry(key, vec2<u32>(first + i, parameters.first_draw + draw));
+      if (many_draws) {
+        word |= (decide(chances[2u * i], random.x) | (decide(chances[2u * i + 1u], random.y) << 1u)) << (2u * i);
+      } else {
+        let low = decide(chance(item, 2u * i), random.x);
+        word |= (low | (decide(chance(item, 2u * i + 1u), random.y) << 1u)) << (2u * i);
+      }
+    }
+    let token = (image * parameters.draws + draw) * parameters.positions + position;
+    tokens[token * parameters.words + item % parameters.words] = word;
+  }
+}
