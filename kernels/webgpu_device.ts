@@ -46,6 +46,7 @@ const WANTED_FEATURES: readonly GPUFeatureName[] = ["shader-f16", "timestamp-que
 
 /** Where an array lies in GPU memory. */
 export interface GpuPlace {
+  /** The storage buffer. */
   readonly buffer: GPUBuffer;
   /** In bytes. */
   readonly offset: number;

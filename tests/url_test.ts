@@ -7,8 +7,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { serveFile } from "./static_server.ts";
 
-/** Serves the project's files while `use` runs in an empty folder. */
-async function serve(use: (base: string, folder: string) => Promise<void>): Promise<void> {
+/** Serves the project's files while `use` runs in an empty folder; returns the paths that were asked for. */
+async function serve(use: (base: string, folder: string) => Promise<void>): Promise<string[]> {
   const folder = await Deno.makeTempDir({ prefix: "varscale-url-" });
   const served: string[] = [];
   await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
@@ -17,10 +17,15 @@ async function serve(use: (base: string, folder: string) => Promise<void>): Prom
   });
   try {
     await use(`http://127.0.0.1:${server.addr.port}`, folder);
-    assert(served.includes("/models/demo/transformer.safetensors"));
+    return served;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Serves while a model is loaded from here. */
+async function serveModel(use: (base: string, folder: string) => Promise<void>): Promise<void> {
+  assert((await serve(use)).includes("/models/demo/transformer.safetensors"));
 }
 
 async function deno(folder: string, args: string[]): Promise<string> {
@@ -38,7 +43,7 @@ async function deno(folder: string, args: string[]): Promise<string> {
 }
 
 Deno.test("A script in an empty folder imports mod.ts by URL and generates with the demo model", async () => {
-  await serve(async (base, folder) => {
+  await serveModel(async (base, folder) => {
     const host = new URL(base).host;
     await Deno.writeTextFile(
       `${folder}/script.ts`,
@@ -56,11 +61,30 @@ Deno.test("A script in an empty folder imports mod.ts by URL and generates with 
 });
 
 Deno.test("The command line runs by URL", async () => {
-  await serve(async (base, folder) => {
+  await serveModel(async (base, folder) => {
     const args = ["generate", "blue cone", "--device", "cpu", "--output", "pictures", "--json"];
     const output = await deno(folder, ["run", "-A", `${base}/cli/main.ts`, ...args]);
     assertStringIncludes(output, "blue cone");
     const names = Array.from(Deno.readDirSync(`${folder}/pictures`), ({ name }) => name).sort();
     assert(names.includes("run.json") && names.some((name) => name.endsWith(".png")), names.join(", "));
   });
+});
+
+Deno.test("The kernels are imported by URL alone, without packages, models or permissions", async () => {
+  const served = await serve(async (base, folder) => {
+    await Deno.writeTextFile(
+      `${folder}/script.ts`,
+      `import { distances, kde, nearest, sample } from "${base}/kernels/mod.ts";
+      const points = new Float32Array([0, 0, 3, 4, 6, 8.5]);
+      const options = { dimensions: 2, device: "cpu" } as const;
+      console.log([...await distances(points, options)].slice(0, 2).join());
+      console.log((await kde(points, { ...options, bandwidth: 1, covariance: "identity" }))[0]!.toFixed(6));
+      console.log([...await nearest(points, points, { channels: 2 })].join());
+      console.log([...await sample(new Float32Array([0, 9, 1]), { vocabulary: 3, topK: 1 })].join());`,
+    );
+    const args = ["run", "--check", "--no-prompt", `--allow-import=${new URL(base).host}`, "script.ts"];
+    // 1 / (3 * 2 pi) (1 + exp(-12.5) + exp(-54.125)), rounded to six places.
+    assertEquals((await deno(folder, args)).trim().split("\n"), ["0,5", "0.053052", "0,1,2", "1"]);
+  });
+  assert(served.every((path) => path.startsWith("/kernels/")), served.join());
 });

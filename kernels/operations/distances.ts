@@ -152,6 +152,7 @@ export class Distances implements Disposable {
     return this.#measure(a, a, options, ["rows", "batch", "output"]);
   }
 
+  /** Frees what it keeps on the device; harmless when done twice. */
   [Symbol.dispose](): void {
     this.#disposed = true;
     for (const inverse of this.#inverses.splice(0)) inverse?.[Symbol.dispose]();
