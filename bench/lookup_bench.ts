@@ -39,7 +39,8 @@ function lookupCase(images: number, positions: number, layout: FeatureLayout): B
       return {
         kernel: () => bench.device.run(codebookLookup, args),
         naive: () => bench.device.run(naiveLookup, args),
-        inputs: { tokens, codebook },
+        // Other libraries give rows.
+        ...(layout === "rows" ? { inputs: { tokens, codebook } } : {}),
         outputs: [{ array: output, type: "f32" }],
       };
     },
