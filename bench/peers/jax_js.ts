@@ -5,12 +5,14 @@
  * @module
  */
 
-import type * as Jax from "npm:@jax-js/jax@0.1.25";
 import type { PeerRun, PeerTask } from "../peer.ts";
+import type * as Jax from "./jax_js_package.d.ts";
 import { type Library, mapFormulations, onGpu } from "./library.ts";
 import { bitBandwidthFactor, type BitShape, unpackBits } from "./reference.ts";
 
 const VERSION = "0.1.25";
+/** Not where it is imported: what static analysis sees there, everybody downloads who runs the project. */
+const PACKAGE = `npm:@jax-js/jax@${VERSION}`;
 
 type Backend = "webgpu" | "wasm";
 
@@ -198,8 +200,8 @@ export function jaxJs(backend: Backend): Library {
  */
 async function load(backend: Backend): Promise<typeof Jax> {
   // Once under its plain name, which fetches it if need be and lets its file be found.
-  await import("npm:@jax-js/jax@0.1.25");
-  return await import(`${import.meta.resolve("npm:@jax-js/jax@0.1.25")}?${backend}`);
+  await import(PACKAGE);
+  return await import(`${import.meta.resolve(PACKAGE)}?${backend}`);
 }
 
 class Run implements PeerRun {

@@ -8,7 +8,7 @@
 import type { PeerRun, PeerTask } from "../peer.ts";
 import { type Library, mapFormulations, onGpu } from "./library.ts";
 import { bitBandwidthFactor, type BitShape, unpackBits } from "./reference.ts";
-import type * as Tf from "./tensorflow_js_package.ts";
+import type * as Tf from "./tensorflow_js_package.d.ts";
 
 const VERSION = "4.22.0";
 
@@ -144,7 +144,7 @@ const KERNELS = {
 /** TensorFlow.js on one of its backends. */
 export function tensorflowJs(backend: Backend): Library {
   const kernels = mapFormulations<SetUp>(KERNELS, (setUp) => async (task) => {
-    const tf = await import("./tensorflow_js_package.ts");
+    const tf = await load();
     if (!await tf.setBackend(backend)) throw new Error(`The backend "${backend}" does not start`);
     const open = (): Promise<PeerRun> => Promise.resolve(new Run(tf, backend, setUp(tf, task)));
     return backend === "webgpu" ? await onGpu(tf.backend().device, open) : await open();
@@ -153,6 +153,20 @@ export function tensorflowJs(backend: Backend): Library {
     name: `TensorFlow.js ${VERSION} (${backend === "webgpu" ? "WebGPU" : "wasm, one thread"})`,
     kernels,
   };
+}
+
+/**
+ * The library with its backends, by names that are not where they are imported: what static analysis sees there, everybody downloads who
+ * runs the project.
+ */
+async function load(): Promise<typeof Tf> {
+  const core = `npm:@tensorflow/tfjs-core@${VERSION}`;
+  const tf = await import(core);
+  for (const name of ["wasm", "webgpu"]) {
+    const backend = `npm:@tensorflow/tfjs-backend-${name}@${VERSION}`;
+    await import(backend);
+  }
+  return tf;
 }
 
 class Run implements PeerRun {
