@@ -6,7 +6,8 @@
  *     deno run -A bench/report.ts [kernel …] [--rounds=5] [--span=150] [--quick] [--no-peers]
  *                                 [--json] [--history=bench/history.jsonl] [--fail-on-regression=10]
  *
- * Parts of names choose kernels; `pipeline`, `pipeline-cpu` and `pipeline-webgpu` are names, too. Without any, everything runs.
+ * Parts of names choose kernels, and parts of `name, size` some of their sizes: `kde`, or `"kde, N=4096"`. `pipeline`, `pipeline-cpu` and
+ * `pipeline-webgpu` are names, too. Without any, everything runs.
  *
  * @module
  */
@@ -97,6 +98,11 @@ export async function findCases(folder: URL): Promise<BenchCase[]> {
   return cases;
 }
 
+/** What a case is called on the command line. */
+function nameOf({ kernel, size }: BenchCase): string {
+  return `${kernel}, ${size}`;
+}
+
 /** Runs what is asked for. Progress goes to the standard error stream. */
 export async function measureAll(options: ReportOptions): Promise<BenchRecord> {
   const { names, rounds, span } = options;
@@ -104,15 +110,17 @@ export async function measureAll(options: ReportOptions): Promise<BenchRecord> {
   const folder = new URL("./", import.meta.url);
   const cases = await findCases(folder);
   const pipelines = ["pipeline-cpu", "pipeline-webgpu"] as const;
-  const known = [...cases.map(({ kernel }) => kernel), ...pipelines];
+  const known = [...cases.map(nameOf), ...pipelines];
   for (const word of names) {
     if (known.some((name) => name.includes(word))) continue;
     throw new RangeError(
-      `Cannot report "${word}" as no kernel is named so: names are ${[...new Set(known)].join(", ")}`,
+      `Cannot report "${word}" as no case is named so: names are ${
+        known.map((name) => `"${name}"`).join(", ")
+      }`,
     );
   }
   const isChosen = (name: string) => names.some((word) => name.includes(word));
-  const chosen = cases.filter(({ kernel }) => names.length === 0 || isChosen(kernel));
+  const chosen = cases.filter((item) => names.length === 0 || isChosen(nameOf(item)));
   const devices = await openDevices();
   const { cpu, gpu } = devices;
   const peers = options.peers && chosen.length > 0 ? await importPeers() : [];
@@ -122,8 +130,12 @@ export async function measureAll(options: ReportOptions): Promise<BenchRecord> {
   };
   const kernels: KernelRow[] = [];
   for (const item of chosen) {
-    console.error(`${item.kernel}, ${item.size}`);
-    kernels.push(await measureCase(item, devices, { rounds, span, peers }));
+    const row = await measureCase(item, devices, { rounds, span, peers });
+    kernels.push(row);
+    const { milliseconds } = row.webgpu ?? row.twin;
+    console.error(
+      `${nameOf(item)}: ${milliseconds.toPrecision(3)} ms on ${row.webgpu ? "WebGPU" : "the CPU"}`,
+    );
   }
   const pipeline: PipelineRow[] = [];
   for (const device of gpu === undefined ? [cpu] : [cpu, gpu]) {

@@ -66,6 +66,8 @@ export interface SampleArguments extends LogitArguments {
   /**
    * Applies top-p (and min-p after it) once more before every further draw, to what the one before it left, as the published code of
    * VAR-Scaling does by editing logits in place; `false` by default.
+   * With a vocabulary from 16384 on, nearly flat logits and hundreds of draws, the passes exceed what a thread may loop on Mesa's software
+   * Vulkan (65535 turns), which then draws wrong tokens without a word.
    */
   compounding?: boolean;
   /** The seed; see `seedWords`. */
