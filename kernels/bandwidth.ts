@@ -6,14 +6,8 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireChoice,
-  requireInteger,
-  requireLength,
-  spread,
-} from "./device.ts";
+import { requireChoice, requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { floatBits, product, squareRoot } from "./exact.ts";
 import { EXACT_SUMS_WGSL, MAX_DRAWS, truncate, truncateWide } from "./exact_sums.ts";
 import wgsl from "./bandwidth.wgsl" with { type: "text" };

@@ -9,15 +9,8 @@
 
 import bitCodesWgsl from "./bit_codes.wgsl" with { type: "text" };
 import { floats, words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireChoice,
-  requireInteger,
-  requireLength,
-  requireNumber,
-  spread,
-} from "./device.ts";
+import { requireChoice, requireInteger, requireNumber } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import type { FeatureLayout } from "./lookup.ts";
 import signBitsWgsl from "./sign_bits.wgsl" with { type: "text" };
 

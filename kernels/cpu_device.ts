@@ -4,6 +4,7 @@
  * @module
  */
 
+import { requireInteger } from "./arguments.ts";
 import {
   copyRange,
   type Device,
@@ -12,7 +13,6 @@ import {
   hostTimeline,
   type Kernel,
   requireDisjoint,
-  requireInteger,
   requireRange,
   requireWords,
   type Timeline,

@@ -11,6 +11,8 @@
  * @module
  */
 
+import { requireInteger } from "./arguments.ts";
+
 /** Where a device runs its kernels. */
 export type DeviceKind = "cpu" | "webgpu";
 
@@ -289,71 +291,6 @@ export function requireLength(array: DeviceArray, length: number, action: string
   if (array.length < length) {
     throw new RangeError(
       `Cannot ${action} as "${array.label}" must hold at least ${length} words: it holds ${array.length}`,
-    );
-  }
-}
-
-/**
- * Checks that a number is an integer within bounds.
- *
- * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is no integer or out of bounds.
- */
-export function requireInteger(
-  value: number,
-  name: string,
-  action: string,
-  bounds: { min: number; max?: number },
-): void {
-  const { min, max = Number.MAX_SAFE_INTEGER } = bounds;
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot ${action} as ${name} must be a number: current value is ${String(value)}`);
-  }
-  if (!Number.isSafeInteger(value) || value < min || value > max) {
-    const range = bounds.max === undefined ? `>= ${min}` : `from ${min} to ${max}`;
-    throw new RangeError(
-      `Cannot ${action} as ${name} must be an integer ${range}: current value is ${value}`,
-    );
-  }
-}
-
-/**
- * Checks that a number is within bounds.
- *
- * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is out of bounds or NaN.
- */
-export function requireNumber(
-  value: number,
-  name: string,
-  action: string,
-  bounds: { min: number; max: number },
-): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot ${action} as ${name} must be a number: current value is ${String(value)}`);
-  }
-  if (!(value >= bounds.min && value <= bounds.max)) {
-    throw new RangeError(
-      `Cannot ${action} as ${name} must be from ${bounds.min} to ${bounds.max}: current value is ${value}`,
-    );
-  }
-}
-
-/**
- * Checks that a value is one of a few words.
- *
- * @throws {TypeError} If it is not.
- */
-export function requireChoice<Choice extends string>(
-  value: Choice,
-  choices: readonly Choice[],
-  name: string,
-  action: string,
-): void {
-  if (!choices.includes(value)) {
-    const wanted = choices.map((choice) => `"${choice}"`).join(", ");
-    throw new TypeError(
-      `Cannot ${action} as ${name} must be one of ${wanted}: current value is ${String(value)}`,
     );
   }
 }

@@ -5,7 +5,8 @@
  */
 
 import { words } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, requireInteger, requireLength, spread } from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./gather.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode gatherRows}. */

@@ -6,7 +6,8 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, requireInteger, requireLength } from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength } from "./device.ts";
 import { MAX_DRAWS } from "./exact_sums.ts";
 import wgsl from "./group_tokens.wgsl" with { type: "text" };
 

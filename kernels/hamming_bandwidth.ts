@@ -6,14 +6,8 @@
 
 import { silvermanFactor } from "./bandwidth.ts";
 import { floats, words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireChoice,
-  requireInteger,
-  requireLength,
-  spread,
-} from "./device.ts";
+import { requireChoice, requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_WGSL, product, squareRoot } from "./exact.ts";
 import { MAX_DRAWS } from "./exact_sums.ts";
 import wgsl from "./hamming_bandwidth.wgsl" with { type: "text" };

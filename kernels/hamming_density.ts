@@ -6,14 +6,8 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import {
-  type Device,
-  type DeviceArray,
-  type Kernel,
-  requireInteger,
-  requireLength,
-  spread,
-} from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { exp2Negative, product } from "./exact.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS } from "./exact_sums.ts";
 import { MAX_BITS } from "./hamming_bandwidth.ts";

@@ -6,14 +6,8 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireChoice,
-  requireInteger,
-  requireLength,
-  spread,
-} from "./device.ts";
+import { requireChoice, requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./inverse_lengths.wgsl" with { type: "text" };
 
 /** How floats lie in memory: as 32-bit words, or as halves, two to a word, the first one in the lower bits. */

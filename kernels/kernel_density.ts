@@ -7,7 +7,8 @@
  */
 
 import { floats } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, requireInteger, requireLength } from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength } from "./device.ts";
 import wgsl from "./kernel_density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode kernelDensity}. */

@@ -6,7 +6,8 @@
  */
 
 import { floats } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, requireInteger, requireLength } from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength } from "./device.ts";
 import { requireBlock, stretchCount } from "./kernel_density.ts";
 import wgsl from "./kernel_density_sum.wgsl" with { type: "text" };
 

@@ -9,7 +9,8 @@
  * @module
  */
 
-import { type DeviceArray, requireInteger, requireLength, requireNumber } from "./device.ts";
+import { requireInteger, requireNumber } from "./arguments.ts";
+import { type DeviceArray, requireLength } from "./device.ts";
 import { EXACT_WGSL, upper } from "./exact.ts";
 import wgsl from "./logit.wgsl" with { type: "text" };
 

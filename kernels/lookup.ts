@@ -6,14 +6,8 @@
  */
 
 import { words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireChoice,
-  requireInteger,
-  requireLength,
-  spread,
-} from "./device.ts";
+import { requireChoice, requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { floatBits } from "./exact.ts";
 import wgsl from "./lookup.wgsl" with { type: "text" };
 

@@ -46,6 +46,7 @@
  * @module
  */
 
+export { requireChoice, requireInteger, requireNumber, requireOptions } from "./arguments.ts";
 export * from "./bandwidth.ts";
 export * from "./bits.ts";
 export * from "./code_distance.ts";

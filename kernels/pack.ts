@@ -6,7 +6,8 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import { type DeviceArray, type Kernel, requireInteger, requireLength, spread } from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./pack.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode packPixels}. */

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { type Device, type DeviceArray, requireInteger, requireNumber } from "./device.ts";
+import { requireInteger, requireNumber, requireOptions } from "./arguments.ts";
+import type { Device, DeviceArray } from "./device.ts";
 import { distrustTicks, HOST_CLOCK, type HostClock, readTicks, tickPeriod } from "./gpu_clock.ts";
-import { requireOptions } from "./operations/input.ts";
 import { copyWords, MULTIPLY_ADD_OPERATIONS, multiplyAdd } from "./roof.ts";
 
 /** How long calls are timed. */

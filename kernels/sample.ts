@@ -8,15 +8,8 @@
  */
 
 import { words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  type Plan,
-  requireInteger,
-  requireLength,
-  requireNumber,
-  spread,
-} from "./device.ts";
+import { requireInteger, requireNumber } from "./arguments.ts";
+import { type DeviceArray, type Kernel, type Plan, requireLength, spread } from "./device.ts";
 import { bitsFloat, exp2Negative, floatBits, randomPoint, share } from "./exact.ts";
 import {
   canonical,

@@ -6,14 +6,8 @@
  */
 
 import { words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireInteger,
-  requireLength,
-  requireNumber,
-  spread,
-} from "./device.ts";
+import { requireInteger, requireNumber } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { bitsFloat, exp2Negative, floatBits } from "./exact.ts";
 import {
   guideRow,

@@ -6,14 +6,8 @@
  */
 
 import { floats, words } from "./cpu_device.ts";
-import {
-  type DeviceArray,
-  type Kernel,
-  requireInteger,
-  requireLength,
-  requireNumber,
-  spread,
-} from "./device.ts";
+import { requireInteger, requireNumber } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import {
   guideRow,
   INFINITE_KEY,

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { type DeviceArray, type Kernel, requireInteger, requireLength, spread } from "./device.ts";
+import { requireInteger } from "./arguments.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { words } from "./cpu_device.ts";
 import randomWordsWgsl from "./random_words.wgsl" with { type: "text" };
 import wgsl from "./threefry.wgsl" with { type: "text" };

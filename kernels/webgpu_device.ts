@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireInteger } from "./arguments.ts";
 import {
   copyRange,
   type Device,
@@ -14,7 +15,6 @@ import {
   type Kernel,
   type Plan,
   requireDisjoint,
-  requireInteger,
   requireRange,
   requireWords,
   type Timeline,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireOptions } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/open_device.ts";
 import { createMemoryFolder, type ModelFolder, openModelFolder } from "./folder.ts";
@@ -60,7 +61,7 @@ export interface LoadModelOptions {
  * ```
  */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
-  requireOptions(options);
+  requireLoadOptions(options);
   const { device: choice, threads, classNames, signal } = options;
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new RangeError(
@@ -84,20 +85,10 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
 }
 
 /** Names of all options, to tell a misspelt one. */
-const OPTIONS: ReadonlySet<string> = new Set<keyof LoadModelOptions>([
-  "device",
-  "threads",
-  "classNames",
-  "signal",
-]);
+const OPTIONS = ["device", "threads", "classNames", "signal"] as const satisfies (keyof LoadModelOptions)[];
 
-function requireOptions(options: LoadModelOptions): void {
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.has(name)) continue;
-    throw new TypeError(
-      `Cannot load the model as the option "${name}" is unknown: options are ${[...OPTIONS].join(", ")}`,
-    );
-  }
+function requireLoadOptions(options: LoadModelOptions): void {
+  requireOptions(options, OPTIONS, "load the model");
   const { device, classNames } = options;
   if (device === null || !["undefined", "string", "object"].includes(typeof device)) {
     throw new TypeError(

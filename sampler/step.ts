@@ -8,7 +8,8 @@
  */
 
 import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
-import { type Device, type DeviceArray, requireChoice } from "../kernels/device.ts";
+import { requireChoice } from "../kernels/arguments.ts";
+import type { Device, DeviceArray } from "../kernels/device.ts";
 import { runDensity } from "../kernels/group_density.ts";
 import { guidance } from "../kernels/guidance.ts";
 import { sampleAndTruncate, sampleTokens } from "../kernels/sample.ts";

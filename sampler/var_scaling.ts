@@ -6,7 +6,7 @@
  */
 
 import type { FeatureGrouping } from "../kernels/bandwidth.ts";
-import { requireInteger, requireNumber } from "../kernels/device.ts";
+import { requireInteger, requireNumber } from "../kernels/arguments.ts";
 import {
   type Decision,
   decisionLength,

@@ -7,7 +7,8 @@
 
 import { type FeatureGrouping, silvermanBandwidth } from "../bandwidth.ts";
 import type { Device, DeviceArray } from "../device.ts";
-import { readFloats, requireChoice, requireInteger, requireNumber } from "../device.ts";
+import { requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { readFloats } from "../device.ts";
 import { MAX_DRAWS, MAX_TERMS } from "../exact_sums.ts";
 import { runDensity } from "../group_density.ts";
 import { hammingBandwidth, MAX_BITS } from "../hamming_bandwidth.ts";
@@ -27,7 +28,6 @@ import { unitRows } from "../unit_rows.ts";
 import {
   type FloatInput,
   lengthOf,
-  requireOptions,
   takeInput,
   takeOutput,
   type Target,
@@ -99,7 +99,7 @@ export interface ChooseOptions extends CandidateSizes, CandidateChoice {
 
 /** Options of {@linkcode candidateDensity}. */
 export interface CandidateDensityCallOptions extends CandidateDensityOptions, CandidateSizes {
-  /** Where to compute; `"auto"` by default. */
+  /** Where to compute; `"auto"` by default: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
 }
 
@@ -362,6 +362,11 @@ export function createCandidateDensity(
   }
 }
 
+/** Operations of the density: few per pair of candidates, as the twins count equal tokens once. */
+function workOf(tokens: Uint32Array, { draws }: CandidateSizes): number {
+  return 8 * tokens?.length * draws;
+}
+
 /**
  * The density of each candidate among those of its image, [images, draws]; see {@linkcode CandidateDensity.scores}.
  *
@@ -386,7 +391,7 @@ export async function candidateDensity(
   options: CandidateDensityCallOptions,
 ): Promise<Float32Array<ArrayBuffer>> {
   requireOptions(options, ["device", ...DENSITY_OPTIONS, ...SIZES], SCORE);
-  return await withDevice(options.device, async (device) => {
+  return await withDevice(options.device, workOf(tokens, options), async (device) => {
     using density = createCandidateDensity(device, codes, only(options, DENSITY_OPTIONS));
     using scores = density.scores(tokens, only(options, SIZES));
     return await readFloats(scores);
@@ -420,7 +425,7 @@ export async function representativeCandidate(
 ): Promise<Representative> {
   requireOptions(options, ["device", ...DENSITY_OPTIONS, ...SIZES, ...CHOICE], CHOOSE);
   requireChoices(options, codes);
-  return await withDevice(options.device, async (device) => {
+  return await withDevice(options.device, workOf(tokens, options), async (device) => {
     using density = createCandidateDensity(device, codes, only(options, DENSITY_OPTIONS));
     const sizes = only(options, SIZES);
     using input = takeInput(device, tokens, { type: "u32", name: "tokens", action: CHOOSE });

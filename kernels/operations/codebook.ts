@@ -7,14 +7,8 @@
 
 import { bitCodes, type BitsShape, signBits } from "../bits.ts";
 import { codeDistances } from "../code_distance.ts";
-import {
-  type Device,
-  type DeviceArray,
-  readFloats,
-  readWords,
-  requireChoice,
-  requireInteger,
-} from "../device.ts";
+import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { type Device, type DeviceArray, readFloats, readWords } from "../device.ts";
 import { codebookLookup, type FeatureLayout } from "../lookup.ts";
 import { nearestCodes } from "../nearest.ts";
 import type { DeviceChoice } from "../open_device.ts";
@@ -22,7 +16,6 @@ import { unitRows } from "../unit_rows.ts";
 import {
   type FloatInput,
   lengthOf,
-  requireOptions,
   takeInput,
   takeOutput,
   type Target,
@@ -35,6 +28,9 @@ import {
  * they must be finite and below 2^60 in magnitude.
  */
 export type CodebookMetric = "euclidean" | "cosine";
+
+/** As work, a copy is never worth a device of its own. */
+const COPY = 0;
 
 /** Options of {@linkcode createCodebook}. */
 export interface CodebookOptions {
@@ -198,7 +194,7 @@ export function createCodebook(device: Device, vectors: FloatInput, options: Cod
 export interface NearestOptions extends CodebookOptions {
   /** Filled with the squared distances to the codes, one per vector; see {@linkcode CodebookNearestOptions.distances}. */
   distances?: Float32Array;
-  /** Where to compute; default `"auto"`. */
+  /** Where to compute; default `"auto"`: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
 }
 
@@ -231,7 +227,8 @@ export async function nearest(
   requireOptions(options, ["channels", "metric", "distances", "device"], action);
   const { device: choice, distances, ...rest } = options;
   if (distances !== undefined) requireFloats(distances, "distances", action);
-  return await withDevice(choice, async (device) => {
+  const work = 3 * (features?.length / options.channels) * codebook?.length;
+  return await withDevice(choice, work, async (device) => {
     using book = createCodebook(device, codebook, rest);
     const count = Math.floor((lengthOf(features) ?? 0) / book.channels);
     if (distances !== undefined && distances.length < count) {
@@ -252,7 +249,7 @@ export async function nearest(
 export interface LookupOptions extends Omit<CodebookLookupOptions, "output"> {
   /** Values of one vector. */
   channels: number;
-  /** Where to compute; default `"auto"`. */
+  /** Where to compute; default `"auto"`: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
 }
 
@@ -280,7 +277,7 @@ export async function lookup(
 ): Promise<Float32Array<ArrayBuffer>> {
   requireOptions(options, ["channels", "layout", "positions", "device"], "look up codebook vectors");
   const { device: choice, channels, ...rest } = options;
-  return await withDevice(choice, async (device) => {
+  return await withDevice(choice, COPY, async (device) => {
     using book = createCodebook(device, codebook, { channels });
     using vectors = book.lookup(tokens, rest);
     return await readFloats(vectors);
@@ -297,7 +294,7 @@ export interface CodesToBitsOptions {
   images?: number;
   /** Tokens in a line of the map, for tokens that hold patches of 2×2 positions; see {@linkcode BitsShape.patchWidth}. */
   patchWidth?: number;
-  /** Where to compute; default `"auto"`. */
+  /** Where to compute; default `"auto"`: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
 }
 
@@ -332,7 +329,7 @@ export async function bitsToCodes(
   requireOptions(options, ["channels", "layout", "images", "patchWidth", "magnitude", "device"], action);
   const { device: choice, magnitude, ...rest } = options;
   const { shape, perToken, positions } = bitsShape(rest, action);
-  return await withDevice(choice, async (device) => {
+  return await withDevice(choice, COPY, async (device) => {
     const multipleOf = shape.images * perToken;
     using input = takeInput(device, bits, { type: "u32", name: "bits", action, multipleOf });
     const tokens = input.length / multipleOf;
@@ -373,7 +370,7 @@ export async function codesToBits(
   requireOptions(options, ["channels", "layout", "images", "patchWidth", "device"], action);
   const { device: choice, ...rest } = options;
   const { shape, perToken, positions } = bitsShape(rest, action);
-  return await withDevice(choice, async (device) => {
+  return await withDevice(choice, COPY, async (device) => {
     const multipleOf = shape.images * positions * shape.channels;
     using input = takeInput(device, features, { type: "f32", name: "features", action, multipleOf });
     const tokens = input.length / multipleOf;

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Device, type DeviceArray, requireChoice, requireInteger } from "../device.ts";
+import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import type { Device, DeviceArray } from "../device.ts";
 import { DISTANCE_METRICS, distanceMatrix, type DistanceMetric } from "../distance.ts";
 import { hammingMatrix, MAX_WORDS } from "../hamming.ts";
 import { type FloatStorage, inverseLengths, MAX_DIMENSIONS, wordsOf } from "../inverse_lengths.ts";
@@ -14,7 +15,6 @@ import { WebGpuDevice } from "../webgpu_device.ts";
 import {
   type FloatInput,
   lengthOf,
-  requireOptions,
   takeInput,
   takeOutput,
   type Target,
@@ -62,7 +62,7 @@ export interface DistancesCallOptions {
 
 /** Where a single call runs, and how much at a time. */
 export interface DistancesRunOptions {
-  /** A device, which stays open, or the kind of device to open; "auto" by default. */
+  /** A device, which stays open, or the kind of device to open; "auto" by default: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
   /**
    * Most bytes of any one array on the device, 64 MiB by default, and never more than its `maxStorageBufferBindingSize`. Larger tasks are
@@ -275,7 +275,7 @@ export function distances(
 export async function distances(...given: Arguments): Promise<Results> {
   const request = requestOf(given);
   const { rows, columns, task } = request;
-  return await withDevice(request.device, async (device) => {
+  return await withDevice(request.device, workOf(request), async (device) => {
     const matrix = new (resultsOf(task))(rows * columns);
     for await (const { row, column, data, ...tile } of measureTiles(device, request)) {
       for (let i = 0; i < tile.rows; i++) {
@@ -462,6 +462,11 @@ function packed(halves: Float16Array): Uint32Array {
   return words;
 }
 
+/** Operations of all pairs. */
+function workOf({ rows, columns, task }: Request): number {
+  return rows * columns * (task.metric === "hamming" ? 4 : 3) * task.size;
+}
+
 function resultsOf(
   { metric, outputStorage }: Task,
 ): typeof Float32Array | typeof Float16Array | typeof Uint32Array {
@@ -473,7 +478,7 @@ function resultsOf(
 async function* openTiles(request: Request): AsyncGenerator<DistanceTile<Results>, void> {
   const opened = Promise.withResolvers<Device>();
   const finished = Promise.withResolvers<void>();
-  const held = withDevice(request.device, async (device) => {
+  const held = withDevice(request.device, workOf(request), async (device) => {
     opened.resolve(device);
     await finished.promise;
   });

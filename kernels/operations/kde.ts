@@ -7,20 +7,13 @@
  */
 
 import { silvermanFactor } from "../bandwidth.ts";
-import { type Device, type DeviceArray, readFloats, requireChoice, requireInteger } from "../device.ts";
+import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { type Device, type DeviceArray, readFloats } from "../device.ts";
 import { kernelDensity, stretchCount } from "../kernel_density.ts";
 import { kernelDensitySum } from "../kernel_density_sum.ts";
 import type { DeviceChoice } from "../open_device.ts";
 import { whiten, whitenRows } from "../whiten.ts";
-import {
-  type FloatInput,
-  lengthOf,
-  requireOptions,
-  takeInput,
-  takeOutput,
-  type Target,
-  withDevice,
-} from "./input.ts";
+import { type FloatInput, lengthOf, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
 /**
  * What the bandwidth factor is: a rule of thumb, the factor itself, or a function of the effective number of points and the number of
@@ -74,7 +67,7 @@ export interface KdeCallOptions extends KdeOptions, Omit<KdeRunOptions, "output"
   at?: Float32Array;
   /** The same as `log`, by the name of SciPy's method. */
   logpdf?: boolean;
-  /** A device, or which to open for this call; `"auto"` by default. */
+  /** A device, or which to open for this call; `"auto"` by default: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
 }
 
@@ -90,6 +83,11 @@ const MAX_PARTIAL_WORDS = 2 ** 23;
 const MAX_OPERATIONS = 2 ** 34;
 /** Variance that is left of a column after all before it, below which float32 points cannot tell it from none. */
 const LEAST_VARIANCE = 2 ** -44;
+
+/** Operations for one query and one point: the squared distance, and the exponential with what is around it. */
+function operationsOfPair(dimensions: number): number {
+  return 3 * dimensions + 32;
+}
 
 /** One batch element, fitted. */
 interface Fit {
@@ -318,7 +316,7 @@ export class Kde implements Disposable {
   #divide(queryCount: number): { block: number; blocks: number } {
     const { batch, count } = this;
     const perQuery = batch * Math.max(1, stretchCount(count, this.#stride, RUN)) * 2;
-    const operations = batch * count * (3 * this.#stride + 32);
+    const operations = batch * count * operationsOfPair(this.#stride);
     const most = Math.min(MAX_PARTIAL_WORDS / perQuery, MAX_OPERATIONS / operations);
     // Whole workgroups.
     const block = Math.min(
@@ -416,7 +414,10 @@ export async function kde(points: Float32Array, options: KdeCallOptions): Promis
   if (leaveOneOut && at !== undefined) {
     throw new TypeError(`Cannot ${RUN} as leaveOneOut goes with the points themselves: at is given`);
   }
-  return await withDevice(where, async (device) => {
+  const count = points.length / (batch * dimensions);
+  const queryCount = (at ?? points).length / (batch * dimensions);
+  const work = batch * count * queryCount * operationsOfPair(dimensions);
+  return await withDevice(where, work, async (device) => {
     using fitted = await createKde(device, points, fitOptions);
     using densities = fitted.run(at, { log: log || logpdf, leaveOneOut });
     return await readFloats(densities);

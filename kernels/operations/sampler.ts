@@ -6,20 +6,13 @@
  * @module
  */
 
-import {
-  type Device,
-  type DeviceArray,
-  type Kernel,
-  type Plan,
-  readWords,
-  requireInteger,
-  requireNumber,
-} from "../device.ts";
+import { requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { type Device, type DeviceArray, type Kernel, type Plan, readWords } from "../device.ts";
 import type { DeviceChoice } from "../open_device.ts";
 import { sampleBits } from "../sample_bits.ts";
 import { sampleTokens } from "../sample.ts";
 import { type Seed, seedWords } from "../threefry.ts";
-import { type FloatInput, requireOptions, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
+import { type FloatInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
 /** Settings that all samplers have. */
 export interface SamplerOptions {
@@ -79,13 +72,13 @@ export interface RunOptions extends DrawingOptions {
 
 /** Options of {@linkcode sample}. */
 export interface SampleOptions extends TokenSamplerOptions, DrawingOptions {
-  /** Where to compute: `"auto"` (default), `"webgpu"`, `"cpu"` or a device. */
+  /** Where to compute: `"auto"` (default: the CPU for little work, an adapter for much), `"webgpu"`, `"cpu"` or a device. */
   device?: Device | DeviceChoice;
 }
 
 /** Options of {@linkcode sampleBitTokens}. */
 export interface SampleBitTokensOptions extends BitSamplerOptions, DrawingOptions {
-  /** Where to compute: `"auto"` (default), `"webgpu"`, `"cpu"` or a device. */
+  /** Where to compute: `"auto"` (default: the CPU for little work, an adapter for much), `"webgpu"`, `"cpu"` or a device. */
   device?: Device | DeviceChoice;
 }
 
@@ -386,7 +379,7 @@ export async function sample(
 ): Promise<Uint32Array<ArrayBuffer>> {
   requireOptions(options, [...TOKEN_OPTIONS, ...DRAWING_OPTIONS, "device"], "draw tokens");
   const { settings, drawing } = split(options);
-  return await withDevice(options.device, async (device) => {
+  return await withDevice(options.device, 64 * logits?.length, async (device) => {
     using sampler = createTokenSampler(device, settings);
     using tokens = sampler.run(logits, drawing);
     return await readWords(tokens);
@@ -416,7 +409,7 @@ export async function sampleBitTokens(
 ): Promise<Uint32Array<ArrayBuffer>> {
   requireOptions(options, [...BIT_OPTIONS, ...DRAWING_OPTIONS, "device"], "draw bits");
   const { settings, drawing } = split(options);
-  return await withDevice(options.device, async (device) => {
+  return await withDevice(options.device, 16 * logits?.length * (options.draws ?? 1), async (device) => {
     using sampler = createBitSampler(device, settings);
     using tokens = sampler.run(logits, drawing);
     return await readWords(tokens);

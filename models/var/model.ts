@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Device, type DeviceArray, requireInteger } from "../../kernels/device.ts";
+import { requireInteger } from "../../kernels/arguments.ts";
+import type { Device, DeviceArray } from "../../kernels/device.ts";
 import { gatherRows } from "../../kernels/gather.ts";
 import { codebookLookup } from "../../kernels/lookup.ts";
 import { nearestCodes } from "../../kernels/nearest.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CpuDevice, words } from "../../kernels/cpu_device.ts";
+import { requireChoice, requireInteger } from "../../kernels/arguments.ts";
 import {
   type Device,
   type DeviceArray,
@@ -7,8 +8,6 @@ import {
   type Kernel,
   readFloats,
   readWords,
-  requireChoice,
-  requireInteger,
   requireLength,
   requireRange,
   spread,

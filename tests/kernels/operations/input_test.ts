@@ -1,8 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../../kernels/cpu_device.ts";
 import { type Device, readFloats, readWords } from "../../../kernels/device.ts";
-import { requireOptions, takeInput, takeOutput, withDevice } from "../../../kernels/operations/input.ts";
-import { testOnDevices, testOnGpu } from "../../devices.ts";
+import { requireOptions } from "../../../kernels/arguments.ts";
+import { takeInput, takeOutput, withDevice } from "../../../kernels/operations/input.ts";
+import { stubAdapter, testOnDevices, testOnGpu } from "../../devices.ts";
 
 const floats = { type: "f32", name: "points", action: "measure" } as const;
 
@@ -132,26 +133,26 @@ testOnDevices("what is no input is refused before anything is allocated", (devic
 
 Deno.test("a device for one call is opened and disposed, a given one is kept", async () => {
   let seen: Device | undefined;
-  assertEquals(await withDevice("cpu", (device) => Promise.resolve((seen = device).kind)), "cpu");
+  assertEquals(await withDevice("cpu", 1, (device) => Promise.resolve((seen = device).kind)), "cpu");
   using mine = new CpuDevice();
-  await withDevice(mine, (device) => {
+  await withDevice(mine, 1, (device) => {
     assertEquals(device, mine);
     return Promise.resolve();
   });
   assertEquals(seen === mine, false);
   await assertRejects(
-    () => withDevice(5 as never, () => Promise.resolve()),
+    () => withDevice(5 as never, 1, () => Promise.resolve()),
     TypeError,
     'Cannot open a device as it must be "auto", "webgpu", "cpu" or a device: current value is 5',
   );
-  await assertRejects(() => withDevice("gpu" as never, () => Promise.resolve()), RangeError, '"gpu"');
+  await assertRejects(() => withDevice("gpu" as never, 1, () => Promise.resolve()), RangeError, '"gpu"');
 });
 
 testOnGpu("the device of one call is gone afterwards, also when the call fails", async () => {
   let seen: Device | undefined;
   await assertRejects(
     () =>
-      withDevice("webgpu", (device) => {
+      withDevice("webgpu", 1, (device) => {
         seen = device;
         return Promise.reject(new Error("inside"));
       }),
@@ -160,4 +161,17 @@ testOnGpu("the device of one call is gone afterwards, also when the call fails",
   );
   assertEquals(seen!.kind, "webgpu");
   assertThrows(() => seen!.allocate(1), Error, "GPU device lost");
+});
+
+Deno.test("auto is the CPU for little work, and for much where there is no adapter", async () => {
+  const kindFor = (work: number) => withDevice("auto", work, (device) => Promise.resolve(device.kind));
+  let searches = 0;
+  using _ = stubAdapter(() => (searches++, Promise.resolve(null)));
+  assertEquals([await kindFor(0), await kindFor(2 ** 28 - 1), await kindFor(NaN)], ["cpu", "cpu", "cpu"]);
+  assertEquals(searches, 0);
+  assertEquals([await kindFor(2 ** 28), searches], ["cpu", 1]);
+});
+
+testOnGpu("auto is an adapter for much work, also one in software", async () => {
+  assertEquals(await withDevice(undefined, 2 ** 28, (device) => Promise.resolve(device.kind)), "webgpu");
 });
