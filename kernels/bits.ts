@@ -7,9 +7,9 @@
  * @module
  */
 
+import { requireChoice, requireInteger, requireNumber } from "./arguments.ts";
 import bitCodesWgsl from "./bit_codes.wgsl" with { type: "text" };
 import { floats, words } from "./cpu_device.ts";
-import { requireChoice, requireInteger, requireNumber } from "./arguments.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import type { FeatureLayout } from "./lookup.ts";
 import signBitsWgsl from "./sign_bits.wgsl" with { type: "text" };

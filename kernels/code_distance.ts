@@ -4,8 +4,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { addSquaredDistance, EXACT_SUMS_WGSL } from "./exact_sums.ts";
 import wgsl from "./code_distance.wgsl" with { type: "text" };

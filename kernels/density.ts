@@ -5,9 +5,9 @@
  * @module
  */
 
+import { requireChoice, requireInteger } from "./arguments.ts";
 import type { FeatureGrouping } from "./bandwidth.ts";
 import { floats, words } from "./cpu_device.ts";
-import { requireChoice, requireInteger } from "./arguments.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS, truncate } from "./exact_sums.ts";
 import { kernelSums, widthOf } from "./gaussian.ts";

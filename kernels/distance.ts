@@ -6,8 +6,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireChoice, requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { type FloatStorage, MAX_DIMENSIONS, storedFloats, wordsOf } from "./inverse_lengths.ts";
 import wgsl from "./distance.wgsl" with { type: "text" };

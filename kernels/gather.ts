@@ -4,8 +4,8 @@
  * @module
  */
 
-import { words } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./gather.wgsl" with { type: "text" };
 

@@ -6,9 +6,9 @@
  * @module
  */
 
+import { requireInteger } from "./arguments.ts";
 import { floats, words } from "./cpu_device.ts";
 import { type DensityArguments, gaussianDensity } from "./density.ts";
-import { requireInteger } from "./arguments.ts";
 import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS } from "./exact_sums.ts";
 import { kernelSums, widthOf } from "./gaussian.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength } from "./device.ts";
 import { MAX_DRAWS } from "./exact_sums.ts";
 import wgsl from "./group_tokens.wgsl" with { type: "text" };

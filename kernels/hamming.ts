@@ -5,8 +5,8 @@
  * @module
  */
 
-import { words as wordsOf } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { words as wordsOf } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./hamming.wgsl" with { type: "text" };
 

@@ -4,9 +4,9 @@
  * @module
  */
 
+import { requireChoice, requireInteger } from "./arguments.ts";
 import { silvermanFactor } from "./bandwidth.ts";
 import { floats, words } from "./cpu_device.ts";
-import { requireChoice, requireInteger } from "./arguments.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_WGSL, product, squareRoot } from "./exact.ts";
 import { MAX_DRAWS } from "./exact_sums.ts";

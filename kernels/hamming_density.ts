@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { exp2Negative, product } from "./exact.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS } from "./exact_sums.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireChoice, requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./inverse_lengths.wgsl" with { type: "text" };
 

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { floats } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength } from "./device.ts";
 import wgsl from "./kernel_density.wgsl" with { type: "text" };
 

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength } from "./device.ts";
 import { requireBlock, stretchCount } from "./kernel_density.ts";
 import wgsl from "./kernel_density_sum.wgsl" with { type: "text" };

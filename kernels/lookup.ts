@@ -5,8 +5,8 @@
  * @module
  */
 
-import { words } from "./cpu_device.ts";
 import { requireChoice, requireInteger } from "./arguments.ts";
+import { words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { floatBits } from "./exact.ts";
 import wgsl from "./lookup.wgsl" with { type: "text" };

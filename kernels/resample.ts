@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireChoice, requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import type { FeatureLayout } from "./lookup.ts";
 import wgsl from "./resample.wgsl" with { type: "text" };

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import wgsl from "./residual.wgsl" with { type: "text" };
 

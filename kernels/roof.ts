@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import copyWgsl from "./copy.wgsl" with { type: "text" };
 import fmaWgsl from "./fma.wgsl" with { type: "text" };

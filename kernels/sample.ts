@@ -7,8 +7,8 @@
  * @module
  */
 
-import { words } from "./cpu_device.ts";
 import { requireInteger, requireNumber } from "./arguments.ts";
+import { words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, type Plan, requireLength, spread } from "./device.ts";
 import { bitsFloat, exp2Negative, floatBits, randomPoint, share } from "./exact.ts";
 import {

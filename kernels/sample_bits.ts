@@ -5,8 +5,8 @@
  * @module
  */
 
-import { words } from "./cpu_device.ts";
 import { requireInteger, requireNumber } from "./arguments.ts";
+import { words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { bitsFloat, exp2Negative, floatBits } from "./exact.ts";
 import {

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireChoice, requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { bitsFloat, floatBits, product, reciprocal } from "./exact.ts";
 import { addSquaredDistance, EXACT_SUMS_WGSL, MAX_DRAWS, truncate } from "./exact_sums.ts";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats, words } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_SUMS_WGSL, MAX_DRAWS, MAX_TERMS, truncate } from "./exact_sums.ts";
 import wgsl from "./sum_densities.wgsl" with { type: "text" };

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { floats } from "./cpu_device.ts";
 import { requireInteger } from "./arguments.ts";
+import { floats } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { addSquare, EXACT_WGSL, product, reciprocal, squareRoot } from "./exact.ts";
 import wgsl from "./unit_rows.wgsl" with { type: "text" };

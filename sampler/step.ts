@@ -7,8 +7,8 @@
  * @module
  */
 
-import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
 import { requireChoice } from "../kernels/arguments.ts";
+import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
 import { runDensity } from "../kernels/group_density.ts";
 import { guidance } from "../kernels/guidance.ts";

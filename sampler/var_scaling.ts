@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { FeatureGrouping } from "../kernels/bandwidth.ts";
 import { requireInteger, requireNumber } from "../kernels/arguments.ts";
+import type { FeatureGrouping } from "../kernels/bandwidth.ts";
 import {
   type Decision,
   decisionLength,

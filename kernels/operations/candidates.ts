@@ -5,9 +5,9 @@
  * @module
  */
 
+import { requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import { type FeatureGrouping, silvermanBandwidth } from "../bandwidth.ts";
 import type { Device, DeviceArray } from "../device.ts";
-import { requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import { readFloats } from "../device.ts";
 import { MAX_DRAWS, MAX_TERMS } from "../exact_sums.ts";
 import { runDensity } from "../group_density.ts";

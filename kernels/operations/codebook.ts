@@ -5,9 +5,9 @@
  * @module
  */
 
+import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import { bitCodes, type BitsShape, signBits } from "../bits.ts";
 import { codeDistances } from "../code_distance.ts";
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import { type Device, type DeviceArray, readFloats, readWords } from "../device.ts";
 import { codebookLookup, type FeatureLayout } from "../lookup.ts";
 import { nearestCodes } from "../nearest.ts";

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { silvermanFactor } from "../bandwidth.ts";
 import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { silvermanFactor } from "../bandwidth.ts";
 import { type Device, type DeviceArray, readFloats } from "../device.ts";
 import { kernelDensity, stretchCount } from "../kernel_density.ts";
 import { kernelDensitySum } from "../kernel_density_sum.ts";

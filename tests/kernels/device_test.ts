@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice, words } from "../../kernels/cpu_device.ts";
 import { requireChoice, requireInteger } from "../../kernels/arguments.ts";
+import { CpuDevice, words } from "../../kernels/cpu_device.ts";
 import {
   type Device,
   type DeviceArray,
