@@ -10,7 +10,7 @@ import type { FeatureGrouping } from "./bandwidth.ts";
 import { floats, words } from "./cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS, truncate } from "./exact_sums.ts";
-import { kernelSums, widthOf } from "./gaussian.ts";
+import { kernelSums, requireEpsilon, widthOf } from "./gaussian.ts";
 import wgsl from "./density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode gaussianDensity}. */
@@ -100,11 +100,7 @@ export const gaussianDensity: Kernel<DensityArguments> = {
     requireInteger(vocabulary, "vocabulary", ACTION, { min: 1 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireChoice(features, ["position", "joint"], "features", ACTION);
-    if (!(epsilon >= 0 && epsilon < Infinity)) {
-      throw new RangeError(
-        `Cannot ${ACTION} as epsilon must be a finite number >= 0: current value is ${epsilon}`,
-      );
-    }
+    requireEpsilon(epsilon, ACTION);
     if (draws * positions > MAX_TERMS) {
       throw new RangeError(
         `Cannot ${ACTION} as draws * positions must be <= ${MAX_TERMS}: current value is ${

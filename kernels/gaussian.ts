@@ -1,11 +1,24 @@
 /**
- * What the twins of `density.ts` and `group_density.ts` share: the bandwidth of a place and the sums of the Gaussian kernel over vectors.
+ * What the densities of candidates share: the check of their epsilon, and for the twins of `density.ts` and `group_density.ts` the
+ * bandwidth of a place and the sums of the Gaussian kernel over vectors.
  *
  * @module
  */
 
 import { exp2Negative, product } from "./exact.ts";
 import { addSquaredDistance } from "./exact_sums.ts";
+
+/**
+ * Checks what is added to bandwidths.
+ *
+ * @throws {RangeError} If it is negative or not finite.
+ */
+export function requireEpsilon(epsilon: number, action: string): void {
+  if (epsilon >= 0 && epsilon < Infinity) return;
+  throw new RangeError(
+    `Cannot ${action} as epsilon must be a finite number >= 0: current value is ${epsilon}`,
+  );
+}
 
 /** The bandwidth of a place, averaged over the images if asked for, with epsilon. */
 export function widthOf(

@@ -11,7 +11,7 @@ import { floats, words } from "./cpu_device.ts";
 import { type DensityArguments, gaussianDensity } from "./density.ts";
 import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS } from "./exact_sums.ts";
-import { kernelSums, widthOf } from "./gaussian.ts";
+import { kernelSums, requireEpsilon, widthOf } from "./gaussian.ts";
 import wgsl from "./group_density.wgsl" with { type: "text" };
 import { groupSizes, groupTokens } from "./group_tokens.ts";
 import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities.ts";
@@ -80,11 +80,7 @@ export const groupDensity: Kernel<GroupDensityArguments> = {
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(rows, "rows", ACTION, { min: 1, max: MAX_DRAWS });
     requireInteger(channels, "channels", ACTION, { min: 1 });
-    if (!(epsilon >= 0 && epsilon < Infinity)) {
-      throw new RangeError(
-        `Cannot ${ACTION} as epsilon must be a finite number >= 0: current value is ${epsilon}`,
-      );
-    }
+    requireEpsilon(epsilon, ACTION);
     const blocks = Math.ceil(channels / 4);
     requireLength(groups, images * positions * rows * 2, ACTION);
     requireLength(vectors, images * positions * rows * blocks * 4, ACTION);

@@ -10,6 +10,7 @@ import { floats, words } from "./cpu_device.ts";
 import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "./device.ts";
 import { exp2Negative, product } from "./exact.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS } from "./exact_sums.ts";
+import { requireEpsilon } from "./gaussian.ts";
 import { MAX_BITS } from "./hamming_bandwidth.ts";
 import wgsl from "./hamming_density.wgsl" with { type: "text" };
 import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities.ts";
@@ -89,11 +90,7 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(bits, "bits", ACTION, { min: 1, max: MAX_BITS });
     requireInteger(draws * positions, "draws * positions", ACTION, { min: 1, max: MAX_TERMS });
-    if (!(epsilon >= 0 && epsilon < Infinity)) {
-      throw new RangeError(
-        `Cannot ${ACTION} as epsilon must be a finite number >= 0: current value is ${epsilon}`,
-      );
-    }
+    requireEpsilon(epsilon, ACTION);
     requireLength(tokens, images * draws * positions * Math.ceil(bits / 32), ACTION);
     requireLength(bandwidth, images * positions, ACTION);
     requireLength(sums, images * positions * draws * 2, ACTION);

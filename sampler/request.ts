@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireOptions } from "../kernels/arguments.ts";
 import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
 import type { Model } from "../models/model.ts";
 import type { ScaleHook } from "./hook.ts";
@@ -55,7 +56,7 @@ export interface ResolvedRequest extends SamplingSettings {
 }
 
 /** Names of all options, to tell a misspelt one. */
-const OPTIONS: ReadonlySet<string> = new Set<keyof GenerateRequest>([
+const OPTIONS = [
   "labels",
   "count",
   "seed",
@@ -69,7 +70,7 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof GenerateRequest>([
   "hooks",
   "previews",
   "signal",
-]);
+] as const satisfies (keyof GenerateRequest)[];
 
 /** Lane numbers share a 32-bit word with image numbers. */
 export const MAX_LANES = 256;
@@ -96,13 +97,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
       `Cannot generate as the request must be an object: current value is ${String(request)}`,
     );
   }
-  for (const name of Object.keys(request)) {
-    if (!OPTIONS.has(name)) {
-      throw new TypeError(
-        `Cannot generate as the option "${name}" is unknown: options are ${[...OPTIONS].join(", ")}`,
-      );
-    }
-  }
+  requireOptions(request, OPTIONS, "generate");
   const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
   const count = integer("count", request.count ?? 1, 1);
   const batch = integer("batch", request.batch ?? 8, 1);

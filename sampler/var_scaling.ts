@@ -5,7 +5,7 @@
  * @module
  */
 
-import { requireInteger, requireNumber } from "../kernels/arguments.ts";
+import { requireInteger, requireNumber, requireOptions } from "../kernels/arguments.ts";
 import type { FeatureGrouping } from "../kernels/bandwidth.ts";
 import {
   type Decision,
@@ -248,15 +248,7 @@ function resolve(options: VarScalingOptions): Settings {
       `Cannot ${ACTION} as preset must be ${Object.keys(PRESETS).join(", ")}: current value is ${preset}`,
     );
   }
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(DEFAULTS, name)) {
-      throw new TypeError(
-        `Cannot ${ACTION} as the option "${name}" is unknown: options are preset, ${
-          Object.keys(DEFAULTS).join(", ")
-        }`,
-      );
-    }
-  }
+  requireOptions(options, ["preset", ...Object.keys(DEFAULTS)], ACTION);
   const settings = { ...base, ...given } as Settings;
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = settings[name as keyof Settings];

@@ -26,10 +26,10 @@ import {
 import { seedWords } from "../threefry.ts";
 import { unitRows } from "../unit_rows.ts";
 import {
+  fillOutput,
   type FloatInput,
   lengthOf,
   takeInput,
-  takeOutput,
   type Target,
   withDevice,
   type WordInput,
@@ -160,18 +160,8 @@ export class CandidateDensity implements Disposable {
       action: SCORE,
       multipleOf: draws * positions * words,
     });
-    const scores = takeOutput(this.#device, options.output, {
-      length: images * draws,
-      name: "output",
-      action: SCORE,
-    });
-    try {
-      this.#estimate(input, scores, shape);
-      return scores;
-    } catch (error) {
-      scores[Symbol.dispose]();
-      throw error;
-    }
+    const wanted = { length: images * draws, name: "output", action: SCORE };
+    return fillOutput(this.#device, options.output, wanted, (scores) => this.#estimate(input, scores, shape));
   }
 
   /**
@@ -206,12 +196,8 @@ export class CandidateDensity implements Disposable {
           length: images * draws,
         }),
     );
-    const decision = takeOutput(device, options.output, {
-      length: images * decisionLength(kept),
-      name: "output",
-      action: CHOOSE,
-    });
-    try {
+    const wanted = { length: images * decisionLength(kept), name: "output", action: CHOOSE };
+    return fillOutput(device, options.output, wanted, (decision) => {
       if (options.scores === undefined) this.#estimate(input, scores, shape);
       // Bits are never in conflict, so no codebook is looked at.
       const codes = "bits" in this.#codes
@@ -233,11 +219,7 @@ export class CandidateDensity implements Disposable {
         seed,
         scale: 0,
       });
-      return decision;
-    } catch (error) {
-      decision[Symbol.dispose]();
-      throw error;
-    }
+    });
   }
 
   /** Frees the codebook, unless it is the caller's. */

@@ -14,8 +14,10 @@ import { nearestCodes } from "../nearest.ts";
 import type { DeviceChoice } from "../open_device.ts";
 import { unitRows } from "../unit_rows.ts";
 import {
+  fillOutput,
   type FloatInput,
   lengthOf,
+  type OutputOptions,
   takeInput,
   takeOutput,
   type Target,
@@ -123,7 +125,7 @@ export class Codebook implements Disposable {
     const wanted = { length: count * channels, name: "output", action };
     checkTarget(device, output, wanted);
     using ids = takeInput(device, tokens, { type: "u32", name: "tokens", action, multipleOf: positions });
-    return filled(device, output, wanted, (result) => {
+    return fillOutput(device, output, wanted, (result) => {
       const shape = { images: count / positions, positions, vocabulary, channels };
       device.run(codebookLookup, { ...shape, tokens: ids, codebook: this.#vectors, output: result, layout });
     });
@@ -150,7 +152,7 @@ export class Codebook implements Disposable {
       takeInput(device, features, { type: "f32", name: "features", action, multipleOf: channels }),
     );
     const count = wanted.length;
-    return filled(device, options.output, wanted, (tokens) => {
+    return fillOutput(device, options.output, wanted, (tokens) => {
       const compared = this.metric === "cosine" ? unit(resources, given, count, channels) : given;
       const args = { features: compared, codebook: this.#compared, tokens, count, vocabulary, channels };
       device.run(nearestCodes, args);
@@ -409,27 +411,7 @@ function unit(resources: DisposableStack, input: DeviceArray, count: number, cha
   return output;
 }
 
-/** What {@linkcode takeOutput} needs to know. */
-type Wanted = Parameters<typeof takeOutput>[2];
-
 /** Finds out whether a target will do, before anything is allocated. */
-function checkTarget(device: Device, target: Target | undefined, wanted: Wanted): void {
+function checkTarget(device: Device, target: Target | undefined, wanted: OutputOptions): void {
   if (target !== undefined) takeOutput(device, target, wanted)[Symbol.dispose]();
-}
-
-/** An output filled by `fill`, which is freed if that fails. */
-function filled(
-  device: Device,
-  target: Target | undefined,
-  wanted: Wanted,
-  fill: (output: DeviceArray) => void,
-): DeviceArray {
-  const output = takeOutput(device, target, wanted);
-  try {
-    fill(output);
-  } catch (error) {
-    output[Symbol.dispose]();
-    throw error;
-  }
-  return output;
 }

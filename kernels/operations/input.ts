@@ -21,7 +21,7 @@ export type WordInput = Uint32Array | Target;
 /** Where results may go: an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes. */
 export type Target = DeviceArray | GPUBuffer | GPUBufferBinding;
 
-/** What {@linkcode takeInput} needs to know about an input. */
+/** What {@linkcode takeInput} and {@linkcode requireInput} need to know about an input. */
 export interface InputOptions {
   /** What a typed array must hold. */
   type: "f32" | "u32";
@@ -36,12 +36,13 @@ export interface InputOptions {
 }
 
 /**
- * An input as an array of the device. Disposing it frees what was uploaded or wrapped here, and nothing of the caller's.
+ * Checks an input as far as that goes without a device.
  *
- * @throws {TypeError} If it is none, holds other numbers, or belongs elsewhere.
+ * @returns The number of words it holds.
+ * @throws {TypeError} If it is none or holds other numbers.
  * @throws {RangeError} If its length does not fit.
  */
-export function takeInput(device: Device, input: FloatInput | WordInput, options: InputOptions): DeviceArray {
+export function requireInput(input: FloatInput | WordInput, options: InputOptions): number {
   const { type, name, action, length, multipleOf } = options;
   const known = lengthOf(input);
   if (known === undefined || ArrayBuffer.isView(input) && !isTyped(input, type)) {
@@ -62,8 +63,29 @@ export function takeInput(device: Device, input: FloatInput | WordInput, options
       `Cannot ${action} as the number of values in ${name} must be a multiple of ${multipleOf}: it holds ${known}`,
     );
   }
-  if (ArrayBuffer.isView(input)) return device.upload(input, name);
-  return borrow(device, input, name, action);
+  return known;
+}
+
+/**
+ * An input as an array of the device. Disposing it frees what was uploaded or wrapped here, and nothing of the caller's.
+ *
+ * @throws {TypeError} If it is none, holds other numbers, or belongs elsewhere.
+ * @throws {RangeError} If its length does not fit.
+ */
+export function takeInput(device: Device, input: FloatInput | WordInput, options: InputOptions): DeviceArray {
+  requireInput(input, options);
+  if (ArrayBuffer.isView(input)) return device.upload(input, options.name);
+  return borrow(device, input, options.name, options.action);
+}
+
+/** What {@linkcode takeOutput} needs to know about an output. */
+export interface OutputOptions {
+  /** Number of words that are written. */
+  length: number;
+  /** Name of the argument, for errors and captures. */
+  name: string;
+  /** What the caller was about to do, for errors. */
+  action: string;
 }
 
 /**
@@ -76,7 +98,7 @@ export function takeInput(device: Device, input: FloatInput | WordInput, options
 export function takeOutput(
   device: Device,
   target: Target | undefined,
-  options: { length: number; name: string; action: string },
+  options: OutputOptions,
 ): DeviceArray {
   const { length, name, action } = options;
   if (target === undefined) return device.allocate(length, name);
@@ -102,6 +124,27 @@ export function takeOutput(
  * back from it.
  */
 const WORTH_A_GPU = 2 ** 28;
+
+/**
+ * The output of {@linkcode takeOutput}, filled by `fill`, and freed if that fails.
+ *
+ * @throws What `takeOutput` and `fill` throw.
+ */
+export function fillOutput(
+  device: Device,
+  target: Target | undefined,
+  options: OutputOptions,
+  fill: (output: DeviceArray) => void,
+): DeviceArray {
+  const output = takeOutput(device, target, options);
+  try {
+    fill(output);
+    return output;
+  } catch (error) {
+    output[Symbol.dispose]();
+    throw error;
+  }
+}
 
 /**
  * Calls `body` with a device: the given one, which stays open, or a new one, which is disposed when the call has ended.

@@ -13,7 +13,7 @@ import { kernelDensity, stretchCount } from "../kernel_density.ts";
 import { kernelDensitySum } from "../kernel_density_sum.ts";
 import type { DeviceChoice } from "../open_device.ts";
 import { whiten, whitenRows } from "../whiten.ts";
-import { type FloatInput, lengthOf, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
+import { type FloatInput, requireInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
 /**
  * What the bandwidth factor is: a rule of thumb, the factor itself, or a function of the effective number of points and the number of
@@ -264,7 +264,7 @@ export class Kde implements Disposable {
     const { device, batch, dimensions } = this;
     const multipleOf = batch * dimensions;
     if (queries instanceof Float32Array) {
-      requireMultiple(queries.length, multipleOf, "queries", RUN);
+      requireInput(queries, { type: "f32", name: "queries", action: RUN, multipleOf });
       const count = queries.length / multipleOf;
       const rows = new Float32Array(batch * count * this.#stride);
       for (const [element, fitted] of this.#fits.entries()) {
@@ -410,7 +410,11 @@ export async function kde(points: Float32Array, options: KdeCallOptions): Promis
   const { at, log = false, logpdf = false, leaveOneOut = false, device: where, ...fitOptions } = options;
   const { batch, dimensions } = requireShape(points, fitOptions);
   requireFlags({ log, logpdf, leaveOneOut }, RUN);
-  if (at !== undefined) requireMultiple(requireFloats(at, "at"), batch * dimensions, "at", RUN);
+  if (at !== undefined) {
+    // What it is belongs to the call, how long it is to the evaluation.
+    requireInput(at, { type: "f32", name: "at", action: FIT });
+    requireInput(at, { type: "f32", name: "at", action: RUN, multipleOf: batch * dimensions });
+  }
   if (leaveOneOut && at !== undefined) {
     throw new TypeError(`Cannot ${RUN} as leaveOneOut goes with the points themselves: at is given`);
   }
@@ -457,34 +461,22 @@ function requireShape(
   else if (typeof bandwidth !== "function") {
     requireChoice(bandwidth, ["scott", "silverman"], "bandwidth", FIT);
   }
-  const length = requireFloats(points, "points");
-  requireMultiple(length, batch * dimensions, "points", FIT);
+  const length = requireInput(points, {
+    type: "f32",
+    name: "points",
+    action: FIT,
+    multipleOf: batch * dimensions,
+  });
   const count = length / (batch * dimensions);
   if (count === 0) throw new RangeError(`Cannot ${FIT} as there must be points: none is given`);
-  const given = weights === undefined ? count : requireFloats(weights, "weights");
+  const given = weights === undefined
+    ? count
+    : requireInput(weights, { type: "f32", name: "weights", action: FIT });
   if (given !== count && given !== batch * count) {
     const wanted = batch === 1 ? `${count}` : `${count} or ${batch * count}`;
     throw new RangeError(`Cannot ${FIT} as the number of weights must be ${wanted}: ${given} are given`);
   }
   return { batch, count, dimensions };
-}
-
-function requireFloats(values: FloatInput, name: string): number {
-  const length = ArrayBuffer.isView(values) && !(values instanceof Float32Array)
-    ? undefined
-    : lengthOf(values);
-  if (length !== undefined) return length;
-  const given = Object.prototype.toString.call(values).slice(8, -1);
-  throw new TypeError(
-    `Cannot ${FIT} as ${name} must be a Float32Array, a device array or a GPUBuffer: current value is ${given}`,
-  );
-}
-
-function requireMultiple(length: number, multipleOf: number, name: string, action: string): void {
-  if (length % multipleOf === 0) return;
-  throw new RangeError(
-    `Cannot ${action} as the number of values in ${name} must be a multiple of ${multipleOf}: it holds ${length}`,
-  );
 }
 
 function requireFlags(flags: Readonly<Record<string, boolean>>, action: string): void {

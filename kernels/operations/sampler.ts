@@ -12,7 +12,7 @@ import type { DeviceChoice } from "../open_device.ts";
 import { sampleBits } from "../sample_bits.ts";
 import { sampleTokens } from "../sample.ts";
 import { type Seed, seedWords } from "../threefry.ts";
-import { type FloatInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
+import { fillOutput, type FloatInput, takeInput, type Target, withDevice } from "./input.ts";
 
 /** Settings that all samplers have. */
 export interface SamplerOptions {
@@ -167,12 +167,9 @@ class Sampler<Settings> implements Disposable {
       multipleOf: least,
     });
     const positions = logits.length / least;
-    const tokens = takeOutput(this.#device, output, {
-      length: images.length * draws * positions * this.#sizes.words,
-      name: "output",
-      action: this.#action,
-    });
-    try {
+    const length = images.length * draws * positions * this.#sizes.words;
+    const wanted = { length, name: "output", action: this.#action };
+    return fillOutput(this.#device, output, wanted, (tokens) => {
       this.#device.run(this.#kernel, {
         ...this.#settings,
         ...this.#common,
@@ -183,11 +180,7 @@ class Sampler<Settings> implements Disposable {
         images: images.length,
         positions,
       });
-    } catch (error) {
-      tokens[Symbol.dispose]();
-      throw error;
-    }
-    return tokens;
+    });
   }
 
   [Symbol.dispose](): void {
