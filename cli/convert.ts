@@ -16,10 +16,10 @@ const OPTIONS = {
   }),
   ...section("Model folder", {
     output: { kind: text("DIR"), short: "o", help: "Where to write the folder" },
-    weights: {
-      kind: choice(["float32", "float16"]),
-      help: "How large weights are stored; float16 halves the folder",
-      default: "float32",
+    dtype: {
+      kind: choice(["f32", "f16", "q8", "q4"]),
+      help: "How large weights are stored",
+      default: "f32",
     },
     name: { kind: text("NAME"), help: "Name of the model", defaultText: "VAR-d and the depth" },
     classNames: { kind: text("FILE"), help: "JSON list with the names of the classes in order" },
@@ -48,13 +48,13 @@ export const convert = command({
   options: OPTIONS,
   examples: [
     "--var-ckpt var_d16.pth --vae-ckpt vae_ch160v4096z32.pth --output var-d16",
-    "--var-ckpt ar-ckpt-best.pth --vae-ckpt ar-ckpt-best.pth --output mine --weights float16",
+    "--var-ckpt ar-ckpt-best.pth --vae-ckpt ar-ckpt-best.pth --output mine --dtype f16",
   ],
   run,
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const { overwrite = false, weights, name, json } = options;
+  const { overwrite = false, dtype, name, json } = options;
   if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
   const varCkpt = required("--var-ckpt", options.varCkpt);
   const vaeCkpt = required("--vae-ckpt", options.vaeCkpt);
@@ -72,7 +72,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   };
   await using writer = await createModelFolder(output, { overwrite, signal: io.signal });
   const folder = await convertVar({ var: varCkpt, vae: vaeCkpt }, writer, {
-    weights,
+    dtype,
     tuning,
     signal: io.signal,
     ...(name === undefined ? {} : { name }),
@@ -88,10 +88,10 @@ function required(option: string, value: string | undefined): string {
   return value;
 }
 
-function summary({ manifest: { name, weights, files } }: ModelFolder, output: string, time: number): string {
+function summary({ manifest: { name, dtype, files } }: ModelFolder, output: string, time: number): string {
   const rows = Object.entries(files).map(([file, { bytes }]) => [file, size(bytes)] as const);
   const total = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
-  return `${name}, weights in ${weights}, ${size(total)}, in ${duration(time)}: ${output}\n${
+  return `${name}, weights in ${dtype}, ${size(total)}, in ${duration(time)}: ${output}\n${
     columns(rows, "  ")
   }`;
 }

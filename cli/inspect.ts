@@ -181,12 +181,12 @@ async function contentOf(
 }
 
 function showFolder({ place, manifest, files }: FolderReport, tensors: boolean): string {
-  const { name, family, weights, config, classNames, tuning } = manifest;
+  const { name, family, dtype, config, classNames, tuning } = manifest;
   const rows: [string, string][] = [
     ["model", name],
     ["folder", place],
     ["family", family === "var" ? "VAR" : family],
-    ["weights", weights],
+    ["weights", dtype],
   ];
   if (family === "var") rows.push(...showConfig(config as VarConfig, (config as VarConfig).tokenizer));
   if (classNames.length > 0) rows.push(["class names", `${classNames.slice(0, 3).join(", ")}, …`]);

@@ -9,13 +9,16 @@ import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { openSafetensors, type SafetensorsEntry, writeSafetensors } from "./checkpoint/safetensors.ts";
 import { openSource } from "./checkpoint/source.ts";
+import { openCheckpoint } from "./checkpoint/mod.ts";
+import { type Dtype, DTYPES } from "./dtype.ts";
+import type { ExternalFile } from "./graph_session.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import type { ElementType, WeightPlaces } from "./onnx.ts";
 
 /** Name of the file that describes a folder. */
 export const MANIFEST = "model.json";
 /** Version of the layout; a folder of another version is refused. */
-export const FOLDER_VERSION = 1;
+export const FOLDER_VERSION = 2;
 
 /** Size and checksum of a file in a model folder. */
 export interface FileRecord {
@@ -36,7 +39,7 @@ export interface ModelManifest {
   /** Name for people. */
   readonly name: string;
   /** How large weights are stored. */
-  readonly weights: WeightType;
+  readonly dtype: Dtype;
   /** Sizes of the model, as its family defines them. */
   readonly config: unknown;
   /** Names of the classes in order, or none. */
@@ -55,9 +58,6 @@ export interface ModelTuning {
   readonly conflictThreshold?: number;
 }
 
-/** How the large weights of a model folder are stored. */
-export type WeightType = "float32" | "float16";
-
 /** Reads the files of one model folder. */
 export interface ModelFolder {
   /** Path or URL, for messages. */
@@ -70,6 +70,25 @@ export interface ModelFolder {
    * @throws {ModelFileError} If it is missing or not what the manifest says.
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Opens the weights of one part of the model, `transformer` for example: the safetensors file of that name or the numbered files it has
+   * been split into.
+   *
+   * @throws {ModelFileError} If there are none, or they are not what the manifest says.
+   */
+  weights(part: string): Promise<WeightFiles>;
+}
+
+/** Weights of one part of a model, read when they are asked for. */
+export interface WeightFiles extends Disposable {
+  /** The files, as a graph session takes them. */
+  readonly files: readonly ExternalFile[];
+  /**
+   * Reads a tensor as f32.
+   *
+   * @throws {ModelFileError} If there is no such tensor.
+   */
+  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
 }
 
 /** Everything a new folder is told, its files' sizes and checksums apart. */
@@ -172,6 +191,23 @@ class CheckedFolder implements ModelFolder {
     }
     return bytes;
   }
+
+  async weights(part: string): Promise<WeightFiles> {
+    const name = weightFileNames(this.manifest, part)[0] ?? `${part}.safetensors`;
+    const data = await this.read(name);
+    const checkpoint = await openCheckpoint(data);
+    return {
+      files: [{ path: name, data }],
+      readFloat32: (tensor) => checkpoint.readFloat32(tensor),
+      [Symbol.dispose]: () => checkpoint[Symbol.dispose](),
+    };
+  }
+}
+
+/** Names of a part's weight files among those of a folder, in order. */
+export function weightFileNames(manifest: ModelManifest, part: string): string[] {
+  const pattern = new RegExp(`^${part}(-\\d{5}-of-\\d{5})?\\.safetensors$`);
+  return Object.keys(manifest.files).filter((name) => pattern.test(name)).sort();
 }
 
 function folderUrl(location: string | URL): URL {
@@ -201,11 +237,11 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
   if (manifest.version !== FOLDER_VERSION) {
     return refuse(`version ${FOLDER_VERSION}`, JSON.stringify(manifest.version));
   }
-  const { family, name, weights, config, classNames, files } = manifest;
+  const { family, name, dtype, config, classNames, files } = manifest;
   if (typeof family !== "string") return refuse('a text "family"', JSON.stringify(family));
   if (typeof name !== "string") return refuse('a text "name"', JSON.stringify(name));
-  if (weights !== "float32" && weights !== "float16") {
-    return refuse('"weights": "float32" or "float16"', JSON.stringify(weights));
+  if (dtype === undefined || !DTYPES.includes(dtype)) {
+    return refuse(`"dtype": ${DTYPES.map((known) => `"${known}"`).join(" or ")}`, JSON.stringify(dtype));
   }
   if (!Array.isArray(classNames) || classNames.some((item) => typeof item !== "string")) {
     return refuse('a list of texts "classNames"', JSON.stringify(classNames)?.slice(0, 80));
@@ -223,7 +259,7 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
       return refuse(`size and SHA-256 of "${key}"`, JSON.stringify(record));
     }
   }
-  const facts = { family, name, weights, config, classNames, tuning: manifest.tuning ?? {}, files };
+  const facts = { family, name, dtype, config, classNames, tuning: manifest.tuning ?? {}, files };
   return { format: "varscale-model", version: FOLDER_VERSION, ...facts };
 }
 

@@ -16,8 +16,9 @@ export {
   type ModelManifest,
   type ModelTuning,
   openModelFolder,
-  type WeightType,
+  type WeightFiles,
 } from "./folder.ts";
+export { type Dtype, DTYPES } from "./dtype.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CodeVectors, Encoding, Generation, Model, StartOptions } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";

@@ -12,34 +12,11 @@
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import { type CpuDevice, floats } from "../kernels/cpu_device.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
+import type { GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../kernels/webgpu_device.ts";
 
 /** Version of ONNX Runtime that is loaded. */
 export const RUNTIME_VERSION = "1.30.0";
-
-/** An array with a shape: what goes into a graph and comes out. */
-export interface GraphTensor {
-  /** The words; for `int64` labels, plain numbers on the host. */
-  readonly array: DeviceArray | readonly number[];
-  /** Shape. */
-  readonly shape: readonly number[];
-}
-
-/** A file that a graph refers to for its weights. */
-export interface ExternalFile {
-  /** Name in the graph. */
-  readonly path: string;
-  /** Content. */
-  readonly data: Uint8Array;
-}
-
-/** What a {@linkcode GraphSession} is made from. */
-export interface GraphSessionOptions {
-  /** Files with the weights. */
-  externalFiles?: readonly ExternalFile[];
-  /** WebAssembly threads on the CPU; fixed by whoever loads the runtime first. Default: all cores. */
-  threads?: number;
-}
 
 /** What the runtime has to do so far; whatever comes next waits for it. */
 let queue: Promise<unknown> = Promise.resolve();
@@ -157,7 +134,7 @@ async function onDevice<Result>(device: Device, work: () => Promise<Result>): Pr
 }
 
 /** A graph that is loaded on a device. */
-export class GraphSession implements AsyncDisposable {
+export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
   readonly #ort: typeof Ort;
   readonly #device: Device;
@@ -174,7 +151,7 @@ export class GraphSession implements AsyncDisposable {
     device: Device,
     model: Uint8Array,
     options: GraphSessionOptions = {},
-  ): Promise<GraphSession> {
+  ): Promise<WebGraphSession> {
     const { externalFiles = [], threads } = options;
     const ort = await startRuntime(threads);
     const settings: Ort.InferenceSession.SessionOptions = {
@@ -194,7 +171,7 @@ export class GraphSession implements AsyncDisposable {
       settings.executionProviders = ["wasm"];
     }
     const session = await onDevice(device, () => ort.InferenceSession.create(model, settings));
-    return new GraphSession(ort, session, device);
+    return new WebGraphSession(ort, session, device);
   }
 
   /**

@@ -959,10 +959,10 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
         unreadable('expected "format": "varscale-model", found undefined'),
       ],
       [
-        "a later version",
-        described({ version: 2 }),
+        "an earlier version",
+        described({ version: 1 }),
         ModelFileError,
-        unreadable("expected version 1, found 2"),
+        unreadable("expected version 2, found 1"),
       ],
       [
         "an unknown family",
@@ -972,9 +972,9 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
       ],
       [
         "unknown weights",
-        described({ weights: "int4" }),
+        described({ dtype: "int4" }),
         ModelFileError,
-        unreadable('expected "weights": "float32" or "float16", found "int4"'),
+        unreadable('expected "dtype": "f32" or "f16" or "q8" or "q4", found "int4"'),
       ],
       [
         "names that are none",

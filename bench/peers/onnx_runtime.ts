@@ -8,7 +8,8 @@
 import { type Device, type DeviceArray, GpuArray } from "../../kernels/mod.ts";
 import { readFloats, readWords } from "../../kernels/device.ts";
 import { GraphBuilder } from "../../models/onnx.ts";
-import { GraphSession, RUNTIME_VERSION } from "../../models/ort.ts";
+import { createGraphSession, type GraphSession } from "../../models/graph_session.ts";
+import { RUNTIME_VERSION } from "../../models/ort.ts";
 import { finish, openDevices } from "../devices.ts";
 import type { PeerRun, PeerTask } from "../peer.ts";
 import { type Library, mapFormulations, onGpu } from "./library.ts";
@@ -268,7 +269,7 @@ class Run implements PeerRun {
   }
 
   static async open(device: Device, graph: Graph): Promise<Run> {
-    return new Run(device, await GraphSession.create(device, graph.bytes()), graph);
+    return new Run(device, await createGraphSession(device, graph.bytes()), graph);
   }
 
   async call(): Promise<void> {

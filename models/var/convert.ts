@@ -1,12 +1,13 @@
 /**
  * From the two checkpoints of a VAR model, as published or as its trainer saves them, to a model folder: graphs are built, weights
- * are copied tensor by tensor under their own names, in float32 or with the large ones in float16.
+ * are copied tensor by tensor under their own names, as f32 or with the large ones in a smaller type.
  *
  * @module
  */
 
 import { type Checkpoint, encodeFloat16, openCheckpoint, type SafetensorsEntry } from "../checkpoint/mod.ts";
-import type { FolderWriter, ModelFolder, ModelTuning, WeightType } from "../folder.ts";
+import type { FolderWriter, ModelFolder, ModelTuning } from "../folder.ts";
+import type { Dtype } from "../dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { WeightSet } from "../weights.ts";
 import {
@@ -19,10 +20,10 @@ import {
 import type { WeightPlaces } from "../onnx.ts";
 import { conditionGraph, decoderGraph, encoderGraph, transformerGraph } from "./graph.ts";
 
-/** File with the transformer's weights. */
-export const TRANSFORMER_WEIGHTS = "transformer.safetensors";
-/** File with the tokenizer's weights. */
-export const TOKENIZER_WEIGHTS = "tokenizer.safetensors";
+/** Name of the transformer's weights in a model folder. */
+export const TRANSFORMER = "transformer";
+/** Name of the tokenizer's weights. */
+export const TOKENIZER = "tokenizer";
 
 /** Checkpoints of a VAR model: paths, URLs, or bytes. One file may hold both, as the trainer saves them. */
 export interface VarCheckpoints {
@@ -34,8 +35,8 @@ export interface VarCheckpoints {
 
 /** Options of {@linkcode convertVar}. */
 export interface ConvertVarOptions {
-  /** How the large weights are stored; `"float32"` by default. */
-  weights?: WeightType;
+  /** How the large weights are stored; `"f32"` by default. */
+  dtype?: Dtype;
   /** Name for people; `"VAR-d"` and the depth by default. */
   name?: string;
   /** Names of the classes in order. */
@@ -72,7 +73,7 @@ export async function convertVar(
   writer: FolderWriter,
   options: ConvertVarOptions = {},
 ): Promise<ModelFolder> {
-  const { weights = "float32", signal } = options;
+  const { dtype = "f32", signal } = options;
   using transformer = await openCheckpoint(checkpoints.var, { signal });
   using tokenizer = await openCheckpoint(checkpoints.vae, { signal });
   const transformerSet = weightSet(transformer, PREFIXES.transformer, TRANSFORMER_LANDMARK);
@@ -102,11 +103,11 @@ export async function convertVar(
     config,
     transformerSet,
     tokenizerSet,
-    await writer.writeTensors(TRANSFORMER_WEIGHTS, entries(transformer, transformerSet, weights)),
-    await writer.writeTensors(TOKENIZER_WEIGHTS, entries(tokenizer, tokenizerSet, weights)),
+    await writer.writeTensors(`${TRANSFORMER}.safetensors`, entries(transformer, transformerSet, dtype)),
+    await writer.writeTensors(`${TOKENIZER}.safetensors`, entries(tokenizer, tokenizerSet, dtype)),
   );
   for (const [file, bytes] of graphs) await writer.write(file, bytes);
-  return await writer.finish({ family: "var", name, weights, config, classNames, tuning });
+  return await writer.finish({ family: "var", name, dtype, config, classNames, tuning });
 }
 
 /** What a checkpoint holds of a VAR model: one part, both, as the trainer saves them, or none. */
@@ -202,13 +203,13 @@ function takeKernelWeights(config: VarConfig, transformer: WeightSet, tokenizer:
   }
 }
 
-function* entries(checkpoint: Checkpoint, set: WeightSet, weights: WeightType): Generator<SafetensorsEntry> {
+function* entries(checkpoint: Checkpoint, set: WeightSet, dtype: Dtype): Generator<SafetensorsEntry> {
   for (const name of set.taken()) {
     const fullName = set.fullName(name);
     const { shape } = checkpoint.tensors.get(fullName)!;
     const elements = shape.reduce((product, size) => product * size, 1);
     // The codebook decides which token is drawn and how far apart two are, so it keeps its precision whatever its size.
-    const half = weights === "float16" && elements >= HALF_MIN_ELEMENTS && !name.startsWith("quantize.");
+    const half = dtype === "f16" && elements >= HALF_MIN_ELEMENTS && !name.startsWith("quantize.");
     yield {
       name,
       dtype: half ? "F16" : "F32",

@@ -11,12 +11,17 @@ import { codebookLookup } from "../../kernels/lookup.ts";
 import { nearestCodes } from "../../kernels/nearest.ts";
 import { createResampleTable, resample, type ResampleTable } from "../../kernels/resample.ts";
 import { residualUpdate } from "../../kernels/residual.ts";
-import { openCheckpoint } from "../checkpoint/mod.ts";
-import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder.ts";
+import {
+  MANIFEST,
+  type ModelFolder,
+  type ModelTuning,
+  weightFileNames,
+  type WeightFiles,
+} from "../folder.ts";
 import type { CodeVectors, Encoding, Generation, Model, StartOptions } from "../model.ts";
-import { GraphSession, type GraphTensor } from "../ort.ts";
+import { createGraphSession, type GraphSession, type GraphTensor } from "../graph_session.ts";
 import { requireVarConfig, residualOfScale, type VarConfig } from "./config.ts";
-import { TOKENIZER_WEIGHTS, TRANSFORMER_WEIGHTS } from "./convert.ts";
+import { TOKENIZER, TRANSFORMER } from "./convert.ts";
 
 /** What one scale needs besides the tokens. */
 interface Scale {
@@ -50,27 +55,23 @@ export async function loadVarModel(
   await using stack = new AsyncDisposableStack();
   if (ownsDevice) stack.use(device);
   const config = requireVarConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
-  const transformerData = await folder.read(TRANSFORMER_WEIGHTS);
-  const tokenizerData = await folder.read(TOKENIZER_WEIGHTS);
+  using transformer = await folder.weights(TRANSFORMER);
+  using tokenizer = await folder.weights(TOKENIZER);
 
-  const session = async (graph: string, path: string, data: Uint8Array): Promise<GraphSession> => {
-    const created = await GraphSession.create(device, await folder.read(graph), {
-      externalFiles: [{ path, data }],
+  const session = async (graph: string, { files }: WeightFiles): Promise<GraphSession> => {
+    const created = await createGraphSession(device, await folder.read(graph), {
+      externalFiles: files,
       ...(threads === undefined ? {} : { threads }),
     });
     return stack.use(created);
   };
   const sessions: Sessions = {
-    condition: await session("condition.onnx", TRANSFORMER_WEIGHTS, transformerData),
-    transformer: await session("transformer.onnx", TRANSFORMER_WEIGHTS, transformerData),
-    decoder: config.tokenizer.decoder === null
-      ? undefined
-      : await session("decoder.onnx", TOKENIZER_WEIGHTS, tokenizerData),
+    condition: await session("condition.onnx", transformer),
+    transformer: await session("transformer.onnx", transformer),
+    decoder: config.tokenizer.decoder === null ? undefined : await session("decoder.onnx", tokenizer),
     encoder: undefined,
   };
 
-  using transformer = await openCheckpoint(transformerData);
-  using tokenizer = await openCheckpoint(tokenizerData);
   const upload = async (name: string): Promise<DeviceArray> => {
     return stack.use(device.upload(await tokenizer.readFloat32(name), name));
   };
@@ -102,8 +103,9 @@ export async function loadVarModel(
     };
   });
   const loadEncoder = async (): Promise<GraphSession> => {
-    return await GraphSession.create(device, await folder.read("encoder.onnx"), {
-      externalFiles: [{ path: TOKENIZER_WEIGHTS, data: await folder.read(TOKENIZER_WEIGHTS) }],
+    using weights = await folder.weights(TOKENIZER);
+    return await createGraphSession(device, await folder.read("encoder.onnx"), {
+      externalFiles: weights.files,
     });
   };
   return new VarModel({
@@ -155,9 +157,10 @@ class VarModel implements Model {
 
   get fingerprints(): Readonly<Record<string, string>> {
     const { files } = this.#parts.folder.manifest;
-    return Object.fromEntries(
-      [TRANSFORMER_WEIGHTS, TOKENIZER_WEIGHTS].map((name) => [name, files[name]?.sha256 ?? ""]),
+    const names = [TRANSFORMER, TOKENIZER].flatMap((part) =>
+      weightFileNames(this.#parts.folder.manifest, part)
     );
+    return Object.fromEntries(names.map((name) => [name, files[name]!.sha256]));
   }
 
   get device(): Device {

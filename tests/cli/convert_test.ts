@@ -14,13 +14,13 @@ testInFolder("A converted model is whole, named, and generates", async (folder) 
   const names = Array.from({ length: 10 }, (_, i) => `thing ${i}`);
   await Deno.writeTextFile(`${folder}/names.json`, JSON.stringify(names));
   const place = `${folder}/model`;
-  const options = ["--name", "tiny", "--weights", "float16", "--class-names", `${folder}/names.json`];
+  const options = ["--name", "tiny", "--dtype", "f16", "--class-names", `${folder}/names.json`];
   const { out } = await succeed("convert", ...CHECKPOINTS, "--output", place, ...options);
-  assertMatch(out, /^tiny, weights in float16, /);
+  assertMatch(out, /^tiny, weights in f16, /);
 
   const report = JSON.parse((await succeed("inspect", place, "--json")).out);
-  const { name, weights, classNames } = report.manifest;
-  assertEquals([name, weights, classNames], ["tiny", "float16", names]);
+  const { name, dtype, classNames } = report.manifest;
+  assertEquals([name, dtype, classNames], ["tiny", "f16", names]);
   assert(report.files.every(({ problem }: { problem: unknown }) => problem === null));
 
   const output = ["--output", `${folder}/out`, "--device", "cpu", "--model", place];
@@ -36,7 +36,7 @@ testInFolder(
     const args = ["convert", ...CHECKPOINTS, "--output", place];
     assertEquals((await run(args)).code, 2);
     const replaced = JSON.parse((await succeed(...args, "--overwrite", "--json")).out);
-    assertEquals([replaced.output, replaced.name, replaced.weights], [place, "VAR-d2", "float32"]);
+    assertEquals([replaced.output, replaced.name, replaced.dtype], [place, "VAR-d2", "f32"]);
     assertEquals(Object.keys(replaced.files).sort(), filesIn(place).filter((file) => file !== "model.json"));
 
     const swapped = [

@@ -18,7 +18,7 @@ import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
 const FACTS: ManifestFacts = {
   family: "var",
   name: "test",
-  weights: "float32",
+  dtype: "f32",
   config: { depth: 1 },
   classNames: ["a", "b"],
   tuning: { alpha: 2 },
@@ -63,7 +63,7 @@ Deno.test("a folder that was written is the folder that is read", async () => {
   assertEquals(read.manifest, written.manifest);
   assertEquals(read.location, path);
   const { files, format, version, ...facts } = read.manifest;
-  assertEquals([format, version, facts], ["varscale-model", 1, FACTS]);
+  assertEquals([format, version, facts], ["varscale-model", 2, FACTS]);
   assertEquals(files["graph.onnx"], { bytes: 5, sha256: CONTENT_SHA256 });
   assertEquals(await read.read("graph.onnx"), CONTENT);
   assertEquals(await namesIn(path), ["graph.onnx", "model.json", "weights.safetensors"]);
@@ -274,11 +274,11 @@ Deno.test("a description that is none is refused with what is wrong about it", a
     ['"format": "varscale-model"', "5"],
     ['"format": "varscale-model"', "[]"],
     ['"format": "varscale-model"', JSON.stringify({ ...whole, format: "other" })],
-    ["version 1", JSON.stringify({ ...whole, version: 2 })],
-    ["version 1", JSON.stringify({ ...whole, version: "1" })],
+    ["version 2", JSON.stringify({ ...whole, version: 1 })],
+    ["version 2", JSON.stringify({ ...whole, version: "2" })],
     ['a text "family"', JSON.stringify({ ...whole, family: 1 })],
     ['a text "name"', JSON.stringify({ ...whole, name: undefined })],
-    ['"weights": "float32" or "float16"', JSON.stringify({ ...whole, weights: "int4" })],
+    ['"dtype": "f32" or "f16" or "q8" or "q4"', JSON.stringify({ ...whole, dtype: "int4" })],
     ['a list of texts "classNames"', JSON.stringify({ ...whole, classNames: [1] })],
     ['a list of texts "classNames"', JSON.stringify({ ...whole, classNames: undefined })],
     ['a number "tuning.alpha"', JSON.stringify({ ...whole, tuning: { alpha: "1" } })],

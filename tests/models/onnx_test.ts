@@ -4,7 +4,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { readFloats } from "../../kernels/device.ts";
 import { encodeFloat16 } from "../../models/checkpoint/mod.ts";
 import { describeGraph, type ExternalWeight, GraphBuilder } from "../../models/onnx.ts";
-import { GraphSession } from "../../models/ort.ts";
+import { createGraphSession } from "../../models/graph_session.ts";
 import { testOnDevices } from "../devices.ts";
 
 /** The weights, one after the other: 2×3 in float32, then 3 in float16. */
@@ -31,7 +31,7 @@ function example(): Uint8Array<ArrayBuffer> {
 }
 
 testOnDevices("ONNX Runtime computes what was written", async (device) => {
-  await using session = await GraphSession.create(device, example(), {
+  await using session = await createGraphSession(device, example(), {
     externalFiles: [{ path: "w.bin", data: WEIGHTS }],
   });
   const x = [1, -2, 3, 4, 0.5, 0.25, -1, 7];
@@ -53,7 +53,7 @@ testOnDevices("ONNX Runtime computes what was written", async (device) => {
 });
 
 testOnDevices("only the outputs that are wanted are fetched", async (device) => {
-  await using session = await GraphSession.create(device, example(), {
+  await using session = await createGraphSession(device, example(), {
     externalFiles: [{ path: "w.bin", data: WEIGHTS }],
   });
   using array = device.upload(new Float32Array(4));

@@ -8,7 +8,8 @@ import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Model } from "../../models/model.ts";
 import { GraphBuilder } from "../../models/onnx.ts";
-import { GraphSession, startRuntime } from "../../models/ort.ts";
+import { createGraphSession, type GraphSession } from "../../models/graph_session.ts";
+import { startRuntime } from "../../models/ort.ts";
 import { generate } from "../../sampler/generate.ts";
 import { testOnDevices, testOnGpu } from "../devices.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
@@ -41,7 +42,7 @@ async function picture(model: Model, seed: number): Promise<number[]> {
 }
 
 testOnDevices("runs of one session that overlap give each their own results", async (device) => {
-  await using session = await GraphSession.create(device, smallGraph());
+  await using session = await createGraphSession(device, smallGraph());
   const lists = Array.from({ length: 8 }, (_, i) => Array.from({ length: i + 1 }, (_, j) => 10 * i + j));
   const results = await Promise.all(lists.map((list) => runSmall(session, device, list)));
   assertEquals(results, lists.map((list) => list.map((value) => value + 1)));
@@ -49,23 +50,23 @@ testOnDevices("runs of one session that overlap give each their own results", as
 
 testOnDevices("sessions may be made, run and released all at the same time", async (device) => {
   const one = async (i: number): Promise<number[]> => {
-    await using session = await GraphSession.create(device, smallGraph());
+    await using session = await createGraphSession(device, smallGraph());
     return await runSmall(session, device, [i]);
   };
   assertEquals(await Promise.all([0, 1, 2, 3].map(one)), [[1], [2], [3], [4]]);
 });
 
 testOnDevices("a graph that cannot be loaded or run does no harm to others", async (device) => {
-  await using session = await GraphSession.create(device, smallGraph());
-  await assertRejects(() => GraphSession.create(device, new Uint8Array(100).fill(7)), Error);
-  await assertRejects(() => GraphSession.create(device, smallGraph("NoSuchOperator")), Error);
+  await using session = await createGraphSession(device, smallGraph());
+  await assertRejects(() => createGraphSession(device, new Uint8Array(100).fill(7)), Error);
+  await assertRejects(() => createGraphSession(device, smallGraph("NoSuchOperator")), Error);
   await assertRejects(() => session.run({}), Error);
   await assertRejects(() => session.run({ z: { array: [1], shape: [1] } }), Error);
   assertEquals(await runSmall(session, device, [4]), [5]);
 });
 
 testOnDevices("releasing a session twice is harmless", async (device) => {
-  const session = await GraphSession.create(device, smallGraph());
+  const session = await createGraphSession(device, smallGraph());
   await session[Symbol.asyncDispose]();
   await session[Symbol.asyncDispose]();
 });
@@ -89,8 +90,8 @@ testOnGpu("models on the CPU and on the GPU run side by side", async (device) =>
 
 testOnGpu("a node that would fall back to the CPU is refused when the graph is loaded", async (device) => {
   // ONNX Runtime has no kernel of Round for WebGPU.
-  await assertRejects(() => GraphSession.create(device, smallGraph("Round")), Error);
-  await using session = await GraphSession.create(device, smallGraph("Floor"));
+  await assertRejects(() => createGraphSession(device, smallGraph("Round")), Error);
+  await using session = await createGraphSession(device, smallGraph("Floor"));
   assertEquals(await runSmall(session, device, [1.5, -1.5]), [1, -2]);
 });
 
