@@ -1,0 +1,175 @@
+/**
+ * The cache of one repository on disk, as the hub's own libraries lay it out: contents under `blobs`, named by their checksums; the names
+ * of a commit's files under `snapshots`, as links to them; commits of branches and tags under `refs`. How the contents get there is left
+ * to the download.
+ *
+ * @module
+ */
+
+import { statfs } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import { isCommit } from "./place.ts";
+
+/** A file that is on the disk. */
+export interface CachedFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly commit: string;
+  readonly sha256: string | undefined;
+}
+
+/** Milliseconds between two looks at a lock that another process holds. */
+const LOCK_INTERVAL = 100;
+
+/** The cache of one repository. */
+export class RepositoryCache {
+  /** Folder of the repository. */
+  readonly folder: string;
+  readonly #locks: string;
+
+  /** @param cacheFolder Folder of the whole cache. @param repository Owner and name. */
+  constructor(cacheFolder: string, repository: string) {
+    const name = `models--${repository.replace("/", "--")}`;
+    this.folder = join(cacheFolder, name);
+    this.#locks = join(cacheFolder, ".locks", name);
+  }
+
+  /** Where the content with a checksum lies. */
+  blob(etag: string): string {
+    return join(this.folder, "blobs", etag);
+  }
+
+  /** Where a file of a commit is found under its own name. */
+  pointer(commit: string, name: string): string {
+    return join(this.folder, "snapshots", commit, ...name.split("/"));
+  }
+
+  /** The commit of a revision when it was last asked for. */
+  async commitOf(revision: string): Promise<string | undefined> {
+    if (isCommit(revision)) return revision;
+    const text = await whenThere(Deno.readTextFile(join(this.folder, "refs", ...revision.split("/"))));
+    return text !== undefined && isCommit(text.trim()) ? text.trim() : undefined;
+  }
+
+  /** Finds a file of a revision. */
+  async find(revision: string, name: string): Promise<CachedFile | undefined> {
+    const commit = await this.commitOf(revision);
+    if (commit === undefined) return undefined;
+    const path = this.pointer(commit, name);
+    const facts = await whenThere(Deno.stat(path));
+    if (!facts?.isFile) return undefined;
+    const etag = basename(await Deno.readLink(path).catch(() => ""));
+    return { path, bytes: facts.size, commit, sha256: isSha256(etag) ? etag : undefined };
+  }
+
+  /** Names of the files of a revision that are on the disk. */
+  async names(revision: string): Promise<string[]> {
+    const commit = await this.commitOf(revision);
+    if (commit === undefined) return [];
+    const folder = join(this.folder, "snapshots", commit);
+    return await whenThere(Array.fromAsync(Deno.readDir(folder), ({ name }) => name)) ?? [];
+  }
+
+  /** Whether the content with a checksum is there whole. */
+  async holds(etag: string, bytes: number): Promise<boolean> {
+    return (await whenThere(Deno.stat(this.blob(etag))))?.size === bytes;
+  }
+
+  /** Makes a file of a commit found under its own name. */
+  async point(commit: string, name: string, etag: string): Promise<void> {
+    const blob = this.blob(etag);
+    const pointer = this.pointer(commit, name);
+    await Deno.mkdir(dirname(pointer), { recursive: true });
+    await replace(pointer, async (temporary) => {
+      try {
+        await Deno.symlink(relative(dirname(pointer), blob), temporary);
+      } catch {
+        // Windows wants a privilege for symbolic links, and Deno write access everywhere; the content is there once all the same.
+        await Deno.link(blob, temporary).catch(() => Deno.copyFile(blob, temporary));
+      }
+    });
+  }
+
+  /** Remembers the commit of a branch or tag. */
+  async setCommit(revision: string, commit: string): Promise<void> {
+    if (await this.commitOf(revision) === commit) return;
+    const path = join(this.folder, "refs", ...revision.split("/"));
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await replace(path, (temporary) => Deno.writeTextFile(temporary, commit));
+  }
+
+  /**
+   * Waits until no other process works on a content. The system gives the lock back when its holder ends, however that happens; the file
+   * stays, as whoever waits for it may have opened it already.
+   *
+   * @returns What gives the lock back, or `undefined` where the file system has no locks, as on some clusters.
+   */
+  async lock(etag: string, signal: AbortSignal | undefined): Promise<Disposable | undefined> {
+    await Deno.mkdir(this.#locks, { recursive: true });
+    const file = await Deno.open(join(this.#locks, `${etag}.lock`), {
+      read: true,
+      write: true,
+      create: true,
+    });
+    try {
+      while (!await file.tryLock(true)) {
+        await pause(LOCK_INTERVAL, signal);
+      }
+      return file;
+    } catch (error) {
+      file.close();
+      if (signal?.aborted) throw error;
+      return undefined;
+    }
+  }
+}
+
+/** Whether a checksum is a SHA-256, as of every large file. */
+export function isSha256(etag: string): boolean {
+  return /^[0-9a-f]{64}$/.test(etag);
+}
+
+/** Bytes that a folder's disk has room for, if that may be asked. */
+export async function freeBytes(folder: string): Promise<number | undefined> {
+  if (Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state !== "granted") return undefined;
+  return await new Promise((done) =>
+    statfs(folder, (error, facts) => done(error ? undefined : facts.bavail * facts.bsize))
+  );
+}
+
+/** Waits for a while, or less if the signal says so. */
+export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  const abort = (): void => reject(signal!.reason);
+  signal?.addEventListener("abort", abort);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** The result, or `undefined` if the file is not there. */
+async function whenThere<Value>(result: Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw error;
+  }
+}
+
+/** Makes something under a temporary name and then gives it its own, so that no half of it is ever seen. */
+async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await make(temporary);
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
