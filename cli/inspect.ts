@@ -5,19 +5,21 @@
  */
 
 import {
-  byteLength,
   type Checkpoint,
   DEMO_MODEL,
   describeGraph,
   describeVarCheckpoint,
+  describeWeights,
   type GraphDescription,
   type GraphValue,
+  ModelFileError,
   type ModelFolder,
   openCheckpoint,
   openModelFolder,
-  type TensorInfo,
+  type StoredWeight,
   type TokenizerConfig,
   type TokenizerLevel,
+  type VarCheckpointContent,
   type VarConfig,
 } from "../mod.ts";
 import { command, type Io } from "./command.ts";
@@ -36,7 +38,7 @@ export const inspect = command({
   usage: ["PLACE [OPTIONS]"],
   description: [
     'PLACE is a checkpoint (.pth or .safetensors) or a model folder, as a path or URL, or "demo" for the bundled model. ' +
-    "Of a checkpoint only the list of tensors is read; of a folder every file, whose SHA-256 is checked. " +
+    "Of a checkpoint only the list of tensors is read; of a folder every file, piece by piece, and its SHA-256 is checked. " +
     "If a file of a folder is damaged or missing, the exit code is 1.",
   ],
   options: OPTIONS,
@@ -75,37 +77,30 @@ async function isCheckpoint(place: string): Promise<boolean> {
   }
 }
 
-interface TensorReport extends TensorInfo {
-  readonly bytes: number;
-}
-
-function tensorReports(checkpoint: Checkpoint): TensorReport[] {
-  return [...checkpoint.tensors.values()].map(({ name, dtype, shape }) => {
-    return { name, dtype, shape, bytes: byteLength({ dtype, shape }) };
-  });
-}
-
 interface CheckpointReport {
   readonly kind: "checkpoint";
   readonly place: string;
   readonly format: string;
   readonly family: "var" | null;
+  /** Why it is no model of the family that it looks like. */
+  readonly problem: string | null;
   readonly transformer: Omit<VarConfig, "tokenizer"> | null;
   readonly tokenizer: TokenizerConfig | null;
   readonly elements: number;
   readonly bytes: number;
   readonly metadata: Checkpoint["metadata"];
-  readonly tensors: readonly TensorReport[];
+  readonly tensors: readonly StoredWeight[];
 }
 
 async function checkpointReport(checkpoint: Checkpoint): Promise<CheckpointReport> {
-  const { transformer = null, tokenizer = null } = await describeVarCheckpoint(checkpoint);
-  const tensors = tensorReports(checkpoint);
+  const { transformer = null, tokenizer = null, problem = null } = await contentOfCheckpoint(checkpoint);
+  const tensors = describeWeights(checkpoint);
   return {
     kind: "checkpoint",
     place: checkpoint.file,
     format: checkpoint.format,
     family: transformer === null && tokenizer === null ? null : "var",
+    problem,
     transformer,
     tokenizer,
     elements: tensors.reduce((sum, { shape }) => sum + elements(shape), 0),
@@ -113,6 +108,18 @@ async function checkpointReport(checkpoint: Checkpoint): Promise<CheckpointRepor
     metadata: checkpoint.metadata,
     tensors,
   };
+}
+
+/** One of several weight files, or one without what only the model folder knows, is no model by itself, but can be shown. */
+async function contentOfCheckpoint(
+  checkpoint: Checkpoint,
+): Promise<Partial<VarCheckpointContent> & { problem?: string }> {
+  try {
+    return await describeVarCheckpoint(checkpoint);
+  } catch (error) {
+    if (error instanceof ModelFileError) return { problem: error.message };
+    throw error;
+  }
 }
 
 function showCheckpoint(report: CheckpointReport, tensors: boolean): string {
@@ -124,6 +131,7 @@ function showCheckpoint(report: CheckpointReport, tensors: boolean): string {
     ["format", report.format],
     ["tensors", showSum(report.tensors)],
     ["family", report.family === null ? "not recognised" : "VAR"],
+    ...(report.problem === null ? [] : [["", report.problem] as [string, string]]),
     ...showConfig(transformer, tokenizer),
     ...shown.map(([key, value]) => [key, String(value)] as [string, string]),
     ...(shown.length < facts.length
@@ -139,7 +147,7 @@ interface FileReport {
   /** What is wrong with it. */
   readonly problem: string | null;
   readonly graph?: GraphDescription;
-  readonly tensors?: readonly TensorReport[];
+  readonly tensors?: readonly StoredWeight[];
 }
 
 interface FolderReport {
@@ -159,8 +167,7 @@ async function folderReport(
     options.signal.throwIfAborted();
     const facts = { file, bytes, sha256 };
     try {
-      const content = await folder.read(file);
-      reports.push({ ...facts, problem: null, ...await contentOf(file, content, options) });
+      reports.push({ ...facts, problem: null, ...await contentOf(folder, file, options) });
     } catch (error) {
       options.signal.throwIfAborted();
       reports.push({ ...facts, problem: (error as Error).message });
@@ -170,14 +177,16 @@ async function folderReport(
 }
 
 async function contentOf(
+  folder: ModelFolder,
   file: string,
-  content: Uint8Array,
   { tensors }: { tensors: boolean },
 ): Promise<Pick<FileReport, "graph" | "tensors">> {
-  if (file.endsWith(".onnx")) return { graph: describeGraph(content) };
+  // This is what checks it.
+  using source = await folder.open(file);
+  if (file.endsWith(".onnx")) return { graph: describeGraph(await source.read(0, source.size)) };
   if (!tensors || !file.endsWith(".safetensors")) return {};
-  using checkpoint = await openCheckpoint(content);
-  return { tensors: tensorReports(checkpoint) };
+  using checkpoint = await openCheckpoint(source);
+  return { tensors: describeWeights(checkpoint) };
 }
 
 function showFolder({ place, manifest, files }: FolderReport, tensors: boolean): string {
@@ -186,7 +195,7 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
     ["model", name],
     ["folder", place],
     ["family", family === "var" ? "VAR" : family],
-    ["weights", dtype],
+    ["weights", [dtype, ...showParts(files)].join(", ")],
   ];
   if (family === "var") rows.push(...showConfig(config as VarConfig, (config as VarConfig).tokenizer));
   if (classNames.length > 0) rows.push(["class names", `${classNames.slice(0, 3).join(", ")}, …`]);
@@ -201,6 +210,17 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
   ]);
   const details = files.map((file) => showFile(file, tensors));
   return `${columns(rows)}\n${details.join("\n")}`;
+}
+
+/** How much the weights of each part are: `transformer 4.7 GiB in 5 files`. */
+function showParts(files: readonly FileReport[]): string[] {
+  const weights = files.filter(({ file }) => file.endsWith(".safetensors"));
+  const parts = Object.groupBy(weights, ({ file }) => file.replace(/(-\d{5}-of-\d{5})?\.safetensors$/, ""));
+  return Object.entries(parts).map(([part, group = []]) => {
+    return `${part} ${size(group.reduce((sum, { bytes }) => sum + bytes, 0))} in ${
+      plural(group.length, "file")
+    }`;
+  });
 }
 
 function showFile({ file, bytes, problem, graph, tensors }: FileReport, all: boolean): string {
@@ -271,7 +291,7 @@ function showValue({ name, type, shape }: GraphValue): string {
   return `${name} ${type} [${shape.join(", ")}]`;
 }
 
-function showSum(tensors: readonly TensorReport[]): string {
+function showSum(tensors: readonly StoredWeight[]): string {
   const values = tensors.reduce((sum, { shape }) => sum + elements(shape), 0);
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const types = Object.entries(Object.groupBy(tensors, ({ dtype }) => dtype))
@@ -279,7 +299,7 @@ function showSum(tensors: readonly TensorReport[]): string {
   return `${tensors.length} (${types.join(", ")}), ${values.toLocaleString("en")} parameters, ${size(bytes)}`;
 }
 
-function showTensors(tensors: readonly TensorReport[]): string {
+function showTensors(tensors: readonly StoredWeight[]): string {
   return columns(
     tensors.map(({ name, dtype, shape }) => [name, `${dtype.padEnd(4)} [${shape.join(", ")}]`]),
     "  ",

@@ -1,19 +1,16 @@
 /**
  * The model folder: `model.json`, which says what the model is and lists every other file with its size and SHA-256; ONNX graphs; and
- * their weights as safetensors. A folder lies on disk, on a web server, or in memory; what is in the files is left to the families.
+ * their weights as safetensors. Here it is read, from disk or a web server; `folder_writer.ts` writes it, `virtual_folder.ts` makes one
+ * that is stored nowhere. What is in the files is left to the families.
  *
  * @module
  */
 
-import { createHash } from "node:crypto";
-import { pathToFileURL } from "node:url";
-import { openSafetensors, type SafetensorsEntry, writeSafetensors } from "./checkpoint/safetensors.ts";
-import { openSource } from "./checkpoint/source.ts";
-import { openCheckpoint } from "./checkpoint/mod.ts";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { type ByteSource, openSource, sourceSha256 } from "./checkpoint/source.ts";
 import { type Dtype, DTYPES } from "./dtype.ts";
-import type { ExternalFile } from "./graph_session.ts";
 import { ModelFileError } from "./model_file_error.ts";
-import type { ElementType, WeightPlaces } from "./onnx.ts";
+import { openWeightFiles, weightFileNames, type WeightFiles } from "./weight_files.ts";
 
 /** Name of the file that describes a folder. */
 export const MANIFEST = "model.json";
@@ -46,7 +43,7 @@ export interface ModelManifest {
   readonly classNames: readonly string[];
   /** Search settings that suit the model, where somebody has found some. */
   readonly tuning?: ModelTuning;
-  /** Every other file. */
+  /** Every other file that is stored: of a virtual folder, only the graphs. */
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
@@ -58,12 +55,17 @@ export interface ModelTuning {
   readonly conflictThreshold?: number;
 }
 
-/** Reads the files of one model folder. */
-export interface ModelFolder {
+/** Reads the files of one model folder. Disposing it closes what it reads from; a folder on disk or on a web server keeps nothing open. */
+export interface ModelFolder extends Disposable {
   /** Path or URL, for messages. */
   readonly location: string;
   /** What the folder holds. */
   readonly manifest: ModelManifest;
+  /**
+   * What tells the weights from others: the SHA-256 of every weight file by name. The weights of a virtual folder have none, as they are
+   * produced when they are read; there it is the SHA-256 of what they are produced from, by part and type: `transformer as q4`.
+   */
+  readonly fingerprints: Readonly<Record<string, string>>;
   /**
    * Reads a file and checks its size and checksum.
    *
@@ -71,28 +73,19 @@ export interface ModelFolder {
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
+   * Opens a file and checks its size and checksum, for which it is read once, piece by piece. The caller closes it.
+   *
+   * @throws {ModelFileError} If it is missing or not what the manifest says.
+   */
+  open(name: string): Promise<ByteSource>;
+  /**
    * Opens the weights of one part of the model, `transformer` for example: the safetensors file of that name or the numbered files it has
-   * been split into.
+   * been split into. Their sizes and checksums are checked, for which they are read once, piece by piece. The caller closes them.
    *
    * @throws {ModelFileError} If there are none, or they are not what the manifest says.
    */
   weights(part: string): Promise<WeightFiles>;
 }
-
-/** Weights of one part of a model, read when they are asked for. */
-export interface WeightFiles extends Disposable {
-  /** The files, as a graph session takes them. */
-  readonly files: readonly ExternalFile[];
-  /**
-   * Reads a tensor as f32.
-   *
-   * @throws {ModelFileError} If there is no such tensor.
-   */
-  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
-}
-
-/** Everything a new folder is told, its files' sizes and checksums apart. */
-export type ManifestFacts = Omit<ModelManifest, "format" | "version" | "files">;
 
 /** SHA-256 of bytes in hexadecimal. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -113,101 +106,132 @@ export async function openModelFolder(
   const base = folderUrl(location);
   const shown = (base.protocol === "file:" && typeof location === "string" ? location : base.href)
     .replace(/\/$/, "");
-  const fetchFile = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
-    const file = `${shown}/${name}`;
+  const access = async <Result>(name: string, get: (url: URL) => Promise<Result>): Promise<Result> => {
     signal?.throwIfAborted();
     try {
-      if (base.protocol === "file:") {
-        return await Deno.readFile(new URL(name, base), signal ? { signal } : {});
-      }
-      const response = await fetch(new URL(name, base), signal ? { signal } : {});
+      return await get(new URL(name, base));
+    } catch (error) {
+      signal?.throwIfAborted();
+      const cause = error instanceof ModelFileError ? error.cause ?? error : error;
+      if (cause instanceof Deno.errors.NotCapable) throw cause;
+      const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+      throw new ModelFileError("Cannot read a file of the model folder", {
+        file: `${shown}/${name}`,
+        found,
+        cause,
+      });
+    }
+  };
+  const read = (name: string): Promise<Uint8Array<ArrayBuffer>> =>
+    access(name, async (url) => {
+      if (base.protocol === "file:") return await Deno.readFile(url, signal ? { signal } : {});
+      const response = await fetch(url, signal ? { signal } : {});
       if (response.ok) return new Uint8Array(await response.arrayBuffer());
       await response.body?.cancel();
       throw new Error(`The server answered ${response.status} ${response.statusText}`.trimEnd());
-    } catch (cause) {
-      signal?.throwIfAborted();
-      if (cause instanceof Deno.errors.NotCapable) throw cause;
-      const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
-      throw new ModelFileError("Cannot read a file of the model folder", { file, found, cause });
+    });
+  const open = async (name: string, { bytes }: FileRecord): Promise<ByteSource> => {
+    const label = `${shown}/${name}`;
+    // One request is quicker than many, and what was checked is then what is used.
+    if (base.protocol !== "file:" && bytes <= WHOLE_BYTES) {
+      return await openSource(await read(name), { label });
     }
+    return await access(name, (url) => openSource(url, { label, signal }));
   };
-  const manifest = parseManifest(await fetchFile(MANIFEST), `${shown}/${MANIFEST}`);
-  return new CheckedFolder(shown, manifest, fetchFile);
+  const manifest = parseManifest(await read(MANIFEST), `${shown}/${MANIFEST}`);
+  const disk = base.protocol === "file:" ? { folder: fileURLToPath(base) } : {};
+  return new CheckedFolder(shown, manifest, { read, open, disk });
 }
 
-/** A folder whose files are in memory. */
-export function memoryFolder(
-  location: string,
-  manifest: ModelManifest,
-  files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
-): ModelFolder {
-  return new CheckedFolder(location, manifest, (name) => {
-    const bytes = files.get(name);
-    if (bytes !== undefined) return Promise.resolve(bytes);
-    return Promise.reject(new ModelFileError("Cannot find a file of the model", { file: name }));
-  });
+/** A file up to this size is fetched whole from a web server; a larger one by ranges, after one reading that checks it. */
+const WHOLE_BYTES = 1 << 26;
+
+/** Gets at the files of a folder, unchecked. */
+interface FolderFiles {
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  open(name: string, record: FileRecord): Promise<ByteSource>;
+  /** The folder they lie in, if it is on the disk. */
+  readonly disk: { readonly folder?: string };
 }
 
 class CheckedFolder implements ModelFolder {
   readonly location: string;
   readonly manifest: ModelManifest;
-  readonly #fetch: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
+  readonly #files: FolderFiles;
 
-  constructor(
-    location: string,
-    manifest: ModelManifest,
-    fetchFile: (name: string) => Promise<Uint8Array<ArrayBuffer>>,
-  ) {
+  constructor(location: string, manifest: ModelManifest, files: FolderFiles) {
     this.location = location;
     this.manifest = manifest;
-    this.#fetch = fetchFile;
+    this.#files = files;
+  }
+
+  get fingerprints(): Readonly<Record<string, string>> {
+    const weights = Object.entries(this.manifest.files).filter(([name]) => name.endsWith(".safetensors"));
+    return Object.fromEntries(weights.map(([name, { sha256 }]) => [name, sha256]));
   }
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const record = this.#record(name);
+    const bytes = await this.#files.read(name);
     const file = `${this.location}/${name}`;
-    const record = this.manifest.files[name];
-    if (record === undefined) {
-      throw new ModelFileError("Cannot find a file in the model's list", {
-        file: `${this.location}/${MANIFEST}`,
-        expected: `"${name}"`,
-        found: Object.keys(this.manifest.files).map((known) => `"${known}"`).join(", ") || "no files",
-      });
-    }
-    const bytes = await this.#fetch(name);
-    if (bytes.length !== record.bytes) {
-      throw new ModelFileError("Cannot use a file of the model as its size is wrong", {
-        file,
-        expected: `${record.bytes} bytes`,
-        found: `${bytes.length}`,
-      });
-    }
-    const found = await sha256(bytes);
-    if (found !== record.sha256) {
-      throw new ModelFileError("Cannot use a file of the model as its SHA-256 is wrong", {
-        file,
-        expected: record.sha256,
-        found,
-      });
-    }
+    requireSize(file, record, bytes.length);
+    requireSha256(file, record, await sha256(bytes));
     return bytes;
   }
 
+  async open(name: string): Promise<ByteSource> {
+    const record = this.#record(name);
+    const source = await this.#files.open(name, record);
+    try {
+      requireSize(source.file, record, source.size);
+      requireSha256(source.file, record, await sourceSha256(source));
+      return source;
+    } catch (error) {
+      source[Symbol.dispose]();
+      throw error;
+    }
+  }
+
   async weights(part: string): Promise<WeightFiles> {
-    const name = weightFileNames(this.manifest, part)[0] ?? `${part}.safetensors`;
-    const data = await this.read(name);
-    const checkpoint = await openCheckpoint(data);
-    return {
-      files: [{ path: name, data }],
-      readFloat32: (tensor) => checkpoint.readFloat32(tensor),
-      [Symbol.dispose]: () => checkpoint[Symbol.dispose](),
-    };
+    using stack = new DisposableStack();
+    const files: { path: string; source: ByteSource; folder?: string }[] = [];
+    for (const path of weightFileNames(Object.keys(this.manifest.files), part, this.location)) {
+      files.push({ path, source: stack.use(await this.open(path)), ...this.#files.disk });
+    }
+    const weights = await openWeightFiles(`${this.location}/${part}`, files);
+    stack.move();
+    return weights;
+  }
+
+  [Symbol.dispose](): void {}
+
+  #record(name: string): FileRecord {
+    const record = this.manifest.files[name];
+    if (record !== undefined) return record;
+    throw new ModelFileError("Cannot find a file in the model's list", {
+      file: `${this.location}/${MANIFEST}`,
+      expected: `"${name}"`,
+      found: Object.keys(this.manifest.files).map((known) => `"${known}"`).join(", ") || "no files",
+    });
   }
 }
 
-/** Names of a part's weight files among those of a folder, in order. */
-export function weightFileNames(manifest: ModelManifest, part: string): string[] {
-  const pattern = new RegExp(`^${part}(-\\d{5}-of-\\d{5})?\\.safetensors$`);
-  return Object.keys(manifest.files).filter((name) => pattern.test(name)).sort();
+function requireSize(file: string, { bytes }: FileRecord, found: number): void {
+  if (found === bytes) return;
+  throw new ModelFileError("Cannot use a file of the model as its size is wrong", {
+    file,
+    expected: `${bytes} bytes`,
+    found: `${found}`,
+  });
+}
+
+function requireSha256(file: string, record: FileRecord, found: string): void {
+  if (found === record.sha256) return;
+  throw new ModelFileError("Cannot use a file of the model as its SHA-256 is wrong", {
+    file,
+    expected: record.sha256,
+    found,
+  });
 }
 
 function folderUrl(location: string | URL): URL {
@@ -261,154 +285,4 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
   }
   const facts = { family, name, dtype, config, classNames, tuning: manifest.tuning ?? {}, files };
   return { format: "varscale-model", version: FOLDER_VERSION, ...facts };
-}
-
-/** Writes the files of one model folder; nothing appears at its place before {@linkcode FolderWriter.finish}. */
-export interface FolderWriter extends AsyncDisposable {
-  /** Writes a file whole. */
-  write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Writes a safetensors file, one tensor in memory at a time, and tells where its tensors have come to lie. */
-  writeTensors(name: string, entries: Iterable<SafetensorsEntry>): Promise<WeightPlaces>;
-  /** Writes `model.json` and puts the folder in its place. */
-  finish(facts: ManifestFacts): Promise<ModelFolder>;
-}
-
-const ELEMENT_TYPE_OF: Readonly<Record<string, ElementType>> = {
-  F32: "float32",
-  F16: "float16",
-  I64: "int64",
-};
-
-async function weightPlaces(file: string, source: string | Uint8Array): Promise<WeightPlaces> {
-  using tensors = await openSafetensors(await openSource(source));
-  return (name) => {
-    const { dtype, shape } = tensors.tensors.get(name)!;
-    return { file, ...tensors.locate(name), type: ELEMENT_TYPE_OF[dtype]!, shape };
-  };
-}
-
-/** Options of {@linkcode createModelFolder}. */
-export interface CreateFolderOptions {
-  /** Replace a folder that is there already; by default that is an error. */
-  overwrite?: boolean;
-  /** Ends the writing; nothing is left behind. */
-  signal?: AbortSignal | undefined;
-}
-
-/** Whether nothing but a model would be lost: a mistaken path must not cost somebody a folder of other things. */
-async function isReplaceable(place: string): Promise<boolean> {
-  try {
-    const names = await Array.fromAsync(Deno.readDir(place), ({ name }) => name);
-    return names.length === 0 || names.includes(MANIFEST);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
-/**
- * Starts a new model folder on disk: files go to a temporary folder beside it, which takes its place at the end.
- *
- * @throws {Deno.errors.AlreadyExists} If something is there and `overwrite` is not set, or something is there that is no model folder.
- */
-export async function createModelFolder(
-  path: string,
-  options: CreateFolderOptions = {},
-): Promise<FolderWriter> {
-  const { overwrite = false, signal } = options;
-  const place = path.replace(/\/+$/, "");
-  const exists = await Deno.lstat(place).then(() => true, () => false);
-  if (exists && !overwrite) {
-    throw new Deno.errors.AlreadyExists(
-      `Cannot write the model folder as "${place}" exists; choose another path or overwrite it`,
-    );
-  }
-  if (exists && !await isReplaceable(place)) {
-    throw new Deno.errors.AlreadyExists(
-      `Cannot overwrite "${place}" as it is no model folder; choose another path`,
-    );
-  }
-  const temporary = `${place}.${crypto.randomUUID()}.tmp`;
-  await Deno.mkdir(temporary, { recursive: true });
-  const records: Record<string, FileRecord> = {};
-  let finished = false;
-  const record = async (name: string): Promise<void> => {
-    // Web Crypto hashes whole buffers only, and weights may be larger than memory.
-    const hash = createHash("sha256");
-    let bytes = 0;
-    using file = await Deno.open(`${temporary}/${name}`);
-    for await (const chunk of file.readable) {
-      hash.update(chunk);
-      bytes += chunk.length;
-    }
-    records[name] = { bytes, sha256: hash.digest("hex") };
-  };
-  return {
-    async write(name, bytes) {
-      signal?.throwIfAborted();
-      await Deno.writeFile(`${temporary}/${name}`, bytes);
-      await record(name);
-    },
-    async writeTensors(name, entries) {
-      await writeSafetensors(`${temporary}/${name}`, entries, { signal });
-      await record(name);
-      return await weightPlaces(name, `${temporary}/${name}`);
-    },
-    async finish(facts) {
-      signal?.throwIfAborted();
-      const manifest: ModelManifest = {
-        format: "varscale-model",
-        version: FOLDER_VERSION,
-        ...facts,
-        files: records,
-      };
-      await Deno.writeTextFile(`${temporary}/${MANIFEST}`, `${JSON.stringify(manifest, null, 2)}\n`);
-      const previous = exists ? `${place}.${crypto.randomUUID()}.tmp` : undefined;
-      if (previous !== undefined) await Deno.rename(place, previous);
-      try {
-        await Deno.rename(temporary, place);
-      } catch (error) {
-        if (previous !== undefined) await Deno.rename(previous, place);
-        throw error;
-      }
-      finished = true;
-      if (previous !== undefined) await Deno.remove(previous, { recursive: true });
-      return await openModelFolder(place);
-    },
-    async [Symbol.asyncDispose]() {
-      if (!finished) await Deno.remove(temporary, { recursive: true });
-    },
-  };
-}
-
-/** Starts a model folder in memory. */
-export function createMemoryFolder(location: string): FolderWriter {
-  const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  const records: Record<string, FileRecord> = {};
-  const write = async (name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
-    files.set(name, bytes);
-    records[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
-  };
-  return {
-    write,
-    async writeTensors(name, entries) {
-      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-      const [bytes] = await Promise.all([
-        new Response(readable).bytes(),
-        writeSafetensors(writable, entries),
-      ]);
-      await write(name, bytes);
-      return await weightPlaces(name, bytes);
-    },
-    finish: (facts) => {
-      const manifest: ModelManifest = {
-        format: "varscale-model",
-        version: FOLDER_VERSION,
-        ...facts,
-        files: records,
-      };
-      return Promise.resolve(memoryFolder(location, manifest, files));
-    },
-    async [Symbol.asyncDispose]() {},
-  };
 }

@@ -10,13 +10,14 @@ import { openSafetensors } from "./safetensors.ts";
 import { type ByteSource, openSource, type OpenSourceOptions } from "./source.ts";
 import type { Checkpoint } from "./tensor.ts";
 
-export type { OpenSourceOptions } from "./source.ts";
+export type { ByteSource, OpenSourceOptions } from "./source.ts";
 export type { Checkpoint, DType, TensorInfo } from "./tensor.ts";
 export { byteLength, bytesPerElement, decodeFloat32, encodeFloat16 } from "./tensor.ts";
 export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions } from "./safetensors.ts";
 
 /**
- * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, or the bytes of a file. The format is told by the content.
+ * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, the bytes of a file, or a source, which is the checkpoint's from then
+ * on. The format is told by the content.
  *
  * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file has names such as
  * `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
@@ -41,16 +42,20 @@ export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions }
  * ```
  */
 export async function openCheckpoint(
-  source: string | URL | Uint8Array,
+  source: string | URL | Uint8Array | ByteSource,
   options: OpenSourceOptions = {},
 ): Promise<Checkpoint> {
-  const bytes = await openSource(source, options);
+  const bytes = isSource(source) ? source : await openSource(source, options);
   try {
     return await openFormat(bytes);
   } catch (error) {
     bytes[Symbol.dispose]();
     throw error;
   }
+}
+
+function isSource(source: string | URL | Uint8Array | ByteSource): source is ByteSource {
+  return typeof source === "object" && "read" in source;
 }
 
 const saveAgain =

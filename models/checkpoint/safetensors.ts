@@ -266,21 +266,15 @@ export async function writeSafetensors(
   options: WriteSafetensorsOptions = {},
 ): Promise<void> {
   const { metadata, signal } = options;
-  for (const [key, value] of Object.entries(metadata ?? {})) {
-    if (typeof value !== "string") {
-      throw new TypeError(`Cannot write the metadata as ${key} must be a string: current value is ${value}`);
-    }
-  }
-  const ordered = order([...entries]);
-  const header = encodeHeader(ordered, metadata);
-  if (target instanceof WritableStream) return await writeAll(target, header, ordered, signal);
+  const layout = layoutSafetensors(entries, metadata);
+  if (target instanceof WritableStream) return await writeAll(target, layout, signal);
   const place = target instanceof URL ? target.href : target;
   const temporary = `${place}.${crypto.randomUUID()}.tmp`;
   const path = target instanceof URL ? new URL(temporary) : temporary;
   const handle = await Deno.open(path, { write: true, createNew: true });
   try {
     // Closing and aborting the stream both close the file.
-    await writeAll(handle.writable, header, ordered, signal);
+    await writeAll(handle.writable, layout, signal);
     await Deno.rename(path, target);
   } catch (error) {
     await Deno.remove(path);
@@ -290,24 +284,16 @@ export async function writeSafetensors(
 
 async function writeAll(
   target: WritableStream<Uint8Array>,
-  header: Uint8Array,
-  entries: readonly SafetensorsEntry[],
+  layout: SafetensorsLayout<SafetensorsEntry>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const writer = target.getWriter();
   try {
     signal?.throwIfAborted();
-    await writer.write(header);
-    for (const entry of entries) {
-      const bytes = await entry.bytes();
+    await writer.write(layout.header);
+    for (const { entry } of layout.places) {
+      const bytes = await entryBytes(entry);
       signal?.throwIfAborted();
-      if (bytes.length !== byteLength(entry)) {
-        throw new TypeError(
-          `Cannot write ${entry.name} as ${entry.dtype} [${entry.shape}] needs ${
-            byteLength(entry)
-          } bytes: current length is ${bytes.length}`,
-        );
-      }
       await writer.write(bytes);
     }
     await writer.close();
@@ -317,7 +303,57 @@ async function writeAll(
   }
 }
 
-function order(entries: SafetensorsEntry[]): SafetensorsEntry[] {
+/**
+ * The bytes that an entry supplies.
+ *
+ * @throws {TypeError} If they are not as many as its shape needs.
+ */
+export async function entryBytes(entry: SafetensorsEntry): Promise<Uint8Array> {
+  const bytes = await entry.bytes();
+  if (bytes.length === byteLength(entry)) return bytes;
+  throw new TypeError(
+    `Cannot write ${entry.name} as ${entry.dtype} [${entry.shape}] needs ${
+      byteLength(entry)
+    } bytes: current length is ${bytes.length}`,
+  );
+}
+
+/** Where everything lies in a file that is still to be written. */
+export interface SafetensorsLayout<Entry extends TensorInfo> {
+  /** The beginning of the file, up to the first tensor. */
+  readonly header: Uint8Array<ArrayBuffer>;
+  /** The tensors in the order of the file, each with its first byte. */
+  readonly places: readonly { readonly entry: Entry; readonly offset: number }[];
+  /** Bytes of the whole file. */
+  readonly size: number;
+}
+
+/**
+ * Lays a file out, as {@linkcode writeSafetensors} writes it.
+ *
+ * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or metadata are not strings.
+ */
+export function layoutSafetensors<Entry extends TensorInfo>(
+  entries: Iterable<Entry>,
+  metadata?: Readonly<Record<string, string>>,
+): SafetensorsLayout<Entry> {
+  for (const [key, value] of Object.entries(metadata ?? {})) {
+    if (typeof value !== "string") {
+      throw new TypeError(`Cannot write the metadata as ${key} must be a string: current value is ${value}`);
+    }
+  }
+  const ordered = order([...entries]);
+  const header = encodeHeader(ordered, metadata);
+  let size = header.length;
+  const places = ordered.map((entry) => {
+    const offset = size;
+    size += byteLength(entry);
+    return { entry, offset };
+  });
+  return { header, places, size };
+}
+
+function order<Entry extends TensorInfo>(entries: Entry[]): Entry[] {
   const names = new Set<string>();
   for (const { name, dtype, shape } of entries) {
     if (name === metadataKey || names.has(name)) {
@@ -336,8 +372,7 @@ function order(entries: SafetensorsEntry[]): SafetensorsEntry[] {
     names.add(name);
   }
   // 0 is divisible by anything: an empty tensor fits everywhere.
-  const grain = (entry: SafetensorsEntry): number =>
-    greatestPower(byteLength(entry) % alignment || alignment);
+  const grain = (entry: TensorInfo): number => greatestPower(byteLength(entry) % alignment || alignment);
   return entries.sort((a, b) => grain(b) - grain(a));
 }
 
@@ -347,9 +382,9 @@ function greatestPower(value: number): number {
 }
 
 function encodeHeader(
-  entries: readonly SafetensorsEntry[],
+  entries: readonly TensorInfo[],
   metadata: Readonly<Record<string, string>> | undefined,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   let end = 0;
   // Built from pairs, so that a tensor may have any name.
   const header = new Map<

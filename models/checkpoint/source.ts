@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { ModelFileError } from "../model_file_error.ts";
 
 /** Bytes that can be read from any place. Disposing it closes the file. */
@@ -33,6 +34,7 @@ export interface OpenSourceOptions {
  *
  * A web server is asked for ranges; where it answers with the whole file, the file is kept in memory.
  *
+ * @param options `label` is what error messages call the file.
  * @throws {TypeError} If the address is of another scheme.
  * @throws {ModelFileError} If the file cannot be opened.
  *
@@ -47,25 +49,42 @@ export interface OpenSourceOptions {
  */
 export async function openSource(
   from: string | URL | Uint8Array,
-  options: OpenSourceOptions = {},
+  options: OpenSourceOptions & { label?: string } = {},
 ): Promise<ByteSource> {
-  const { signal } = options;
+  const { signal, label } = options;
   signal?.throwIfAborted();
-  if (from instanceof Uint8Array) return new MemorySource("bytes in memory", from, signal);
+  if (from instanceof Uint8Array) return new MemorySource(label ?? "bytes in memory", from, signal);
   const url = from instanceof URL ? from : /^(https?|file):\/\//i.test(from) ? new URL(from) : undefined;
-  if (url === undefined || url.protocol === "file:") return await FileSource.open(url ?? from, signal);
+  if (url === undefined || url.protocol === "file:") {
+    return await FileSource.open(url ?? from, signal, label);
+  }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(
       `Cannot open the model file as its address must be http, https or file: current value is ${url.protocol}`,
     );
   }
-  return await openWeb(url, signal);
+  return await openWeb(url, signal, label);
+}
+
+/** Read at once to find out a checksum. */
+const hashBytes = 1 << 22;
+
+/** SHA-256 of a source in hexadecimal, a piece in memory at a time. */
+export async function sourceSha256(source: ByteSource): Promise<string> {
+  // Web Crypto hashes whole buffers only, and a model may be larger than memory.
+  const hash = createHash("sha256");
+  for (let offset = 0; offset < source.size; offset += hashBytes) {
+    hash.update(await source.read(offset, Math.min(hashBytes, source.size - offset)));
+  }
+  return hash.digest("hex");
 }
 
 /** What every source has in common: the bounds and the signal are checked before anything is allocated. */
-abstract class Source implements ByteSource {
+export abstract class Source implements ByteSource {
+  /** @param file What error messages call it. @param size Bytes in all. @param signal Ends every read. */
   constructor(readonly file: string, readonly size: number, readonly signal: AbortSignal | undefined) {}
 
+  /** Reads `length` bytes from `offset` on. */
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     this.signal?.throwIfAborted();
     const valid = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
@@ -86,6 +105,7 @@ abstract class Source implements ByteSource {
   /** Reads a range that is known to lie within the file. */
   protected abstract load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 
+  /** Closes the file, where there is one. */
   [Symbol.dispose](): void {}
 }
 
@@ -112,8 +132,11 @@ class FileSource extends Source {
     this.#handle = handle;
   }
 
-  static async open(path: string | URL, signal: AbortSignal | undefined): Promise<FileSource> {
-    const file = path.toString();
+  static async open(
+    path: string | URL,
+    signal: AbortSignal | undefined,
+    file: string = path.toString(),
+  ): Promise<FileSource> {
     let handle: Deno.FsFile | undefined;
     try {
       handle = await Deno.open(path, { read: true });
@@ -163,12 +186,13 @@ class WebSource extends Source {
 
   constructor(
     url: URL,
+    file: string,
     first: Uint8Array,
     size: number,
     tag: string | null,
     signal: AbortSignal | undefined,
   ) {
-    super(withoutQuery(url), size, signal);
+    super(file, size, signal);
     this.#url = url;
     this.#block = { offset: 0, bytes: first };
     this.#tag = tag;
@@ -197,8 +221,11 @@ class WebSource extends Source {
   }
 }
 
-async function openWeb(url: URL, signal: AbortSignal | undefined): Promise<Source> {
-  const file = withoutQuery(url);
+async function openWeb(
+  url: URL,
+  signal: AbortSignal | undefined,
+  file: string = withoutQuery(url),
+): Promise<Source> {
   try {
     const response = await requestRange(url, 0, blockBytes, signal);
     if (response.status === 200) {
@@ -216,7 +243,7 @@ async function openWeb(url: URL, signal: AbortSignal | undefined): Promise<Sourc
     const first = await bodyOf(response, Math.min(blockBytes, range.size), file);
     // A weak tag does not promise equal bytes, so it must not be sent with If-Range (RFC 9110, section 13.1.5).
     const tag = response.headers.get("etag");
-    return new WebSource(url, first, range.size, tag?.startsWith('"') ? tag : null, signal);
+    return new WebSource(url, file, first, range.size, tag?.startsWith('"') ? tag : null, signal);
   } catch (error) {
     throw readFailure(error, "Cannot open the model file", file, signal);
   }

@@ -2,6 +2,7 @@
  * `varscale inspect`, of the bundled model and of checkpoints.
  */
 
+import { fileURLToPath } from "node:url";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DEMO_MODEL } from "../../mod.ts";
 import { fixture, run, succeed, testInFolder } from "./run.ts";
@@ -40,6 +41,12 @@ Deno.test("A checkpoint: format, tensors, which part of a model it is", async ()
   const other = await succeed("inspect", fixture("checkpoint/official.safetensors"));
   assertMatch(other.out, /^format +safetensors$/m);
   assertMatch(other.out, /^family +not recognised$/m);
+});
+
+Deno.test("A weight file of a folder is shown, though it is no model by itself", async () => {
+  const { out } = await succeed("inspect", fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL)));
+  assertMatch(out, /^tensors +58 /m);
+  assertMatch(out, /^family +not recognised\n +Cannot tell the patch numbers/m);
 });
 
 testInFolder("A damaged folder is told file by file, with exit code 1", async (folder) => {

@@ -2,14 +2,9 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openCheckpoint, type SafetensorsEntry } from "../../models/checkpoint/mod.ts";
-import {
-  createMemoryFolder,
-  createModelFolder,
-  type FolderWriter,
-  type ManifestFacts,
-  type ModelFolder,
-  openModelFolder,
-} from "../../models/folder.ts";
+import { createModelFolder, type FolderWriter, type ManifestFacts } from "../../models/folder_writer.ts";
+import { type ModelFolder, openModelFolder } from "../../models/folder.ts";
+import { createVirtualFolder } from "../../models/virtual_folder.ts";
 import { DEMO_MODEL, loadModel } from "../../models/load.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import { convertVar } from "../../models/var/convert.ts";
@@ -43,7 +38,7 @@ async function namesIn(path: string): Promise<string[]> {
 async function writeSmall(path: string, options: { overwrite?: boolean } = {}): Promise<ModelFolder> {
   await using writer = await createModelFolder(path, options);
   await writer.write("graph.onnx", CONTENT);
-  await writer.writeTensors("weights.safetensors", [
+  await writer.writeTensors("weights", [
     { name: "w", dtype: "F32", shape: [1], bytes: () => new Uint8Array([0, 0, 128, 63]) },
   ]);
   return await writer.finish(FACTS);
@@ -79,10 +74,10 @@ Deno.test("places of tensors are where their bytes lie, on disk and in memory", 
     shape: [list.length],
     bytes: () => new Uint8Array(new Float32Array(list).buffer),
   }));
-  const writers = [await createModelFolder(`${place.path}/model`), createMemoryFolder("memory")];
+  const writers = [await createModelFolder(`${place.path}/model`), createVirtualFolder("memory")];
   for (const writer of writers) {
     await using _ = writer;
-    const places = await writer.writeTensors("w.safetensors", entries);
+    const places = await writer.writeTensors("w", entries);
     const folder = await writer.finish(FACTS);
     const bytes = await folder.read("w.safetensors");
     for (const [name, list] of Object.entries(values)) {
@@ -106,7 +101,14 @@ Deno.test("nothing is at the place before the end, and nothing is left without i
 
 /** A writer with some of its methods replaced. */
 function altered(writer: FolderWriter, methods: Partial<FolderWriter>): FolderWriter {
-  return { ...writer, ...methods, [Symbol.asyncDispose]: () => Promise.resolve() };
+  return {
+    own: (resource) => writer.own(resource),
+    write: (name, bytes) => writer.write(name, bytes),
+    writeTensors: (part, entries, options) => writer.writeTensors(part, entries, options),
+    finish: (facts) => writer.finish(facts),
+    ...methods,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
 }
 
 Deno.test("a conversion that is aborted in the middle leaves nothing", async () => {
@@ -122,9 +124,9 @@ Deno.test("a conversion that is aborted in the middle leaves nothing", async () 
           if (name === file) controller.abort(reason);
           await writer.write(name, bytes);
         },
-        writeTensors: async (name, entries) => {
-          if (name === file) controller.abort(reason);
-          return await writer.writeTensors(name, entries);
+        writeTensors: async (part, entries, options) => {
+          if (`${part}.safetensors` === file) controller.abort(reason);
+          return await writer.writeTensors(part, entries, options);
         },
       });
       await convertVar(goldenCheckpoints("var-shared-adaln"), aborting, { signal });
@@ -407,7 +409,8 @@ Deno.test("a server's refusals, wrong bytes and silence are told", async () => {
   await using server = serveDemo({ "condition.onnx": () => new Response("<html>") });
   const wrong = await refusal(() => loadModel(`${server.origin}/models/demo/`, { device: "cpu" }));
   assertEquals(wrong.file, `${server.origin}/models/demo/condition.onnx`);
-  assertEquals([wrong.expected, wrong.found], ["4215 bytes", "6"]);
+  const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
+  assertEquals([wrong.expected, wrong.found], [`${files["condition.onnx"]!.bytes} bytes`, "6"]);
   await server[Symbol.asyncDispose]();
   const gone = await refusal(() => openModelFolder(`${server.origin}/models/demo`));
   assert(gone.cause instanceof Error);
