@@ -6,6 +6,7 @@
  */
 
 import type { Device, DeviceArray } from "../kernels/device.ts";
+import type { Dtype } from "./dtype.ts";
 import type { ModelTuning } from "./folder.ts";
 
 /** The vectors behind a model's tokens. */
@@ -63,6 +64,22 @@ export interface Encoding extends Disposable {
   readonly features: DeviceArray;
   /** What the tokens of all scales add up to, f32 [images, channels, side, side]. */
   readonly accumulated: DeviceArray;
+  /** The same after each scale but the last, if they were asked for. */
+  readonly snapshots: readonly DeviceArray[];
+}
+
+/** Options of {@linkcode Model.encode}. */
+export interface EncodeOptions {
+  /** Whether to keep what the scales have added up to after each of them. */
+  readonly snapshots?: boolean;
+}
+
+/** Bytes that a model takes where it runs. */
+export interface ModelMemory {
+  /** Bytes of what stays as long as the model is loaded. */
+  readonly weights: number;
+  /** Bytes that each image of a guided batch takes at the peak. */
+  readonly image: number;
 }
 
 /** A model that is loaded on a device. Disposing it unloads it, and the device too if the model opened it. */
@@ -77,6 +94,10 @@ export interface Model extends AsyncDisposable {
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly device: Device;
+  /** Type of its large weights there. */
+  readonly dtype: Dtype;
+  /** An estimate of the memory it takes there. */
+  readonly memory: ModelMemory;
   /** Transformer depth, which presets depend on. */
   readonly depth: number;
   /** Number of classes, the null class not counted. */
@@ -102,7 +123,7 @@ export interface Model extends AsyncDisposable {
    *
    * @throws {TypeError} If the model has no encoder.
    */
-  encode(pictures: DeviceArray, images: number): Promise<Encoding>;
+  encode(pictures: DeviceArray, images: number, options?: EncodeOptions): Promise<Encoding>;
   /** Decodes accumulated features, f32 [images, channels, side, side], to pixels. */
   decode(features: DeviceArray, images: number): Promise<DeviceArray>;
 }

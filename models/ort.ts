@@ -12,6 +12,7 @@
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import { type CpuDevice, floats } from "../kernels/cpu_device.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
+import { ShaderCompilationError } from "../kernels/errors.ts";
 import type { GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../kernels/webgpu_device.ts";
 
@@ -81,15 +82,27 @@ export function startRuntime(threads: number = navigator.hardwareConcurrency): P
   });
 }
 
-const prepared = new WeakSet<GPUDevice>();
+/** Shaders that have been made since the runtime last began to work, by device that has been prepared. */
+const prepared = new WeakMap<
+  GPUDevice,
+  { descriptor: GPUShaderModuleDescriptor; module: GPUShaderModule }[]
+>();
 
 /**
  * Makes a device safe to share: when it is lost, Deno throws from `getMappedRange` of buffers that were mapped at creation, and the
- * exception would end the runtime's WebAssembly instance for good. Such a buffer goes nowhere anyway, so it gets plain memory.
+ * exception would end the runtime's WebAssembly instance for good. Such a buffer goes nowhere anyway, so it gets plain memory. Shaders are
+ * noted, as the runtime does not tell what the driver says about one that it refuses.
  */
 function prepareDevice(device: GPUDevice): void {
   if (prepared.has(device)) return;
-  prepared.add(device);
+  const shaders: { descriptor: GPUShaderModuleDescriptor; module: GPUShaderModule }[] = [];
+  prepared.set(device, shaders);
+  const compile = device.createShaderModule.bind(device);
+  device.createShaderModule = (descriptor) => {
+    const module = compile(descriptor);
+    shaders.push({ descriptor, module });
+    return module;
+  };
   const create = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
     const buffer = create(descriptor);
@@ -113,22 +126,48 @@ function prepareDevice(device: GPUDevice): void {
 }
 
 /**
+ * Throws the driver's own words about a shader it refused, if it did.
+ *
+ * @throws {ShaderCompilationError}
+ */
+async function requireShaders(device: WebGpuDevice, cause: unknown): Promise<void> {
+  for (const { descriptor: { label, code }, module } of prepared.get(device.gpu) ?? []) {
+    const { messages } = await module.getCompilationInfo();
+    const errors = messages.filter(({ type }) => type === "error");
+    if (errors.length === 0) continue;
+    const lines = code.split("\n");
+    const shown = errors.map(({ lineNum, linePos, message }) => {
+      const line = lines[lineNum - 1];
+      return line === undefined ? message.trim() : `${lineNum}:${linePos}: ${message.trim()}\n  ${line}`;
+    });
+    const error = new ShaderCompilationError(`${label || "a graph"}`, shown.join("\n"));
+    error.cause = cause;
+    throw error;
+  }
+}
+
+/**
  * Works with the runtime on a device, alone.
  *
  * @throws {DeviceLostError} If the device is lost meanwhile, whatever the runtime makes of it.
+ * @throws {ShaderCompilationError} If the driver refuses a shader that the runtime made.
  */
 async function onDevice<Result>(device: Device, work: () => Promise<Result>): Promise<Result> {
   const requireAlive = (): void => {
     if (device instanceof WebGpuDevice) device.requireAlive();
   };
   try {
-    const result = await exclusively(work);
+    const result = await exclusively(() => {
+      if (device instanceof WebGpuDevice) prepared.get(device.gpu)!.length = 0;
+      return work();
+    });
     requireAlive();
     return result;
   } catch (error) {
     // The platform reports a loss in a later turn than the failures that come of it.
     await new Promise((resolve) => setTimeout(resolve));
     requireAlive();
+    if (device instanceof WebGpuDevice) await requireShaders(device, error);
     throw error;
   }
 }

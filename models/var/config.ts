@@ -114,8 +114,8 @@ export function requireVarConfig(config: unknown, file: string): VarConfig {
 /** Width of one attention head where the file does not tell the number of heads. */
 const HEAD_WIDTH = 64;
 
-/** Patch numbers of the published models by number of tokens, for files without the buffer that tells the scale of each token. */
-const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>> = {
+/** Patch numbers of the published models by number of tokens. */
+export const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>> = {
   680: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16],
   2240: [1, 2, 3, 4, 6, 9, 13, 18, 24, 32],
 };

@@ -1,5 +1,5 @@
 /**
- * The graphs of a VAR model as ONNX: `condition` turns class labels into everything that depends on them alone, once per request;
+ * The graphs of a VAR model as ONNX: `condition` and `modulation` turn class labels into everything that depends on them alone;
  * `transformer` turns the features of one scale into logits and grows the key and value caches; `decoder` turns the accumulated
  * feature map into pixels; `encoder` does the reverse. Formulas: the VAR paper (arXiv 2404.02905), section 3.2 and appendix A, and the
  * published layout of its tensors.
@@ -10,6 +10,7 @@
  */
 
 import { GraphBuilder, type GraphValue, MICROSOFT, type WeightPlaces } from "../onnx.ts";
+import { BLOCK, SCALES } from "../quantize.ts";
 import type { WeightSet } from "../weights.ts";
 import type { TokenizerConfig, TokenizerLevel, VarConfig } from "./config.ts";
 
@@ -21,6 +22,10 @@ const UNIT_EPSILON = 1e-30;
 const MAX_LOG_SCALE = Math.log(100);
 /** Groups of the tokenizer's norms. */
 const GROUPS = 32;
+/** Parts of a block's modulation in their order: gate, gate, scale, scale, shift, shift. What is added: a scale enters as 1 + s. */
+const BLOCK_ONES = [0, 0, 1, 1, 0, 0];
+/** Parts of the head's modulation: scale, shift. */
+const HEAD_ONES = [1, 0];
 
 /** A graph builder that takes its weights from a set and asserts their shapes. */
 class Weights {
@@ -48,10 +53,32 @@ class Weights {
     return this.graph.weight(name, this.#places(name));
   }
 
-  /** x[rows, inputs] times the transposed weight of a linear layer, plus its bias. */
-  linear(x: string, name: string, inputs: number, outputs: number): string {
+  /**
+   * x[rows, inputs] times the transposed weight of a linear layer, plus its bias, with sums in f32 however the weight is stored.
+   *
+   * Halves are cast before a product of floats. A product of halves needs no cast, but ONNX Runtime's WebGPU provider then sums in halves,
+   * too: with 1024 inputs the result is off by 0.0024 of its size instead of the 0.0002 that the rounded weights make. Integers are
+   * multiplied by their scales inside the product; `accuracy_level` 4 would round activations to 8 bits where the provider can, which
+   * makes an error of 0.0054, as large as that of 8-bit weights.
+   */
+  linear(
+    x: string,
+    name: string,
+    inputs: number,
+    outputs: number,
+    bias: string = this.tensor(`${name}.bias`, [outputs]),
+  ): string {
     const weight = this.tensor(`${name}.weight`, [outputs, inputs]);
-    return this.graph.add("Gemm", [x, weight, this.tensor(`${name}.bias`, [outputs])], { transB: 1 });
+    const { type, shape } = this.#places(`${name}.weight`);
+    if (type !== "uint8") return this.graph.add("Gemm", [x, weight, bias], { transB: 1 });
+    const scalesName = `${name}.weight${SCALES}`;
+    const scales = this.graph.weight(scalesName, this.#places(scalesName));
+    return this.graph.add(`${MICROSOFT}.MatMulNBits`, [x, weight, scales, "", "", bias], {
+      K: inputs,
+      N: outputs,
+      bits: shape[2]! * 8 / BLOCK,
+      block_size: BLOCK,
+    });
   }
 
   silu(x: string): string {
@@ -59,7 +86,19 @@ class Weights {
   }
 }
 
-/** Labels [rows] to first token [rows, 1, C], per-block modulation [rows, 6, C] and head modulation [rows, 2, C], scales as 1 + s. */
+/** Modulation [rows, parts * C] as [rows, parts, C], with ones added to some parts. */
+function modulate(graph: GraphBuilder, modulation: string, ones: readonly number[], width: number): string {
+  const parts = ones.length;
+  return graph.add("Add", [
+    graph.reshape(modulation, [-1, parts, width]),
+    graph.constant("float32", ones, [1, parts, 1]),
+  ]);
+}
+
+/**
+ * Labels [rows] to first token [rows, 1, C] and head modulation [rows, 2, C]; and either, where all blocks share one projection, each
+ * block's modulation [rows, 6, C], or else what {@linkcode modulationGraph} makes it from, [rows, C].
+ */
 export function conditionGraph(
   config: VarConfig,
   set: WeightSet,
@@ -91,33 +130,42 @@ export function conditionGraph(
   const first = graph.add("Add", [graph.reshape(embedding, [-1, 1, width]), start]);
   graph.output({ name: "first", type: "float32", shape: ["rows", 1, width] }, first);
 
-  const modulate = (modulation: string, parts: number, ones: readonly number[]): string => {
-    return graph.add("Add", [
-      graph.reshape(modulation, [-1, parts, width]),
-      graph.constant("float32", ones, [1, parts, 1]),
-    ]);
-  };
-  // Order of the parts: gate, gate, scale, scale, shift, shift; a scale enters as 1 + s.
-  const blockOnes = [0, 0, 1, 1, 0, 0];
-  const shared = sharedAdaptiveNorm
-    ? graph.reshape(weights.linear(activated, "shared_ada_lin.1", width, 6 * width), [-1, 6, width])
-    : undefined;
-  for (let i = 0; i < depth; i++) {
-    const modulation = shared === undefined
-      ? weights.linear(activated, `blocks.${i}.ada_lin.1`, width, 6 * width)
-      : graph.add("Add", [
-        shared,
-        graph.reshape(weights.tensor(`blocks.${i}.ada_gss`, [1, 1, 6, width]), [1, 6, width]),
-      ]);
-    graph.output(
-      { name: `modulation.${i}`, type: "float32", shape: ["rows", 6, width] },
-      modulate(modulation, 6, blockOnes),
-    );
-  }
   const head = weights.linear(activated, "head_nm.ada_lin.1", width, 2 * width);
   graph.output(
     { name: "modulation.head", type: "float32", shape: ["rows", 2, width] },
-    modulate(head, 2, [1, 0]),
+    modulate(graph, head, HEAD_ONES, width),
+  );
+  if (sharedAdaptiveNorm) {
+    const projected = weights.linear(activated, "shared_ada_lin.1", width, 6 * width);
+    const shared = modulate(graph, projected, BLOCK_ONES, width);
+    for (let i = 0; i < depth; i++) {
+      const own = graph.reshape(weights.tensor(`blocks.${i}.ada_gss`, [1, 1, 6, width]), [1, 6, width]);
+      const modulation = graph.add("Add", [shared, own]);
+      graph.output({ name: `modulation.${i}`, type: "float32", shape: ["rows", 6, width] }, modulation);
+    }
+  } else {
+    for (let i = 0; i < depth; i++) {
+      weights.shape(`blocks.${i}.ada_lin.1.weight`, [6 * width, width]);
+      weights.shape(`blocks.${i}.ada_lin.1.bias`, [6 * width]);
+    }
+    graph.output({ name: "activated", type: "float32", shape: ["rows", width] }, activated);
+  }
+  return graph.bytes();
+}
+
+/**
+ * Activated class embeddings [rows, C] to the modulation [rows, 6, C] of a block whose projection is fed, too: `weight` [6C, C] and `bias`
+ * [6C]. So one graph serves all blocks, and their projections, a third of the model, need not stay where it runs.
+ */
+export function modulationGraph(width: number): Uint8Array<ArrayBuffer> {
+  const graph = new GraphBuilder("modulation");
+  const activated = graph.input({ name: "activated", type: "float32", shape: ["rows", width] });
+  const weight = graph.input({ name: "weight", type: "float32", shape: [6 * width, width] });
+  const bias = graph.input({ name: "bias", type: "float32", shape: [6 * width] });
+  const projected = graph.add("Gemm", [activated, weight, bias], { transB: 1 });
+  graph.output(
+    { name: "modulation", type: "float32", shape: ["rows", 6, width] },
+    modulate(graph, projected, BLOCK_ONES, width),
   );
   return graph.bytes();
 }
@@ -184,11 +232,8 @@ export function transformerGraph(
       graph.constant("float32", new Array(width).fill(0)),
       weights.tensor(`${block}.attn.v_bias`, [width]),
     ], { axis: 0 });
-    const qkv = graph.add("Gemm", [
-      adaptiveNorm(x, scale1!, shift1!),
-      weights.tensor(`${block}.attn.mat_qkv.weight`, [3 * width, width]),
-      bias,
-    ], { transB: 1 });
+    const normal = adaptiveNorm(x, scale1!, shift1!);
+    const qkv = weights.linear(normal, `${block}.attn.mat_qkv`, width, 3 * width, bias);
     let [query, key, value] = graph.split(qkv, 3, 1) as [string, string, string];
     if (normalizedAttention) {
       const logScale = weights.tensor(`${block}.attn.scale_mul_1H11`, [1, heads, 1, 1]);

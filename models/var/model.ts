@@ -6,22 +6,44 @@
 
 import { requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device.ts";
+import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
 import { gatherRows } from "../../kernels/gather.ts";
 import { codebookLookup } from "../../kernels/lookup.ts";
 import { nearestCodes } from "../../kernels/nearest.ts";
 import { createResampleTable, resample, type ResampleTable } from "../../kernels/resample.ts";
 import { residualUpdate } from "../../kernels/residual.ts";
+import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder.ts";
+import type { WeightFiles } from "../weight_files.ts";
+import type {
+  CodeVectors,
+  EncodeOptions,
+  Encoding,
+  Generation,
+  Model,
+  ModelMemory,
+  StartOptions,
+} from "../model.ts";
+import type { Dtype } from "../dtype.ts";
 import {
-  MANIFEST,
-  type ModelFolder,
-  type ModelTuning,
-  weightFileNames,
-  type WeightFiles,
-} from "../folder.ts";
-import type { CodeVectors, Encoding, Generation, Model, StartOptions } from "../model.ts";
-import { createGraphSession, type GraphSession, type GraphTensor } from "../graph_session.ts";
+  type CpuProvider,
+  createGraphSession,
+  type GraphSession,
+  type GraphSessionOptions,
+  type GraphTensor,
+} from "../graph_session.ts";
+import { keepHalves } from "../onnx.ts";
+import { ConditionCache } from "./condition.ts";
+import {
+  availableBytes,
+  chooseDtype,
+  estimateMemory,
+  isSmall,
+  providerOf,
+  requireFit,
+  requireLimits,
+} from "./memory.ts";
 import { requireVarConfig, residualOfScale, type VarConfig } from "./config.ts";
-import { TOKENIZER, TRANSFORMER } from "./convert.ts";
+import { openVarSource, TOKENIZER, TRANSFORMER } from "./convert.ts";
 
 /** What one scale needs besides the tokens. */
 interface Scale {
@@ -38,39 +60,63 @@ interface Scale {
 }
 
 /** Options of {@linkcode loadVarModel}. */
-export interface LoadVarOptions {
-  /** WebAssembly threads on the CPU. */
-  threads?: number;
+export interface LoadVarOptions extends Omit<GraphSessionOptions, "externalFiles"> {
+  /** Type of the large weights where the model runs; by default `"auto"`, which is what {@linkcode chooseDtype} says. */
+  dtype?: Dtype | "auto";
+  /** Bytes it may take; what the device has, by default, as far as that can be told. */
+  memory?: number;
   /** Whether the model disposes the device. */
   ownsDevice?: boolean;
 }
 
-/** Loads a VAR model from its folder. */
+/**
+ * Loads a VAR model from its folder, which is the model's from then on. Weights of another type than the folder's are converted as they
+ * are read.
+ *
+ * @throws {ModelFileError} If the files are no VAR model, or are quantized and another type was asked for.
+ * @throws {RangeError} If the model does not fit where it is to run.
+ */
 export async function loadVarModel(
   folder: ModelFolder,
   device: Device,
   options: LoadVarOptions = {},
 ): Promise<Model> {
-  const { ownsDevice = false, threads } = options;
+  const { ownsDevice = false, dtype: choice = "auto", memory, ...sessionOptions } = options;
   await using stack = new AsyncDisposableStack();
   if (ownsDevice) stack.use(device);
+  stack.use(folder);
   const config = requireVarConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
-  using transformer = await folder.weights(TRANSFORMER);
+  const { dtype: stored } = folder.manifest;
+  const dtype = await resolveDtype(config, { ...sessionOptions, device, choice, stored, memory });
+  // The runtime widens what is small enough; a conversion would take longer to set up.
+  const widened = dtype === "f32" && stored === "f16" && isSmall(config);
+  if (dtype !== stored && !widened) folder = stack.use(await openVarSource({ folder }, { dtype }));
+  // Projections of the condition are read when they are needed.
+  const transformer = stack.use(await folder.weights(TRANSFORMER));
   using tokenizer = await folder.weights(TOKENIZER);
 
-  const session = async (graph: string, { files }: WeightFiles): Promise<GraphSession> => {
-    const created = await createGraphSession(device, await folder.read(graph), {
-      externalFiles: files,
-      ...(threads === undefined ? {} : { threads }),
-    });
-    return stack.use(created);
+  const session = async (graph: Uint8Array, { files }: WeightFiles): Promise<GraphSession> => {
+    return stack.use(await createGraphSession(device, graph, { ...sessionOptions, externalFiles: files }));
   };
+  // All graphs before the first session, so that a damaged folder is found out before anything large is loaded.
+  const conditionGraph = await folder.read("condition.onnx");
+  const transformerGraph = await folder.read("transformer.onnx");
+  const decoderGraph = config.tokenizer.decoder === null ? undefined : await folder.read("decoder.onnx");
   const sessions: Sessions = {
-    condition: await session("condition.onnx", transformer),
-    transformer: await session("transformer.onnx", transformer),
-    decoder: config.tokenizer.decoder === null ? undefined : await session("decoder.onnx", tokenizer),
+    transformer: await session(
+      dtype === "f16" ? keepHalves(transformerGraph) : transformerGraph,
+      transformer,
+    ),
+    decoder: decoderGraph && await session(decoderGraph, tokenizer),
     encoder: undefined,
   };
+  const conditionSession = await session(conditionGraph, transformer);
+  const conditions = stack.use(
+    await ConditionCache.create(
+      { device, config, session: conditionSession, weights: transformer },
+      sessionOptions,
+    ),
+  );
 
   const upload = async (name: string): Promise<DeviceArray> => {
     return stack.use(device.upload(await tokenizer.readFloat32(name), name));
@@ -105,14 +151,18 @@ export async function loadVarModel(
   const loadEncoder = async (): Promise<GraphSession> => {
     using weights = await folder.weights(TOKENIZER);
     return await createGraphSession(device, await folder.read("encoder.onnx"), {
+      ...sessionOptions,
       externalFiles: weights.files,
     });
   };
   return new VarModel({
     folder,
     config,
+    dtype,
+    memory: estimateMemory(config, { dtype, provider: providerOf(device, sessionOptions.cpuProvider) }),
     device,
     sessions,
+    conditions,
     codebook,
     scales,
     loadEncoder,
@@ -120,8 +170,40 @@ export async function loadVarModel(
   });
 }
 
+/**
+ * The type of the large weights: what was asked for, if it fits, or what fits.
+ *
+ * @throws {RangeError} If it does not fit, or the GPU cannot hold an array that one image needs.
+ */
+async function resolveDtype(
+  config: VarConfig,
+  options: {
+    readonly device: Device;
+    readonly choice: Dtype | "auto";
+    readonly stored: Dtype;
+    readonly cpuProvider?: CpuProvider;
+    readonly memory: number | undefined;
+  },
+): Promise<Dtype> {
+  const { device, choice, stored, memory } = options;
+  const provider = providerOf(device, options.cpuProvider);
+  const halves = !(device instanceof WebGpuDevice) || device.gpu.features.has("shader-f16");
+  const available = await availableBytes(device, options);
+  const dtype = choice === "auto" ? chooseDtype(config, { stored, provider, available, halves }) : choice;
+  if (dtype === "f16" && !halves) {
+    throw new RangeError(
+      `Cannot load the model as f16 as "${device.name}" has no shader-f16; possible are dtype: "f32" or dtype: "q8"`,
+    );
+  }
+  // A host may have more than is free just now; WebAssembly has not, and whoever tells the memory means it.
+  if (available !== undefined && (provider === "wasm" || memory !== undefined)) {
+    requireFit(config, dtype, { provider, available });
+  }
+  if (device instanceof WebGpuDevice) requireLimits(config, dtype, device);
+  return dtype;
+}
+
 interface Sessions {
-  readonly condition: GraphSession;
   readonly transformer: GraphSession;
   readonly decoder: GraphSession | undefined;
   /** Loaded when it is first needed: generation never does. */
@@ -131,8 +213,11 @@ interface Sessions {
 interface VarModelParts {
   readonly folder: ModelFolder;
   readonly config: VarConfig;
+  readonly dtype: Dtype;
+  readonly memory: ModelMemory;
   readonly device: Device;
   readonly sessions: Sessions;
+  readonly conditions: ConditionCache;
   readonly codebook: DeviceArray;
   readonly scales: readonly Scale[];
   readonly loadEncoder: () => Promise<GraphSession>;
@@ -156,15 +241,19 @@ class VarModel implements Model {
   }
 
   get fingerprints(): Readonly<Record<string, string>> {
-    const { files } = this.#parts.folder.manifest;
-    const names = [TRANSFORMER, TOKENIZER].flatMap((part) =>
-      weightFileNames(this.#parts.folder.manifest, part)
-    );
-    return Object.fromEntries(names.map((name) => [name, files[name]!.sha256]));
+    return this.#parts.folder.fingerprints;
   }
 
   get device(): Device {
     return this.#parts.device;
+  }
+
+  get dtype(): Dtype {
+    return this.#parts.dtype;
+  }
+
+  get memory(): ModelMemory {
+    return this.#parts.memory;
   }
 
   get depth(): number {
@@ -199,7 +288,7 @@ class VarModel implements Model {
   }
 
   async start(options: StartOptions): Promise<Generation> {
-    const { config, device, sessions, scales } = this.#parts;
+    const { config, device, sessions, conditions, scales } = this.#parts;
     const { labels, guided } = options;
     const action = "start a generation";
     if (this.#parts.owned.disposed) {
@@ -209,7 +298,7 @@ class VarModel implements Model {
     // A GPU reads anything for a class that is not there.
     for (const label of labels) requireInteger(label, "a label", action, { min: 0, max: config.classes });
     const all = guided ? [...labels, ...labels.map(() => config.classes)] : labels;
-    const condition = await sessions.condition.run({ labels: { array: all, shape: [all.length] } });
+    const condition = await conditions.condition(all);
     return new VarGeneration({
       model: this,
       config,
@@ -235,7 +324,11 @@ class VarModel implements Model {
     return image!;
   }
 
-  async encode(pictures: DeviceArray, images: number): Promise<Encoding> {
+  async encode(
+    pictures: DeviceArray,
+    images: number,
+    options: EncodeOptions = {},
+  ): Promise<Encoding> {
     const { config, device, sessions, loadEncoder, owned } = this.#parts;
     if (config.tokenizer.encoder === null) {
       throw new TypeError(`Cannot encode as the model "${this.name}" has no encoder`);
@@ -247,11 +340,15 @@ class VarModel implements Model {
       image: { array: pictures, shape: [images, 3, size, size] },
       map_shape: { array: [0, -1, side, side], shape: [4] },
     });
-    return this.#quantize(device, features!, images);
+    return this.#quantize(device, features!, { images, keepSnapshots: options.snapshots ?? false });
   }
 
   /** Finds the codes of each scale in what the scales before it have left over. */
-  #quantize(device: Device, features: DeviceArray, images: number): Encoding {
+  #quantize(
+    device: Device,
+    features: DeviceArray,
+    { images, keepSnapshots }: { readonly images: number; readonly keepSnapshots: boolean },
+  ): Encoding {
     const { scales, codebook: table, config: { tokenizer: { vocabulary, channels } } } = this.#parts;
     using stack = new DisposableStack();
     stack.use(features);
@@ -260,7 +357,8 @@ class VarModel implements Model {
     const accumulated = stack.use(device.allocate(length, "accumulated features"));
     using rest = device.allocate(length, "rest");
     device.copy(features, rest, { length });
-    const tokens = scales.map(({ side, up, down, residual }): DeviceArray => {
+    const snapshots: DeviceArray[] = [];
+    const tokens = scales.map(({ side, up, down, residual }, scale): DeviceArray => {
       const positions = side * side;
       const codes = stack.use(device.allocate(images * positions, "tokens"));
       using rows = device.allocate(images * positions * channels, "rows");
@@ -289,11 +387,17 @@ class VarModel implements Model {
       device.run(resample, { input: planes, output: full, table: up, images, channels, layout: "planes" });
       const update = { features: full, ...residual, images, channels, side: finest };
       device.run(residualUpdate, { ...update, state: accumulated });
+      if (scale === scales.length - 1) return codes;
       device.run(residualUpdate, { ...update, state: rest, sign: -1 });
+      if (keepSnapshots) {
+        const snapshot = stack.use(device.allocate(length, "snapshot"));
+        device.copy(accumulated, snapshot, { length });
+        snapshots.push(snapshot);
+      }
       return codes;
     });
     const owned = stack.move();
-    return { tokens, features, accumulated, [Symbol.dispose]: () => owned.dispose() };
+    return { tokens, features, accumulated, snapshots, [Symbol.dispose]: () => owned.dispose() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,10 +2,17 @@
 
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { readFloats } from "../../kernels/device.ts";
+import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
 import { encodeFloat16 } from "../../models/checkpoint/mod.ts";
-import { describeGraph, type ExternalWeight, GraphBuilder } from "../../models/onnx.ts";
+import {
+  describeGraph,
+  externalRanges,
+  type ExternalWeight,
+  GraphBuilder,
+  keepHalves,
+} from "../../models/onnx.ts";
 import { createGraphSession } from "../../models/graph_session.ts";
-import { testOnDevices } from "../devices.ts";
+import { testOnDevices, testOnGpu } from "../devices.ts";
 
 /** The weights, one after the other: 2×3 in float32, then 3 in float16. */
 const MATRIX = new Float32Array([1, 2, 3, -4, 5, -6]);
@@ -64,6 +71,59 @@ testOnDevices("only the outputs that are wanted are fetched", async (device) => 
   z![Symbol.dispose]();
 });
 
+testOnDevices("halves that are kept give the numbers of halves that are folded", async (device) => {
+  const kept = keepHalves(example());
+  assertEquals(describeGraph(kept).inputs, [
+    { name: "x", type: "float32", shape: ["rows", 4] },
+    { name: "halves", type: "float16", shape: [3] },
+  ]);
+  assertEquals({ ...describeGraph(kept), inputs: [] }, { ...describeGraph(example()), inputs: [] });
+  const files = { externalFiles: [{ path: "w.bin", data: WEIGHTS }] };
+  const results: Float32Array[] = [];
+  for (const model of [example(), kept]) {
+    await using session = await createGraphSession(device, model, files);
+    using array = device.upload(new Float32Array([1, -2, 3, 4, 0.5, 0.25, -1, 7]));
+    const outputs = await session.run({ x: { array, shape: [2, 4] } });
+    using y = outputs.y!;
+    outputs.z![Symbol.dispose]();
+    results.push(await readFloats(y));
+  }
+  assertEquals(results[1], results[0]);
+});
+
+testOnGpu("kept halves stay halves, and are cast one at a time", async () => {
+  using device = await WebGpuDevice.open();
+  const width = 512;
+  const layers = 8;
+  const data = new Uint8Array(width * width * 2);
+  const graph = new GraphBuilder("chain");
+  let x = graph.input({ name: "x", type: "float32", shape: [1, width] });
+  for (let i = 0; i < layers; i++) {
+    const place = { file: "w.bin", offset: 0, length: data.length, type: "float16", shape: [width, width] };
+    x = graph.add("Relu", [graph.add("Gemm", [x, graph.weight(`w${i}`, place as ExternalWeight)])]);
+  }
+  graph.output({ name: "y", type: "float32", shape: [1, width] }, x);
+  const before = device.counters.liveBytes;
+  const held = async (model: Uint8Array): Promise<[number, number]> => {
+    await using session = await createGraphSession(device, model, {
+      externalFiles: [{ path: "w.bin", data }],
+    });
+    const loaded = device.counters.liveBytes - before;
+    using array = device.upload(new Float32Array(width));
+    const { y } = await session.run({ x: { array, shape: [1, width] } });
+    await readFloats(y!);
+    y![Symbol.dispose]();
+    return [loaded, device.counters.liveBytes - before];
+  };
+  // Besides weights there are vectors of 2 KB, and buffers for uniforms.
+  const small = 2 ** 17;
+  const [folded, foldedThen] = await held(graph.bytes());
+  assert(folded >= 2 * layers * data.length && foldedThen <= 2 * layers * data.length + small);
+  const [kept, keptThen] = await held(keepHalves(graph.bytes()));
+  assert(kept >= layers * data.length && kept <= layers * data.length + small, `${kept}`);
+  assert(keptThen <= (layers + 2) * data.length + small, `${keptThen}`);
+});
+
 Deno.test("a graph's outline reads back", () => {
   assertEquals(describeGraph(example()), {
     name: "example",
@@ -113,6 +173,21 @@ Deno.test("weights lie outside of the graph", () => {
   };
   // A matrix of 4 GB differs from one of 4 bytes by the digits of its sizes only.
   assert(write([32768, 32768]) - write([1, 1]) < 16);
+});
+
+Deno.test("the places of weights can be read back", () => {
+  const graph = new GraphBuilder("places");
+  const places = [
+    { file: "a-00001-of-00002.bin", offset: 0, length: 8 },
+    { file: "a-00002-of-00002.bin", offset: 2 ** 33 + 8, length: 2 ** 32 },
+  ];
+  const weights = places.map((place, i) => {
+    return graph.weight(`w${i}`, { ...place, type: i === 0 ? "float32" : "uint8", shape: [place.length] });
+  });
+  const sum = graph.add("Add", [weights[0]!, graph.constant("float32", [1, 2])]);
+  graph.output({ name: "y", type: "float32", shape: [2] }, sum);
+  assertEquals(externalRanges(graph.bytes()), places);
+  assertThrows(() => externalRanges(new Uint8Array(9)), SyntaxError, "Cannot read the ONNX model");
 });
 
 Deno.test("bytes that are no graph are refused", () => {

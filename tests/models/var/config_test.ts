@@ -5,15 +5,16 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openCheckpoint, type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
-import { createMemoryFolder, type ModelFolder } from "../../../models/folder.ts";
+import type { ModelFolder } from "../../../models/folder.ts";
 import { loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { patchNumbersOf, residualOfScale, type VarConfig } from "../../../models/var/config.ts";
 import { convertVar, type VarCheckpoints } from "../../../models/var/convert.ts";
+import { createVirtualFolder } from "../../../models/virtual_folder.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 
 async function convert(checkpoints: VarCheckpoints): Promise<ModelFolder> {
-  await using writer = createMemoryFolder("test");
+  await using writer = createVirtualFolder("test");
   return await convertVar(checkpoints, writer);
 }
 
@@ -223,7 +224,7 @@ Deno.test("a checkpoint of something else is refused with what it holds", async 
 });
 
 Deno.test("class names must be as many as the classes", async () => {
-  await using writer = createMemoryFolder("test");
+  await using writer = createVirtualFolder("test");
   const checkpoints = { var: transformerFile, vae: tokenizerFile };
   await assertRejects(() => convertVar(checkpoints, writer, { classNames: ["a"] }), RangeError, "10 classes");
 });
