@@ -1,12 +1,14 @@
 /**
- * A graph that is loaded and can be run: the one face of whatever runtime does it. Which runtime that is follows from the device; nothing
- * outside `ort.ts` knows one by name.
+ * A graph that is loaded and can be run: the one face of whatever runtime does it. Which runtime that is follows from the device and, on
+ * the CPU, from who is to compute; nothing outside `ort.ts` and `ort_native.ts` knows one by name.
  *
  * @module
  */
 
+import { CpuDevice } from "../kernels/cpu_device.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
 import { WebGraphSession } from "./ort.ts";
+import { NativeGraphSession } from "./ort_native.ts";
 
 /** An array with a shape: what goes into a graph and comes out. */
 export interface GraphTensor {
@@ -22,14 +24,21 @@ export interface ExternalFile {
   readonly path: string;
   /** Content; a blob is read piece by piece when its turn comes. */
   readonly data: Uint8Array | Blob;
+  /** Folder on the disk in which it lies under this name, for a runtime that maps files; it stays as it is while a session lives. */
+  readonly folder?: string;
 }
+
+/** Who computes on the CPU: WebAssembly, which is always there, or a native library, several times faster, that is fetched when asked for. */
+export type CpuProvider = "wasm" | "native";
 
 /** What a {@linkcode GraphSession} is made from. */
 export interface GraphSessionOptions {
   /** Files with the weights. */
   externalFiles?: readonly ExternalFile[];
-  /** WebAssembly threads on the CPU; fixed by whoever loads the runtime first. Default: all cores. */
+  /** Threads on the CPU; all cores by default. Those of WebAssembly are fixed by whoever loads the runtime first. */
   threads?: number;
+  /** Who computes when the device is the CPU; `"wasm"` by default. */
+  cpuProvider?: CpuProvider;
 }
 
 /** A graph that is loaded on a device. All results must have been disposed before it is. */
@@ -52,5 +61,8 @@ export function createGraphSession(
   model: Uint8Array,
   options: GraphSessionOptions = {},
 ): Promise<GraphSession> {
+  if (options.cpuProvider === "native" && device instanceof CpuDevice) {
+    return NativeGraphSession.create(device, model, options);
+  }
   return WebGraphSession.create(device, model, options);
 }
