@@ -72,6 +72,7 @@ export { kernelDensity, type KernelDensityArguments, stretchLength } from "./ker
 export { kernelDensitySum, type KernelDensitySumArguments } from "./kernel_density_sum.ts";
 export type { LogitArguments } from "./logit.ts";
 export * from "./lookup.ts";
+export * from "./merge.ts";
 export * from "./nearest.ts";
 export * from "./open_device.ts";
 export * from "./operations/candidates.ts";

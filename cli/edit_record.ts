@@ -1,0 +1,97 @@
+/**
+ * An edit on the command line and in the record of a run: what was given, and what is kept beside the images, so that the run can be
+ * repeated without the files it came from.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+import { type Box, type EditMode, type EditRequest, type Fit, type ResolvedEdit, RgbaImage } from "../mod.ts";
+import { readPicture, sha256 } from "./files.ts";
+import { UsageError } from "./options.ts";
+
+/** The picture as the model got it. */
+export const SOURCE_FILE = "source.png";
+/** The same with the generated tokens in red. */
+export const REGION_FILE = "region.png";
+
+/** What the command line says of an edit. */
+export interface GivenEdit {
+  /** Path of the picture. */
+  readonly image: string;
+  /** The box, if one was given. */
+  readonly box: Box | null;
+  /** Path of the mask, if one was given. */
+  readonly mask: string | null;
+  /** Whether the region is generated or kept. */
+  readonly mode: EditMode;
+  /** What happened to a picture of another size. */
+  readonly fit: Fit;
+}
+
+/** An edit that is to be done. */
+export interface PlannedEdit {
+  /** As it was given. */
+  readonly given: GivenEdit;
+  /** For the library. */
+  readonly request: EditRequest;
+}
+
+/** What `run.json` says of an edit. */
+export interface EditRecord {
+  /** As it was given. */
+  readonly given: GivenEdit;
+  /** File within the folder of the run that holds the fitted picture. */
+  readonly source: string;
+  /** SHA-256 of that file. */
+  readonly sha256: string;
+  /** How much of each token of the last scale is kept, from 0 to 1, in rows. */
+  readonly kept: readonly (readonly number[])[];
+}
+
+/** Writes down an edit. */
+export async function recordEdit({ sources, shares }: ResolvedEdit, given: GivenEdit): Promise<EditRecord> {
+  const side = Math.sqrt(shares.length);
+  return {
+    given,
+    source: SOURCE_FILE,
+    sha256: await sha256(sources[0]!.png()),
+    kept: Array.from({ length: side }, (_, row) => [...shares.subarray(row * side, (row + 1) * side)]),
+  };
+}
+
+/**
+ * The edit of a recorded run, for the library.
+ *
+ * @throws {UsageError} If the picture beside the record is not there, or is another one.
+ */
+export async function recordedEdit(
+  { source, sha256: hash, kept }: EditRecord,
+  record: string,
+): Promise<EditRequest> {
+  const path = `${dirname(record)}/${source}`;
+  const image = await readPicture(path);
+  if (await sha256(await Deno.readFile(path)) !== hash) {
+    throw new UsageError(`Cannot repeat ${record}: ${path} is not the picture of the recorded run`);
+  }
+  return { image, mask: kept, mode: "outpaint", fit: "exact" };
+}
+
+/** The source with what is generated, on the last scale, in red. */
+export function drawRegion({ sources, kept }: ResolvedEdit): RgbaImage {
+  const [source] = sources as [RgbaImage];
+  const finest = kept.at(-1)!;
+  const side = Math.sqrt(finest.length);
+  const { width, height } = source;
+  const image = new RgbaImage(width, height, source.data.slice());
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (finest[Math.floor(y * side / height) * side + Math.floor(x * side / width)] === 1) continue;
+      const at = 4 * (y * width + x);
+      image.data[at] = (image.data[at]! + 255) / 2;
+      image.data[at + 1]! /= 2;
+      image.data[at + 2]! /= 2;
+    }
+  }
+  return image;
+}

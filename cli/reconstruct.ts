@@ -1,0 +1,124 @@
+/**
+ * `varscale reconstruct`: pictures through a model's tokenizer and back, with how much they have lost.
+ *
+ * @module
+ */
+
+import { basename, extname } from "node:path";
+import { fitImage, reconstruct as library, type ReconstructedImage, type RgbaImage } from "../mod.ts";
+import { command, type Io } from "./command.ts";
+import { columns, exists, formatJson, plural, readPicture, slug, writeWhole } from "./files.ts";
+import { DEVICE_OPTIONS, load, MODEL_OPTIONS, modelPlace } from "./model_options.ts";
+import { type Arguments, choice, flag, integer, section, text, UsageError } from "./options.ts";
+
+/** A sheet with more rows than this is hardly looked at. */
+const GRID_ROWS = 64;
+
+const OPTIONS = {
+  ...section("Reconstruction", {
+    progressive: { kind: flag, help: "Write what the tokens add up to after each scale, too" },
+    fit: {
+      kind: choice(["crop", "exact"]),
+      help: "A picture of another size than the model's is resized and its middle cropped, or refused",
+      default: "crop",
+    },
+    batch: { kind: integer("N", 1), short: "b", help: "Pictures that run together", default: 8 },
+  }),
+  ...MODEL_OPTIONS,
+  ...DEVICE_OPTIONS,
+  ...section("Output", {
+    output: {
+      kind: text("DIR"),
+      short: "o",
+      help: `Folder for the pictures, reconstruct.json, and for up to ${GRID_ROWS} pictures grid.png`,
+      default: "out",
+    },
+    overwrite: { kind: flag, help: "Replace files that are there already; without it that is an error" },
+    json: { kind: flag, help: "Print one JSON object" },
+    quiet: { kind: flag, short: "q", help: "Print nothing but errors and the JSON object" },
+  }),
+};
+
+/** The command. */
+export const reconstruct = command({
+  name: "reconstruct",
+  summary: "Encode pictures to tokens and decode them again",
+  usage: ["IMAGE.png … [OPTIONS]"],
+  description: [
+    "Shows what a model's tokenizer makes of a picture, and how far that is from the picture: PSNR in decibels of the resized " +
+    "and cropped picture, of 8 bits per channel. reconstruct.json holds these numbers and the tokens.",
+  ],
+  options: OPTIONS,
+  examples: ["torus.png --progressive", "photos/*.png --model var-d16 --output copies"],
+  run,
+});
+
+async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
+  const { output, overwrite = false, progressive = false, fit, batch, json, quiet } = options;
+  if (operands.length === 0) throw new UsageError("The pictures to reconstruct are missing: IMAGE.png …");
+  const pictures = [];
+  for (const path of operands) pictures.push(await readPicture(path));
+  const digits = Math.max(3, String(operands.length - 1).length);
+  const names = operands.map((path, i) => {
+    return `${String(i).padStart(digits, "0")}_${slug(basename(path, extname(path)))}`;
+  });
+  const grid = operands.length <= GRID_ROWS;
+  const refuseExisting = async (files: readonly string[]): Promise<void> => {
+    if (overwrite) return;
+    for (const file of files) {
+      if (!await exists(`${output}/${file}`)) continue;
+      throw new UsageError(
+        `Cannot write ${output}/${file}: it exists; choose another --output, or --overwrite`,
+      );
+    }
+  };
+  await refuseExisting([
+    "reconstruct.json",
+    ...(grid ? ["grid.png"] : []),
+    ...names.map((name) => `${name}.png`),
+  ]);
+  await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
+  const fitted = (picture: RgbaImage, i: number): RgbaImage => {
+    try {
+      return fitImage(picture, model.imageSize, fit);
+    } catch (error) {
+      throw new UsageError(`${operands[i]}: ${(error as Error).message}`);
+    }
+  };
+  const earlier = progressive ? model.patchNumbers.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
+  await refuseExisting(names.flatMap((name) => earlier.map((end) => name + end)));
+  const result = await library(model, pictures.map(fitted), { progressive, batch, signal: io.signal });
+  await Deno.mkdir(output, { recursive: true });
+  for (const [i, image] of result.images.entries()) {
+    await writeWhole(`${output}/${names[i]}.png`, image.png());
+    for (const [scale, end] of earlier.entries()) {
+      await writeWhole(`${output}/${names[i]}${end}`, image.stages[scale]!.png());
+    }
+  }
+  if (grid) await writeWhole(`${output}/grid.png`, result.grid().png());
+  const report = {
+    model: { name: model.name, fingerprints: model.fingerprints },
+    device: { kind: model.device.kind, name: model.device.name },
+    fit,
+    images: result.images.map((image, i) => ({
+      source: operands[i]!,
+      file: `${names[i]}.png`,
+      stages: earlier.map((end) => names[i] + end),
+      // JSON has no infinity, which a picture without any error has.
+      mse: image.mse,
+      psnr: Number.isFinite(image.psnr) ? image.psnr : null,
+      tokens: image.tokens.map((map) => [...map]),
+    })),
+  };
+  await writeWhole(`${output}/reconstruct.json`, `${formatJson(report)}\n`);
+  if (json) {
+    const images = report.images.map(({ tokens: _tokens, ...image }) => image);
+    io.out(`${formatJson({ output, ...report, images })}\n`);
+  } else if (!quiet) {
+    io.out(`${plural(operands.length, "picture")} in ${output}: ${model.name}, on ${model.device.name}\n`);
+    const line = (image: ReconstructedImage, i: number): [string, string] => {
+      return [`${output}/${names[i]}.png`, `${image.psnr.toFixed(2)} dB`];
+    };
+    io.out(columns(result.images.map(line), "  "));
+  }
+}
