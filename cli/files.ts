@@ -5,6 +5,7 @@
  */
 
 import { resolve } from "node:path";
+import { RgbaImage } from "../mod.ts";
 import { UsageError } from "./options.ts";
 
 /** Writes a file under a temporary name and then gives it its own, so that no half file is ever seen. */
@@ -48,6 +49,21 @@ export async function readClassNames(path: string): Promise<readonly string[]> {
     throw new UsageError(`Cannot use ${path} for class names: it must be a JSON list of texts`);
   }
   return names;
+}
+
+/**
+ * Reads a picture: a PNG file.
+ *
+ * @throws {UsageError} If there is no such file, or it is none.
+ */
+export async function readPicture(path: string): Promise<RgbaImage> {
+  try {
+    return RgbaImage.decode(await Deno.readFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const reason = error instanceof Deno.errors.NotFound ? "no such file" : (error as Error).message;
+    throw new UsageError(`Cannot read ${path}: ${reason}`);
+  }
 }
 
 /** Whether something is at a path. */
@@ -99,12 +115,14 @@ export function formatJson(value: unknown, indent: string = ""): string {
   return `${open}\n${parts.map((part) => deeper + part).join(",\n")}\n${indent}${close}`;
 }
 
-/** A time span: `340 ms`, `12.3 s`, `4 min 05 s`. */
+/** A time span: `340 ms`, `12.3 s`, `4 min 05 s`, `31 h 02 min`. */
 export function duration(milliseconds: number): string {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
   const seconds = Math.round(milliseconds / 1000);
-  return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
 /** A number of bytes: `812 bytes`, `15.4 MiB`. */

@@ -11,21 +11,33 @@ import {
   type Label,
   type Model,
   type ResolvedRequest,
-  resolveLabel,
-  resolveRequest,
   RUNTIME_VERSION,
   type Trace,
 } from "../mod.ts";
 import { command, type Io } from "./command.ts";
+import {
+  drawRegion,
+  type GivenEdit,
+  type PlannedEdit,
+  recordedEdit,
+  recordEdit,
+  REGION_FILE,
+  SOURCE_FILE,
+} from "./edit_record.ts";
 import { exists, formatJson, plural, sha256, slug, writeWhole } from "./files.ts";
-import { DEVICE_OPTIONS, load, MODEL_OPTIONS, type ModelPlace, modelPlace } from "./model_options.ts";
+import {
+  DEVICE_OPTIONS,
+  load,
+  type LoadValues,
+  MODEL_OPTIONS,
+  type ModelPlace,
+  modelPlace,
+} from "./model_options.ts";
 import {
   type Arguments,
   flag,
   integer,
   list,
-  nearest,
-  number,
   optionName,
   scalesOrAll,
   section,
@@ -37,6 +49,7 @@ import {
   type Values,
 } from "./options.ts";
 import { Progress } from "./progress.ts";
+import { checkRequest, classOf } from "./requests.ts";
 import {
   compareRuns,
   type ImageRecord,
@@ -48,6 +61,7 @@ import {
   type Variant,
 } from "./run_record.ts";
 import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
+import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS, scalingHook } from "./scaling_options.ts";
 import { VERSION } from "./version.ts";
 
@@ -56,54 +70,28 @@ const GRID_IMAGES = 64;
 /** More than this have none at all: a picture of all of them would not fit into memory. */
 const MAX_GRID_IMAGES = 512;
 
-const OPTIONS = {
-  ...section("What to generate", {
-    labels: { kind: texts, help: "Classes, like the arguments LABEL; these come after them" },
-    count: {
-      kind: integer("N", 1),
-      short: "n",
-      help: "Images per label",
-      default: 1,
-      aliases: ["num-images-per-class"],
-    },
-    seed: {
-      kind: seed,
-      short: "s",
-      help: "Image i depends on the seed and i alone, not on the batch it is in",
-      default: 0,
-    },
-    repeat: {
-      kind: text("RUN.json"),
-      help: "Repeat a recorded run exactly; only output, model place, device and grid can be given beside it",
-    },
-  }),
+/** How many images, and which: options of all commands that generate. */
+export const COUNT_OPTIONS = {
+  count: {
+    kind: integer("N", 1),
+    short: "n",
+    help: "Images per label",
+    default: 1,
+    aliases: ["num-images-per-class"],
+  },
+  seed: {
+    kind: seed,
+    short: "s",
+    help: "Image i depends on the seed and i alone, not on the batch it is in",
+    default: 0,
+  },
+};
+
+/** How to generate and where to: options of all commands that generate. */
+export const GENERATE_OPTIONS = {
   ...MODEL_OPTIONS,
-  ...section("Sampling", {
-    cfg: {
-      kind: number("X", 0, 1e6),
-      help:
-        "Strength of classifier-free guidance at the last scale, growing from 0 at the first; 0 is off and twice as fast",
-      default: 1.5,
-    },
-    topK: { kind: integer("K", 0), help: "Draw from the K likeliest tokens; 0 is off", default: 900 },
-    topP: {
-      kind: number("P", 0, 1),
-      help: "Draw from the likeliest tokens that make up this probability; 0 is off",
-      default: 0.96,
-    },
-    minP: {
-      kind: number("P", 0, 1),
-      help: "Draw only from tokens with at least this share of the largest probability; 0 is off",
-      default: 0,
-    },
-    temperature: {
-      kind: number("X", 0, 1e6),
-      help: "Divides the logits; 0 always takes the likeliest token",
-      default: 1,
-    },
-    moreSmooth: { kind: flag, help: "Mix code vectors for smoother pictures; not for measuring" },
-    batch: { kind: integer("N", 1), short: "b", help: "Images that run together", default: 8 },
-  }),
+  ...SAMPLING_OPTIONS,
+  ...BATCH_OPTIONS,
   ...SCALING_OPTIONS,
   ...DEVICE_OPTIONS,
   ...section("Output", {
@@ -128,10 +116,23 @@ const OPTIONS = {
   }),
 };
 
-type GenerateValues = Values<typeof OPTIONS>;
+const OPTIONS = {
+  ...section("What to generate", {
+    labels: { kind: texts, help: "Classes, like the arguments LABEL; these come after them" },
+    ...COUNT_OPTIONS,
+    repeat: {
+      kind: text("RUN.json"),
+      help: "Repeat a recorded run exactly; only output, model place, device and grid can be given beside it",
+    },
+  }),
+  ...GENERATE_OPTIONS,
+};
+
+/** Values of the options of all commands that generate. */
+export type GenerateValues = Values<typeof COUNT_OPTIONS & typeof GENERATE_OPTIONS>;
 
 /** Options that may stand beside `--repeat`: where to read and write, and nothing that changes an image. */
-const WITH_REPEAT: ReadonlySet<string> = new Set<keyof GenerateValues>([
+const WITH_REPEAT: ReadonlySet<string> = new Set<keyof typeof OPTIONS>([
   "repeat",
   "model",
   "varCkpt",
@@ -140,6 +141,7 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<keyof GenerateValues>([
   "modelDepth",
   "device",
   "threads",
+  "cpuProvider",
   "output",
   "overwrite",
   "grid",
@@ -170,24 +172,33 @@ export const generate = command({
 });
 
 /** A run with nothing left to ask the command line for. */
-interface Plan {
+export interface Plan {
   readonly place: ModelPlace;
+  /** What is known of the model beside the options. */
+  readonly loading?: Pick<LoadValues, "modelDepth" | "dtype">;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */
   readonly request: (model: Model) => GenerateRequest;
   /** Whether a grid is wanted; `undefined` leaves it to the number of images. */
   readonly grid: boolean | undefined;
   readonly columns: number;
+  /** What the command line says of the picture that is edited. */
+  readonly edit?: GivenEdit | undefined;
   /** What is repeated. */
   readonly record?: RunRecord;
 }
 
 async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const { options } = args;
-  const { output, overwrite, quiet, json } = options;
+  const { options, operands } = args;
   const plan = options.repeat === undefined
-    ? planOfOptions(args)
-    : planOfRecord(await readRunRecord(options.repeat), args);
+    ? planOfOptions(options, { labels: [...operands, ...options.labels ?? []] })
+    : await planOfRecord(options.repeat, args);
+  await execute(plan, options, io);
+}
+
+/** Carries out a run: loads the model, generates, and writes images and record. */
+export async function execute(plan: Plan, options: GenerateValues, io: Io): Promise<void> {
+  const { output, overwrite, quiet, json } = options;
   const refuseExisting = async (names: readonly string[]): Promise<void> => {
     if (overwrite) return;
     for (const name of names) {
@@ -203,19 +214,9 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const notice = (line: string): void => {
     if (!quiet) io.err(`varscale: ${line}\n`);
   };
-  await using model = await load(plan.place, {
-    device: options.device,
-    threads: options.threads,
-    notice,
-    io,
-  });
+  await using model = await load(plan.place, { ...options, ...plan.loading }, io);
   const loading = performance.now() - begun;
-  if (options.modelDepth !== undefined && options.modelDepth !== model.depth) {
-    throw new UsageError(
-      `Option --model-depth must be the model's depth, ${model.depth}: current value is ${options.modelDepth}`,
-    );
-  }
-  const requests = plan.variants.map(({ hooks }) => resolve(model, { ...plan.request(model), hooks }));
+  const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...plan.request(model), hooks }));
   const layout = new Layout(requests[0]!, plan);
   const cells = layout.images * plan.variants.length;
   const grid = plan.grid ?? (cells > 1 && cells <= GRID_IMAGES);
@@ -224,7 +225,12 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
       `Option --grid must be for at most ${MAX_GRID_IMAGES} images: current number is ${cells}`,
     );
   }
-  await refuseExisting([...layout.files(), ...(grid ? ["grid.png"] : [])]);
+  const { edit } = requests[0]!;
+  await refuseExisting([
+    ...layout.files(),
+    ...(edit === undefined ? [] : [SOURCE_FILE, REGION_FILE]),
+    ...(grid ? ["grid.png"] : []),
+  ]);
   for (const warning of warnings(model, plan.record)) io.err(`varscale: warning: ${warning}\n`);
 
   const made = !await exists(output);
@@ -250,7 +256,11 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
     });
     await writeWhole(`${output}/grid.png`, sheet.png());
   }
-  const record = recordOf(model, plan, {
+  if (edit !== undefined) {
+    await writeWhole(`${output}/${SOURCE_FILE}`, edit.sources[0]!.png());
+    await writeWhole(`${output}/${REGION_FILE}`, drawRegion(edit).png());
+  }
+  const record = await recordOf(model, plan, {
     request: requests[0]!,
     results,
     loading,
@@ -263,16 +273,20 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   else if (!quiet) io.out(summary(record, output, agreement));
 }
 
-function planOfOptions({ options, operands }: Arguments<typeof OPTIONS>): Plan {
-  const { compare, preview, count, seed, cfg, topK, topP, minP, temperature, batch, grid, columns } = options;
-  const { moreSmooth = false } = options;
+/** A run as the options say. */
+export function planOfOptions(
+  options: GenerateValues,
+  what: { readonly labels: readonly string[]; readonly edit?: PlannedEdit },
+): Plan {
+  const { labels, edit } = what;
+  const { compare, preview, count, seed, cfg, topK, topP, minP, temperature, grid, columns } = options;
+  const { moreSmooth = false, batch, memory } = options;
   if (compare && options.scaling === false) {
     throw new UsageError("Options --compare and --no-scaling exclude each other");
   }
   const hook = scalingHook(options, compare ?? false);
   const plain: Variant = { name: "plain", hooks: [] };
   const scaled = hook === undefined ? undefined : { name: "var-scaling", hooks: [hook] };
-  const labels = [...operands, ...options.labels ?? []];
   return {
     place: modelPlace(options) ?? { folder: "demo" },
     variants: scaled === undefined ? [plain] : compare ? [plain, scaled] : [scaled],
@@ -285,66 +299,56 @@ function planOfOptions({ options, operands }: Arguments<typeof OPTIONS>): Plan {
       minP,
       temperature,
       moreSmooth,
-      batch,
+      ...(batch === undefined ? {} : { batch }),
+      ...(memory === undefined ? {} : { memory }),
       previews: preview ?? false,
+      ...(edit === undefined ? {} : { edit: edit.request }),
       ...(labels.length === 0 ? {} : { labels: labels.flatMap((label) => labelsOf(model, label)) }),
     }),
     grid,
     columns,
+    edit: edit?.given,
   };
 }
 
 function labelsOf(model: Model, label: string): Label[] {
   if (label === "all") return Array.from({ length: model.classes }, (_, id) => id);
   if (label === "null") return [null];
-  try {
-    return [resolveLabel(model, label).id];
-  } catch (error) {
-    const hint = nearest(label, model.classNames);
-    throw new UsageError(
-      hint === undefined
-        ? (error as Error).message
-        : `Cannot find the class "${label}" in the model "${model.name}"; did you mean "${hint}"?`,
-    );
-  }
+  return [classOf(model, label)];
 }
 
-function planOfRecord(record: RunRecord, args: Arguments<typeof OPTIONS>): Plan {
+async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Promise<Plan> {
+  const record = await readRunRecord(path);
   const { options, given, operands } = args;
   const fixed = [...given].filter((name) => !WITH_REPEAT.has(name)).map(optionName);
   if (operands.length > 0) fixed.unshift("LABEL");
   if (fixed.length > 0) {
     throw new UsageError(`Cannot use ${list(fixed, "and")} with --repeat, which repeats a run as it was`);
   }
-  const { labels, seed, ...request } = record.request;
+  const { labels, seed, edit, ...request } = record.request;
+  const again = edit === undefined ? undefined : await recordedEdit(edit, path);
   return {
     place: modelPlace(options) ?? record.model.place,
+    loading: {
+      modelDepth: options.modelDepth ?? record.model.depth,
+      dtype: record.model.dtype ?? options.dtype,
+    },
     variants: recordedVariants(record),
     request: () => ({
       ...request,
+      ...(again === undefined ? {} : { edit: again }),
       labels: labels.map(({ id }) => id),
       seed: typeof seed === "string" ? BigInt(seed) : seed,
     }),
     grid: options.grid ?? record.grid !== null,
     columns: given.has("columns") ? options.columns : record.grid?.columns ?? options.columns,
+    edit: edit?.given,
     record,
   };
 }
 
-/** Completes a request; what is wrong with it is wrong with the command line. */
-function resolve(model: Model, request: GenerateRequest): ResolvedRequest {
-  try {
-    return resolveRequest(model, request);
-  } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) {
-      throw new UsageError(error.message, { cause: error });
-    }
-    throw error;
-  }
-}
-
 /** Everything about a finished run. */
-function recordOf(
+async function recordOf(
   model: Model,
   plan: Plan,
   facts: {
@@ -354,7 +358,7 @@ function recordOf(
     readonly grid: boolean;
     readonly threads: number;
   },
-): RunRecord {
+): Promise<RunRecord> {
   const { request, results, loading, grid, threads } = facts;
   return runRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
@@ -362,6 +366,7 @@ function recordOf(
       name: model.name,
       family: model.family,
       depth: model.depth,
+      dtype: model.dtype,
       place: plan.place,
       fingerprints: model.fingerprints,
       tuning: model.tuning,
@@ -371,7 +376,10 @@ function recordOf(
       name: model.device.name,
       threads,
     },
-    request: recordedRequest(request),
+    request: {
+      ...recordedRequest(request),
+      ...(request.edit === undefined ? {} : { edit: await recordEdit(request.edit, plan.edit!) }),
+    },
     variants: plan.variants.map(({ name, hooks }) => ({
       name,
       hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),

@@ -8,12 +8,27 @@
 import type { Command, Io } from "./command.ts";
 import { convert } from "./convert.ts";
 import { doctor } from "./doctor.ts";
+import { download } from "./download.ts";
+import { edit } from "./edit.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
+import { npz } from "./npz.ts";
 import { list, nearest, UsageError } from "./options.ts";
+import { reconstruct } from "./reconstruct.ts";
+import { run } from "./run.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS: readonly Command[] = [generate, convert, inspect, doctor];
+const COMMANDS: readonly Command[] = [
+  generate,
+  run,
+  edit,
+  reconstruct,
+  npz,
+  download,
+  convert,
+  inspect,
+  doctor,
+];
 
 /** Runs a command line and returns the exit code. */
 export async function main(args: readonly string[], io: Io): Promise<number> {

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { type DeviceKind, loadModel, type Model, whyNoGpu } from "../mod.ts";
+import { type CpuProvider, type DeviceKind, type Dtype, loadModel, type Model, whyNoGpu } from "../mod.ts";
 import type { Io } from "./command.ts";
 import { absolute, readClassNames } from "./files.ts";
+import { hubPlace, Transfer } from "./hub_model.ts";
 import { choice, integer, section, text, UsageError } from "./options.ts";
 
 /** Which model. */
@@ -14,7 +15,8 @@ export const MODEL_OPTIONS = section("Model", {
   model: {
     kind: text("PLACE"),
     short: "m",
-    help: 'Model folder, as a path or URL, or "demo" for the bundled model',
+    help:
+      'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" for the bundled model',
     defaultText: "demo",
   },
   varCkpt: {
@@ -23,10 +25,20 @@ export const MODEL_OPTIONS = section("Model", {
       "Checkpoint of the transformer (.pth or .safetensors, path or URL), used with --vae-ckpt instead of --model",
   },
   vaeCkpt: { kind: text("FILE"), help: "Checkpoint of the tokenizer" },
-  classNames: { kind: text("FILE"), help: "JSON list of class names, for checkpoints, which have none" },
+  classNames: {
+    kind: text("FILE"),
+    help: "JSON list of class names, for checkpoints, which have none",
+    defaultText: "those of ImageNet for published sizes",
+  },
   modelDepth: {
     kind: integer("N", 1),
-    help: "Depth that the model must have, as a check; it is read from the model itself",
+    help: "Depth that the model must have: which one of a repository with several, and a check otherwise",
+    aliases: ["depth"],
+  },
+  dtype: {
+    kind: choice(["auto", "f32", "f16", "q8", "q4"]),
+    help: "Type of the large weights; auto is the most precise one that fits",
+    default: "auto",
   },
 });
 
@@ -37,7 +49,13 @@ export const DEVICE_OPTIONS = section("Device", {
     help: "Where to run; auto takes a GPU if there is a real one, and the CPU otherwise",
     default: "auto",
   },
-  threads: { kind: integer("N", 1, 1024), help: "WebAssembly threads on the CPU", defaultText: "all cores" },
+  threads: { kind: integer("N", 1, 1024), help: "Threads on the CPU", defaultText: "all cores" },
+  cpuProvider: {
+    kind: choice(["wasm", "native"]),
+    help:
+      "Who computes on the CPU: native is ONNX Runtime's own library, faster, and fetched from npm when first asked for",
+    default: "wasm",
+  },
 });
 
 /** What names a model on the command line and in the record of a run. */
@@ -80,32 +98,63 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
     );
   }
   if (model === undefined) return undefined;
-  return { folder: model === "demo" ? model : absolute(model) };
+  return { folder: model === "demo" || hubPlace(model) !== undefined ? model : absolute(model) };
 }
 
-/** Loads a model where the options say, and says so. */
+/** Values of the options that say how to load a model. */
+export interface LoadValues {
+  readonly device: DeviceKind | "auto";
+  readonly dtype: Dtype | "auto";
+  readonly cpuProvider: CpuProvider;
+  readonly threads?: number | undefined;
+  readonly memory?: number | undefined;
+  readonly modelDepth?: number | undefined;
+  /** Whether to say nothing on the way. */
+  readonly quiet?: boolean | undefined;
+}
+
+/**
+ * Loads a model where the options say, and says so.
+ *
+ * @throws {UsageError} If the model is of another depth or does not fit.
+ */
 export async function load(
   place: ModelPlace,
-  options: {
-    device: DeviceKind | "auto";
-    threads: number | undefined;
-    notice: (text: string) => void;
-    io: Io;
-  },
+  values: LoadValues,
+  io: Io,
 ): Promise<Model> {
-  const { device, threads, notice, io: { signal } } = options;
+  const { device, dtype, cpuProvider, threads, memory, modelDepth, quiet = false } = values;
+  const notice = (text: string): void => {
+    if (!quiet) io.err(`varscale: ${text}\n`);
+  };
   const kind = device === "auto" ? await chooseDevice(notice) : device;
-  const common = { device: kind, signal, ...(threads === undefined ? {} : { threads }) };
-  if ("folder" in place) {
-    notice(`loading ${place.folder}`);
-    return await loadModel(place.folder, common);
+  using transfer = new Transfer(io);
+  const common = {
+    device: kind,
+    dtype,
+    cpuProvider,
+    signal: io.signal,
+    ...(quiet ? {} : { onProgress: transfer.report }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(modelDepth === undefined ? {} : { depth: modelDepth }),
+  };
+  try {
+    if ("folder" in place) {
+      notice(`loading ${place.folder}`);
+      return await loadModel(place.folder, common);
+    }
+    const classNames = place.classNames === undefined ? undefined : await readClassNames(place.classNames);
+    notice(`loading ${place.varCkpt} and ${place.vaeCkpt}`);
+    return await loadModel(
+      { var: place.varCkpt, vae: place.vaeCkpt },
+      { ...common, ...(classNames === undefined ? {} : { classNames }) },
+    );
+  } catch (error) {
+    // A depth or type that the model cannot have.
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
   }
-  const classNames = place.classNames === undefined ? undefined : await readClassNames(place.classNames);
-  notice(`loading ${place.varCkpt} and ${place.vaeCkpt}`);
-  return await loadModel(
-    { var: place.varCkpt, vae: place.vaeCkpt },
-    { ...common, ...(classNames === undefined ? {} : { classNames }) },
-  );
 }
 
 async function chooseDevice(notice: (text: string) => void): Promise<DeviceKind> {

@@ -131,6 +131,24 @@ export function integer(placeholder: string, min: number, max: number = 2 ** 31 
   };
 }
 
+/** An integer of at least `min`, or `auto`. */
+export function integerOrAuto(placeholder: string, min: number): Kind<number | "auto"> {
+  const { parse } = integer(placeholder, min);
+  return { placeholder: `${placeholder}|auto`, parse: (value) => value === "auto" ? value : parse(value) };
+}
+
+/** An amount of memory in bytes, written as people do: `8GB`, `512 MiB`. */
+export const bytes: Kind<number> = {
+  placeholder: "SIZE",
+  parse: (value) => {
+    const [, amount, prefix, binary] = /^(\d+\.?\d*|\.\d+) ?(?:([kmgt])(i)?)?b?$/i.exec(value) ?? [];
+    const power = prefix === undefined ? 0 : "kmgt".indexOf(prefix.toLowerCase()) + 1;
+    const parsed = Math.floor(Number(amount) * (binary === undefined ? 1000 : 1024) ** power);
+    if (!(parsed >= 1)) throw new RangeError('must be an amount of memory, like "8GB" or "512MiB"');
+    return parsed;
+  },
+};
+
 /** A seed: an integer of 64 bits. */
 export const seed: Kind<number | bigint> = {
   placeholder: "N",

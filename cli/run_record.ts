@@ -7,6 +7,7 @@
 
 import type {
   DeviceKind,
+  Dtype,
   GeneratedImage,
   HookDecision,
   ModelTuning,
@@ -14,6 +15,7 @@ import type {
   ScaleHook,
   Trace,
 } from "../mod.ts";
+import type { EditRecord } from "./edit_record.ts";
 import { readJson } from "./files.ts";
 import type { ModelPlace } from "./model_options.ts";
 import { UsageError } from "./options.ts";
@@ -72,6 +74,8 @@ export interface RecordedRequest {
   readonly batch: number;
   /** Scales with a preview. */
   readonly previews: readonly number[];
+  /** What was edited, if anything. */
+  readonly edit?: EditRecord;
 }
 
 /** Content of `run.json`. */
@@ -87,6 +91,8 @@ export interface RunRecord {
     readonly name: string;
     readonly family: string;
     readonly depth: number;
+    /** Type of the large weights; records made before there was a choice are without it. */
+    readonly dtype?: Dtype;
     readonly place: ModelPlace;
     readonly fingerprints: Readonly<Record<string, string>>;
     readonly tuning: ModelTuning;

@@ -13,6 +13,7 @@ import {
   RgbaImage,
   type Trace,
 } from "../mod.ts";
+import { REGION_FILE } from "./edit_record.ts";
 import { duration, plural } from "./files.ts";
 import { list } from "./options.ts";
 import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
@@ -113,13 +114,16 @@ export function summary(record: RunRecord, output: string, agreement: Agreement 
     if (hook === undefined) continue;
     const decisions = images.filter(({ variant }) => variant === name).flatMap((image) => image.decisions);
     const values = decisions.map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
+    const scaling = `${titleOf(name)} ${describeScaling(hook.settings as Record<string, unknown>)}`;
+    if (values.length === 0) {
+      lines.push(`${scaling}: nothing to choose, as all of it is kept`);
+      continue;
+    }
     const alphas = [...new Set(values.map(({ alpha }) => Number(alpha.toFixed(3))))].map(String);
     const ratios = values.map(({ ratio }) => ratio);
     const low = values.filter((value) => value.low).length;
     lines.push(
-      `${titleOf(name)} ${
-        describeScaling(hook.settings as Record<string, unknown>)
-      }: max/mean density from ` +
+      `${scaling}: max/mean density from ` +
         `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, alpha ${
           list(alphas, "and")
         }, ` +
@@ -138,6 +142,7 @@ export function summary(record: RunRecord, output: string, agreement: Agreement 
   lines.push(...(files.length > 12 ? [...files.slice(0, 10), "  …", files.at(-1)!] : files));
   const previews = images.reduce((sum, image) => sum + image.previews.length, 0);
   if (previews > 0) lines.push(`  ${output}/*_scale-*.png  ${plural(previews, "preview")}`);
+  if (request.edit !== undefined) lines.push(`  ${output}/${REGION_FILE}  what is generated`);
   if (record.grid !== null) lines.push(`  ${output}/${record.grid.file}`);
   lines.push(`  ${output}/run.json`);
   return `${lines.join("\n")}\n`;

@@ -8,6 +8,7 @@
 import type { DeviceArray, Timeline } from "../kernels/device.ts";
 import { NO_TOKEN } from "../kernels/sample.ts";
 import type { Model } from "../models/model.ts";
+import { EditSources } from "./edit.ts";
 import type { ScaleHook } from "./hook.ts";
 import type { RgbaImage } from "./image.ts";
 import { paint, pictures, pixelsOf } from "./paint.ts";
@@ -24,7 +25,7 @@ export interface BatchEvent {
   readonly batch: number;
   /** Number of batches. */
   readonly batches: number;
-  /** Its images' indices in the request. */
+  /** Its images' indices. */
   readonly images: readonly number[];
 }
 
@@ -151,14 +152,15 @@ async function* run(
   const { device } = model;
   const before = device.counters;
   using pending = new PendingBatches(model, request);
+  using sources = request.edit === undefined ? undefined : new EditSources(model, request.edit);
   const timings: BatchTimings[] = [];
   const perBatch = Math.max(1, Math.floor(request.batch / request.lanes));
   const batches = Math.ceil(request.labels.length / perBatch);
   for (let batch = 0; batch < batches; batch++) {
     const first = batch * perBatch;
     const labels = request.labels.slice(first, first + perBatch);
-    yield { type: "batch", batch, batches, images: labels.map((_, i) => first + i) };
-    pending.add(yield* runBatch(model, request, { batch, first, labels }));
+    yield { type: "batch", batch, batches, images: request.indices.slice(first, first + perBatch) };
+    pending.add(yield* runBatch(model, request, { batch, first, labels, sources }));
     if (deliver === "end" && batch < batches - 1) continue;
     for (const { images, timing } of await pending.deliver()) {
       timings.push(timing);
@@ -221,11 +223,13 @@ class PendingBatches implements Disposable {
     const valueOf = ({ array, row, length }: LaneRecord): Uint32Array => {
       return data.get(array)!.slice(row * length, (row + 1) * length);
     };
-    const images = batch.lanes.map(({ image, lane, label, tokens, reports }, row) => {
+    const rows = [...batch.lanes.entries()];
+    rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
+    return rows.map(([row, { index, lane, label, tokens, reports }]) => {
       const maps = tokens.map(valueOf);
-      for (const [scale, map] of maps.entries()) requireTokens(map, scale, image);
+      for (const [scale, map] of maps.entries()) requireTokens(map, scale, index);
       return new GeneratedImage(model.imageSize, pixelsOf(model, pixels, row), {
-        index: image,
+        index,
         lane,
         label,
         seed: this.#request.seed,
@@ -237,7 +241,6 @@ class PendingBatches implements Disposable {
         })),
       });
     });
-    return images.sort((a, b) => a.index - b.index || a.lane - b.lane);
   }
 }
 
@@ -267,7 +270,12 @@ function timingOf(
 async function* runBatch(
   model: Model,
   request: ResolvedRequest,
-  place: { batch: number; first: number; labels: readonly ResolvedLabel[] },
+  place: {
+    readonly batch: number;
+    readonly first: number;
+    readonly labels: readonly ResolvedLabel[];
+    readonly sources: EditSources | undefined;
+  },
 ): AsyncGenerator<GenerateEvent, FinishedBatch, void> {
   const { device, patchNumbers } = model;
   const { signal, hooks } = request;
@@ -276,7 +284,8 @@ async function* runBatch(
   const timeline = kept.use(device.timeline(patchNumbers.length + 3));
   let lanes: TrackedLane[] = place.labels.flatMap((label, i) => {
     return Array.from({ length: request.lanes }, (_, lane) => {
-      return { image: place.first + i, lane, label, tokens: [], reports: [] };
+      const image = place.first + i;
+      return { image, index: request.indices[image]!, lane, label, tokens: [], reports: [] };
     });
   });
   const startedLanes = lanes.length;
@@ -288,6 +297,7 @@ async function* runBatch(
 
   signal?.throwIfAborted();
   timeline.mark();
+  await place.sources?.encode(place.first, place.first + place.labels.length);
   const guided = request.cfg > 0 && patchNumbers.length > 1 && lanes.some(({ label }) => label.id !== null);
   using generation = await model.start({
     labels: lanes.map(({ label }) => label.id ?? model.classes),
@@ -298,6 +308,7 @@ async function* runBatch(
     signal?.throwIfAborted();
     using laneArray = device.upload(Uint32Array.from(lanes, laneIndex), "lanes");
     using logits = await generation.logits();
+    using edit = place.sources?.scale(scale, lanes.map(({ image }) => image));
     const active = hooks.filter((hook) => hook.scales?.includes(scale) ?? true);
     let acting: ScaleHook | undefined;
     const reports: LaneRecord[][] = lanes.map(() => []);
@@ -309,6 +320,7 @@ async function* runBatch(
       lanes: () => lanes,
       laneArray,
       logits,
+      edit,
       onReport: (array, length, read) => {
         const hook = acting?.name ?? "";
         keep(array);
@@ -354,7 +366,7 @@ async function* runBatch(
     if (request.previews.has(scale)) {
       const previews = await pictures(model, generation);
       const images = previews.map((image, row) => ({
-        index: lanes[row]!.image,
+        index: lanes[row]!.index,
         lane: lanes[row]!.lane,
         image,
       }));
@@ -372,8 +384,8 @@ async function* runBatch(
 }
 
 /** What keys the random numbers of a lane: its image's index and, above 24 bits, the number of the attempt. */
-function laneIndex({ image, lane }: Lane): number {
-  return (image | lane << 24) >>> 0;
+function laneIndex({ index, lane }: Lane): number {
+  return (index | lane << 24) >>> 0;
 }
 
 function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: string): void {

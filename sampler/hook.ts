@@ -35,6 +35,11 @@ export interface ScaleHook {
   readonly scales?: readonly number[];
   /** Lanes that each image shall start with, for hooks that later thin them; 1 by default. */
   readonly lanes?: number;
+  /**
+   * Whether what becomes of an image depends on the images beside it in the batch, as with a bandwidth averaged over the batch. Without it,
+   * an image must depend on its number alone.
+   */
+  readonly coupled?: boolean;
   /** Settings to be written down with a run, as plain data. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Changes the guided logits, {@linkcode ScaleStep.logits}, in place by kernels. */

@@ -4,10 +4,14 @@
  * @module
  */
 
+export { type EditRequest, type ResolvedEdit } from "./edit.ts";
+export { type Fit, fitImage } from "./fit.ts";
 export * from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions } from "./grid.ts";
 export type { ScaleHook } from "./hook.ts";
 export { type MimeBundle, RgbaImage } from "./image.ts";
+export { Pace } from "./pace.ts";
+export type { Box, EditMode, Mask, Region } from "./mask.ts";
 export {
   type GenerateRequest,
   type Label,
@@ -15,7 +19,9 @@ export {
   resolveLabel,
   resolveRequest,
 } from "./request.ts";
+export * from "./reconstruct.ts";
 export * from "./result.ts";
+export * from "./series.ts";
 export type { ResolvedLabel, SamplingSettings } from "./settings.ts";
 export {
   type DensityOptions,

@@ -11,9 +11,13 @@ import { RgbaImage } from "./image.ts";
 
 /** Paints what there is so far: RGBA pixels on the device, u32 [images, size * size], which belong to the caller. */
 export async function paint(model: Model, generation: Generation): Promise<DeviceArray> {
+  using decoded = await generation.decode();
+  return pack(model, decoded, generation.images);
+}
+
+/** Packs decoded pixels, f32 [images, 3, size, size] from -1 to 1, as RGBA, u32 [images, size * size], which belong to the caller. */
+export function pack(model: Model, image: DeviceArray, images: number): DeviceArray {
   const { device, imageSize: size } = model;
-  const { images } = generation;
-  using image = await generation.decode();
   const pixels = device.allocate(images * size * size, "pixels");
   device.run(packPixels, { image, pixels, images, width: size, height: size });
   return pixels;

@@ -8,6 +8,7 @@
 import { requireOptions } from "../kernels/arguments.ts";
 import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
 import type { Model } from "../models/model.ts";
+import { type EditRequest, type ResolvedEdit, resolveEdit } from "./edit.ts";
 import type { ScaleHook } from "./hook.ts";
 import type { ResolvedLabel, SamplingSettings } from "./settings.ts";
 
@@ -20,6 +21,12 @@ export interface GenerateRequest {
   labels?: Label | readonly Label[];
   /** Images per label; 1 by default. */
   count?: number;
+  /**
+   * The number by which the random numbers know each image, and as which it comes back: 0, 1, 2, … by default. So `indices: [5]` makes
+   * image 5 of a large request alone. Images of the same number share their noise, as image i of every class does in the published
+   * script. One per image, integers from 0 to 2^24 - 1; images come in the order of the request, whatever their numbers are.
+   */
+  indices?: readonly number[];
   /** Seed, an integer from 0 to 2^64 - 1; 0 by default. Image i depends on the seed and on i alone, not on the batch it is in. */
   seed?: number | bigint;
   /**
@@ -37,8 +44,15 @@ export interface GenerateRequest {
   temperature?: number;
   /** Mix code vectors instead of drawing one, for smoother pictures (VAR's `more_smooth`); not for measuring. */
   moreSmooth?: boolean;
-  /** Images that run together; 8 by default. The images do not depend on it. */
-  batch?: number;
+  /**
+   * Images that run together; the images do not depend on it. `"auto"` takes as many as fit into `memory`, from 1 to 64, and is the
+   * default where that is given; otherwise the default is 8.
+   */
+  batch?: number | "auto";
+  /** Memory in bytes for the model's weights and one batch, which `batch: "auto"` goes by. */
+  memory?: number;
+  /** A picture of which a part is generated anew; without it, all of each image is generated. */
+  edit?: EditRequest;
   /** What acts between the scales, in this order. */
   hooks?: readonly ScaleHook[];
   /** Scales after which {@linkcode generate.stream} decodes a preview; each costs a decode and a readback. */
@@ -49,6 +63,8 @@ export interface GenerateRequest {
 
 /** A {@linkcode GenerateRequest} with nothing left open. */
 export interface ResolvedRequest extends SamplingSettings {
+  /** What is edited. */
+  readonly edit: ResolvedEdit | undefined;
   /** Hooks in order. */
   readonly hooks: readonly ScaleHook[];
   /** Scales with a preview. */
@@ -59,6 +75,7 @@ export interface ResolvedRequest extends SamplingSettings {
 const OPTIONS = [
   "labels",
   "count",
+  "indices",
   "seed",
   "cfg",
   "topK",
@@ -67,6 +84,8 @@ const OPTIONS = [
   "temperature",
   "moreSmooth",
   "batch",
+  "memory",
+  "edit",
   "hooks",
   "previews",
   "signal",
@@ -74,8 +93,13 @@ const OPTIONS = [
 
 /** Lane numbers share a 32-bit word with image numbers. */
 export const MAX_LANES = 256;
-/** Images of one request; see {@linkcode MAX_LANES}. */
+/** Images of one request, and numbers that they may have; see {@linkcode MAX_LANES}. */
 export const MAX_IMAGES = 2 ** 24;
+
+/** Images that run together unless something else is asked for. */
+const DEFAULT_BATCH = 8;
+/** More at once would make nothing faster. */
+const MAX_AUTO_BATCH = 64;
 
 /** Counter of the classes of images without a label, where other draws have scale and purpose: beyond any scale. */
 const CLASS_STREAM = 0xffffffff;
@@ -100,7 +124,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   requireOptions(request, OPTIONS, "generate");
   const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
   const count = integer("count", request.count ?? 1, 1);
-  const batch = integer("batch", request.batch ?? 8, 1);
+  const batch = resolveBatch(model, request);
   const topK = integer("topK", request.topK ?? 900, 0);
   const topP = number("topP", request.topP ?? 0.96, 0, 1);
   const minP = number("minP", request.minP ?? 0, 0, 1);
@@ -122,11 +146,14 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     );
   }
   const words = seedWords(seed);
-  const labels = resolveLabels(model, request, count, words);
+  const indices = resolveIndices(request, count);
+  const labels = resolveLabels(model, request, { count, indices, seed: words });
+  const edit = request.edit === undefined ? undefined : resolveEdit(model, request.edit, labels.length);
   const lanes = checkHooks(model, hooks);
   const previews = resolvePreviews(model, request.previews ?? false);
   return {
     labels,
+    indices,
     seed,
     seedWords: words,
     cfg,
@@ -136,6 +163,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     temperature,
     moreSmooth,
     batch,
+    edit,
     hooks,
     previews,
     lanes,
@@ -171,21 +199,61 @@ function integer(name: string, value: number, min: number): number {
   return value;
 }
 
-function resolveLabels(
-  model: Model,
-  { labels }: GenerateRequest,
-  count: number,
-  seed: Seed,
-): ResolvedLabel[] {
+/** Images that run together, as given or as memory allows. */
+function resolveBatch(model: Model, { batch, memory }: GenerateRequest): number {
+  if (typeof batch === "string" ? batch !== "auto" : memory === undefined) {
+    return integer("batch", (batch ?? DEFAULT_BATCH) as number, 1);
+  }
+  if (memory === undefined || typeof batch === "number") {
+    throw new RangeError(
+      `Cannot generate as memory and batch: "auto" go together: current values are ${memory} and ${batch}`,
+    );
+  }
+  number("memory", memory, 1, Number.MAX_SAFE_INTEGER);
+  const { weights, image } = model.memory;
+  return Math.min(Math.max(1, Math.floor((memory - weights) / image)), MAX_AUTO_BATCH);
+}
+
+/** The numbers of the images, as given or 0, 1, 2, … */
+function resolveIndices({ labels, indices }: GenerateRequest, count: number): readonly number[] {
   const images = count * (Array.isArray(labels) ? labels.length : 1);
   if (images > MAX_IMAGES) {
     throw new RangeError(
       `Cannot generate more than ${MAX_IMAGES} images at once: the request is for ${images}`,
     );
   }
+  if (indices === undefined) return Array.from({ length: images }, (_, i) => i);
+  if (!Array.isArray(indices)) {
+    throw new TypeError(
+      `Cannot generate as indices must be a list of numbers: current value is ${Deno.inspect(indices)}`,
+    );
+  }
+  for (const index of indices as readonly number[]) {
+    if (!Number.isInteger(index) || index < 0 || index >= MAX_IMAGES) {
+      throw new RangeError(
+        `Cannot generate as an index must be an integer from 0 to ${MAX_IMAGES - 1}: current value is ${
+          Deno.inspect(index)
+        }`,
+      );
+    }
+  }
+  if (indices.length !== images) {
+    throw new RangeError(
+      `Cannot generate as indices must hold one number for each of ${images} images: current number is ${indices.length}`,
+    );
+  }
+  return [...indices as readonly number[]];
+}
+
+function resolveLabels(
+  model: Model,
+  { labels }: GenerateRequest,
+  drawn: { readonly count: number; readonly indices: readonly number[]; readonly seed: Seed },
+): ResolvedLabel[] {
+  const { count, indices, seed } = drawn;
   if (labels === undefined) {
-    return Array.from({ length: count }, (_, i) => {
-      const [word] = threefry(seed, [i, CLASS_STREAM]);
+    return indices.map((index) => {
+      const [word] = threefry(seed, [index, CLASS_STREAM]);
       return named(model, Math.floor(word / 2 ** 32 * model.classes));
     });
   }
@@ -228,7 +296,8 @@ export function resolveLabel(model: Model, label: Label): ResolvedLabel {
   if (exact >= 0) return named(model, exact);
   if (/^\d+$/.test(wanted)) return resolveLabel(model, Number(wanted));
   const terms = wanted.split(/\s+/);
-  const near = model.classNames.filter((name) => terms.some((term) => name.toLowerCase().includes(term)));
+  const shared = (name: string): number => terms.filter((term) => name.toLowerCase().includes(term)).length;
+  const near = model.classNames.filter((name) => shared(name) > 0).sort((a, b) => shared(b) - shared(a));
   const hint = model.classNames.length === 0
     ? "the model has no class names, use a number"
     : near.length > 0

@@ -20,7 +20,7 @@ export interface HookDecision {
 
 /** Where an image comes from. */
 export interface ImageOrigin {
-  /** Index in the request. */
+  /** Its number: the place in the request, unless that gives `indices`. */
   readonly index: number;
   /** Number of the attempt where an image has several lanes; 0 otherwise. */
   readonly lane: number;
@@ -72,7 +72,7 @@ export interface BatchTimings {
   readonly lanes: number;
   /** Whose clock the parts are from; GPU marks divide the total, which the host measures. */
   readonly clock: "webgpu" | "host";
-  /** Conditioning: everything that depends on the labels alone. */
+  /** Conditioning: everything that depends on the labels alone, and encoding what is edited. */
   readonly condition: number;
   /** Each scale, hooks included. */
   readonly scales: readonly number[];

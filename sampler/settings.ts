@@ -19,6 +19,8 @@ export interface ResolvedLabel {
 export interface SamplingSettings {
   /** One label per image. */
   readonly labels: readonly ResolvedLabel[];
+  /** One number per image, by which the random numbers know it. */
+  readonly indices: readonly number[];
   /** The seed as given. */
   readonly seed: number | bigint;
   /** The seed as the kernels take it. */

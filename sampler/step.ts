@@ -11,7 +11,10 @@ import { requireChoice } from "../kernels/arguments.ts";
 import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
 import { runDensity } from "../kernels/group_density.ts";
+import { gatherRows } from "../kernels/gather.ts";
 import { guidance } from "../kernels/guidance.ts";
+import { codebookLookup } from "../kernels/lookup.ts";
+import { mergeMaps } from "../kernels/merge.ts";
 import { sampleAndTruncate, sampleTokens } from "../kernels/sample.ts";
 import {
   decisionLength,
@@ -23,6 +26,7 @@ import {
 import { smoothCodes } from "../kernels/smooth.ts";
 import { unitRows } from "../kernels/unit_rows.ts";
 import type { Generation, Model } from "../models/model.ts";
+import type { ScaleEdit } from "./edit.ts";
 import type { RgbaImage } from "./image.ts";
 import { pictures } from "./paint.ts";
 import type { ResolvedLabel, SamplingSettings } from "./settings.ts";
@@ -45,8 +49,10 @@ export interface LaneRecord {
 
 /** One row of the batch: an image, or one of several attempts at it. */
 export interface Lane {
-  /** Index of its image in the request. */
+  /** Place of its image in the request, 0-based. */
   readonly image: number;
+  /** Number by which the random numbers know its image: the place, unless the request gives indices. */
+  readonly index: number;
   /** Number of the attempt, which keys its random numbers. */
   readonly lane: number;
   /** Its class. */
@@ -112,6 +118,8 @@ export interface ScaleStepParts {
   readonly laneArray: DeviceArray;
   /** Raw logits as the model gave them. */
   readonly logits: DeviceArray;
+  /** What an edit keeps on this scale. */
+  readonly edit?: ScaleEdit | undefined;
   /** Takes a report of a hook: an array that outlives the step. */
   readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
 }
@@ -168,6 +176,11 @@ export class ScaleStep implements Disposable {
     return this.#parts.lanes();
   }
 
+  /** Where an edit keeps the source's tokens, 1 or 0 per position; `undefined` when nothing is edited. */
+  get kept(): Uint32Array | undefined {
+    return this.#parts.edit?.kept;
+  }
+
   /** Weight t of guidance on this scale: cfg times the scale's place from 0 to 1. */
   get guidanceWeight(): number {
     const { scale, scales, request: { cfg } } = this;
@@ -205,22 +218,29 @@ export class ScaleStep implements Disposable {
 
   /**
    * Draws `count` token maps per lane, independent of each other, u32 [lanes, count, positions]. Draw 0 is what would be taken without any
-   * hook.
+   * hook. What an edit keeps is the source's in each of them.
    */
   draw(count: number = 1, options: DrawOptions = {}): DeviceArray {
     const { images, positions } = this.#sizes();
     const tokens = this.allocate(images * count * positions, "candidates");
     this.device.run(sampleTokens, { ...this.#sampling(options), tokens, draws: count });
+    this.#keep(tokens, count);
     return tokens;
   }
 
-  /** Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over code vectors. */
+  /**
+   * Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over code vectors. In an edit only
+   * the generated positions count, and without any the densities are 0.
+   */
   density(candidates: DeviceArray, count: number, options: DensityOptions = {}): DeviceArray {
     const { distance = "euclidean", features = "position", bandwidth = "image", deviation = "population" } =
       options;
     requireChoice(distance, ["euclidean", "cosine"], "distance", "estimate densities");
     requireChoice(bandwidth, ["image", "batch"], "bandwidth", "estimate densities");
-    const { images, positions, vocabulary, channels } = this.#sizes();
+    const { images, vocabulary, channels } = this.#sizes();
+    const scores = this.allocate(images * count, "densities");
+    const { tokens, positions } = this.#generated(candidates, images * count);
+    if (positions === 0) return scores;
     let codebook = this.model.codebook.array;
     if (distance === "cosine") {
       const unit = this.allocate(codebook.length, "unit code vectors");
@@ -228,7 +248,7 @@ export class ScaleStep implements Disposable {
       codebook = unit;
     }
     const sizes = {
-      tokens: candidates,
+      tokens,
       codebook,
       images,
       draws: count,
@@ -238,7 +258,6 @@ export class ScaleStep implements Disposable {
       features,
     };
     const widths = this.allocate(features === "joint" ? images : images * positions, "bandwidths");
-    const scores = this.allocate(images * count, "densities");
     this.device.run(silvermanBandwidth, { ...sizes, output: widths, deviation });
     runDensity(this.device, {
       ...sizes,
@@ -282,7 +301,7 @@ export class ScaleStep implements Disposable {
     return { tokens, decision };
   }
 
-  /** Makes these the tokens of the scale, u32 [lanes, positions]. */
+  /** Makes these the tokens of the scale, u32 [lanes, positions]. What an edit keeps stays the source's all the same. */
   choose(tokens: DeviceArray): void {
     const wanted = this.#sizes().images * this.positions;
     if (tokens.length < wanted) {
@@ -310,7 +329,7 @@ export class ScaleStep implements Disposable {
 
   /** The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too. */
   finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
-    if (this.#tokens !== undefined) return { tokens: this.#tokens, features: undefined };
+    if (this.#tokens !== undefined) return { tokens: this.#kept(this.#tokens), features: undefined };
     if (!this.request.moreSmooth) return { tokens: this.draw(), features: undefined };
     const { images, positions, channels } = this.#sizes();
     const tokens = this.allocate(images * positions, "tokens");
@@ -328,12 +347,76 @@ export class ScaleStep implements Disposable {
       sharpness: 1 + ratio,
       tau: Math.max(0.27 * (1 - 0.95 * ratio), 0.005),
     });
+    this.#keep(tokens, 1);
+    this.#keepFeatures(features);
     return { tokens, features };
   }
 
   /** Frees the arrays of the step. */
   [Symbol.dispose](): void {
     this.#owned.dispose();
+  }
+
+  /** Puts the source's tokens where an edit keeps them, in place. */
+  #keep(tokens: DeviceArray, repeats: number): void {
+    const { edit } = this.#parts;
+    if (edit === undefined) return;
+    const { images, positions } = this.#sizes();
+    const sourceRows = edit.source.length / positions;
+    this.device.run(mergeMaps, { ...edit, target: tokens, images, repeats, positions, sourceRows });
+  }
+
+  /** The tokens with those that an edit keeps; a hook's array is left alone. */
+  #kept(tokens: DeviceArray): DeviceArray {
+    if (this.#parts.edit === undefined) return tokens;
+    const { images, positions } = this.#sizes();
+    const merged = this.allocate(images * positions, "tokens");
+    this.device.copy(tokens, merged, { length: merged.length });
+    this.#keep(merged, 1);
+    return merged;
+  }
+
+  /** Puts the code vectors of the source's tokens where an edit keeps them, in place. */
+  #keepFeatures(target: DeviceArray): void {
+    const { edit } = this.#parts;
+    if (edit === undefined) return;
+    const { images, positions, vocabulary, channels } = this.#sizes();
+    const sourceRows = edit.source.length / positions;
+    const source = this.allocate(edit.source.length * channels, "code vectors of the sources");
+    this.device.run(codebookLookup, {
+      tokens: edit.source,
+      codebook: this.model.codebook.array,
+      output: source,
+      images: sourceRows,
+      positions,
+      vocabulary,
+      channels,
+      layout: "planes",
+    });
+    this.device.run(mergeMaps, { ...edit, target, source, images, channels, positions, sourceRows });
+  }
+
+  /** Of `maps` token maps, the positions that are generated. */
+  #generated(tokens: DeviceArray, maps: number): { tokens: DeviceArray; positions: number } {
+    const { positions } = this;
+    const places = [...this.kept?.entries() ?? []].flatMap(([place, kept]) => kept === 0 ? [place] : []);
+    if (this.kept === undefined || places.length === positions) return { tokens, positions };
+    const count = maps * places.length;
+    const output = this.allocate(count, "generated positions");
+    if (count === 0) return { tokens: output, positions: 0 };
+    const chosen = Uint32Array.from({ length: count }, (_, i) => {
+      return Math.floor(i / places.length) * positions + places[i % places.length]!;
+    });
+    using rows = this.device.upload(chosen, "generated positions");
+    this.device.run(gatherRows, {
+      input: tokens,
+      output,
+      rows,
+      count,
+      stride: 1,
+      inputRows: maps * positions,
+    });
+    return { tokens: output, positions: places.length };
   }
 
   #sizes(): { images: number; positions: number; vocabulary: number; channels: number } {

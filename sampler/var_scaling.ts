@@ -176,7 +176,8 @@ export function alphaPreset(setting: { depth: number; scale: number; samples: nu
 }
 
 /**
- * Makes the VAR-Scaling hook.
+ * Makes the VAR-Scaling hook. In an edit it compares what candidates generate, not what is kept, and has nothing to say on scales of which
+ * everything is.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type.
  * @throws {RangeError} If a value is out of range.
@@ -199,6 +200,7 @@ export function varScaling(options: VarScalingOptions = {}): ScaleHook {
   return {
     name: "var-scaling",
     scales,
+    coupled: settings.bandwidth === "batch",
     settings: {
       ...settings,
       scale: scales,
@@ -210,6 +212,8 @@ export function varScaling(options: VarScalingOptions = {}): ScaleHook {
 }
 
 function search(step: ScaleStep, settings: Settings): void {
+  // All candidates of a scale that an edit keeps as a whole are the same.
+  if (step.kept?.every((kept) => kept === 1)) return;
   const { samples, representatives, filter, distance, features, bandwidth, deviation } = settings;
   const { model: { depth, tuning }, scale } = step;
   const tuned = tuning.alpha === undefined ? 0 : tuning.alpha - alphaPreset({ depth, scale: 1, samples: 50 });

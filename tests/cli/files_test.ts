@@ -48,6 +48,11 @@ Deno.test("Names, numbers and times as people write them", () => {
     "1 min 00 s",
     "4 min 05 s",
   ]);
+  assertEquals([duration(3_599_400), duration(3_599_600), duration(111_720_000)], [
+    "59 min 59 s",
+    "1 h 00 min",
+    "31 h 02 min",
+  ]);
   assertEquals([plural(1, "image"), plural(2, "image")], ["1 image", "2 images"]);
   assertEquals(absolute("https://example.org/model"), "https://example.org/model");
   assertEquals(absolute("models/a/../b"), `${Deno.cwd()}/models/b`);

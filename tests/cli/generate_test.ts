@@ -200,7 +200,7 @@ testInFolder("The published script's flags do what they say, on checkpoints", as
     ...["--var_ckpt", fixture("golden/var-adaln/var.pth"), "--model_depth", "16", "-o", `${folder}/deep`],
   ]);
   assertEquals(code, 2);
-  assertStringIncludes(err, "Option --model-depth must be the model's depth, 2: current value is 16");
+  assertStringIncludes(err, "depth must be its own, 2: current value is 16");
 });
 
 testInFolder(

@@ -6,7 +6,17 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import config from "../../deno.json" with { type: "json" };
 import { filesIn, ROOT, run, succeed, testInFolder } from "./run.ts";
 
-const COMMANDS = ["generate", "convert", "inspect", "doctor"];
+const COMMANDS = [
+  "generate",
+  "run",
+  "edit",
+  "reconstruct",
+  "npz",
+  "download",
+  "convert",
+  "inspect",
+  "doctor",
+];
 
 Deno.test("The help of each command, by both ways to ask, names its options and fits a terminal", async () => {
   const { out: overview } = await succeed("--help");
@@ -32,7 +42,7 @@ Deno.test("The version is that of the project", async () => {
 Deno.test("A wrong command line ends with code 2, its reason, and where the help is", async () => {
   const cases: readonly [string, string][] = [
     ["genrate", "Unknown command genrate; did you mean generate?"],
-    ["help nothing", "Unknown command nothing; commands are generate, convert, inspect, doctor and help"],
+    ["help nothing", `Unknown command nothing; commands are ${COMMANDS.join(", ")} and help`],
     ["--verbose", "Unknown option --verbose"],
     ["generate --sample 5", "Unknown option --sample; did you mean --samples?"],
     ["generate --samples", "Option --samples needs a value: --samples N"],
@@ -52,6 +62,29 @@ Deno.test("A wrong command line ends with code 2, its reason, and where the help
     ["generate --class-names a.json", "Option --class-names goes with --var-ckpt and --vae-ckpt"],
     ["generate --repeat none.json", "Cannot read none.json: no such file"],
     ["generate --repeat ROOT/deno.json", "it is not the run.json of a generation"],
+    ["generate --batch 0", 'Option --batch must be an integer of at least 1: current value is "0"'],
+    ["generate --memory 8XB", 'Option --memory must be an amount of memory, like "8GB" or "512MiB"'],
+    ["edit --box 0,0,1,1", "The picture to edit is missing: IMAGE.png"],
+    ["edit a.png", "Option --box or --mask is needed"],
+    ["edit a.png --box 0,0,1,1 --mask b.png", "Options --box and --mask exclude each other"],
+    ["edit a.png b.png --box 0,0,1,1", 'Unexpected argument "b.png"'],
+    ["edit none.png --box 0,0,1,1", "Cannot read none.png: no such file"],
+    ["edit ROOT/deno.json --box 0,0,1,1", "deno.json: Cannot decode the PNG of"],
+    ["edit a.png --box 0,0,1", "Option --box must be top, left, bottom and right edge, each from 0 to 1"],
+    ["edit a.png --box 0,0.5,1,0.5", 'like 0.1,0.1,0.8,0.8: current value is "0,0.5,1,0.5"'],
+    ["edit a.png --box 0,0,1,1.5", "each from 0 to 1"],
+    ["edit a.png --repeat run.json", "Unknown option --repeat"],
+    ["reconstruct", "The pictures to reconstruct are missing: IMAGE.png …"],
+    ["reconstruct none.png", "Cannot read none.png: no such file"],
+    ["run", "Option --output is needed: the folder for the images"],
+    ["run out", 'Unexpected argument "out"'],
+    ["run -o none --shard 3/2", 'must be a part and the number of parts, from "1/N" to "N/N"'],
+    ["run -o none --npz --shard 1/2", "Options --npz and --shard exclude each other"],
+    ["run -o none --vae_ckpt a", "Option --var-ckpt is needed too"],
+    ["run -o none --npz --output_dir none", "Options -o and --output-dir are the same"],
+    ["npz", "DIR is needed"],
+    ["npz a b", 'Unexpected argument "b"'],
+    ["npz ROOT/cli --order random", "Option --order must be shuffled or name"],
     ["convert --vae-ckpt a --output b", "Option --var-ckpt is needed"],
     [
       "convert --var-ckpt a --vae-ckpt a --output ROOT/tests",

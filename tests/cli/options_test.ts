@@ -4,10 +4,12 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import {
+  bytes,
   choice,
   describeOptions,
   flag,
   integer,
+  integerOrAuto,
   nearest,
   number,
   optionName,
@@ -104,6 +106,20 @@ Deno.test("Kinds of values", () => {
   assertEquals(scalesOrAll.parse("all"), true);
   assertEquals(texts.parse("red torus, blue cone"), ["red torus", "blue cone"]);
   assertThrows(() => texts.parse("a,"), RangeError);
+  assertEquals(["auto", "3"].map(integerOrAuto("N", 1).parse), ["auto", 3]);
+  assertThrows(() => integerOrAuto("N", 1).parse("0"), RangeError, "must be an integer of at least 1");
+  assertEquals(["8GB", "8gib", "1.5 MB", "512K", "7", "7b", ".5TiB"].map(bytes.parse), [
+    8e9,
+    8 * 2 ** 30,
+    1.5e6,
+    512_000,
+    7,
+    7,
+    2 ** 39,
+  ]);
+  for (const wrong of ["", "0", "GB", "8XB", "-1GB", "1e9", "8iB"]) {
+    assertThrows(() => bytes.parse(wrong), RangeError, "must be an amount of memory");
+  }
 });
 
 Deno.test("The help lists every option with its section, default and other names", () => {

@@ -64,6 +64,76 @@ testOnModel("tiny", "an image does not depend on its batch", async (model) => {
   }
 });
 
+testOnModel("tiny", "an image of a large request can be made alone, by its index", async (model) => {
+  for (const hooks of [[], [{ ...varScaling({ samples: 20 }), lanes: 2 }]]) {
+    const request: GenerateRequest = { labels: "sea", seed: 3, hooks };
+    const all = await generate(model, { ...request, count: 7 });
+    const lanes = hooks.length + 1;
+    const one = await generate(model, { ...request, indices: [5] });
+    const pick = (index: number) => all.images.filter((image) => image.index === index);
+    assertEquals(one.images.map(({ index, lane }) => [index, lane]), [[5, 0], [5, 1]].slice(0, lanes));
+    assertEquals(tokensOf(one), tokensOf({ images: pick(5) }));
+    if (model.device.kind === "cpu") {
+      assertEquals(pixelsOf(one), pick(5).map(({ data }) => [...data]));
+    }
+    // In any order and batch, and more than once.
+    for (const batch of [1, 2, 8]) {
+      const some = await generate(model, { ...request, count: 4, indices: [6, 2, 6, 0], batch });
+      assertEquals(
+        some.images.map(({ index }) => index),
+        [6, 2, 6, 0].flatMap((index) => Array<number>(lanes).fill(index)),
+      );
+      assertEquals(tokensOf(some), tokensOf({ images: [6, 2, 6, 0].flatMap(pick) }));
+    }
+  }
+});
+
+testOnModel(
+  "tiny",
+  "images of one index share their noise, and lanes are gathered image by image",
+  async (model) => {
+    // Without guidance and with the class out of the way, the same noise is the same picture.
+    const request: GenerateRequest = { labels: [null, null, null], seed: 4 };
+    const [a, b, c] = tokensOf(await generate(model, { ...request, indices: [9, 9, 8] }));
+    assertEquals(a, b);
+    assertNotEquals(a, c);
+    // All 24 bits count.
+    const others = [9 + 2 ** 8, 9 + 2 ** 16, 9 + 2 ** 23];
+    for (const tokens of tokensOf(await generate(model, { ...request, indices: others }))) {
+      assertNotEquals(tokens, a);
+    }
+    const twins: ScaleHook = {
+      name: "twins",
+      lanes: 2,
+      scales: [1],
+      // Lanes 0 and 1 belong to the first image, 2 and 3 to the second one, though both have the same number.
+      gather: ({ lanes }) => {
+        assertEquals(lanes.map(({ image, index, lane }) => [image, index, lane]), [
+          [0, 9, 0],
+          [0, 9, 1],
+          [1, 9, 0],
+          [1, 9, 1],
+        ]);
+        return [0, 3];
+      },
+    };
+    const { images } = await generate(model, {
+      labels: [null, null],
+      seed: 4,
+      indices: [9, 9],
+      hooks: [twins],
+    });
+    assertEquals(images.map(({ index, lane }) => [index, lane]), [[9, 0], [9, 1]]);
+    assertEquals(tokensOf({ images: [images[0]!] }), [a]);
+    const dropped: ScaleHook = { ...twins, gather: () => [0, 1] };
+    await assertRejects(
+      () => generate(model, { labels: [null, null], indices: [9, 9], hooks: [dropped] }),
+      RangeError,
+      'the hook "twins" left no lane of image 1',
+    );
+  },
+);
+
 Deno.test({
   name: "the demo's tokens and pictures are the same on both devices",
   ignore: !hasGpu && !requireGpu,

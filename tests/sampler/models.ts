@@ -12,7 +12,6 @@ import type { Device } from "../../kernels/device.ts";
 import { writeSafetensors } from "../../models/checkpoint/mod.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Generation, Model } from "../../models/model.ts";
-import type { GenerateResult } from "../../sampler/result.ts";
 import { hasGpu, requireGpu, sharedGpu, testRandom } from "../devices.ts";
 
 /** Sides of its token maps. */
@@ -22,13 +21,42 @@ export const TINY_VOCABULARY = 48;
 /** Its classes. */
 export const TINY_NAMES = ["sand", "snow", "sea", "sky", "Red Rock"] as const;
 
+/** Sizes of a model that is made on the spot; one transformer block, one residual block per level. */
+export interface RandomModel {
+  /** Sides of its token maps. */
+  readonly patchNumbers: readonly number[];
+  /** Number of classes. */
+  readonly classes: number;
+  /** Number of codes. */
+  readonly vocabulary: number;
+  /** Whether all blocks share their adaptive norm, as in the published model for 512 pixels. */
+  readonly shared: boolean;
+  /** φ convolutions of the tokenizer. */
+  readonly residuals: number;
+  /** Resolution levels of the tokenizer. */
+  readonly levels: number;
+  /** Whether it has an encoder. */
+  readonly encoder: boolean;
+}
+
+const TINY: RandomModel = {
+  patchNumbers: TINY_PATCH_NUMBERS,
+  classes: TINY_NAMES.length,
+  vocabulary: TINY_VOCABULARY,
+  shared: false,
+  residuals: 2,
+  levels: 2,
+  encoder: false,
+};
+
 const WIDTH = 64;
 const CHANNELS = 4;
 const BASE = 32;
 
 /** Both checkpoints, as safetensors files. */
-export async function tinyCheckpoints(): Promise<{ var: Uint8Array; vae: Uint8Array }> {
-  const scales = TINY_PATCH_NUMBERS.flatMap((side, scale) => new Array<number>(side * side).fill(scale));
+export async function randomCheckpoints(sizes: RandomModel): Promise<{ var: Uint8Array; vae: Uint8Array }> {
+  const { patchNumbers, classes, vocabulary, shared, residuals, levels, encoder } = sizes;
+  const scales = patchNumbers.flatMap((side, scale) => new Array<number>(side * side).fill(scale));
   const linear = (name: string, inputs: number, outputs: number, gain: number): Weight[] => [
     [`${name}.weight`, [outputs, inputs], gain / Math.sqrt(inputs)],
     [`${name}.bias`, [outputs], 0.1],
@@ -44,12 +72,13 @@ export async function tinyCheckpoints(): Promise<{ var: Uint8Array; vae: Uint8Ar
     ...norm(`${name}.norm2`),
     ...convolution(`${name}.conv2`, BASE, BASE, 3),
   ];
+  const upwards = Array.from({ length: levels }, (_, i) => levels - 1 - i);
   return {
     var: await checkpoint([
       ["pos_start", [1, 1, WIDTH], 1],
       ["pos_1LC", [1, scales.length, WIDTH], 1],
-      ["lvl_embed.weight", [TINY_PATCH_NUMBERS.length, WIDTH], 1],
-      ["class_emb.weight", [TINY_NAMES.length + 1, WIDTH], 1],
+      ["lvl_embed.weight", [patchNumbers.length, WIDTH], 1],
+      ["class_emb.weight", [classes + 1, WIDTH], 1],
       ...linear("word_embed", CHANNELS, WIDTH, 1),
       ["blocks.0.attn.scale_mul_1H11", [1, 1, 1, 1], 1],
       ["blocks.0.attn.q_bias", [WIDTH], 0.1],
@@ -58,25 +87,45 @@ export async function tinyCheckpoints(): Promise<{ var: Uint8Array; vae: Uint8Ar
       ...linear("blocks.0.attn.proj", WIDTH, WIDTH, 1),
       ...linear("blocks.0.ffn.fc1", WIDTH, 4 * WIDTH, 1),
       ...linear("blocks.0.ffn.fc2", 4 * WIDTH, WIDTH, 1),
-      ...linear("blocks.0.ada_lin.1", WIDTH, 6 * WIDTH, 1),
+      ...linear(shared ? "shared_ada_lin.1" : "blocks.0.ada_lin.1", WIDTH, 6 * WIDTH, 1),
+      ...(shared ? [["blocks.0.ada_gss", [1, 1, 6, WIDTH], 0.1] as const] : []),
       ...linear("head_nm.ada_lin.1", WIDTH, 2 * WIDTH, 1),
-      ...linear("head", WIDTH, TINY_VOCABULARY, 2),
+      ...linear("head", WIDTH, vocabulary, 2),
     ], scales),
     vae: await checkpoint([
-      ["quantize.embedding.weight", [TINY_VOCABULARY, CHANNELS], 1],
-      ...convolution("quantize.quant_resi.qresi_ls.0", CHANNELS, CHANNELS, 3),
-      ...convolution("quantize.quant_resi.qresi_ls.1", CHANNELS, CHANNELS, 3),
+      ["quantize.embedding.weight", [vocabulary, CHANNELS], 1],
+      ...Array.from({ length: residuals }, (_, i) => i).flatMap((i) =>
+        convolution(`quantize.quant_resi.qresi_ls.${i}`, CHANNELS, CHANNELS, 3)
+      ),
       ...convolution("post_quant_conv", CHANNELS, CHANNELS, 3),
       ...convolution("decoder.conv_in", CHANNELS, BASE, 3),
       ...block("decoder.mid.block_1"),
       ...block("decoder.mid.block_2"),
-      ...block("decoder.up.1.block.0"),
-      ...convolution("decoder.up.1.upsample.conv", BASE, BASE, 3),
-      ...block("decoder.up.0.block.0"),
+      ...upwards.flatMap((level) => [
+        ...block(`decoder.up.${level}.block.0`),
+        ...(level > 0 ? convolution(`decoder.up.${level}.upsample.conv`, BASE, BASE, 3) : []),
+      ]),
       ...norm("decoder.norm_out"),
       ...convolution("decoder.conv_out", BASE, 3, 3),
+      ...(!encoder ? [] : [
+        ...convolution("encoder.conv_in", 3, BASE, 3),
+        ...upwards.toReversed().flatMap((level) => [
+          ...block(`encoder.down.${level}.block.0`),
+          ...(level < levels - 1 ? convolution(`encoder.down.${level}.downsample.conv`, BASE, BASE, 3) : []),
+        ]),
+        ...block("encoder.mid.block_1"),
+        ...block("encoder.mid.block_2"),
+        ...norm("encoder.norm_out"),
+        ...convolution("encoder.conv_out", BASE, CHANNELS, 3),
+        ...convolution("quant_conv", CHANNELS, CHANNELS, 3),
+      ]),
     ]),
   };
+}
+
+/** The checkpoints of the tiny model. */
+export function tinyCheckpoints(): Promise<{ var: Uint8Array; vae: Uint8Array }> {
+  return randomCheckpoints(TINY);
 }
 
 /** Name, shape and scale of the values. */
@@ -113,6 +162,8 @@ export async function loadTiny(device: Device): Promise<Model> {
 
 const LOADERS = {
   tiny: loadTiny,
+  /** The tiny model with an encoder. */
+  coded: async (device: Device) => loadModel(await randomCheckpoints({ ...TINY, encoder: true }), { device }),
   demo: (device: Device) => loadModel("demo", { device }),
 } as const;
 type ModelName = keyof typeof LOADERS;
@@ -159,7 +210,9 @@ export function holdings({ device }: Model): { liveArrays: number; liveBytes: nu
 }
 
 /** The tokens of all images. */
-export function tokensOf({ images }: Pick<GenerateResult, "images">): number[][][] {
+export function tokensOf(
+  { images }: { readonly images: readonly { readonly tokens: readonly Uint32Array[] }[] },
+): number[][][] {
   return images.map(({ tokens }) => tokens.map((map) => [...map]));
 }
 

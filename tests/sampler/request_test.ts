@@ -23,6 +23,7 @@ Deno.test("a request with nothing in it gets the documented defaults", () => {
   const { labels, ...rest } = resolve({});
   assertEquals(labels.length, 1);
   assertEquals(rest, {
+    indices: [0],
     seed: 0,
     seedWords: [0, 0],
     cfg: 1.5,
@@ -32,6 +33,7 @@ Deno.test("a request with nothing in it gets the documented defaults", () => {
     temperature: 1,
     moreSmooth: false,
     batch: 8,
+    edit: undefined,
     hooks: [],
     previews: new Set(),
     lanes: 1,
@@ -60,6 +62,8 @@ Deno.test("what is given is taken over", () => {
     ...given,
     seedWords: [0xffffffff, 0xffffffff],
     labels: [dog, dog],
+    indices: [0, 1],
+    edit: undefined,
     previews: new Set([2, 0]),
     lanes: 3,
   });
@@ -120,6 +124,47 @@ Deno.test("without labels, classes are drawn from the seed, each by its own plac
   }
 });
 
+Deno.test("indices: one per image, from 0 on by default, in the order given", () => {
+  assertEquals(resolve({ labels: ["dog", null], count: 2 }).indices, [0, 1, 2, 3]);
+  assertEquals(resolve({ labels: ["dog", null], count: 2, indices: [7, 0, 7, MAX_IMAGES - 1] }).indices, [
+    7,
+    0,
+    7,
+    MAX_IMAGES - 1,
+  ]);
+  // Classes are drawn by them, too.
+  const model = modelOf([], 64);
+  const { labels } = resolve({ seed: 5, count: 40 }, model);
+  assertEquals(resolve({ seed: 5, count: 3, indices: [39, 2, 39] }, model).labels, [
+    labels[39]!,
+    labels[2]!,
+    labels[39]!,
+  ]);
+  const refused: [GenerateRequest, ErrorConstructor, string][] = [
+    [
+      { indices: 3 as unknown as number[] },
+      TypeError,
+      "indices must be a list of numbers: current value is 3",
+    ],
+    [
+      { labels: ["dog", 0], indices: [1] },
+      RangeError,
+      "indices must hold one number for each of 2 images: current number is 1",
+    ],
+    ...[-1, 0.5, MAX_IMAGES, NaN, "1" as unknown as number].map((
+      index,
+    ): [GenerateRequest, ErrorConstructor, string] => [
+      { indices: [index] },
+      RangeError,
+      `an index must be an integer from 0 to 16777215: current value is ${Deno.inspect(index)}`,
+    ]),
+  ];
+  for (const [request, type, message] of refused) {
+    const error = assertThrows(() => resolve(request), type) as Error;
+    assertEquals(error.message, `Cannot generate as ${message}`);
+  }
+});
+
 Deno.test("limits", () => {
   assertEquals(
     resolve({ temperature: 1e-6, cfg: 1e6, topK: 2 ** 31 - 1, batch: 2 ** 31 - 1 }).temperature,
@@ -136,4 +181,21 @@ Deno.test("limits", () => {
     RangeError,
     `Cannot generate more than ${MAX_IMAGES} images at once: the request is for ${MAX_IMAGES + 1}`,
   );
+});
+
+Deno.test("a batch is given, or follows from memory, and otherwise it is 8", () => {
+  const model = { ...zoo, memory: { weights: 1000, image: 100 } } as Model;
+  const batch = (request: GenerateRequest): number => resolve(request, model).batch;
+  assertEquals([batch({}), batch({ batch: 3 })], [8, 3]);
+  // 1000 for the weights, then 100 for each image; at least one, at most 64.
+  assertEquals([1299, 1300, 1, 10 ** 9].map((memory) => batch({ memory })), [2, 3, 1, 64]);
+  assertEquals(batch({ memory: 1500, batch: "auto" }), 5);
+  const wrong: [GenerateRequest, string][] = [
+    [{ batch: "auto" }, 'memory and batch: "auto" go together: current values are undefined and auto'],
+    [{ batch: 4, memory: 1500 }, 'memory and batch: "auto" go together: current values are 1500 and 4'],
+    [{ memory: 0 }, "memory must be from 1 to"],
+    [{ batch: "all" } as unknown as GenerateRequest, "batch must be a number"],
+    [{ memory: "8GB" } as unknown as GenerateRequest, "memory must be a number"],
+  ];
+  for (const [request, message] of wrong) assertThrows(() => resolve(request, model), Error, message);
 });

@@ -1,0 +1,38 @@
+/**
+ * Keeps two processes from doing the same work in one folder. The system lets go of the locks when a process ends, however it ends.
+ *
+ * @module
+ */
+
+/** A part of a whole that is split among several processes. */
+export interface Shard {
+  /** Number of the part, from 1. */
+  readonly part: number;
+  /** Number of parts. */
+  readonly parts: number;
+}
+
+/**
+ * Locks a folder for one part of the work, or for all of it. Parts of different numbers get along with each other; all of it gets along
+ * with none. The files of the locks stay: whoever removed one would take it from under another process.
+ *
+ * @throws {Error} If another process is at work there.
+ */
+export async function lockFolder(folder: string, shard: Shard | undefined): Promise<Disposable> {
+  using locks = new DisposableStack();
+  const take = async (name: string, exclusive: boolean): Promise<void> => {
+    const file = locks.use(await Deno.open(`${folder}/${name}`, { write: true, create: true }));
+    if (await file.tryLock(exclusive)) return;
+    throw new Error(
+      `Cannot work in ${folder} as another process is at it${shard === undefined ? "" : " or at this shard"}`,
+    );
+  };
+  await take(".lock", shard === undefined);
+  if (shard !== undefined) await take(`.lock-${shardName(shard)}`, true);
+  return locks.move();
+}
+
+/** A part as it stands in file names. */
+export function shardName({ part, parts }: Shard): string {
+  return `${part}-of-${parts}`;
+}
