@@ -112,7 +112,11 @@ function pipelineTable(rows: readonly PipelineRow[]): string {
 }
 
 /** A table whose first columns are text and the rest numbers. */
-function table(heads: readonly string[], rows: readonly (readonly string[])[], texts: number = 2): string {
+export function table(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  texts: number = 2,
+): string {
   const lines = [heads, heads.map((_, i) => i < texts ? "---" : "---:"), ...rows];
   return lines.map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`).join(
     "\n",

@@ -1,0 +1,147 @@
+/**
+ * One configuration of the report on VAR models of full size, in a process of its own, so that its memory is its own. Loads the model that
+ * its argument (JSON) describes, says so with a line of JSON, and answers every line of JSON with another one until there are no more.
+ * `pytorch_var.py` answers the same requests.
+ *
+ * @module
+ */
+
+import { createInterface } from "node:readline";
+import { stdin } from "node:process";
+import { type Dtype, generate, loadModel, type Model, varScaling } from "../mod.ts";
+
+/** A model, how its weights are stored, and where it runs. */
+export interface VarConfiguration {
+  /** Path of the transformer. */
+  readonly var: string;
+  /** Path of the tokenizer. */
+  readonly vae: string;
+  /** Type of the large weights. */
+  readonly dtype: Dtype;
+  /** The graph runtime in WebAssembly, the same natively, or WebGPU. */
+  readonly place: "wasm" | "native" | "webgpu";
+  /** Threads on the CPU. */
+  readonly threads: number;
+}
+
+/** What every answer says of the process, in bytes; `null` where the system does not tell. */
+export interface MemoryReport {
+  /** Memory that is in use. */
+  readonly resident: number | null;
+  /** The most that has been in use. */
+  readonly peak: number | null;
+}
+
+/** The first line of a worker. */
+export interface LoadReport extends MemoryReport {
+  /** What runs the model. */
+  readonly name: string;
+  /** Milliseconds. */
+  readonly load: number;
+  /** Bytes of all buffers on the GPU; `null` on the CPU. */
+  readonly gpu: number | null;
+}
+
+/** Asks for images and how long they take. */
+export interface TimeRequest {
+  readonly kind: "time";
+  /** Class numbers. */
+  readonly labels: readonly number[];
+  /** Seed of varscale. */
+  readonly seed: number;
+  /** Guidance. */
+  readonly cfg: number;
+  /** Likeliest tokens by number. */
+  readonly topK: number;
+  /** Likeliest tokens by probability. */
+  readonly topP: number;
+  /** Whether to search with VAR-Scaling. */
+  readonly scaling: boolean;
+}
+
+/** Milliseconds of a batch and its parts. */
+export interface TimeReport extends MemoryReport {
+  readonly total: number;
+  readonly condition: number;
+  readonly scales: readonly number[];
+  readonly decode: number;
+  /** Calls of varscale's kernels; PyTorch has none. */
+  readonly kernels?: number;
+}
+
+/** Asks for logits of the first scales, with tokens that are given, and for the picture of what they add up to. */
+export interface CompareRequest {
+  readonly kind: "compare";
+  /** Class numbers. */
+  readonly labels: readonly number[];
+  /** Tokens by scale, label and position. */
+  readonly tokens: readonly (readonly (readonly number[])[])[];
+  /** Path of a file for the values, float32: logits of each scale, conditional ones first, and pixels from 0 to 1. */
+  readonly output: string;
+}
+
+/** The answer: how many values each part has. */
+export interface CompareReport extends MemoryReport {
+  readonly sizes: readonly number[];
+}
+
+/** A figure of this process from Linux's `/proc`. */
+async function memory(field: "VmRSS" | "VmHWM"): Promise<number | null> {
+  if (Deno.build.os !== "linux") return null;
+  const status = await Deno.readTextFile("/proc/self/status");
+  return 1024 * Number(status.match(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m"))![1]);
+}
+
+async function time(model: Model, request: TimeRequest): Promise<Omit<TimeReport, keyof MemoryReport>> {
+  const { labels, seed, cfg, topK, topP, scaling } = request;
+  const { trace } = await generate(model, {
+    ...{ labels, seed, cfg, topK, topP, batch: labels.length },
+    ...(scaling ? { hooks: [varScaling()] } : {}),
+  });
+  const { total, condition, scales, decode } = trace.batches[0]!;
+  return { total, condition, scales, decode, kernels: trace.dispatches };
+}
+
+async function compare(
+  model: Model,
+  { labels, tokens, output }: CompareRequest,
+): Promise<Omit<CompareReport, keyof MemoryReport>> {
+  const { device } = model;
+  using generation = await model.start({ labels, guided: true });
+  const parts: Float32Array<ArrayBuffer>[] = [];
+  for (const scale of tokens) {
+    using logits = await generation.logits();
+    const [words] = await device.read([logits]);
+    parts.push(new Float32Array(words!.buffer));
+    using array = device.upload(Uint32Array.from(scale.flat()));
+    generation.accept(array);
+  }
+  using image = await generation.decode();
+  const [words] = await device.read([image]);
+  parts.push(new Float32Array(words!.buffer).map((value) => (Math.min(Math.max(value, -1), 1) + 1) / 2));
+  using file = await Deno.open(output, { write: true, create: true, truncate: true });
+  const writer = file.writable.getWriter();
+  for (const { buffer } of parts) await writer.write(new Uint8Array(buffer));
+  await writer.close();
+  return { sizes: parts.map(({ length }) => length) };
+}
+
+async function say(facts: object): Promise<void> {
+  console.log(JSON.stringify({ ...facts, resident: await memory("VmRSS"), peak: await memory("VmHWM") }));
+}
+
+if (import.meta.main) {
+  const { var: transformer, vae, dtype, place, threads } = JSON.parse(Deno.args[0]!) as VarConfiguration;
+  const begun = performance.now();
+  await using model = await loadModel({ var: transformer, vae }, {
+    dtype,
+    threads,
+    ...(place === "webgpu" ? { device: "webgpu" } : { device: "cpu", cpuProvider: place }),
+  });
+  const { name, kind, counters } = model.device;
+  await say({ name, load: performance.now() - begun, gpu: kind === "webgpu" ? counters.liveBytes : null });
+  for await (const line of createInterface({ input: stdin })) {
+    const request = JSON.parse(line) as TimeRequest | CompareRequest;
+    await say(request.kind === "time" ? await time(model, request) : await compare(model, request));
+  }
+}

@@ -1,0 +1,128 @@
+import { fileURLToPath } from "node:url";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { vaeTensors, varTensors, writeSynthetic } from "../../bench/synthetic_checkpoint.ts";
+import {
+  formatVarRecord,
+  measureVar,
+  parseVarReportOptions,
+  type VarRecord,
+} from "../../bench/var_report.ts";
+import type { TimeReport } from "../../bench/var_worker.ts";
+
+const parse = (line: string) => parseVarReportOptions(line === "" ? [] : line.split(" "));
+
+Deno.test("the command line says what is measured and what it cannot measure", () => {
+  assertEquals(parse("--threads=3"), {
+    checkpoints: { depth: 16, folder: "out/checkpoints" },
+    dtypes: ["f32", "f16", "q8", "q4"],
+    places: ["wasm", "native"],
+    ...{ batch: 1, rounds: 3, threads: 3, scaling: false, compare: 4 },
+    ...{ pytorch: undefined, output: undefined },
+  });
+  const other = parse("--var=a --vae=b --dtype=q4 --on=webgpu,wasm --batch=2 --scaling --pytorch=python3");
+  assertEquals(other.checkpoints, { var: "a", vae: "b" });
+  assertEquals([other.dtypes, other.places, other.batch], [["q4"], ["webgpu", "wasm"], 2]);
+  assertEquals([other.scaling, other.pytorch], [true, "python3"]);
+  assertThrows(() => parse("--var=a"), TypeError, "--var and --vae go together");
+  assertThrows(() => parse("--dtype=f64"), RangeError, "--dtype must be of f32, f16, q8, q4");
+  assertThrows(
+    () => parse("--on=gpu"),
+    RangeError,
+    "--on must be of wasm, native, webgpu, separated by commas",
+  );
+  assertThrows(() => parse("--rounds=0"), RangeError, "--rounds must be an integer");
+  assertThrows(() => parse("--quick"), TypeError, "--quick");
+});
+
+Deno.test("the report shows medians per image, turns beside PyTorch, memory and differences", () => {
+  const turn = (total: number): TimeReport => ({
+    ...{ total, condition: total / 10, scales: [total / 5, total / 2], decode: total / 5 },
+    ...{ resident: 1e9, peak: 2e9 },
+  });
+  const load = { name: "it", load: 2500, gpu: null, resident: 1.5e9, peak: 2e9 };
+  const record: VarRecord = {
+    ...{
+      date: "2026-01-01T00:00:00.000Z",
+      commit: null,
+      deno: "2",
+      os: "linux",
+      depth: 1,
+      patchNumbers: [1, 2],
+    },
+    options: parse("--batch=2 --threads=2"),
+    ...{ reference: "PyTorch 2", deviation: 2 },
+    peer: {
+      dtype: "f32",
+      place: "PyTorch",
+      weights: 1.25e9,
+      load,
+      first: turn(9000),
+      rounds: [turn(4000)],
+      peak: 3.25e9,
+    },
+    rows: [
+      {
+        ...{ dtype: "q8", place: "native", weights: 5e8, load, first: turn(8000), peak: 2.75e9 },
+        ...{ rounds: [turn(6000), turn(5000), turn(7000)], peer: [turn(4000), turn(5000), turn(2000)] },
+        off: { logits: 0.012345, image: 0.5 },
+      },
+      { dtype: "f16", place: "webgpu", weights: 1e9, problem: "No adapter" },
+    ],
+  };
+  const report = formatVarRecord(record);
+  assertStringIncludes(report, "Depth 1, 2 images with guidance, 2 threads, medians of 3; Deno 2, linux");
+  assertStringIncludes(report, "Logits (standard deviation 2.00) and pixels are compared with PyTorch 2's");
+  assertStringIncludes(
+    report,
+    "| f32 on PyTorch | 1.25 | 2.50 | 9.00 | 2.00 | 2.00–2.00 |  | 1.50 | 3.25 |  |  |",
+  );
+  assertStringIncludes(
+    report,
+    "| q8 on native | 0.50 | 2.50 | 8.00 | 3.00 | 2.50–3.50 | 1.50× | 1.50 | 2.75 | 1.2e-2 | 5.0e-1 |",
+  );
+  assertStringIncludes(report, "| f16 on webgpu: No adapter | 1.00 |  |");
+  assertStringIncludes(report, "| q8 on native | 0.600 | 1.20 | 3.00 | 1.20 |");
+});
+
+Deno.test("a small model is measured in processes of its own", async () => {
+  const [transformer, tokenizer] = ["var", "vae"].map((name) => {
+    return fileURLToPath(new URL(`../fixtures/golden/var-adaln/${name}.pth`, import.meta.url));
+  });
+  const options = parseVarReportOptions([
+    ...[`--var=${transformer}`, `--vae=${tokenizer}`, "--dtype=f32,q8", "--on=wasm"],
+    ...["--batch=2", "--rounds=1", "--compare=3", "--scaling"],
+  ]);
+  const seen: string[] = [];
+  const record = await measureVar(options, (line) => seen.push(line));
+  assertEquals(seen, ["f32 on wasm", "q8 on wasm"]);
+  assertEquals([record.depth, record.patchNumbers, record.reference], [2, [1, 2, 3, 4], "f32 on wasm"]);
+  assertEquals(record.rows.map(({ problem }) => problem), [undefined, undefined]);
+  const [exact, coarse] = record.rows;
+  assertEquals(exact!.rounds!.map(({ scales }) => scales.length), [4]);
+  assertEquals([exact!.scaled!.length, exact!.peer, exact!.off], [1, undefined, undefined]);
+  assertEquals(exact!.scaled![0]!.kernels! > exact!.rounds![0]!.kernels!, true);
+  assertEquals(exact!.weights > coarse!.weights, true);
+  // Blocks of 8 bits change logits, but little; pixels come of the same tokens by convolutions that are f16 at most.
+  const { logits, image } = coarse!.off!;
+  assertEquals([logits > 0, logits < record.deviation / 10, image < 0.01], [true, true, true]);
+});
+
+Deno.test("a way that fails has its reason in its row", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "varscale-var-" });
+  try {
+    const sizes = { depth: 1, pixels: 256, channels: 32, seed: 0 } as const;
+    const paths = { var: `${folder}/var.pth`, vae: `${folder}/vae.pth` };
+    await writeSynthetic(paths.var, varTensors(sizes));
+    await writeSynthetic(
+      paths.vae,
+      vaeTensors(sizes).filter(({ name }) => name !== "post_quant_conv.weight"),
+    );
+    const args = [`--var=${paths.var}`, `--vae=${paths.vae}`, "--dtype=f32", "--on=wasm"];
+    const record = await measureVar(parseVarReportOptions(args));
+    assertMatch(record.rows[0]!.problem!, /^The process on wasm ended: ModelFileError: .*post_quant_conv/);
+    assertEquals(record.reference, "nothing");
+    assertStringIncludes(formatVarRecord(record), "| f32 on wasm: The process on wasm ended");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
