@@ -6,21 +6,46 @@
 
 export * from "./checkpoint/mod.ts";
 export {
-  type CreateFolderOptions,
-  createMemoryFolder,
-  createModelFolder,
   type FileRecord,
-  type FolderWriter,
-  type ManifestFacts,
   type ModelFolder,
   type ModelManifest,
   type ModelTuning,
   openModelFolder,
-  type WeightFiles,
 } from "./folder.ts";
+export {
+  type CreateFolderOptions,
+  createModelFolder,
+  type FolderWriter,
+  type ManifestFacts,
+  type WriteTensorsOptions,
+} from "./folder_writer.ts";
+export { createVirtualFolder, type VirtualFolderOptions } from "./virtual_folder.ts";
+export { describeWeights, type StoredWeight, type WeightFiles } from "./weight_files.ts";
+export { type BlockOptions, dequantizeBlocks, quantizeBlocks, type QuantizedBlocks } from "./quantize.ts";
 export { type Dtype, DTYPES } from "./dtype.ts";
+export {
+  type DownloadProgress,
+  HubError,
+  type HubFailure,
+  type HubFile,
+  hubFile,
+  hubFileNames,
+  hubModelFolder,
+  type HubOptions,
+  type HubPlace,
+  parseHubPlace,
+} from "./hub/mod.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
-export type { CodeVectors, Encoding, Generation, Model, StartOptions } from "./model.ts";
+export type { CpuProvider, ExternalFile } from "./graph_session.ts";
+export type {
+  CodeVectors,
+  EncodeOptions,
+  Encoding,
+  Generation,
+  Model,
+  ModelMemory,
+  StartOptions,
+} from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
 export {
   describeGraph,
@@ -37,6 +62,12 @@ export {
   convertVar,
   type ConvertVarOptions,
   describeVarCheckpoint,
+  type OpenVarOptions,
+  openVarSource,
   type VarCheckpointContent,
   type VarCheckpoints,
+  type VarFolder,
+  type VarSource,
 } from "./var/convert.ts";
+export { IMAGENET_CLASSES } from "./var/imagenet.ts";
+export { hubModel, type OfficialVarFiles, officialVarFiles } from "./var/official.ts";

@@ -10,8 +10,8 @@ import {
   alphaPreset,
   convertVar,
   CpuDevice,
-  createMemoryFolder,
   createModelFolder,
+  createVirtualFolder,
   decisionLength,
   type Device,
   type DeviceArray,
@@ -111,7 +111,7 @@ const REQUESTS: readonly Row[] = [
     "a misspelt option",
     request({ lables: "sea" }),
     TypeError,
-    /^Cannot generate as the option "lables" is unknown: options are labels, count, seed, /,
+    /^Cannot generate as the option "lables" is unknown: options are labels, count, indices, seed, /,
   ],
   [
     "no labels",
@@ -697,13 +697,13 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "no source",
       load(undefined),
       TypeError,
-      'Cannot load the model as its source must be "demo", a folder, or { var, vae }: current value is undefined',
+      'Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae }: current value is undefined',
     ],
     [
       "half a pair",
       load({ vae: "vae.pth" }),
       TypeError,
-      'Cannot load the model as its source must be "demo", a folder, or { var, vae }: current value is { vae: "vae.pth" }',
+      'Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae }: current value is { vae: "vae.pth" }',
     ],
     [
       "no threads",
@@ -721,7 +721,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, classNames, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, hub, onProgress, classNames, signal',
     ],
     [
       "a number for a device",
@@ -1032,7 +1032,7 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
       [
         "names for other classes",
         async () => {
-          await convertVar(await tinyCheckpoints(), createMemoryFolder("nowhere"), { classNames: ["one"] });
+          await convertVar(await tinyCheckpoints(), createVirtualFolder("nowhere"), { classNames: ["one"] });
         },
         RangeError,
         "Cannot convert the model as it has 5 classes: the number of class names is 1",

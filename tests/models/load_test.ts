@@ -10,10 +10,11 @@ import type { Model } from "../../models/model.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import { hasGpu, stubAdapter, testOnDevices, testOnGpu } from "../devices.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
+import { FakeHub, sha256 } from "./hub/fake_hub.ts";
 
 /** Generates as far as the logits of the first scale. */
-async function firstLogits(model: Model): Promise<Float32Array> {
-  using generation = await model.start({ labels: [0], guided: false });
+async function firstLogits(model: Model, label: number = 0): Promise<Float32Array> {
+  using generation = await model.start({ labels: [label], guided: false });
   using logits = await generation.logits();
   return await readFloats(logits);
 }
@@ -74,10 +75,50 @@ Deno.test("checkpoints are loaded by URL, by path and from memory", async () => 
   }
 });
 
+Deno.test("a signal ends the loading, and nothing after it", async () => {
+  const sources = [goldenCheckpoints("var-adaln"), DEMO_MODEL];
+  for (const source of sources) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    await using model = await loadModel(source, { device: "cpu", signal });
+    controller.abort(new Error("enough"));
+    for (const label of [1, 2]) assert((await firstLogits(model, label)).every(Number.isFinite));
+  }
+});
+
+Deno.test("a signal that comes while files are read ends the loading with its reason", async () => {
+  const { read } = Deno.FsFile.prototype;
+  const abortedAt = async (reads: number): Promise<unknown> => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    Deno.FsFile.prototype.read = function (bytes) {
+      if (--reads === 0) controller.abort(new Error("enough"));
+      return read.call(this, bytes);
+    };
+    try {
+      await using model = await loadModel(goldenCheckpoints("var-adaln"), { device: "cpu", signal });
+      return model.name;
+    } catch (error) {
+      return error;
+    } finally {
+      Deno.FsFile.prototype.read = read;
+    }
+  };
+  for (const reads of [1, 5, 40, 150]) {
+    const error = await abortedAt(reads);
+    assert(error instanceof Error && error.message === "enough", `${reads}: ${error}`);
+  }
+  assertEquals(await abortedAt(1e9), "VAR-d2");
+});
+
 Deno.test("what names no model is refused", async () => {
   const load = (source: unknown) => () => loadModel(source as ModelSource, { device: "cpu" });
   for (const source of [undefined, null, 4, {}, { var: "var.pth" }]) {
-    await assertRejects(load(source), TypeError, 'must be "demo", a folder, or { var, vae }');
+    await assertRejects(
+      load(source),
+      TypeError,
+      'must be "demo", a folder, "hf:owner/name", or { var, vae }',
+    );
   }
   await assertRejects(load("no-such-folder"), ModelFileError, "no-such-folder/model.json");
   await assertRejects(load({ var: "no.pth", vae: "no.pth" }), ModelFileError, "no.pth");
@@ -170,10 +211,72 @@ testOnGpu("a device that the model opened goes with the model", async () => {
 Deno.test("models may be loaded at the same time", async () => {
   const kinds = ["cpu", "cpu", ...hasGpu ? ["webgpu"] as const : []] as const;
   const models = await Promise.all(kinds.map((device) => loadModel("demo", { device })));
-  const [first, ...others] = await Promise.all(models.map(firstLogits));
+  const [first, ...others] = await Promise.all(models.map((model) => firstLogits(model)));
   for (const logits of others) {
     // Both providers compute the same graph in float32.
     for (const [i, value] of first!.entries()) assert(Math.abs(logits[i]! - value) < 1e-4);
   }
   for (const model of models) await model[Symbol.asyncDispose]();
+});
+
+Deno.test("a repository of the hub is downloaded once and loaded from there", async () => {
+  await using hub = new FakeHub();
+  const urls = goldenCheckpoints("var-adaln");
+  hub.files.set("var_d2.pth", await Deno.readFile(urls.var));
+  hub.files.set("var_d16.pth", new Uint8Array(200));
+  hub.files.set("vae_ch160v4096z32.pth", await Deno.readFile(urls.vae));
+  const seen = new Set<string>();
+  const options = {
+    device: "cpu",
+    hub: hub.options(),
+    onProgress: ({ file }: { file: string }) => void seen.add(file),
+  } as const;
+  await using model = await loadModel("hf:owner/name", { ...options, depth: 2 });
+  assertEquals([...seen], ["var_d2.pth", "vae_ch160v4096z32.pth"]);
+  assertEquals(model.fingerprints, {
+    "transformer as f32": sha256(hub.files.get("var_d2.pth")!),
+    "tokenizer as f32": sha256(hub.files.get("vae_ch160v4096z32.pth")!),
+  });
+  await using direct = await loadModel(urls, { device: "cpu" });
+  assertEquals(await firstLogits(model), await firstLogits(direct));
+  const transfers = hub.transfers.length;
+  await using again = await loadModel("hf:owner/name", { ...options, depth: 2, dtype: "q4" });
+  assertEquals([again.dtype, hub.transfers.length], ["q4", transfers]);
+  await assertRejects(() => loadModel("hf:owner/name", options), Error, "2");
+  await assertRejects(() => loadModel("hf:owner", options), TypeError, "hf:owner");
+});
+
+Deno.test("a model of another depth is refused and unloaded", async () => {
+  await using device = new CpuDevice();
+  await assertRejects(
+    () => loadModel("demo", { device, depth: 16 }),
+    RangeError,
+    'Cannot load the model "demo" as depth must be its own, 4: current value is 16',
+  );
+  assertEquals(device.counters.liveArrays, 0);
+  await assertRejects(
+    () => loadModel("demo", { device, depth: 1.5 }),
+    RangeError,
+    "depth must be an integer",
+  );
+});
+
+testOnDevices("weights have the type that was asked for, and options are checked", async (device) => {
+  const small = goldenCheckpoints("var-adaln");
+  for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
+    await using model = await loadModel(small, { device, dtype });
+    assertEquals(model.dtype, dtype);
+    assertEquals(Object.keys(model.fingerprints), [`transformer as ${dtype}`, `tokenizer as ${dtype}`]);
+    assert((await firstLogits(model)).every(Number.isFinite));
+  }
+  const bad = (options: object) => () => loadModel("demo", { device, ...options });
+  await assertRejects(
+    bad({ dtype: "int4" }),
+    TypeError,
+    'dtype must be one of "auto", "f32", "f16", "q8", "q4"',
+  );
+  await assertRejects(bad({ cpuProvider: "cuda" }), TypeError, 'cpuProvider must be one of "wasm", "native"');
+  await assertRejects(bad({ memory: 0 }), RangeError, "memory must be an integer >= 1");
+  await assertRejects(bad({ memory: 1000 }), RangeError, "there are 1000");
+  await assertRejects(bad({ memory: 1000, dtype: "q4" }), RangeError, "there are 1000");
 });
