@@ -139,17 +139,17 @@ export async function load(
     ...(memory === undefined ? {} : { memory }),
     ...(modelDepth === undefined ? {} : { depth: modelDepth }),
   };
+  const { source, classNames } = "folder" in place
+    ? { source: place.folder }
+    : { source: { var: place.varCkpt, vae: place.vaeCkpt }, classNames: place.classNames };
+  notice(`loading ${typeof source === "string" ? source : `${source.var} and ${source.vae}`}`);
   try {
-    if ("folder" in place) {
-      notice(`loading ${place.folder}`);
-      return await loadModel(place.folder, common);
+    const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
+    const model = await loadModel(source, { ...common, ...names });
+    if (dtype === "auto" && model.dtype !== "f32") {
+      notice(`weights as ${model.dtype}, the most precise type that fits; see --dtype and --memory`);
     }
-    const classNames = place.classNames === undefined ? undefined : await readClassNames(place.classNames);
-    notice(`loading ${place.varCkpt} and ${place.vaeCkpt}`);
-    return await loadModel(
-      { var: place.varCkpt, vae: place.vaeCkpt },
-      { ...common, ...(classNames === undefined ? {} : { classNames }) },
-    );
+    return model;
   } catch (error) {
     // A depth or type that the model cannot have.
     if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
