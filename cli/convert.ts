@@ -30,8 +30,7 @@ const OPTIONS = {
     },
     modelDepth: {
       kind: integer("N", 1),
-      help: "Which of several models of a repository: 16 is var_d16.pth",
-      defaultText: "the only one",
+      help: "Depth that the model must have: which one of a repository with several, and a check otherwise",
       aliases: ["depth"],
     },
   }),
@@ -89,9 +88,6 @@ export const convert = command({
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { overwrite = false, dtype, name, json } = options;
   if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
-  if (options.modelDepth !== undefined && options.model === undefined) {
-    throw new UsageError("Option --model-depth goes with --model and a repository of the hub");
-  }
   const output = required("--output", options.output);
   if (!overwrite && await exists(output)) {
     throw new UsageError(`Cannot write ${output}: it exists; choose another --output, or --overwrite`);
@@ -113,6 +109,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     signal: io.signal,
     ...(Object.keys(tuning).length === 0 ? {} : { tuning }),
     ...(name === undefined ? {} : { name }),
+    ...(options.modelDepth === undefined ? {} : { depth: options.modelDepth }),
     ...(classNames === undefined ? {} : { classNames }),
   });
   progress[Symbol.dispose]();

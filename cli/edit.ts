@@ -8,7 +8,8 @@ import type { Box } from "../mod.ts";
 import { command, type Io } from "./command.ts";
 import { absolute, readPicture } from "./files.ts";
 import { COUNT_OPTIONS, execute, GENERATE_OPTIONS, planOfOptions } from "./generate.ts";
-import { type Arguments, choice, flag, type Kind, section, text, texts, UsageError } from "./options.ts";
+import { type Arguments, flag, type Kind, section, text, texts, UsageError } from "./options.ts";
+import { FIT_OPTION } from "./reconstruct.ts";
 
 const box: Kind<Box> = {
   placeholder: "Y0,X0,Y1,X1",
@@ -40,11 +41,7 @@ const OPTIONS = {
       help: "The region, instead of a box: what is white in this picture of the same size, or a square one",
     },
     outpaint: { kind: flag, help: "Keep the region and generate all around it" },
-    fit: {
-      kind: choice(["crop", "exact"]),
-      help: "A picture of another size than the model's is resized and its middle cropped, or refused",
-      default: "crop",
-    },
+    fit: FIT_OPTION,
     ...COUNT_OPTIONS,
   }),
   ...GENERATE_OPTIONS,

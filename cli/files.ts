@@ -8,19 +8,22 @@ import { resolve } from "node:path";
 import { RgbaImage } from "../mod.ts";
 import { UsageError } from "./options.ts";
 
-/** Writes a file under a temporary name and then gives it its own, so that no half file is ever seen. */
-export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+/** Has a file written under a temporary name and then gives it its own, so that no half file is ever seen. */
+export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
-    await Deno.writeFile(
-      temporary,
-      typeof content === "string" ? new TextEncoder().encode(content) : content,
-    );
+    await write(temporary);
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** Writes a file whole or not at all. */
+export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  await replaceFile(path, (temporary) => Deno.writeFile(temporary, bytes));
 }
 
 /**
@@ -74,6 +77,20 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
+  }
+}
+
+/**
+ * Refuses to replace files in a folder.
+ *
+ * @throws {UsageError} If one is there.
+ */
+export async function refuseExisting(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    if (!await exists(`${folder}/${name}`)) continue;
+    throw new UsageError(
+      `Cannot write ${folder}/${name}: it exists; choose another --output, or --overwrite`,
+    );
   }
 }
 

@@ -13,8 +13,9 @@ export interface Shard {
 }
 
 /**
- * Locks a folder for one part of the work, or for all of it. Parts of different numbers get along with each other; all of it gets along
- * with none. The files of the locks stay: whoever removed one would take it from under another process.
+ * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other; parts of another number of
+ * parts overlap with them, and are refused as all of it is. The files of the locks stay: whoever removed one would take it from under
+ * another process.
  *
  * @throws {Error} If another process is at work there.
  */
@@ -28,7 +29,18 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
     );
   };
   await take(".lock", shard === undefined);
-  if (shard !== undefined) await take(`.lock-${shardName(shard)}`, true);
+  if (shard === undefined) return locks.move();
+  await take(`.lock-${shardName(shard)}`, true);
+  // The own lock comes first: of two that start at once, one sees the other.
+  for await (const { name } of Deno.readDir(folder)) {
+    const [, part, parts] = /^\.lock-(\d+)-of-(\d+)$/.exec(name) ?? [];
+    if (parts === undefined || Number(parts) === shard.parts) continue;
+    using file = await Deno.open(`${folder}/${name}`);
+    if (await file.tryLock(false)) continue;
+    throw new Error(
+      `Cannot work in ${folder} as another process is at shard ${part}/${parts}: the number of parts must be the same, and here it is ${shard.parts}`,
+    );
+  }
   return locks.move();
 }
 

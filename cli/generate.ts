@@ -24,9 +24,12 @@ import {
   REGION_FILE,
   SOURCE_FILE,
 } from "./edit_record.ts";
-import { exists, formatJson, plural, sha256, slug, writeWhole } from "./files.ts";
+import { exists, formatJson, plural, refuseExisting, sha256, slug, writeWhole } from "./files.ts";
 import {
+  describeDevice,
   DEVICE_OPTIONS,
+  type DeviceRecord,
+  deviceRecord,
   load,
   type LoadValues,
   MODEL_OPTIONS,
@@ -199,17 +202,8 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
 /** Carries out a run: loads the model, generates, and writes images and record. */
 export async function execute(plan: Plan, options: GenerateValues, io: Io): Promise<void> {
   const { output, overwrite, quiet, json } = options;
-  const refuseExisting = async (names: readonly string[]): Promise<void> => {
-    if (overwrite) return;
-    for (const name of names) {
-      if (!await exists(`${output}/${name}`)) continue;
-      throw new UsageError(
-        `Cannot write ${output}/${name}: it exists; choose another --output, or --overwrite`,
-      );
-    }
-  };
   // Loading a large model takes minutes; what can be refused before that should be.
-  await refuseExisting(["run.json"]);
+  if (!overwrite) await refuseExisting(output, ["run.json"]);
   const begun = performance.now();
   const notice = (line: string): void => {
     if (!quiet) io.err(`varscale: ${line}\n`);
@@ -226,12 +220,15 @@ export async function execute(plan: Plan, options: GenerateValues, io: Io): Prom
     );
   }
   const { edit } = requests[0]!;
-  await refuseExisting([
-    ...layout.files(),
-    ...(edit === undefined ? [] : [SOURCE_FILE, REGION_FILE]),
-    ...(grid ? ["grid.png"] : []),
-  ]);
-  for (const warning of warnings(model, plan.record)) io.err(`varscale: warning: ${warning}\n`);
+  if (!overwrite) {
+    await refuseExisting(output, [
+      ...layout.files(),
+      ...(edit === undefined ? [] : [SOURCE_FILE, REGION_FILE]),
+      ...(grid ? ["grid.png"] : []),
+    ]);
+  }
+  const device = deviceRecord(model, options);
+  for (const warning of warnings(model, device, plan.record)) io.err(`varscale: warning: ${warning}\n`);
 
   const made = !await exists(output);
   await Deno.mkdir(output, { recursive: true });
@@ -265,6 +262,7 @@ export async function execute(plan: Plan, options: GenerateValues, io: Io): Prom
     results,
     loading,
     grid,
+    device,
     threads: options.threads ?? navigator.hardwareConcurrency,
   });
   await writeWhole(`${output}/run.json`, `${formatJson(record)}\n`);
@@ -356,10 +354,11 @@ async function recordOf(
     readonly results: readonly VariantResult[];
     readonly loading: number;
     readonly grid: boolean;
+    readonly device: DeviceRecord;
     readonly threads: number;
   },
 ): Promise<RunRecord> {
-  const { request, results, loading, grid, threads } = facts;
+  const { request, results, loading, grid, device, threads } = facts;
   return runRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     model: {
@@ -371,11 +370,7 @@ async function recordOf(
       fingerprints: model.fingerprints,
       tuning: model.tuning,
     },
-    device: {
-      kind: model.device.kind,
-      name: model.device.name,
-      threads,
-    },
+    device: { ...device, threads },
     request: {
       ...recordedRequest(request),
       ...(request.edit === undefined ? {} : { edit: await recordEdit(request.edit, plan.edit!) }),
@@ -409,9 +404,10 @@ function recordedRequest(request: ResolvedRequest): RunRecord["request"] {
   };
 }
 
-function warnings(model: Model, record: RunRecord | undefined): string[] {
+function warnings(model: Model, device: DeviceRecord, record: RunRecord | undefined): string[] {
   if (record === undefined) return [];
   const { fingerprints, tuning } = record.model;
+  const provider = ({ cpuProvider = "wasm" }: DeviceRecord): string => cpuProvider;
   const names = new Set([...Object.keys(fingerprints), ...Object.keys(model.fingerprints)]);
   const differing = [...names].filter((name) => fingerprints[name] !== model.fingerprints[name]);
   return [
@@ -424,9 +420,9 @@ function warnings(model: Model, record: RunRecord | undefined): string[] {
     ...(record.versions.varscale === VERSION
       ? []
       : [`the run was recorded by varscale ${record.versions.varscale}, and this is ${VERSION}`]),
-    ...(record.device.kind === model.device.kind
+    ...(record.device.kind === device.kind && provider(record.device) === provider(device)
       ? []
-      : [`the run was recorded on ${record.device.kind}, and this is ${model.device.kind}`]),
+      : [`the run was recorded on ${describeDevice(record.device)}, and this is ${describeDevice(device)}`]),
   ];
 }
 

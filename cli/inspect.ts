@@ -16,6 +16,7 @@ import {
   type ModelFolder,
   openCheckpoint,
   openModelFolder,
+  publishedClassNames,
   type StoredWeight,
   type TokenizerConfig,
   type TokenizerLevel,
@@ -28,6 +29,7 @@ import { type Arguments, flag, section, UsageError } from "./options.ts";
 
 const OPTIONS = section("Output", {
   tensors: { kind: flag, help: "List every tensor" },
+  classes: { kind: flag, help: "List the classes by number and name, and nothing else" },
   json: { kind: flag, help: "Print one JSON object" },
 });
 
@@ -42,25 +44,39 @@ export const inspect = command({
     "If a file of a folder is damaged or missing, the exit code is 1.",
   ],
   options: OPTIONS,
-  examples: ["demo", "var_d16.pth --tensors", "https://example.org/models/var-d16 --json"],
+  examples: ["demo", "demo --classes", "var_d16.pth --tensors", "https://example.org/models/var-d16 --json"],
   run,
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
-  const { tensors = false, json = false } = options;
+  const { tensors = false, classes = false, json = false } = options;
   const [place, extra] = operands;
   if (place === undefined) throw new UsageError("PLACE is needed: a checkpoint, a model folder, or demo");
   if (extra !== undefined) throw new UsageError(`Unexpected argument "${extra}"`);
   if (await isCheckpoint(place)) {
     using checkpoint = await openCheckpoint(place, { signal: io.signal });
+    if (classes) {
+      const { transformer } = await describeVarCheckpoint(checkpoint);
+      io.out(showClasses(place, transformer && publishedClassNames(transformer), json));
+      return 0;
+    }
     const report = await checkpointReport(checkpoint);
     io.out(json ? `${formatJson(report)}\n` : showCheckpoint(report, tensors));
     return 0;
   }
   const folder = await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal: io.signal });
+  if (classes) {
+    io.out(showClasses(place, folder.manifest.classNames, json));
+    return 0;
+  }
   const report = await folderReport(folder, { signal: io.signal, tensors: tensors || json });
   io.out(json ? `${formatJson(report)}\n` : showFolder(report, tensors));
   return report.files.every(({ problem }) => problem === null) ? 0 : 1;
+}
+
+function showClasses(place: string, names: readonly string[] = [], json: boolean): string {
+  if (names.length === 0) throw new Error(`Cannot list the classes of ${place}: they have no names`);
+  return json ? `${formatJson(names)}\n` : columns(names.map((name, i) => [String(i), name] as const));
 }
 
 /** Files are checkpoints and folders are not; on a web server only the name can tell. */

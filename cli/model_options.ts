@@ -58,6 +58,29 @@ export const DEVICE_OPTIONS = section("Device", {
   },
 });
 
+/** What a record says of where a model ran. */
+export interface DeviceRecord {
+  /** CPU or GPU. */
+  readonly kind: DeviceKind;
+  /** Which one. */
+  readonly name: string;
+  /** Who computed on the CPU; records made before there was a choice are without it. */
+  readonly cpuProvider?: CpuProvider;
+}
+
+/** Writes down where a model runs. */
+export function deviceRecord(
+  { device: { kind, name } }: Model,
+  { cpuProvider }: { readonly cpuProvider: CpuProvider },
+): DeviceRecord {
+  return { kind, name, ...(kind === "cpu" ? { cpuProvider } : {}) };
+}
+
+/** A device in a few words. */
+export function describeDevice({ name, cpuProvider }: DeviceRecord): string {
+  return cpuProvider === "native" ? `${name}, native` : name;
+}
+
 /** What names a model on the command line and in the record of a run. */
 export type ModelPlace =
   | { readonly folder: string }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { RgbaImage, type Seed, seedWords, threefry } from "../mod.ts";
 import { command, type Io } from "./command.ts";
 import { exists, plural, size } from "./files.ts";
@@ -80,8 +80,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
 
 /** Where the archive of a folder is put: beside it, as the published script does. */
 export function archiveOf(folder: string): string {
-  const path = resolve(folder);
-  return join(dirname(folder), `${basename(path)}.npz`);
+  return join(folder, "..", `${basename(resolve(folder))}.npz`);
 }
 
 /**
@@ -91,7 +90,9 @@ export function archiveOf(folder: string): string {
  */
 export async function refuseArchive(path: string, overwrite: boolean): Promise<void> {
   if (overwrite || !await exists(path)) return;
-  throw new UsageError(`Cannot write ${path}: it exists; choose another name, or --overwrite`);
+  throw new UsageError(
+    `Cannot write ${path}: it exists; choose another --output of varscale npz, or its --overwrite`,
+  );
 }
 
 /** What is printed of a finished archive. */

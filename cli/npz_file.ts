@@ -8,6 +8,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { replaceFile } from "./files.ts";
 
 /** Name of the member: what `numpy.savez` calls an array without a name. */
 const MEMBER = "arr_0.npy";
@@ -38,8 +39,7 @@ export async function writeNpz(
   const [count, ...rest] = shape as [number, ...number[]];
   const length = rest.reduce((a, b) => a * b, 1);
   const size = header.length + count * length;
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
+  await replaceFile(path, async (temporary) => {
     using file = await Deno.open(temporary, { write: true, createNew: true });
     await writeAll(file, localHeader(size));
     await writeAll(file, header);
@@ -62,11 +62,7 @@ export async function writeNpz(
     await file.seek(CRC_OFFSET, Deno.SeekMode.Start);
     await writeAll(file, words([checksum]));
     await file.syncData();
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
+  });
 }
 
 /** The NPY header, version 1.0, of bytes in C order (NumPy's format specification). */

@@ -7,21 +7,31 @@
 import { basename, extname } from "node:path";
 import { fitImage, reconstruct as library, type ReconstructedImage, type RgbaImage } from "../mod.ts";
 import { command, type Io } from "./command.ts";
-import { columns, exists, formatJson, plural, readPicture, slug, writeWhole } from "./files.ts";
-import { DEVICE_OPTIONS, load, MODEL_OPTIONS, modelPlace } from "./model_options.ts";
+import { columns, formatJson, plural, readPicture, refuseExisting, slug, writeWhole } from "./files.ts";
+import {
+  describeDevice,
+  DEVICE_OPTIONS,
+  deviceRecord,
+  load,
+  MODEL_OPTIONS,
+  modelPlace,
+} from "./model_options.ts";
 import { type Arguments, choice, flag, integer, section, text, UsageError } from "./options.ts";
 
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;
 
+/** How a picture comes to a model's size: an option of all commands that take one. */
+export const FIT_OPTION = {
+  kind: choice(["crop", "exact"]),
+  help: "A picture of another size than the model's is resized and its middle cropped, or refused",
+  default: "crop",
+} as const;
+
 const OPTIONS = {
   ...section("Reconstruction", {
     progressive: { kind: flag, help: "Write what the tokens add up to after each scale, too" },
-    fit: {
-      kind: choice(["crop", "exact"]),
-      help: "A picture of another size than the model's is resized and its middle cropped, or refused",
-      default: "crop",
-    },
+    fit: FIT_OPTION,
     batch: { kind: integer("N", 1), short: "b", help: "Pictures that run together", default: 8 },
   }),
   ...MODEL_OPTIONS,
@@ -63,20 +73,13 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     return `${String(i).padStart(digits, "0")}_${slug(basename(path, extname(path)))}`;
   });
   const grid = operands.length <= GRID_ROWS;
-  const refuseExisting = async (files: readonly string[]): Promise<void> => {
-    if (overwrite) return;
-    for (const file of files) {
-      if (!await exists(`${output}/${file}`)) continue;
-      throw new UsageError(
-        `Cannot write ${output}/${file}: it exists; choose another --output, or --overwrite`,
-      );
-    }
-  };
-  await refuseExisting([
-    "reconstruct.json",
-    ...(grid ? ["grid.png"] : []),
-    ...names.map((name) => `${name}.png`),
-  ]);
+  if (!overwrite) {
+    await refuseExisting(output, [
+      "reconstruct.json",
+      ...(grid ? ["grid.png"] : []),
+      ...names.map((name) => `${name}.png`),
+    ]);
+  }
   await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
   const fitted = (picture: RgbaImage, i: number): RgbaImage => {
     try {
@@ -86,7 +89,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     }
   };
   const earlier = progressive ? model.patchNumbers.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
-  await refuseExisting(names.flatMap((name) => earlier.map((end) => name + end)));
+  if (!overwrite) await refuseExisting(output, names.flatMap((name) => earlier.map((end) => name + end)));
   const result = await library(model, pictures.map(fitted), { progressive, batch, signal: io.signal });
   await Deno.mkdir(output, { recursive: true });
   for (const [i, image] of result.images.entries()) {
@@ -98,7 +101,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (grid) await writeWhole(`${output}/grid.png`, result.grid().png());
   const report = {
     model: { name: model.name, fingerprints: model.fingerprints },
-    device: { kind: model.device.kind, name: model.device.name },
+    device: deviceRecord(model, options),
     fit,
     images: result.images.map((image, i) => ({
       source: operands[i]!,
@@ -115,7 +118,11 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     const images = report.images.map(({ tokens: _tokens, ...image }) => image);
     io.out(`${formatJson({ output, ...report, images })}\n`);
   } else if (!quiet) {
-    io.out(`${plural(operands.length, "picture")} in ${output}: ${model.name}, on ${model.device.name}\n`);
+    io.out(
+      `${plural(operands.length, "picture")} in ${output}: ${model.name}, on ${
+        describeDevice(report.device)
+      }\n`,
+    );
     const line = (image: ReconstructedImage, i: number): [string, string] => {
       return [`${output}/${names[i]}.png`, `${image.psnr.toFixed(2)} dB`];
     };

@@ -17,7 +17,14 @@ import {
 import { command, type Io } from "./command.ts";
 import { duration, plural, size, writeWhole } from "./files.ts";
 import { lockFolder, type Shard, shardName } from "./folder_lock.ts";
-import { DEVICE_OPTIONS, load, MODEL_OPTIONS, type ModelPlace, modelPlace } from "./model_options.ts";
+import {
+  DEVICE_OPTIONS,
+  deviceRecord,
+  load,
+  MODEL_OPTIONS,
+  type ModelPlace,
+  modelPlace,
+} from "./model_options.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "./npz.ts";
 import {
   type Arguments,
@@ -316,8 +323,9 @@ function recordOf(
   model: Model,
   facts: { readonly place: ModelPlace; readonly settings: SeriesSettings; readonly options: RunValues },
 ): SeriesRecord {
-  const { place, settings, options: { classes = ["all"], numImagesPerClass: imagesPerClass } } = facts;
-  const { name, family, depth, dtype, fingerprints, tuning, device } = model;
+  const { place, settings, options } = facts;
+  const { classes = ["all"], numImagesPerClass: imagesPerClass } = options;
+  const { name, family, depth, dtype, fingerprints, tuning } = model;
   const most = Math.floor(MAX_INDEX / model.classes);
   if (imagesPerClass > most) {
     throw new UsageError(
@@ -327,7 +335,7 @@ function recordOf(
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     model: { name, family, depth, dtype, place, fingerprints, tuning },
-    device: { kind: device.kind, name: device.name },
+    device: deviceRecord(model, options),
     settings,
     classes: [...new Set(classes.flatMap((text) => classesOf(model, text)))].sort((a, b) => a - b),
     imagesPerClass,

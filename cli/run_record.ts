@@ -6,7 +6,6 @@
  */
 
 import type {
-  DeviceKind,
   Dtype,
   GeneratedImage,
   HookDecision,
@@ -17,7 +16,7 @@ import type {
 } from "../mod.ts";
 import type { EditRecord } from "./edit_record.ts";
 import { readJson } from "./files.ts";
-import type { ModelPlace } from "./model_options.ts";
+import type { DeviceRecord, ModelPlace } from "./model_options.ts";
 import { UsageError } from "./options.ts";
 import { recordedHook } from "./scaling_options.ts";
 
@@ -98,7 +97,7 @@ export interface RunRecord {
     readonly tuning: ModelTuning;
   };
   /** Where it ran. */
-  readonly device: { readonly kind: DeviceKind; readonly name: string; readonly threads: number };
+  readonly device: DeviceRecord & { readonly threads: number };
   /** What was asked for. */
   readonly request: RecordedRequest;
   /** How: each variant with the settings of its hooks. */

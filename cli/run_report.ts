@@ -15,6 +15,7 @@ import {
 } from "../mod.ts";
 import { REGION_FILE } from "./edit_record.ts";
 import { duration, plural } from "./files.ts";
+import { describeDevice } from "./model_options.ts";
 import { list } from "./options.ts";
 import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
 
@@ -107,7 +108,7 @@ export function summary(record: RunRecord, output: string, agreement: Agreement 
     `${plural(images.length, "image")} in ${
       duration(total)
     }: ${model.name}, cfg ${request.cfg}, seed ${request.seed}, ` +
-    `on ${device.name}`,
+    `on ${describeDevice(device)}`,
   ];
   for (const { name, hooks } of variants) {
     const [hook] = hooks;

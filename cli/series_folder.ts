@@ -5,6 +5,7 @@
  */
 
 import { exists, formatJson, writeWhole } from "./files.ts";
+import { describeDevice } from "./model_options.ts";
 import { list, UsageError } from "./options.ts";
 import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
 
@@ -76,10 +77,9 @@ export async function takeUp(
     await writeWhole(`${folder}/run.json`, `${formatJson({ ...before ?? now, classes, imagesPerClass })}\n`);
   }
   if (before === undefined) return [];
+  const [began, here] = [before, now].map(({ device }) => describeDevice(device));
   return [
-    ...(before.device.kind === now.device.kind && before.device.name === now.device.name ? [] : [
-      `the run began on ${before.device.name}, and this is ${now.device.name}; their rounding may differ`,
-    ]),
+    ...(began === here ? [] : [`the run began on ${began}, and this is ${here}; their rounding may differ`]),
     ...(before.versions.varscale === now.versions.varscale
       ? []
       : [`the run began with varscale ${before.versions.varscale}, and this is ${now.versions.varscale}`]),

@@ -5,9 +5,9 @@
  * @module
  */
 
-import type { DeviceKind, Dtype, ModelTuning } from "../mod.ts";
+import type { Dtype, ModelTuning } from "../mod.ts";
 import { exists, formatJson, readJson } from "./files.ts";
-import type { ModelPlace } from "./model_options.ts";
+import type { DeviceRecord, ModelPlace } from "./model_options.ts";
 import { UsageError } from "./options.ts";
 
 /** Version of the layout. */
@@ -62,7 +62,7 @@ export interface SeriesRecord {
     readonly tuning: ModelTuning;
   };
   /** Where it ran first. */
-  readonly device: { readonly kind: DeviceKind; readonly name: string };
+  readonly device: DeviceRecord;
   /** What every image depends on. */
   readonly settings: SeriesSettings;
   /** Classes with images. */

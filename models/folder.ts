@@ -63,7 +63,7 @@ export interface ModelFolder extends Disposable {
   readonly manifest: ModelManifest;
   /**
    * What tells the weights from others: the SHA-256 of every weight file by name. The weights of a virtual folder have none, as they are
-   * produced when they are read; there it is the SHA-256 of what they are produced from, by part and type: `transformer as q4`.
+   * produced when they are read; there it is the SHA-256 of what they are produced from, by part or file and type: `transformer as q4`.
    */
   readonly fingerprints: Readonly<Record<string, string>>;
   /**

@@ -41,7 +41,7 @@ export interface GraphSessionOptions {
   cpuProvider?: CpuProvider;
 }
 
-/** A graph that is loaded on a device. All results must have been disposed before it is. */
+/** A graph that is loaded on a device. Unloading it disposes the results that are left on a GPU. */
 export interface GraphSession extends AsyncDisposable {
   /**
    * Runs the graph. The results belong to the caller, who disposes them.

@@ -29,6 +29,7 @@ interface FamilyOptions {
   cpuProvider?: CpuProvider;
   dtype?: Dtype | "auto";
   memory?: number;
+  depth?: number;
   ownsDevice?: boolean;
 }
 
@@ -62,7 +63,10 @@ export interface LoadModelOptions {
   hub?: Omit<HubOptions, "signal" | "onProgress">;
   /** Called as files are downloaded. */
   onProgress?: (progress: DownloadProgress) => void;
-  /** Names of the classes, for checkpoints, which have none; by default those of ImageNet for models of a published size. */
+  /**
+   * Names of the classes, for checkpoints, which have none; by default those of ImageNet for models of a published size. A model folder has
+   * its own.
+   */
   classNames?: readonly string[];
   /** Ends the loading. */
   signal?: AbortSignal | undefined;
@@ -91,7 +95,7 @@ export interface LoadModelOptions {
  */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   requireLoadOptions(options);
-  const { device: choice, depth, signal } = options;
+  const { device: choice, signal } = options;
   using stack = new DisposableStack();
   // The model reads on when it is loaded, which whoever limited the time for loading does not mean.
   using loading = follow(signal);
@@ -112,16 +116,10 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   // From here on the folder is the model's.
   stack.move();
   try {
-    const { threads, cpuProvider, dtype, memory } = options;
-    const given = Object.entries({ threads, cpuProvider, dtype, memory }).filter(([, value]) =>
-      value !== undefined
-    );
-    const model = await load(folder, device, { ...Object.fromEntries(given), ownsDevice });
-    if (depth === undefined || model.depth === depth) return model;
-    await model[Symbol.asyncDispose]();
-    throw new RangeError(
-      `Cannot load the model "${model.name}" as depth must be its own, ${model.depth}: current value is ${depth}`,
-    );
+    const { threads, cpuProvider, dtype, memory, depth } = options;
+    const given = Object.entries({ threads, cpuProvider, dtype, memory, depth })
+      .filter(([, value]) => value !== undefined);
+    return await load(folder, device, { ...Object.fromEntries(given), ownsDevice });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
@@ -169,9 +167,13 @@ const OPTIONS = [
 function requireLoadOptions(options: LoadModelOptions): void {
   requireOptions(options, OPTIONS, "load the model");
   const { device, classNames, dtype, cpuProvider } = options;
-  if (device === null || !["undefined", "string", "object"].includes(typeof device)) {
+  const known = typeof device === "object" && device !== null ||
+    [undefined, "auto", "webgpu", "cpu"].includes(device as DeviceChoice | undefined);
+  if (!known) {
     throw new TypeError(
-      `Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is ${device}`,
+      `Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is ${
+        Deno.inspect(device)
+      }`,
     );
   }
   for (const name of ["threads", "memory", "depth"] as const) {
@@ -196,8 +198,14 @@ async function openFolder(source: ModelSource, options: LoadModelOptions): Promi
   if (source === "") {
     throw new TypeError('Cannot load the model as its source must not be empty: current value is ""');
   }
-  if (source === "demo") return await openModelFolder(DEMO_MODEL, { signal });
-  if (typeof source === "string" || source instanceof URL) return await openModelFolder(source, { signal });
+  if (typeof source === "string" || source instanceof URL) {
+    if (classNames !== undefined) {
+      throw new TypeError(
+        `Cannot load the model with classNames as "${source}" is a model folder, which has its own; convert it to give it others`,
+      );
+    }
+    return await openModelFolder(source === "demo" ? DEMO_MODEL : source, { signal });
+  }
   if (source?.var === undefined || source.vae === undefined) {
     throw new TypeError(
       `Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae }: current value is ${

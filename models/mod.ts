@@ -69,5 +69,5 @@ export {
   type VarFolder,
   type VarSource,
 } from "./var/convert.ts";
-export { IMAGENET_CLASSES } from "./var/imagenet.ts";
+export { IMAGENET_CLASSES, publishedClassNames } from "./var/imagenet.ts";
 export { hubModel, type OfficialVarFiles, officialVarFiles } from "./var/official.ts";

@@ -82,7 +82,9 @@ export interface ModelMemory {
   readonly image: number;
 }
 
-/** A model that is loaded on a device. Disposing it unloads it, and the device too if the model opened it. */
+/**
+ * A model that is loaded on a device. Disposing it unloads it, when what has begun is done, and the device too if the model opened it.
+ */
 export interface Model extends AsyncDisposable {
   /** Family, for example `"var"`. */
   readonly family: string;

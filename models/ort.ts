@@ -177,6 +177,8 @@ export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
   readonly #ort: typeof Ort;
   readonly #device: Device;
+  /** Results in the runtime's buffers. */
+  readonly #results = new Set<DeviceArray>();
   #released = false;
 
   private constructor(ort: typeof Ort, session: Ort.InferenceSession, device: Device) {
@@ -232,7 +234,12 @@ export class WebGraphSession implements GraphSession {
     for (const [name, tensor] of Object.entries(outputs)) {
       if (device instanceof WebGpuDevice) {
         const buffer = tensor.gpuBuffer as unknown as GPUBuffer;
-        results[name] = device.adopt(buffer, tensor.size, name, () => tensor.dispose());
+        const array = device.adopt(buffer, tensor.size, name, () => {
+          this.#results.delete(array);
+          tensor.dispose();
+        });
+        this.#results.add(array);
+        results[name] = array;
       } else {
         results[name] = (device as CpuDevice).adopt(tensor.data as Float32Array<ArrayBuffer>, name);
       }
@@ -257,10 +264,13 @@ export class WebGraphSession implements GraphSession {
     return new Tensor("float32", floats(array).subarray(0, size), shape);
   }
 
-  /** Unloads the graph. All results must have been disposed before. */
+  /** Unloads the graph, and disposes the results that are left: their buffers are the session's. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    await exclusively(() => this.#session.release());
+    await exclusively(() => {
+      for (const array of this.#results) array[Symbol.dispose]();
+      return this.#session.release();
+    });
   }
 }

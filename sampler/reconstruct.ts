@@ -143,6 +143,8 @@ export async function reconstruct(
   using stack = new DisposableStack();
   const batches: { sources: readonly RgbaImage[]; tokens: DeviceArray[]; stages: DeviceArray[] }[] = [];
   for (let first = 0; first < sources.length; first += batch) {
+    // On the CPU a batch is one long microtask: without a turn of the event loop, no signal would be seen before the end of all.
+    await new Promise((resolve) => setTimeout(resolve));
     signal?.throwIfAborted();
     const part = sources.slice(first, first + batch);
     using pictures = uploadPictures(device, part);

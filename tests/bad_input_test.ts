@@ -767,8 +767,8 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
     [
       "an unknown device",
       () => loadModel("demo", { device: wrong("gpu") }),
-      RangeError,
-      'Cannot open a device as it must be "auto", "webgpu" or "cpu": current value is "gpu"',
+      TypeError,
+      'Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is "gpu"',
     ],
     [
       "another unknown device",

@@ -14,7 +14,7 @@ import type { VarConfig } from "./config.ts";
 import { modulationGraph } from "./graph.ts";
 
 /**
- * Bytes for 165 classes of the model of depth 16 or 46 of depth 30, and for the projections of small models only, as reading them again
+ * Bytes for 165 classes of the model of depth 16 or 47 of depth 30, and for the projections of small models only, as reading them again
  * would take longer than they are worth.
  */
 const BUDGET: ConditionBudget = { classes: 64 * 2 ** 20, projections: 64 * 2 ** 20 };

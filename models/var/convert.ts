@@ -68,8 +68,10 @@ export interface ConvertVarOptions {
    * else none.
    */
   classNames?: readonly string[];
-  /** Search settings that suit the model; none by default, or those of the folder it is made from. */
+  /** Search settings that suit the model; those that are left out are of the folder it is made from, if it is made from one. */
   tuning?: ModelTuning;
+  /** Depth that the model must have; any by default. */
+  depth?: number;
   /** Called whenever a tensor has been written, with the bytes of tensors written so far and in all. */
   onProgress?: (done: number, total: number) => void;
   /** Ends the conversion. */
@@ -101,13 +103,14 @@ const CONVERSION = 1;
  * @param source The checkpoints, or a model folder whose weights are to have another type.
  * @param writer Where the folder is written.
  * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a VAR model, or its weights are quantized already.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
  */
 export async function convertVar(
   source: VarSource,
   writer: FolderWriter,
   options: ConvertVarOptions = {},
 ): Promise<ModelFolder> {
-  const { dtype = "f32", onProgress, signal } = options;
+  const { dtype = "f32", depth, onProgress, signal } = options;
   const { transformer, tokenizer, scales, defaults, origin } = "folder" in source
     ? await openFolder(source.folder, writer, signal)
     : await openCheckpoints(source, writer, signal);
@@ -122,8 +125,13 @@ export async function convertVar(
   const {
     classNames = defaults.classNames ?? publishedClassNames(config),
     name = defaults.name ?? `VAR-d${config.depth}`,
-    tuning = defaults.tuning ?? {},
   } = options;
+  const tuning = { ...defaults.tuning, ...options.tuning };
+  if (depth !== undefined && depth !== config.depth) {
+    throw new RangeError(
+      `Cannot convert the model "${name}" as depth must be its own, ${config.depth}: current value is ${depth}`,
+    );
+  }
   if (classNames.length !== 0 && classNames.length !== config.classes) {
     throw new RangeError(
       `Cannot convert the model as it has ${config.classes} classes: the number of class names is ${classNames.length}`,

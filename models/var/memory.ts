@@ -235,9 +235,9 @@ export function chooseDtype(config: VarConfig, choice: DtypeChoice): Dtype {
   const { stored, provider, available, halves = true } = choice;
   const widens = stored === "f16" && (provider !== "webgpu" || !halves || isSmall(config));
   const begin = widens ? 0 : DTYPES.indexOf(stored);
-  const end = stored === "q8" || stored === "q4" ? begin + 1 : DTYPES.length;
+  const end = isQuantized(stored) ? begin + 1 : DTYPES.length;
   const candidates = DTYPES.slice(begin, end).filter((dtype) => dtype !== "f16" || halves);
-  const room = { provider, available: available ?? ASSUMED_BYTES };
+  const room = { provider, available: available ?? ASSUMED_BYTES, stored };
   const fitting = candidates.find((dtype) => fits(config, dtype, room));
   if (fitting !== undefined) return fitting;
   const least = candidates.at(-1)!;
@@ -250,6 +250,10 @@ export function isSmall(config: VarConfig): boolean {
   return storedBytes(varTensors(config).transformer, "f32") <= SMALL_BYTES;
 }
 
+function isQuantized(dtype: Dtype): boolean {
+  return dtype === "q8" || dtype === "q4";
+}
+
 function neededBytes(config: VarConfig, dtype: Dtype, provider: Provider): number {
   const { weights, image } = estimateMemory(config, { dtype, provider });
   return weights + image;
@@ -259,6 +263,8 @@ function neededBytes(config: VarConfig, dtype: Dtype, provider: Provider): numbe
 interface Room {
   readonly provider: Provider;
   readonly available: number;
+  /** How the weights are stored, f32 by default; integers stay what they are. */
+  readonly stored?: Dtype;
 }
 
 function fits(config: VarConfig, dtype: Dtype, { provider, available }: Room): boolean {
@@ -273,14 +279,18 @@ function fits(config: VarConfig, dtype: Dtype, { provider, available }: Room): b
 export function requireFit(
   config: VarConfig,
   dtype: Dtype,
-  { provider, available }: Room,
+  { provider, available, stored = "f32" }: Room,
 ): void {
   const needed = neededBytes(config, dtype, provider);
   if (needed <= available) return;
   const smaller = DTYPES.slice(DTYPES.indexOf(dtype) + 1)
+    .filter((candidate) => !isQuantized(stored) || candidate === stored)
     .filter((candidate) => fits(config, candidate, { provider, available }))
     .map((candidate) => `dtype: "${candidate}"`);
-  const elsewhere = provider === "wasm" ? ['device: "webgpu"', 'cpuProvider: "native"'] : [];
+  // Where it is not WebAssembly that is too small, nobody else has more.
+  const elsewhere = provider === "wasm" && available >= WASM_BYTES
+    ? ['device: "webgpu"', 'cpuProvider: "native"']
+    : [];
   const ways = [...smaller, ...elsewhere];
   throw new RangeError(
     `Cannot load the model as ${dtype} as it needs ${needed} bytes with one image and there are ${available}` +

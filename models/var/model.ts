@@ -65,6 +65,8 @@ export interface LoadVarOptions extends Omit<GraphSessionOptions, "externalFiles
   dtype?: Dtype | "auto";
   /** Bytes it may take; what the device has, by default, as far as that can be told. */
   memory?: number;
+  /** Depth that it must have. */
+  depth?: number;
   /** Whether the model disposes the device. */
   ownsDevice?: boolean;
 }
@@ -74,19 +76,24 @@ export interface LoadVarOptions extends Omit<GraphSessionOptions, "externalFiles
  * are read.
  *
  * @throws {ModelFileError} If the files are no VAR model, or are quantized and another type was asked for.
- * @throws {RangeError} If the model does not fit where it is to run.
+ * @throws {RangeError} If the model is of another depth, or does not fit where it is to run.
  */
 export async function loadVarModel(
   folder: ModelFolder,
   device: Device,
   options: LoadVarOptions = {},
 ): Promise<Model> {
-  const { ownsDevice = false, dtype: choice = "auto", memory, ...sessionOptions } = options;
+  const { ownsDevice = false, dtype: choice = "auto", memory, depth, ...sessionOptions } = options;
   await using stack = new AsyncDisposableStack();
   if (ownsDevice) stack.use(device);
   stack.use(folder);
   const config = requireVarConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
-  const { dtype: stored } = folder.manifest;
+  const { dtype: stored, name } = folder.manifest;
+  if (depth !== undefined && depth !== config.depth) {
+    throw new RangeError(
+      `Cannot load the model "${name}" as depth must be its own, ${config.depth}: current value is ${depth}`,
+    );
+  }
   const dtype = await resolveDtype(config, { ...sessionOptions, device, choice, stored, memory });
   // The runtime widens what is small enough; a conversion would take longer to set up.
   const widened = dtype === "f32" && stored === "f16" && isSmall(config);
@@ -108,7 +115,6 @@ export async function loadVarModel(
       transformer,
     ),
     decoder: decoderGraph && await session(decoderGraph, tokenizer),
-    encoder: undefined,
   };
   const conditionSession = await session(conditionGraph, transformer);
   const conditions = stack.use(
@@ -197,7 +203,7 @@ async function resolveDtype(
   }
   // A host may have more than is free just now; WebAssembly has not, and whoever tells the memory means it.
   if (available !== undefined && (provider === "wasm" || memory !== undefined)) {
-    requireFit(config, dtype, { provider, available });
+    requireFit(config, dtype, { provider, available, stored });
   }
   if (device instanceof WebGpuDevice) requireLimits(config, dtype, device);
   return dtype;
@@ -206,8 +212,42 @@ async function resolveDtype(
 interface Sessions {
   readonly transformer: GraphSession;
   readonly decoder: GraphSession | undefined;
-  /** Loaded when it is first needed: generation never does. */
-  encoder: GraphSession | undefined;
+}
+
+/** What a model is busy with. Unloading waits for it: a graph must not lose its inputs in the middle of a run. */
+class Work {
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #model: string;
+  #ended = false;
+
+  /** @param model Name of the model, for messages. */
+  constructor(model: string) {
+    this.#model = model;
+  }
+
+  /**
+   * Does a piece of work.
+   *
+   * @throws {TypeError} If the model has been disposed.
+   */
+  async run<Result>(action: string, work: () => Promise<Result>): Promise<Result> {
+    if (this.#ended) {
+      throw new TypeError(`Cannot ${action} as the model "${this.#model}" has been disposed`);
+    }
+    const running = work();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /** Refuses what comes from now on, and waits for the rest. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await Promise.allSettled(this.#running);
+  }
 }
 
 interface VarModelParts {
@@ -227,9 +267,13 @@ interface VarModelParts {
 class VarModel implements Model {
   readonly family = "var";
   readonly #parts: VarModelParts;
+  readonly #work: Work;
+  /** Loaded when it is first needed: generation never does. */
+  #encoder: Promise<GraphSession> | undefined;
 
   constructor(parts: VarModelParts) {
     this.#parts = parts;
+    this.#work = new Work(this.name);
   }
 
   get name(): string {
@@ -291,24 +335,22 @@ class VarModel implements Model {
     const { config, device, sessions, conditions, scales } = this.#parts;
     const { labels, guided } = options;
     const action = "start a generation";
-    if (this.#parts.owned.disposed) {
-      throw new TypeError(`Cannot ${action} as the model "${this.name}" has been disposed`);
-    }
     requireInteger(labels.length, "the number of labels", action, { min: 1 });
     // A GPU reads anything for a class that is not there.
     for (const label of labels) requireInteger(label, "a label", action, { min: 0, max: config.classes });
     const all = guided ? [...labels, ...labels.map(() => config.classes)] : labels;
-    const condition = await conditions.condition(all);
-    return new VarGeneration({
-      model: this,
-      config,
-      device,
-      sessions,
-      scales,
-      condition,
-      images: labels.length,
-      guided,
-    });
+    return await this.#work.run(action, async () =>
+      new VarGeneration({
+        model: this,
+        work: this.#work,
+        config,
+        device,
+        sessions,
+        scales,
+        condition: await conditions.condition(all),
+        images: labels.length,
+        guided,
+      }));
   }
 
   async decode(features: DeviceArray, images: number): Promise<DeviceArray> {
@@ -317,10 +359,11 @@ class VarModel implements Model {
       throw new TypeError(`Cannot decode as the model "${this.name}" has no decoder`);
     }
     const side = config.patchNumbers.at(-1)!;
-    const { image } = await decoder.run({
-      features: { array: features, shape: [images, config.tokenizer.channels, side, side] },
-      map_shape: { array: [0, -1, side, side], shape: [4] },
-    });
+    const { image } = await this.#work.run("decode", () =>
+      decoder.run({
+        features: { array: features, shape: [images, config.tokenizer.channels, side, side] },
+        map_shape: { array: [0, -1, side, side], shape: [4] },
+      }));
     return image!;
   }
 
@@ -329,18 +372,31 @@ class VarModel implements Model {
     images: number,
     options: EncodeOptions = {},
   ): Promise<Encoding> {
-    const { config, device, sessions, loadEncoder, owned } = this.#parts;
+    const { config, device } = this.#parts;
     if (config.tokenizer.encoder === null) {
       throw new TypeError(`Cannot encode as the model "${this.name}" has no encoder`);
     }
-    sessions.encoder ??= owned.use(await loadEncoder());
     const side = config.patchNumbers.at(-1)!;
     const size = this.imageSize;
-    const { features } = await sessions.encoder.run({
-      image: { array: pictures, shape: [images, 3, size, size] },
-      map_shape: { array: [0, -1, side, side], shape: [4] },
+    return await this.#work.run("encode", async () => {
+      const encoder = await (this.#encoder ??= this.#loadEncoder());
+      const { features } = await encoder.run({
+        image: { array: pictures, shape: [images, 3, size, size] },
+        map_shape: { array: [0, -1, side, side], shape: [4] },
+      });
+      return this.#quantize(device, features!, { images, keepSnapshots: options.snapshots ?? false });
     });
-    return this.#quantize(device, features!, { images, keepSnapshots: options.snapshots ?? false });
+  }
+
+  async #loadEncoder(): Promise<GraphSession> {
+    const { owned, loadEncoder } = this.#parts;
+    try {
+      return owned.use(await loadEncoder());
+    } catch (error) {
+      // Somebody may mend the cause, a file that is missing say, and try again.
+      this.#encoder = undefined;
+      throw error;
+    }
   }
 
   /** Finds the codes of each scale in what the scales before it have left over. */
@@ -401,12 +457,14 @@ class VarModel implements Model {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work.end();
     await this.#parts.owned.disposeAsync();
   }
 }
 
 interface VarGenerationParts {
   readonly model: VarModel;
+  readonly work: Work;
   readonly config: VarConfig;
   readonly device: Device;
   readonly sessions: Sessions;
@@ -464,6 +522,10 @@ class VarGeneration implements Generation {
   }
 
   async logits(): Promise<DeviceArray> {
+    return await this.#parts.work.run("go on with a generation", () => this.#logits());
+  }
+
+  async #logits(): Promise<DeviceArray> {
     const { config, device, sessions, scales } = this.#parts;
     const { depth, width, heads, tokenizer: { channels } } = config;
     const { side, positions } = this.#current;

@@ -5,8 +5,9 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { requireInteger } from "../../kernels/arguments.ts";
-import { MANIFEST } from "../folder.ts";
+import { MANIFEST, openModelFolder } from "../folder.ts";
 import {
   describePlace,
   HubError,
@@ -16,6 +17,7 @@ import {
   type HubOptions,
   type HubPlace,
 } from "../hub/mod.ts";
+import { requireVarConfig } from "./config.ts";
 
 /** The tokenizer that all published transformers share. */
 const OFFICIAL_VAE = "vae_ch160v4096z32.pth";
@@ -67,7 +69,7 @@ export async function officialVarFiles(
  * Gets a model from a repository: one that holds a model folder, or checkpoints as they were published.
  *
  * @param place The repository.
- * @param depth Depth of the transformer, for checkpoints; it may be `undefined` where the repository has only one.
+ * @param depth Depth of the transformer; it may be `undefined` where the repository has only one.
  * @returns Path of the model folder, or paths of the checkpoints.
  * @throws {HubError} If the repository has no such model, or a file cannot be got.
  *
@@ -97,10 +99,23 @@ export async function hubModel(
   try {
     return await officialVarFiles(place, depth, options);
   } catch (error) {
-    // A model folder has one depth, and needs none to be named.
     if (!isAbsent(error) || !(await namesIfKnown(place, options)).includes(MANIFEST)) throw error;
-    return await hubModelFolder(place, options);
+    return await folderOfDepth(place, depth, options);
   }
+}
+
+/** A model folder, whose depth is looked at before gigabytes are fetched. */
+async function folderOfDepth(place: HubPlace, depth: number, options: HubOptions): Promise<string> {
+  const { path, commit } = await hubFile(place, MANIFEST, options);
+  const { manifest } = await openModelFolder(dirname(path), { signal: options.signal });
+  const { depth: found } = requireVarConfig(manifest.config, path);
+  if (found === depth) return await hubModelFolder({ ...place, revision: commit }, options);
+  throw new HubError(
+    "missing",
+    `Cannot find a model of depth ${depth} in ${
+      describePlace(place)
+    }: the one that is there has depth ${found}`,
+  );
 }
 
 async function checkpoints(

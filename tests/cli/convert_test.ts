@@ -71,6 +71,11 @@ testInFolder("A folder is converted to another type, and keeps its names", async
     assertEquals(code, 2);
     assertMatch(err, wrong.length > 2 ? /exclude each other/ : /Option --(var|vae)-ckpt is needed/);
   }
+  for (const source of [from, CHECKPOINTS]) {
+    const { code, err } = await run(["convert", ...source, "--depth", "16", "--output", `${folder}/q8`]);
+    assertEquals(code, 1);
+    assertStringIncludes(err, "depth must be its own, 2: current value is 16");
+  }
   assertEquals(filesIn(folder), ["f32", "names.json", "q4"]);
 });
 

@@ -82,6 +82,7 @@ testInFolder("Repeating warns of what is not as it was, and refuses other settin
   const changed = {
     ...record,
     versions: { ...record.versions, varscale: "0.0.1" },
+    device: { ...record.device, cpuProvider: "native" },
     model: {
       ...record.model,
       fingerprints: { ...record.model.fingerprints, "transformer.safetensors": "0" },
@@ -96,6 +97,8 @@ testInFolder("Repeating warns of what is not as it was, and refuses other settin
     "warning: the weights are not those of the recorded run: transformer.safetensors",
   );
   assertMatch(err, /warning: the run was recorded by varscale 0\.0\.1, and this is/);
+  const { name } = record.device;
+  assertStringIncludes(err, `warning: the run was recorded on ${name}, native, and this is ${name}\n`);
   assertEquals(JSON.parse(out).repeat, { images: 1, sameTokens: 0, sameFiles: 0 });
 
   const refused = await run(["generate", "x", "--repeat", file, "--cfg", "3", "-o", `${folder}/c`]);

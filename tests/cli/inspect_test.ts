@@ -49,6 +49,15 @@ Deno.test("A weight file of a folder is shown, though it is no model by itself",
   assertMatch(out, /^family +not recognised\n +Cannot tell the patch numbers/m);
 });
 
+Deno.test("Classes are listed by number and name where they have names", async () => {
+  const { out } = await succeed("inspect", "demo", "--classes");
+  assertEquals([out.split("\n").length, out.split("\n")[32]], [65, "32  red torus"]);
+  assertEquals(JSON.parse((await succeed("inspect", "demo", "--classes", "--json")).out)[32], "red torus");
+  const { code, err } = await run(["inspect", fixture("golden/var-adaln/var.pth"), "--classes"]);
+  assertEquals(code, 1);
+  assertMatch(err, /Cannot list the classes of .*var\.pth: they have no names/);
+});
+
 testInFolder("A damaged folder is told file by file, with exit code 1", async (folder) => {
   for (const { name } of Deno.readDirSync(DEMO_MODEL)) {
     if (name !== "encoder.onnx") await Deno.copyFile(new URL(name, DEMO_MODEL), `${folder}/${name}`);

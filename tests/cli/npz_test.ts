@@ -3,7 +3,9 @@
  */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { resolve } from "node:path";
 import { crc32 } from "node:zlib";
+import { archiveOf } from "../../cli/npz.ts";
 import { writeNpz } from "../../cli/npz_file.ts";
 import { RgbaImage } from "../../mod.ts";
 import { filesIn, run, succeed, testInFolder } from "./run.ts";
@@ -142,6 +144,9 @@ testInFolder("The archive lies beside the folder, and is not replaced unless it 
   assertStringIncludes(again.err, `Cannot write ${folder}/samples.npz: it exists`);
   await succeed("npz", `${folder}/samples`, "--overwrite");
   assertEquals(filesIn(folder), ["samples", "samples.npz"]);
+  for (const given of ["samples", "samples/", "a/b", ".", "..", "a/..", "/a/b/"]) {
+    assertEquals(resolve(archiveOf(given)), `${resolve(given)}.npz`, given);
+  }
 });
 
 testInFolder("What is missing, too much or wrong is refused by name", async (folder) => {

@@ -194,6 +194,30 @@ testInFolder("An interrupted run goes on where it stopped, and grows", async (fo
   assertEquals(JSON.parse(await Deno.readTextFile(`${output}/run.json`)).imagesPerClass, 3);
 });
 
+testInFolder("Going on elsewhere, or with another version, is told", async (folder) => {
+  const model = await checkpoints(`${folder}/model`);
+  const args = ["run", ...model, "-o", `${folder}/out`, "-n", "1", "--classes", "0"];
+  const { err } = await succeed(...args);
+  assert(!err.includes("warning"), err);
+  const path = `${folder}/out/run.json`;
+  const record = JSON.parse(await Deno.readTextFile(path));
+  assertEquals(record.device.cpuProvider, "wasm");
+  for (
+    const [change, message] of [
+      [{ device: { ...record.device, cpuProvider: "native" } }, "the run began on CPU"],
+      [
+        { device: { ...record.device, name: "Another one" } },
+        "the run began on Another one, and this is CPU",
+      ],
+      [{ versions: { varscale: "0.0.1" } }, "the run began with varscale 0.0.1, and this is"],
+    ] as const
+  ) {
+    await Deno.writeTextFile(path, JSON.stringify({ ...record, ...change }));
+    const again = await succeed(...args);
+    assertStringIncludes(again.err, `varscale: warning: ${message}`);
+  }
+});
+
 testInFolder("Shards are disjoint, and together the whole", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const settings = ["run", ...model, "--samples", "8", "-n", "3"];
@@ -308,7 +332,7 @@ testInFolder("Two processes cannot do the same work, but different parts of it",
       );
       return false;
     } catch (error) {
-      assertStringIncludes((error as Error).message, `Cannot work in ${folder} as another process is at it`);
+      assertStringIncludes((error as Error).message, `Cannot work in ${folder} as another process is at `);
       return true;
     }
   };
@@ -322,8 +346,10 @@ testInFolder("Two processes cannot do the same work, but different parts of it",
   {
     using _part = await lockFolder(folder, { part: 1, parts: 2 });
     assertEquals([await locked(), await locked("1/2"), await locked("2/2")], [true, true, false]);
+    // A third overlaps with a half, and takes a file of it that is not finished for what a killed process left.
+    assertEquals([await locked("1/3"), await locked("3/3")], [true, true]);
   }
-  assertEquals([await locked(), await locked("1/2")], [false, false]);
+  assertEquals([await locked(), await locked("1/2"), await locked("1/3")], [false, false, false]);
 });
 
 testInFolder("An image that fails is listed, costs no other one, and is tried again", async (folder) => {

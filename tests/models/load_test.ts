@@ -1,7 +1,7 @@
 /** Loading: what names a model, where it runs, who owns the device, and that unloading leaves nothing. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { CpuDevice } from "../../kernels/cpu_device.ts";
+import { CpuDevice, type HostArray } from "../../kernels/cpu_device.ts";
 import { type Device, readFloats } from "../../kernels/device.ts";
 import { NoAdapterError } from "../../kernels/errors.ts";
 import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
@@ -131,6 +131,13 @@ Deno.test("what names no model is refused", async () => {
   );
 });
 
+Deno.test("a model folder has class names of its own", async () => {
+  const options = { device: "cpu", classNames: ["a"] } as const;
+  for (const source of ["demo", DEMO_MODEL]) {
+    await assertRejects(() => loadModel(source, options), TypeError, `"${source}" is a model folder`);
+  }
+});
+
 Deno.test("threads must be a positive integer", async () => {
   for (const threads of [0, -1, 1.5, NaN, Infinity]) {
     await assertRejects(
@@ -150,9 +157,9 @@ Deno.test("without an adapter a model runs on the CPU, unless WebGPU was asked f
 
 Deno.test("a device of an unknown kind is refused", async () => {
   await assertRejects(
-    () => loadModel("demo", { device: "gpu" as "webgpu" }),
-    RangeError,
-    'current value is "gpu"',
+    () => loadModel("no-such-folder", { device: "gpu" as "webgpu" }),
+    TypeError,
+    'device must be "auto", "webgpu", "cpu" or a device: current value is "gpu"',
   );
 });
 
@@ -195,6 +202,57 @@ testOnDevices("a load that fails leaves the caller's device as it was", async ({
   assertEquals([liveArrays, liveBytes], [0, before.liveBytes]);
   await using model = await loadModel("demo", { device });
   assertEquals((await firstLogits(model)).length, 512);
+});
+
+testOnDevices("unloading waits for what has begun and refuses the rest", async ({ kind }) => {
+  using device = await freshDevice(kind);
+  const model = await loadModel(goldenCheckpoints("var-adaln"), { device });
+  using generation = await model.start({ labels: [1], guided: true });
+  {
+    using logits = await generation.logits();
+    using tokens = device.upload(new Uint32Array(1));
+    generation.accept(tokens);
+    assertEquals(logits.length, 2 * model.codebook.vocabulary);
+  }
+  using pictures = device.upload(new Float32Array(3 * model.imageSize ** 2));
+  const begun = [generation.logits(), model.start({ labels: [2], guided: false }), model.encode(pictures, 1)];
+  const unloaded = model[Symbol.asyncDispose]();
+  // The generation holds results of a graph that is gone.
+  for (const result of await Promise.all(begun)) result[Symbol.dispose]();
+  await unloaded;
+  const refused = 'as the model "VAR-d2" has been disposed';
+  await assertRejects(() => generation.logits(), TypeError, `Cannot go on with a generation ${refused}`);
+  await assertRejects(() => generation.decode(), TypeError, `Cannot decode ${refused}`);
+  await assertRejects(() => model.encode(pictures, 1), TypeError, `Cannot encode ${refused}`);
+  await assertRejects(
+    () => model.start({ labels: [1], guided: true }),
+    TypeError,
+    `Cannot start a generation ${refused}`,
+  );
+  generation[Symbol.dispose]();
+  pictures[Symbol.dispose]();
+  assertEquals(device.counters.liveArrays, 0);
+  // The runtime has not been harmed.
+  await using again = await loadModel("demo", { device });
+  assertEquals((await firstLogits(again)).length, 512);
+});
+
+Deno.test("pictures that are encoded at the same time share one encoder", async () => {
+  await using model = await loadModel("demo", { device: "cpu" });
+  using pictures = model.device.upload(new Float32Array(3 * model.imageSize ** 2));
+  const { open } = Deno;
+  const opened: string[] = [];
+  Deno.open = (path, options) => {
+    opened.push(String(path));
+    return open(path, options);
+  };
+  try {
+    const encodings = await Promise.all([1, 2, 3].map(() => model.encode(pictures, 1)));
+    for (const encoding of encodings) encoding[Symbol.dispose]();
+  } finally {
+    Deno.open = open;
+  }
+  assertEquals(opened, [new URL("tokenizer.safetensors", DEMO_MODEL).href]);
 });
 
 testOnGpu("a device that the model opened goes with the model", async () => {
@@ -246,14 +304,21 @@ Deno.test("a repository of the hub is downloaded once and loaded from there", as
   await assertRejects(() => loadModel("hf:owner", options), TypeError, "hf:owner");
 });
 
-Deno.test("a model of another depth is refused and unloaded", async () => {
-  await using device = new CpuDevice();
+Deno.test("a model of another depth is refused before anything is loaded", async () => {
+  class WatchedDevice extends CpuDevice {
+    uploads = 0;
+    override upload(...args: Parameters<CpuDevice["upload"]>): HostArray {
+      this.uploads++;
+      return super.upload(...args);
+    }
+  }
+  using device = new WatchedDevice();
   await assertRejects(
     () => loadModel("demo", { device, depth: 16 }),
     RangeError,
     'Cannot load the model "demo" as depth must be its own, 4: current value is 16',
   );
-  assertEquals(device.counters.liveArrays, 0);
+  assertEquals([device.uploads, device.counters.liveArrays], [0, 0]);
   await assertRejects(
     () => loadModel("demo", { device, depth: 1.5 }),
     RangeError,

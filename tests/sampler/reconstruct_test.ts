@@ -182,3 +182,13 @@ testOnModel("coded", "reconstructions that cannot be made", async (model) => {
   const stopped = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => reconstruct(model, image, { signal: stopped }), Error, "enough");
 });
+
+Deno.test("A reconstruction on the CPU can be ended on the way", async () => {
+  const model = await sharedModel("demo", "cpu");
+  const pictures = Array.from({ length: 8 }, () => new RgbaImage(model.imageSize, model.imageSize));
+  const controller = new AbortController();
+  // As Ctrl-C does: from a task of its own, while the first batch runs.
+  const begun = reconstruct(model, pictures, { batch: 1, signal: controller.signal });
+  setTimeout(() => controller.abort(new Error("enough")));
+  await assertRejects(() => begun, Error, "enough");
+});

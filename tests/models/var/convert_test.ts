@@ -141,8 +141,21 @@ Deno.test("a folder's weights are converted like the checkpoint's, to disk and o
     const renamed = await convert({ folder: half }, `${path}/renamed`, {
       name: "other",
       tuning: { alpha: 1 },
+      depth: 2,
     });
     assertEquals([renamed.manifest.name, renamed.manifest.tuning], ["other", { alpha: 1 }]);
+    // One setting does not cost another.
+    const tuned = await convert({ folder: `${path}/renamed` }, `${path}/tuned`, {
+      tuning: { conflictThreshold: 5 },
+    });
+    assertEquals(tuned.manifest.tuning, { alpha: 1, conflictThreshold: 5 });
+    for (const source of [SOURCE, { folder: half }]) {
+      await assertRejects(
+        () => convert(source, `${path}/deep`, { depth: 16 }),
+        RangeError,
+        "depth must be its own, 2: current value is 16",
+      );
+    }
   }));
 
 Deno.test("quantized weights are not converted again, and folders of other families not at all", () =>

@@ -197,11 +197,15 @@ Deno.test("stored precision bounds the choice, and halves widen where that is fa
   const small = { ...config, depth: 2, width: 128, heads: 2 };
   assert(isSmall(small));
   assertEquals(chooseDtype(small, { ...roomy, stored: "f16" }), "f32");
-  // Integers are not made smaller once more.
-  assertThrows(
-    () => chooseDtype(config, { ...narrow, stored: "q8", available: 1e9 - 1e8 }),
-    RangeError,
-    "as q8",
+  // Integers are not made smaller once more, and nobody is told that they could be.
+  const available = needed("q8") - 1;
+  assert(needed("q4") <= available);
+  const refused = assertThrows(() => chooseDtype(config, { ...narrow, stored: "q8", available }), RangeError);
+  assertEquals(
+    refused.message,
+    `Cannot load the model as q8 as it needs ${
+      available + 1
+    } bytes with one image and there are ${available}`,
   );
 });
 
@@ -228,6 +232,12 @@ Deno.test("what does not fit is refused with the size and what would", () => {
     } bytes with one image and there are ${WASM_BYTES}` +
       '; possible are dtype: "f16" or dtype: "q8" or dtype: "q4" or device: "webgpu" or cpuProvider: "native"',
   );
+  // Somebody's own limit is the same everywhere.
+  const told = assertThrows(
+    () => requireFit(published(30), "f32", { provider: "wasm", available: 3 * GB }),
+    RangeError,
+  );
+  assertEquals(told.message.split("; ")[1], 'possible are dtype: "q8" or dtype: "q4"');
   assertThrows(
     () => requireFit(published(36), "q4", { provider: "webgpu", available: 2 * GB }),
     RangeError,

@@ -99,6 +99,9 @@ Deno.test("A repository may hold a model folder", async () => {
     for (const { name } of Deno.readDirSync(`${place}/model`)) {
       hub.files.set(name, await Deno.readFile(`${place}/model/${name}`));
     }
+    // Another depth is found out before the weights are fetched.
+    const error = await assertRejects(() => hubModel(PLACE, 16, hub.options()), HubError, "has depth 2");
+    assertEquals([error.reason, hub.transfers.length], ["missing", 1]);
     const folder = await hubModel(PLACE, undefined, hub.options());
     assertEquals(folder, `${hub.cache}/models--owner--name/snapshots/${hub.commit}`);
     for (const [name, bytes] of hub.files) assertEquals(await Deno.readFile(`${folder}/${name}`), bytes);
