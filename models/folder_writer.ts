@@ -166,7 +166,11 @@ async function lockPartial({ all, lock }: PartialPaths, place: string): Promise<
       if (error instanceof Deno.errors.NotFound) continue;
       throw error;
     }
-    if (!await file.tryLock(true)) {
+    const locked = await file.tryLock(true).catch((error) => {
+      file.close();
+      throw error;
+    });
+    if (!locked) {
       file.close();
       throw new Deno.errors.Busy(
         `Cannot write the model folder "${place}" as somebody else is writing it; wait for the end of that`,

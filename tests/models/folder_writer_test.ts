@@ -3,34 +3,13 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { openCheckpoint, type SafetensorsEntry } from "../../models/checkpoint/mod.ts";
-import {
-  type CreateFolderOptions,
-  createModelFolder,
-  type ManifestFacts,
-} from "../../models/folder_writer.ts";
+import { type CreateFolderOptions, createModelFolder } from "../../models/folder_writer.ts";
 import { type ModelFolder, openModelFolder } from "../../models/folder.ts";
 import { convertVar } from "../../models/var/convert.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
-
-const FACTS: ManifestFacts = {
-  family: "var",
-  name: "test",
-  dtype: "f32",
-  config: {},
-  classNames: [],
-  tuning: {},
-};
+import { FACTS, inFolder } from "./small_folder.ts";
 
 const OPTIONS: CreateFolderOptions = { weightFileBytes: 100_000, overwrite: true };
-
-async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
-    await work(path);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
-}
 
 async function namesIn(path: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(path), (entry) => entry.name)).sort();

@@ -4,18 +4,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SafetensorsEntry } from "../../models/checkpoint/mod.ts";
 import { layoutSafetensors, writeSafetensors } from "../../models/checkpoint/safetensors.ts";
 import { VirtualSource } from "../../models/checkpoint/virtual_source.ts";
-import type { ManifestFacts } from "../../models/folder_writer.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import { createVirtualFolder } from "../../models/virtual_folder.ts";
-
-const FACTS: ManifestFacts = {
-  family: "var",
-  name: "test",
-  dtype: "f32",
-  config: {},
-  classNames: [],
-  tuning: {},
-};
+import { FACTS } from "./small_folder.ts";
 
 /** Tensors of bytes, and which of them have been asked for. */
 function counted(...lengths: number[]): { entries: SafetensorsEntry[]; asked: string[] } {

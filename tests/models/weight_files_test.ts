@@ -4,21 +4,13 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { openCheckpoint, type SafetensorsEntry } from "../../models/checkpoint/mod.ts";
 import { SourceBlob } from "../../models/checkpoint/blob.ts";
 import { openSource } from "../../models/checkpoint/source.ts";
-import { createModelFolder, type FolderWriter, type ManifestFacts } from "../../models/folder_writer.ts";
+import { createModelFolder, type FolderWriter } from "../../models/folder_writer.ts";
 import { type ModelFolder, openModelFolder } from "../../models/folder.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import { dequantizeBlocks, quantizeBlocks, SCALES } from "../../models/quantize.ts";
 import { createVirtualFolder } from "../../models/virtual_folder.ts";
 import { describeWeights, planWeightFiles, weightFileNames } from "../../models/weight_files.ts";
-
-const FACTS: ManifestFacts = {
-  family: "var",
-  name: "test",
-  dtype: "f32",
-  config: {},
-  classNames: [],
-  tuning: {},
-};
+import { FACTS, inFolder } from "./small_folder.ts";
 
 /** Tensors t0, t1, … of so many numbers each: 0.5 in the first place, then counting on. */
 function tensors(...lengths: number[]): SafetensorsEntry[] {
@@ -32,15 +24,6 @@ function tensors(...lengths: number[]): SafetensorsEntry[] {
 
 function values(tensor: number, length: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, i) => 1000 * tensor + i + 0.5);
-}
-
-async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
-    await work(path);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
 }
 
 Deno.test("tensors are divided in order, and none is split", () => {

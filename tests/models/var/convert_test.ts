@@ -21,18 +21,10 @@ import {
 } from "../../../models/var/convert.ts";
 import { storedDtype } from "../../../models/var/precision.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+import { inFolder } from "../small_folder.ts";
 
 const SOURCE = goldenCheckpoints("var-adaln");
 const PARTS = [TRANSFORMER, TOKENIZER];
-
-async function inFolder(work: (path: string) => Promise<void>): Promise<void> {
-  const path = await Deno.makeTempDir();
-  try {
-    await work(path);
-  } finally {
-    await Deno.remove(path, { recursive: true });
-  }
-}
 
 async function convert(
   source: VarSource,
