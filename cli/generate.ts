@@ -489,8 +489,6 @@ async function runVariant(job: {
       progress.draw(batch);
     } else if (event.type === "scale") {
       progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
-      // On the CPU a batch is one long microtask; without a turn of the event loop Ctrl-C would wait for its end.
-      await new Promise((resolve) => setTimeout(resolve));
     } else if (event.type === "preview") {
       for (const { index, image } of event.images) {
         await writeWhole(`${output}/${layout.file(name, index, event.scale)}`, image.png());

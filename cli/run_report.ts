@@ -12,6 +12,7 @@ import {
   type ResolvedRequest,
   RgbaImage,
   type Trace,
+  viewScale,
 } from "../mod.ts";
 import { REGION_FILE } from "./edit_record.ts";
 import { duration, plural } from "./files.ts";
@@ -59,7 +60,7 @@ export function drawGrid(
 ): RgbaImage {
   const [first] = results[0]!.images as [GeneratedImage];
   const columns = Math.min(options.columns, results[0]!.images.length);
-  const scale = Math.max(1, Math.round(192 / first.width));
+  const scale = viewScale(first);
   const caption = (image: GeneratedImage): GridCell => ({ image, caption: image.caption });
   if (results.length === 1) {
     return gridImage(results[0]!.images.map(caption), { columns, scale, title: options.title });

@@ -21,6 +21,7 @@ import {
   writtenBindings,
 } from "./device.ts";
 import { DeviceLostError, NoAdapterError, OutOfMemoryError, ShaderCompilationError } from "./errors.ts";
+import { nextTurn } from "./next_turn.ts";
 
 /** Offsets into the uniform buffer must be multiples of this; 256 is the largest alignment an adapter may ask for. */
 const UNIFORM_SLOT = 256;
@@ -634,9 +635,4 @@ export class WebGpuDevice implements Device {
 function requireUsage(buffer: GPUBuffer, usage: "STORAGE" | "COPY_SRC" | "COPY_DST", action: string): void {
   if ((buffer.usage & GPUBufferUsage[usage]) !== 0) return;
   throw new TypeError(`Cannot ${action} as its buffer must have been made with GPUBufferUsage.${usage}`);
-}
-
-/** Resolves after the events that are already on their way have been delivered. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }

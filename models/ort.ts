@@ -13,6 +13,7 @@ import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import { type CpuDevice, floats } from "../kernels/cpu_device.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
 import { ShaderCompilationError } from "../kernels/errors.ts";
+import { nextTurn } from "../kernels/next_turn.ts";
 import type { GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../kernels/webgpu_device.ts";
 
@@ -165,7 +166,7 @@ async function onDevice<Result>(device: Device, work: () => Promise<Result>): Pr
     return result;
   } catch (error) {
     // The platform reports a loss in a later turn than the failures that come of it.
-    await new Promise((resolve) => setTimeout(resolve));
+    await nextTurn();
     requireAlive();
     if (device instanceof WebGpuDevice) await requireShaders(device, error);
     throw error;

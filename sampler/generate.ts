@@ -6,6 +6,7 @@
  */
 
 import type { DeviceArray, Timeline } from "../kernels/device.ts";
+import { nextTurn } from "../kernels/next_turn.ts";
 import { NO_TOKEN } from "../kernels/sample.ts";
 import type { Model } from "../models/model.ts";
 import { EditSources } from "./edit.ts";
@@ -156,11 +157,12 @@ async function* run(
   const timings: BatchTimings[] = [];
   const perBatch = Math.max(1, Math.floor(request.batch / request.lanes));
   const batches = Math.ceil(request.labels.length / perBatch);
+  const turns = deliver === "batch" || request.signal !== undefined;
   for (let batch = 0; batch < batches; batch++) {
     const first = batch * perBatch;
     const labels = request.labels.slice(first, first + perBatch);
     yield { type: "batch", batch, batches, images: request.indices.slice(first, first + perBatch) };
-    pending.add(yield* runBatch(model, request, { batch, first, labels, sources }));
+    pending.add(yield* runBatch(model, request, { batch, first, labels, sources, turns }));
     if (deliver === "end" && batch < batches - 1) continue;
     for (const { images, timing } of await pending.deliver()) {
       timings.push(timing);
@@ -275,6 +277,8 @@ async function* runBatch(
     readonly first: number;
     readonly labels: readonly ResolvedLabel[];
     readonly sources: EditSources | undefined;
+    /** Whether somebody waits for something between the scales: events, or a signal. */
+    readonly turns: boolean;
   },
 ): AsyncGenerator<GenerateEvent, FinishedBatch, void> {
   const { device, patchNumbers } = model;
@@ -363,6 +367,7 @@ async function* runBatch(
       side,
       lanes: lanes.length,
     };
+    if (place.turns) await nextTurn();
     if (request.previews.has(scale)) {
       const previews = await pictures(model, generation);
       const images = previews.map((image, row) => ({

@@ -16,6 +16,22 @@ export interface GridCell {
   readonly caption?: string;
 }
 
+/**
+ * How many times larger a picture is shown, so that small ones can be looked at: to about 192 pixels, and never smaller than it is.
+ *
+ * @example
+ * ```ts
+ * import { viewScale } from "./grid.ts";
+ * import { RgbaImage } from "./image.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([64, 256].map((size) => viewScale(new RgbaImage(size, size))), [3, 1]);
+ * ```
+ */
+export function viewScale({ width }: RgbaImage): number {
+  return Math.max(1, Math.round(192 / width));
+}
+
 /** How {@linkcode gridImage} lays pictures out. */
 export interface GridOptions {
   /** Pictures in a row. Fewer pictures than that make a narrower grid. */

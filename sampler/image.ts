@@ -26,7 +26,8 @@ interface PixelData {
 
 const codec: Codec = untypedPng;
 
-const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
+/** Under this name notebooks look for what to show. */
+export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
 const customInspect: unique symbol = Symbol.for("Deno.customInspect");
 
 const pngTrueColor = 2;

@@ -7,7 +7,7 @@
 export { type EditRequest, type ResolvedEdit } from "./edit.ts";
 export { type Fit, fitImage } from "./fit.ts";
 export * from "./generate.ts";
-export { type GridCell, gridImage, type GridOptions } from "./grid.ts";
+export { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
 export type { ScaleHook } from "./hook.ts";
 export { type MimeBundle, RgbaImage } from "./image.ts";
 export { Pace } from "./pace.ts";

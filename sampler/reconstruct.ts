@@ -7,10 +7,11 @@
 
 import { requireInteger, requireOptions } from "../kernels/arguments.ts";
 import type { DeviceArray } from "../kernels/device.ts";
+import { nextTurn } from "../kernels/next_turn.ts";
 import type { Model } from "../models/model.ts";
 import { type Fit, fitImage, uploadPictures } from "./fit.ts";
-import { type GridCell, gridImage, type GridOptions } from "./grid.ts";
-import { type MimeBundle, RgbaImage } from "./image.ts";
+import { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
+import { jupyterDisplay, type MimeBundle, RgbaImage } from "./image.ts";
 import { pack, pixelsOf } from "./paint.ts";
 
 /** Options of {@linkcode reconstruct}. */
@@ -88,15 +89,14 @@ export class ReconstructResult {
     ]);
     return gridImage(cells, {
       columns: cells.length / this.images.length,
-      scale: Math.max(1, Math.round(192 / this.images[0]!.width)),
+      scale: viewScale(this.images[0]!),
       ...options,
     });
   }
 
   /** What a notebook shows: the grid. */
-  [Symbol.for("Jupyter.display")](): MimeBundle {
-    const grid = this.grid() as unknown as Record<symbol, () => MimeBundle>;
-    return grid[Symbol.for("Jupyter.display")]!();
+  [jupyterDisplay](): MimeBundle {
+    return this.grid()[jupyterDisplay]();
   }
 }
 
@@ -143,8 +143,8 @@ export async function reconstruct(
   using stack = new DisposableStack();
   const batches: { sources: readonly RgbaImage[]; tokens: DeviceArray[]; stages: DeviceArray[] }[] = [];
   for (let first = 0; first < sources.length; first += batch) {
-    // On the CPU a batch is one long microtask: without a turn of the event loop, no signal would be seen before the end of all.
-    await new Promise((resolve) => setTimeout(resolve));
+    // Without it, on the CPU no signal would be seen before the end of all.
+    await nextTurn();
     signal?.throwIfAborted();
     const part = sources.slice(first, first + batch);
     using pictures = uploadPictures(device, part);

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type GridCell, gridImage, type GridOptions } from "./grid.ts";
-import { type MimeBundle, RgbaImage } from "./image.ts";
+import { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
+import { jupyterDisplay, type MimeBundle, RgbaImage } from "./image.ts";
 import type { ResolvedLabel } from "./settings.ts";
 
 /** What a hook reported about one image. */
@@ -124,14 +124,13 @@ export class GenerateResult {
     const columns = Math.min(cells.length, 8);
     return gridImage(cells, {
       columns,
-      scale: Math.max(1, Math.round(192 / this.images[0]!.width)),
+      scale: viewScale(this.images[0]!),
       ...options,
     });
   }
 
   /** What a notebook shows: the grid. */
-  [Symbol.for("Jupyter.display")](): MimeBundle {
-    const grid = this.grid() as unknown as Record<symbol, () => MimeBundle>;
-    return grid[Symbol.for("Jupyter.display")]!();
+  [jupyterDisplay](): MimeBundle {
+    return this.grid()[jupyterDisplay]();
   }
 }

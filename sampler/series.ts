@@ -122,8 +122,6 @@ export async function* generateSeries(
     const images: GeneratedImage[] = [];
     for await (const event of generate.stream(model, part)) {
       if (event.type === "image") images.push(event.image);
-      // On the CPU a batch is one long microtask: without a turn of the event loop, no signal would be seen before its end.
-      if (event.type === "scale") await new Promise((resolve) => setTimeout(resolve));
     }
     return images;
   };

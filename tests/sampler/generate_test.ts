@@ -134,6 +134,17 @@ testOnModel(
   },
 );
 
+testOnModel("tiny", "a signal that comes from elsewhere ends a generation in its middle", async (model) => {
+  const controller = new AbortController();
+  const before = model.device.counters.dispatches;
+  setTimeout(() => controller.abort(new Error("enough")));
+  const request = { count: 64, batch: 1, signal: controller.signal };
+  await assertRejects(() => generate(model, request), Error, "enough");
+  const used = model.device.counters.dispatches - before;
+  const { trace } = await generate(model, { count: 1 });
+  assert(used < 3 * trace.dispatches, `${used} dispatches, an image takes ${trace.dispatches}`);
+});
+
 Deno.test({
   name: "the demo's tokens and pictures are the same on both devices",
   ignore: !hasGpu && !requireGpu,
