@@ -13,6 +13,7 @@
 
 import { parseArgs } from "node:util";
 import { join } from "node:path";
+import { exists, replaceFile } from "../cli/files.ts";
 import { requireInteger } from "../kernels/mod.ts";
 import { type PyTorchTensor, writePyTorch } from "./pytorch_file.ts";
 
@@ -282,27 +283,10 @@ export async function writeSynthetic(
   if (!options.overwrite && await exists(path)) {
     throw new Deno.errors.AlreadyExists(`Cannot write ${path} as it exists: give --overwrite to replace it`);
   }
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    {
-      using file = await Deno.open(temporary, { createNew: true, write: true });
-      writePyTorch(file, tensors);
-    }
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  await replaceFile(path, async (temporary) => {
+    using file = await Deno.open(temporary, { createNew: true, write: true });
+    writePyTorch(file, tensors);
+  });
 }
 
 /** What the command line asks for. */

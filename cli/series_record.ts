@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Dtype, ModelTuning } from "../mod.ts";
+import type { Dtype, ModelTuning, SamplingSettings } from "../mod.ts";
 import { exists, formatJson, readJson } from "./files.ts";
 import type { DeviceRecord, ModelPlace } from "./model_options.ts";
 import { UsageError } from "./options.ts";
@@ -22,23 +22,12 @@ export interface Cell {
 }
 
 /** What the command line says about every image. */
-export interface SeriesSettings {
+export interface SeriesSettings
+  extends Pick<SamplingSettings, "cfg" | "topK" | "topP" | "minP" | "temperature" | "moreSmooth"> {
   /** Seed; beyond 2^53 as decimal text once it is read from a file. */
   readonly seed: number | bigint | string;
   /** Whether image i of every class has the same noise. */
   readonly sharedNoise: boolean;
-  /** Strength of guidance. */
-  readonly cfg: number;
-  /** 0 is off. */
-  readonly topK: number;
-  /** 0 is off. */
-  readonly topP: number;
-  /** 0 is off. */
-  readonly minP: number;
-  /** 0 takes the likeliest token. */
-  readonly temperature: number;
-  /** Whether code vectors are mixed. */
-  readonly moreSmooth: boolean;
   /** Settings of VAR-Scaling, or `null` without it. */
   readonly scaling: Readonly<Record<string, unknown>> | null;
 }

@@ -87,6 +87,14 @@ export interface ModelFolder extends Disposable {
   weights(part: string): Promise<WeightFiles>;
 }
 
+/** Everything a new folder is told, its files' sizes and checksums apart. */
+export type ManifestFacts = Omit<ModelManifest, "format" | "version" | "files">;
+
+/** What `model.json` holds for these facts and files. */
+export function modelManifest(facts: ManifestFacts, files: ModelManifest["files"]): ModelManifest {
+  return { format: "varscale-model", version: FOLDER_VERSION, ...facts, files };
+}
+
 /** SHA-256 of bytes in hexadecimal. */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
@@ -283,6 +291,5 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
       return refuse(`size and SHA-256 of "${key}"`, JSON.stringify(record));
     }
   }
-  const facts = { family, name, dtype, config, classNames, tuning: manifest.tuning ?? {}, files };
-  return { format: "varscale-model", version: FOLDER_VERSION, ...facts };
+  return modelManifest({ family, name, dtype, config, classNames, tuning: manifest.tuning ?? {} }, files);
 }

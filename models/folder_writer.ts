@@ -11,17 +11,14 @@ import { entryBytes, type SafetensorsEntry } from "./checkpoint/safetensors.ts";
 import { byteLength } from "./checkpoint/tensor.ts";
 import {
   type FileRecord,
-  FOLDER_VERSION,
   MANIFEST,
+  type ManifestFacts,
   type ModelFolder,
-  type ModelManifest,
+  modelManifest,
   openModelFolder,
 } from "./folder.ts";
 import type { WeightPlaces } from "./onnx.ts";
 import { type PlannedFile, planWeightFiles, WEIGHT_FILE_BYTES, weightPlaces } from "./weight_files.ts";
-
-/** Everything a new folder is told, its files' sizes and checksums apart. */
-export type ManifestFacts = Omit<ModelManifest, "format" | "version" | "files">;
 
 /** Writes the files of one model folder; nothing appears at its place before {@linkcode FolderWriter.finish}. */
 export interface FolderWriter extends AsyncDisposable {
@@ -237,7 +234,7 @@ class DiskWriter implements FolderWriter {
     await Deno.writeFile(`${this.#paths.content}/${name}`, bytes);
     this.#records[name] = {
       bytes: bytes.length,
-      sha256: createHash("sha256").update(bytes).digest("hex"),
+      sha256: sha256(bytes),
     };
   }
 
@@ -302,12 +299,7 @@ class DiskWriter implements FolderWriter {
   async finish(facts: ManifestFacts): Promise<ModelFolder> {
     this.#signal?.throwIfAborted();
     const { content, previous } = this.#paths;
-    const manifest: ModelManifest = {
-      format: "varscale-model",
-      version: FOLDER_VERSION,
-      ...facts,
-      files: this.#records,
-    };
+    const manifest = modelManifest(facts, this.#records);
     for (const name of await namesIn(content)) {
       // What an earlier writer, for another type say, has left.
       if (this.#records[name] === undefined) await Deno.remove(`${content}/${name}`);

@@ -7,6 +7,7 @@
 export * from "./checkpoint/mod.ts";
 export {
   type FileRecord,
+  type ManifestFacts,
   type ModelFolder,
   type ModelManifest,
   type ModelTuning,
@@ -16,7 +17,6 @@ export {
   type CreateFolderOptions,
   createModelFolder,
   type FolderWriter,
-  type ManifestFacts,
   type WriteTensorsOptions,
 } from "./folder_writer.ts";
 export { createVirtualFolder, type VirtualFolderOptions } from "./virtual_folder.ts";

@@ -10,10 +10,10 @@ import { type ByteSource, openSource } from "./checkpoint/source.ts";
 import { VirtualSource } from "./checkpoint/virtual_source.ts";
 import {
   type FileRecord,
-  FOLDER_VERSION,
   MANIFEST,
   type ModelFolder,
   type ModelManifest,
+  modelManifest,
   sha256,
 } from "./folder.ts";
 import type { FolderWriter } from "./folder_writer.ts";
@@ -58,13 +58,7 @@ export function createVirtualFolder(location: string, options: VirtualFolderOpti
     },
     async finish(facts) {
       signal?.throwIfAborted();
-      const manifest: ModelManifest = {
-        format: "varscale-model",
-        version: FOLDER_VERSION,
-        ...facts,
-        files: records,
-      };
-      return new VirtualFolder(location, manifest, {
+      return new VirtualFolder(location, modelManifest(facts, records), {
         fingerprints: await fingerprints(),
         graphs,
         parts,

@@ -111,6 +111,25 @@ export function requireVarConfig(config: unknown, file: string): VarConfig {
   return sizes;
 }
 
+/**
+ * Checks that a model has the depth that was asked for.
+ *
+ * @param model What it is called, and its depth.
+ * @param depth The depth that it must have; any by default.
+ * @param action What cannot be done otherwise, for the message.
+ * @throws {RangeError} If it has another one.
+ */
+export function requireDepth(
+  model: { readonly name: string; readonly depth: number },
+  depth: number | undefined,
+  action: string,
+): void {
+  if (depth === undefined || depth === model.depth) return;
+  throw new RangeError(
+    `Cannot ${action} the model "${model.name}" as depth must be its own, ${model.depth}: current value is ${depth}`,
+  );
+}
+
 /** Width of one attention head where the file does not tell the number of heads. */
 const HEAD_WIDTH = 64;
 

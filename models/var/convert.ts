@@ -25,6 +25,7 @@ import {
   inferTokenizerConfig,
   inferTransformerConfig,
   inferVarConfig,
+  requireDepth,
   requireVarConfig,
   type TokenizerConfig,
   type VarConfig,
@@ -127,11 +128,7 @@ export async function convertVar(
     name = defaults.name ?? `VAR-d${config.depth}`,
   } = options;
   const tuning = { ...defaults.tuning, ...options.tuning };
-  if (depth !== undefined && depth !== config.depth) {
-    throw new RangeError(
-      `Cannot convert the model "${name}" as depth must be its own, ${config.depth}: current value is ${depth}`,
-    );
-  }
+  requireDepth({ name, depth: config.depth }, depth, "convert");
   if (classNames.length !== 0 && classNames.length !== config.classes) {
     throw new RangeError(
       `Cannot convert the model as it has ${config.classes} classes: the number of class names is ${classNames.length}`,

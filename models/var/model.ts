@@ -42,7 +42,7 @@ import {
   requireFit,
   requireLimits,
 } from "./memory.ts";
-import { requireVarConfig, residualOfScale, type VarConfig } from "./config.ts";
+import { requireDepth, requireVarConfig, residualOfScale, type VarConfig } from "./config.ts";
 import { openVarSource, TOKENIZER, TRANSFORMER } from "./convert.ts";
 
 /** What one scale needs besides the tokens. */
@@ -89,11 +89,7 @@ export async function loadVarModel(
   stack.use(folder);
   const config = requireVarConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
   const { dtype: stored, name } = folder.manifest;
-  if (depth !== undefined && depth !== config.depth) {
-    throw new RangeError(
-      `Cannot load the model "${name}" as depth must be its own, ${config.depth}: current value is ${depth}`,
-    );
-  }
+  requireDepth({ name, depth: config.depth }, depth, "load");
   const dtype = await resolveDtype(config, { ...sessionOptions, device, choice, stored, memory });
   // The runtime widens what is small enough; a conversion would take longer to set up.
   const widened = dtype === "f32" && stored === "f16" && isSmall(config);

@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openCheckpoint, type SafetensorsEntry } from "../../models/checkpoint/mod.ts";
-import { createModelFolder, type FolderWriter, type ManifestFacts } from "../../models/folder_writer.ts";
-import { type ModelFolder, openModelFolder } from "../../models/folder.ts";
+import { createModelFolder, type FolderWriter } from "../../models/folder_writer.ts";
+import { type ManifestFacts, type ModelFolder, openModelFolder } from "../../models/folder.ts";
 import { createVirtualFolder } from "../../models/virtual_folder.ts";
 import { DEMO_MODEL, loadModel } from "../../models/load.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";

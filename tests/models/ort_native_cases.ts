@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../kernels/cpu_device.ts";
-import { type DeviceArray, readFloats } from "../../kernels/device.ts";
+import { readFloats } from "../../kernels/device.ts";
 import { type Dtype, DTYPES } from "../../models/dtype.ts";
 import { DEMO_MODEL } from "../../models/load.ts";
 import { openModelFolder } from "../../models/folder.ts";
@@ -32,6 +32,7 @@ import {
   openGolden,
   recordedTokens,
 } from "../fixtures/golden/golden.ts";
+import { runSmall, smallGraph } from "./small_graph.ts";
 
 /** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
 const FEATURE_TOLERANCE = 1e-4;
@@ -200,26 +201,6 @@ Deno.test("weights come from bytes, blobs or files, which are free once the grap
     await Deno.remove(folder, { recursive: true });
   }
 });
-
-/** y = x + 1, or with another operator, y = operator(x). */
-function smallGraph(operator: string = "Add"): Uint8Array<ArrayBuffer> {
-  const graph = new GraphBuilder("small");
-  const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
-  const inputs = operator === "Add" ? [x, graph.constant("float32", [1])] : [x];
-  graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add(operator, inputs));
-  return graph.bytes();
-}
-
-async function runSmall(
-  session: GraphSession,
-  device: CpuDevice,
-  values: readonly number[],
-): Promise<number[]> {
-  using array: DeviceArray = device.upload(new Float32Array(values));
-  const { y } = await session.run({ x: { array, shape: [values.length] } });
-  using result = y!;
-  return [...await readFloats(result)];
-}
 
 Deno.test("a model folder on the disk tells where its weights can be mapped from", async () => {
   using folder = await openModelFolder(DEMO_MODEL);

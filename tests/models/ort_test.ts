@@ -2,33 +2,18 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../kernels/cpu_device.ts";
-import { type Device, readFloats } from "../../kernels/device.ts";
+import type { Device } from "../../kernels/device.ts";
 import { DeviceLostError } from "../../kernels/errors.ts";
 import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Model } from "../../models/model.ts";
 import { GraphBuilder } from "../../models/onnx.ts";
-import { createGraphSession, type GraphSession } from "../../models/graph_session.ts";
+import { createGraphSession } from "../../models/graph_session.ts";
 import { startRuntime } from "../../models/ort.ts";
 import { generate } from "../../sampler/generate.ts";
 import { testOnDevices, testOnGpu } from "../devices.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
-
-/** y = x + 1, or with another operator, y = operator(x). */
-function smallGraph(operator: string = "Add"): Uint8Array<ArrayBuffer> {
-  const graph = new GraphBuilder("small");
-  const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
-  const inputs = operator === "Add" ? [x, graph.constant("float32", [1])] : [x];
-  graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add(operator, inputs));
-  return graph.bytes();
-}
-
-async function runSmall(session: GraphSession, device: Device, values: readonly number[]): Promise<number[]> {
-  using array = device.upload(new Float32Array(values));
-  const { y } = await session.run({ x: { array, shape: [values.length] } });
-  using result = y!;
-  return [...await readFloats(result)];
-}
+import { runSmall, smallGraph } from "./small_graph.ts";
 
 /** A model of random weights that is quick even on a GPU in software. */
 function loadSmall(device: Device): Promise<Model> {

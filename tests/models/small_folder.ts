@@ -1,6 +1,6 @@
 /** What tests of model folders share: facts of a model that is none, and a place to write to. */
 
-import type { ManifestFacts } from "../../models/folder_writer.ts";
+import type { ManifestFacts } from "../../models/folder.ts";
 
 /** Facts of a folder whose content does not matter. */
 export const FACTS: ManifestFacts = {
