@@ -1,6 +1,6 @@
 /**
- * What every model family offers to the sampler: a schedule of scales, and a generation that turns features into logits and accepts
- * tokens, scale by scale. Nothing here knows a particular family.
+ * What every model family offers to the sampler: a schedule of scales for a request, and a generation that turns features into logits and
+ * accepts tokens, scale by scale. Nothing here knows a particular family.
  *
  * @module
  */
@@ -8,23 +8,27 @@
 import type { Device, DeviceArray } from "../kernels/device.ts";
 import type { Dtype } from "./dtype.ts";
 import type { ModelTuning } from "./folder.ts";
+import type { Label, ResolvedLabel } from "./label.ts";
+import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
+import type { TokenSpace } from "./tokens.ts";
 
-/** The vectors behind a model's tokens. */
-export interface CodeVectors {
-  /** Code vectors, f32 [vocabulary, channels]. */
+/** Pictures on a device. */
+export interface PictureArray extends PictureSize {
+  /** f32 [images, 3, height, width] from -1 to 1; what a model has decoded is not clamped. */
   readonly array: DeviceArray;
-  /** Number of codes V. */
-  readonly vocabulary: number;
-  /** Length of a code vector. */
-  readonly channels: number;
 }
+
+/** Decoded pictures. Disposing them frees the array. */
+export interface DecodedPictures extends PictureArray, Disposable {}
 
 /** What a generation starts from. */
 export interface StartOptions {
-  /** One label per image: a class, or the number of classes for the null class. */
-  readonly labels: readonly number[];
+  /** One label per image. */
+  readonly labels: readonly ResolvedLabel[];
   /** Whether unconditional logits are wanted beside the conditional ones. */
   readonly guided: boolean;
+  /** The scales, as {@linkcode Model.schedule} made them; the model's usual ones by default. */
+  readonly schedule?: Schedule;
 }
 
 /** Images on their way through the scales, with everything a model keeps between two of them. Disposing it frees all of that. */
@@ -33,53 +37,65 @@ export interface Generation extends Disposable {
   readonly images: number;
   /** Whether {@linkcode Generation.logits} holds unconditional rows too. */
   readonly guided: boolean;
-  /** What the scales have added up to, f32 [images, channels, side, side] at full resolution. */
-  readonly accumulated: DeviceArray;
   /** Input of the next scale, f32 [images, positions, channels]; guided, twice as many rows. */
   readonly features: DeviceArray;
+  /** What the scales have added up to, f32 [images, channels, height, width], in a family whose scales add up. */
+  readonly accumulated?: DeviceArray;
   /**
-   * Logits of the next scale, f32 [images, positions, vocabulary]; guided, twice as many rows: all conditional ones first. They belong to
-   * the caller.
+   * Logits of the next scale, f32 [images, positions, logits of a position]; guided, twice as many rows: all conditional ones first. They
+   * belong to the caller.
    */
   logits(): Promise<DeviceArray>;
-  /** Ends the scale with these tokens, u32 [images, positions]. */
+  /** Ends the scale with these tokens, u32 [images, positions, words]. */
   accept(tokens: DeviceArray): void;
-  /** Ends the scale with feature vectors instead of tokens, f32 [images, channels, positions]. */
-  acceptFeatures(features: DeviceArray): void;
+  /** Ends the scale with feature vectors instead of tokens, f32 [images, channels, positions], in a family whose tokens can be mixed. */
+  acceptFeatures?(features: DeviceArray): void;
   /**
    * Rearranges the batch between two scales: the new lane i continues the old lane `lanes[i]`.
    *
    * @throws {RangeError} If no lane would be left, or one of them is none.
    */
   gather(lanes: readonly number[]): void;
-  /** Decodes what has been accumulated so far to pixels, f32 [images, 3, height, width] from -1 to 1 (not clamped). */
-  decode(): Promise<DeviceArray>;
+  /**
+   * Decodes what the scales so far show: pictures of the last accepted scale's size.
+   *
+   * @throws {TypeError} If the model has no decoder, or no scale has been accepted.
+   */
+  decode(): Promise<DecodedPictures>;
 }
 
-/** Token maps of encoded images. */
+/** Token maps of encoded pictures. */
 export interface Encoding extends Disposable {
-  /** Tokens per scale, u32 [images, positions]. */
+  /** Tokens of the scales in order, u32 [images, positions, words]. */
   readonly tokens: readonly DeviceArray[];
-  /** The encoder's features, f32 [images, channels, side, side]. */
+  /** The encoder's features, f32 [images, channels, height, width]. */
   readonly features: DeviceArray;
-  /** What the tokens of all scales add up to, f32 [images, channels, side, side]. */
-  readonly accumulated: DeviceArray;
-  /** The same after each scale but the last, if they were asked for. */
-  readonly snapshots: readonly DeviceArray[];
+  /**
+   * Decodes what the tokens show up to a scale, by default the last encoded one.
+   *
+   * @throws {TypeError} If the model has no decoder.
+   */
+  decode(scale?: number): Promise<DecodedPictures>;
 }
 
 /** Options of {@linkcode Model.encode}. */
 export interface EncodeOptions {
-  /** Whether to keep what the scales have added up to after each of them. */
-  readonly snapshots?: boolean;
+  /** The scales whose tokens are wanted; the model's usual ones by default. */
+  readonly schedule?: Schedule;
+  /** Index of the last scale that is wanted, of which the pictures have the size; the finest by default. */
+  readonly last?: number;
 }
 
-/** Bytes that a model takes where it runs. */
-export interface ModelMemory {
-  /** Bytes of what stays as long as the model is loaded. */
-  readonly weights: number;
-  /** Bytes that each image of a guided batch takes at the peak. */
-  readonly image: number;
+/** Settings of VAR-Scaling that suit a model, from what its method's authors state and from what its folder says. */
+export interface SearchDefaults {
+  /** The scale on which to search. */
+  readonly scale: number;
+  /** Threshold factor α on the mean density. */
+  alpha(setting: { readonly scale: number; readonly samples: number }): number;
+  /** Conflict threshold, in units of the codebook. */
+  readonly conflictThreshold: number;
+  /** What the authors' experiments take, whatever the model. */
+  readonly published: { readonly cfg: number; readonly alpha: number; readonly conflictThreshold: number };
 }
 
 /**
@@ -98,22 +114,42 @@ export interface Model extends AsyncDisposable {
   readonly device: Device;
   /** Type of its large weights there. */
   readonly dtype: Dtype;
-  /** An estimate of the memory it takes there. */
-  readonly memory: ModelMemory;
-  /** Transformer depth, which presets depend on. */
+  /** An estimate of the bytes that stay there as long as it is loaded. */
+  readonly weightBytes: number;
+  /** Transformer depth. */
   readonly depth: number;
-  /** Number of classes, the null class not counted. */
+  /** Number of classes, the null class not counted; 0 for a model that takes texts. */
   readonly classes: number;
   /** Names of the classes in order; empty where they have none. */
   readonly classNames: readonly string[];
-  /** Sides of the token maps, coarse to fine. */
+  /** Sides of the token maps of its usual schedule, coarse to fine. */
   readonly patchNumbers: readonly number[];
-  /** Width and height of the pictures in pixels; 0 for a model that can neither decode nor encode any. */
-  readonly imageSize: number;
-  /** The vectors behind the tokens. */
-  readonly codebook: CodeVectors;
-  /** Search settings that suit this model, where they are known. */
+  /** How tokens are drawn unless a request says otherwise. */
+  readonly defaults: SamplingDefaults;
+  /** Settings of VAR-Scaling that suit it. */
+  readonly search: SearchDefaults;
+  /** Search settings that its folder gives. */
   readonly tuning: ModelTuning;
+  /** Its tokens. */
+  readonly tokens: TokenSpace;
+  /** Whether it has an encoder. */
+  readonly encodes: boolean;
+  /** Whether it has a decoder. */
+  readonly decodes: boolean;
+  /**
+   * Understands a label.
+   *
+   * @throws {TypeError} If it is of the wrong type.
+   * @throws {RangeError} If the model has no such class.
+   */
+  resolveLabel(label: Label): ResolvedLabel;
+  /**
+   * Makes the schedule of a request, the usual one by default.
+   *
+   * @throws {TypeError} If an option is of the wrong type, or none of the family's.
+   * @throws {RangeError} If the model cannot follow it, with the reason.
+   */
+  schedule(request?: ScheduleRequest): Schedule;
   /**
    * Starts a batch.
    *
@@ -121,11 +157,10 @@ export interface Model extends AsyncDisposable {
    */
   start(options: StartOptions): Promise<Generation>;
   /**
-   * Encodes pictures, f32 [images, 3, size, size] from -1 to 1, to token maps.
+   * Encodes pictures to token maps.
    *
    * @throws {TypeError} If the model has no encoder.
+   * @throws {RangeError} If the pictures have not the size of the last wanted scale, or one that the family admits instead.
    */
-  encode(pictures: DeviceArray, images: number, options?: EncodeOptions): Promise<Encoding>;
-  /** Decodes accumulated features, f32 [images, channels, side, side], to pixels. */
-  decode(features: DeviceArray, images: number): Promise<DeviceArray>;
+  encode(pictures: PictureArray, images: number, options?: EncodeOptions): Promise<Encoding>;
 }

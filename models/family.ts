@@ -1,0 +1,154 @@
+/**
+ * What a family of models registers, in one place: how its checkpoints are recognised, where they lie on the hub, how they become a model
+ * folder, how that is loaded, and what a person may ask of it. `families.ts` lists the families; whatever works with models of any family
+ * (`load.ts`, `convert.ts`, `hub_model.ts`, the command line) goes by this.
+ *
+ * @module
+ */
+
+import type { Device } from "../kernels/device.ts";
+import type { Dtype } from "./dtype.ts";
+import type { ModelFolder } from "./folder.ts";
+import type { CpuProvider } from "./graph_session.ts";
+import type { Model } from "./model.ts";
+import type { WeightPlaces } from "./onnx.ts";
+import type { SamplingDefaults } from "./schedule.ts";
+import type { StoredTensor, WeightSet } from "./weights.ts";
+
+/** A checkpoint that a model is made from. */
+export interface CheckpointPart {
+  /** Key in `{ var, vae }` and, with `-ckpt`, name of the command line's option. */
+  readonly name: string;
+  /** Name of its weights in a model folder. */
+  readonly weights: string;
+  /** What it is, for people: `"the transformer"`. */
+  readonly title: string;
+  /** A tensor by which a message tells that it is not there. */
+  readonly landmark: string;
+  /** Tensors that are derivable or serve training only. */
+  readonly unused: RegExp;
+  /** What stands in front of its tensors' names in a file that holds it; `undefined` if the file does not. */
+  prefix(tensors: ReadonlyMap<string, StoredTensor>): string | undefined;
+}
+
+/** Tensors of one part. */
+export interface PartWeights {
+  /** The tensors, of which what is used is taken. */
+  readonly set: WeightSet;
+  /** Reads one of them. */
+  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** Tensors of a model's parts by the names that weights have in a folder; of one checkpoint alone, some may be missing. */
+export type ModelWeights = Readonly<Record<string, PartWeights>>;
+
+/** Files of a family on the hub, by the names under which they were published. */
+export interface PublishedFiles {
+  /** The repository that people know, like `"FoundationVision/var"`. */
+  readonly repository: string;
+  /** An example of a transformer's name, for messages. */
+  readonly example: string;
+  /** Depth of the transformer that a file name tells, or `undefined` for any other file. */
+  depthOf(file: string): number | undefined;
+  /** Name of the transformer of a depth, where it is known without asking. */
+  transformer(depth: number): string | undefined;
+  /** Names that the other parts may have, in order of preference, by part. */
+  readonly others: Readonly<Record<string, readonly string[]>>;
+}
+
+/** An option that only one family has. */
+export interface FamilyOption {
+  /** What its value is. */
+  readonly kind: "boolean" | "integer" | "number" | "text";
+  /** What it does, a sentence or two without a final period. */
+  readonly help: string;
+  /** Least value of a number. */
+  readonly min?: number;
+  /** Largest value of a number. */
+  readonly max?: number;
+  /** What the help says about the default. */
+  readonly defaultText?: string;
+}
+
+/** How a model is loaded from its folder. */
+export interface LoadFamilyOptions {
+  /** Threads on the CPU. */
+  readonly threads?: number;
+  /** Who computes on the CPU. */
+  readonly cpuProvider?: CpuProvider;
+  /** Type of the large weights where the model runs. */
+  readonly dtype?: Dtype | "auto";
+  /** Bytes that it may take. */
+  readonly memory?: number;
+  /** Depth that it must have. */
+  readonly depth?: number;
+  /** Whether the model disposes the device. */
+  readonly ownsDevice?: boolean;
+}
+
+/** A fact about a model with its name, for people. */
+export type Fact = readonly [name: string, value: string];
+
+/** A family of models. `Config` are its sizes, as `model.json` holds them. */
+// deno-lint-ignore no-explicit-any
+export interface Family<Config = any> {
+  /** Name in `model.json`. */
+  readonly name: string;
+  /** Name for people. */
+  readonly title: string;
+  /** The checkpoints that a model is made from, the transformer first. */
+  readonly parts: readonly CheckpointPart[];
+  /** Its files on the hub. */
+  readonly published: PublishedFiles;
+  /** How tokens are drawn unless something else is asked for. */
+  readonly defaults: SamplingDefaults;
+  /** What VAR-Scaling does unless something else is asked for, as far as it does not depend on the model. */
+  readonly search: { readonly scale: number };
+  /** Whether requests may name the token maps or the size. */
+  readonly flexible: boolean;
+  /** What `published: true` changes, for people; `undefined` if the family does what the released code does anyway. */
+  readonly publishedHelp: string | undefined;
+  /** Options that only this family has. */
+  readonly options: Readonly<Record<string, FamilyOption>>;
+  /**
+   * Reads the sizes from the tensors that are there. With tensors of one part only, those of the other parts are missing in what it
+   * resolves to.
+   *
+   * @throws {ModelFileError} If tensors contradict each other.
+   */
+  infer(weights: ModelWeights): Promise<Partial<Config>>;
+  /**
+   * Checks what a folder's description gives as sizes.
+   *
+   * @throws {ModelFileError} Naming the first one that is missing or none.
+   */
+  requireConfig(config: unknown, file: string): Config;
+  /** Depth of a model. */
+  depth(config: Config): number;
+  /** Name of a model that has been given none. */
+  modelName(config: Config): string;
+  /** Names of the classes of a model that has been given none: those of ImageNet for published sizes. */
+  classNames(config: Partial<Config>): readonly string[];
+  /** Sizes in words, of a whole model or of one part. */
+  describe(config: Partial<Config>): readonly Fact[];
+  /** Builds the graphs, and takes all tensors that they and the kernels use. */
+  graphs(
+    config: Config,
+    weights: ModelWeights,
+    places: Readonly<Record<string, WeightPlaces>>,
+  ): Map<string, Uint8Array<ArrayBuffer>>;
+  /** How a tensor is stored when the large weights have a type. */
+  storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype;
+  /**
+   * Tells, when a folder's weights are converted again, what its tensors alone do not: `infer` gets the tensors together with the sizes
+   * that the folder gives.
+   */
+  inferAgain(weights: ModelWeights, config: Config): Promise<Config>;
+  /**
+   * Loads a model from its folder, which is the model's from then on.
+   *
+   * @throws {ModelFileError} If the files are no model of the family.
+   * @throws {RangeError} If it is of another depth, or does not fit where it is to run.
+   */
+  load(folder: ModelFolder, device: Device, options: LoadFamilyOptions): Promise<Model>;
+}

@@ -1,0 +1,119 @@
+/**
+ * The scales of one request: which token maps a model paints, from coarse to fine, how strongly each is guided and how its tokens are
+ * drawn. A family makes the schedule; the sampler follows it and knows nothing of the rules behind it.
+ *
+ * @module
+ */
+
+/** A size in pixels. */
+export interface PictureSize {
+  /** Pixels in a row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+}
+
+/**
+ * How the strength of guidance becomes a weight t in `conditional + t · (conditional - unconditional)`: `"ramp"`, `t = cfg · r` with r from
+ * 0 at the first scale to 1, as in VAR; or `"constant"`, `t = cfg - 1` on every scale, as in `unconditional + cfg · (conditional -
+ * unconditional)`. So no guidance is cfg 0 for a ramp and 1 for a constant.
+ */
+export type GuidanceFormula = "ramp" | "constant";
+
+/** How tokens are drawn, as a person sets it. A request that leaves one out gets its model's. */
+export interface SamplingDefaults {
+  /** Strength of guidance. */
+  readonly cfg: number;
+  /** How it becomes the weight of a scale. */
+  readonly guidance: GuidanceFormula;
+  /** 0 is off. */
+  readonly topK: number;
+  /** 0 is off. */
+  readonly topP: number;
+  /** 0 is off. */
+  readonly minP: number;
+  /** 0 takes the likeliest token. */
+  readonly temperature: number;
+}
+
+/** What is asked of a schedule. */
+export interface ScheduleRequest extends Partial<SamplingDefaults> {
+  /** Sides of square token maps, coarse to fine, where the family admits others than its own. */
+  readonly patchNumbers?: readonly number[] | undefined;
+  /** Size of the pictures, where the family admits several; a number is a square's. Without `patchNumbers`, the family finds a list for it. */
+  readonly size?: number | PictureSize | undefined;
+  /** Do what the family's released code does where this project does something else by default. */
+  readonly published?: boolean | undefined;
+  /** Options that only this family has, by name; see `Family.options`. */
+  readonly familyOptions?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** How the tokens of one scale are drawn. */
+export interface ScaleSampling extends Omit<SamplingDefaults, "cfg" | "guidance"> {
+  /** Weight t of guidance. */
+  readonly guidanceWeight: number;
+}
+
+/** One token map of a schedule. */
+export interface Scale {
+  /** Tokens in a row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /**
+   * Size of the picture that is decoded after this scale, and of the one that is encoded to force its tokens: the final size where scales
+   * add up, and the scale's own where each is a picture by itself.
+   */
+  readonly picture: PictureSize;
+  /** How its tokens are drawn. */
+  readonly sampling: ScaleSampling;
+}
+
+/** What is settled about a schedule: the request with nothing left open. */
+export interface ScheduleSettings extends SamplingDefaults {
+  /** Do what the released code does. */
+  readonly published: boolean;
+  /** What a request needs to say to get the same list of token maps: `{ patchNumbers }`, `{ size }` or nothing. */
+  readonly maps: Pick<ScheduleRequest, "patchNumbers" | "size">;
+  /** Options that only this family has; those that were not given are left out. */
+  readonly familyOptions: Readonly<Record<string, unknown>>;
+}
+
+/** The scales of a request. */
+export interface Schedule {
+  /** Coarse to fine; at least one. */
+  readonly scales: readonly Scale[];
+  /** Size of the finished pictures. */
+  readonly picture: PictureSize;
+  /** What it was made from. */
+  readonly settings: ScheduleSettings;
+  /** An estimate of the bytes that each image of a guided batch takes at the peak. */
+  readonly imageBytes: number;
+}
+
+/** Whether unconditional logits change anything on some scale. */
+export function isGuided({ scales }: Schedule): boolean {
+  return scales.some(({ sampling }) => sampling.guidanceWeight !== 0);
+}
+
+/**
+ * Weight t of guidance on a scale.
+ *
+ * @param settings Strength and formula.
+ * @param ratio The scale's place r on the ramp.
+ *
+ * @example
+ * ```ts
+ * import { guidanceWeight } from "./schedule.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(guidanceWeight({ cfg: 1.5, guidance: "ramp" }, 0.5), 0.75);
+ * assertEquals(guidanceWeight({ cfg: 4, guidance: "constant" }, 0.5), 3);
+ * ```
+ */
+export function guidanceWeight(
+  { cfg, guidance }: Pick<SamplingDefaults, "cfg" | "guidance">,
+  ratio: number,
+): number {
+  return guidance === "constant" ? cfg - 1 : cfg * ratio;
+}
