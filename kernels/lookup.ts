@@ -13,7 +13,7 @@ import wgsl from "./lookup.wgsl" with { type: "text" };
 
 /**
  * How a feature map lies in memory: position after position, `rows` [images, positions, channels], or channel after channel, `planes`
- * [images, channels, side, side].
+ * [images, channels, height, width].
  */
 export type FeatureLayout = "rows" | "planes";
 

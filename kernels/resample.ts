@@ -1,5 +1,5 @@
 /**
- * Resizing square feature maps between the scales: up to full resolution (bicubic), down to the next scale's input (area), and masks
+ * Resizing feature maps between the scales: up to full resolution (bicubic), down to the next scale's input (area), and masks
  * (bilinear). Each method is a table of weights, computed once on the host in float64; one kernel applies any of them.
  *
  * @module
@@ -32,11 +32,11 @@ export interface ResampleWeights {
   readonly taps: number;
 }
 
-/** {@linkcode ResampleWeights} on a device, ready for {@linkcode resample}. Disposing it frees its arrays. */
+/** {@linkcode ResampleWeights} of one side on a device, ready for {@linkcode resample}. Disposing it frees its arrays. */
 export interface ResampleTable extends Disposable {
-  /** Side of the input. */
+  /** Length of the input's side. */
   readonly from: number;
-  /** Side of the output. */
+  /** Length of the output's side. */
   readonly to: number;
   /** Row length of `weights`. */
   readonly taps: number;
@@ -145,12 +145,14 @@ export function createResampleTable(
 
 /** Arguments of {@linkcode resample}. */
 export interface ResampleArguments {
-  /** The maps, f32 [images, channels, from, from]. */
+  /** The maps, f32 [images, channels, table.from, across.from]. */
   input: DeviceArray;
-  /** The resized maps, f32 [images, channels, to, to] or [images, to·to, channels]. */
+  /** The resized maps, f32 [images, channels, table.to, across.to] or [images, table.to·across.to, channels]. */
   output: DeviceArray;
-  /** What to do; it holds the sides. */
+  /** What becomes of the rows, and of the columns too unless `across` is given: then the maps are square. */
   table: ResampleTable;
+  /** What becomes of the columns. Default: `table`. */
+  across?: ResampleTable | undefined;
   /** Number of images. */
   images: number;
   /** Number of maps of an image. */
@@ -161,8 +163,14 @@ export interface ResampleArguments {
 
 const ACTION = "resample feature maps";
 
+/** A table's arrays as the twin reads them. */
+function hosted({ first, count, weights }: ResampleTable) {
+  return { first: words(first), count: words(count), weights: floats(weights) };
+}
+
 /**
- * Resizes square maps. With t taps a side, a value is off by at most (2t + 3)·2^-24 of the sum of |weight · input|.
+ * Resizes maps: square ones by one table, others by one for rows and one for columns. With t taps for rows and u for columns, a value is
+ * off by at most (t + u + 3)·2^-24 of the sum of |weight · input|.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  * @throws {TypeError} From `plan`, if the layout is unknown.
@@ -180,58 +188,74 @@ const ACTION = "resample feature maps";
  * using output = device.allocate(1);
  * device.run(resample, { input, output, table, images: 1, channels: 1, layout: "planes" });
  * assertEquals([...await readFloats(output)], [3]);
+ *
+ * using across = createResampleTable(device, "area", 4, 2);
+ * using wide = device.allocate(2);
+ * using row = device.upload(new Float32Array([1, 3, 5, 7, 1, 3, 5, 7]));
+ * device.run(resample, { input: row, output: wide, table, across, images: 1, channels: 1, layout: "planes" });
+ * assertEquals([...await readFloats(wide)], [2, 6]);
  * ```
  */
 export const resample: Kernel<ResampleArguments> = {
   name: "resample",
   wgsl,
-  plan({ input, output, table, images, channels, layout }) {
+  plan({ input, output, table, across = table, images, channels, layout }) {
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireChoice(layout, ["rows", "planes"], "layout", ACTION);
-    requireLength(input, images * channels * table.from ** 2, ACTION);
-    requireLength(output, images * channels * table.to ** 2, ACTION);
-    const [x, z] = spread(Math.ceil(images * table.to ** 2 / 64));
+    requireLength(input, images * channels * table.from * across.from, ACTION);
+    requireLength(output, images * channels * table.to * across.to, ACTION);
+    const [x, z] = spread(Math.ceil(images * table.to * across.to / 64));
     return {
-      arrays: [input, table.first, table.count, table.weights, output],
+      arrays: [
+        input,
+        ...[table, across].flatMap(({ first, count, weights }) => [first, count, weights]),
+        output,
+      ],
       parameters: [
         ["u32", images],
         ["u32", channels],
         ["u32", table.from],
+        ["u32", across.from],
         ["u32", table.to],
+        ["u32", across.to],
         ["u32", table.taps],
+        ["u32", across.taps],
         ["u32", layout === "rows" ? 1 : 0],
       ],
       workgroups: [x, Math.ceil(channels / 8), z],
     };
   },
-  twin({ input, output, table, images, channels, layout }) {
-    const { from, to, taps } = table;
-    const first = words(table.first);
-    const count = words(table.count);
-    const weights = floats(table.weights);
+  twin({ input, output, table, across = table, images, channels, layout }) {
+    const [height, width] = [table.to, across.to];
+    const rows = hosted(table);
+    const columns = hosted(across);
     const source = floats(input);
     const out = floats(output);
-    const narrow = new Float64Array(from * to);
+    const narrow = new Float64Array(table.from * width);
     const step = layout === "rows" ? channels : 1;
     for (let plane = 0; plane < images * channels; plane++) {
-      for (let y = 0; y < from; y++) {
-        const line = (plane * from + y) * from;
-        for (let x = 0; x < to; x++) {
+      for (let y = 0; y < table.from; y++) {
+        const line = (plane * table.from + y) * across.from;
+        for (let x = 0; x < width; x++) {
           let sum = 0;
-          for (let i = 0; i < count[x]!; i++) sum += weights[x * taps + i]! * source[line + first[x]! + i]!;
-          narrow[y * to + x] = sum;
+          for (let i = 0; i < columns.count[x]!; i++) {
+            sum += columns.weights[x * across.taps + i]! * source[line + columns.first[x]! + i]!;
+          }
+          narrow[y * width + x] = sum;
         }
       }
       const image = Math.floor(plane / channels);
-      const begin = layout === "rows" ? image * channels * to * to + plane % channels : plane * to * to;
-      for (let y = 0; y < to; y++) {
-        for (let x = 0; x < to; x++) {
+      const begin = layout === "rows"
+        ? image * channels * height * width + plane % channels
+        : plane * height * width;
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
           let sum = 0;
-          for (let i = 0; i < count[y]!; i++) {
-            sum += weights[y * taps + i]! * narrow[(first[y]! + i) * to + x]!;
+          for (let i = 0; i < rows.count[y]!; i++) {
+            sum += rows.weights[y * table.taps + i]! * narrow[(rows.first[y]! + i) * width + x]!;
           }
-          out[begin + (y * to + x) * step] = sum;
+          out[begin + (y * width + x) * step] = sum;
         }
       }
     }

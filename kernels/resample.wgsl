@@ -1,24 +1,31 @@
-// Resizes square maps with a separable filter: output = sum over rows of weight * (sum over columns of weight * input).
-// Bindings: input planes [images, channels, from, from]; for each output index its first tap, number of taps and weights [to, taps];
-// output as planes [images, channels, to, to] or, when `rows` is 1, as rows [images, to * to, channels]. One thread per position and 8
-// channels, which share the weights and where they lie.
-// Plain f32: for t taps a side the error is at most (2 t + 3) * 2^-24 * sum |weight * input|. Twin: resample.ts.
+// Resizes maps with a separable filter: output = sum over rows of weight * (sum over columns of weight * input).
+// Bindings: input planes [images, channels, from_rows, from_columns]; for each output row its first tap, number of taps and weights
+// [to_rows, row_taps]; the same for each output column, [to_columns, column_taps], the same arrays where maps are square; output as planes
+// [images, channels, to_rows, to_columns] or, when `rows` is 1, as rows [images, to_rows * to_columns, channels]. One thread per position
+// and 8 channels, which share the weights and where they lie.
+// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Twin: resample.ts.
 
 struct Parameters {
   images: u32,
   channels: u32,
-  from_side: u32,
-  to_side: u32,
-  taps: u32,
+  from_rows: u32,
+  from_columns: u32,
+  to_rows: u32,
+  to_columns: u32,
+  row_taps: u32,
+  column_taps: u32,
   rows: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> input: array<f32>;
-@group(0) @binding(2) var<storage, read> first: array<u32>;
-@group(0) @binding(3) var<storage, read> count: array<u32>;
-@group(0) @binding(4) var<storage, read> weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> output: array<f32>;
+@group(0) @binding(2) var<storage, read> row_first: array<u32>;
+@group(0) @binding(3) var<storage, read> row_count: array<u32>;
+@group(0) @binding(4) var<storage, read> row_weights: array<f32>;
+@group(0) @binding(5) var<storage, read> column_first: array<u32>;
+@group(0) @binding(6) var<storage, read> column_count: array<u32>;
+@group(0) @binding(7) var<storage, read> column_weights: array<f32>;
+@group(0) @binding(8) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -26,8 +33,8 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let side = parameters.to_side;
-  let area = side * side;
+  let width = parameters.to_columns;
+  let area = parameters.to_rows * width;
   let channels = parameters.channels;
   let i = (group.z * groups.x + group.x) * 64u + lane;
   if (i >= parameters.images * area) {
@@ -35,34 +42,34 @@ fn main(
   }
   let image = i / area;
   let position = i - image * area;
-  let y = position / side;
-  let x = position - y * side;
+  let y = position / width;
+  let x = position - y * width;
   let begin = group.y * 8u;
   let plane = image * channels + begin;
-  let from_area = parameters.from_side * parameters.from_side;
+  let from_area = parameters.from_rows * parameters.from_columns;
   // Channels beyond the last one read the last one's plane, and are not written.
   let spare = channels - 1u - begin;
   let near = min(vec4u(0u, 1u, 2u, 3u), vec4u(spare)) * from_area;
   let far = min(vec4u(4u, 5u, 6u, 7u), vec4u(spare)) * from_area;
-  let row_taps = count[y];
-  let column_taps = count[x];
-  var source = plane * from_area + first[y] * parameters.from_side + first[x];
+  let row_taps = row_count[y];
+  let column_taps = column_count[x];
+  var source = plane * from_area + row_first[y] * parameters.from_columns + column_first[x];
   var sum0 = vec4f(0.0);
   var sum1 = vec4f(0.0);
   for (var v = 0u; v < row_taps; v++) {
     var line0 = vec4f(0.0);
     var line1 = vec4f(0.0);
     for (var u = 0u; u < column_taps; u++) {
-      let weight = weights[x * parameters.taps + u];
+      let weight = column_weights[x * parameters.column_taps + u];
       let a = near + source + u;
       let b = far + source + u;
       line0 += weight * vec4f(input[a.x], input[a.y], input[a.z], input[a.w]);
       line1 += weight * vec4f(input[b.x], input[b.y], input[b.z], input[b.w]);
     }
-    let weight = weights[y * parameters.taps + v];
+    let weight = row_weights[y * parameters.row_taps + v];
     sum0 += weight * line0;
     sum1 += weight * line1;
-    source += parameters.from_side;
+    source += parameters.from_columns;
   }
   var place = plane * area + position;
   var step = area;

@@ -34,8 +34,21 @@ export type Strategy = "var-scaling" | "top-k" | "small-k" | "random-k";
  */
 export type DensityRule = "published" | "paper";
 
-/** How one representative is chosen: with a probability proportional to its score, the one with the greatest score, or uniformly. */
-export type Pick = "density" | "argmax" | "uniform";
+/**
+ * How one representative is chosen: `"density"`, with a probability proportional to its score; `"argmax"`, the one with the greatest score;
+ * `"uniform"`, each with the same probability; `"rank"`, of k representatives the one accepted as number r, from 0 on, with probability
+ * `(k - r) / (k (k + 1) / 2)`, as VAR-Scaling's released code for Infinity does.
+ */
+export type Pick = "density" | "argmax" | "uniform" | "rank";
+
+/** Every {@linkcode Strategy}. */
+export const STRATEGIES: readonly Strategy[] = ["var-scaling", "top-k", "small-k", "random-k"];
+
+/** Every {@linkcode DensityRule}. */
+export const RULES: readonly DensityRule[] = ["published", "paper"];
+
+/** Every {@linkcode Pick}. */
+export const PICKS: readonly Pick[] = ["density", "argmax", "uniform", "rank"];
 
 /** Arguments of {@linkcode selectCandidates}. */
 export interface SelectArguments {
@@ -109,7 +122,10 @@ export interface Decision {
   readonly kept: readonly {
     /** Index of the candidate. */
     readonly candidate: number;
-    /** Its part of the sum of the kept scores: the probability with which `pick: "density"` draws it. */
+    /**
+     * The probability with which it is drawn by `"density"` or `"rank"`, if that was the pick. `"argmax"` and `"uniform"` record the
+     * same as `"density"`: its part of the sum of the kept scores.
+     */
     readonly probability: number;
   }[];
 }
@@ -161,8 +177,6 @@ export function readDecision(record: Uint32Array, offset: number = 0): Decision 
 }
 
 const ACTION = "select candidates";
-const STRATEGIES = ["var-scaling", "top-k", "small-k", "random-k"] as const;
-const PICKS = ["density", "argmax", "uniform"] as const;
 const NONE = 0xffffffff;
 /** The bits of 2^-90: anything but a finite number above it counts as this, so that every candidate can be drawn. */
 const LEAST_SCORE = 0x12800000;
@@ -174,8 +188,9 @@ const LEAST_SCORE = 0x12800000;
  * 2. The strategy puts the candidates in a search order: by score, equal scores with the lower index first, or by random words
  *    (threefry, purpose 1, position 0, one draw per candidate), ascending.
  * 3. Walking the order, a candidate is kept unless it conflicts with one kept before, until there are `representatives`.
- * 4. One of those is chosen with the random word of purpose 2 (position 0, draw 0): by inverting the cumulative sum of their scores in
- *    the order in which they were kept, or uniformly; `"argmax"` takes the greatest score, among equals the lower index.
+ * 4. One of those is chosen with the random word of purpose 2 (position 0, draw 0): by inverting the cumulative sum of their scores, or of
+ *    the weights k, k - 1, ... 1 (`"rank"`), in the order in which they were kept, or uniformly; `"argmax"` takes the greatest score, among
+ *    equals the lower index.
  *
  * The same bits come out on every device: for sums, mean and draw, a score is an integer in units of 2^-35 of the power of 2 below the
  * image's greatest score, rounded down, at least 1. The published code divides by the sum plus 1e-6, which f32 can hardly tell.
@@ -228,7 +243,7 @@ export const selectCandidates: Kernel<SelectArguments> = {
     requireNumber(alpha, "alpha", 2 ** 20);
     requireNumber(conflictThreshold, "conflictThreshold", 2 ** 40);
     requireChoice(strategy, STRATEGIES, "strategy", ACTION);
-    requireChoice(rule, ["published", "paper"], "rule", ACTION);
+    requireChoice(rule, RULES, "rule", ACTION);
     requireChoice(pick, PICKS, "pick", ACTION);
     requireStream(seed, scale, ACTION);
     requireLength(scores, images * draws, ACTION);
@@ -249,7 +264,7 @@ export const selectCandidates: Kernel<SelectArguments> = {
         ["u32", channels],
         ["u32", representatives],
         ["u32", STRATEGIES.indexOf(strategy)],
-        ["u32", rule === "paper" ? 1 : 0],
+        ["u32", RULES.indexOf(rule)],
         ["u32", PICKS.indexOf(pick)],
         ["u32", givenOrder === undefined ? 0 : 1],
         ["u32", seed[0]],
@@ -297,11 +312,13 @@ export const selectCandidates: Kernel<SelectArguments> = {
       }
 
       const kept = walk(args, maps, order);
-      const weights = kept.map((candidate) => weight(bits[candidate]!, top));
+      const weights = kept.map((candidate, place) => {
+        return pick === "rank" ? kept.length - place : weight(bits[candidate]!, top);
+      });
       const total = weights.reduce((a, b) => a + b);
       const [word] = threefry(streamKey(seed, lanes[image]!, scale, PURPOSE.choice), [0, 0]);
       let drawn = 0;
-      if (pick === "density") {
+      if (pick === "density" || pick === "rank") {
         const mark = scaled(total, word);
         for (let reached = weights[0]!; reached <= mark; reached += weights[drawn]!) drawn++;
       } else if (pick === "uniform") {

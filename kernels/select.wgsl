@@ -16,7 +16,7 @@ struct Parameters {
   strategy: u32,
   // The rule as printed in the paper.
   paper: u32,
-  // 0 by density, 1 the greatest, 2 uniformly.
+  // 0 by density, 1 the greatest, 2 uniformly, 3 by rank.
   pick: u32,
   given: u32,
   seed_low: u32,
@@ -76,6 +76,14 @@ fn weight(bits: u32, top: u32) -> vec2<u32> {
     return vec2<u32>(mantissa >> (gap - 12u), 0u);
   }
   return multiply_wide(mantissa, 1u << (12u - gap));
+}
+
+// What a kept candidate is drawn in proportion to: its score, or how many were kept from it on.
+fn draw_weight(bits: u32, top: u32, left: u32) -> vec2<u32> {
+  if (parameters.pick == 3u) {
+    return vec2<u32>(left, 0u);
+  }
+  return weight(bits, top);
 }
 
 // floor(x / divisor) for a divisor below 2^31, one binary digit at a time.
@@ -290,7 +298,7 @@ fn main(
   if (lane == 0u) {
     var total = vec2<u32>(0u);
     for (var i = 0u; i < kept; i++) {
-      total = add64(total, weight(score_bits(image, decision[record + WORDS + 2u * i]), top));
+      total = add64(total, draw_weight(score_bits(image, decision[record + WORDS + 2u * i]), top, kept - i));
     }
     let word = threefry(stream_key(seed, lanes[image], parameters.scale, CHOICE_PURPOSE), vec2<u32>(0u)).x;
     // floor(total * word / 2^32), below the total.
@@ -307,7 +315,7 @@ fn main(
         continue;
       }
       let bits = score_bits(image, decision[entry]);
-      let share = weight(bits, top);
+      let share = draw_weight(bits, top, kept - i);
       decision[entry + 1u] = bitcast<u32>(product(truncate64(share), one_over_total));
       cumulative = add64(cumulative, share);
       if (drawn == NONE && less64(mark, cumulative)) {

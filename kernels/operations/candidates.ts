@@ -19,8 +19,11 @@ import {
   decisionLength,
   type DensityRule,
   type Pick,
+  PICKS,
   readDecision,
+  RULES,
   selectCandidates,
+  STRATEGIES,
   type Strategy,
 } from "../select.ts";
 import { seedWords } from "../threefry.ts";
@@ -434,9 +437,9 @@ function requireChoices(
 ): Required<Omit<CandidateChoice, "seed">> & { seed: readonly [number, number] } {
   const { strategy = "top-k", rule = "published", pick = "density", seed = 0 } = options;
   const { alpha = 1, representatives = 1, conflictThreshold = 0 } = options;
-  requireChoice(strategy, ["var-scaling", "top-k", "small-k", "random-k"], "strategy", CHOOSE);
-  requireChoice(rule, ["published", "paper"], "rule", CHOOSE);
-  requireChoice(pick, ["density", "argmax", "uniform"], "pick", CHOOSE);
+  requireChoice(strategy, STRATEGIES, "strategy", CHOOSE);
+  requireChoice(rule, RULES, "rule", CHOOSE);
+  requireChoice(pick, PICKS, "pick", CHOOSE);
   requireNumber(alpha, "alpha", CHOOSE, { min: 0, max: 2 ** 20 });
   requireInteger(representatives, "representatives", CHOOSE, { min: 1 });
   requireNumber(conflictThreshold, "conflictThreshold", CHOOSE, { min: 0, max: 2 ** 40 });

@@ -4,9 +4,11 @@ import {
   type Decision,
   DECISION_WORDS,
   decisionLength,
+  PICKS,
+  RULES,
   type SelectArguments,
   selectCandidates,
-  type Strategy,
+  STRATEGIES,
 } from "../../kernels/select.ts";
 import { PURPOSE, type Seed, streamKey, threefry } from "../../kernels/threefry.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../devices.ts";
@@ -141,6 +143,75 @@ testOnDevices("drawn candidates follow their probabilities", async (device) => {
     const count = decisions.filter(({ chosen }) => chosen === candidate).length;
     // Five standard deviations.
     assert(Math.abs(count - images * p) < 5 * Math.sqrt(images * p * (1 - p)), `${candidate}: ${count}`);
+  }
+});
+
+/** What `"rank"` draws of `count` kept ones with `word`, by the closed form of the cumulative weights. */
+function rankOf(word: number, count: number): number {
+  const k = BigInt(count);
+  const mark = k * (k + 1n) / 2n * BigInt(word);
+  for (let r = 0n; r < k; r++) {
+    // The weights k + (k - 1) + ... + (k - r).
+    if (mark < (r + 1n) * (2n * k - r) / 2n << 32n) return Number(r);
+  }
+  throw new RangeError("No rank is left");
+}
+
+testOnDevices("a draw by rank follows the order of acceptance, whatever the scores", async (device) => {
+  const images = 4000;
+  const pool: Pool = {
+    ...{ images, draws: 6, positions: 1, vocabulary: 6, channels: 1 },
+    tokens: Uint32Array.from({ length: images * 6 }, (_, i) => i % 6),
+    codebook: new Float32Array([0, 10, 20, 20, 40, 50]),
+  };
+  const scores = Float32Array.from({ length: images * 6 }, (_, i) => [1, 1e6, 3, 4, 1e-6, 5][i % 6]!);
+  const options = { ...PLAIN, strategy: "top-k", conflictThreshold: 1, pick: "rank" } as const;
+  for (const [representatives, accepted] of [[1, [1]], [2, [1, 5]], [5, [1, 5, 3, 0, 4]]] as const) {
+    const { decisions, tokens } = await selection(device, pool, scores, { ...options, representatives });
+    const k = accepted.length;
+    const probabilities = accepted.map((_, r) => (k - r) / (k * (k + 1) / 2));
+    const counts = new Array<number>(k).fill(0);
+    for (const [image, decision] of decisions.entries()) {
+      assertKept(decision, accepted, probabilities);
+      const [word] = threefry(streamKey([7, 0], image, 1, PURPOSE.choice), [0, 0]);
+      const rank = rankOf(word, k);
+      assertEquals([decision.chosen, tokens[image]], [accepted[rank], accepted[rank]]);
+      assertEquals(decision.probability, decision.kept[rank]!.probability);
+      counts[rank]!++;
+    }
+    const chiSquare = counts.reduce((sum, count, r) => {
+      const wanted = images * probabilities[r]!;
+      return sum + (count - wanted) ** 2 / wanted;
+    }, 0);
+    // The 99.9th percentile for at most 4 degrees of freedom.
+    assert(chiSquare < 18.47, `${k} kept: ${counts}`);
+  }
+  // Six are asked for, but one conflicts: the weights are those of the five that are kept.
+  const { decisions: [six] } = await selection(device, pool, scores, { ...options, representatives: 6 });
+  assertKept(six!, [1, 5, 3, 0, 4], [5 / 15, 4 / 15, 3 / 15, 2 / 15, 1 / 15]);
+});
+
+testOnDevices("a draw by rank among as many candidates as there may be", async (device) => {
+  const draws = 8192;
+  const random = testRandom(27);
+  const pool = randomPool(random, { images: 3, draws, positions: 1, vocabulary: 300, channels: 1 });
+  const options = { ...PLAIN, representatives: draws, pick: "rank", lanes: [0, 1, 2] } as const;
+  const { decisions, order } = await selection(
+    device,
+    pool,
+    Float32Array.from({ length: 3 * draws }, random),
+    options,
+  );
+  for (const [image, decision] of decisions.entries()) {
+    const accepted = [...order.subarray(image * draws, (image + 1) * draws)];
+    assertEquals(kept(decision), accepted);
+    for (const [r, { probability }] of decision.kept.entries()) {
+      const wanted = (draws - r) / (draws * (draws + 1) / 2);
+      // A product and a reciprocal of float32.
+      assert(Math.abs(probability / wanted - 1) < 2 ** -21, `rank ${r}: ${probability}`);
+    }
+    const [word] = threefry(streamKey([7, 0], image, 1, PURPOSE.choice), [0, 0]);
+    assertEquals(decision.chosen, accepted[rankOf(word, draws)]);
   }
 });
 
@@ -325,7 +396,6 @@ testOnGpu("selections have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(25);
   const counts = [1, 2, 3, 31, 32, 33, 50, 257];
-  const strategies: Strategy[] = ["var-scaling", "top-k", "small-k", "random-k"];
   for (let round = 0; round < 60; round++) {
     const draws = counts[round % counts.length]!;
     const vocabulary = 1 + Math.floor(random() * 60);
@@ -347,9 +417,9 @@ testOnGpu("selections have the same bits on the GPU", async (device) => {
       representatives: 1 + Math.floor(random() * draws),
       alpha: 0.5 + 2 * random(),
       conflictThreshold: random() < 0.3 ? 0 : random() * 4,
-      strategy: strategies[Math.floor(random() * 4)]!,
-      rule: random() < 0.5 ? "published" : "paper",
-      pick: (["density", "argmax", "uniform"] as const)[Math.floor(random() * 3)]!,
+      strategy: STRATEGIES[Math.floor(random() * 4)]!,
+      rule: RULES[Math.floor(random() * 2)]!,
+      pick: PICKS[Math.floor(random() * 4)]!,
       seed: [Math.floor(random() * 2 ** 32), Math.floor(random() * 2 ** 32)],
       scale: Math.floor(random() * 10),
       lanes: Array.from({ length: pool.images }, () => Math.floor(random() * 1000)),
@@ -365,11 +435,16 @@ testOnGpu("selections have the same bits on the GPU", async (device) => {
       );
     }
   }
-  for (const [draws, used] of [[1000, 300], [4096, 3]] as const) {
+  const many = [
+    { draws: 1000, used: 300, representatives: 30, conflictThreshold: 0.5, pick: "density" },
+    { draws: 4096, used: 3, representatives: 30, conflictThreshold: 0.5, pick: "density" },
+    { draws: 8192, used: 300, representatives: 8192, conflictThreshold: 0, pick: "rank" },
+  ] as const;
+  for (const { draws, used, ...rest } of many) {
     const pool = randomPool(random, { images: 1, draws, positions: 2, vocabulary: 300, channels: 4 }, used);
     const scores = Float32Array.from({ length: draws }, (_, i) => 1 + pool.tokens[2 * i]!);
     for (const strategy of ["random-k", "small-k"] as const) {
-      const options = { representatives: 30, alpha: 1, conflictThreshold: 0.5, strategy };
+      const options = { ...rest, alpha: 1, strategy };
       assertEquals(
         await selection(device, pool, scores, options),
         await selection(cpu, pool, scores, options),
@@ -458,7 +533,7 @@ Deno.test("selections refuse bad calls", () => {
   refused(
     { pick: "first" as "argmax" },
     TypeError,
-    'pick must be one of "density", "argmax", "uniform": current value is first',
+    'pick must be one of "density", "argmax", "uniform", "rank": current value is first',
   );
   refused({ seed: [1] as unknown as Seed }, TypeError, "seed must be two words: current value is 1");
   refused({ scale: -1 }, RangeError, "scale must be an integer from 0 to 16777215: current value is -1");

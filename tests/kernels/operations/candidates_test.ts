@@ -6,7 +6,7 @@ import {
   createCandidateDensity,
   representativeCandidate,
 } from "../../../kernels/operations/candidates.ts";
-import { decisionLength, readDecision } from "../../../kernels/select.ts";
+import { decisionLength, PICKS, readDecision, STRATEGIES } from "../../../kernels/select.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 import { BITS_EXPECTED, BITS_SHAPE, bitTokens } from "../../fixtures/var-scaling/bits.ts";
 import { SIX, SIX_EXPECTED } from "../../fixtures/var-scaling/check_vectors.ts";
@@ -101,8 +101,8 @@ testOnDevices("a choice is that of the selection kernel", async (device) => {
   const pool = randomPool(random, { images: 3, draws: 30, positions: 2, vocabulary: 12, channels: 3 });
   const { scores } = await densities(device, pool);
   const options = { representatives: 5, alpha: 1.3, conflictThreshold: 0.4 };
-  for (const strategy of ["var-scaling", "top-k", "small-k", "random-k"] as const) {
-    for (const pick of ["density", "argmax", "uniform"] as const) {
+  for (const strategy of STRATEGIES) {
+    for (const pick of PICKS) {
       const found = await representativeCandidate(pool.tokens, { codebook: pool.codebook, channels: 3 }, {
         ...{ draws: 30, positions: 2, device, seed: 9 },
         ...options,
