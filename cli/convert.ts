@@ -1,38 +1,35 @@
 /**
- * `varscale convert`: from the two checkpoints of a model, or from a model folder, to a model folder.
+ * `varscale convert`: from the checkpoints of a model, or from a model folder, to a model folder.
  *
  * @module
  */
 
 import {
-  convertVar,
+  type ConversionSource,
+  convertModel,
   createModelFolder,
   DEMO_MODEL,
   hubModel,
   type ModelFolder,
-  type VarSource,
 } from "../mod.ts";
 import { ByteProgress } from "./byte_progress.ts";
 import { command, type Io } from "./command.ts";
 import { columns, duration, exists, formatJson, readClassNames, size } from "./files.ts";
 import { hubPlace, Transfer } from "./hub_model.ts";
-import { type Arguments, choice, flag, integer, number, section, text, UsageError } from "./options.ts";
+import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "./model_options.ts";
+import { type Arguments, choice, flag, number, optionName, section, text, UsageError } from "./options.ts";
+import { perFamily } from "./sampling_options.ts";
 
 const OPTIONS = {
   ...section("From", {
-    varCkpt: { kind: text("FILE"), help: "The transformer: .pth or .safetensors, path or URL" },
-    vaeCkpt: { kind: text("FILE"), help: "The tokenizer; the same file again where one holds both" },
+    ...CHECKPOINT_OPTIONS,
     model: {
       kind: text("PLACE"),
       short: "m",
       help:
         'Instead of checkpoints a model folder with weights in f32 or f16, as a path or URL, "hf:OWNER/NAME" for a repository of the Hugging Face hub, or "demo"',
     },
-    modelDepth: {
-      kind: integer("N", 1),
-      help: "Depth that the model must have: which one of a repository with several, and a check otherwise",
-      aliases: ["depth"],
-    },
+    modelDepth: DEPTH_OPTION,
   }),
   ...section("Model folder", {
     output: { kind: text("DIR"), short: "o", help: "Where to write the folder" },
@@ -45,12 +42,14 @@ const OPTIONS = {
     name: {
       kind: text("NAME"),
       help: "Name of the model",
-      defaultText: "that of --model, or VAR-d and the depth",
+      defaultText: "that of --model, or the family's name and the depth",
     },
     classNames: { kind: text("FILE"), help: "JSON list with the names of the classes in order" },
     tunedAlpha: {
       kind: number("X", 0, 2 ** 20),
-      help: "VAR-Scaling's alpha that suits the model at scale 1 with 50 samples, to be its default",
+      help: `VAR-Scaling's alpha that suits the model with 50 samples at scale ${
+        perFamily(({ search }) => search.scale)
+      }, to be its default`,
     },
     tunedConflictThreshold: {
       kind: number("X", 0, 2 ** 40),
@@ -71,7 +70,8 @@ export const convert = command({
   ],
   description: [
     "The folder holds everything that a model needs, with checksums, and loads faster than checkpoints. Nothing in a " +
-    "checkpoint is executed. One tensor is in memory at a time, however large the model.",
+    "checkpoint is executed. One tensor is in memory at a time, however large the model. A file that holds several parts of a model is " +
+    "named for each of them.",
     "Until it is complete the folder is DIR.partial. Ctrl-C and failures leave nothing behind. A conversion that is killed leaves " +
     "DIR.partial; the same command then goes on with it, and any other for the same DIR begins anew.",
   ],
@@ -81,6 +81,7 @@ export const convert = command({
     "--var-ckpt ar-ckpt-best.pth --vae-ckpt ar-ckpt-best.pth --output mine --dtype f16",
     "--model var-d16 --dtype q4 --output var-d16-q4",
     "--model hf:FoundationVision/var --depth 30 --dtype q8 --output var-d30-q8",
+    "--model hf:jiaosiyu1999/FlexVAR --depth 24 --dtype f16 --output flexvar-d24",
   ],
   run,
 });
@@ -103,7 +104,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   };
   using progress = new ByteProgress(io, { what: "converting" });
   await using writer = await createModelFolder(output, { overwrite, signal: io.signal });
-  const folder = await convertVar(source, writer, {
+  const folder = await convertModel(source, writer, {
     dtype,
     onProgress: (done, total) => progress.show(done, total),
     signal: io.signal,
@@ -118,19 +119,23 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   else io.out(summary(folder, output, performance.now() - begun));
 }
 
-async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): Promise<VarSource> {
-  const { varCkpt, vaeCkpt, model, modelDepth } = options;
-  if (model === undefined) {
-    return { var: required("--var-ckpt", varCkpt), vae: required("--vae-ckpt", vaeCkpt) };
+async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): Promise<ConversionSource> {
+  const { classNames: _names, ...places } = options;
+  const source = modelPlace(places);
+  if (source === undefined) {
+    const [first] = Object.keys(CHECKPOINT_OPTIONS) as [string];
+    throw new UsageError(`Option ${optionName(first)} is needed, or --model`);
   }
-  if (varCkpt !== undefined || vaeCkpt !== undefined) {
-    throw new UsageError("Options --model and --var-ckpt or --vae-ckpt exclude each other");
-  }
-  const place = hubPlace(model);
-  if (place === undefined) return { folder: model === "demo" ? DEMO_MODEL : model };
+  if (!("folder" in source)) return checkpointsOf(source);
+  const { folder } = source;
+  const place = hubPlace(folder);
+  if (place === undefined) return { folder: folder === "demo" ? DEMO_MODEL : folder };
   using transfer = new Transfer(io);
-  const found = await hubModel(place, modelDepth, { onProgress: transfer.report, signal: io.signal });
-  return typeof found === "string" ? { folder: found } : found;
+  const found = await hubModel(place, options.modelDepth, {
+    onProgress: transfer.report,
+    signal: io.signal,
+  });
+  return "folder" in found ? found : found.checkpoints;
 }
 
 function required(option: string, value: string | undefined): string {

@@ -4,17 +4,25 @@
  * @module
  */
 
-import { hubModel, type HubPlace } from "../mod.ts";
+import { FAMILIES, hubModel, type HubPlace } from "../mod.ts";
 import { command, type Io } from "./command.ts";
 import { columns, formatJson } from "./files.ts";
 import { hubPlace, Transfer } from "./hub_model.ts";
-import { type Arguments, flag, integer, section, text, UsageError } from "./options.ts";
+import { type Arguments, flag, integer, list, section, text, UsageError } from "./options.ts";
+
+/** A repository that people know, and its transformers. */
+const EXAMPLES = FAMILIES.map(({ published: { repository, example } }) => ({
+  place: `hf:${repository}`,
+  example,
+}));
 
 const OPTIONS = {
   ...section("Model", {
     depth: {
       kind: integer("N", 1),
-      help: "Which of several models of the repository: 16 is var_d16.pth",
+      help: `Which of several models of the repository, by the number in a name like ${
+        list([...new Set(EXAMPLES.map(({ example }) => example))], "or")
+      }`,
       defaultText: "the only one",
     },
   }),
@@ -26,7 +34,7 @@ const OPTIONS = {
     },
     json: {
       kind: flag,
-      help: "Print one JSON object: place, and the paths of the folder or of the two checkpoints",
+      help: "Print one JSON object: place, and the paths of the folder or of the checkpoints",
     },
   }),
 };
@@ -44,14 +52,18 @@ export const download = command({
     "want to know who asks, HF_ENDPOINT for another hub, HF_HUB_OFFLINE=1 for the cache alone.",
   ],
   options: OPTIONS,
-  examples: ["hf:FoundationVision/var --depth 16", "hf:FoundationVision/var@main --depth 30 --json"],
+  examples: [
+    "hf:FoundationVision/var --depth 16",
+    "hf:FoundationVision/var@main --depth 30 --json",
+    "hf:jiaosiyu1999/FlexVAR --depth 24",
+  ],
   run,
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const [name, ...more] = operands;
   if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}"`);
-  if (name === undefined) throw new UsageError("What to download is needed, like hf:FoundationVision/var");
+  if (name === undefined) throw new UsageError(`What to download is needed, like ${EXAMPLES[0]!.place}`);
   const place = placeOf(name);
   using transfer = new Transfer(io);
   const model = await hubModel(place, options.depth, {
@@ -60,12 +72,12 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     signal: io.signal,
   });
   transfer[Symbol.dispose]();
-  const paths = typeof model === "string" ? { folder: model } : { var: model.var, vae: model.vae };
+  const paths: Record<string, string> = "folder" in model ? { folder: model.folder } : model.checkpoints;
   io.out(options.json ? `${formatJson({ place: name, ...paths })}\n` : columns(Object.entries(paths)));
 }
 
 function placeOf(name: string): HubPlace {
   const place = hubPlace(name);
   if (place !== undefined) return place;
-  throw new UsageError(`Cannot download ${name}: a repository is named like hf:FoundationVision/var`);
+  throw new UsageError(`Cannot download ${name}: a repository is named like ${EXAMPLES[0]!.place}`);
 }

@@ -26,6 +26,7 @@ import {
 } from "./edit_record.ts";
 import { exists, formatJson, plural, refuseExisting, sha256, slug, writeWhole } from "./files.ts";
 import {
+  CHECKPOINT_OPTIONS,
   describeDevice,
   DEVICE_OPTIONS,
   type DeviceRecord,
@@ -46,13 +47,12 @@ import {
   section,
   seed,
   text,
-  texts,
   toggle,
   UsageError,
   type Values,
 } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { checkRequest, classOf } from "./requests.ts";
+import { checkRequest, labelOf, requireClasses } from "./requests.ts";
 import {
   compareRuns,
   type ImageRecord,
@@ -64,7 +64,8 @@ import {
   type Variant,
 } from "./run_record.ts";
 import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
-import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
+import { BATCH_OPTIONS, SAMPLING_OPTIONS, samplingRequest } from "./sampling_options.ts";
+import { completeSampling, samplingRecord } from "./sampling_record.ts";
 import { SCALING_OPTIONS, scalingHook } from "./scaling_options.ts";
 import { VERSION } from "./version.ts";
 
@@ -121,7 +122,11 @@ export const GENERATE_OPTIONS = {
 
 const OPTIONS = {
   ...section("What to generate", {
-    labels: { kind: texts, help: "Classes, like the arguments LABEL; these come after them" },
+    labels: {
+      kind: text("A,B,…"),
+      help:
+        "Classes, like the arguments LABEL; these come after them. For a model that takes texts, all of this is one text",
+    },
     ...COUNT_OPTIONS,
     repeat: {
       kind: text("RUN.json"),
@@ -135,11 +140,10 @@ const OPTIONS = {
 export type GenerateValues = Values<typeof COUNT_OPTIONS & typeof GENERATE_OPTIONS>;
 
 /** Options that may stand beside `--repeat`: where to read and write, and nothing that changes an image. */
-const WITH_REPEAT: ReadonlySet<string> = new Set<keyof typeof OPTIONS>([
+const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "repeat",
   "model",
-  "varCkpt",
-  "vaeCkpt",
+  ...Object.keys(CHECKPOINT_OPTIONS),
   "classNames",
   "modelDepth",
   "device",
@@ -159,9 +163,9 @@ export const generate = command({
   summary: "Generate images, with or without VAR-Scaling",
   usage: ["[LABEL …] [OPTIONS]", "--repeat RUN.json [OPTIONS]"],
   description: [
-    'A LABEL is the name or number of a class, "all" for every class, or "null" for the null class, which means anything. ' +
-    "Without one, classes are drawn at random from the seed.",
-    "Names of options may be written with dashes or underscores, and the names of the published VAR-Scaling script are understood.",
+    'A LABEL is the name or number of a class, "all" for every class, or "null" for none, which means anything. ' +
+    "Without one, classes are drawn at random from the seed. A model that takes texts is told what to paint in any words.",
+    "Names of options may be written with dashes or underscores, and the names of published scripts are understood.",
   ],
   options: OPTIONS,
   examples: [
@@ -169,6 +173,8 @@ export const generate = command({
     "all --cfg 3 --scaling --samples 50 --output scaled",
     '"green cube" --count 8 --compare --preset published',
     "207 --var-ckpt var_d16.pth --vae-ckpt vae_ch160v4096z32.pth --preview all",
+    "88 979 --model hf:jiaosiyu1999/FlexVAR --depth 24 --published --patch-numbers 1,2,3,4,5,7,10,13,16",
+    "88 --model hf:jiaosiyu1999/FlexVAR --depth 24 --size 512",
     "--repeat out/run.json --output again",
   ],
   run,
@@ -194,7 +200,7 @@ export interface Plan {
 async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { options, operands } = args;
   const plan = options.repeat === undefined
-    ? planOfOptions(options, { labels: [...operands, ...options.labels ?? []] })
+    ? planOfOptions(options, { labels: operands, listed: options.labels })
     : await planOfRecord(options.repeat, args);
   await execute(plan, options, io);
 }
@@ -255,7 +261,7 @@ export async function execute(plan: Plan, options: GenerateValues, io: Io): Prom
   }
   if (edit !== undefined) {
     await writeWhole(`${output}/${SOURCE_FILE}`, edit.sources[0]!.png());
-    await writeWhole(`${output}/${REGION_FILE}`, drawRegion(edit).png());
+    await writeWhole(`${output}/${REGION_FILE}`, drawRegion(edit, requests[0]!.schedule).png());
   }
   const record = await recordOf(model, plan, {
     request: requests[0]!,
@@ -268,17 +274,23 @@ export async function execute(plan: Plan, options: GenerateValues, io: Io): Prom
   await writeWhole(`${output}/run.json`, `${formatJson(record)}\n`);
   const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
   if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
-  else if (!quiet) io.out(summary(record, output, agreement));
+  else if (!quiet) io.out(summary(record, { model, output, agreement }));
+}
+
+/** What a run shows. */
+interface Wanted {
+  /** Labels, each by itself. */
+  readonly labels?: readonly string[];
+  /** Labels between commas; for a model that takes texts, which may have commas too, a single one. */
+  readonly listed?: string | undefined;
+  /** What is edited, if anything. */
+  readonly edit?: PlannedEdit;
 }
 
 /** A run as the options say. */
-export function planOfOptions(
-  options: GenerateValues,
-  what: { readonly labels: readonly string[]; readonly edit?: PlannedEdit },
-): Plan {
-  const { labels, edit } = what;
-  const { compare, preview, count, seed, cfg, topK, topP, minP, temperature, grid, columns } = options;
-  const { moreSmooth = false, batch, memory } = options;
+export function planOfOptions(options: GenerateValues, wanted: Wanted): Plan {
+  const { labels = [], listed, edit } = wanted;
+  const { compare, preview, count, seed, grid, columns, batch, memory } = options;
   if (compare && options.scaling === false) {
     throw new UsageError("Options --compare and --no-scaling exclude each other");
   }
@@ -291,17 +303,14 @@ export function planOfOptions(
     request: (model) => ({
       count,
       seed,
-      cfg,
-      topK,
-      topP,
-      minP,
-      temperature,
-      moreSmooth,
+      ...samplingRequest(options),
       ...(batch === undefined ? {} : { batch }),
       ...(memory === undefined ? {} : { memory }),
       previews: preview ?? false,
       ...(edit === undefined ? {} : { edit: edit.request }),
-      ...(labels.length === 0 ? {} : { labels: labels.flatMap((label) => labelsOf(model, label)) }),
+      ...(labels.length === 0 && listed === undefined ? {} : {
+        labels: [...labels, ...listedLabels(model, listed)].flatMap((label) => labelsOf(model, label)),
+      }),
     }),
     grid,
     columns,
@@ -309,10 +318,16 @@ export function planOfOptions(
   };
 }
 
+function listedLabels({ classes }: Model, listed: string | undefined): string[] {
+  if (listed === undefined) return [];
+  return classes === 0 ? [listed] : listed.split(",").map((label) => label.trim());
+}
+
 function labelsOf(model: Model, label: string): Label[] {
-  if (label === "all") return Array.from({ length: model.classes }, (_, id) => id);
   if (label === "null") return [null];
-  return [classOf(model, label)];
+  if (label !== "all") return [labelOf(model, label)];
+  requireClasses(model, 'generate "all" classes');
+  return Array.from({ length: model.classes }, (_, id) => id);
 }
 
 async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Promise<Plan> {
@@ -323,7 +338,7 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
   if (fixed.length > 0) {
     throw new UsageError(`Cannot use ${list(fixed, "and")} with --repeat, which repeats a run as it was`);
   }
-  const { labels, seed, edit, ...request } = record.request;
+  const { labels, seed, batch, previews, edit, ...sampling } = record.request;
   const again = edit === undefined ? undefined : await recordedEdit(edit, path);
   return {
     place: modelPlace(options) ?? record.model.place,
@@ -333,9 +348,11 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
     },
     variants: recordedVariants(record),
     request: () => ({
-      ...request,
+      ...completeSampling(sampling),
+      batch,
+      previews,
       ...(again === undefined ? {} : { edit: again }),
-      labels: labels.map(({ id }) => id),
+      labels: labels.map(({ id, prompt }) => prompt ?? id),
       seed: typeof seed === "string" ? BigInt(seed) : seed,
     }),
     grid: options.grid ?? record.grid !== null,
@@ -389,16 +406,11 @@ async function recordOf(
 }
 
 function recordedRequest(request: ResolvedRequest): RunRecord["request"] {
-  const { labels, seed, cfg, topK, topP, minP, temperature, moreSmooth, batch, previews } = request;
+  const { labels, seed, batch, previews } = request;
   return {
     labels,
     seed,
-    cfg,
-    topK,
-    topP,
-    minP,
-    temperature,
-    moreSmooth,
+    ...samplingRecord(request),
     batch,
     previews: [...previews].sort((a, b) => a - b),
   };

@@ -6,22 +6,19 @@
 
 import {
   type Checkpoint,
+  type CheckpointDescription,
   DEMO_MODEL,
+  describeCheckpoint,
   describeGraph,
-  describeVarCheckpoint,
   describeWeights,
+  type Fact,
+  FAMILIES,
   type GraphDescription,
   type GraphValue,
-  ModelFileError,
   type ModelFolder,
   openCheckpoint,
   openModelFolder,
-  publishedClassNames,
   type StoredWeight,
-  type TokenizerConfig,
-  type TokenizerLevel,
-  type VarCheckpointContent,
-  type VarConfig,
 } from "../mod.ts";
 import { command, type Io } from "./command.ts";
 import { columns, formatJson, isUrl, plural, size } from "./files.ts";
@@ -56,12 +53,12 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (await isCheckpoint(place)) {
     using checkpoint = await openCheckpoint(place, { signal: io.signal });
     if (classes) {
-      const { transformer } = await describeVarCheckpoint(checkpoint);
-      io.out(showClasses(place, transformer && publishedClassNames(transformer), json));
+      io.out(showClasses(place, (await describeCheckpoint(checkpoint)).classNames, json));
       return 0;
     }
-    const report = await checkpointReport(checkpoint);
-    io.out(json ? `${formatJson(report)}\n` : showCheckpoint(report, tensors));
+    const content = await describeCheckpoint(checkpoint);
+    const report = checkpointReport(checkpoint, content);
+    io.out(json ? `${formatJson(report)}\n` : showCheckpoint(report, content, tensors));
     return 0;
   }
   const folder = await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal: io.signal });
@@ -74,7 +71,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   return report.files.every(({ problem }) => problem === null) ? 0 : 1;
 }
 
-function showClasses(place: string, names: readonly string[] = [], json: boolean): string {
+function showClasses(place: string, names: readonly string[], json: boolean): string {
   if (names.length === 0) throw new Error(`Cannot list the classes of ${place}: they have no names`);
   return json ? `${formatJson(names)}\n` : columns(names.map((name, i) => [String(i), name] as const));
 }
@@ -97,28 +94,32 @@ interface CheckpointReport {
   readonly kind: "checkpoint";
   readonly place: string;
   readonly format: string;
-  readonly family: "var" | null;
-  /** Why it is no model of the family that it looks like. */
+  readonly family: string | null;
+  /** The parts of a model that it holds. */
+  readonly parts: readonly string[];
+  /** Why it is none of the family that it looks like. */
   readonly problem: string | null;
-  readonly transformer: Omit<VarConfig, "tokenizer"> | null;
-  readonly tokenizer: TokenizerConfig | null;
+  /** The sizes of these parts. */
+  readonly config: Readonly<Record<string, unknown>>;
   readonly elements: number;
   readonly bytes: number;
   readonly metadata: Checkpoint["metadata"];
   readonly tensors: readonly StoredWeight[];
 }
 
-async function checkpointReport(checkpoint: Checkpoint): Promise<CheckpointReport> {
-  const { transformer = null, tokenizer = null, problem = null } = await contentOfCheckpoint(checkpoint);
+function checkpointReport(
+  checkpoint: Checkpoint,
+  { family, parts, config, problem }: CheckpointDescription,
+): CheckpointReport {
   const tensors = describeWeights(checkpoint);
   return {
     kind: "checkpoint",
     place: checkpoint.file,
     format: checkpoint.format,
-    family: transformer === null && tokenizer === null ? null : "var",
-    problem,
-    transformer,
-    tokenizer,
+    family: family?.name ?? null,
+    parts: parts.map(({ name }) => name),
+    problem: problem ?? null,
+    config,
     elements: tensors.reduce((sum, { shape }) => sum + elements(shape), 0),
     bytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
     metadata: checkpoint.metadata,
@@ -126,32 +127,23 @@ async function checkpointReport(checkpoint: Checkpoint): Promise<CheckpointRepor
   };
 }
 
-/** One of several weight files, or one without what only the model folder knows, is no model by itself, but can be shown. */
-async function contentOfCheckpoint(
-  checkpoint: Checkpoint,
-): Promise<Partial<VarCheckpointContent> & { problem?: string }> {
-  try {
-    return await describeVarCheckpoint(checkpoint);
-  } catch (error) {
-    if (error instanceof ModelFileError) return { problem: error.message };
-    throw error;
-  }
-}
-
-function showCheckpoint(report: CheckpointReport, tensors: boolean): string {
-  const { transformer, tokenizer, metadata } = report;
-  const facts = Object.entries(metadata);
-  const shown = tensors ? facts : facts.slice(0, 8);
+function showCheckpoint(
+  report: CheckpointReport,
+  { family, facts }: CheckpointDescription,
+  tensors: boolean,
+): string {
+  const metadata = Object.entries(report.metadata);
+  const shown = tensors ? metadata : metadata.slice(0, 8);
   return columns([
     ["checkpoint", report.place],
     ["format", report.format],
     ["tensors", showSum(report.tensors)],
-    ["family", report.family === null ? "not recognised" : "VAR"],
-    ...(report.problem === null ? [] : [["", report.problem] as [string, string]]),
-    ...showConfig(transformer, tokenizer),
-    ...shown.map(([key, value]) => [key, String(value)] as [string, string]),
-    ...(shown.length < facts.length
-      ? [["", `and ${facts.length - shown.length} more; --tensors shows all`] as [string, string]]
+    ["family", family?.title ?? "not recognised"],
+    ...(report.problem === null ? [] : [["", report.problem] as Fact]),
+    ...facts,
+    ...shown.map(([key, value]): Fact => [key, String(value)]),
+    ...(shown.length < metadata.length
+      ? [["", `and ${metadata.length - shown.length} more; --tensors shows all`] as Fact]
       : []),
   ]) + (tensors ? `\n${showTensors(report.tensors)}` : "");
 }
@@ -207,13 +199,14 @@ async function contentOf(
 
 function showFolder({ place, manifest, files }: FolderReport, tensors: boolean): string {
   const { name, family, dtype, config, classNames, tuning } = manifest;
-  const rows: [string, string][] = [
+  const known = FAMILIES.find(({ name }) => name === family);
+  const rows: Fact[] = [
     ["model", name],
     ["folder", place],
-    ["family", family === "var" ? "VAR" : family],
+    ["family", known?.title ?? family],
     ["weights", [dtype, ...showParts(files)].join(", ")],
+    ...known?.describe(known.requireConfig(config, `${place}/model.json`)) ?? [],
   ];
-  if (family === "var") rows.push(...showConfig(config as VarConfig, (config as VarConfig).tokenizer));
   if (classNames.length > 0) rows.push(["class names", `${classNames.slice(0, 3).join(", ")}, …`]);
   for (const [key, value] of Object.entries(tuning ?? {})) rows.push([`tuned ${key}`, String(value)]);
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -262,45 +255,6 @@ function wrapList(items: readonly string[], width: number): string[] {
     else lines[lines.length - 1] = `${last}, ${item}`;
   }
   return lines;
-}
-
-function showConfig(
-  transformer: Omit<VarConfig, "tokenizer"> | null,
-  tokenizer: TokenizerConfig | null,
-): [string, string][] {
-  const rows: [string, string][] = [];
-  if (transformer !== null) {
-    const { depth, width, heads, classes, patchNumbers } = transformer;
-    const facts = [
-      `depth ${depth}`,
-      `width ${width}`,
-      plural(heads, "head"),
-      `${classes} class${classes === 1 ? "" : "es"}`,
-      ...(transformer.sharedAdaptiveNorm ? ["shared adaLN"] : []),
-      ...(transformer.normalizedAttention ? ["normalised attention"] : []),
-    ];
-    rows.push(["transformer", facts.join(", ")]);
-    rows.push(["patch numbers", patchNumbers.join(", ")]);
-  }
-  if (tokenizer !== null) {
-    const { vocabulary, channels, residuals, decoder, encoder } = tokenizer;
-    rows.push(["tokenizer", `${vocabulary} codes of ${channels} channels, ${residuals} φ convolutions`]);
-    rows.push(["decoder", showLevels(decoder)], ["encoder", showLevels(encoder)]);
-    const side = transformer?.patchNumbers.at(-1);
-    if (side !== undefined && decoder !== null) {
-      const pixels = side * 2 ** (decoder.length - 1);
-      rows.push(["pictures", `${pixels}×${pixels}`]);
-    }
-  }
-  return rows;
-}
-
-function showLevels(levels: readonly TokenizerLevel[] | null): string {
-  if (levels === null) return "none";
-  const shown = levels.map(({ channels, blocks, attention }) => {
-    return `${channels}×${blocks}${attention ? " with attention" : ""}`;
-  });
-  return `${plural(levels.length, "level")}, channels × blocks from fine to coarse: ${shown.join(", ")}`;
 }
 
 function showValue({ name, type, shape }: GraphValue): string {

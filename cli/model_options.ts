@@ -1,14 +1,66 @@
 /**
- * The options that name a model and a device, shared by the commands that load one.
+ * The options that name a model and a device, shared by the commands that load one. Which checkpoints a model is made from, the families
+ * say: each part has an option.
  *
  * @module
  */
 
-import { type CpuProvider, type DeviceKind, type Dtype, loadModel, type Model, whyNoGpu } from "../mod.ts";
+import {
+  type Checkpoints,
+  type CpuProvider,
+  type DeviceKind,
+  type Dtype,
+  FAMILIES,
+  loadModel,
+  type Model,
+  whyNoGpu,
+} from "../mod.ts";
 import type { Io } from "./command.ts";
 import { absolute, readClassNames } from "./files.ts";
 import { hubPlace, Transfer } from "./hub_model.ts";
-import { choice, integer, section, text, UsageError } from "./options.ts";
+import {
+  choice,
+  integer,
+  list,
+  type Option,
+  optionName,
+  type OptionTable,
+  section,
+  text,
+  UsageError,
+} from "./options.ts";
+
+/** Key of a part's checkpoint, in tables of options and in records. */
+type CheckpointKey = `${string}Ckpt`;
+
+function checkpointKey(part: string): CheckpointKey {
+  return `${part}Ckpt`;
+}
+
+/** Names of the parts that models are made from. */
+const PARTS: readonly string[] = [...new Set(FAMILIES.flatMap(({ parts }) => parts.map(({ name }) => name)))];
+
+/** An option for each of them. */
+export const CHECKPOINT_OPTIONS: OptionTable = Object.fromEntries(
+  PARTS.map((name): [string, Option<string>] => {
+    const titles = FAMILIES.flatMap(({ parts }) => parts.filter((part) => part.name === name))
+      .map(({ title }) => title);
+    const help = `Checkpoint of ${list([...new Set(titles)], "or")}, .pth or .safetensors, path or URL`;
+    return [checkpointKey(name), { kind: text("FILE"), help }];
+  }),
+);
+
+/** Names of the options of these parts. */
+function checkpointOptions(parts: readonly string[]): string[] {
+  return parts.map((name) => optionName(checkpointKey(name)));
+}
+
+/** Depth: an option of all commands that need a model. */
+export const DEPTH_OPTION: Option<number> = {
+  kind: integer("N", 1),
+  help: "Depth that the model must have: which one of a repository with several, and a check otherwise",
+  aliases: ["depth"],
+};
 
 /** Which model. */
 export const MODEL_OPTIONS = section("Model", {
@@ -19,22 +71,13 @@ export const MODEL_OPTIONS = section("Model", {
       'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" for the bundled model',
     defaultText: "demo",
   },
-  varCkpt: {
-    kind: text("FILE"),
-    help:
-      "Checkpoint of the transformer (.pth or .safetensors, path or URL), used with --vae-ckpt instead of --model",
-  },
-  vaeCkpt: { kind: text("FILE"), help: "Checkpoint of the tokenizer" },
+  ...CHECKPOINT_OPTIONS,
   classNames: {
     kind: text("FILE"),
     help: "JSON list of class names, for checkpoints, which have none",
     defaultText: "those of ImageNet for published sizes",
   },
-  modelDepth: {
-    kind: integer("N", 1),
-    help: "Depth that the model must have: which one of a repository with several, and a check otherwise",
-    aliases: ["depth"],
-  },
+  modelDepth: DEPTH_OPTION,
   dtype: {
     kind: choice(["auto", "f32", "f16", "q8", "q4"]),
     help: "Type of the large weights; auto is the most precise one that fits",
@@ -81,47 +124,77 @@ export function describeDevice({ name, cpuProvider }: DeviceRecord): string {
   return cpuProvider === "native" ? `${name}, native` : name;
 }
 
-/** What names a model on the command line and in the record of a run. */
-export type ModelPlace =
-  | { readonly folder: string }
-  | { readonly varCkpt: string; readonly vaeCkpt: string; readonly classNames?: string };
+/** Checkpoints by part: `{ varCkpt, vaeCkpt }`. */
+export interface CheckpointPlace {
+  readonly [key: CheckpointKey]: string;
+  /** File with the names of the classes. */
+  readonly classNames?: string;
+}
 
-/** Values of the options that name a model. */
+/** What names a model on the command line and in the record of a run. */
+export type ModelPlace = { readonly folder: string } | CheckpointPlace;
+
+/** Values of the options that name a model, those of {@linkcode CHECKPOINT_OPTIONS} among them. */
 export interface ModelValues {
   readonly model?: string | undefined;
-  readonly varCkpt?: string | undefined;
-  readonly vaeCkpt?: string | undefined;
   readonly classNames?: string | undefined;
 }
 
 /**
  * Which model the options name, with absolute paths, or `undefined` if none of them was given.
  *
- * @throws {UsageError} If they contradict each other.
+ * @throws {UsageError} If they contradict each other, or name too little of a model.
  */
 export function modelPlace(values: ModelValues): ModelPlace | undefined {
-  const { model, varCkpt, vaeCkpt, classNames } = values;
-  if (varCkpt !== undefined || vaeCkpt !== undefined) {
+  const { model, classNames } = values;
+  const given = PARTS.filter((name) => Reflect.get(values, checkpointKey(name)) !== undefined);
+  if (given.length > 0) {
     if (model !== undefined) {
-      throw new UsageError("Options --model and --var-ckpt or --vae-ckpt exclude each other");
+      throw new UsageError(`Options --model and ${list(checkpointOptions(PARTS), "or")} exclude each other`);
     }
-    if (varCkpt === undefined || vaeCkpt === undefined) {
-      const missing = varCkpt === undefined ? "--var-ckpt" : "--vae-ckpt";
-      throw new UsageError(`Option ${missing} is needed too: a model has two checkpoints`);
-    }
+    requireWhole(given);
+    const paths = given.map((name): [CheckpointKey, string] => {
+      return [checkpointKey(name), absolute(Reflect.get(values, checkpointKey(name)))];
+    });
     return {
-      varCkpt: absolute(varCkpt),
-      vaeCkpt: absolute(vaeCkpt),
+      ...Object.fromEntries(paths),
       ...(classNames === undefined ? {} : { classNames: absolute(classNames) }),
     };
   }
   if (classNames !== undefined) {
     throw new UsageError(
-      "Option --class-names goes with --var-ckpt and --vae-ckpt: a model folder has its own",
+      `Option --class-names goes with ${list(checkpointOptions(PARTS), "and")}: a model folder has its own`,
     );
   }
   if (model === undefined) return undefined;
   return { folder: model === "demo" || hubPlace(model) !== undefined ? model : absolute(model) };
+}
+
+/** Refuses checkpoints that are not all parts of a model of some family. */
+function requireWhole(given: readonly string[]): void {
+  const families = FAMILIES.map(({ parts }) => parts.map(({ name }) => name))
+    .filter((parts) => given.every((name) => parts.includes(name)));
+  if (families.length === 0) {
+    throw new UsageError(
+      `Options ${list(checkpointOptions(given), "and")} do not go together: no model is made of these`,
+    );
+  }
+  const lacking = families.map((parts) => parts.filter((name) => !given.includes(name)));
+  const fewest = Math.min(...lacking.map(({ length }) => length));
+  if (fewest === 0) return;
+  const ways = lacking.filter(({ length }) => length === fewest)
+    .map((parts) => list(checkpointOptions(parts), "and"));
+  const [noun, verb] = fewest === 1 ? ["Option", "is"] : ["Options", "are"];
+  throw new UsageError(
+    `${noun} ${list([...new Set(ways)], "or")} ${verb} needed too: a model has several checkpoints`,
+  );
+}
+
+/** The checkpoints of a place, for the library. */
+export function checkpointsOf({ classNames: _names, ...checkpoints }: CheckpointPlace): Checkpoints {
+  return Object.fromEntries(
+    Object.entries(checkpoints).map(([key, path]) => [key.replace(/Ckpt$/, ""), path]),
+  );
 }
 
 /** Values of the options that say how to load a model. */
@@ -164,8 +237,8 @@ export async function load(
   };
   const { source, classNames } = "folder" in place
     ? { source: place.folder }
-    : { source: { var: place.varCkpt, vae: place.vaeCkpt }, classNames: place.classNames };
-  notice(`loading ${typeof source === "string" ? source : `${source.var} and ${source.vae}`}`);
+    : { source: checkpointsOf(place), classNames: place.classNames };
+  notice(`loading ${typeof source === "string" ? source : list(Object.values(source).map(String), "and")}`);
   try {
     const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
     const model = await loadModel(source, { ...common, ...names });

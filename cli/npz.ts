@@ -144,7 +144,7 @@ export async function packImages(
         throw new UsageError(
           `Cannot pack ${folder}: ${name} is ${image.width}×${image.height}, and ${
             names[0]
-          } is ${first.width}×${first.height}`,
+          } is ${first.width}×${first.height}; all must have one size`,
         );
       }
       yield withoutAlpha(image, `${folder}/${name}`);

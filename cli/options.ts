@@ -8,6 +8,7 @@
 import { parseArgs } from "node:util";
 import { closestString } from "npm:deno-std@1.4.0/text/closest_string.js";
 import { levenshteinDistance } from "npm:deno-std@1.4.0/text/levenshtein_distance.js";
+import type { PictureSize } from "../mod.ts";
 
 /** The command line is wrong: the program ends with exit code 2 and points to the help. */
 export class UsageError extends Error {
@@ -159,14 +160,46 @@ export const seed: Kind<number | bigint> = {
   },
 };
 
-/** Scales, separated by commas. */
+/** Scales and ranges of them, separated by commas. */
 export const scales: Kind<readonly number[]> = {
   placeholder: "K,…",
   parse: (value) => {
-    if (!/^\d{1,3}(,\d{1,3})*$/.test(value)) {
-      throw new RangeError('must be numbers of scales from 0 on, separated by commas, like "1" or "1,2"');
+    const ranges = value.split(",").map((item) => {
+      const [, first, last = first] = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(item) ?? [];
+      return { first: Number(first), last: Number(last) };
+    });
+    if (!ranges.every(({ first, last }) => first <= last)) {
+      throw new RangeError(
+        'must be numbers of scales from 0 on, separated by commas, like "1" or "1,2", or ranges like "0-9"',
+      );
     }
-    return [...new Set(value.split(",").map(Number))];
+    const numbers = ranges.flatMap(({ first, last }) => {
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    });
+    return [...new Set(numbers)];
+  },
+};
+
+/** Sides of token maps, separated by commas, or by underscores as in published scripts. */
+export const sides: Kind<readonly number[]> = {
+  placeholder: "N,…",
+  parse: (value) => {
+    if (!/^[1-9]\d{0,3}([,_][1-9]\d{0,3})*$/.test(value)) {
+      throw new RangeError('must be sides of token maps, separated by commas, like "1,2,3,4"');
+    }
+    return value.split(/[,_]/).map(Number);
+  },
+};
+
+/** A size in pixels: one number for a square, or width and height. */
+export const pictureSize: Kind<number | PictureSize> = {
+  placeholder: "N|WxH",
+  parse: (value) => {
+    const [, width, height] = /^([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?$/i.exec(value) ?? [];
+    if (width === undefined) {
+      throw new RangeError('must be a size in pixels, like "512", or width and height, like "512x256"');
+    }
+    return height === undefined ? Number(width) : { width: Number(width), height: Number(height) };
   },
 };
 

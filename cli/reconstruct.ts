@@ -17,21 +17,25 @@ import {
   modelPlace,
 } from "./model_options.ts";
 import { type Arguments, choice, flag, integer, section, text, UsageError } from "./options.ts";
+import { asked } from "./requests.ts";
+import { MAP_OPTIONS } from "./sampling_options.ts";
 
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;
 
 /** How a picture comes to a model's size: an option of all commands that take one. */
 export const FIT_OPTION = {
-  kind: choice(["crop", "exact"]),
-  help: "A picture of another size than the model's is resized and its middle cropped, or refused",
-  default: "crop",
-} as const;
+  kind: choice(["crop", "cover", "exact"]),
+  help:
+    "A picture of another size than the model's is resized to a little more and its middle cropped, resized to just cover it, or refused",
+  defaultText: "crop",
+};
 
 const OPTIONS = {
   ...section("Reconstruction", {
-    progressive: { kind: flag, help: "Write what the tokens add up to after each scale, too" },
+    progressive: { kind: flag, help: "Write what the tokens show after each scale, too" },
     fit: FIT_OPTION,
+    ...MAP_OPTIONS,
     batch: { kind: integer("N", 1), short: "b", help: "Pictures that run together", default: 8 },
   }),
   ...MODEL_OPTIONS,
@@ -59,12 +63,16 @@ export const reconstruct = command({
     "and cropped picture, of 8 bits per channel. reconstruct.json holds these numbers and the tokens.",
   ],
   options: OPTIONS,
-  examples: ["torus.png --progressive", "photos/*.png --model var-d16 --output copies"],
+  examples: [
+    "torus.png --progressive",
+    "photos/*.png --model var-d16 --output copies",
+    "photos/*.png --model hf:jiaosiyu1999/FlexVAR --depth 24 --size 512x256",
+  ],
   run,
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const { output, overwrite = false, progressive = false, fit, batch, json, quiet } = options;
+  const { output, overwrite = false, progressive = false, fit = "crop", batch, json, quiet } = options;
   if (operands.length === 0) throw new UsageError("The pictures to reconstruct are missing: IMAGE.png …");
   const pictures = [];
   for (const path of operands) pictures.push(await readPicture(path));
@@ -81,16 +89,27 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     ]);
   }
   await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
+  const { patchNumbers, size } = options;
+  const maps = {
+    ...(patchNumbers === undefined ? {} : { patchNumbers }),
+    ...(size === undefined ? {} : { size }),
+  };
+  const schedule = asked(() => model.schedule(maps));
   const fitted = (picture: RgbaImage, i: number): RgbaImage => {
     try {
-      return fitImage(picture, model.imageSize, fit);
+      return fitImage(picture, schedule.picture, fit);
     } catch (error) {
       throw new UsageError(`${operands[i]}: ${(error as Error).message}`);
     }
   };
-  const earlier = progressive ? model.patchNumbers.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
+  const earlier = progressive ? schedule.scales.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
   if (!overwrite) await refuseExisting(output, names.flatMap((name) => earlier.map((end) => name + end)));
-  const result = await library(model, pictures.map(fitted), { progressive, batch, signal: io.signal });
+  const result = await library(model, pictures.map(fitted), {
+    ...maps,
+    progressive,
+    batch,
+    signal: io.signal,
+  });
   await Deno.mkdir(output, { recursive: true });
   for (const [i, image] of result.images.entries()) {
     await writeWhole(`${output}/${names[i]}.png`, image.png());
@@ -103,6 +122,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     model: { name: model.name, fingerprints: model.fingerprints },
     device: deviceRecord(model, options),
     fit,
+    ...schedule.settings.maps,
     images: result.images.map((image, i) => ({
       source: operands[i]!,
       file: `${names[i]}.png`,

@@ -6,12 +6,15 @@
  */
 
 import {
+  FAMILIES,
   type GeneratedImage,
   type GenerateRequest,
   generateSeries,
   type Model,
+  type ResolvedRequest,
   RUNTIME_VERSION,
   type ScaleHook,
+  type SearchSettings,
   type SeriesOptions,
 } from "../mod.ts";
 import { command, type Io } from "./command.ts";
@@ -39,15 +42,16 @@ import {
   type Values,
 } from "./options.ts";
 import { Progress } from "./progress.ts";
-import { checkRequest, classOf } from "./requests.ts";
-import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
+import { checkRequest, classOf, requireClasses } from "./requests.ts";
+import { BATCH_OPTIONS, SAMPLING_OPTIONS, samplingRequest } from "./sampling_options.ts";
+import { samplingRecord } from "./sampling_record.ts";
 import { SCALING_OPTIONS, scalingHook } from "./scaling_options.ts";
 import { FailureList, missingIn, refuseDifferences, refuseStrangers, takeUp } from "./series_folder.ts";
 import {
   type Cell,
   cellsOf,
-  differences,
   imageFile,
+  knownDifferences,
   readSeriesRecord,
   type SeriesRecord,
   seriesRecord,
@@ -57,8 +61,8 @@ import { VERSION } from "./version.ts";
 
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;
-/** What the published script does, whatever suits the model. */
-const SCRIPT = { cfg: 1, alpha: 2.3, conflictThreshold: 1.8 };
+/** What the help says of a setting that the method's authors chose for their experiments with the model, whatever suits it. */
+const AUTHORS = "that of the published experiments with the model";
 
 const shard: Kind<Shard> = {
   placeholder: "I/N",
@@ -100,7 +104,7 @@ const OPTIONS = {
   }),
   ...MODEL_OPTIONS,
   ...SAMPLING_OPTIONS,
-  cfg: { ...SAMPLING_OPTIONS.cfg, default: SCRIPT.cfg },
+  cfg: { ...SAMPLING_OPTIONS.cfg, defaultText: AUTHORS },
   ...BATCH_OPTIONS,
   batch: {
     ...BATCH_OPTIONS.batch,
@@ -118,10 +122,10 @@ const OPTIONS = {
       help:
         "Instead of what this list says: published does what the released code does, paper follows the paper to the letter, default is as in varscale generate",
     },
-    alpha: { ...SCALING_OPTIONS.alpha, defaultText: `${SCRIPT.alpha}; with --preset, the preset's` },
+    alpha: { ...SCALING_OPTIONS.alpha, defaultText: `${AUTHORS}; with --preset, the preset's` },
     conflictThreshold: {
       ...SCALING_OPTIONS.conflictThreshold,
-      defaultText: `${SCRIPT.conflictThreshold}; with --preset, the preset's`,
+      defaultText: `${AUTHORS}; with --preset, the preset's`,
     },
   }),
   ...DEVICE_OPTIONS,
@@ -146,8 +150,8 @@ export const run = command({
   summary: "Generate many images of every class, as the published VAR-Scaling script does",
   usage: ["--vae-ckpt FILE --var-ckpt FILE --output DIR [OPTIONS]", "--model PLACE --output DIR [OPTIONS]"],
   description: [
-    "The command line of the published script works as it stands, with underscores or dashes. Without --preset its settings are taken " +
-    "too, but candidates are independent and the bandwidth is each image's own, so that no image depends on another. With --preset " +
+    "The command line of the published script works as it stands, with underscores or dashes. Without --preset the settings are its own, " +
+    "or for a model that it does not know those of its authors' experiments, but candidates are independent and the bandwidth is each image's own, so that no image depends on another. With --preset " +
     "published, the search does what the released code does; as its bandwidth couples the images of a class, a class is then always one batch.",
     "A run that was interrupted goes on when it is started again with the same settings; more classes or more images per class can be " +
     "added that way. An image that fails is tried once more and then listed in failed.json; the run goes on, and ends with code 1.",
@@ -156,6 +160,7 @@ export const run = command({
   examples: [
     "--vae_ckpt vae_ch160v4096z32.pth --var_ckpt var_d30.pth --output_dir out --enable_scaling",
     "--model var-d16 -o out --memory 20GB --shard 1/4",
+    "--model hf:jiaosiyu1999/FlexVAR --depth 24 -o out -n 50 --batch auto --memory 20GB",
     "--model demo -o out -n 10 --npz",
   ],
   run: (args, io) => execute(args, io),
@@ -170,14 +175,12 @@ async function execute({ options, operands }: Arguments<typeof OPTIONS>, io: Io)
       "Options --npz and --shard exclude each other: pack the folder when all parts are done",
     );
   }
-  const hook = hookOf(options);
-  const coupled = hook?.coupled ?? false;
+  const coupled = scalingHook(options, true)?.coupled ?? false;
   if (coupled && options.batch !== undefined && options.batch !== options.numImagesPerClass) {
     throw new UsageError(
       `Option --batch must be left out, as --bandwidth batch couples all images of a class: current value is ${options.batch}`,
     );
   }
-  const settings = settingsOf(options, hook);
   const place = modelPlace(options) ?? { folder: "demo" };
   if (npz) await refuseArchive(archiveOf(output), false);
   const notice = (line: string): void => {
@@ -189,13 +192,18 @@ async function execute({ options, operands }: Arguments<typeof OPTIONS>, io: Io)
   const before = await readSeriesRecord(output);
   // Loading a large model takes minutes; what can be refused before that should be.
   if (before === undefined) await refuseStrangers(output);
-  else refuseDifferences(output, differences(before.settings, settings));
+  else {
+    const family = FAMILIES.find(({ name }) => name === before.model.family);
+    refuseDifferences(output, knownDifferences(before.settings, knownSettings(options, family?.search)));
+  }
   const open = (): Promise<Model> => {
     return load(place, options, io);
   };
   await using opened = new OpenedModel(await open());
   const { model } = opened;
-  const request = requestOf(model, options, hook);
+  requireClasses(model, "make images of all classes");
+  const request = requestOf(model, options);
+  const settings = settingsOf(options, model, checkRequest(model, request));
   const now = recordOf(model, { place, settings, options });
   for (const warning of await takeUp(output, { before, now }, coupled)) {
     io.err(`varscale: warning: ${warning}\n`);
@@ -275,48 +283,92 @@ class OpenedModel implements AsyncDisposable {
   }
 }
 
-function hookOf(options: RunValues): ScaleHook | undefined {
-  const { preset, alpha, conflictThreshold } = options;
-  if (preset !== undefined) return scalingHook(options, true);
+/** The search: what is left open without a preset is as in the experiments of the method's authors with the model. */
+function hookOf(options: RunValues, { search: { published } }: Model): ScaleHook | undefined {
+  if (options.preset !== undefined) return scalingHook(options, true);
   return scalingHook({
     ...options,
-    alpha: alpha ?? SCRIPT.alpha,
-    conflictThreshold: conflictThreshold ?? SCRIPT.conflictThreshold,
+    alpha: options.alpha ?? published.alpha,
+    conflictThreshold: options.conflictThreshold ?? published.conflictThreshold,
   }, true);
 }
 
-function settingsOf(options: RunValues, hook: ScaleHook | undefined): SeriesSettings {
-  const { seed, sharedNoise = false, cfg, topK, topP, minP, temperature, moreSmooth = false } = options;
-  const scaling = hook?.settings ?? null;
-  return { seed, sharedNoise, cfg, topK, topP, minP, temperature, moreSmooth, scaling };
+/** The settings that do not depend on the model, but at most on its family. */
+function knownSettings(options: RunValues, search: SearchSettings | undefined): Partial<SeriesSettings> {
+  const { seed, sharedNoise = false, cfg, guidance, topK, topP, minP, temperature, moreSmooth = false } =
+    options;
+  const { preset: _preset, ...scaling } = scalingHook(options, true)?.settings ?? {};
+  const facts = {
+    ...{ seed, sharedNoise, cfg, guidance, topK, topP, minP, temperature, moreSmooth },
+    published: options.published ?? false,
+    scaling: options.scaling === false ? null : Object.fromEntries(
+      Object.entries({ ...scaling, ...familyValues(scaling, search) }).filter(([, value]) =>
+        value !== "preset"
+      ),
+    ),
+  };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
 }
 
-function requestOf(model: Model, options: RunValues, hook: ScaleHook | undefined): GenerateRequest {
-  const { seed, cfg, topK, topP, minP, temperature, moreSmooth = false, numImagesPerClass: count } = options;
-  const batch = hook?.coupled ? count : options.batch;
-  const memory = hook?.coupled ? undefined : options.memory;
-  const needed = model.memory.weights + count * model.memory.image;
-  if (hook?.coupled && needed > (options.memory ?? Infinity)) {
-    throw new UsageError(
-      `Option --memory must be at least ${
-        size(needed)
-      } for the ${count} images of a class together: current value is ${size(options.memory!)}`,
-    );
-  }
+/** All settings. What the search has from the model stands there by value, but for what suits it best. */
+function settingsOf(options: RunValues, model: Model, request: ResolvedRequest): SeriesSettings {
+  const { seed, sharedNoise = false } = options;
+  return { seed, sharedNoise, ...samplingRecord(request), scaling: searchOf(request.hooks[0], model) };
+}
+
+function searchOf(hook: ScaleHook | undefined, { search }: Model): SeriesSettings["scaling"] {
+  if (hook?.settings === undefined) return null;
+  const { preset, ...settings } = hook.settings;
+  return {
+    ...settings,
+    ...familyValues(settings, search),
+    ...(preset === "published" ? leftOpen(settings, search.published) : {}),
+  };
+}
+
+/** What a search leaves to the family. */
+function familyValues(
+  settings: Readonly<Record<string, unknown>>,
+  search: SearchSettings | undefined,
+): Readonly<Record<string, unknown>> {
+  if (search === undefined) return {};
+  const { scale, samples, representatives, strategy, pick } = search;
+  return leftOpen(settings, { scale: [scale], samples, representatives, strategy, pick });
+}
+
+/** The values that take the place of what is left open. */
+function leftOpen(
+  settings: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => settings[name] === "preset"));
+}
+
+function requestOf(model: Model, options: RunValues): GenerateRequest {
+  const { seed, numImagesPerClass: count, batch, memory } = options;
+  const hook = hookOf(options, model);
+  const sampling = samplingRequest(options);
   const request: GenerateRequest = {
     seed,
-    cfg,
-    topK,
-    topP,
-    minP,
-    temperature,
-    moreSmooth,
-    ...(batch === undefined ? {} : { batch }),
-    ...(memory === undefined ? {} : { memory }),
+    ...sampling,
+    cfg: sampling.cfg ?? model.search.published.cfg,
     hooks: hook === undefined ? [] : [hook],
   };
-  checkRequest(model, request);
-  return request;
+  if (!hook?.coupled) {
+    return {
+      ...request,
+      ...(batch === undefined ? {} : { batch }),
+      ...(memory === undefined ? {} : { memory }),
+    };
+  }
+  const { schedule: { imageBytes } } = checkRequest(model, request);
+  const needed = model.weightBytes + count * imageBytes;
+  if (needed <= (memory ?? Infinity)) return { ...request, batch: count };
+  throw new UsageError(
+    `Option --memory must be at least ${
+      size(needed)
+    } for the ${count} images of a class together: current value is ${size(memory!)}`,
+  );
 }
 
 function recordOf(

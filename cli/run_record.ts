@@ -18,6 +18,7 @@ import type { EditRecord } from "./edit_record.ts";
 import { readJson } from "./files.ts";
 import type { DeviceRecord, ModelPlace } from "./model_options.ts";
 import { UsageError } from "./options.ts";
+import type { OldSamplingRecord } from "./sampling_record.ts";
 import { recordedHook } from "./scaling_options.ts";
 
 /** Version of the layout. */
@@ -39,7 +40,7 @@ export interface ImageRecord {
   readonly variant: string;
   /** Index in the request. */
   readonly index: number;
-  /** Its class. */
+  /** Its class or prompt. */
   readonly label: ResolvedLabel;
   /** SHA-256 of the PNG file. */
   readonly sha256: string;
@@ -52,23 +53,11 @@ export interface ImageRecord {
 }
 
 /** What was asked for, with nothing left open. */
-export interface RecordedRequest {
+export interface RecordedRequest extends OldSamplingRecord {
   /** One label per image. */
   readonly labels: readonly ResolvedLabel[];
   /** Seed; beyond 2^53 as decimal text. */
   readonly seed: number | bigint | string;
-  /** Strength of guidance. */
-  readonly cfg: number;
-  /** 0 is off. */
-  readonly topK: number;
-  /** 0 is off. */
-  readonly topP: number;
-  /** 0 is off; records made before there was this option are without it. */
-  readonly minP?: number;
-  /** 0 takes the likeliest token. */
-  readonly temperature: number;
-  /** Whether code vectors are mixed. */
-  readonly moreSmooth: boolean;
   /** Images that ran together. */
   readonly batch: number;
   /** Scales with a preview. */

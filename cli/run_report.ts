@@ -19,6 +19,7 @@ import { duration, plural } from "./files.ts";
 import { describeDevice } from "./model_options.ts";
 import { list } from "./options.ts";
 import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
+import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";
 
 /** What came out of one variant. */
 export interface VariantResult {
@@ -41,16 +42,24 @@ export function title(
   variants: readonly Variant[],
   request: ResolvedRequest,
 ): string {
-  const facts = [model.name, `cfg ${request.cfg}`, `seed ${request.seed}`];
+  const facts = [
+    model.name,
+    ...describeSampling(samplingRecord(request), model),
+    `seed ${request.seed}`,
+  ];
   const settings = variants.flatMap(({ hooks }) => hooks)[0]?.settings;
-  if (settings !== undefined) facts.push(`VAR-Scaling ${describeScaling(settings)}`);
+  if (settings !== undefined) facts.push(`VAR-Scaling ${describeScaling(settings, model)}`);
   return facts.join(", ");
 }
 
-function describeScaling(settings: Readonly<Record<string, unknown>>): string {
-  const { samples, scale } = settings as { samples: number; scale: readonly number[] };
-  const scales = `scale${scale.length === 1 ? "" : "s"} ${list(scale.map(String), "and")}`;
-  return `with ${plural(samples, "sample")} at ${scales}`;
+function describeScaling(settings: Readonly<Record<string, unknown>>, { search }: Model): string {
+  const { samples, scale } = settings as {
+    samples: number | "preset";
+    scale: readonly number[] | "preset";
+  };
+  const searched = scale === "preset" ? [search.scale] : scale;
+  const scales = `scale${searched.length === 1 ? "" : "s"} ${list(searched.map(String), "and")}`;
+  return `with ${plural(samples === "preset" ? search.samples : samples, "sample")} at ${scales}`;
 }
 
 /** All images on one sheet; of several variants, rows of the same images one below the other. */
@@ -102,21 +111,25 @@ export function jsonSummary(record: RunRecord, output: string, agreement: Agreem
 }
 
 /** What is printed for people. */
-export function summary(record: RunRecord, output: string, agreement: Agreement | undefined): string {
-  const { images, model, device, request, variants } = record;
+export function summary(
+  record: RunRecord,
+  facts: { readonly model: Model; readonly output: string; readonly agreement: Agreement | undefined },
+): string {
+  const { model, output, agreement } = facts;
+  const { images, device, request, variants } = record;
+  const sampling = describeSampling(completeSampling(request), model);
   const total = Object.values(record.timings.variants).reduce((sum, { total }) => sum + total, 0);
   const lines = [
-    `${plural(images.length, "image")} in ${
-      duration(total)
-    }: ${model.name}, cfg ${request.cfg}, seed ${request.seed}, ` +
-    `on ${describeDevice(device)}`,
+    `${plural(images.length, "image")} in ${duration(total)}: ${
+      [model.name, ...sampling, `seed ${request.seed}`].join(", ")
+    }, on ${describeDevice(device)}`,
   ];
   for (const { name, hooks } of variants) {
     const [hook] = hooks;
     if (hook === undefined) continue;
     const decisions = images.filter(({ variant }) => variant === name).flatMap((image) => image.decisions);
     const values = decisions.map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
-    const scaling = `${titleOf(name)} ${describeScaling(hook.settings as Record<string, unknown>)}`;
+    const scaling = `${titleOf(name)} ${describeScaling(hook.settings as Record<string, unknown>, model)}`;
     if (values.length === 0) {
       lines.push(`${scaling}: nothing to choose, as all of it is kept`);
       continue;

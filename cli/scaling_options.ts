@@ -4,8 +4,9 @@
  * @module
  */
 
-import { type ScaleHook, varScaling, type VarScalingOptions } from "../mod.ts";
+import { PICKS, RULES, type ScaleHook, STRATEGIES, varScaling, type VarScalingOptions } from "../mod.ts";
 import { choice, integer, number, scales, section, toggle, type Values } from "./options.ts";
+import { perFamily } from "./sampling_options.ts";
 
 /** What the library does where an option is not given, so that the help tells the truth. */
 const defaults = varScaling().settings as Required<Omit<VarScalingOptions, "preset">>;
@@ -21,37 +22,37 @@ const HOOK_OPTIONS = {
     kind: scales,
     help: "Scales on which to search, from 0 on",
     aliases: ["scaling-scale"],
-    defaultText: String(defaults.scale),
+    defaultText: perFamily(({ search }) => search.scale),
   },
   samples: {
     kind: integer("N", 1, 8192),
     help: "Candidates per image",
     aliases: ["scaling-samples"],
-    defaultText: String(defaults.samples),
+    defaultText: perFamily(({ search }) => search.samples),
   },
   alpha: {
     kind: number("X", 0, 2 ** 20),
     help: "Threshold factor on the mean density",
     aliases: ["scaling-alpha"],
-    defaultText: "the paper's for depth, scale and samples, unless the model has its own",
+    defaultText: "what is known to suit the model, the scale and the samples",
   },
   representatives: {
     kind: integer("N", 1, 8192),
     help: "Candidates that are kept at most",
     aliases: ["scaling-rep-num"],
-    defaultText: String(defaults.representatives),
+    defaultText: perFamily(({ search }) => search.representatives),
   },
   conflictThreshold: {
     kind: number("X", 0, 2 ** 40),
     help: "Of two candidates closer than this only the first is kept; 0 is off",
     aliases: ["conflict-thresh"],
-    defaultText: "the model's, else 1.8",
+    defaultText: "what is known to suit the model's codes",
   },
   strategy: {
-    kind: choice(["var-scaling", "top-k", "small-k", "random-k"]),
+    kind: choice(STRATEGIES),
     help:
       "Which candidates are kept: the densest or random ones by the density, or always the densest, least dense or random ones",
-    defaultText: defaults.strategy,
+    defaultText: perFamily(({ search }) => search.strategy),
   },
   distance: {
     kind: choice(["euclidean", "cosine"]),
@@ -59,7 +60,7 @@ const HOOK_OPTIONS = {
     defaultText: defaults.distance,
   },
   rule: {
-    kind: choice(["published", "paper"]),
+    kind: choice(RULES),
     help:
       "When a density is low: max < alpha*mean as in the released code, or alpha*mean < max as in the paper",
     defaultText: defaults.rule,
@@ -85,9 +86,9 @@ const HOOK_OPTIONS = {
     defaultText: defaults.features,
   },
   pick: {
-    kind: choice(["density", "argmax", "uniform"]),
-    help: "How one of the kept is taken: drawn by density, the densest, or at random",
-    defaultText: defaults.pick,
+    kind: choice(PICKS),
+    help: "How one of the kept is taken: drawn by density, the densest, at random, or drawn by rank",
+    defaultText: perFamily(({ search }) => search.pick),
   },
 };
 

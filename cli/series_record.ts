@@ -5,10 +5,11 @@
  * @module
  */
 
-import type { Dtype, ModelTuning, SamplingSettings } from "../mod.ts";
+import type { Dtype, ModelTuning } from "../mod.ts";
 import { exists, formatJson, readJson } from "./files.ts";
 import type { DeviceRecord, ModelPlace } from "./model_options.ts";
 import { UsageError } from "./options.ts";
+import { completeSampling, type SamplingRecord } from "./sampling_record.ts";
 
 /** Version of the layout. */
 const RECORD_VERSION = 1;
@@ -21,9 +22,8 @@ export interface Cell {
   readonly image: number;
 }
 
-/** What the command line says about every image. */
-export interface SeriesSettings
-  extends Pick<SamplingSettings, "cfg" | "topK" | "topP" | "minP" | "temperature" | "moreSmooth"> {
+/** What is settled about every image. */
+export interface SeriesSettings extends SamplingRecord {
   /** Seed; beyond 2^53 as decimal text once it is read from a file. */
   readonly seed: number | bigint | string;
   /** Whether image i of every class has the same noise. */
@@ -103,7 +103,8 @@ export async function readSeriesRecord(folder: string): Promise<SeriesRecord | u
   if (!record.settings || !record.model || !Array.isArray(record.classes) || !record.imagesPerClass) {
     throw new UsageError(`Cannot use ${folder}: its run.json is not complete`);
   }
-  return record as SeriesRecord;
+  const { settings, ...facts } = record as SeriesRecord;
+  return { ...facts, settings: completeSampling(settings) };
 }
 
 /** What differs between two values of plain data, one text each: `cfg is 1 there and 1.5 here`. */
@@ -113,6 +114,17 @@ export function differences(there: unknown, here: unknown, name: string = ""): s
   return [...new Set([...Object.keys(there), ...Object.keys(here)])].flatMap((key) => {
     return differences(there[key], here[key], name === "" ? key : `${name}.${key}`);
   });
+}
+
+/**
+ * What differs between what is there and the part of it that is known here already. A list counts as a whole.
+ */
+export function knownDifferences(there: object, known: object): string[] {
+  const part = (whole: unknown, wanted: unknown): unknown => {
+    if (!isGroup(whole) || !isGroup(wanted)) return whole;
+    return Object.fromEntries(Object.keys(wanted).map((key) => [key, part(whole[key], wanted[key])]));
+  };
+  return differences(part(there, known), known);
 }
 
 function isGroup(value: unknown): value is Record<string, unknown> {

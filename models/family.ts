@@ -10,9 +10,9 @@ import type { Device } from "../kernels/device.ts";
 import type { Dtype } from "./dtype.ts";
 import type { ModelFolder } from "./folder.ts";
 import type { CpuProvider } from "./graph_session.ts";
-import type { Model } from "./model.ts";
+import type { Model, SearchSettings } from "./model.ts";
 import type { WeightPlaces } from "./onnx.ts";
-import type { SamplingDefaults } from "./schedule.ts";
+import type { SamplingDefaults, ScheduleSettings } from "./schedule.ts";
 import type { StoredTensor, WeightSet } from "./weights.ts";
 
 /** A checkpoint that a model is made from. */
@@ -103,9 +103,9 @@ export interface Family<Config = any> {
   /** How tokens are drawn unless something else is asked for. */
   readonly defaults: SamplingDefaults;
   /** What VAR-Scaling does unless something else is asked for, as far as it does not depend on the model. */
-  readonly search: { readonly scale: number };
-  /** Whether requests may name the token maps or the size. */
-  readonly flexible: boolean;
+  readonly search: SearchSettings;
+  /** Which of them requests may name. */
+  readonly flexible: readonly (keyof ScheduleSettings["maps"])[];
   /** What `published: true` changes, for people; `undefined` if the family does what the released code does anyway. */
   readonly publishedHelp: string | undefined;
   /** Options that only this family has. */
@@ -125,6 +125,8 @@ export interface Family<Config = any> {
   requireConfig(config: unknown, file: string): Config;
   /** Depth of a model. */
   depth(config: Config): number;
+  /** Number of classes; 0 for a model that takes texts. */
+  classes(config: Config): number;
   /** Name of a model that has been given none. */
   modelName(config: Config): string;
   /** Names of the classes of a model that has been given none: those of ImageNet for published sizes. */

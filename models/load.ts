@@ -1,6 +1,6 @@
 /**
  * Loading a model by whatever names it: the bundled demo, a model folder on disk or on a web server, a repository of the Hugging Face
- * hub, or a pair of checkpoints. This is also where the families are registered.
+ * hub, or checkpoints.
  *
  * @module
  */
@@ -8,39 +8,23 @@
 import { requireChoice, requireInteger, requireOptions } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/open_device.ts";
+import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
 import { type Dtype, DTYPES } from "./dtype.ts";
+import { familiesOfParts, familyOfFolder, knownParts } from "./families.ts";
 import { type ModelFolder, openModelFolder } from "./folder.ts";
 import type { CpuProvider } from "./graph_session.ts";
 import { type DownloadProgress, type HubOptions, parseHubPlace } from "./hub/mod.ts";
+import { hubModel } from "./hub_model.ts";
 import type { Model } from "./model.ts";
-import { ModelFileError } from "./model_file_error.ts";
-import { openVarSource, type VarCheckpoints } from "./var/convert.ts";
-import { loadVarModel } from "./var/model.ts";
-import { hubModel } from "./var/official.ts";
-
-/** How each family is loaded from its folder. */
-const FAMILIES: Readonly<
-  Record<string, (folder: ModelFolder, device: Device, options: FamilyOptions) => Promise<Model>>
-> = { var: loadVarModel };
-
-/** What a family is told besides the folder and the device. */
-interface FamilyOptions {
-  threads?: number;
-  cpuProvider?: CpuProvider;
-  dtype?: Dtype | "auto";
-  memory?: number;
-  depth?: number;
-  ownsDevice?: boolean;
-}
 
 /** The bundled demo model, beside this module wherever that lies. */
 export const DEMO_MODEL: URL = new URL("./demo/", import.meta.url);
 
 /**
  * What names a model: `"demo"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a repository of the Hugging
- * Face hub, or a pair of checkpoints.
+ * Face hub, or checkpoints by part.
  */
-export type ModelSource = string | URL | VarCheckpoints;
+export type ModelSource = string | URL | Checkpoints;
 
 /** Options of {@linkcode loadModel}. */
 export interface LoadModelOptions {
@@ -76,8 +60,8 @@ export interface LoadModelOptions {
  * Loads a model.
  *
  * @param source `"demo"` for the bundled model (shaded solids, 64×64, 64 classes), the path or URL of a model folder, or the official
- * checkpoints as `{ var, vae }`, whose tensors are converted as they are read; or `"hf:FoundationVision/var"`, whose checkpoints
- * of the given depth are downloaded to the cache that Python uses too.
+ * checkpoints as `{ var, vae }`, whose tensors tell the family and are converted as they are read; or `"hf:FoundationVision/var"`, whose
+ * checkpoints of the given depth are downloaded to the cache that Python uses too.
  * @throws {ModelFileError} If the files are no model.
  * @throws {HubError} If the files cannot be downloaded.
  * @throws {RangeError} If the model is of another depth, or does not fit into the memory there is.
@@ -99,17 +83,8 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   using stack = new DisposableStack();
   // The model reads on when it is loaded, which whoever limited the time for loading does not mean.
   using loading = follow(signal);
-  const found = await download(source, options);
-  const folder = stack.use(await openFolder(found, { ...options, signal: loading.signal }));
-  const family = folder.manifest.family;
-  const load = Object.hasOwn(FAMILIES, family) ? FAMILIES[family] : undefined;
-  if (load === undefined) {
-    throw new ModelFileError("Cannot load a model of this family", {
-      file: folder.location,
-      expected: Object.keys(FAMILIES).map((known) => `"${known}"`).join(" or "),
-      found: `"${family}"`,
-    });
-  }
+  const folder = stack.use(await openSourceFolder(source, { ...options, signal: loading.signal }));
+  const family = familyOfFolder(folder, "load a model of this family");
   signal?.throwIfAborted();
   const ownsDevice = choice === undefined || typeof choice === "string";
   const device = ownsDevice ? await openDevice(choice) : choice;
@@ -119,23 +94,11 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
     const { threads, cpuProvider, dtype, memory, depth } = options;
     const given = Object.entries({ threads, cpuProvider, dtype, memory, depth })
       .filter(([, value]) => value !== undefined);
-    return await load(folder, device, { ...Object.fromEntries(given), ownsDevice });
+    return await family.load(folder, device, { ...Object.fromEntries(given), ownsDevice });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
   }
-}
-
-/** Brings what lies on the hub to this machine; anything else is left as it is. */
-async function download(source: ModelSource, options: LoadModelOptions): Promise<ModelSource> {
-  const place = typeof source === "string" ? parseHubPlace(source) : undefined;
-  if (place === undefined) return source;
-  const { depth, hub, onProgress, signal } = options;
-  return await hubModel(place, depth, {
-    ...hub,
-    signal,
-    ...(onProgress === undefined ? {} : { onProgress }),
-  });
 }
 
 /** A signal that is aborted together with another one, until this is disposed. */
@@ -193,28 +156,53 @@ function requireLoadOptions(options: LoadModelOptions): void {
   }
 }
 
-async function openFolder(source: ModelSource, options: LoadModelOptions): Promise<ModelFolder> {
-  const { classNames, dtype = "auto", signal } = options;
+/** Opens what names a model as a folder; what lies on the hub is brought to this machine before. */
+async function openSourceFolder(source: ModelSource, options: LoadModelOptions): Promise<ModelFolder> {
+  const { depth, hub, onProgress, signal } = options;
   if (source === "") {
     throw new TypeError('Cannot load the model as its source must not be empty: current value is ""');
   }
-  if (typeof source === "string" || source instanceof URL) {
-    if (classNames !== undefined) {
-      throw new TypeError(
-        `Cannot load the model with classNames as "${source}" is a model folder, which has its own; convert it to give it others`,
-      );
-    }
-    return await openModelFolder(source === "demo" ? DEMO_MODEL : source, { signal });
-  }
-  if (source?.var === undefined || source.vae === undefined) {
+  if (typeof source !== "string" && !(source instanceof URL)) return await openCheckpoints(source, options);
+  const place = typeof source === "string" ? parseHubPlace(source) : undefined;
+  if (place === undefined) return await openFolder(source, options);
+  const found = await hubModel(place, depth, {
+    ...hub,
+    signal,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  return "folder" in found
+    ? await openFolder(found.folder, options)
+    : await openCheckpoints(found.checkpoints, { ...options, sha256: found.sha256 });
+}
+
+async function openFolder(
+  place: string | URL,
+  { classNames, signal }: LoadModelOptions,
+): Promise<ModelFolder> {
+  if (classNames !== undefined) {
     throw new TypeError(
-      `Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae }: current value is ${
-        Deno.inspect(source)
+      `Cannot load the model with classNames as "${place}" is a model folder, which has its own; convert it to give it others`,
+    );
+  }
+  return await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal });
+}
+
+async function openCheckpoints(
+  checkpoints: Checkpoints,
+  options: LoadModelOptions & Pick<OpenModelOptions, "sha256">,
+): Promise<ModelFolder> {
+  const { classNames, dtype = "auto", sha256 = {}, signal } = options;
+  const parts = Object.entries(checkpoints ?? {}).flatMap(([part, place]) => place === undefined ? [] : part);
+  if (familiesOfParts(parts).length === 0) {
+    throw new TypeError(
+      `Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or ${knownParts()}: current value is ${
+        Deno.inspect(checkpoints)
       }`,
     );
   }
-  return await openVarSource(source, {
+  return await openModelSource(checkpoints, {
     dtype: dtype === "auto" ? "f32" : dtype,
+    sha256,
     signal,
     ...(classNames === undefined ? {} : { classNames }),
   });

@@ -6,6 +6,27 @@
 
 export * from "./checkpoint/mod.ts";
 export {
+  type CheckpointDescription,
+  type Checkpoints,
+  type ConversionSource,
+  convertModel,
+  describeCheckpoint,
+  type FolderSource,
+  type OpenModelOptions,
+  openModelSource,
+} from "./convert.ts";
+export { FAMILIES, familyNamed, registerFamily } from "./families.ts";
+export type {
+  CheckpointPart,
+  Fact,
+  Family,
+  FamilyOption,
+  LoadFamilyOptions,
+  ModelWeights,
+  PartWeights,
+  PublishedFiles,
+} from "./family.ts";
+export {
   type FileRecord,
   type ManifestFacts,
   type ModelFolder,
@@ -19,6 +40,7 @@ export {
   type FolderWriter,
   type WriteTensorsOptions,
 } from "./folder_writer.ts";
+export { type ConvertOptions, openFolderAs } from "./folder_conversion.ts";
 export { createVirtualFolder, type VirtualFolderOptions } from "./virtual_folder.ts";
 export { describeWeights, type StoredWeight, type WeightFiles } from "./weight_files.ts";
 export { type BlockOptions, dequantizeBlocks, quantizeBlocks, type QuantizedBlocks } from "./quantize.ts";
@@ -35,15 +57,20 @@ export {
   type HubPlace,
   parseHubPlace,
 } from "./hub/mod.ts";
+export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
+export { IMAGENET_CLASSES } from "./imagenet.ts";
+export { type ClassModel, isUnconditional, type Label, resolveClass, type ResolvedLabel } from "./label.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CpuProvider, ExternalFile } from "./graph_session.ts";
 export type {
-  CodeVectors,
+  DecodedPictures,
   EncodeOptions,
   Encoding,
   Generation,
   Model,
-  ModelMemory,
+  PictureArray,
+  SearchDefaults,
+  SearchSettings,
   StartOptions,
 } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
@@ -57,17 +84,29 @@ export {
   type WeightPlaces,
 } from "./onnx.ts";
 export { RUNTIME_VERSION } from "./ort.ts";
-export type { TokenizerConfig, TokenizerLevel, VarConfig } from "./var/config.ts";
 export {
-  convertVar,
-  type ConvertVarOptions,
-  describeVarCheckpoint,
-  type OpenVarOptions,
-  openVarSource,
-  type VarCheckpointContent,
-  type VarCheckpoints,
-  type VarFolder,
-  type VarSource,
-} from "./var/convert.ts";
-export { IMAGENET_CLASSES, publishedClassNames } from "./var/imagenet.ts";
-export { hubModel, type OfficialVarFiles, officialVarFiles } from "./var/official.ts";
+  type GuidanceFormula,
+  guidanceWeight,
+  isGuided,
+  type PictureSize,
+  type SamplingDefaults,
+  type Scale,
+  type ScaleSampling,
+  type Schedule,
+  type ScheduleRequest,
+  type ScheduleSettings,
+} from "./schedule.ts";
+export type {
+  CodeVectors,
+  DensityArguments as TokenDensityArguments,
+  Distance,
+  DrawArguments,
+  MixArguments,
+  SelectArguments as TokenSelectArguments,
+  TokenSpace,
+  VectorArguments,
+} from "./tokens.ts";
+export { CodebookTokens } from "./codebook_tokens.ts";
+export { alphaPreset } from "./var/alpha.ts";
+export type { StoredTensor } from "./weights.ts";
+export { WeightSet } from "./weights.ts";

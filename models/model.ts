@@ -6,6 +6,7 @@
  */
 
 import type { Device, DeviceArray } from "../kernels/device.ts";
+import type { Pick, Strategy } from "../kernels/select.ts";
 import type { Dtype } from "./dtype.ts";
 import type { ModelTuning } from "./folder.ts";
 import type { Label, ResolvedLabel } from "./label.ts";
@@ -86,10 +87,22 @@ export interface EncodeOptions {
   readonly last?: number;
 }
 
-/** Settings of VAR-Scaling that suit a model, from what its method's authors state and from what its folder says. */
-export interface SearchDefaults {
+/** Settings of VAR-Scaling that are the same for all models of a family, from what the method's authors state. */
+export interface SearchSettings {
   /** The scale on which to search. */
   readonly scale: number;
+  /** Candidates N per image. */
+  readonly samples: number;
+  /** Candidates that are kept at most. */
+  readonly representatives: number;
+  /** Which candidates are kept. */
+  readonly strategy: Strategy;
+  /** How one of the kept is taken. */
+  readonly pick: Pick;
+}
+
+/** Settings of VAR-Scaling that suit a model, also from what its folder says. */
+export interface SearchDefaults extends SearchSettings {
   /** Threshold factor α on the mean density. */
   alpha(setting: { readonly scale: number; readonly samples: number }): number;
   /** Conflict threshold, in units of the codebook. */
@@ -116,6 +129,8 @@ export interface Model extends AsyncDisposable {
   readonly dtype: Dtype;
   /** An estimate of the bytes that stay there as long as it is loaded. */
   readonly weightBytes: number;
+  /** Bytes that it and what it makes may take there at the most, where that is known. */
+  readonly memoryLimit: number | undefined;
   /** Transformer depth. */
   readonly depth: number;
   /** Number of classes, the null class not counted; 0 for a model that takes texts. */

@@ -63,8 +63,7 @@ export interface VectorArguments {
 }
 
 /** Arguments of {@linkcode TokenSpace.mix}. */
-export interface MixArguments
-  extends DrawArguments, Pick<SmoothArguments, "output" | "sharpness" | "tau"> {}
+export interface MixArguments extends DrawArguments, Pick<SmoothArguments, "output" | "sharpness" | "tau"> {}
 
 /** The tokens of a family. */
 export interface TokenSpace {

@@ -24,6 +24,8 @@ export class WeightSet {
   readonly #taken = new Set<string>();
 
   /**
+   * Makes a set of which nothing is taken.
+   *
    * @param file Path or URL for messages.
    * @param tensors What the file holds.
    * @param prefix What stands in front of every name that concerns this set, for example `"trainer.vae_local."`.

@@ -1,29 +1,35 @@
 /**
  * From a picture of any size to one that a model takes: what is transparent laid on white, then the preprocessing of VAR's validation set
- * (shorter edge to 1.125 times the size, the middle cut out), to the byte as torchvision and Pillow do it.
+ * (shorter edge to 1.125 times the size, the middle cut out), to the byte as torchvision and Pillow do it; or a picture laid in the middle
+ * of a larger one, to be continued.
  *
  * @module
  */
 
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
-import type { Device, DeviceArray } from "../kernels/device.ts";
+import type { Device } from "../kernels/device.ts";
+import type { PictureArray } from "../models/model.ts";
+import type { PictureSize } from "../models/schedule.ts";
 import { RgbaImage } from "./image.ts";
 
 /**
- * What happens to a picture that is not of the model's size: it is resized and the middle `"crop"`ped, or it must be of `"exact"`ly that
- * size.
+ * What happens to a picture that is not of the wanted size: it is resized to a little more and the middle `"crop"`ped, as for VAR's
+ * validation set; resized so that it just `"cover"`s the size, and only what sticks out cut off; or it must be of `"exact"`ly that size.
  */
-export type Fit = "crop" | "exact";
+export type Fit = "crop" | "cover" | "exact";
 
-/** The part of a picture that {@linkcode fitImage} leaves, in pixels of the resized picture. */
-export interface Crop {
-  /** Width and height of the whole picture after resizing. */
-  readonly width: number;
-  readonly height: number;
-  /** Place of the part's upper left corner. */
+const FITS: readonly Fit[] = ["crop", "cover", "exact"];
+
+/** Where the upper left corner of a part lies. */
+export interface Place {
+  /** Pixels to the left of it. */
   readonly left: number;
+  /** Rows above it. */
   readonly top: number;
 }
+
+/** The part of a picture that {@linkcode fitImage} leaves, in pixels of the resized picture, of which this is the size. */
+export interface Crop extends PictureSize, Place {}
 
 const ACTION = "fit the picture";
 
@@ -37,10 +43,14 @@ const PRECISION = 22;
 const LANCZOS = 3;
 
 /**
- * Fits a picture to `size`×`size` opaque pixels. One that has that size already stays as it is; any other has its shorter edge resized to
- * 1.125 · `size` by Lanczos' filter, and `size`×`size` pixels are cut out of the middle. What is transparent is laid on white first.
+ * Fits a picture to opaque pixels of a size. One that has that size already stays as it is; any other is resized by Lanczos' filter until it
+ * is 1.125 times as wide and as high as wanted, or with `"cover"` just as wide or as high, and more in one direction; the middle is cut
+ * out. What is transparent is laid on white first.
  *
- * @throws {RangeError} If `size` is no integer >= 1, or `fit` is `"exact"` and the picture has another size.
+ * @param image The picture.
+ * @param size Pixels of a row and number of rows, or the edge of a square.
+ * @param fit What happens to a picture of another size.
+ * @throws {RangeError} If a size is no integer >= 1, or `fit` is `"exact"` and the picture has another size.
  * @throws {TypeError} If the image is no {@linkcode RgbaImage} or `fit` is unknown.
  *
  * @example
@@ -51,37 +61,73 @@ const LANCZOS = 3;
  *
  * const photo = new RgbaImage(400, 300);
  * assertEquals(fitImage(photo, 64).width, 64);
+ * assertEquals(fitImage(photo, { width: 96, height: 48 }).height, 48);
  * assertEquals([...fitImage(photo, 64).data.subarray(0, 4)], [0, 0, 0, 255]);
  * ```
  */
-export function fitImage(image: RgbaImage, size: number, fit: Fit = "crop"): RgbaImage {
-  if (!(image instanceof RgbaImage)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is ${
-        Deno.inspect(image, { depth: 0 })
-      }`,
-    );
-  }
-  requireInteger(size, "size", ACTION, { min: 1 });
-  requireChoice(fit, ["crop", "exact"], "fit", ACTION);
+export function fitImage(image: RgbaImage, size: number | PictureSize, fit: Fit = "crop"): RgbaImage {
+  requireImage(image);
+  const wanted = typeof size === "number" ? { width: size, height: size } : size;
+  requireInteger(wanted?.width, typeof size === "number" ? "size" : "width", ACTION, { min: 1 });
+  requireInteger(wanted.height, "height", ACTION, { min: 1 });
+  requireChoice(fit, FITS, "fit", ACTION);
   const { width, height } = image;
-  if (width === size && height === size) return opaque(onWhite(image), size);
+  if (width === wanted.width && height === wanted.height) return opaque(onWhite(image), wanted);
   if (fit === "exact") {
     throw new RangeError(
-      `Cannot ${ACTION} as it must have ${size}×${size} pixels: it has ${width}×${height}; fit "crop" would resize it`,
+      `Cannot ${ACTION} as it must have ${wanted.width}×${wanted.height} pixels: it has ${width}×${height}; fit "crop" or "cover" would resize it`,
     );
   }
-  const crop = cropOf(width, height, size);
-  const across = lanczos(width, crop.width, { first: crop.left, count: size });
-  const down = lanczos(height, crop.height, { first: crop.top, count: size });
+  const crop = cropOf(image, wanted, fit);
+  const across = lanczos(width, crop.width, { first: crop.left, count: wanted.width });
+  const down = lanczos(height, crop.height, { first: crop.top, count: wanted.height });
   const columns = resampleRows(onWhite(image), width, height, across);
-  return opaque(resampleRows(columns, height, size, down), size);
+  return opaque(resampleRows(columns, height, wanted.width, down), wanted);
 }
 
-/** Puts pictures of one size on a device as a model's encoder takes them: f32 [pictures, 3, height, width] from -1 to 1, without alpha. */
-export function uploadPictures(device: Device, pictures: readonly RgbaImage[]): DeviceArray {
+/** A picture's place in the middle of a larger one. */
+export function middleOf(image: PictureSize, { width, height }: PictureSize): Place {
+  return { left: Math.floor((width - image.width) / 2), top: Math.floor((height - image.height) / 2) };
+}
+
+/** Lays a picture in the middle of a larger one, which its border pixels fill. What is transparent is laid on white first. */
+export function extendImage(image: RgbaImage, size: PictureSize): RgbaImage {
+  const source = opaque(onWhite(image), image);
+  const { left, top } = middleOf(image, size);
+  const extended = new RgbaImage(size.width, size.height);
+  for (let y = 0; y < size.height; y++) {
+    const row = Math.min(Math.max(y - top, 0), image.height - 1) * image.width;
+    for (let x = 0; x < size.width; x++) {
+      const from = 4 * (row + Math.min(Math.max(x - left, 0), image.width - 1));
+      extended.data.set(source.data.subarray(from, from + 4), 4 * (y * size.width + x));
+    }
+  }
+  return extended;
+}
+
+/** Refuses what is no picture. */
+export function requireImage(image: RgbaImage): void {
+  if (image instanceof RgbaImage) return;
+  throw new TypeError(
+    `Cannot ${ACTION} as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is ${
+      Deno.inspect(image, { depth: 0 })
+    }`,
+  );
+}
+
+/**
+ * Puts pictures of one size on a device as a model's encoder takes them, without alpha. They belong to the caller.
+ *
+ * @param device Where they go.
+ * @param pictures The pictures, at least one.
+ */
+export function uploadPictures(
+  device: Device,
+  pictures: readonly RgbaImage[],
+): PictureArray & Disposable {
   const values = Float32Array.from({ length: 256 }, (_, byte) => 2 * Math.fround(byte / 255) - 1);
-  const area = pictures[0]!.width * pictures[0]!.height;
+  const { width, height } = pictures[0]!;
+  const area = width * height;
   const planes = new Float32Array(pictures.length * 3 * area);
   for (const [i, { data }] of pictures.entries()) {
     for (let c = 0; c < 3; c++) {
@@ -89,19 +135,23 @@ export function uploadPictures(device: Device, pictures: readonly RgbaImage[]): 
       for (let p = 0; p < area; p++) planes[begin + p] = values[data[4 * p + c]!]!;
     }
   }
-  return device.upload(planes, "pictures");
+  const array = device.upload(planes, "pictures");
+  return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
-/** How a picture of this size is resized and cut. Torchvision truncates the longer edge; Python rounds halves to even. */
-export function cropOf(width: number, height: number, size: number): Crop {
-  const shorter = roundHalfEven(MARGIN * size);
-  const longer = Math.floor(shorter * Math.max(width, height) / Math.min(width, height));
-  const [newWidth, newHeight] = width <= height ? [shorter, longer] : [longer, shorter];
+/** How a picture of one size is resized and cut to another. Torchvision truncates the longer edge; Python rounds halves to even. */
+export function cropOf({ width, height }: PictureSize, wanted: PictureSize, fit: Fit): Crop {
+  const margin = fit === "cover" ? 1 : MARGIN;
+  const leastWidth = roundHalfEven(margin * wanted.width);
+  const leastHeight = roundHalfEven(margin * wanted.height);
+  const [newWidth, newHeight] = width * leastHeight <= height * leastWidth
+    ? [leastWidth, Math.floor(leastWidth * height / width)]
+    : [Math.floor(leastHeight * width / height), leastHeight];
   return {
     width: newWidth,
     height: newHeight,
-    left: roundHalfEven((newWidth - size) / 2),
-    top: roundHalfEven((newHeight - size) / 2),
+    left: roundHalfEven((newWidth - wanted.width) / 2),
+    top: roundHalfEven((newHeight - wanted.height) / 2),
   };
 }
 
@@ -124,8 +174,8 @@ function onWhite({ data }: RgbaImage): Uint8Array {
   return rgb;
 }
 
-function opaque(rgb: Uint8Array, size: number): RgbaImage {
-  const image = new RgbaImage(size, size);
+function opaque(rgb: Uint8Array, { width, height }: PictureSize): RgbaImage {
+  const image = new RgbaImage(width, height);
   for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
     image.data.set(rgb.subarray(from, from + 3), to);
   }

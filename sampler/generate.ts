@@ -7,14 +7,14 @@
 
 import type { DeviceArray, Timeline } from "../kernels/device.ts";
 import { nextTurn } from "../kernels/next_turn.ts";
-import { NO_TOKEN } from "../kernels/sample.ts";
-import type { Model } from "../models/model.ts";
+import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
+import type { Generation, Model } from "../models/model.ts";
+import { isGuided, type PictureSize } from "../models/schedule.ts";
 import { EditSources } from "./edit.ts";
 import type { ScaleHook } from "./hook.ts";
 import type { RgbaImage } from "./image.ts";
 import { paint, pictures, pixelsOf } from "./paint.ts";
 import { type GenerateRequest, MAX_LANES, type ResolvedRequest, resolveRequest } from "./request.ts";
-import type { ResolvedLabel } from "./settings.ts";
 import { type BatchTimings, GeneratedImage, GenerateResult, type Trace } from "./result.ts";
 import { type Lane, type LaneRecord, ScaleStep } from "./step.ts";
 
@@ -40,8 +40,10 @@ export interface ScaleEvent {
   readonly scale: number;
   /** Number of scales. */
   readonly scales: number;
-  /** Side of the token map. */
-  readonly side: number;
+  /** Tokens in a row of the map. */
+  readonly width: number;
+  /** Rows of the map. */
+  readonly height: number;
   /** Lanes after the scale. */
   readonly lanes: number;
 }
@@ -54,7 +56,7 @@ export interface PreviewEvent {
   readonly batch: number;
   /** Index of the scale. */
   readonly scale: number;
-  /** One picture per lane. */
+  /** One picture per lane, of the size that a picture has after this scale. */
   readonly images: readonly { readonly index: number; readonly lane: number; readonly image: RgbaImage }[];
 }
 
@@ -133,6 +135,8 @@ interface TrackedLane extends Lane {
 /** A batch that is painted but not yet read back. */
 interface FinishedBatch extends Disposable {
   readonly lanes: readonly TrackedLane[];
+  /** Size of the pictures. */
+  readonly picture: PictureSize;
   /** Pixels first, then tokens and reports, then the timeline's ticks if any. */
   readonly arrays: readonly DeviceArray[];
   readonly ticks: DeviceArray | undefined;
@@ -153,7 +157,9 @@ async function* run(
   const { device } = model;
   const before = device.counters;
   using pending = new PendingBatches(model, request);
-  using sources = request.edit === undefined ? undefined : new EditSources(model, request.edit);
+  using sources = request.edit === undefined
+    ? undefined
+    : new EditSources(model, request.schedule, request.edit);
   const timings: BatchTimings[] = [];
   const perBatch = Math.max(1, Math.floor(request.batch / request.lanes));
   const batches = Math.ceil(request.labels.length / perBatch);
@@ -229,8 +235,8 @@ class PendingBatches implements Disposable {
     rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
     return rows.map(([row, { index, lane, label, tokens, reports }]) => {
       const maps = tokens.map(valueOf);
-      for (const [scale, map] of maps.entries()) requireTokens(map, scale, index);
-      return new GeneratedImage(model.imageSize, pixelsOf(model, pixels, row), {
+      for (const [scale, map] of maps.entries()) requireTokens(model, map, { scale, image: index });
+      return new GeneratedImage(batch.picture, pixelsOf(batch.picture, pixels, row), {
         index,
         lane,
         label,
@@ -247,8 +253,12 @@ class PendingBatches implements Disposable {
 }
 
 /** A position without a single usable logit has no token, which only broken weights or a hook that forbids everything bring about. */
-function requireTokens(map: Uint32Array, scale: number, image: number): void {
-  const position = map.indexOf(NO_TOKEN);
+function requireTokens(
+  { tokens }: Model,
+  map: Uint32Array,
+  { scale, image }: { readonly scale: number; readonly image: number },
+): void {
+  const position = tokens.firstMissing(map);
   if (position < 0) return;
   throw new RangeError(
     `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`,
@@ -281,11 +291,11 @@ async function* runBatch(
     readonly turns: boolean;
   },
 ): AsyncGenerator<GenerateEvent, FinishedBatch, void> {
-  const { device, patchNumbers } = model;
-  const { signal, hooks } = request;
+  const { device, tokens: { words } } = model;
+  const { signal, schedule, hooks, hookScales } = request;
   const started = performance.now();
   using kept = new DisposableStack();
-  const timeline = kept.use(device.timeline(patchNumbers.length + 3));
+  const timeline = kept.use(device.timeline(schedule.scales.length + 3));
   let lanes: TrackedLane[] = place.labels.flatMap((label, i) => {
     return Array.from({ length: request.lanes }, (_, lane) => {
       const image = place.first + i;
@@ -302,24 +312,25 @@ async function* runBatch(
   signal?.throwIfAborted();
   timeline.mark();
   await place.sources?.encode(place.first, place.first + place.labels.length);
-  const guided = request.cfg > 0 && patchNumbers.length > 1 && lanes.some(({ label }) => label.id !== null);
   using generation = await model.start({
-    labels: lanes.map(({ label }) => label.id ?? model.classes),
-    guided,
+    labels: lanes.map(({ label }) => label),
+    guided: isGuided(schedule) && !lanes.every(({ label }) => isUnconditional(label)),
+    schedule,
   });
   timeline.mark();
-  for (const [scale, side] of patchNumbers.entries()) {
+  for (const [scale, { width, height }] of schedule.scales.entries()) {
     signal?.throwIfAborted();
     using laneArray = device.upload(Uint32Array.from(lanes, laneIndex), "lanes");
     using logits = await generation.logits();
     using edit = place.sources?.scale(scale, lanes.map(({ image }) => image));
-    const active = hooks.filter((hook) => hook.scales?.includes(scale) ?? true);
+    const active = hooks.filter((_, i) => hookScales[i]?.includes(scale) ?? true);
     let acting: ScaleHook | undefined;
     const reports: LaneRecord[][] = lanes.map(() => []);
     using step = new ScaleStep({
       model,
       generation,
       request,
+      schedule,
       scale,
       lanes: () => lanes,
       laneArray,
@@ -335,8 +346,8 @@ async function* runBatch(
     for (acting of active) await acting.choose?.(step);
     const { tokens, features } = step.finish();
     if (features === undefined) generation.accept(tokens);
-    else generation.acceptFeatures(features);
-    const length = side * side;
+    else acceptFeatures(generation, features);
+    const length = width * height * words;
     const array = keep(device.allocate(lanes.length * length, `tokens of scale ${scale}`));
     device.copy(tokens, array, { length: array.length });
     const record = (row: number): LaneRecord => ({
@@ -363,13 +374,14 @@ async function* runBatch(
       type: "scale",
       batch: place.batch,
       scale,
-      scales: patchNumbers.length,
-      side,
+      scales: schedule.scales.length,
+      width,
+      height,
       lanes: lanes.length,
     };
     if (place.turns) await nextTurn();
     if (request.previews.has(scale)) {
-      const previews = await pictures(model, generation);
+      const previews = await pictures(device, generation);
       const images = previews.map((image, row) => ({
         index: lanes[row]!.index,
         lane: lanes[row]!.lane,
@@ -379,13 +391,29 @@ async function* runBatch(
     }
   }
   signal?.throwIfAborted();
-  const pixels = kept.use(await paint(model, generation));
-  arrays.unshift(pixels);
+  const picture = kept.use(await paint(device, generation));
+  arrays.unshift(picture.array);
   timeline.mark();
   const ticks = timeline.finish();
   if (ticks !== undefined) arrays.push(ticks);
   const owned = kept.move();
-  return { lanes, arrays, ticks, timeline, startedLanes, started, [Symbol.dispose]: () => owned.dispose() };
+  return {
+    lanes,
+    picture,
+    arrays,
+    ticks,
+    timeline,
+    startedLanes,
+    started,
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+function acceptFeatures(generation: Generation, features: DeviceArray): void {
+  if (generation.acceptFeatures === undefined) {
+    throw new RangeError("Cannot go on with mixed vectors as the model takes only those of tokens");
+  }
+  generation.acceptFeatures(features);
 }
 
 /** What keys the random numbers of a lane: its image's index and, above 24 bits, the number of the attempt. */

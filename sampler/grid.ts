@@ -5,6 +5,8 @@
  * @module
  */
 
+import { requireInteger } from "../kernels/arguments.ts";
+import type { PictureSize } from "../models/schedule.ts";
 import { capHeight, glyphOf, textWidth, wrapText } from "./glyphs.ts";
 import { RgbaImage } from "./image.ts";
 
@@ -30,6 +32,37 @@ export interface GridCell {
  */
 export function viewScale({ width }: RgbaImage): number {
   return Math.max(1, Math.round(192 / width));
+}
+
+/**
+ * A picture stretched to another size, each pixel taken from the nearest one: so that pictures of different sizes, such as previews of a
+ * model whose scales grow, can stand in one grid.
+ *
+ * @throws {RangeError} If a size is no integer >= 1.
+ *
+ * @example
+ * ```ts
+ * import { stretchImage } from "./grid.ts";
+ * import { RgbaImage } from "./image.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const dots = new RgbaImage(2, 1, new Uint8Array([1, 1, 1, 255, 2, 2, 2, 255]));
+ * const wide = stretchImage(dots, { width: 4, height: 1 });
+ * assertEquals([0, 1, 2, 3].map((x) => wide.data[4 * x]), [1, 1, 2, 2]);
+ * ```
+ */
+export function stretchImage(image: RgbaImage, { width, height }: PictureSize): RgbaImage {
+  requireInteger(width, "width", "stretch the picture", { min: 1 });
+  requireInteger(height, "height", "stretch the picture", { min: 1 });
+  const stretched = new RgbaImage(width, height);
+  for (let y = 0; y < height; y++) {
+    const row = Math.floor((y + 0.5) * image.height / height) * image.width;
+    for (let x = 0; x < width; x++) {
+      const from = 4 * (row + Math.floor((x + 0.5) * image.width / width));
+      stretched.data.set(image.data.subarray(from, from + 4), 4 * (y * width + x));
+    }
+  }
+  return stretched;
 }
 
 /** How {@linkcode gridImage} lays pictures out. */

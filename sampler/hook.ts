@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Model } from "../models/model.ts";
 import type { ScaleStep } from "./step.ts";
 
 /**
@@ -31,8 +32,8 @@ import type { ScaleStep } from "./step.ts";
 export interface ScaleHook {
   /** Name in reports and errors. */
   readonly name: string;
-  /** Scales on which it acts, 0-based; all by default. */
-  readonly scales?: readonly number[];
+  /** Scales on which it acts, 0-based, or a function that tells those that suit a model; all by default. */
+  readonly scales?: readonly number[] | ((model: Model) => readonly number[]);
   /** Lanes that each image shall start with, for hooks that later thin them; 1 by default. */
   readonly lanes?: number;
   /**
@@ -51,4 +52,9 @@ export interface ScaleHook {
    * keep at least one lane. `undefined` leaves all as it is.
    */
   gather?(step: ScaleStep): readonly number[] | undefined | Promise<readonly number[] | undefined>;
+}
+
+/** The scales on which a hook acts with a model, or `undefined` for all. */
+export function scalesOf({ scales }: ScaleHook, model: Model): readonly number[] | undefined {
+  return typeof scales === "function" ? scales(model) : scales;
 }

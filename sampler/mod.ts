@@ -7,25 +7,18 @@
 export { type EditRequest, type ResolvedEdit } from "./edit.ts";
 export { type Fit, fitImage } from "./fit.ts";
 export * from "./generate.ts";
-export { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
-export type { ScaleHook } from "./hook.ts";
+export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./grid.ts";
+export { type ScaleHook, scalesOf } from "./hook.ts";
 export { type MimeBundle, RgbaImage } from "./image.ts";
 export { Pace } from "./pace.ts";
-export type { Box, EditMode, Mask, Region } from "./mask.ts";
-export {
-  type GenerateRequest,
-  type Label,
-  type ResolvedRequest,
-  resolveLabel,
-  resolveRequest,
-} from "./request.ts";
+export type { Box, EditMode, Mask, Region, Shares } from "./mask.ts";
+export { type GenerateRequest, type ResolvedRequest, resolveRequest } from "./request.ts";
 export * from "./reconstruct.ts";
 export * from "./result.ts";
 export * from "./series.ts";
-export type { ResolvedLabel, SamplingSettings } from "./settings.ts";
+export type { SamplingSettings } from "./settings.ts";
 export {
   type DensityOptions,
-  type Distance,
   type DrawOptions,
   type Lane,
   type ScaleStep,

@@ -1,45 +1,52 @@
 /**
- * From what a generation has accumulated to pixels: decode, and pack to RGBA on the device.
+ * From what a generation or an encoding shows to pixels: decode, and pack to RGBA on the device.
  *
  * @module
  */
 
-import type { DeviceArray } from "../kernels/device.ts";
+import type { Device, DeviceArray } from "../kernels/device.ts";
 import { packPixels } from "../kernels/pack.ts";
-import type { Generation, Model } from "../models/model.ts";
+import type { Generation, PictureArray } from "../models/model.ts";
+import type { PictureSize } from "../models/schedule.ts";
 import { RgbaImage } from "./image.ts";
 
-/** Paints what there is so far: RGBA pixels on the device, u32 [images, size * size], which belong to the caller. */
-export async function paint(model: Model, generation: Generation): Promise<DeviceArray> {
+/** Pictures as RGBA pixels on a device. Disposing them frees the array. */
+export interface PackedPictures extends PictureSize, Disposable {
+  /** u32 [images, height, width]. */
+  readonly array: DeviceArray;
+}
+
+/** Paints what there is so far, one picture per lane, which belong to the caller. */
+export async function paint(device: Device, generation: Generation): Promise<PackedPictures> {
   using decoded = await generation.decode();
-  return pack(model, decoded, generation.images);
+  return pack(device, decoded, generation.images);
 }
 
-/** Packs decoded pixels, f32 [images, 3, size, size] from -1 to 1, as RGBA, u32 [images, size * size], which belong to the caller. */
-export function pack(model: Model, image: DeviceArray, images: number): DeviceArray {
-  const { device, imageSize: size } = model;
-  const pixels = device.allocate(images * size * size, "pixels");
-  device.run(packPixels, { image, pixels, images, width: size, height: size });
-  return pixels;
+/** Packs decoded pictures as RGBA, which belong to the caller. */
+export function pack(device: Device, pictures: PictureArray, images: number): PackedPictures {
+  const { array: image, width, height } = pictures;
+  const array = device.allocate(images * width * height, "pixels");
+  device.run(packPixels, { image, pixels: array, images, width, height });
+  return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
-/** The same as pictures, one per lane. Costs a readback. */
-export async function pictures(model: Model, generation: Generation): Promise<RgbaImage[]> {
-  using pixels = await paint(model, generation);
-  const [words] = await model.device.read([pixels]);
-  const { imageSize: size } = model;
+/** The same as {@linkcode paint}, as pictures on the host. Costs a readback. */
+export async function pictures(device: Device, generation: Generation): Promise<RgbaImage[]> {
+  using packed = await paint(device, generation);
+  const [words] = await device.read([packed.array]);
+  const { width, height } = packed;
   return Array.from(
     { length: generation.images },
-    (_, i) => new RgbaImage(size, size, pixelsOf(model, words!, i)),
+    (_, i) => new RgbaImage(width, height, pixelsOf(packed, words!, i)),
   );
 }
 
-/** The RGBA bytes of picture `index` of packed pixels. */
+/** The RGBA bytes of picture `index` of packed ones. */
 export function pixelsOf(
-  model: Model,
+  { width, height }: PictureSize,
   words: Uint32Array<ArrayBuffer>,
   index: number,
 ): Uint8ClampedArray<ArrayBuffer> {
-  const bytes = model.imageSize ** 2 * 4;
+  const bytes = width * height * 4;
   return new Uint8ClampedArray(words.buffer, index * bytes, bytes);
 }

@@ -9,16 +9,21 @@ import { requireInteger, requireOptions } from "../kernels/arguments.ts";
 import type { DeviceArray } from "../kernels/device.ts";
 import { nextTurn } from "../kernels/next_turn.ts";
 import type { Model } from "../models/model.ts";
+import type { PictureSize } from "../models/schedule.ts";
 import { type Fit, fitImage, uploadPictures } from "./fit.ts";
-import { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
+import { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./grid.ts";
 import { jupyterDisplay, type MimeBundle, RgbaImage } from "./image.ts";
-import { pack, pixelsOf } from "./paint.ts";
+import { pack, type PackedPictures, pixelsOf } from "./paint.ts";
 
 /** Options of {@linkcode reconstruct}. */
 export interface ReconstructOptions {
-  /** Also decode what the tokens add up to after each scale; each costs a decode. */
+  /** Also decode what the tokens show after each scale; each costs a decode. */
   readonly progressive?: boolean;
-  /** What happens to a picture that has not the model's size; see {@linkcode fitImage}. `"crop"` by default. */
+  /** Sides of the token maps, coarse to fine, for a model that can follow others than its own. */
+  readonly patchNumbers?: readonly number[] | undefined;
+  /** Size to which pictures are fitted, for a model that can encode several; a number is a square's. */
+  readonly size?: number | PictureSize | undefined;
+  /** What happens to a picture that has not that size; see {@linkcode fitImage}. `"crop"` by default. */
   readonly fit?: Fit;
   /** Pictures that run together; 8 by default. */
   readonly batch?: number;
@@ -26,7 +31,14 @@ export interface ReconstructOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const OPTIONS = ["progressive", "fit", "batch", "signal"] as const satisfies (keyof ReconstructOptions)[];
+const OPTIONS = [
+  "progressive",
+  "patchNumbers",
+  "size",
+  "fit",
+  "batch",
+  "signal",
+] as const satisfies (keyof ReconstructOptions)[];
 const ACTION = "reconstruct";
 
 /** How far a picture is from another one. */
@@ -43,7 +55,7 @@ export class ReconstructedImage extends RgbaImage implements PictureError {
   readonly source: RgbaImage;
   /** Its tokens of each scale, row-major. */
   readonly tokens: readonly Uint32Array[];
-  /** What the tokens add up to after each scale, coarse to fine; the last one is this picture. Empty unless asked for. */
+  /** What the tokens show after each scale, coarse to fine; the last one is this picture. Empty unless asked for. */
   readonly stages: readonly RgbaImage[];
   readonly mse: number;
   readonly psnr: number;
@@ -84,7 +96,10 @@ export class ReconstructResult {
   grid(options: Partial<GridOptions> = {}): RgbaImage {
     const cells = this.images.flatMap((image): GridCell[] => [
       { image: image.source, caption: "source" },
-      ...image.stages.slice(0, -1).map((stage, scale) => ({ image: stage, caption: `scale ${scale}` })),
+      ...image.stages.slice(0, -1).map((stage, scale) => ({
+        image: stretchImage(stage, image),
+        caption: `scale ${scale}`,
+      })),
       { image, caption: `${image.psnr.toFixed(1)} dB` },
     ]);
     return gridImage(cells, {
@@ -108,7 +123,7 @@ export class ReconstructResult {
  * @param options How.
  * @returns The pictures as they come back, with their tokens and their distance from what went in. All of it comes in one readback.
  * @throws {TypeError} If an option is unknown or of the wrong type, something is no picture, or the model has no encoder.
- * @throws {RangeError} If a value is out of range, or a picture has not the model's size though `fit` is `"exact"`.
+ * @throws {RangeError} If a value is out of range, the model cannot follow the schedule, or a picture has not its size though `fit` is `"exact"`.
  * @throws {DeviceLostError} If the GPU device is lost.
  *
  * @example
@@ -129,7 +144,7 @@ export async function reconstruct(
   options: ReconstructOptions = {},
 ): Promise<ReconstructResult> {
   requireOptions(options, OPTIONS, ACTION);
-  const { progressive = false, fit = "crop", batch = 8, signal } = options;
+  const { progressive = false, patchNumbers, size, fit = "crop", batch = 8, signal } = options;
   if (typeof progressive !== "boolean") {
     throw new TypeError(
       `Cannot ${ACTION} as progressive must be a boolean: current value is ${String(progressive)}`,
@@ -138,21 +153,23 @@ export async function reconstruct(
   requireInteger(batch, "batch", ACTION, { min: 1 });
   const given = Array.isArray(images) ? images as readonly RgbaImage[] : [images as RgbaImage];
   requireInteger(given.length, "the number of pictures", ACTION, { min: 1 });
-  const { device, imageSize: size } = model;
-  const sources = given.map((image) => fitImage(image, size, fit));
+  const { device } = model;
+  const schedule = model.schedule({ patchNumbers, size });
+  const sources = given.map((image) => fitImage(image, schedule.picture, fit));
   using stack = new DisposableStack();
-  const batches: { sources: readonly RgbaImage[]; tokens: DeviceArray[]; stages: DeviceArray[] }[] = [];
+  const batches: { sources: readonly RgbaImage[]; tokens: DeviceArray[]; stages: PackedPictures[] }[] = [];
   for (let first = 0; first < sources.length; first += batch) {
     // Without it, on the CPU no signal would be seen before the end of all.
     await nextTurn();
     signal?.throwIfAborted();
     const part = sources.slice(first, first + batch);
     using pictures = uploadPictures(device, part);
-    using encoding = await model.encode(pictures, part.length, { snapshots: progressive });
-    const stages: DeviceArray[] = [];
-    for (const features of [...encoding.snapshots, encoding.accumulated]) {
-      using decoded = await model.decode(features, part.length);
-      stages.push(stack.use(pack(model, decoded, part.length)));
+    using encoding = await model.encode(pictures, part.length, { schedule });
+    const stages: PackedPictures[] = [];
+    const last = schedule.scales.length - 1;
+    for (let scale = progressive ? 0 : last; scale <= last; scale++) {
+      using decoded = await encoding.decode(scale);
+      stages.push(stack.use(pack(device, decoded, part.length)));
     }
     const tokens = encoding.tokens.map((map) => {
       const copy = stack.use(device.allocate(map.length, "tokens"));
@@ -163,18 +180,23 @@ export async function reconstruct(
     device.flush();
   }
   signal?.throwIfAborted();
-  const words = await device.read(batches.flatMap(({ tokens, stages }) => [...tokens, ...stages]));
+  const words = await device.read(
+    batches.flatMap(({ tokens, stages }) => [...tokens, ...stages.map(({ array }) => array)]),
+  );
   return new ReconstructResult(batches.flatMap(({ sources, tokens, stages }) => {
     const maps = words.splice(0, tokens.length);
     const painted = words.splice(0, stages.length);
     return sources.map((source, row) => {
-      const [last, ...earlier] = painted.map((pixels) => pixelsOf(model, pixels, row)).reverse();
-      return new ReconstructedImage(source, last!, {
+      const pictures = painted.map((pixels, i) => {
+        const { width, height } = stages[i]!;
+        return new RgbaImage(width, height, pixelsOf(stages[i]!, pixels, row));
+      });
+      return new ReconstructedImage(source, pictures.pop()!.data, {
         tokens: maps.map((map) => {
           const length = map.length / sources.length;
           return map.slice(row * length, (row + 1) * length);
         }),
-        ...(progressive ? { earlier: earlier.reverse().map((data) => new RgbaImage(size, size, data)) } : {}),
+        ...(progressive ? { earlier: pictures } : {}),
       });
     });
   }));

@@ -1,23 +1,23 @@
 /**
- * What a person asks for, checked and completed: labels become class numbers, every option gets its value, and whatever
- * cannot be done is refused before anything runs.
+ * What a person asks for, checked and completed: the model understands the labels and makes the schedule of scales, every option gets its
+ * value, and whatever cannot be done is refused before anything runs.
  *
  * @module
  */
 
 import { requireOptions } from "../kernels/arguments.ts";
 import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
+import type { Label, ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
+import { SCHEDULE_OPTIONS } from "../models/sampling.ts";
+import type { GuidanceFormula, PictureSize, Schedule, ScheduleRequest } from "../models/schedule.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./edit.ts";
-import type { ScaleHook } from "./hook.ts";
-import type { ResolvedLabel, SamplingSettings } from "./settings.ts";
+import { type ScaleHook, scalesOf } from "./hook.ts";
+import type { SamplingSettings } from "./settings.ts";
 
-/** A class by number or name, or `null` for the null class, which means "anything". */
-export type Label = number | string | null;
-
-/** What to generate and how. Every field is optional. */
+/** What to generate and how. Every field is optional; how tokens are drawn unless it says so is the model's matter, `model.defaults`. */
 export interface GenerateRequest {
-  /** One class or several; without it, classes are drawn at random from the seed. */
+  /** One class or prompt, or several; without it, classes are drawn at random from the seed. */
   labels?: Label | readonly Label[];
   /** Images per label; 1 by default. */
   count?: number;
@@ -29,24 +29,34 @@ export interface GenerateRequest {
   indices?: readonly number[];
   /** Seed, an integer from 0 to 2^64 - 1; 0 by default. Image i depends on the seed and on i alone, not on the batch it is in. */
   seed?: number | bigint;
-  /**
-   * Strength of classifier-free guidance; 1.5 by default. It grows over the scales, from 0 at the first to this at the last, as in
-   * VAR: at weight t the logits are `conditional + t * (conditional - unconditional)`. 0 is off and twice as fast.
-   */
+  /** Strength of classifier-free guidance: at weight t the logits are `conditional + t * (conditional - unconditional)`. */
   cfg?: number;
-  /** Draw from the k likeliest tokens; 900 by default, 0 is off. */
+  /**
+   * How cfg becomes the weight of each scale. `"ramp"`: it grows from 0 to cfg, so that cfg 0 is off, and twice as fast. `"constant"`:
+   * it is `cfg - 1` on every scale, so that cfg 1 is off.
+   */
+  guidance?: GuidanceFormula;
+  /** Draw from the k likeliest tokens; 0 is off. */
   topK?: number;
-  /** Draw from the likeliest tokens that make up this probability; 0.96 by default, 0 is off. */
+  /** Draw from the likeliest tokens that make up this probability; 0 is off. */
   topP?: number;
-  /** Draw only from tokens with at least this share of the largest probability; 0 is off (default). */
+  /** Draw only from tokens with at least this share of the largest probability; 0 is off. */
   minP?: number;
-  /** What logits are divided by before drawing; 1 by default, 0 always takes the likeliest token. */
+  /** What logits are divided by before drawing; 0 always takes the likeliest token. */
   temperature?: number;
-  /** Mix code vectors instead of drawing one, for smoother pictures (VAR's `more_smooth`); not for measuring. */
+  /** Sides of the token maps, coarse to fine, for a model that can follow others than its own. */
+  patchNumbers?: readonly number[] | undefined;
+  /** Size of the pictures, for a model that can paint several; a number is a square's. */
+  size?: number | PictureSize | undefined;
+  /** Do what the released code of the model's family does, where something else is done by default. */
+  published?: boolean;
+  /** Options that only the model's family has, by name. */
+  familyOptions?: Readonly<Record<string, unknown>>;
+  /** Mix vectors of tokens instead of taking one's, for smoother pictures (VAR's `more_smooth`), where the model can; not for measuring. */
   moreSmooth?: boolean;
   /**
    * Images that run together; the images do not depend on it. `"auto"` takes as many as fit into `memory`, from 1 to 64, and is the
-   * default where that is given; otherwise the default is 8.
+   * default where that is given; otherwise the default is 8, or as many as the model's `memoryLimit` has room for.
    */
   batch?: number | "auto";
   /** Memory in bytes for the model's weights and one batch, which `batch: "auto"` goes by. */
@@ -63,10 +73,14 @@ export interface GenerateRequest {
 
 /** A {@linkcode GenerateRequest} with nothing left open. */
 export interface ResolvedRequest extends SamplingSettings {
+  /** The scales. */
+  readonly schedule: Schedule;
   /** What is edited. */
   readonly edit: ResolvedEdit | undefined;
   /** Hooks in order. */
   readonly hooks: readonly ScaleHook[];
+  /** Scales on which each of them acts, or `undefined` for all. */
+  readonly hookScales: readonly (readonly number[] | undefined)[];
   /** Scales with a preview. */
   readonly previews: ReadonlySet<number>;
 }
@@ -77,11 +91,7 @@ const OPTIONS = [
   "count",
   "indices",
   "seed",
-  "cfg",
-  "topK",
-  "topP",
-  "minP",
-  "temperature",
+  ...SCHEDULE_OPTIONS,
   "moreSmooth",
   "batch",
   "memory",
@@ -107,8 +117,8 @@ const CLASS_STREAM = 0xffffffff;
 /**
  * Checks and completes a request.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type.
- * @throws {RangeError} If a value is out of range, or a label is no class of the model.
+ * @throws {TypeError} If an option is unknown or of the wrong type, or the model needs a prompt and there is none.
+ * @throws {RangeError} If a value is out of range, a label is no class of the model, or the model cannot do what is asked.
  */
 export function resolveRequest(model: Model, request: GenerateRequest): ResolvedRequest {
   if (typeof model?.start !== "function") {
@@ -124,20 +134,19 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   requireOptions(request, OPTIONS, "generate");
   const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
   const count = integer("count", request.count ?? 1, 1);
-  const batch = resolveBatch(model, request);
-  const topK = integer("topK", request.topK ?? 900, 0);
-  const topP = number("topP", request.topP ?? 0.96, 0, 1);
-  const minP = number("minP", request.minP ?? 0, 0, 1);
-  const cfg = number("cfg", request.cfg ?? 1.5, 0, 1e6);
-  const temperature = number("temperature", request.temperature ?? 1, 0, 1e6);
-  if (temperature !== 0 && temperature < 1e-6) {
-    throw new RangeError(
-      `Cannot generate as temperature must be 0 or at least 1e-6: current value is ${temperature}`,
-    );
-  }
+  const asked = SCHEDULE_OPTIONS.filter((name) => request[name] !== undefined);
+  const schedule = model.schedule(
+    Object.fromEntries(asked.map((name) => [name, request[name]])) as ScheduleRequest,
+  );
+  const batch = resolveBatch(model, schedule, request);
   if (typeof moreSmooth !== "boolean") {
     throw new TypeError(
       `Cannot generate as moreSmooth must be a boolean: current value is ${String(moreSmooth)}`,
+    );
+  }
+  if (moreSmooth && model.tokens.mix === undefined) {
+    throw new RangeError(
+      `Cannot generate with moreSmooth as the model "${model.name}" does not take mixed vectors`,
     );
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
@@ -148,23 +157,21 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   const words = seedWords(seed);
   const indices = resolveIndices(request, count);
   const labels = resolveLabels(model, request, { count, indices, seed: words });
-  const edit = request.edit === undefined ? undefined : resolveEdit(model, request.edit, labels.length);
-  const lanes = checkHooks(model, hooks);
-  const previews = resolvePreviews(model, request.previews ?? false);
+  const edit = request.edit === undefined ? undefined : resolveEdit(schedule, request.edit, labels.length);
+  const { hookScales, lanes } = checkHooks(model, hooks, schedule);
+  const previews = resolvePreviews(schedule, request.previews ?? false);
   return {
+    ...schedule.settings,
     labels,
     indices,
     seed,
     seedWords: words,
-    cfg,
-    topK,
-    topP,
-    minP,
-    temperature,
     moreSmooth,
     batch,
+    schedule,
     edit,
     hooks,
+    hookScales,
     previews,
     lanes,
     signal,
@@ -200,9 +207,15 @@ function integer(name: string, value: number, min: number): number {
 }
 
 /** Images that run together, as given or as memory allows. */
-function resolveBatch(model: Model, { batch, memory }: GenerateRequest): number {
+function resolveBatch(model: Model, schedule: Schedule, { batch, memory }: GenerateRequest): number {
+  const fitting = (bytes: number, most: number): number => {
+    return Math.min(Math.max(1, Math.floor((bytes - model.weightBytes) / schedule.imageBytes)), most);
+  };
+  if (batch === undefined && memory === undefined) {
+    return fitting(model.memoryLimit ?? Infinity, DEFAULT_BATCH);
+  }
   if (typeof batch === "string" ? batch !== "auto" : memory === undefined) {
-    return integer("batch", (batch ?? DEFAULT_BATCH) as number, 1);
+    return integer("batch", batch as number, 1);
   }
   if (memory === undefined || typeof batch === "number") {
     throw new RangeError(
@@ -210,8 +223,7 @@ function resolveBatch(model: Model, { batch, memory }: GenerateRequest): number 
     );
   }
   number("memory", memory, 1, Number.MAX_SAFE_INTEGER);
-  const { weights, image } = model.memory;
-  return Math.min(Math.max(1, Math.floor((memory - weights) / image)), MAX_AUTO_BATCH);
+  return fitting(memory, MAX_AUTO_BATCH);
 }
 
 /** The numbers of the images, as given or 0, 1, 2, … */
@@ -252,65 +264,33 @@ function resolveLabels(
 ): ResolvedLabel[] {
   const { count, indices, seed } = drawn;
   if (labels === undefined) {
+    if (model.classes === 0) {
+      throw new TypeError(
+        `Cannot generate as labels must hold a prompt: the model "${model.name}" has no classes to draw from`,
+      );
+    }
     return indices.map((index) => {
       const [word] = threefry(seed, [index, CLASS_STREAM]);
-      return named(model, Math.floor(word / 2 ** 32 * model.classes));
+      return model.resolveLabel(Math.floor(word / 2 ** 32 * model.classes));
     });
   }
   const list = Array.isArray(labels) ? labels as readonly Label[] : [labels as Label];
   if (list.length === 0) {
     throw new RangeError("Cannot generate as labels must not be empty: current value is []");
   }
-  return list.flatMap((label) => new Array<ResolvedLabel>(count).fill(resolveLabel(model, label)));
+  return list.flatMap((label) => new Array<ResolvedLabel>(count).fill(model.resolveLabel(label)));
 }
 
-function named(model: Model, id: number): ResolvedLabel {
-  return { id, name: model.classNames[id] ?? `class ${id}` };
-}
-
-/**
- * Finds the class that a label means.
- *
- * @throws {TypeError} If it is neither number, text nor `null`.
- * @throws {RangeError} If the model has no such class.
- */
-export function resolveLabel(model: Model, label: Label): ResolvedLabel {
-  if (label === null) return { id: null, name: "null class" };
-  if (typeof label === "number") {
-    if (!Number.isInteger(label) || label < 0 || label >= model.classes) {
-      throw new RangeError(
-        `Cannot generate as a label must be a class from 0 to ${
-          model.classes - 1
-        }: current value is ${label}`,
-      );
-    }
-    return named(model, label);
-  }
-  if (typeof label !== "string") {
-    throw new TypeError(
-      `Cannot generate as a label must be a number or a name: current value is ${Deno.inspect(label)}`,
-    );
-  }
-  const wanted = label.trim().toLowerCase();
-  const exact = model.classNames.findIndex((name) => name.toLowerCase() === wanted);
-  if (exact >= 0) return named(model, exact);
-  if (/^\d+$/.test(wanted)) return resolveLabel(model, Number(wanted));
-  const terms = wanted.split(/\s+/);
-  const shared = (name: string): number => terms.filter((term) => name.toLowerCase().includes(term)).length;
-  const near = model.classNames.filter((name) => shared(name) > 0).sort((a, b) => shared(b) - shared(a));
-  const hint = model.classNames.length === 0
-    ? "the model has no class names, use a number"
-    : near.length > 0
-    ? `did you mean ${near.slice(0, 3).map((name) => `"${name}"`).join(", ")}?`
-    : `class names are like "${model.classNames[0]}"`;
-  throw new RangeError(`Cannot find the class "${label}" in the model "${model.name}"; ${hint}`);
-}
-
-function checkHooks(model: Model, hooks: readonly ScaleHook[]): number {
+function checkHooks(
+  model: Model,
+  hooks: readonly ScaleHook[],
+  { scales: { length: scales } }: Schedule,
+): Pick<ResolvedRequest, "hookScales" | "lanes"> {
   if (!Array.isArray(hooks)) {
     throw new TypeError(`Cannot generate as hooks must be a list: current value is ${String(hooks)}`);
   }
   let lanes = 1;
+  const hookScales: (readonly number[] | undefined)[] = [];
   for (const hook of hooks as readonly ScaleHook[]) {
     if (typeof hook?.name !== "string") {
       throw new TypeError(
@@ -330,22 +310,24 @@ function checkHooks(model: Model, hooks: readonly ScaleHook[]): number {
         );
       }
     }
-    if (!Array.isArray(hook.scales ?? [])) {
+    const wantedScales = scalesOf(hook, model);
+    if (!Array.isArray(wantedScales ?? [])) {
       throw new TypeError(
         `Cannot generate as scales of the hook "${hook.name}" must be a list: current value is ${
-          String(hook.scales)
+          String(wantedScales)
         }`,
       );
     }
-    for (const scale of hook.scales ?? []) {
-      if (!Number.isInteger(scale) || scale < 0 || scale >= model.patchNumbers.length) {
+    for (const scale of wantedScales ?? []) {
+      if (!Number.isInteger(scale) || scale < 0 || scale >= scales) {
         throw new RangeError(
-          `Cannot generate as the hook "${hook.name}" acts on scale ${scale}: the model has scales 0 to ${
-            model.patchNumbers.length - 1
+          `Cannot generate as the hook "${hook.name}" acts on scale ${scale}: there are scales 0 to ${
+            scales - 1
           }`,
         );
       }
     }
+    hookScales.push(wantedScales);
     const wanted = hook.lanes ?? 1;
     if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_LANES) {
       throw new RangeError(
@@ -354,12 +336,14 @@ function checkHooks(model: Model, hooks: readonly ScaleHook[]): number {
     }
     lanes = Math.max(lanes, wanted);
   }
-  return lanes;
+  return { hookScales, lanes };
 }
 
-function resolvePreviews(model: Model, previews: boolean | readonly number[]): ReadonlySet<number> {
-  const scales = model.patchNumbers.length;
-  if (typeof previews === "boolean") return new Set(previews ? model.patchNumbers.keys() : []);
+function resolvePreviews(
+  { scales: { length: scales } }: Schedule,
+  previews: boolean | readonly number[],
+): ReadonlySet<number> {
+  if (typeof previews === "boolean") return new Set(Array(previews ? scales : 0).keys());
   if (!Array.isArray(previews)) {
     throw new TypeError(
       `Cannot generate as previews must be a boolean or a list of scales: current value is ${

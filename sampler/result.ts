@@ -4,9 +4,10 @@
  * @module
  */
 
+import type { ResolvedLabel } from "../models/label.ts";
+import type { PictureSize } from "../models/schedule.ts";
 import { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
 import { jupyterDisplay, type MimeBundle, RgbaImage } from "./image.ts";
-import type { ResolvedLabel } from "./settings.ts";
 
 /** What a hook reported about one image. */
 export interface HookDecision {
@@ -24,11 +25,11 @@ export interface ImageOrigin {
   readonly index: number;
   /** Number of the attempt where an image has several lanes; 0 otherwise. */
   readonly lane: number;
-  /** Its class. */
+  /** Its class or prompt. */
   readonly label: ResolvedLabel;
   /** Seed of the request; with the index it determines the image. */
   readonly seed: number | bigint;
-  /** The tokens of each scale, row-major. */
+  /** The tokens of each scale, row-major; of a token of several words, they stand side by side. */
   readonly tokens: readonly Uint32Array[];
   /** What hooks decided. */
   readonly decisions: readonly HookDecision[];
@@ -46,12 +47,12 @@ export class GeneratedImage extends RgbaImage implements ImageOrigin {
   /**
    * Pictures are made by `generate`.
    *
-   * @param size Width and height.
+   * @param size Its size.
    * @param data RGBA pixels.
    * @param origin Where it comes from.
    */
-  constructor(size: number, data: Uint8ClampedArray<ArrayBuffer>, origin: ImageOrigin) {
-    super(size, size, data);
+  constructor(size: PictureSize, data: Uint8ClampedArray<ArrayBuffer>, origin: ImageOrigin) {
+    super(size.width, size.height, data);
     this.index = origin.index;
     this.lane = origin.lane;
     this.label = origin.label;

@@ -8,13 +8,13 @@
 
 import { requireInteger, requireOptions } from "../kernels/arguments.ts";
 import { DeviceLostError } from "../kernels/errors.ts";
+import type { ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
 import type { EditRequest } from "./edit.ts";
 import { generate } from "./generate.ts";
 import { Pace } from "./pace.ts";
 import { type GenerateRequest, resolveRequest } from "./request.ts";
 import type { GeneratedImage } from "./result.ts";
-import type { ResolvedLabel } from "./settings.ts";
 
 /** Options of {@linkcode generateSeries}. */
 export interface SeriesOptions {
@@ -31,7 +31,7 @@ export interface SeriesOptions {
 export interface SeriesFailure {
   /** Its number. */
   readonly index: number;
-  /** Its class. */
+  /** Its class or prompt. */
   readonly label: ResolvedLabel;
   /** Why. */
   readonly error: Error;
@@ -113,7 +113,7 @@ export async function* generateSeries(
     const part: GenerateRequest = {
       ...others,
       count: 1,
-      labels: labels.slice(first, end).map(({ id }) => id),
+      labels: labels.slice(first, end).map(({ id, prompt }) => prompt ?? id),
       indices: indices.slice(first, end),
       batch: (end - first) * lanes,
       previews: false,

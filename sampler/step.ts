@@ -8,28 +8,20 @@
  */
 
 import { requireChoice } from "../kernels/arguments.ts";
-import { type FeatureGrouping, silvermanBandwidth } from "../kernels/bandwidth.ts";
+import type { FeatureGrouping } from "../kernels/bandwidth.ts";
 import type { Device, DeviceArray } from "../kernels/device.ts";
-import { runDensity } from "../kernels/group_density.ts";
 import { gatherRows } from "../kernels/gather.ts";
 import { guidance } from "../kernels/guidance.ts";
-import { codebookLookup } from "../kernels/lookup.ts";
 import { mergeMaps } from "../kernels/merge.ts";
-import { sampleAndTruncate, sampleTokens } from "../kernels/sample.ts";
-import {
-  decisionLength,
-  type DensityRule,
-  type Pick,
-  selectCandidates,
-  type Strategy,
-} from "../kernels/select.ts";
-import { smoothCodes } from "../kernels/smooth.ts";
-import { unitRows } from "../kernels/unit_rows.ts";
+import { decisionLength, type DensityRule, type Pick, type Strategy } from "../kernels/select.ts";
+import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
+import type { Scale, Schedule } from "../models/schedule.ts";
+import type { Distance, DrawArguments } from "../models/tokens.ts";
 import type { ScaleEdit } from "./edit.ts";
 import type { RgbaImage } from "./image.ts";
 import { pictures } from "./paint.ts";
-import type { ResolvedLabel, SamplingSettings } from "./settings.ts";
+import type { SamplingSettings } from "./settings.ts";
 
 /** Part of a device array that concerns one lane, to be read at the end. */
 export interface LaneRecord {
@@ -55,28 +47,25 @@ export interface Lane {
   readonly index: number;
   /** Number of the attempt, which keys its random numbers. */
   readonly lane: number;
-  /** Its class. */
+  /** Its class or prompt. */
   readonly label: ResolvedLabel;
 }
 
 /** Options of {@linkcode ScaleStep.draw}. */
 export interface DrawOptions {
-  /** Instead of the request's. */
+  /** Instead of the scale's. */
   topK?: number;
-  /** Instead of the request's. */
+  /** Instead of the scale's. */
   topP?: number;
-  /** Instead of the request's. */
+  /** Instead of the scale's. */
   minP?: number;
-  /** Instead of the request's. */
+  /** Instead of the scale's. */
   temperature?: number;
   /** Filter the logits anew for every further draw, as the published code of VAR-Scaling does. */
   compounding?: boolean;
   /** Number of the first draw; draws of other numbers are independent of each other. */
   firstDraw?: number;
 }
-
-/** How code vectors are compared. */
-export type Distance = "euclidean" | "cosine";
 
 /** Options of {@linkcode ScaleStep.density}. */
 export interface DensityOptions {
@@ -111,6 +100,7 @@ export interface ScaleStepParts {
   readonly model: Model;
   readonly generation: Generation;
   readonly request: SamplingSettings;
+  readonly schedule: Schedule;
   readonly scale: number;
   /** The batch's rows as they are now. */
   readonly lanes: () => readonly Lane[];
@@ -156,19 +146,29 @@ export class ScaleStep implements Disposable {
     return this.#parts.scale;
   }
 
-  /** Number of scales. */
-  get scales(): number {
-    return this.#parts.model.patchNumbers.length;
+  /** All scales. */
+  get schedule(): Schedule {
+    return this.#parts.schedule;
   }
 
-  /** Side of the token map. */
-  get side(): number {
-    return this.#parts.model.patchNumbers[this.scale]!;
+  /** Number of scales. */
+  get scales(): number {
+    return this.schedule.scales.length;
+  }
+
+  /** Tokens in a row of the map. */
+  get width(): number {
+    return this.#current.width;
+  }
+
+  /** Rows of the map. */
+  get height(): number {
+    return this.#current.height;
   }
 
   /** Tokens of the map. */
   get positions(): number {
-    return this.side ** 2;
+    return this.width * this.height;
   }
 
   /** The batch's rows; once a hook has gathered them, the new ones. Logits, draws and tokens stay those of the rows before. */
@@ -176,23 +176,23 @@ export class ScaleStep implements Disposable {
     return this.#parts.lanes();
   }
 
-  /** Where an edit keeps the source's tokens, 1 or 0 per position; `undefined` when nothing is edited. */
+  /** Where an edit keeps the source's tokens, 1 or 0 per position; `undefined` where it keeps none. */
   get kept(): Uint32Array | undefined {
     return this.#parts.edit?.kept;
   }
 
-  /** Weight t of guidance on this scale: cfg times the scale's place from 0 to 1. */
+  /** Weight t of guidance on this scale: `conditional + t · (conditional - unconditional)`. */
   get guidanceWeight(): number {
-    const { scale, scales, request: { cfg } } = this;
-    return this.#parts.generation.guided && scales > 1 ? cfg * (scale / (scales - 1)) : 0;
+    return this.#parts.generation.guided ? this.#current.sampling.guidanceWeight : 0;
   }
 
-  /** The guided logits, f32 [lanes, positions, vocabulary]. Asking for them has them computed; changes to them count. */
+  /** The guided logits, f32 [lanes, positions, logits of a position]. Asking for them has them computed; changes to them count. */
   get logits(): DeviceArray {
     if (this.#guided !== undefined) return this.#guided;
     const { logits, generation } = this.#parts;
-    const { images, positions, vocabulary } = this.#sizes();
+    const { images, positions } = this.#sizes();
     if (!generation.guided) return this.#guided = logits;
+    const { logits: vocabulary } = this.model.tokens;
     const guided = this.allocate(images * positions * vocabulary, "guided logits");
     this.device.run(guidance, { logits, guided, images, positions, vocabulary, weight: this.guidanceWeight });
     return this.#guided = guided;
@@ -206,7 +206,7 @@ export class ScaleStep implements Disposable {
     return this.#parts.generation.features;
   }
 
-  /** The tokens chosen so far, u32 [lanes, positions], or `undefined`. */
+  /** The tokens chosen so far, u32 [lanes, positions, words of a token], or `undefined`. */
   get tokens(): DeviceArray | undefined {
     return this.#tokens;
   }
@@ -217,54 +217,33 @@ export class ScaleStep implements Disposable {
   }
 
   /**
-   * Draws `count` token maps per lane, independent of each other, u32 [lanes, count, positions]. Draw 0 is what would be taken without any
-   * hook. What an edit keeps is the source's in each of them.
+   * Draws `count` token maps per lane, independent of each other, u32 [lanes, count, positions, words of a token]. Draw 0 is what would be
+   * taken without any hook. What an edit keeps is the source's in each of them.
    */
   draw(count: number = 1, options: DrawOptions = {}): DeviceArray {
-    const { images, positions } = this.#sizes();
-    const tokens = this.allocate(images * count * positions, "candidates");
-    this.device.run(sampleTokens, { ...this.#sampling(options), tokens, draws: count });
+    const { images, positions, words } = this.#sizes();
+    const tokens = this.allocate(images * count * positions * words, "candidates");
+    this.model.tokens.draw(this.device, { ...this.#sampling(options), tokens, draws: count });
     this.#keep(tokens, count);
     return tokens;
   }
 
   /**
-   * Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over code vectors. In an edit only
-   * the generated positions count, and without any the densities are 0.
+   * Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over the vectors of tokens. In an
+   * edit only the generated positions count, and without any the densities are 0.
    */
   density(candidates: DeviceArray, count: number, options: DensityOptions = {}): DeviceArray {
     const { distance = "euclidean", features = "position", bandwidth = "image", deviation = "population" } =
       options;
     requireChoice(distance, ["euclidean", "cosine"], "distance", "estimate densities");
     requireChoice(bandwidth, ["image", "batch"], "bandwidth", "estimate densities");
-    const { images, vocabulary, channels } = this.#sizes();
+    const { images } = this.#sizes();
     const scores = this.allocate(images * count, "densities");
     const { tokens, positions } = this.#generated(candidates, images * count);
     if (positions === 0) return scores;
-    let codebook = this.model.codebook.array;
-    if (distance === "cosine") {
-      const unit = this.allocate(codebook.length, "unit code vectors");
-      this.device.run(unitRows, { input: codebook, output: unit, count: vocabulary, channels });
-      codebook = unit;
-    }
-    const sizes = {
-      tokens,
-      codebook,
-      images,
-      draws: count,
-      positions,
-      vocabulary,
-      channels,
-      features,
-    };
-    const widths = this.allocate(features === "joint" ? images : images * positions, "bandwidths");
-    this.device.run(silvermanBandwidth, { ...sizes, output: widths, deviation });
-    runDensity(this.device, {
-      ...sizes,
-      bandwidth: widths,
-      scores,
-      batchBandwidth: bandwidth === "batch",
-    });
+    const sizes = { images, draws: count, positions };
+    const how = { distance, features, bandwidth, deviation };
+    this.model.tokens.density(this.device, { tokens, scores, ...sizes, ...how });
     return scores;
   }
 
@@ -275,12 +254,12 @@ export class ScaleStep implements Disposable {
     count: number,
     options: SelectOptions,
   ): { tokens: DeviceArray; decision: DeviceArray } {
-    const { images, positions, vocabulary, channels } = this.#sizes();
+    const { images, positions, words } = this.#sizes();
     const representatives = Math.min(options.representatives, count);
-    const tokens = this.allocate(images * positions, "selected tokens");
+    const tokens = this.allocate(images * positions * words, "selected tokens");
     const order = this.allocate(images * count, "search order");
     const decision = this.allocate(images * decisionLength(representatives), "decisions");
-    this.device.run(selectCandidates, {
+    this.model.tokens.select(this.device, {
       ...options,
       representatives,
       scores,
@@ -291,9 +270,6 @@ export class ScaleStep implements Disposable {
       images,
       draws: count,
       positions,
-      vocabulary,
-      channels,
-      codebook: this.model.codebook.array,
       lanes: this.#parts.laneArray,
       seed: this.request.seedWords,
       scale: this.scale,
@@ -301,9 +277,10 @@ export class ScaleStep implements Disposable {
     return { tokens, decision };
   }
 
-  /** Makes these the tokens of the scale, u32 [lanes, positions]. What an edit keeps stays the source's all the same. */
+  /** Makes these the tokens of the scale, u32 [lanes, positions, words of a token]. What an edit keeps stays the source's all the same. */
   choose(tokens: DeviceArray): void {
-    const wanted = this.#sizes().images * this.positions;
+    const { images, positions, words } = this.#sizes();
+    const wanted = images * positions * words;
     if (tokens.length < wanted) {
       throw new RangeError(
         `Cannot choose tokens for scale ${this.scale} as ${wanted} are needed: the array holds ${tokens.length}`,
@@ -324,26 +301,23 @@ export class ScaleStep implements Disposable {
 
   /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
   preview(): Promise<RgbaImage[]> {
-    return pictures(this.model, this.#parts.generation);
+    return pictures(this.device, this.#parts.generation);
   }
 
   /** The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too. */
   finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
     if (this.#tokens !== undefined) return { tokens: this.#kept(this.#tokens), features: undefined };
     if (!this.request.moreSmooth) return { tokens: this.draw(), features: undefined };
-    const { images, positions, channels } = this.#sizes();
-    const tokens = this.allocate(images * positions, "tokens");
-    const truncation = this.allocate(2 * images * positions, "truncation");
-    const features = this.allocate(images * channels * positions, "mixed features");
-    const { topK: _topK, topP: _topP, minP: _minP, ...sampling } = this.#sampling({});
-    this.device.run(sampleAndTruncate, { ...this.#sampling({}), tokens, truncation });
+    const { images, positions, words } = this.#sizes();
+    const { tokens: space } = this.model;
+    const tokens = this.allocate(images * positions * words, "tokens");
+    const features = this.allocate(images * space.channels * positions, "mixed features");
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
-    this.device.run(smoothCodes, {
-      ...sampling,
-      truncation,
-      codebook: this.model.codebook.array,
+    // Requests for it are refused where there is no mixing.
+    space.mix!(this.device, {
+      ...this.#sampling({}),
+      tokens,
       output: features,
-      channels,
       sharpness: 1 + ratio,
       tau: Math.max(0.27 * (1 - 0.95 * ratio), 0.005),
     });
@@ -357,52 +331,54 @@ export class ScaleStep implements Disposable {
     this.#owned.dispose();
   }
 
+  get #current(): Scale {
+    return this.schedule.scales[this.scale]!;
+  }
+
   /** Puts the source's tokens where an edit keeps them, in place. */
   #keep(tokens: DeviceArray, repeats: number): void {
     const { edit } = this.#parts;
     if (edit === undefined) return;
-    const { images, positions } = this.#sizes();
-    const sourceRows = edit.source.length / positions;
-    this.device.run(mergeMaps, { ...edit, target: tokens, images, repeats, positions, sourceRows });
+    const { images, positions: tokensOfMap, words } = this.#sizes();
+    const positions = tokensOfMap * words;
+    this.device.run(mergeMaps, {
+      ...{ target: tokens, source: edit.source, keep: edit.keepWords, rows: edit.rows },
+      ...{ images, repeats, positions, sourceRows: edit.source.length / positions },
+    });
   }
 
   /** The tokens with those that an edit keeps; a hook's array is left alone. */
   #kept(tokens: DeviceArray): DeviceArray {
     if (this.#parts.edit === undefined) return tokens;
-    const { images, positions } = this.#sizes();
-    const merged = this.allocate(images * positions, "tokens");
+    const { images, positions, words } = this.#sizes();
+    const merged = this.allocate(images * positions * words, "tokens");
     this.device.copy(tokens, merged, { length: merged.length });
     this.#keep(merged, 1);
     return merged;
   }
 
-  /** Puts the code vectors of the source's tokens where an edit keeps them, in place. */
+  /** Puts the vectors of the source's tokens where an edit keeps them, in place. */
   #keepFeatures(target: DeviceArray): void {
     const { edit } = this.#parts;
     if (edit === undefined) return;
-    const { images, positions, vocabulary, channels } = this.#sizes();
-    const sourceRows = edit.source.length / positions;
-    const source = this.allocate(edit.source.length * channels, "code vectors of the sources");
-    this.device.run(codebookLookup, {
-      tokens: edit.source,
-      codebook: this.model.codebook.array,
-      output: source,
-      images: sourceRows,
-      positions,
-      vocabulary,
-      channels,
-      layout: "planes",
+    const { images, positions, words } = this.#sizes();
+    const { tokens: space } = this.model;
+    const sourceRows = edit.source.length / (positions * words);
+    const source = this.allocate(sourceRows * positions * space.channels, "vectors of the sources");
+    space.vectors(this.device, { tokens: edit.source, output: source, maps: sourceRows, positions });
+    this.device.run(mergeMaps, {
+      ...{ target, source, keep: edit.keep, rows: edit.rows },
+      ...{ images, channels: space.channels, positions, sourceRows },
     });
-    this.device.run(mergeMaps, { ...edit, target, source, images, channels, positions, sourceRows });
   }
 
   /** Of `maps` token maps, the positions that are generated. */
   #generated(tokens: DeviceArray, maps: number): { tokens: DeviceArray; positions: number } {
-    const { positions } = this;
+    const { positions, words } = this.#sizes();
     const places = [...this.kept?.entries() ?? []].flatMap(([place, kept]) => kept === 0 ? [place] : []);
     if (this.kept === undefined || places.length === positions) return { tokens, positions };
     const count = maps * places.length;
-    const output = this.allocate(count, "generated positions");
+    const output = this.allocate(count * words, "generated positions");
     if (count === 0) return { tokens: output, positions: 0 };
     const chosen = Uint32Array.from({ length: count }, (_, i) => {
       return Math.floor(i / places.length) * positions + places[i % places.length]!;
@@ -413,33 +389,33 @@ export class ScaleStep implements Disposable {
       output,
       rows,
       count,
-      stride: 1,
+      stride: words,
       inputRows: maps * positions,
     });
     return { tokens: output, positions: places.length };
   }
 
-  #sizes(): { images: number; positions: number; vocabulary: number; channels: number } {
-    const { vocabulary, channels } = this.model.codebook;
-    return { images: this.#parts.laneArray.length, positions: this.positions, vocabulary, channels };
+  #sizes(): { images: number; positions: number; words: number } {
+    const { laneArray: { length: images } } = this.#parts;
+    return { images, positions: this.positions, words: this.model.tokens.words };
   }
 
-  #sampling(options: DrawOptions) {
+  #sampling(options: DrawOptions): Omit<DrawArguments, "tokens" | "draws"> {
     const { request, scale } = this;
-    const { images, positions, vocabulary } = this.#sizes();
+    const { sampling } = this.#current;
+    const { images, positions } = this.#sizes();
     const raw = this.#guided === undefined;
     return {
       logits: this.#guided ?? this.#parts.logits,
       lanes: this.#parts.laneArray,
       images,
       positions,
-      vocabulary,
       guided: raw && this.#parts.generation.guided,
       weight: raw ? this.guidanceWeight : 0,
-      temperature: options.temperature ?? request.temperature,
-      topK: options.topK ?? request.topK,
-      topP: options.topP ?? request.topP,
-      minP: options.minP ?? request.minP,
+      temperature: options.temperature ?? sampling.temperature,
+      topK: options.topK ?? sampling.topK,
+      topP: options.topP ?? sampling.topP,
+      minP: options.minP ?? sampling.minP,
       compounding: options.compounding ?? false,
       firstDraw: options.firstDraw ?? 0,
       seed: request.seedWords,

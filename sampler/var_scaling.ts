@@ -12,11 +12,16 @@ import {
   decisionLength,
   type DensityRule,
   type Pick,
+  PICKS,
   readDecision,
+  RULES,
+  STRATEGIES,
   type Strategy,
 } from "../kernels/select.ts";
+import type { SearchSettings } from "../models/model.ts";
+import type { Distance } from "../models/tokens.ts";
 import type { ScaleHook } from "./hook.ts";
-import type { Distance, ScaleStep } from "./step.ts";
+import type { ScaleStep } from "./step.ts";
 
 /** Options of {@linkcode varScaling}. Each preset sets all of them; what is given beside it wins. */
 export interface VarScalingOptions {
@@ -25,25 +30,25 @@ export interface VarScalingOptions {
    * follows the paper's text to the letter.
    */
   preset?: VarScalingPreset;
-  /** Scale or scales on which to search, 0-based; 1 (the 2×2 map) by default. */
+  /** Scale or scales on which to search, 0-based; by default that of the model's `search`, 1 (the 2×2 map) for VAR. */
   scale?: number | readonly number[];
-  /** Candidates N per image; 50 by default. */
+  /** Candidates N per image; by default those of the model's `search`, 50 for VAR. */
   samples?: number;
   /**
-   * Threshold factor α on the mean density; by default {@linkcode alphaPreset}, shifted if the model is known to want another. It must be
-   * retuned when the number of samples, the scale or the model changes.
+   * Threshold factor α on the mean density; by default what suits the model, the scale and the number of samples by the model's `search`.
+   * It must be retuned when one of them changes.
    */
   alpha?: number;
-  /** Candidates k that are kept at most; 10 by default. */
+  /** Candidates k that are kept at most; by default those of the model's `search`, 10 for VAR. */
   representatives?: number;
   /**
-   * Of two maps closer than this (Euclidean, over all code vectors) only the first is kept; by default what is known to suit the model's
-   * codebook, else 1.8 as published. 0 is off.
+   * Of two maps closer than this (Euclidean, over the vectors of all tokens) only the first is kept; by default what suits the model by its
+   * `search`. 0 is off.
    */
   conflictThreshold?: number;
   /**
-   * `"var-scaling"` (default) keeps the densest where the density is high and random ones where it is low; `"top-k"` always keeps the
-   * densest, `"small-k"` the least dense, `"random-k"` random ones.
+   * `"var-scaling"` keeps the densest where the density is high and random ones where it is low; `"top-k"` always keeps the densest,
+   * `"small-k"` the least dense, `"random-k"` random ones. By default that of the model's `search`, the first for VAR.
    */
   strategy?: Strategy;
   /** How code vectors are compared for the density; `"euclidean"` by default. */
@@ -58,7 +63,10 @@ export interface VarScalingOptions {
   deviation?: "population" | "sample";
   /** One density per `"position"`, summed (default), or one of the whole map (`"joint"`). */
   features?: FeatureGrouping;
-  /** One of the kept is drawn by `"density"` (default), the densest is taken (`"argmax"`), or one at random (`"uniform"`). */
+  /**
+   * One of the kept is drawn by `"density"`, the densest is taken (`"argmax"`), one at random (`"uniform"`), or one is drawn by `"rank"`:
+   * of k kept ones the first with weight k, the last with weight 1. By default that of the model's `search`, the first for VAR.
+   */
   pick?: Pick;
 }
 
@@ -76,104 +84,42 @@ export interface VarScalingDecision extends Decision {
 /** Everything settled but what depends on the model. */
 type Settings =
   & Required<Omit<VarScalingOptions, "preset" | ModelDependent>>
-  & {
-    readonly [Name in ModelDependent]: number | undefined;
-  };
-type ModelDependent = "alpha" | "conflictThreshold";
-
-/** The published threshold, in units of the official codebook. */
-const PUBLISHED_CONFLICT_THRESHOLD = 1.8;
+  & { readonly [Name in ModelDependent]: VarScalingOptions[Name] | undefined };
+type ModelDependent = keyof SearchSettings | "alpha" | "conflictThreshold";
 
 const DEFAULTS: Settings = {
-  scale: 1,
-  samples: 50,
+  scale: undefined,
+  samples: undefined,
   alpha: undefined,
-  representatives: 10,
+  representatives: undefined,
   conflictThreshold: undefined,
-  strategy: "var-scaling",
+  strategy: undefined,
   distance: "euclidean",
   rule: "published",
   filter: "independent",
   bandwidth: "image",
   deviation: "population",
   features: "position",
-  pick: "density",
+  pick: undefined,
 };
 
 const PRESETS: Readonly<Record<VarScalingPreset, Settings>> = {
   default: DEFAULTS,
-  published: {
-    ...DEFAULTS,
-    alpha: 2.3,
-    conflictThreshold: PUBLISHED_CONFLICT_THRESHOLD,
-    filter: "compounding",
-    bandwidth: "batch",
-  },
+  published: { ...DEFAULTS, filter: "compounding", bandwidth: "batch" },
   paper: { ...DEFAULTS, rule: "paper", conflictThreshold: 0 },
 };
 
 /** Values that an option of text kind may have. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
-  strategy: ["var-scaling", "top-k", "small-k", "random-k"],
+  strategy: STRATEGIES,
   distance: ["euclidean", "cosine"],
-  rule: ["published", "paper"],
+  rule: RULES,
   filter: ["independent", "compounding"],
   bandwidth: ["image", "batch"],
   deviation: ["population", "sample"],
   features: ["position", "joint"],
-  pick: ["density", "argmax", "uniform"],
+  pick: PICKS,
 };
-
-/** α for the columns N = 20, 50, 100: by depth at scale 1 (paper, table 3a), and by scale at depth 30 (table 2). */
-const ALPHA_COLUMNS = [20, 50, 100] as const;
-const ALPHA_BY_DEPTH: Readonly<Record<number, readonly number[]>> = {
-  16: [2.4, 2.4, 2.6],
-  20: [2.3, 2.4, 2.5],
-  24: [2.7, 2.7, 2.8],
-  30: [2.3, 2.4, 2.4],
-};
-const ALPHA_BY_SCALE: readonly (readonly number[])[] = [
-  [2.3, 2.4, 2.5],
-  [2.3, 2.4, 2.4],
-  [1.7, 1.7, 1.8],
-  [1.9, 1.9, 1.8],
-  [1.9, 1.9, 2.0],
-  [1.8, 1.8, 2.0],
-  [1.7, 1.7, 1.9],
-  [1.4, 1.4, 1.5],
-  [1.2, 1.2, 1.3],
-  [1.1, 1.1, 1.3],
-];
-
-/**
- * The paper's α (tables 2 and 3a) for the nearest depth and number of samples. Scales other than 1 were tuned at depth 30 only; for
- * other depths their α is shifted by as much as the depth's differs at scale 1.
- *
- * @throws {RangeError} If a number is no integer or below the first possible one.
- *
- * @example
- * ```ts
- * import { alphaPreset } from "./var_scaling.ts";
- * import { assertEquals } from "@std/assert";
- *
- * assertEquals(alphaPreset({ depth: 30, scale: 1, samples: 50 }), 2.4);
- * assertEquals(alphaPreset({ depth: 30, scale: 7, samples: 100 }), 1.5);
- * ```
- */
-export function alphaPreset(setting: { depth: number; scale: number; samples: number }): number {
-  const { depth, scale, samples } = setting;
-  requireInteger(depth, "depth", "find alpha", { min: 1 });
-  requireInteger(scale, "scale", "find alpha", { min: 0 });
-  requireInteger(samples, "samples", "find alpha", { min: 1 });
-  const nearest = (values: readonly number[], wanted: number): number => {
-    return values.reduce((best, value) => Math.abs(value - wanted) < Math.abs(best - wanted) ? value : best);
-  };
-  const column = ALPHA_COLUMNS.findIndex((value) => value === nearest(ALPHA_COLUMNS, samples));
-  const byDepth = ALPHA_BY_DEPTH[nearest(Object.keys(ALPHA_BY_DEPTH).map(Number), depth)]![column]!;
-  const byScale = ALPHA_BY_SCALE[Math.min(scale, ALPHA_BY_SCALE.length - 1)]![column]!;
-  const shift = byDepth - ALPHA_BY_DEPTH[30]![column]!;
-  return Math.round((byScale + shift) * 100) / 100;
-}
 
 /**
  * Makes the VAR-Scaling hook. In an edit it compares what candidates generate, not what is kept, and has nothing to say on scales of which
@@ -196,33 +142,37 @@ export function alphaPreset(setting: { depth: number; scale: number; samples: nu
  */
 export function varScaling(options: VarScalingOptions = {}): ScaleHook {
   const settings = resolve(options);
-  const scales = typeof settings.scale === "number" ? [settings.scale] : settings.scale;
+  const published = options.preset === "published";
+  const { scale } = settings;
+  const scales = typeof scale === "number" ? [scale] : scale;
   return {
     name: "var-scaling",
-    scales,
+    scales: scales ?? (({ search }) => [search.scale]),
     coupled: settings.bandwidth === "batch",
     settings: {
-      ...settings,
-      scale: scales,
-      alpha: settings.alpha ?? "preset",
-      conflictThreshold: settings.conflictThreshold ?? "preset",
+      // What it leaves to the model is not what other presets do.
+      ...(published ? { preset: "published" } : {}),
+      ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value ?? "preset"])),
+      ...(scales === undefined ? {} : { scale: scales }),
     },
-    choose: (step) => search(step, settings),
+    choose: (step) => search(step, settings, published),
   };
 }
 
-function search(step: ScaleStep, settings: Settings): void {
+function search(step: ScaleStep, settings: Settings, published: boolean): void {
   // All candidates of a scale that an edit keeps as a whole are the same.
   if (step.kept?.every((kept) => kept === 1)) return;
-  const { samples, representatives, filter, distance, features, bandwidth, deviation } = settings;
-  const { model: { depth, tuning }, scale } = step;
-  const tuned = tuning.alpha === undefined ? 0 : tuning.alpha - alphaPreset({ depth, scale: 1, samples: 50 });
-  const alpha = settings.alpha ?? alphaPreset({ depth, scale, samples }) + tuned;
+  const { filter, distance, features, bandwidth, deviation, rule } = settings;
+  const { model, scale } = step;
+  const { samples = model.search.samples, representatives = model.search.representatives } = settings;
+  const { strategy = model.search.strategy, pick = model.search.pick } = settings;
+  const suited = published ? model.search.published : {
+    alpha: model.search.alpha({ scale, samples }),
+    conflictThreshold: model.search.conflictThreshold,
+  };
+  const { alpha = suited.alpha, conflictThreshold = suited.conflictThreshold } = settings;
   const candidates = step.draw(samples, { compounding: filter === "compounding" });
   const scores = step.density(candidates, samples, { distance, features, bandwidth, deviation });
-  const { strategy, rule, pick } = settings;
-  const conflictThreshold = settings.conflictThreshold ?? tuning.conflictThreshold ??
-    PUBLISHED_CONFLICT_THRESHOLD;
   const { tokens, decision } = step.select(candidates, scores, samples, {
     alpha,
     representatives,
@@ -256,7 +206,7 @@ function resolve(options: VarScalingOptions): Settings {
   const settings = { ...base, ...given } as Settings;
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = settings[name as keyof Settings];
-    if (!choices.includes(value as string)) {
+    if (value !== undefined && !choices.includes(value as string)) {
       throw new TypeError(
         `Cannot ${ACTION} as ${name} must be ${choices.join(", ")}: current value is ${String(value)}`,
       );
@@ -264,16 +214,17 @@ function resolve(options: VarScalingOptions): Settings {
   }
   const { scale, samples, alpha, representatives, conflictThreshold } = settings;
   const scales = typeof scale === "number" ? [scale] : scale;
-  if (!Array.isArray(scales) || scales.length === 0) {
+  if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
     throw new TypeError(
       `Cannot ${ACTION} as scale must be a number or a list of numbers: current value is ${
         Deno.inspect(scale)
       }`,
     );
   }
-  for (const item of scales) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
-  requireInteger(samples, "samples", ACTION, { min: 1, max: 8192 });
-  requireInteger(representatives, "representatives", ACTION, { min: 1, max: 8192 });
+  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
+  for (const [name, value] of Object.entries({ samples, representatives })) {
+    if (value !== undefined) requireInteger(value, name, ACTION, { min: 1, max: 8192 });
+  }
   if (conflictThreshold !== undefined) {
     requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
   }

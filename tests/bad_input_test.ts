@@ -8,7 +8,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   alphaPreset,
-  convertVar,
+  convertModel,
   CpuDevice,
   createModelFolder,
   createVirtualFolder,
@@ -28,7 +28,6 @@ import {
   openCheckpoint,
   openDevice,
   openModelFolder,
-  resolveLabel,
   RgbaImage,
   sampleTokens,
   type ScaleHook,
@@ -228,6 +227,36 @@ const REQUESTS: readonly Row[] = [
     "Cannot generate more than 16777216 images at once: the request is for 2147483648",
   ],
   [
+    "another formula of guidance",
+    request({ guidance: "linear" }),
+    TypeError,
+    'Cannot generate as guidance must be one of "ramp", "constant": current value is linear',
+  ],
+  [
+    "token maps that the model does not have",
+    request({ patchNumbers: [1, 2, 4] }),
+    RangeError,
+    'Cannot generate as patchNumbers must be 1, 2, 3, 4 for the model "VAR-d1", which knows no others: current value is 1, 2, 4',
+  ],
+  [
+    "a size that the model does not paint",
+    request({ size: { width: 16, height: 8 } }),
+    RangeError,
+    'Cannot generate as size must be 8×8 for the model "VAR-d1", which knows no others: current value is 16×8',
+  ],
+  [
+    "what only other families know",
+    request({ published: true }),
+    TypeError,
+    /^Cannot generate as published must be false for a VAR model/,
+  ],
+  [
+    "an option of another family",
+    request({ familyOptions: { maxpn: 16 } }),
+    TypeError,
+    /^Cannot generate .*maxpn/,
+  ],
+  [
     "an empty batch",
     request({ batch: 0 }),
     RangeError,
@@ -294,7 +323,7 @@ const HOOKS: readonly Row[] = [
     "a scale that is not there",
     hook({ name: "mine", scales: [0, 4], guide() {} }),
     RangeError,
-    'Cannot generate as the hook "mine" acts on scale 4: the model has scales 0 to 3',
+    'Cannot generate as the hook "mine" acts on scale 4: there are scales 0 to 3',
   ],
   [
     "too many lanes",
@@ -463,7 +492,7 @@ const SEARCHES: readonly Row[] = [
     "a scale beyond the last",
     request({ hooks: [varScaling({ scale: 7 })] }),
     RangeError,
-    'Cannot generate as the hook "var-scaling" acts on scale 7: the model has scales 0 to 3',
+    'Cannot generate as the hook "var-scaling" acts on scale 7: there are scales 0 to 3',
   ],
   [
     "the deviation of one candidate",
@@ -804,7 +833,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "the two swapped",
       load({ var: good.vae, vae: good.var }),
       ModelFileError,
-      /^Cannot find the model in the checkpoint: bytes in memory \(expected a tensor "pos_start", found "/,
+      /^Cannot find the model in the checkpoint: bytes in memory \(expected a tensor "pos_start" or "pos_1LC", found "/,
     ],
     [
       "an empty file",
@@ -878,14 +907,14 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "pictures for a model without encoder",
       async (model) => {
         using pictures = model.device.allocate(8 * 8 * 3);
-        await model.encode(pictures, 1);
+        await model.encode({ array: pictures, width: 8, height: 8 }, 1);
       },
       TypeError,
       'Cannot encode as the model "VAR-d1" has no encoder',
     ],
     [
       "a class by a wrong name",
-      (model) => resolveLabel(model, "lake"),
+      (model) => model.resolveLabel("lake"),
       RangeError,
       'Cannot find the class "lake" in the model "VAR-d1"; class names are like "sand"',
     ],
@@ -899,7 +928,7 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
     const path = `${parent}/tiny`;
     {
       await using writer = await createModelFolder(path);
-      await convertVar(await tinyCheckpoints(), writer, { classNames: TINY_NAMES });
+      await convertModel(await tinyCheckpoints(), writer, { classNames: TINY_NAMES });
     }
     const manifest = await Deno.readTextFile(`${path}/model.json`);
     const load = async ({ device }: Model): Promise<void> => {
@@ -968,7 +997,7 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
         "an unknown family",
         described({ family: "diffusion" }),
         ModelFileError,
-        `Cannot load a model of this family: ${path} (expected "var", found "diffusion")`,
+        `Cannot load a model of this family: ${path}/model.json (expected "var" or "flexvar", found "diffusion")`,
       ],
       [
         "unknown weights",
@@ -1032,7 +1061,9 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
       [
         "names for other classes",
         async () => {
-          await convertVar(await tinyCheckpoints(), createVirtualFolder("nowhere"), { classNames: ["one"] });
+          await convertModel(await tinyCheckpoints(), createVirtualFolder("nowhere"), {
+            classNames: ["one"],
+          });
         },
         RangeError,
         "Cannot convert the model as it has 5 classes: the number of class names is 1",

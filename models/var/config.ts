@@ -5,78 +5,45 @@
  * @module
  */
 
+import {
+  type AutoencoderConfig,
+  isLevels,
+  pixelsPerToken,
+  readLevels,
+  VAR_LAYOUT,
+} from "../autoencoder/config.ts";
+import { autoencoderTensors } from "../autoencoder/tensors.ts";
+import type { ModelWeights } from "../family.ts";
+import type { MapSize, ModelSizes } from "../memory.ts";
 import { ModelFileError } from "../model_file_error.ts";
+import { layerTensors } from "../model_tensor.ts";
+import { isSize, isSizes, requireSizes, type SizeCheck } from "../sizes.ts";
+import { inferTransformer, TRANSFORMER_CHECKS, type TransformerConfig } from "../transformer/config.ts";
+import { transformerTensors } from "../transformer/tensors.ts";
 import type { WeightSet } from "../weights.ts";
 
-/** One resolution of the tokenizer's convolutional networks. */
-export interface TokenizerLevel {
-  /** Channels inside the level. */
-  readonly channels: number;
-  /** Residual blocks. */
-  readonly blocks: number;
-  /** Whether an attention block follows each residual block. */
-  readonly attention: boolean;
-}
-
 /** The multi-scale VQVAE of a VAR model. */
-export interface TokenizerConfig {
+export interface TokenizerConfig extends AutoencoderConfig {
   /** Codebook entries V. */
   readonly vocabulary: number;
-  /** Channels of a code, Cvae. */
-  readonly channels: number;
   /** Number of shared φ convolutions. */
   readonly residuals: number;
-  /** Decoder levels from the finest to the coarsest, or `null` where the file has none. */
-  readonly decoder: readonly TokenizerLevel[] | null;
-  /** Encoder levels from the finest to the coarsest, or `null` where the file has none. */
-  readonly encoder: readonly TokenizerLevel[] | null;
 }
 
 /** A VAR model: class-conditional transformer and tokenizer. */
-export interface VarConfig {
-  /** Transformer blocks. */
-  readonly depth: number;
-  /** Width C. */
-  readonly width: number;
-  /** Attention heads. */
-  readonly heads: number;
-  /** Classes, the null class of guidance not counted. */
-  readonly classes: number;
+export interface VarConfig extends TransformerConfig {
   /** Sides of the token maps, coarse to fine. */
   readonly patchNumbers: readonly number[];
-  /** Whether one adaLN projection serves all blocks (the 512 px model). */
-  readonly sharedAdaptiveNorm: boolean;
-  /** Whether queries and keys are normalised to unit length. */
-  readonly normalizedAttention: boolean;
   /** The tokenizer. */
   readonly tokenizer: TokenizerConfig;
 }
 
-type Check = (value: unknown) => boolean;
-
-const isSize: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 1;
-const isFlag: Check = (value) => typeof value === "boolean";
-const isObject: Check = (value) => typeof value === "object" && value !== null;
-const isSizes: Check = (value) => Array.isArray(value) && value.length > 0 && value.every(isSize);
-const isLevel: Check = (value) => {
-  const { channels, blocks, attention } = (value ?? {}) as Partial<TokenizerLevel>;
-  return isSize(channels) && isSize(blocks) && isFlag(attention);
-};
-const isLevels: Check = (value) => {
-  return value === null || (Array.isArray(value) && value.length > 0 && value.every(isLevel));
-};
-
-const CONFIG_CHECKS: Readonly<Record<keyof VarConfig, Check>> = {
-  depth: isSize,
-  width: isSize,
-  heads: isSize,
-  classes: isSize,
+const CONFIG_CHECKS: Readonly<Record<keyof VarConfig, SizeCheck>> = {
+  ...TRANSFORMER_CHECKS,
   patchNumbers: isSizes,
-  sharedAdaptiveNorm: isFlag,
-  normalizedAttention: isFlag,
-  tokenizer: isObject,
+  tokenizer: (value) => typeof value === "object" && value !== null,
 };
-const TOKENIZER_CHECKS: Readonly<Record<keyof TokenizerConfig, Check>> = {
+const TOKENIZER_CHECKS: Readonly<Record<Exclude<keyof TokenizerConfig, "latentChannels">, SizeCheck>> = {
   vocabulary: isSize,
   channels: isSize,
   residuals: isSize,
@@ -92,46 +59,14 @@ const TOKENIZER_CHECKS: Readonly<Record<keyof TokenizerConfig, Check>> = {
  * @throws {ModelFileError} Naming the first size that is missing or none.
  */
 export function requireVarConfig(config: unknown, file: string): VarConfig {
-  const demand = (value: unknown, name: string, check: Check): void => {
-    if (check(value)) return;
-    throw new ModelFileError("Cannot use the sizes of the model", {
-      file,
-      expected: `a VAR model's "${name}"`,
-      found: JSON.stringify(value)?.slice(0, 80) ?? "nothing",
-    });
-  };
-  demand(config, "config", isObject);
-  const sizes = config as VarConfig;
-  for (const [name, check] of Object.entries(CONFIG_CHECKS)) {
-    demand(sizes[name as keyof VarConfig], `config.${name}`, check);
-  }
-  for (const [name, check] of Object.entries(TOKENIZER_CHECKS)) {
-    demand(sizes.tokenizer[name as keyof TokenizerConfig], `config.tokenizer.${name}`, check);
-  }
+  const place = { file, model: "a VAR model" };
+  const sizes = requireSizes<VarConfig>(config, CONFIG_CHECKS, { ...place, path: "config" });
+  requireSizes<Omit<TokenizerConfig, "latentChannels">>(sizes.tokenizer, TOKENIZER_CHECKS, {
+    ...place,
+    path: "config.tokenizer",
+  });
   return sizes;
 }
-
-/**
- * Checks that a model has the depth that was asked for.
- *
- * @param model What it is called, and its depth.
- * @param depth The depth that it must have; any by default.
- * @param action What cannot be done otherwise, for the message.
- * @throws {RangeError} If it has another one.
- */
-export function requireDepth(
-  model: { readonly name: string; readonly depth: number },
-  depth: number | undefined,
-  action: string,
-): void {
-  if (depth === undefined || depth === model.depth) return;
-  throw new RangeError(
-    `Cannot ${action} the model "${model.name}" as depth must be its own, ${model.depth}: current value is ${depth}`,
-  );
-}
-
-/** Width of one attention head where the file does not tell the number of heads. */
-const HEAD_WIDTH = 64;
 
 /** Patch numbers of the published models by number of tokens. */
 export const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>> = {
@@ -159,35 +94,52 @@ export function patchNumbersOf(scales: ArrayLike<number>, file: string): number[
   return sides;
 }
 
+/** Tokens of all scales. */
+export function tokensOf(patchNumbers: readonly number[]): number {
+  return patchNumbers.reduce((sum, side) => sum + side * side, 0);
+}
+
+/** Token maps of square sides. */
+export function squareMaps(patchNumbers: readonly number[]): MapSize[] {
+  return patchNumbers.map((side) => ({ width: side, height: side }));
+}
+
+/** Side of the pictures in pixels; 0 for a model that can neither decode nor encode any. */
+export function pictureSide(
+  { patchNumbers, tokenizer }: Pick<VarConfig, "patchNumbers" | "tokenizer">,
+): number {
+  return patchNumbers.at(-1)! * pixelsPerToken(tokenizer);
+}
+
 /**
- * Reads the sizes of a VAR model from its two sets of tensors.
+ * Reads the sizes of a VAR model from the parts that are there.
  *
- * @param transformer Tensors of the transformer.
- * @param tokenizer Tensors of the VQVAE.
- * @param options What the shapes alone do not tell.
+ * @param weights Tensors of the transformer and of the VQVAE.
+ * @param patchNumbers Sides of the token maps, where they are known; else the buffer `lvl_1L` tells them, or, for a published size, the
+ * number of tokens.
  * @throws {ModelFileError} If a tensor is missing or has an unexpected shape.
  */
-export function inferVarConfig(
-  transformer: WeightSet,
-  tokenizer: WeightSet,
-  options: { scales?: ArrayLike<number> } = {},
-): VarConfig {
+export async function inferVarConfig(
+  { transformer, tokenizer }: ModelWeights,
+  patchNumbers?: readonly number[],
+): Promise<Partial<VarConfig>> {
+  const sides = patchNumbers ??
+    (transformer?.set.has("lvl_1L")
+      ? patchNumbersOf(await transformer.readFloat32("lvl_1L"), transformer.set.file)
+      : undefined);
   return {
-    ...inferTransformerConfig(transformer, options),
-    tokenizer: inferTokenizerConfig(tokenizer),
+    ...(transformer === undefined ? {} : inferVarTransformer(transformer.set, sides)),
+    ...(tokenizer === undefined ? {} : { tokenizer: inferTokenizer(tokenizer.set) }),
   };
 }
 
-/** Reads the sizes of a transformer; see {@linkcode inferVarConfig}. */
-export function inferTransformerConfig(
+function inferVarTransformer(
   transformer: WeightSet,
-  options: { scales?: ArrayLike<number> } = {},
+  known: readonly number[] | undefined,
 ): Omit<VarConfig, "tokenizer"> {
-  const [, , width] = transformer.take("pos_start", [1, 1, -1]) as [number, number, number];
+  const { depth, width, heads, classes, ...flags } = inferTransformer(transformer);
   const [, length] = transformer.take("pos_1LC", [1, -1, width]) as [number, number];
-  const patchNumbers = options.scales === undefined
-    ? PUBLISHED_PATCH_NUMBERS[length]
-    : patchNumbersOf(options.scales, transformer.file);
+  const patchNumbers = known ?? PUBLISHED_PATCH_NUMBERS[length];
   if (patchNumbers === undefined) {
     throw new ModelFileError("Cannot tell the patch numbers", {
       file: transformer.file,
@@ -195,54 +147,68 @@ export function inferTransformerConfig(
       expected: `the scale of each of the ${length} tokens`,
     });
   }
-  const tokens = patchNumbers.reduce((sum, side) => sum + side * side, 0);
-  transformer.take("pos_1LC", [1, tokens, width]);
+  transformer.take("pos_1LC", [1, tokensOf(patchNumbers), width]);
   transformer.take("lvl_embed.weight", [patchNumbers.length, width]);
-  const [classRows] = transformer.take("class_emb.weight", [-1, width]) as [number];
-  const normalizedAttention = transformer.has("blocks.0.attn.scale_mul_1H11");
-  const heads = normalizedAttention
-    ? transformer.take("blocks.0.attn.scale_mul_1H11", [1, -1, 1, 1])[1]!
-    : width / HEAD_WIDTH;
-  if (!Number.isInteger(heads) || width % heads !== 0) {
-    throw new ModelFileError("Cannot tell the number of attention heads", {
-      file: transformer.file,
-      expected: `a divisor of the width ${width}`,
-      found: String(heads),
-    });
-  }
-  return {
-    depth: transformer.count((i) => `blocks.${i}.`),
-    width,
-    heads,
-    classes: classRows - 1,
-    patchNumbers,
-    sharedAdaptiveNorm: transformer.has("shared_ada_lin.1.weight"),
-    normalizedAttention,
-  };
+  return { depth, width, heads, classes, patchNumbers, ...flags };
 }
 
-/** Reads the sizes of a VQVAE; see {@linkcode inferVarConfig}. */
-export function inferTokenizerConfig(weights: WeightSet): TokenizerConfig {
+function inferTokenizer(weights: WeightSet): TokenizerConfig {
   const [vocabulary, channels] = weights.take("quantize.embedding.weight", [-1, -1]) as [number, number];
-  const residuals = weights.count((i) => `quantize.quant_resi.qresi_ls.${i}.`);
-  const levels = (network: string, list: string): TokenizerLevel[] | null => {
-    const count = weights.count((i) => `${network}.${list}.${i}.`);
-    if (count === 0) return null;
-    return Array.from({ length: count }, (_, i) => {
-      const level = `${network}.${list}.${i}`;
-      return {
-        channels: weights.take(`${level}.block.0.conv2.weight`, [-1, -1, 3, 3])[0]!,
-        blocks: weights.count((j) => `${level}.block.${j}.`),
-        attention: weights.hasAny(`${level}.attn.`),
-      };
-    });
-  };
   return {
     vocabulary,
     channels,
-    residuals,
-    decoder: levels("decoder", "up"),
-    encoder: levels("encoder", "down"),
+    residuals: weights.count((i) => `quantize.quant_resi.qresi_ls.${i}.`),
+    decoder: readLevels("decoder", weights, VAR_LAYOUT),
+    encoder: readLevels("encoder", weights, VAR_LAYOUT),
+  };
+}
+
+/**
+ * What the memory of a VAR model depends on, its tensors among it.
+ *
+ * @example The tokenizer of the published models
+ * ```ts
+ * import { varSizes } from "./config.ts";
+ * import { elementsOf } from "../model_tensor.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const levels = (blocks: number) => {
+ *   return [160, 160, 320, 320, 640].map((channels, i) => ({ channels, blocks, attention: i === 4 }));
+ * };
+ * const { tensors } = varSizes({
+ *   depth: 16,
+ *   width: 1024,
+ *   heads: 16,
+ *   classes: 1000,
+ *   patchNumbers: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16],
+ *   sharedAdaptiveNorm: false,
+ *   normalizedAttention: true,
+ *   tokenizer: { vocabulary: 4096, channels: 32, residuals: 4, decoder: levels(3), encoder: levels(2) },
+ * });
+ * assertEquals(elementsOf(tensors.tokenizer), 108_948_355);
+ * ```
+ */
+export function varSizes(config: VarConfig): ModelSizes {
+  const { width, patchNumbers, tokenizer } = config;
+  const { vocabulary, channels, residuals, decoder } = tokenizer;
+  return {
+    transformer: config,
+    vocabulary,
+    maps: squareMaps(patchNumbers),
+    decoder,
+    tensors: {
+      transformer: transformerTensors({ ...config, vocabulary, channels }, [
+        { name: "pos_1LC", shape: [1, tokensOf(patchNumbers), width] },
+        { name: "lvl_embed.weight", shape: [patchNumbers.length, width] },
+      ]),
+      tokenizer: [
+        ...autoencoderTensors({ ...tokenizer, layout: VAR_LAYOUT }),
+        ...Array.from({ length: residuals }, (_, i) => {
+          return layerTensors(`quantize.quant_resi.qresi_ls.${i}`, [channels, channels, 3, 3]);
+        }).flat(),
+        { name: "quantize.embedding.weight", shape: [vocabulary, channels] },
+      ],
+    },
   };
 }
 

@@ -52,6 +52,23 @@ testWithHub("A download says how far it is and where the files lie", async (hub)
   }
 });
 
+testWithHub("Models of another family are got by the names under which they were published", async (hub) => {
+  hub.files.clear();
+  hub.files.set("FlexVARd16-epo179.pth", content(9000));
+  hub.files.set("FlexVARd24-epo349.pth", content(8000, 2));
+  hub.files.set("FlexVAE.pth", content(4000, 3));
+  const { code, out, err } = await run(["download", "hf:owner/name", "--depth", "24", "--json"]);
+  assertEquals(code, 0, err);
+  const { place, var: transformer, vae } = JSON.parse(out);
+  assertEquals(place, "hf:owner/name");
+  assertEquals(await Deno.readFile(transformer), content(8000, 2));
+  assertEquals(await Deno.readFile(vae), content(4000, 3));
+  assertStringIncludes(
+    (await run(["download", "hf:owner/name"])).err,
+    "it has several, say which by its depth: 16, 24",
+  );
+});
+
 testWithHub("What is wrong is said, with the right exit code", async (hub) => {
   const cases: readonly [readonly string[], number, string][] = [
     [["download"], 2, "What to download is needed, like hf:FoundationVision/var"],

@@ -55,7 +55,7 @@ testInFolder("A picture is edited by box and mask, and the run repeated without 
   assertEquals((await read(`${masked}/000_null-class.png`)).data, byMask!.data);
   const record = await readRun(boxed);
   assertEquals(record.request.edit!.given, {
-    ...{ image: file, box: [0, 0.5, 1, 1], mask: null, mode: "inpaint", fit: "crop" },
+    ...{ image: file, box: [0, 0.5, 1, 1], mask: null, mode: "inpaint" },
   });
   assertEquals(record.request.edit!.kept, Array(8).fill([1, 1, 1, 1, 0, 0, 0, 0]));
 
@@ -88,6 +88,27 @@ testInFolder("A picture is edited by box and mask, and the run repeated without 
     assertEquals(filesIn(again), filesIn(first));
     assertEquals((await readRun(again)).request.edit, (await readRun(first)).request.edit);
   }
+  // A record from before scales could be chosen.
+  const { scales: _scales, oversampling: _oversampling, ...before } = record.request.edit!;
+  assertEquals([_scales, _oversampling], [[0, 1, 2, 3, 4, 5], 1]);
+  await Deno.writeTextFile(
+    `${boxed}/old.json`,
+    JSON.stringify({ ...record, request: { ...record.request, edit: before } }),
+  );
+  const { out: old } = await succeed(
+    ...[
+      "generate",
+      "--repeat",
+      `${boxed}/old.json`,
+      "--device",
+      "cpu",
+      "-q",
+      "--json",
+      "-o",
+      `${folder}/old`,
+    ],
+  );
+  assertEquals(JSON.parse(old).repeat, { images: 2, sameTokens: 2, sameFiles: 2 });
   await Deno.writeFile(`${boxed}/source.png`, image.png());
   const other = await run(["generate", "--repeat", `${boxed}/run.json`, "-o", `${folder}/x`]);
   assertEquals(other.code, 2);

@@ -4,7 +4,14 @@
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import type { RunRecord } from "../../cli/run_record.ts";
-import { generate, loadModel, RgbaImage, varScaling, type VarScalingDecision } from "../../mod.ts";
+import {
+  generate,
+  type GenerateRequest,
+  loadModel,
+  RgbaImage,
+  varScaling,
+  type VarScalingDecision,
+} from "../../mod.ts";
 import { filesIn, fixture, run, succeed, testInFolder } from "./run.ts";
 
 async function readRun(folder: string): Promise<RunRecord> {
@@ -12,7 +19,11 @@ async function readRun(folder: string): Promise<RunRecord> {
 }
 
 async function sha256(file: string): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(file))).toHex();
+  return await sha256Of(await Deno.readFile(file));
+}
+
+async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
 testInFolder(
@@ -222,7 +233,7 @@ testInFolder(
       bandwidth: "batch",
       deviation: "sample",
       features: "joint",
-      pick: "uniform",
+      pick: "rank",
     };
     const args = Object.entries(settings).flatMap(([name, value]) => {
       return [`--${name.replace("T", "-t")}`, String(value)];
@@ -231,6 +242,9 @@ testInFolder(
     const scaled = JSON.parse((await succeed(...common, ...args, "-o", `${folder}/a`)).out);
     assertEquals(scaled.variants[0].hooks[0].settings, settings);
     assertEquals(scaled.images[0].decisions.map(({ scale }: { scale: number }) => scale), [1, 2]);
+    for (const { value } of scaled.images[0].decisions as { value: VarScalingDecision }[]) {
+      assertEquals(value.kept.map(({ probability }) => Math.round(3 * probability)), [2, 1]);
+    }
 
     const off = JSON.parse(
       (await succeed(...common, ...args, "--no-enable-scaling", "-o", `${folder}/b`)).out,
@@ -240,6 +254,22 @@ testInFolder(
 
     const preset = JSON.parse((await succeed(...common, "--preset", "published", "-o", `${folder}/c`)).out);
     assertEquals(preset.variants[0].hooks[0].settings, varScaling({ preset: "published" }).settings);
+    const { out } = await succeed(
+      ...[
+        "generate",
+        "--repeat",
+        `${folder}/c/run.json`,
+        "--device",
+        "cpu",
+        "--json",
+        "-q",
+        "-o",
+        `${folder}/d`,
+      ],
+    );
+    assertEquals(JSON.parse(out).variants, preset.variants);
+    assertEquals(JSON.parse(out).images[0].decisions, preset.images[0].decisions);
+    assertEquals(preset.images[0].decisions[0].value.alpha, 2.3);
   },
 );
 
@@ -268,6 +298,79 @@ testInFolder("Labels: all classes, the null class, numbers, and at random", asyn
     'Cannot find the class "red tours" in the model "demo"; did you mean "red torus"?',
   );
   assertEquals(filesIn(folder), ["out"]);
+});
+
+testInFolder(
+  "Guidance is recorded and repeated, and records from before it was a choice are",
+  async (folder) => {
+    const common = ["--device", "cpu", "--json", "-q"];
+    const { out } = await succeed(
+      ...["generate", "red torus", "--guidance", "constant", "--cfg", "3", "--scaling", "--samples", "12"],
+      ...[...common, "-o", `${folder}/constant`],
+    );
+    const record = await readRun(`${folder}/constant`);
+    assertEquals(JSON.parse(out).request, JSON.parse(JSON.stringify(record.request)));
+    const { guidance, cfg, published, minP } = record.request;
+    assertEquals([guidance, cfg, published, minP], ["constant", 3, false, 0]);
+    await using model = await loadModel("demo", { device: "cpu" });
+    const hooks = [varScaling({ samples: 12 })];
+    const tokens = async (request: GenerateRequest): Promise<number[][]> => {
+      const { images } = await generate(model, { labels: "red torus", hooks, ...request });
+      return images[0]!.tokens.map((map) => [...map]);
+    };
+    const [constant, ramp] = [await tokens({ guidance: "constant", cfg: 3 }), await tokens({ cfg: 3 })];
+    assertNotEquals(constant, ramp);
+    assertEquals(record.images[0]!.tokens, constant);
+    const repeat = async (file: string, name: string): Promise<RunRecord> => {
+      const { out } = await succeed("generate", "--repeat", file, ...common, "-o", `${folder}/${name}`);
+      assertEquals(JSON.parse(out).repeat, { images: 1, sameTokens: 1, sameFiles: 1 });
+      return await readRun(`${folder}/${name}`);
+    };
+    assertEquals((await repeat(`${folder}/constant/run.json`, "again")).request, record.request);
+
+    // As it was written before there were these settings, of a model whose defaults have changed since.
+    const { guidance: _guidance, published: _published, minP: _minP, ...request } = record.request;
+    const [plain] = (await generate(model, { labels: "red torus", hooks, cfg: 3 })).images;
+    const old = {
+      ...record,
+      request,
+      variants: [{
+        name: "var-scaling",
+        hooks: [{ name: "var-scaling", settings: { scale: [1], samples: 12 } }],
+      }],
+      images: [{ ...record.images[0]!, tokens: ramp, sha256: await sha256Of(plain!.png()) }],
+    };
+    await Deno.writeTextFile(`${folder}/old.json`, JSON.stringify(old));
+    const again = await repeat(`${folder}/old.json`, "old");
+    assertEquals([again.request.guidance, again.request.published, again.request.minP], ["ramp", false, 0]);
+  },
+);
+
+testInFolder("What a model is not made for is refused with the reason", async (folder) => {
+  for (
+    const [args, reason] of [
+      [["--patch-numbers", "1,2,3"], "patchNumbers"],
+      [["--infer_patch_nums", "1_2_3"], "patchNumbers"],
+      [["--size", "128"], "size"],
+      [["--size", "128x64"], "size"],
+      [["--published"], "published"],
+      [["--maxpn", "24"], "maxpn"],
+      [["--scale", "6"], "acts on scale 6"],
+      [["--preview", "6"], "previews must be scales from 0 to 5"],
+    ] as const
+  ) {
+    const { code, err } = await run([
+      ...["generate", "red torus", ...args, "--device", "cpu", "-o", `${folder}/out`],
+    ]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, reason);
+  }
+  assertEquals(filesIn(folder), []);
+  // What is its own anyway may be said.
+  await succeed(
+    ...["generate", "red torus", "--patch-numbers", "1,2,3,4,6,8", "--size", "64", "--device", "cpu", "-q"],
+    ...["-o", `${folder}/own`],
+  );
 });
 
 testInFolder("What is there already is not touched unless it may be", async (folder) => {

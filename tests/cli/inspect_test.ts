@@ -30,13 +30,14 @@ Deno.test("A checkpoint: format, tensors, which part of a model it is", async ()
   const transformer = fixture("golden/var-adaln/var.pth");
   const report = JSON.parse((await succeed("inspect", transformer, "--json")).out);
   assertEquals([report.kind, report.format, report.family], ["checkpoint", "pytorch", "var"]);
-  assertEquals([report.transformer.depth, report.transformer.patchNumbers], [2, [1, 2, 3, 4]]);
-  assertEquals(report.tokenizer, null);
+  assertEquals([report.config.depth, report.config.patchNumbers], [2, [1, 2, 3, 4]]);
+  assertEquals([report.parts, report.config.tokenizer, report.problem], [["var"], undefined, null]);
   const { out } = await succeed("inspect", transformer, "--tensors");
   for (const { name } of report.tensors) assertStringIncludes(out, name);
 
   const tokenizer = JSON.parse((await succeed("inspect", fixture("golden/var-adaln/vae.pth"), "--json")).out);
-  assertEquals([tokenizer.transformer, tokenizer.tokenizer.vocabulary], [null, 96]);
+  assertEquals([tokenizer.family, tokenizer.parts], ["var", ["vae"]]);
+  assertEquals([tokenizer.config.depth, tokenizer.config.tokenizer.vocabulary], [undefined, 96]);
 
   const other = await succeed("inspect", fixture("checkpoint/official.safetensors"));
   assertMatch(other.out, /^format +safetensors$/m);
@@ -46,7 +47,7 @@ Deno.test("A checkpoint: format, tensors, which part of a model it is", async ()
 Deno.test("A weight file of a folder is shown, though it is no model by itself", async () => {
   const { out } = await succeed("inspect", fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL)));
   assertMatch(out, /^tensors +58 /m);
-  assertMatch(out, /^family +not recognised\n +Cannot tell the patch numbers/m);
+  assertMatch(out, /^family +VAR\n +Cannot tell the patch numbers/m);
 });
 
 Deno.test("Classes are listed by number and name where they have names", async () => {

@@ -35,6 +35,31 @@ Deno.test("The help of each command, by both ways to ask, names its options and 
   }
 });
 
+Deno.test("No two options of a command share a name, and what FlexVAR's scripts take is among them", async () => {
+  for (const command of COMMANDS) {
+    const { out } = await succeed(command, "--help");
+    const text = out.replaceAll(/\s+/g, " ");
+    const names = [...out.matchAll(/^ {2}(?:-\w,| {3}) --(?:\[no-\])?([\w-]+)/gm)].map(([, name]) => name!);
+    const others = [...text.matchAll(/also ((?:--[\w-]+, )*--[\w-]+)\)/g)]
+      .flatMap(([, also]) => also!.split(", ").map((name) => name.slice(2)));
+    const all = [...names, ...others];
+    assertEquals(all.toSorted(), [...new Set(all)].toSorted(), command);
+    if (command !== "generate" && command !== "run") continue;
+    for (
+      const name of [
+        ...["var-ckpt", "vae-ckpt", "cfg", "top-k", "top-p", "maxpn", "depth", "infer-patch-nums"],
+        ...["batch-size", "guidance", "patch-numbers", "size", "published"],
+      ]
+    ) assert(all.includes(name), `${command} ${name}`);
+    // What the model decides is told for each family.
+    assertStringIncludes(text, "(default: 0.96 for VAR, 0.95 for FlexVAR)");
+    assertMatch(text, /--top-k K [^()]*\(default: 900\)/);
+    assertMatch(text, /--scale K,… [^()]*\(default: 1 for VAR, 2 for FlexVAR;/);
+    assertMatch(text, /--maxpn N [^()]*; for FlexVAR \(default: 16\)/);
+    assertMatch(text, /--published [^()]* FlexVAR: /);
+  }
+});
+
 Deno.test("The version is that of the project", async () => {
   assertEquals((await succeed("--version")).out, `varscale ${config.version}\n`);
 });
@@ -60,12 +85,32 @@ Deno.test("A wrong command line ends with code 2, its reason, and where the help
       "Options --model and --var-ckpt or --vae-ckpt exclude each other",
     ],
     ["generate --class-names a.json", "Option --class-names goes with --var-ckpt and --vae-ckpt"],
+    ["generate --guidance linear", "Option --guidance must be ramp or constant"],
+    ["generate --size 512x", 'Option --size must be a size in pixels, like "512", or width and height'],
+    ["generate --patch-numbers 1;2", "Option --patch-numbers must be sides of token maps"],
+    [
+      "generate --patch_numbers 1,2 --infer_patch_nums 1_2",
+      "Options --patch-numbers and --infer-patch-nums are the same, and both are given",
+    ],
+    ["generate --maxpn 0", 'Option --maxpn must be an integer of at least 1: current value is "0"'],
+    ["generate --publish", "Unknown option --publish; did you mean --published?"],
+    ["generate --batch 2 --batch_size 2", "Options --batch and --batch-size are the same"],
     ["generate --repeat none.json", "Cannot read none.json: no such file"],
     ["generate --repeat ROOT/deno.json", "it is not the run.json of a generation"],
     ["generate --batch 0", 'Option --batch must be an integer of at least 1: current value is "0"'],
     ["generate --memory 8XB", 'Option --memory must be an amount of memory, like "8GB" or "512MiB"'],
     ["edit --box 0,0,1,1", "The picture to edit is missing: IMAGE.png"],
-    ["edit a.png", "Option --box or --mask is needed"],
+    ["edit a.png", "Option --box or --mask is needed, or --expand, --refine or --keep-scales"],
+    ["edit a.png --outpaint", "Option --outpaint goes with --box or --mask"],
+    ["edit a.png --outpaint --keep-scales 0", "Option --outpaint goes with --box or --mask"],
+    ["edit a.png --refine --box 0,0,1,1", "Options --refine and --box exclude each other"],
+    ["edit a.png --refine --mask b.png", "Options --refine and --mask exclude each other"],
+    ["edit a.png --refine --expand", "Options --refine and --expand exclude each other"],
+    ["edit a.png --refine --keep-scales 1", "Options --refine and --keep-scales exclude each other"],
+    ["edit a.png --expand --fit exact", "Options --expand and --fit exclude each other"],
+    ["edit a.png --keep-scales 3-1", "Option --keep-scales must be numbers of scales"],
+    ["edit a.png --oversampling 3 --refine", "Option --oversampling must be 1 or 2"],
+    ["edit a.png --maxpn 16", "Option --box or --mask is needed"],
     ["edit a.png --box 0,0,1,1 --mask b.png", "Options --box and --mask exclude each other"],
     ["edit a.png b.png --box 0,0,1,1", 'Unexpected argument "b.png"'],
     ["edit none.png --box 0,0,1,1", "Cannot read none.png: no such file"],
@@ -82,6 +127,8 @@ Deno.test("A wrong command line ends with code 2, its reason, and where the help
     ["run -o none --npz --shard 1/2", "Options --npz and --shard exclude each other"],
     ["run -o none --vae_ckpt a", "Option --var-ckpt is needed too"],
     ["run -o none --npz --output_dir none", "Options -o and --output-dir are the same"],
+    ["run -o none --maxpn x", "Option --maxpn must be an integer of at least 1"],
+    ["reconstruct a.png --size 0", "Option --size must be a size in pixels"],
     ["npz", "DIR is needed"],
     ["npz a b", 'Unexpected argument "b"'],
     ["npz ROOT/cli --order random", "Option --order must be shuffled or name"],
@@ -91,6 +138,7 @@ Deno.test("A wrong command line ends with code 2, its reason, and where the help
       "/tests: it exists; choose another --output, or --overwrite",
     ],
     ["convert a", 'Unexpected argument "a"'],
+    ["convert -o none", "Option --var-ckpt is needed, or --model"],
     ["inspect", "PLACE is needed"],
     ["inspect demo demo", 'Unexpected argument "demo"'],
     ["doctor demo", 'Unexpected argument "demo"'],

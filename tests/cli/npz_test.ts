@@ -178,7 +178,10 @@ testInFolder("What is missing, too much or wrong is refused by name", async (fol
   await refused("among the images of the run there is grid.png");
   await Deno.remove(`${folder}/grid.png`);
   await Deno.writeFile(`${folder}/class_2_img_1.png`, plain(3, [1, 2, 3]).png());
-  await refused("class_2_img_1.png is 3×3");
+  await refused("class_2_img_1.png is 3×3, and class_");
+  await refused("is 2×2; all must have one size");
+  await Deno.writeFile(`${folder}/class_2_img_1.png`, new RgbaImage(2, 4).png());
+  await refused("class_2_img_1.png is 2×4, and class_");
   await Deno.writeTextFile(`${folder}/class_2_img_1.png`, "no image");
   await refused("class_2_img_1.png is no image: ");
   const clear = plain(2, [1, 2, 3]);
@@ -191,6 +194,18 @@ testInFolder("What is missing, too much or wrong is refused by name", async (fol
   const none = await run(["npz", `${folder}/none`]);
   assertEquals(none.code, 2);
   assertStringIncludes(none.err, "no such folder");
+});
+
+testInFolder("Pictures that are not square are packed row by row", async (folder) => {
+  await Deno.mkdir(`${folder}/a`);
+  const image = new RgbaImage(3, 2);
+  for (let i = 0; i < 6; i++) image.data.set([i, 10 * i, 255], 4 * i);
+  await Deno.writeFile(`${folder}/a/only.png`, image.png());
+  const { out } = await succeed("npz", `${folder}/a`);
+  assertStringIncludes(out, "1 image, uint8 [1, 2, 3, 3], 18 bytes");
+  const { shape, data } = readArray(`${folder}/a.npz`);
+  assertEquals(shape, "1, 2, 3, 3");
+  assertEquals([...data], Array.from({ length: 6 }, (_, i) => [i, 10 * i, 255]).flat());
 });
 
 testInFolder("Any folder of pictures can be packed", async (folder) => {

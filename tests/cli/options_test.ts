@@ -14,10 +14,12 @@ import {
   number,
   optionName,
   parse,
+  pictureSize,
   scales,
   scalesOrAll,
   section,
   seed,
+  sides,
   text,
   texts,
   toggle,
@@ -103,6 +105,23 @@ Deno.test("Kinds of values", () => {
   assertEquals(scales.parse("1,3,1"), [1, 3]);
   assertThrows(() => scales.parse("1,,3"), RangeError);
   assertThrows(() => scales.parse("all"), RangeError);
+  assertEquals(scales.parse("0-3,2,7-7"), [0, 1, 2, 3, 7]);
+  for (const wrong of ["3-1", "1-", "-1", "1-2-3", "", "1.5"]) {
+    assertThrows(() => scales.parse(wrong), RangeError, "must be numbers of scales from 0 on");
+  }
+  assertEquals(["1,2,3", "1_2_13", "1"].map(sides.parse), [[1, 2, 3], [1, 2, 13], [1]]);
+  for (const wrong of ["", "0,1", "1,,2", "1 2", "1,2,", "-1", "1.5", "12345"]) {
+    assertThrows(() => sides.parse(wrong), RangeError, 'separated by commas, like "1,2,3,4"');
+  }
+  assertEquals(["512", "512x256", "512×256", "96X32"].map(pictureSize.parse), [
+    512,
+    { width: 512, height: 256 },
+    { width: 512, height: 256 },
+    { width: 96, height: 32 },
+  ]);
+  for (const wrong of ["", "0", "512x", "x256", "512x0", "512,256", "1e3", "512x256x3"]) {
+    assertThrows(() => pictureSize.parse(wrong), RangeError, "must be a size in pixels");
+  }
   assertEquals(scalesOrAll.parse("all"), true);
   assertEquals(texts.parse("red torus, blue cone"), ["red torus", "blue cone"]);
   assertThrows(() => texts.parse("a,"), RangeError);

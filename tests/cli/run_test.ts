@@ -104,12 +104,14 @@ testInFolder(
       seed: 11,
       sharedNoise: false,
       cfg: 2,
+      guidance: "ramp",
       topK: 900,
       topP: 0.96,
       minP: 0,
       temperature: 1,
       moreSmooth: false,
-      scaling: scaling.settings,
+      published: false,
+      scaling: { ...scaling.settings, strategy: "var-scaling", pick: "density" },
     });
 
     await using loaded = await loadTiny(`${folder}/model`);
@@ -146,11 +148,18 @@ testInFolder("Without options, the settings are the published script's", async (
   const { scale, samples, alpha, representatives, conflictThreshold } = scaling;
   assertEquals([scale, samples, alpha, representatives, conflictThreshold], [[1], 50, 2.3, 10, 1.8]);
   assertEquals((await settings("--no-enable_scaling")).scaling, null);
-  assertEquals(
-    (await settings("--preset", "published")).scaling,
-    varScaling({ preset: "published" }).settings,
-  );
-  assertEquals((await settings("--preset", "paper")).scaling, varScaling({ preset: "paper" }).settings);
+  // What the preset leaves to the model stands there by value.
+  const { preset: _preset, ...released } = varScaling({ preset: "published" }).settings!;
+  assertEquals((await settings("--preset", "published")).scaling, {
+    ...released,
+    ...{ scale: [1], samples: 50, representatives: 10, alpha: 2.3, conflictThreshold: 1.8 },
+    ...{ strategy: "var-scaling", pick: "density" },
+  });
+  assertEquals((await settings("--preset", "paper")).scaling, {
+    ...varScaling({ preset: "paper" }).settings,
+    ...{ scale: [1], samples: 50, representatives: 10, conflictThreshold: 0 },
+    ...{ strategy: "var-scaling", pick: "density" },
+  });
   assertEquals((await settings("--more_smooth")).moreSmooth, true);
 });
 
@@ -216,6 +225,56 @@ testInFolder("Going on elsewhere, or with another version, is told", async (fold
     const again = await succeed(...args);
     assertStringIncludes(again.err, `varscale: warning: ${message}`);
   }
+});
+
+testInFolder("A run from before guidance was a choice goes on", async (folder) => {
+  const model = await checkpoints(`${folder}/model`);
+  const args = ["run", ...model, "-o", `${folder}/out`, "-n", "1", "--samples", "8"];
+  await succeed(...args, "--classes", "0");
+  const path = `${folder}/out/run.json`;
+  const record = JSON.parse(await Deno.readTextFile(path));
+  const { guidance, published, ...settings } = record.settings;
+  assertEquals([guidance, published], ["ramp", false]);
+  await Deno.writeTextFile(path, JSON.stringify({ ...record, settings }));
+  const { out } = await succeed(...args, "--classes", "0,1", "--guidance", "ramp");
+  assertStringIncludes(out, "2 of 2 images");
+  const { code, err } = await run([...args, "--guidance", "constant"]);
+  assertEquals(code, 2);
+  assertStringIncludes(err, 'guidance is "ramp" there and "constant" here');
+});
+
+testInFolder("What differs whatever the model is like is told before it is loaded", async (folder) => {
+  const model = await checkpoints(`${folder}/model`);
+  const common = ["-o", `${folder}/out`, "-n", "1", "--classes", "0"];
+  await succeed("run", ...model, ...common, "--samples", "8");
+  const none = ["run", "--var_ckpt", `${folder}/none`, "--vae_ckpt", `${folder}/none`, ...common];
+  const cases: [more: string[], message: string][] = [
+    [["--cfg", "2"], "cfg is 1 there and 2 here"],
+    [["--guidance", "constant"], 'guidance is "ramp" there and "constant" here'],
+    [["--top-k", "5"], "topK is 900 there and 5 here"],
+    [["--top-p", "0.5"], "topP is 0.96 there and 0.5 here"],
+    [["--min-p", "0.5"], "minP is 0 there and 0.5 here"],
+    [["--temperature", "2"], "temperature is 1 there and 2 here"],
+    [["--more-smooth"], "moreSmooth is false there and true here"],
+    [["--published"], "published is false there and true here"],
+    [["--seed", "1"], "seed is 0 there and 1 here"],
+    [["--shared-noise"], "sharedNoise is false there and true here"],
+    [["--no-scaling"], "scaling is given there and none here"],
+    [[], "scaling.samples is 8 there and 50 here"],
+    [["--samples", "8", "--alpha", "2"], "scaling.alpha is 2.3 there and 2 here"],
+    [["--samples", "8", "--scale", "1-2"], "scaling.scale is [1] there and [1, 2] here"],
+    [["--samples", "8", "--preset", "published"], "scaling.filter is"],
+  ];
+  for (const [more, message] of cases) {
+    const { code, err } = await run([...none, ...more]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, `Cannot go on in ${folder}/out: `);
+    assertStringIncludes(err, message);
+  }
+  // With the same settings it gets as far as the model, which is not there.
+  const { code, err } = await run([...none, "--samples", "8"]);
+  assertEquals(code, 1);
+  assertStringIncludes(err, `Cannot open the model file: ${folder}/none`);
 });
 
 testInFolder("Shards are disjoint, and together the whole", async (folder) => {
@@ -296,6 +355,14 @@ testInFolder("Other settings are refused, each by name", async (folder) => {
     [["-n", "1"], "imagesPerClass is 2 there and 1 here"],
     [["--classes", "1-3", "-n", "2"], "classes is [0, 1] there and [1, 2, 3] here"],
     [["--preset", "published", "-n", "2"], "scaling.filter is"],
+    [["--preset", "default", "-n", "2"], 'scaling.alpha is 2.3 there and "preset" here'],
+    [["--guidance", "constant", "-n", "2"], 'guidance is "ramp" there and "constant" here'],
+    [["--scale", "2", "-n", "2"], "scaling.scale is [1] there and [2] here"],
+    [["--conflict_thresh", "1", "-n", "2"], "scaling.conflictThreshold is 1.8 there and 1 here"],
+    [
+      ["--top-k", "5", "--seed", "9", "-n", "2"],
+      "seed is 0 there and 9 here and topK is 900 there and 5 here",
+    ],
   ];
   for (const [more, message] of cases) {
     const { code, err } = await run([...args, ...more]);
@@ -455,8 +522,7 @@ testInFolder("With the released code's bandwidth, the images of a class stay one
   const more = await run([...args, "-n", "5", "-o", output]);
   assertStringIncludes(more.err, "imagesPerClass is 4 there and 5 here");
   const batch = await run([...args, "-n", "4", "-o", `${folder}/new`, "--batch", "2"]);
-  const { weights, image } = loaded.memory;
-  const two = String(Math.ceil(weights + 2 * image));
+  const two = String(Math.ceil(loaded.weightBytes + 2 * loaded.schedule().imageBytes));
   const memory = await run([...args, "-n", "4", "-o", `${folder}/new`, "--memory", two]);
   assertMatch(
     memory.err,

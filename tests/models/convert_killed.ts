@@ -7,7 +7,7 @@
  */
 
 import { createModelFolder } from "../../models/folder_writer.ts";
-import { convertVar } from "../../models/var/convert.ts";
+import { convertModel } from "../../models/convert.ts";
 
 const [transformer, tokenizer, output, dtype, what, count] = Deno.args as [
   string,
@@ -29,7 +29,7 @@ if (what === "renames") {
   };
 }
 await using writer = await createModelFolder(output, { overwrite: true, weightFileBytes: 100_000 });
-await convertVar({ var: transformer, vae: tokenizer }, writer, {
+await convertModel({ var: transformer, vae: tokenizer }, writer, {
   dtype,
   name: "killed",
   ...(what === "tensors" ? { onProgress: step } : {}),

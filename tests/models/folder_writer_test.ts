@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { openCheckpoint, type SafetensorsEntry } from "../../models/checkpoint/mod.ts";
 import { type CreateFolderOptions, createModelFolder } from "../../models/folder_writer.ts";
 import { type ModelFolder, openModelFolder } from "../../models/folder.ts";
-import { convertVar } from "../../models/var/convert.ts";
+import { convertModel } from "../../models/convert.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
 import { FACTS, inFolder } from "./small_folder.ts";
 
@@ -67,7 +67,7 @@ async function convertWhole(
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   let last = 0;
-  const folder = await convertVar(from, counting, {
+  const folder = await convertModel(from, counting, {
     dtype,
     name,
     onProgress: (done, total) => {

@@ -22,8 +22,8 @@ import {
 } from "../../models/graph_session.ts";
 import type { Model } from "../../models/model.ts";
 import { GraphBuilder } from "../../models/onnx.ts";
-import { openVarSource } from "../../models/var/convert.ts";
-import { loadVarModel } from "../../models/var/model.ts";
+import { openModelSource } from "../../models/convert.ts";
+import { VAR } from "../../models/var/family.ts";
 import {
   differenceOf,
   forceScale,
@@ -51,8 +51,8 @@ async function load(
   const { dtype, cpuProvider = "native" } = options;
   const folder = source === "demo"
     ? await openModelFolder(DEMO_MODEL)
-    : await openVarSource(goldenCheckpoints(source), dtype === undefined ? {} : { dtype });
-  return await loadVarModel(folder, device, { cpuProvider, threads: 2 });
+    : await openModelSource(goldenCheckpoints(source), dtype === undefined ? {} : { dtype });
+  return await VAR.load(folder, device, { cpuProvider, threads: 2 });
 }
 
 /** Logits of every scale and the picture, if there is a decoder, with the recorded tokens. */
@@ -61,7 +61,8 @@ async function replay(
   name: "demo" | "var-adaln" | "var-shared-adaln",
 ): Promise<Float32Array[]> {
   using recorded = await openGolden(name);
-  using generation = await model.start({ labels: [...await recorded.readFloat32("labels")], guided: true });
+  const labels = [...await recorded.readFloat32("labels")].map((label) => model.resolveLabel(label));
+  using generation = await model.start({ labels, guided: true });
   const found: Float32Array[] = [];
   for (const scale of model.patchNumbers.keys()) {
     using tokens = await recordedTokens(model.device, recorded, `tokens.${scale}`);
@@ -69,7 +70,7 @@ async function replay(
   }
   if (recorded.tensors.has("image")) {
     using image = await generation.decode();
-    found.push((await readFloats(image)).map((value) => (clamp(value) + 1) / 2));
+    found.push((await readFloats(image.array)).map((value) => (clamp(value) + 1) / 2));
   }
   return found;
 }
@@ -94,9 +95,10 @@ Deno.test("the native encoder gives the published features and tokens", async ()
   using device = new CpuDevice();
   await using model = await load(device, "var-adaln");
   using recorded = await openGolden("var-adaln");
-  const images = recorded.tensors.get("encode.image")!.shape[0]!;
-  using pictures = device.upload(await recorded.readFloat32("encode.image"));
-  using encoding = await model.encode(pictures, images);
+  const { shape } = recorded.tensors.get("encode.image")!;
+  const [images, , height, width] = shape as [number, 3, number, number];
+  using array = device.upload(await recorded.readFloat32("encode.image"));
+  using encoding = await model.encode({ array, width, height }, images);
   const difference = await differenceOf(encoding.features, await recorded.readFloat32("encode.f"));
   assert(difference <= FEATURE_TOLERANCE, `features: ${difference}`);
   for (const [scale, map] of (await device.read(encoding.tokens)).entries()) {

@@ -188,7 +188,7 @@ testOnGpu(
       },
       // Between two scales, with nothing after it but the run.
       async (device, model) => {
-        using generation = await model.start({ labels: [1], guided: true });
+        using generation = await model.start({ labels: [model.resolveLabel(1)], guided: true });
         using logits = await generation.logits();
         using tokens = device.upload(new Uint32Array(1));
         generation.accept(tokens);
@@ -198,7 +198,7 @@ testOnGpu(
       },
       // During a run.
       async (device, model) => {
-        using generation = await model.start({ labels: [1], guided: true });
+        using generation = await model.start({ labels: [model.resolveLabel(1)], guided: true });
         const running = generation.logits();
         device.gpu.destroy();
         using _ = await running;
@@ -206,11 +206,14 @@ testOnGpu(
       // Before conditioning.
       async (device, model) => {
         device.gpu.destroy();
-        using _ = await model.start({ labels: [1], guided: true });
+        using _ = await model.start({ labels: [model.resolveLabel(1)], guided: true });
       },
       // Before decoding.
       async (device, model) => {
-        using generation = await model.start({ labels: [1], guided: false });
+        using generation = await model.start({ labels: [model.resolveLabel(1)], guided: false });
+        using _logits = await generation.logits();
+        using tokens = device.upload(new Uint32Array(1));
+        generation.accept(tokens);
         device.gpu.destroy();
         using _ = await generation.decode();
       },

@@ -5,7 +5,7 @@ import { type DeviceArray, readFloats, readWords } from "../../kernels/device.ts
 import { runDensity } from "../../kernels/group_density.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Model } from "../../models/model.ts";
-import type { EditRequest } from "../../sampler/edit.ts";
+import { type EditRequest, resolveEdit } from "../../sampler/edit.ts";
 import { uploadPictures } from "../../sampler/fit.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
@@ -24,13 +24,18 @@ function noise(size: number, seed: number): RgbaImage {
   return image;
 }
 
+/** Edge of the model's usual pictures, which are squares. */
+function edgeOf(model: Model): number {
+  return model.schedule().picture.width;
+}
+
 const LEFT: Region = { box: [0, 0, 1, 0.5] };
 
 /** Where each scale keeps the source. */
-function keptOf({ patchNumbers, imageSize: size }: Model, region: Region): Uint32Array[] {
-  const pictures = [{ width: size, height: size }];
-  const shares = keptShares(region, { side: patchNumbers.at(-1)!, size, pictures });
-  return patchNumbers.map((side) => keptPositions(shares, side));
+function keptOf(model: Model, region: Region): Uint32Array[] {
+  const { scales, picture } = model.schedule();
+  const shares = keptShares(region, { map: scales.at(-1)!, size: picture, pictures: [picture], fit: "crop" });
+  return scales.map((map) => keptPositions(shares, map));
 }
 
 async function tokensOfPictures(model: Model, images: readonly RgbaImage[]): Promise<number[][][]> {
@@ -57,7 +62,7 @@ function mixing(sources: readonly number[][][], kept: readonly Uint32Array[]): S
 }
 
 testOnModel("coded", "an edit is the published method, step by step", async (model) => {
-  const { imageSize: size } = model;
+  const size = edgeOf(model);
   const pictures = [noise(size, 1), noise(size, 2), noise(size, 3)];
   const sources = await tokensOfPictures(model, pictures);
   const request: GenerateRequest = { labels: [1, null, 4], seed: 5, cfg: 3 };
@@ -99,7 +104,7 @@ testOnModel(
   "coded",
   "keeping everything is a reconstruction, and each preview a stage of it",
   async (model) => {
-    const picture = noise(model.imageSize, 4);
+    const picture = noise(edgeOf(model), 4);
     const { images: [copy] } = await reconstruct(model, picture, { progressive: true });
     const edit: EditRequest = { image: picture, mask: [[1]], mode: "outpaint" };
     for (const moreSmooth of [false, true]) {
@@ -119,7 +124,7 @@ testOnModel(
   "coded",
   "generating everything is a generation whose first token is the source's",
   async (model) => {
-    const picture = noise(model.imageSize, 5);
+    const picture = noise(edgeOf(model), 5);
     const [source] = await tokensOfPictures(model, [picture]);
     const first: ScaleHook = {
       name: "first token",
@@ -144,16 +149,16 @@ testOnModel(
   "coded",
   "with moreSmooth, code vectors of the source are kept and mixed ones generated",
   async (model) => {
-    const picture = noise(model.imageSize, 6);
+    const picture = noise(edgeOf(model), 6);
     const [source] = await tokensOfPictures(model, [picture]);
-    const codes = await readFloats(model.codebook.array);
-    const { channels } = model.codebook;
+    const { array, channels } = model.tokens.codebook!;
+    const codes = await readFloats(array);
     const run = async (mask: number[][]): Promise<Float32Array[]> => {
       const seen: Promise<Float32Array>[] = [];
       const watched = withGenerations(model, (generation) => ({
         acceptFeatures: (features: DeviceArray) => {
           seen.push(readFloats(features));
-          generation.acceptFeatures(features);
+          generation.acceptFeatures!(features);
         },
       }));
       await generate(watched, { labels: [1, 2], seed: 3, moreSmooth: true, edit: { image: picture, mask } });
@@ -180,9 +185,9 @@ testOnModel(
 );
 
 testOnModel("coded", "VAR-Scaling in an edit compares what is generated", async (model) => {
-  const picture = noise(model.imageSize, 7);
+  const picture = noise(edgeOf(model), 7);
   const [source] = await tokensOfPictures(model, [picture]);
-  const { vocabulary, channels, array: codebook } = model.codebook;
+  const { vocabulary, channels, array: codebook } = model.tokens.codebook!;
   const kept = keptOf(model, LEFT);
   const draws = 12;
   let checked = 0;
@@ -247,7 +252,7 @@ testOnModel("coded", "VAR-Scaling in an edit compares what is generated", async 
 });
 
 testOnModel("coded", "an edit follows lanes, and leaves a hook's own tokens alone", async (model) => {
-  const pictures = [noise(model.imageSize, 8), noise(model.imageSize, 9)];
+  const pictures = [noise(edgeOf(model), 8), noise(edgeOf(model), 9)];
   const sources = await tokensOfPictures(model, pictures);
   const kept = keptOf(model, LEFT);
   // The second image's only lane comes first.
@@ -296,7 +301,7 @@ testOnModel("coded", "a source that images share is encoded once, others batch b
     },
   });
   const labels = [0, 1, 2, 3, 4];
-  const pictures = labels.map((label) => noise(model.imageSize, label));
+  const pictures = labels.map((label) => noise(edgeOf(model), label));
   await generate(counting, { labels, batch: 2, edit: { image: pictures[0]!, ...LEFT } });
   assertEquals(encoded.splice(0), [1]);
   await generate(counting, { labels, batch: 2, edit: { image: pictures, ...LEFT } });
@@ -325,16 +330,130 @@ Deno.test({
   },
 });
 
+testOnModel("coded", "on some scales alone, all of the source or a region of it is kept", async (model) => {
+  const picture = noise(edgeOf(model), 10);
+  const [source] = await tokensOfPictures(model, [picture]);
+  const request: GenerateRequest = { labels: [1, null], seed: 5, cfg: 3 };
+  const { scales } = model.schedule();
+  const cases: [Pick<EditRequest, "scales"> & Region, (scale: number) => Uint32Array][] = [
+    [{ scales: [2, 0, 2] }, (scale) => {
+      return new Uint32Array(scales[scale]!.width ** 2).fill(scale === 0 || scale === 2 ? 1 : 0);
+    }],
+    [{ scales: [1, 3], ...LEFT }, (scale) => {
+      const kept = keptOf(model, LEFT)[scale]!;
+      return scale % 2 === 1 ? kept : kept.map(() => 0);
+    }],
+  ];
+  for (const [where, keptOn] of cases) {
+    const kept = scales.map((_, scale) => keptOn(scale));
+    const seen: (Uint32Array | undefined)[] = [];
+    const watch: ScaleHook = { name: "watch", choose: (step) => void seen.push(step.kept) };
+    const edit = { image: picture, ...where };
+    const edited = await generate(model, { ...request, hooks: [watch], edit });
+    const expected = await generate(model, { ...request, hooks: [mixing([source!], kept)] });
+    assertEquals(tokensOf(edited), tokensOf(expected));
+    assertEquals(edited.images.map(({ data }) => data), expected.images.map(({ data }) => data));
+    assertEquals(seen, kept.map((map) => map.includes(1) ? map : undefined));
+    assertNotEquals(tokensOf(edited), tokensOf(await generate(model, request)));
+    for (const { tokens } of edited.images) {
+      assert(tokens.some((map, scale) => map.some((token, at) => token !== source![scale]![at])));
+    }
+  }
+  // The encoder makes no more than the last of the scales needs.
+  const wanted: (number | undefined)[] = [];
+  const counting = changed(model, {
+    encode: (pictures, images, options) => {
+      wanted.push(options?.last);
+      return model.encode(pictures, images, options);
+    },
+  });
+  await generate(counting, { ...request, edit: { image: picture, scales: [1, 0] } });
+  await generate(counting, { ...request, edit: { image: picture, ...LEFT } });
+  assertEquals(wanted, [1, 3]);
+});
+
+testOnModel(
+  "coded",
+  "a smaller picture is laid in the middle and what surrounds it is generated",
+  async (model) => {
+    const edge = edgeOf(model);
+    const pictures = [1, 2].map((seed) => {
+      const random = testRandom(seed);
+      const image = new RgbaImage(edge / 2, edge);
+      for (let i = 0; i < image.data.length; i++) if (i % 4 !== 3) image.data[i] = random() * 256;
+      return image;
+    });
+    // By hand: a quarter of the edge is left on each side, and shows the picture's first or last column.
+    const extended = pictures.map((image) => {
+      const canvas = new RgbaImage(edge, edge);
+      for (let y = 0; y < edge; y++) {
+        for (let x = 0; x < edge; x++) {
+          const column = Math.min(Math.max(x - edge / 4, 0), edge / 2 - 1);
+          const from = 4 * (y * edge / 2 + column);
+          canvas.data.set(image.data.subarray(from, from + 4), 4 * (y * edge + x));
+        }
+      }
+      return canvas;
+    });
+    const sources = await tokensOfPictures(model, extended);
+    const kept = keptOf(model, { box: [0, 0.25, 1, 0.75], mode: "outpaint" });
+    const request: GenerateRequest = { labels: [1, 3], seed: 8 };
+    const expanded = await generate(model, { ...request, edit: { image: pictures, expand: true } });
+    const expected = await generate(model, { ...request, hooks: [mixing(sources, kept)] });
+    assertEquals(tokensOf(expanded), tokensOf(expected));
+    // On the last scale alone, too.
+    const last = kept.map((map, scale) => scale === 3 ? map : map.map(() => 0));
+    const few = await generate(model, { ...request, edit: { image: pictures, expand: true, scales: [3] } });
+    assertEquals(
+      tokensOf(few),
+      tokensOf(await generate(model, { ...request, hooks: [mixing(sources, last)] })),
+    );
+  },
+);
+
+testOnModel("coded", "a resolved edit says what repeats it", async (model) => {
+  const edge = edgeOf(model);
+  const request: GenerateRequest = { labels: [1, 2], seed: 3 };
+  const small = new RgbaImage(edge / 2, edge / 2);
+  const edits: EditRequest[] = [
+    { image: noise(edge + 5, 1), mask: [[1, 0.7, 0], [0, 0.2, 1], [0, 0, 0]] },
+    { image: noise(edge, 2), box: [0, 0, 1, 0.5], mode: "outpaint", scales: [0, 2] },
+    { image: noise(edge, 3), scales: [1] },
+    { image: small, expand: true },
+  ];
+  for (const edit of edits) {
+    const { sources, shares, scales, oversampling, kept } = resolveEdit(model.schedule(), edit, 2);
+    const mask = Array.from({ length: shares.height }, (_, y) => {
+      return [...shares.values.subarray(y * shares.width, (y + 1) * shares.width)];
+    });
+    const again: EditRequest = {
+      ...{
+        image: sources[0]!,
+        mask,
+        mode: "outpaint",
+        scales,
+        oversampling: oversampling as 1,
+        fit: "exact",
+      },
+    };
+    assertEquals(resolveEdit(model.schedule(), again, 2).kept, kept);
+    assertEquals(
+      tokensOf(await generate(model, { ...request, edit: again })),
+      tokensOf(await generate(model, { ...request, edit })),
+    );
+  }
+});
+
 testOnModel("coded", "edits that cannot be done", async (model) => {
-  const { imageSize: size } = model;
+  const size = edgeOf(model);
   const image = noise(size, 1);
   const cases: [EditRequest, ErrorConstructor, string][] = [
     [
       { image, box: [0, 0, 1, 1], masks: [[1]] } as unknown as EditRequest,
       TypeError,
-      'Cannot edit as the option "masks" is unknown: options are image, box, mask, mode, fit',
+      'Cannot edit as the option "masks" is unknown: options are image, box, mask, mode, fit, scales, refine, expand, oversampling',
     ],
-    [{ image }, TypeError, "Cannot edit as a box or a mask must be given"],
+    [{ image }, TypeError, "Cannot edit as box, mask, scales, refine or expand must be given"],
     [
       { image: [image], ...LEFT },
       RangeError,
@@ -345,12 +464,117 @@ testOnModel("coded", "edits that cannot be done", async (model) => {
       RangeError,
       `Cannot fit the picture as it must have ${size}×${size} pixels: it has ${size + 1}×${
         size + 1
-      }; fit "crop" would resize it`,
+      }; fit "crop" or "cover" would resize it`,
     ],
     [
       { ...LEFT } as unknown as EditRequest,
       TypeError,
       "Cannot fit the picture as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is undefined",
+    ],
+    [
+      { image, mode: "outpaint", scales: [0] },
+      TypeError,
+      "Cannot edit as mode needs a box or a mask",
+    ],
+    [
+      { image, scales: [] },
+      RangeError,
+      "Cannot edit as the number of scales must be an integer >= 1: current value is 0",
+    ],
+    [
+      { image, scales: [0, 4] },
+      RangeError,
+      "Cannot edit as a scale must be an integer from 0 to 3: current value is 4",
+    ],
+    [
+      { image, scales: 2 as unknown as number[] },
+      TypeError,
+      "Cannot edit as scales must be a list of scales: current value is 2",
+    ],
+    [
+      { image, scales: [3, 2, 1, 0] },
+      RangeError,
+      "Cannot edit as nothing would be generated: all of the source would be kept on all scales, 0 to 3",
+    ],
+    [
+      { image, scales: [3, 2], mask: [[1]] },
+      RangeError,
+      "Cannot edit as nothing of the source would be kept on scales 2, 3",
+    ],
+    [
+      { image, refine: true },
+      RangeError,
+      "Cannot edit as nothing would be generated: all of the source would be kept on all scales, 0 to 3",
+    ],
+    [
+      { image: noise(size - 1, 1), refine: true },
+      RangeError,
+      `Cannot edit as a source to be refined must be as large as the first scale's picture, ${size}×${size}, at least: it has ${
+        size - 1
+      }×${size - 1}`,
+    ],
+    [
+      { image, refine: true, scales: [0] },
+      TypeError,
+      "Cannot edit as refine and scales cannot be given together",
+    ],
+    [{ image, refine: true, ...LEFT }, TypeError, "Cannot edit as refine and box cannot be given together"],
+    [
+      { image, refine: true, expand: true },
+      TypeError,
+      "Cannot edit as refine and expand cannot be given together",
+    ],
+    [
+      { image, expand: true, mask: [[1]] },
+      TypeError,
+      "Cannot edit as expand and mask cannot be given together",
+    ],
+    [
+      { image, expand: true, fit: "crop" },
+      TypeError,
+      "Cannot edit as expand and fit cannot be given together",
+    ],
+    [
+      { image, refine: 1 as unknown as boolean },
+      TypeError,
+      "Cannot edit as refine must be a boolean: current value is 1",
+    ],
+    [
+      { image, expand: "wide" as unknown as boolean },
+      TypeError,
+      "Cannot edit as expand must be a boolean: current value is wide",
+    ],
+    [
+      { image, expand: true },
+      RangeError,
+      `Cannot edit as a source to be expanded must be smaller than ${size}×${size}: it has ${size}×${size}`,
+    ],
+    [
+      { image: new RgbaImage(size + 1, 2), expand: true },
+      RangeError,
+      `Cannot edit as a source to be expanded must be smaller than ${size}×${size}: it has ${size + 1}×2`,
+    ],
+    [
+      { image: [new RgbaImage(size, 4), new RgbaImage(size, 6)], expand: true },
+      RangeError,
+      `Cannot edit as sources to be expanded must have one size: one has ${size}×4, another ${size}×6`,
+    ],
+    [
+      { image: new RgbaImage(1, 1), expand: true },
+      RangeError,
+      "Cannot edit as a source to be expanded must be about as large as a token, 2×2 pixels, at least: it has 1×1",
+    ],
+    [
+      { image, oversampling: 3 as 2, ...LEFT },
+      RangeError,
+      "Cannot edit as oversampling must be 1 or 2: current value is 3",
+    ],
+    [
+      { image, fit: "exact", oversampling: 2, ...LEFT },
+      RangeError,
+      `Cannot fit the picture as it must have ${2 * size}×${
+        2 * size
+      } pixels: it has ${size}×${size}; fit "crop" or "cover" would resize it`,
     ],
   ];
   for (const [edit, type, message] of cases) {
@@ -361,7 +585,7 @@ testOnModel("coded", "edits that cannot be done", async (model) => {
 
 testOnModel("tiny", "a model without an encoder cannot edit", async (model) => {
   await assertRejects(
-    () => generate(model, { edit: { image: noise(model.imageSize, 1), ...LEFT } }),
+    () => generate(model, { edit: { image: noise(edgeOf(model), 1), ...LEFT } }),
     TypeError,
     "Cannot encode as the model",
   );
@@ -383,7 +607,7 @@ Deno.test({
     });
     using device = new CpuDevice();
     await using model = await loadModel(checkpoints, { device });
-    assertEquals(model.imageSize, 512);
+    assertEquals(edgeOf(model), 512);
     const picture = noise(512, 1);
     using pixels = uploadPictures(device, [picture]);
     using encoding = await model.encode(pixels, 1);

@@ -8,7 +8,8 @@ import {
 } from "@std/assert";
 import { type DeviceArray, readFloats } from "../../kernels/device.ts";
 import { PURPOSE, seedWords, streamKey, threefry } from "../../kernels/threefry.ts";
-import type { Model, StartOptions } from "../../models/model.ts";
+import type { Generation, Model, StartOptions } from "../../models/model.ts";
+import type { GuidanceFormula } from "../../models/schedule.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
@@ -188,7 +189,8 @@ testOnModel(
   "tiny",
   "all batches come back in one readback, with nothing that was not asked for",
   async (model) => {
-    const { patchNumbers, imageSize } = model;
+    const { patchNumbers } = model;
+    const { picture } = model.schedule();
     const tokens = patchNumbers.reduce((sum, side) => sum + side * side, 0);
     // Seven words of a decision and two for each of ten representatives.
     const decision = 7 + 2 * 10;
@@ -196,7 +198,7 @@ testOnModel(
     assertEquals(trace.readbacks, 1);
     // Two words for each mark of a GPU's clock: start, condition, every scale, and decoding.
     const ticks = trace.batches[0]!.clock === "webgpu" ? 3 * 2 * (patchNumbers.length + 3) : 0;
-    assertEquals(trace.bytesRead, 4 * (5 * (imageSize ** 2 + tokens + decision) + ticks));
+    assertEquals(trace.bytesRead, 4 * (5 * (picture.width * picture.height + tokens + decision) + ticks));
     // Asking for previews where nobody can see them changes nothing.
     assertEquals((await generate(model, { previews: true })).trace.readbacks, 1);
   },
@@ -358,13 +360,15 @@ testOnModel("tiny", "cfg 0 runs without unconditional rows", async (model) => {
     return tokensOf(await generate(spy, { labels: ["sea", "snow"], hooks: [hook], ...request }));
   };
   const positions = TINY_PATCH_NUMBERS.map((side) => side * side);
+  const starts = (): unknown => started.map(({ labels, guided }) => [labels.map(({ id }) => id), guided]);
 
   const unguided = await run({ cfg: 0 });
-  assertEquals(started, [{ labels: [2, 1], guided: false }]);
+  assertEquals(starts(), [[[2, 1], false]]);
   assertEquals(rows, positions.map((count) => 2 * count));
   assertEquals(asked, rows);
   const guided = await run({ cfg: 1.5 });
-  assertEquals(started, [{ labels: [2, 1], guided: true }]);
+  assertEquals(starts(), [[[2, 1], true]]);
+  assertEquals(started[0]!.schedule, model.schedule({ cfg: 1.5 }));
   assertEquals(rows, positions.map((count) => 4 * count));
   assertEquals(asked, positions.map((count) => 2 * count));
   // Guidance grows from 0, so the first scales agree; a weight below 2^-64 counts as none.
@@ -373,18 +377,24 @@ testOnModel("tiny", "cfg 0 runs without unconditional rows", async (model) => {
   assertEquals(await run({ cfg: 1e-20 }), unguided);
   assertEquals(started[0]!.guided, true);
 
+  // A constant weight of cfg - 1 is off at 1.
+  assertEquals(await run({ cfg: 1, guidance: "constant" }), unguided);
+  assertEquals(starts(), [[[2, 1], false]]);
+  await run({ cfg: 0, guidance: "constant" });
+  assertEquals(starts(), [[[2, 1], true]]);
+
   // The null class has nothing to be guided away from.
   const nothing = await run({ labels: [null, null] });
-  assertEquals(started, [{ labels: [5, 5], guided: false }]);
+  assertEquals(starts(), [[[null, null], false]]);
   assertEquals(nothing, await run({ labels: [null, null], cfg: 4 }));
   const mixed = await run({ labels: [null, "sea"] });
-  assertEquals(started, [{ labels: [5, 2], guided: true }]);
+  assertEquals(starts(), [[[null, 2], true]]);
   assertEquals(mixed[0], nothing[0]);
 });
 
 testOnModel(
   "tiny",
-  "guided logits follow the formula, with a weight that grows over the scales",
+  "guided logits follow the formula, with a weight that grows over the scales or stays",
   async (model) => {
     const raw: Float32Array[] = [];
     const spy = withGenerations(model, (generation) => ({
@@ -396,10 +406,10 @@ testOnModel(
     }));
     const cfg = 2.5;
     let checked = 0;
-    const check: ScaleHook = {
+    const check = (guidance: GuidanceFormula): ScaleHook => ({
       name: "check",
       guide: async (step) => {
-        const weight = cfg * step.scale / (TINY_PATCH_NUMBERS.length - 1);
+        const weight = guidance === "ramp" ? cfg * step.scale / (TINY_PATCH_NUMBERS.length - 1) : 1.5;
         assertAlmostEquals(step.guidanceWeight, weight, 1e-15);
         const guided = await readFloats(step.logits);
         const both = raw[step.scale]!;
@@ -413,9 +423,17 @@ testOnModel(
           checked++;
         }
       },
-    };
-    await generate(spy, { labels: ["sea", null], cfg, hooks: [check] });
-    assertEquals(checked, 2 * TINY_VOCABULARY * 30);
+    });
+    const labels = ["sea", null];
+    const ramp = await generate(spy, { labels, cfg, hooks: [check("ramp")] });
+    raw.length = 0;
+    const constant = await generate(spy, { labels, cfg, guidance: "constant", hooks: [check("constant")] });
+    assertEquals(checked, 2 * 2 * TINY_VOCABULARY * 30);
+    // What was not looked at is guided by the same weight.
+    for (const [guidance, looked] of [["ramp", ramp], ["constant", constant]] as const) {
+      assertEquals(tokensOf(await generate(model, { labels, cfg, guidance })), tokensOf(looked));
+    }
+    assertNotEquals(tokensOf(constant), tokensOf(ramp));
   },
 );
 
@@ -479,8 +497,20 @@ testOnModel("tiny", "moreSmooth mixes code vectors but draws the same first toke
   assert(difference <= 1, `pixels differ by ${difference}`);
 });
 
+testOnModel("tiny", "moreSmooth needs a generation that takes mixed vectors", async (model) => {
+  const without = withGenerations(
+    model,
+    () => ({ acceptFeatures: undefined }) as unknown as Partial<Generation>,
+  );
+  await assertRejects(
+    () => generate(without, { labels: "sky", moreSmooth: true }),
+    RangeError,
+    "Cannot go on with mixed vectors as the model takes only those of tokens",
+  );
+});
+
 testOnModel("tiny", "moreSmooth follows VAR's formula, in float64", async (model) => {
-  const { array, channels, vocabulary } = model.codebook;
+  const { array, channels, vocabulary } = model.tokens.codebook!;
   const codes = await readFloats(array);
   const largest = Math.max(...codes.map(Math.abs));
   const logits: Float32Array[] = [];
@@ -494,7 +524,7 @@ testOnModel("tiny", "moreSmooth follows VAR's formula, in float64", async (model
     },
     acceptFeatures: (mixed) => {
       pending.push(readFloats(mixed).then((values) => features.push(values)));
-      generation.acceptFeatures(mixed);
+      generation.acceptFeatures!(mixed);
     },
   }));
   const temperature = 1.3;

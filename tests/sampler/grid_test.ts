@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { glyphOf, glyphs, textWidth, wrapText } from "../../sampler/glyphs.ts";
-import { type GridCell, gridImage, type GridOptions } from "../../sampler/grid.ts";
+import { type GridCell, gridImage, type GridOptions, stretchImage } from "../../sampler/grid.ts";
 import { RgbaImage } from "../../sampler/image.ts";
 
 const paper = "250,250,250,255";
@@ -288,4 +288,22 @@ Deno.test("wrapText never exceeds its width", () => {
       for (const line of wrapped) assert(textWidth(line) <= width && line === line.trim() && line !== "");
     }
   }
+});
+
+Deno.test("a stretched picture has the nearest pixel everywhere", () => {
+  const image = picture(1, 3, 2);
+  for (const [width, height] of [[3, 2], [6, 2], [9, 8], [7, 5], [2, 1]] as const) {
+    const stretched = stretchImage(image, { width, height });
+    assertEquals([stretched.width, stretched.height], [width, height]);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        // The pixel in which the middle of this one lies.
+        const from = 4 * (Math.floor((y + 0.5) / height * 2) * 3 + Math.floor((x + 0.5) / width * 3));
+        const at = 4 * (y * width + x);
+        assertEquals([...stretched.data.subarray(at, at + 4)], [...image.data.subarray(from, from + 4)]);
+      }
+    }
+  }
+  const { message } = assertThrows(() => stretchImage(image, { width: 0, height: 1 }), RangeError);
+  assertEquals(message, "Cannot stretch the picture as width must be an integer >= 1: current value is 0");
 });

@@ -79,10 +79,13 @@ testOnModel("tiny", "looking at the logits changes nothing", async (model) => {
 testOnModel("tiny", "hooks run in order, each on its scales, and are waited for", async (model) => {
   const calls: string[] = [];
   const hook = (name: string, scales?: readonly number[]): ScaleHook => {
-    const note = (part: string) => async ({ scale, side, positions, scales }: ScaleStep): Promise<void> => {
+    const note = (part: string) => async (step: ScaleStep): Promise<void> => {
       // Were it not waited for, the notes of the next hook would come first.
       await new Promise((resolve) => setTimeout(resolve, 1));
-      assertEquals([side, positions, scales], [
+      const { scale, width, height, positions, scales, schedule } = step;
+      assertEquals(schedule.scales.map(({ width }) => width), [...TINY_PATCH_NUMBERS]);
+      assertEquals([width, height, positions, scales], [
+        TINY_PATCH_NUMBERS[scale],
         TINY_PATCH_NUMBERS[scale],
         TINY_PATCH_NUMBERS[scale]! ** 2,
         SCALES,
@@ -194,7 +197,7 @@ function spatialGuidance(strength: number): ScaleHook & Disposable {
   return {
     name: "spatial guidance",
     guide(step) {
-      const { device, logits, side } = step;
+      const { device, logits, width: side } = step;
       const kept = device.allocate(logits.length, "logits of the scale before");
       device.copy(logits, kept);
       if (step.scale > 0) {
@@ -293,9 +296,9 @@ function weakenCommon(share: number, scales: readonly number[]): ScaleHook {
     name: "weaken common",
     // The features of a scale are ready when the scale before is done.
     scales: scales.map((scale) => scale - 1),
-    gather({ device, model, features, scale }) {
-      const { codebook: { channels }, patchNumbers } = model;
-      device.run(weaken, { features, share, channels, positions: patchNumbers[scale + 1]! ** 2 });
+    gather({ device, model: { tokens: { channels } }, schedule, features, scale }) {
+      const { width, height } = schedule.scales[scale + 1]!;
+      device.run(weaken, { features, share, channels, positions: width * height });
       return undefined;
     },
   };
@@ -348,7 +351,7 @@ testOnModel("tiny", "weakening what positions share as a hook", async (model) =>
   assertEquals(changed.map((maps) => maps[0]), plain.map((maps) => maps[0]));
   assertNotEquals(changed, plain);
   const [before, after] = seen as [Float32Array, Float32Array];
-  const { channels } = model.codebook;
+  const { channels } = model.tokens;
   assertEquals(before.length, 2 * 2 * 4 * channels);
   for (let i = 0; i < before.length; i++) {
     const row = i - i % (4 * channels) + i % channels;

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { readFloats, readWords } from "../../kernels/device.ts";
+import type { Model } from "../../models/model.ts";
 import { fitImage, uploadPictures } from "../../sampler/fit.ts";
 import { type MimeBundle, RgbaImage } from "../../sampler/image.ts";
 import {
@@ -18,19 +19,25 @@ function noise(width: number, height: number, seed: number): RgbaImage {
   return image;
 }
 
+/** Edge of the model's usual pictures, which are squares. */
+function edgeOf(model: Model): number {
+  return model.schedule().picture.width;
+}
+
 const errorOf = ({ mse, psnr }: ReconstructedImage): number[] => [mse, psnr];
 
 testOnModel("coded", "a reconstruction is what the tokens decode to", async (model) => {
-  const { device, imageSize: size } = model;
+  const { device } = model;
+  const size = edgeOf(model);
   const pictures = [noise(size, size, 1), noise(size, size, 2), noise(size, size, 3)];
   const { readbacks } = device.counters;
   const { images } = await reconstruct(model, pictures);
   assertEquals(device.counters.readbacks, readbacks + 1);
   using planes = uploadPictures(device, pictures);
   using encoding = await model.encode(planes, 3);
-  assertEquals(encoding.snapshots, []);
-  using decoded = await model.decode(encoding.accumulated, 3);
-  const values = await readFloats(decoded);
+  using decoded = await encoding.decode();
+  assertEquals([decoded.width, decoded.height], [size, size]);
+  const values = await readFloats(decoded.array);
   const maps = await Promise.all(encoding.tokens.map((map) => readWords(map)));
   for (const [row, image] of images.entries()) {
     assertEquals(image.source, fitImage(pictures[row]!, size));
@@ -59,7 +66,7 @@ testOnModel(
   "coded",
   "pictures do not depend on their batch, and a single one needs no list",
   async (model) => {
-    const { imageSize: size } = model;
+    const size = edgeOf(model);
     const pictures = [noise(size, size, 1), noise(30, 20, 2), noise(5, 9, 3)];
     for (const progressive of [false, true]) {
       const together = await reconstruct(model, pictures, { progressive });
@@ -77,7 +84,7 @@ testOnModel(
 );
 
 testOnModel("coded", "a result shows sources, stages and copies in rows", async (model) => {
-  const { imageSize: size } = model;
+  const size = edgeOf(model);
   const { images } = await reconstruct(model, noise(size, size, 1), { progressive: true });
   assertEquals(images.length, 1);
   const result = await reconstruct(model, [noise(size, size, 1), noise(size, size, 2)], {
@@ -106,7 +113,7 @@ Deno.test({
   sanitizeResources: false,
   fn: async () => {
     const model = await sharedModel("demo", "cpu");
-    const size = model.imageSize;
+    const size = edgeOf(model);
     // A dark ball on light ground.
     const ball = new RgbaImage(size, size);
     for (let i = 0; i < size * size; i++) {
@@ -136,7 +143,7 @@ Deno.test("the distance of pictures", () => {
 
 testOnModel("coded", "reconstructions that cannot be made", async (model) => {
   const image = noise(9, 9, 1);
-  const { imageSize: size } = model;
+  const size = edgeOf(model);
   const cases: [unknown, ReconstructOptions, ErrorConstructor, string][] = [
     [
       [],
@@ -160,13 +167,13 @@ testOnModel("coded", "reconstructions that cannot be made", async (model) => {
       image,
       { stages: true } as ReconstructOptions,
       TypeError,
-      'Cannot reconstruct as the option "stages" is unknown: options are progressive, fit, batch, signal',
+      'Cannot reconstruct as the option "stages" is unknown: options are progressive, patchNumbers, size, fit, batch, signal',
     ],
     [
       image,
       { fit: "exact" },
       RangeError,
-      `Cannot fit the picture as it must have ${size}×${size} pixels: it has 9×9; fit "crop" would resize it`,
+      `Cannot fit the picture as it must have ${size}×${size} pixels: it has 9×9; fit "crop" or "cover" would resize it`,
     ],
     [
       [image, "b.png"],
@@ -185,7 +192,7 @@ testOnModel("coded", "reconstructions that cannot be made", async (model) => {
 
 Deno.test("A reconstruction on the CPU can be ended on the way", async () => {
   const model = await sharedModel("demo", "cpu");
-  const pictures = Array.from({ length: 8 }, () => new RgbaImage(model.imageSize, model.imageSize));
+  const pictures = Array.from({ length: 8 }, () => new RgbaImage(edgeOf(model), edgeOf(model)));
   const controller = new AbortController();
   // As Ctrl-C does: from a task of its own, while the first batch runs.
   const begun = reconstruct(model, pictures, { batch: 1, signal: controller.signal });

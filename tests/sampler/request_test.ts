@@ -1,40 +1,86 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { type Label, resolveClass } from "../../models/label.ts";
 import type { Model } from "../../models/model.ts";
+import { resolveSampling } from "../../models/sampling.ts";
+import { guidanceWeight, type SamplingDefaults, type ScheduleRequest } from "../../models/schedule.ts";
 import {
   type GenerateRequest,
   MAX_IMAGES,
   type ResolvedRequest,
-  resolveLabel,
   resolveRequest,
 } from "../../sampler/request.ts";
 import { varScaling } from "../../sampler/var_scaling.ts";
 
+const DEFAULTS: SamplingDefaults = {
+  cfg: 2.25,
+  guidance: "ramp",
+  topK: 700,
+  topP: 0.9,
+  minP: 0.01,
+  temperature: 1.25,
+};
+
+/** What the model was last asked for. */
+let asked: ScheduleRequest | undefined;
+
 /** As much of a model as a request is checked against. */
 function modelOf(classNames: readonly string[], classes = classNames.length): Model {
-  const facts = { name: "zoo", classNames, classes, patchNumbers: [1, 2, 3] };
-  return { ...facts, start: () => Promise.reject(new Error("not to be started")) } as unknown as Model;
+  const facts = { name: "zoo", classNames, classes, patchNumbers: [1, 2, 3], defaults: DEFAULTS };
+  return {
+    ...facts,
+    tokens: { mix: () => {} },
+    weightBytes: 1000,
+    resolveLabel: (label: Label) => resolveClass(facts, label),
+    schedule: (request: ScheduleRequest = {}) => {
+      asked = request;
+      const sampling = resolveSampling(request, DEFAULTS);
+      const { patchNumbers = [1, 2, 3], size, published = false, familyOptions = {} } = request;
+      const picture = { width: 6, height: 6 };
+      const { topK, topP, minP, temperature } = sampling;
+      return {
+        scales: patchNumbers.map((side, k) => ({
+          ...{ width: side, height: side, picture },
+          sampling: { topK, topP, minP, temperature, guidanceWeight: guidanceWeight(sampling, k / 2) },
+        })),
+        picture,
+        settings: {
+          ...sampling,
+          published,
+          maps: {
+            ...(request.patchNumbers && { patchNumbers }),
+            ...(size !== undefined && { size }),
+          },
+          familyOptions,
+        },
+        imageBytes: 25 * patchNumbers.length,
+      };
+    },
+    start: () => Promise.reject(new Error("not to be started")),
+  } as unknown as Model;
 }
 
 const zoo = modelOf(["tabby cat", "Tiger Cat", "dog", "7"]);
 const resolve = (request: GenerateRequest, model: Model = zoo): ResolvedRequest =>
   resolveRequest(model, request);
 
-Deno.test("a request with nothing in it gets the documented defaults", () => {
-  const { labels, ...rest } = resolve({});
+Deno.test("a request with nothing in it gets the model's defaults, and for the rest the documented ones", () => {
+  const { labels, schedule, ...rest } = resolve({});
   assertEquals(labels.length, 1);
+  assertEquals(asked, {});
+  assertEquals(schedule, zoo.schedule());
   assertEquals(rest, {
     indices: [0],
     seed: 0,
     seedWords: [0, 0],
-    cfg: 1.5,
-    topK: 900,
-    topP: 0.96,
-    minP: 0,
-    temperature: 1,
+    ...DEFAULTS,
+    published: false,
+    maps: {},
+    familyOptions: {},
     moreSmooth: false,
     batch: 8,
     edit: undefined,
     hooks: [],
+    hookScales: [],
     previews: new Set(),
     lanes: 1,
     signal: undefined,
@@ -47,19 +93,28 @@ Deno.test("what is given is taken over", () => {
   const given = {
     seed: 2n ** 64n - 1n,
     cfg: 0,
+    guidance: "constant" as const,
     topK: 0,
     topP: 1,
     minP: 0.25,
     temperature: 0,
+    published: true,
+    familyOptions: { stripes: 3 },
     moreSmooth: true,
     batch: 1,
     hooks: [hook, { ...hook, lanes: 2 }],
     signal,
   };
-  const resolved = resolve({ ...given, labels: "dog", count: 2, previews: [2, 0] });
+  const maps = { patchNumbers: [1, 2, 3, 5], size: 40 };
+  const resolved = resolve({ ...given, ...maps, labels: "dog", count: 2, previews: [2, 0] });
   const dog = { id: 2, name: "dog" };
+  const { seed: _, moreSmooth: _no, batch: _one, hooks: _two, signal: _none, ...scheduled } = given;
+  assertEquals(asked, { ...scheduled, ...maps });
   assertEquals(resolved, {
     ...given,
+    maps,
+    schedule: zoo.schedule({ ...scheduled, ...maps }),
+    hookScales: [[2], [2]],
     seedWords: [0xffffffff, 0xffffffff],
     labels: [dog, dog],
     indices: [0, 1],
@@ -68,16 +123,63 @@ Deno.test("what is given is taken over", () => {
     lanes: 3,
   });
   assertEquals(resolve({ previews: true }).previews, new Set([0, 1, 2]));
+  assertEquals(resolve({ previews: true, patchNumbers: [1, 2] }).previews, new Set([0, 1]));
+});
+
+Deno.test("hooks act on scales of their own, and previews are made, as far as the schedule has them", () => {
+  const hook = { name: "mine", gather: () => undefined };
+  const near = { ...hook, scales: ({ patchNumbers }: Model) => [patchNumbers.length - 1] };
+  assertEquals(resolve({ hooks: [near, hook, { ...hook, scales: [] }] }).hookScales, [[2], undefined, []]);
+  const patchNumbers = [1, 2];
+  const refused: [GenerateRequest, ErrorConstructor, string][] = [
+    [{ hooks: [near], patchNumbers }, RangeError, 'the hook "mine" acts on scale 2: there are scales 0 to 1'],
+    [
+      { hooks: [{ ...hook, scales: [2] }], patchNumbers },
+      RangeError,
+      'the hook "mine" acts on scale 2: there are scales 0 to 1',
+    ],
+    [
+      { hooks: [{ ...hook, scales: () => 1 as unknown as number[] }] },
+      TypeError,
+      'scales of the hook "mine" must be a list: current value is 1',
+    ],
+    [{ previews: [2], patchNumbers }, RangeError, "previews must be scales from 0 to 1: current value is 2"],
+  ];
+  for (const [request, type, message] of refused) {
+    const error = assertThrows(() => resolve(request), type) as Error;
+    assertEquals(error.message, `Cannot generate as ${message}`);
+  }
+  assertEquals(resolve({ hooks: [near], patchNumbers: [1, 2, 3, 4], previews: [3] }).hookScales, [[2]]);
+});
+
+Deno.test("a model that takes prompts needs one, and one that mixes nothing refuses moreSmooth", () => {
+  const painter = {
+    ...modelOf([]),
+    resolveLabel: (label: Label) => ({ id: null, name: String(label), prompt: String(label) }),
+    tokens: {},
+  } as unknown as Model;
+  assertEquals(
+    assertThrows(() => resolve({}, painter), TypeError).message,
+    'Cannot generate as labels must hold a prompt: the model "zoo" has no classes to draw from',
+  );
+  assertEquals(resolve({ labels: ["a cat"], count: 2 }, painter).labels.map(({ prompt }) => prompt), [
+    "a cat",
+    "a cat",
+  ]);
+  assertEquals(
+    assertThrows(() => resolve({ labels: "a cat", moreSmooth: true }, painter), RangeError).message,
+    'Cannot generate with moreSmooth as the model "zoo" does not take mixed vectors',
+  );
 });
 
 Deno.test("labels by number, by name in any case, and the null class", () => {
-  assertEquals(resolveLabel(zoo, 1), { id: 1, name: "Tiger Cat" });
-  assertEquals(resolveLabel(zoo, "TIGER cat "), { id: 1, name: "Tiger Cat" });
-  assertEquals(resolveLabel(zoo, "2"), { id: 2, name: "dog" });
+  assertEquals(zoo.resolveLabel(1), { id: 1, name: "Tiger Cat" });
+  assertEquals(zoo.resolveLabel("TIGER cat "), { id: 1, name: "Tiger Cat" });
+  assertEquals(zoo.resolveLabel("2"), { id: 2, name: "dog" });
   // A name goes before a number that looks the same.
-  assertEquals(resolveLabel(zoo, "7"), { id: 3, name: "7" });
-  assertEquals(resolveLabel(zoo, null), { id: null, name: "null class" });
-  assertEquals(resolveLabel(modelOf([], 10), 9), { id: 9, name: "class 9" });
+  assertEquals(zoo.resolveLabel("7"), { id: 3, name: "7" });
+  assertEquals(zoo.resolveLabel(null), { id: null, name: "null class" });
+  assertEquals(modelOf([], 10).resolveLabel(9), { id: 9, name: "class 9" });
   const { labels } = resolve({ labels: ["dog", null, 0], count: 2 });
   assertEquals(labels.map(({ id }) => id), [2, 2, null, null, 0, 0]);
 });
@@ -101,7 +203,7 @@ Deno.test("a label that is no class says what is", () => {
     [NaN, zoo, "Cannot generate as a label must be a class from 0 to 3: current value is NaN"],
   ];
   for (const [label, model, message] of cases) {
-    assertEquals(assertThrows(() => resolveLabel(model, label), RangeError).message, message);
+    assertEquals(assertThrows(() => model.resolveLabel(label), RangeError).message, message);
   }
 });
 
@@ -183,13 +285,20 @@ Deno.test("limits", () => {
   );
 });
 
-Deno.test("a batch is given, or follows from memory, and otherwise it is 8", () => {
-  const model = { ...zoo, memory: { weights: 1000, image: 100 } } as Model;
-  const batch = (request: GenerateRequest): number => resolve(request, model).batch;
+Deno.test("a batch is given, or follows from memory, and otherwise it is 8 or as many as there is room for", () => {
+  // Three scales take 75 bytes of an image, and four of them 100.
+  const patchNumbers = [1, 2, 3, 4];
+  const batch = (request: GenerateRequest): number => resolve({ patchNumbers, ...request }).batch;
   assertEquals([batch({}), batch({ batch: 3 })], [8, 3]);
   // 1000 for the weights, then 100 for each image; at least one, at most 64.
   assertEquals([1299, 1300, 1, 10 ** 9].map((memory) => batch({ memory })), [2, 3, 1, 64]);
   assertEquals(batch({ memory: 1500, batch: "auto" }), 5);
+  const limited = (memoryLimit: number, request: GenerateRequest = {}): number => {
+    return resolve({ patchNumbers, ...request }, { ...zoo, memoryLimit }).batch;
+  };
+  assertEquals([1299, 1300, 1, 10 ** 9].map((limit) => limited(limit)), [2, 3, 1, 8]);
+  assertEquals([limited(1299, { batch: 5 }), limited(1299, { memory: 1500 })], [5, 5]);
+  assertEquals(batch({ memory: 1500, batch: "auto", patchNumbers: [1, 2, 3] }), 6);
   const wrong: [GenerateRequest, string][] = [
     [{ batch: "auto" }, 'memory and batch: "auto" go together: current values are undefined and auto'],
     [{ batch: 4, memory: 1500 }, 'memory and batch: "auto" go together: current values are 1500 and 4'],
@@ -197,5 +306,5 @@ Deno.test("a batch is given, or follows from memory, and otherwise it is 8", () 
     [{ batch: "all" } as unknown as GenerateRequest, "batch must be a number"],
     [{ memory: "8GB" } as unknown as GenerateRequest, "memory must be a number"],
   ];
-  for (const [request, message] of wrong) assertThrows(() => resolve(request, model), Error, message);
+  for (const [request, message] of wrong) assertThrows(() => resolve(request), Error, message);
 });

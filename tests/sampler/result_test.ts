@@ -102,7 +102,7 @@ function resultOf(count: number, size: number): GenerateResult {
     const data = new Uint8ClampedArray(size * size * 4).fill(index * 5);
     for (let i = 3; i < data.length; i += 4) data[i] = 255;
     const origin = { index, lane: 0, label: { id: 0, name: "gray" }, seed: 0, tokens: [], decisions: [] };
-    return new GeneratedImage(size, data, origin);
+    return new GeneratedImage({ width: size, height: size }, data, origin);
   });
   return new GenerateResult(images, TRACE);
 }

@@ -36,12 +36,12 @@ function assertSame(images: readonly GeneratedImage[], wanted: readonly Generate
 /** A model that counts the images of each batch and fails where `fault` returns an error. */
 function faulty(
   model: Model,
-  fault: (labels: readonly number[], call: number) => unknown,
+  fault: (labels: readonly (number | null)[], call: number) => unknown,
 ): { model: Model; starts: number[] } {
   const starts: number[] = [];
   const start: Model["start"] = (options) => {
     starts.push(options.labels.length);
-    const error = fault(options.labels, starts.length);
+    const error = fault(options.labels.map(({ id }) => id), starts.length);
     return error === undefined ? model.start(options) : Promise.reject(error);
   };
   return { model: changed(model, { start }), starts };
@@ -66,7 +66,10 @@ testOnModel("tiny", "a series yields what the request yields at once, in batches
   assert(progress.perSecond > 0 && progress.secondsLeft > 0 && progress.secondsLeft < Infinity);
   assertEquals(batches[2]!.progress.secondsLeft, 0);
 
-  const limited = changed(model, { memory: { ...model.memory, weights: 1000, image: 100 } });
+  const limited = changed(model, {
+    weightBytes: 1000,
+    schedule: (request) => ({ ...model.schedule(request), imageBytes: 100 }),
+  });
   const counts = (await collect(limited, { ...REQUEST, batch: "auto", memory: 1500 })).batches;
   assertEquals(counts.map(({ images }) => images.length), [5, 4]);
 
@@ -108,7 +111,7 @@ testOnModel("tiny", "an image without a usable logit fails alone", async (model)
     name: "forbid everything for image 4",
     guide: (step) => {
       const row = step.lanes.findIndex(({ index }) => index === 4);
-      const length = step.positions * model.codebook.vocabulary;
+      const length = step.positions * model.tokens.logits;
       if (row < 0 || step.scale !== 2) return;
       step.device.write(step.logits, new Float32Array(length).fill(-Infinity), row * length);
     },

@@ -22,7 +22,7 @@ function shortly(event: GenerateEvent): string {
     case "batch":
       return `batch ${event.batch}/${event.batches}: ${event.images.join()}`;
     case "scale":
-      return `scale ${event.batch}.${event.scale}/${event.scales} ${event.side}² ${event.lanes}`;
+      return `scale ${event.batch}.${event.scale}/${event.scales} ${event.width}×${event.height} ${event.lanes}`;
     case "preview":
       return `preview ${event.batch}.${event.scale}: ${
         event.images.map(({ index, lane }) => `${index}.${lane}`).join()
@@ -40,7 +40,9 @@ testOnModel(
   async (model) => {
     const events = await Array.fromAsync(generate.stream(model, REQUEST));
     const scales = (batch: number, lanes: number): string[] => {
-      return TINY_PATCH_NUMBERS.map((side, scale) => `scale ${batch}.${scale}/${SCALES} ${side}² ${lanes}`);
+      return TINY_PATCH_NUMBERS.map((side, scale) =>
+        `scale ${batch}.${scale}/${SCALES} ${side}×${side} ${lanes}`
+      );
     };
     assertEquals(events.map(shortly), [
       "batch 0/2: 0,1",
@@ -87,7 +89,7 @@ testOnModel(
     ]);
     assertEquals(
       shortly(events[events.findIndex((event) => event.type === "preview") - 1]!),
-      "scale 0.1/4 2² 3",
+      "scale 0.1/4 2×2 3",
     );
     const previews = events.flatMap((event) => event.type === "preview" ? [event.images] : []);
     for (const { image } of previews.flat()) assertEquals([image.width, image.height], [8, 8]);
@@ -123,13 +125,13 @@ testOnModel("tiny", "events and previews follow the lanes", async (model) => {
   );
   assertEquals(events.map(shortly), [
     "batch 0/1: 0,1",
-    "scale 0.0/4 1² 8",
+    "scale 0.0/4 1×1 8",
     "preview 0.0: 0.0,0.1,0.2,0.3,1.0,1.1,1.2,1.3",
-    "scale 0.1/4 2² 4",
+    "scale 0.1/4 2×2 4",
     "preview 0.1: 0.1,0.3,1.1,1.3",
-    "scale 0.2/4 3² 2",
+    "scale 0.2/4 3×3 2",
     "preview 0.2: 0.3,1.3",
-    "scale 0.3/4 4² 2",
+    "scale 0.3/4 4×4 2",
     "image 0",
     "image 1",
     "done",

@@ -13,12 +13,8 @@ import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import type { GeneratedImage } from "../../sampler/result.ts";
-import {
-  alphaPreset,
-  varScaling,
-  type VarScalingDecision,
-  type VarScalingOptions,
-} from "../../sampler/var_scaling.ts";
+import { searchDefaults } from "../../models/var/alpha.ts";
+import { varScaling, type VarScalingDecision, type VarScalingOptions } from "../../sampler/var_scaling.ts";
 import { changed, sharedModel, testOnModel, tokensOf } from "./models.ts";
 
 /** What every search here settles; a test changes what it is about. */
@@ -130,8 +126,9 @@ function oracle(
     const distance = (other: number): number => Math.sqrt(squaredDistance(flat[other]!, flat[candidate]!));
     if (!kept.some((other) => distance(other) < options.conflictThreshold)) kept.push(candidate);
   }
-  const total = sum(kept.map((candidate) => scores[candidate]!));
-  const probabilities = kept.map((candidate) => scores[candidate]! / total);
+  const weights = kept.map((candidate, r) => options.pick === "rank" ? kept.length - r : scores[candidate]!);
+  const total = sum(weights);
+  const probabilities = weights.map((weight) => weight / total);
   const choice = threefry(streamKey(seedWords(SEED), index, options.scale, PURPOSE.choice), [0, 0])[0] >>> 0;
   let place = 0;
   if (options.pick === "uniform") place = Math.floor(kept.length * choice / 2 ** 32);
@@ -169,7 +166,7 @@ const PRECISION = 2e-5;
 /** Runs one search and checks it against the oracle. */
 async function checkedSearch(model: Model, options: VarScalingOptions): Promise<readonly GeneratedImage[]> {
   const settled = { ...SETTLED, ...options } as Settled;
-  const { array, channels, vocabulary } = model.codebook;
+  const { array, channels, vocabulary } = model.tokens.codebook!;
   const values = [...await readFloats(array)];
   const codebook = Array.from(
     { length: vocabulary },
@@ -236,6 +233,7 @@ const SINGLE: readonly VarScalingOptions[] = [
   { features: "joint" },
   { pick: "argmax" },
   { pick: "uniform" },
+  { pick: "rank" },
 ];
 
 testOnModel("tiny", "every option does what it says, in float64", async (model) => {
@@ -266,12 +264,15 @@ testOnModel("tiny", "options work together, in float64", async (model) => {
   // A preset sets everything, so what the oracle is told must be the same.
   for (const { preset, ...options } of sets) {
     const { settings } = varScaling({ ...(preset && { preset }), ...(preset ? {} : SETTLED), ...options });
-    const { alpha, conflictThreshold, scale: _, ...rest } = settings as Record<string, unknown>;
-    const told = {
-      ...rest,
-      alpha: alpha ?? 0,
-      conflictThreshold: conflictThreshold ?? 0,
-    } as VarScalingOptions;
+    const { scale: _, preset: _none, ...rest } = settings as Record<string, unknown>;
+    // What both presets leave to the model is here what the released code takes.
+    const left: Record<string, unknown> = {
+      ...{ alpha: 2.3, conflictThreshold: 1.8, samples: 50, representatives: 10 },
+      ...{ strategy: "var-scaling", pick: "density" },
+    };
+    const told = Object.fromEntries(
+      Object.entries(rest).map(([name, value]) => [name, value === "preset" ? left[name] : value]),
+    ) as VarScalingOptions;
     await checkedSearch(model, told);
   }
 });
@@ -355,7 +356,9 @@ testOnModel(
 );
 
 testOnModel("tiny", "a model that knows what suits it moves the thresholds", async (model) => {
-  const tuned = changed(model, { tuning: { alpha: 1.5, conflictThreshold: 3.5 } });
+  const tuned = changed(model, {
+    search: searchDefaults(model.depth, { alpha: 1.5, conflictThreshold: 3.5 }),
+  });
   const run = async (model: Model, options: VarScalingOptions): Promise<VarScalingDecision[]> => {
     const { images } = await generate(model, { ...REQUEST, hooks: [varScaling(options)] });
     return images.map((image) => decisionOf(image, options.scale as number ?? 1));
@@ -368,6 +371,50 @@ testOnModel("tiny", "a model that knows what suits it moves the thresholds", asy
   assertEquals(await run(model, { alpha: 2 }), await run(model, { alpha: 2, conflictThreshold: 1.8 }));
   assertEquals(await run(tuned, { preset: "published" }), await run(model, { preset: "published" }));
 });
+
+testOnModel(
+  "tiny",
+  "what is left to the model is its own: scale, threshold factor and conflicts",
+  async (model) => {
+    const asked: unknown[] = [];
+    const own = changed(model, {
+      search: {
+        ...model.search,
+        scale: 2,
+        alpha: (setting) => {
+          asked.push(setting);
+          return 1.25;
+        },
+        conflictThreshold: 3.5,
+        published: { cfg: 0, alpha: 1.75, conflictThreshold: 2.5 },
+      },
+    });
+    const run = async (model: Model, options: VarScalingOptions): Promise<VarScalingDecision[]> => {
+      const { images } = await generate(model, { ...REQUEST, hooks: [varScaling(options)] });
+      return images.map((image) => decisionOf(image, 2));
+    };
+    const found = await run(own, { samples: 12 });
+    assertEquals(asked, [{ scale: 2, samples: 12 }, { scale: 2, samples: 12 }]);
+    const told = { samples: 12, scale: 2, alpha: 1.25, conflictThreshold: 3.5 };
+    assertEquals(found, await run(model, told));
+    assertNotEquals(found, await run(model, { ...told, conflictThreshold: 0 }));
+    const published = { preset: "published", samples: 12, scale: 2 } as const;
+    assertEquals(
+      await run(own, published),
+      await run(model, { ...published, alpha: 1.75, conflictThreshold: 2.5 }),
+    );
+    assertEquals((await run(model, published))[0]!.alpha, 2.3);
+    // A record of a hook repeats it: what is left to the model stays out of it.
+    for (
+      const options of [{ samples: 12 }, published, { ...published, alpha: 3 }] satisfies VarScalingOptions[]
+    ) {
+      const { settings } = varScaling(options);
+      const again = Object.fromEntries(Object.entries(settings!).filter(([, value]) => value !== "preset"));
+      assertEquals(await run(own, again), await run(own, options));
+      assertEquals(varScaling(again).settings, settings);
+    }
+  },
+);
 
 testOnModel("demo", "the demo finds something to choose between", async (model) => {
   const request: GenerateRequest = { labels: "red torus", seed: 3, cfg: 0 };
@@ -382,14 +429,14 @@ testOnModel("demo", "the demo finds something to choose between", async (model) 
 
 Deno.test("presets", () => {
   const common = {
-    scale: [1],
-    samples: 50,
-    representatives: 10,
-    strategy: "var-scaling",
+    scale: "preset",
+    samples: "preset",
+    representatives: "preset",
+    strategy: "preset",
     distance: "euclidean",
     deviation: "population",
     features: "position",
-    pick: "density",
+    pick: "preset",
   };
   const standard = {
     ...common,
@@ -403,8 +450,7 @@ Deno.test("presets", () => {
   assertEquals(varScaling({ preset: "default" }).settings, standard);
   assertEquals(varScaling({ preset: "published" }).settings, {
     ...standard,
-    alpha: 2.3,
-    conflictThreshold: 1.8,
+    preset: "published",
     filter: "compounding",
     bandwidth: "batch",
   });
@@ -417,42 +463,11 @@ Deno.test("presets", () => {
   assertEquals(mixed.scales, [2, 4]);
   assertEquals(mixed.settings, {
     ...standard,
+    preset: "published",
     alpha: 3,
-    conflictThreshold: 1.8,
     filter: "compounding",
     scale: [2, 4],
   });
-});
-
-Deno.test("alpha by depth, scale and number of samples, as the paper's tables have it", () => {
-  const samples = [20, 50, 100] as const;
-  const byDepth = { 16: [2.4, 2.4, 2.6], 20: [2.3, 2.4, 2.5], 24: [2.7, 2.7, 2.8], 30: [2.3, 2.4, 2.4] };
-  for (const [depth, row] of Object.entries(byDepth)) {
-    assertEquals(samples.map((n) => alphaPreset({ depth: Number(depth), scale: 1, samples: n })), row);
-  }
-  const byScale = [
-    [2.3, 2.4, 2.5],
-    [2.3, 2.4, 2.4],
-    [1.7, 1.7, 1.8],
-    [1.9, 1.9, 1.8],
-    [1.9, 1.9, 2.0],
-    [1.8, 1.8, 2.0],
-    [1.7, 1.7, 1.9],
-    [1.4, 1.4, 1.5],
-    [1.2, 1.2, 1.3],
-    [1.1, 1.1, 1.3],
-  ];
-  for (const [scale, row] of byScale.entries()) {
-    assertEquals(samples.map((n) => alphaPreset({ depth: 30, scale, samples: n })), row);
-  }
-  // The nearest column and depth, the lower one in the middle; a shift between depths at other scales; the last row beyond the table.
-  assertEquals(alphaPreset({ depth: 4, scale: 1, samples: 1 }), 2.4);
-  assertEquals(alphaPreset({ depth: 36, scale: 1, samples: 5000 }), 2.4);
-  assertEquals(alphaPreset({ depth: 22, scale: 1, samples: 35 }), 2.3);
-  assertEquals(alphaPreset({ depth: 30, scale: 0, samples: 75 }), 2.4);
-  assertEquals(alphaPreset({ depth: 24, scale: 2, samples: 50 }), 2);
-  assertEquals(alphaPreset({ depth: 16, scale: 9, samples: 100 }), 1.5);
-  assertEquals(alphaPreset({ depth: 30, scale: 12, samples: 50 }), 1.1);
 });
 
 Deno.test("a search that the model or the number of candidates does not allow", async () => {
@@ -460,7 +475,7 @@ Deno.test("a search that the model or the number of candidates does not allow", 
   await assertRejects(
     () => generate(model, { hooks: [varScaling({ scale: 4 })] }),
     RangeError,
-    'Cannot generate as the hook "var-scaling" acts on scale 4: the model has scales 0 to 3',
+    'Cannot generate as the hook "var-scaling" acts on scale 4: there are scales 0 to 3',
   );
   await assertRejects(
     () => generate(model, { hooks: [varScaling({ samples: 1, deviation: "sample" })] }),

@@ -69,6 +69,8 @@ export class FakeHub implements AsyncDisposable {
   readonly cdnFaults: (Fault | undefined)[] = [];
   /** All requests. */
   readonly seen: Seen[] = [];
+  /** Its name. */
+  repository = "owner/name";
   /** Files larger than this are on the other host. */
   largeFrom = 100;
   /** Token without which nothing is given. */
@@ -122,11 +124,11 @@ export class FakeHub implements AsyncDisposable {
     if (this.token !== undefined && request.headers.get("authorization") !== `Bearer ${this.token}`) {
       return new Response(null, { status: 401, headers: { "x-error-code": "RepoNotFound" } });
     }
-    const [, kind, repository, , , revision = "", name = ""] =
-      /^(\/api\/models)?\/(owner\/name)(\/(resolve|tree))\/([^/]+)(?:\/(.*))?$/.exec(pathname) ?? [];
+    const [, kind, repository, revision = "", name = ""] =
+      /^(\/api\/models)?\/([^/]+\/[^/]+)\/(?:resolve|tree)\/([^/]+)(?:\/(.*))?$/.exec(pathname) ?? [];
     const missing = (code: string): Response =>
       new Response(null, { status: 404, headers: { "x-error-code": code } });
-    if (repository === undefined) return missing("RepoNotFound");
+    if (repository !== this.repository) return missing("RepoNotFound");
     if (!["main", this.commit].includes(decodeURIComponent(revision))) return missing("RevisionNotFound");
     if (kind !== undefined) return this.#list(new URL(request.url));
     const file = this.files.get(decodeURIComponent(name));

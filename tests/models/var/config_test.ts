@@ -4,18 +4,25 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type Checkpoints, convertModel } from "../../../models/convert.ts";
 import { openCheckpoint, type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
 import type { ModelFolder } from "../../../models/folder.ts";
 import { loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { patchNumbersOf, residualOfScale, type VarConfig } from "../../../models/var/config.ts";
-import { convertVar, type VarCheckpoints } from "../../../models/var/convert.ts";
+import {
+  inferVarConfig,
+  patchNumbersOf,
+  requireVarConfig,
+  residualOfScale,
+  type VarConfig,
+} from "../../../models/var/config.ts";
+import { WeightSet } from "../../../models/weights.ts";
 import { createVirtualFolder } from "../../../models/virtual_folder.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 
-async function convert(checkpoints: VarCheckpoints): Promise<ModelFolder> {
+async function convert(checkpoints: Checkpoints): Promise<ModelFolder> {
   await using writer = createVirtualFolder("test");
-  return await convertVar(checkpoints, writer);
+  return await convertModel(checkpoints, writer);
 }
 
 const demo: VarConfig = {
@@ -38,6 +45,47 @@ const demo: VarConfig = {
 Deno.test("the demo's sizes are those it was trained with", async () => {
   const text = await Deno.readTextFile(new URL("../../../models/demo/model.json", import.meta.url));
   assertEquals(JSON.parse(text).config, demo);
+});
+
+Deno.test("a description without one of the sizes is refused by its name", () => {
+  assertEquals(requireVarConfig(demo, "model.json"), demo);
+  const refused = (config: unknown): string | undefined => {
+    return assertThrows(() => requireVarConfig(config, "model.json"), ModelFileError).expected;
+  };
+  for (const name of Object.keys(demo)) {
+    assertEquals(refused({ ...demo, [name]: undefined }), `a VAR model's "config.${name}"`);
+  }
+  for (const name of Object.keys(demo.tokenizer)) {
+    const tokenizer = { ...demo.tokenizer, [name]: undefined };
+    assertEquals(refused({ ...demo, tokenizer }), `a VAR model's "config.tokenizer.${name}"`);
+  }
+});
+
+Deno.test("sizes of one part alone are inferred and checked", async () => {
+  const shapes: Record<string, readonly number[]> = {
+    "pos_start": [1, 1, 128],
+    "pos_1LC": [1, 30, 128],
+    "lvl_embed.weight": [4, 128],
+    "class_emb.weight": [11, 128],
+    "blocks.0.attn.scale_mul_1H11": [1, 2, 1, 1],
+  };
+  const infer = (changes: Record<string, readonly number[]>): Promise<Partial<VarConfig>> => {
+    const tensors = Object.entries({ ...shapes, ...changes })
+      .map(([name, shape]) => [name, { shape, dtype: "F32" }] as const);
+    const set = new WeightSet("var.pth", new Map(tensors));
+    return inferVarConfig({ transformer: { set, readFloat32: () => Promise.reject() } }, [1, 2, 3, 4]);
+  };
+  assertEquals(await infer({}), {
+    depth: 1,
+    width: 128,
+    heads: 2,
+    classes: 10,
+    patchNumbers: [1, 2, 3, 4],
+    sharedAdaptiveNorm: false,
+    normalizedAttention: true,
+  });
+  await assertRejects(() => infer({ "lvl_embed.weight": [5, 128] }), ModelFileError, "lvl_embed.weight");
+  await assertRejects(() => infer({ "pos_1LC": [1, 31, 128] }), ModelFileError, "pos_1LC");
 });
 
 Deno.test("sizes with per-block adaLN are inferred", async () => {
@@ -226,7 +274,11 @@ Deno.test("a checkpoint of something else is refused with what it holds", async 
 Deno.test("class names must be as many as the classes", async () => {
   await using writer = createVirtualFolder("test");
   const checkpoints = { var: transformerFile, vae: tokenizerFile };
-  await assertRejects(() => convertVar(checkpoints, writer, { classNames: ["a"] }), RangeError, "10 classes");
+  await assertRejects(
+    () => convertModel(checkpoints, writer, { classNames: ["a"] }),
+    RangeError,
+    "10 classes",
+  );
 });
 
 Deno.test("without the scales of the tokens the published patch numbers are taken", async () => {
@@ -253,7 +305,7 @@ Deno.test("attention without l2 norm has heads of width 64 and runs", async () =
   const { heads, normalizedAttention } = manifest.config as VarConfig;
   assertEquals([heads, normalizedAttention], [2, false]);
   await using model = await loadModel(source, { device: "cpu", threads: 1 });
-  using generation = await model.start({ labels: [0], guided: false });
+  using generation = await model.start({ labels: [model.resolveLabel(0)], guided: false });
   using logits = await generation.logits();
   assertEquals(logits.length, 96);
 });

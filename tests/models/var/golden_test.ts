@@ -35,18 +35,26 @@ interface Differences {
 
 /** Generates with the recorded tokens and compares all that was recorded. */
 async function replay(model: Model, recorded: Checkpoint): Promise<Differences> {
-  const { device, patchNumbers, codebook: { vocabulary, channels } } = model;
-  const labels = [...await recorded.readFloat32("labels")];
+  const { device, tokens: { logits: vocabulary, channels } } = model;
+  const labels = [...await recorded.readFloat32("labels")].map((label) => model.resolveLabel(label));
   const cfg = Number(recorded.metadata.cfg);
   assert(cfg > 0);
-  using generation = await model.start({ labels, guided: true });
+  const schedule = model.schedule({ cfg });
+  const { scales } = schedule;
+  using generation = await model.start({ labels, guided: true, schedule });
   const most: Differences = { logits: 0, guided: 0, accumulated: 0, features: undefined, image: undefined };
-  for (const [scale, side] of patchNumbers.entries()) {
-    const positions = side * side;
+  for (const [scale, { width, height, sampling: { guidanceWeight } }] of scales.entries()) {
+    const positions = width * height;
     using logits = await generation.logits();
     using guided = device.allocate(labels.length * positions * vocabulary);
-    const weight = cfg * scale / (patchNumbers.length - 1);
-    device.run(guidance, { logits, guided, images: labels.length, positions, vocabulary, weight });
+    device.run(guidance, {
+      logits,
+      guided,
+      images: labels.length,
+      positions,
+      vocabulary,
+      weight: guidanceWeight,
+    });
     using tokens = await recordedTokens(device, recorded, `tokens.${scale}`);
     generation.accept(tokens);
     const compare = (name: keyof Differences, difference: number): void => {
@@ -55,9 +63,10 @@ async function replay(model: Model, recorded: Checkpoint): Promise<Differences> 
     const wanted = (name: string): Promise<Float32Array> => recorded.readFloat32(`${name}.${scale}`);
     compare("logits", await differenceOf(logits, await wanted("logits")));
     compare("guided", await differenceOf(guided, await wanted("logits_cfg")));
-    compare("accumulated", await differenceOf(generation.accumulated, await wanted("f_hat")));
-    if (scale === patchNumbers.length - 1 || !recorded.tensors.has(`next_input.${scale}`)) continue;
-    const rows = toRows(await wanted("next_input"), { channels, positions: patchNumbers[scale + 1]! ** 2 });
+    compare("accumulated", await differenceOf(generation.accumulated!, await wanted("f_hat")));
+    const next = scales[scale + 1];
+    if (next === undefined || !recorded.tensors.has(`next_input.${scale}`)) continue;
+    const rows = toRows(await wanted("next_input"), { channels, positions: next.width * next.height });
     compare("features", await differenceOf(generation.features, Float32Array.of(...rows, ...rows)));
   }
   if (recorded.tensors.has("image")) most.image = await pictureDifference(generation, recorded);
@@ -83,7 +92,11 @@ function clamp(value: number): number {
 
 async function pictureDifference(generation: Generation, recorded: Checkpoint): Promise<number> {
   using image = await generation.decode();
-  return await differenceOf(image, await recorded.readFloat32("image"), (value) => (clamp(value) + 1) / 2);
+  return await differenceOf(
+    image.array,
+    await recorded.readFloat32("image"),
+    (value) => (clamp(value) + 1) / 2,
+  );
 }
 
 function requireBelow(found: number | undefined, bound: number, what: string): void {
@@ -116,9 +129,14 @@ testOnDevices("shared adaLN gives the published logits and features", async (dev
 testOnDevices("the encoder gives the published features, tokens and reconstruction", async (device) => {
   await using model = await loadModel(goldenCheckpoints("var-adaln"), { device });
   using recorded = await openGolden("var-adaln");
-  const images = recorded.tensors.get("encode.image")!.shape[0]!;
-  using pictures = device.upload(await recorded.readFloat32("encode.image"));
-  using encoding = await model.encode(pictures, images);
+  const [images, , height, width] = recorded.tensors.get("encode.image")!.shape as [
+    number,
+    3,
+    number,
+    number,
+  ];
+  using array = device.upload(await recorded.readFloat32("encode.image"));
+  using encoding = await model.encode({ array, width, height }, images);
   const features = await differenceOf(encoding.features, await recorded.readFloat32("encode.f"));
   requireBelow(features, FEATURE_TOLERANCE, "features");
   const tokens = await device.read(encoding.tokens);
@@ -126,10 +144,14 @@ testOnDevices("the encoder gives the published features, tokens and reconstructi
   for (const [scale, map] of tokens.entries()) {
     assertEquals([...map], [...await recorded.readFloat32(`encode.tokens.${scale}`)], `scale ${scale}`);
   }
-  using reconstruction = await model.decode(encoding.accumulated, images);
+  using reconstruction = await encoding.decode();
   const wanted = await recorded.readFloat32("encode.reconstruction");
   // Recorded from -1 to 1, twice the range of the tolerance.
-  requireBelow(await differenceOf(reconstruction, wanted, clamp), 2 * PIXEL_TOLERANCE, "reconstruction");
+  requireBelow(
+    await differenceOf(reconstruction.array, wanted, clamp),
+    2 * PIXEL_TOLERANCE,
+    "reconstruction",
+  );
 });
 
 /**

@@ -2,10 +2,11 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device.ts";
-import { codebookLookup } from "../../../kernels/lookup.ts";
 import { loadModel } from "../../../models/load.ts";
+import type { ResolvedLabel } from "../../../models/label.ts";
 import type { Generation, Model } from "../../../models/model.ts";
 import { testOnDevices, testRandom } from "../../devices.ts";
+import { randomCheckpoints } from "../../sampler/models.ts";
 import { differenceOf, goldenCheckpoints, maxDifference, openGolden } from "../../fixtures/golden/golden.ts";
 
 /** Rows do not know of each other; only the order of the same sums may differ with their number. A tenth of the golden tolerance. */
@@ -15,10 +16,15 @@ function loadSmall(device: Device): Promise<Model> {
   return loadModel(goldenCheckpoints("var-adaln"), { device });
 }
 
+/** Labels of classes; `null` is the null class. */
+function classesOf(ids: readonly (number | null)[]): ResolvedLabel[] {
+  return ids.map((id) => ({ id, name: String(id) }));
+}
+
 /** Random token maps of every scale, for each of `images`. */
 function randomTokens(model: Model, images: number): Uint32Array[][] {
   const random = testRandom(images);
-  const { vocabulary } = model.codebook;
+  const { logits: vocabulary } = model.tokens;
   return Array.from({ length: images }, () => {
     return model.patchNumbers.map((side) =>
       Uint32Array.from({ length: side * side }, () => Math.floor(random() * vocabulary))
@@ -63,16 +69,16 @@ for (const guided of [true, false]) {
     const maps = randomTokens(model, labels.length);
     for (const [after, lanes] of [[2, [2, 0, 0]], [1, [1]], [3, [0, 1, 2, 1]]] as const) {
       const scales = [...model.patchNumbers.keys()];
-      using generation = await model.start({ labels, guided });
+      using generation = await model.start({ labels: classesOf(labels), guided });
       await force(generation, maps, scales.slice(0, after));
       generation.gather(lanes);
       assertEquals(generation.images, lanes.length);
       const rest = await force(generation, lanes.map((lane) => maps[lane]!), scales.slice(after));
 
-      using fresh = await model.start({ labels: lanes.map((lane) => labels[lane]!), guided });
+      using fresh = await model.start({ labels: classesOf(lanes.map((lane) => labels[lane]!)), guided });
       const all = await force(fresh, lanes.map((lane) => maps[lane]!), scales);
       requireEqual(rest, all.slice(after), `lanes ${lanes}`);
-      const accumulated = await differenceOf(generation.accumulated, await readFloats(fresh.accumulated));
+      const accumulated = await differenceOf(generation.accumulated!, await readFloats(fresh.accumulated!));
       assert(accumulated <= TOLERANCE, `accumulated: ${accumulated}`);
     }
   });
@@ -82,7 +88,7 @@ testOnDevices("lanes may be gathered twice, before the first scale and after the
   await using model = await loadSmall(device);
   const maps = randomTokens(model, 2);
   const scales = [...model.patchNumbers.keys()];
-  using generation = await model.start({ labels: [4, 5], guided: true });
+  using generation = await model.start({ labels: classesOf([4, 5]), guided: true });
   generation.gather([1, 0]);
   const swapped = [maps[1]!, maps[0]!];
   const found = await force(generation, swapped, scales.slice(0, 2));
@@ -91,13 +97,13 @@ testOnDevices("lanes may be gathered twice, before the first scale and after the
   generation.gather([1]);
   using picture = await generation.decode();
 
-  using fresh = await model.start({ labels: [5, 4], guided: true });
+  using fresh = await model.start({ labels: classesOf([5, 4]), guided: true });
   const wanted = await force(fresh, swapped, scales);
   requireEqual(found.slice(0, 2), wanted.slice(0, 2), "swapped");
   fresh.gather([0]);
   using alone = await fresh.decode();
-  assertEquals(picture.length, alone.length);
-  assert(await differenceOf(picture, await readFloats(alone)) <= TOLERANCE);
+  assertEquals(picture.array.length, alone.array.length);
+  assert(await differenceOf(picture.array, await readFloats(alone.array)) <= TOLERANCE);
 });
 
 testOnDevices("with guidance conditional rows come first and unconditional rows follow", async (device) => {
@@ -105,8 +111,8 @@ testOnDevices("with guidance conditional rows come first and unconditional rows 
   const labels = [2, 9];
   const maps = randomTokens(model, labels.length);
   const scales = [...model.patchNumbers.keys()];
-  const run = async (classes: readonly number[], guided: boolean): Promise<Float32Array[]> => {
-    using generation = await model.start({ labels: classes, guided });
+  const run = async (classes: readonly (number | null)[], guided: boolean): Promise<Float32Array[]> => {
+    using generation = await model.start({ labels: classesOf(classes), guided });
     assertEquals([generation.guided, generation.images], [guided, classes.length]);
     return await force(generation, maps, scales);
   };
@@ -116,34 +122,25 @@ testOnDevices("with guidance conditional rows come first and unconditional rows 
   };
   const conditional = await run(labels, false);
   requireEqual(half(0), conditional, "conditional");
-  requireEqual(half(1), await run([model.classes, model.classes], false), "unconditional");
+  requireEqual(half(1), await run([null, null], false), "unconditional");
   assert(maxDifference(conditional[0]!, half(1)[0]!) > 0.01, "the classes make a difference");
 });
 
 testOnDevices("feature vectors end a scale just as the tokens they belong to", async (device) => {
   await using model = await loadSmall(device);
   const maps = randomTokens(model, 2);
-  using byTokens = await model.start({ labels: [0, 1], guided: true });
-  using byFeatures = await model.start({ labels: [0, 1], guided: true });
-  const { array: codebook, vocabulary, channels } = model.codebook;
+  using byTokens = await model.start({ labels: classesOf([0, 1]), guided: true });
+  using byFeatures = await model.start({ labels: classesOf([0, 1]), guided: true });
+  const { channels } = model.tokens;
   for (const [scale, side] of model.patchNumbers.entries()) {
     using tokens = batchOf(device, maps, scale);
     byTokens.accept(tokens);
     const positions = side * side;
     using output = device.allocate(2 * channels * positions);
-    device.run(codebookLookup, {
-      tokens,
-      codebook,
-      output,
-      images: 2,
-      positions,
-      vocabulary,
-      channels,
-      layout: "planes",
-    });
-    byFeatures.acceptFeatures(output);
+    model.tokens.vectors(device, { tokens, output, maps: 2, positions });
+    byFeatures.acceptFeatures!(output);
   }
-  assertEquals(await readFloats(byFeatures.accumulated), await readFloats(byTokens.accumulated));
+  assertEquals(await readFloats(byFeatures.accumulated!), await readFloats(byTokens.accumulated!));
 });
 
 testOnDevices("tokens of encoded pictures lead back to the pictures", async (device) => {
@@ -151,20 +148,21 @@ testOnDevices("tokens of encoded pictures lead back to the pictures", async (dev
   using recorded = await openGolden("demo");
   const images = 2;
   const pixels = (await recorded.readFloat32("image")).slice(0, images * 3 * 64 * 64).map((x) => 2 * x - 1);
-  using pictures = device.upload(pixels);
-  using encoding = await model.encode(pictures, images);
+  using array = device.upload(pixels);
+  using encoding = await model.encode({ array, width: 64, height: 64 }, images);
   assertEquals(
     encoding.tokens.map((map) => map.length),
     model.patchNumbers.map((side) => images * side * side),
   );
   for (const map of encoding.tokens) assert((await readWords(map)).every((token) => token < 512));
 
-  using generation = await model.start({ labels: [0, 0], guided: false });
+  using generation = await model.start({ labels: classesOf([0, 0]), guided: false });
   for (const map of encoding.tokens) generation.accept(map);
-  assertEquals(await readFloats(generation.accumulated), await readFloats(encoding.accumulated));
-
   using decoded = await generation.decode();
-  const found = await readFloats(decoded);
+  using reconstruction = await encoding.decode();
+  assertEquals([decoded.width, decoded.height], [64, 64]);
+  const found = await readFloats(decoded.array);
+  assertEquals(await readFloats(reconstruction.array), found);
   let squares = 0;
   for (const [i, value] of pixels.entries()) {
     squares += ((Math.max(-1, Math.min(1, found[i]!)) - value) / 2) ** 2;
@@ -178,19 +176,27 @@ testOnDevices(
   "a model without networks generates features but neither decodes nor encodes",
   async (device) => {
     await using model = await loadModel(goldenCheckpoints("var-shared-adaln"), { device });
-    assertEquals(model.imageSize, 0);
-    using generation = await model.start({ labels: [0], guided: false });
+    assertEquals([model.encodes, model.decodes], [false, false]);
+    assertEquals(model.schedule().picture, { width: 0, height: 0 });
+    using generation = await model.start({ labels: classesOf([0]), guided: false });
+    using tokens = device.allocate(1);
+    generation.accept(tokens);
     await assertRejects(() => generation.decode(), TypeError, 'the model "VAR-d2" has no decoder');
-    await assertRejects(() => model.encode(generation.accumulated, 1), TypeError, "has no encoder");
+    const pictures = { array: generation.accumulated!, width: 8, height: 8 };
+    await assertRejects(() => model.encode(pictures, 1), TypeError, "has no encoder");
   },
 );
 
 testOnDevices("labels, lanes and scales that are none are refused", async (device) => {
   await using model = await loadSmall(device);
-  for (const labels of [[], [-1], [11], [0.5], [0, NaN]]) {
-    await assertRejects(() => model.start({ labels, guided: true }), RangeError, "Cannot start a generation");
+  for (const labels of [[], [-1], [10], [0.5], [0, NaN]]) {
+    await assertRejects(
+      () => model.start({ labels: classesOf(labels), guided: true }),
+      RangeError,
+      "Cannot start a generation",
+    );
   }
-  using generation = await model.start({ labels: [0, model.classes], guided: true });
+  using generation = await model.start({ labels: classesOf([0, null]), guided: true });
   for (const lanes of [[], [2], [0, -1], [0.5]]) {
     assertThrows(() => generation.gather(lanes), RangeError, "Cannot gather lanes");
   }
@@ -206,7 +212,7 @@ testOnDevices("what a generation or an encoding held is free when it is disposed
   await using model = await loadSmall(device);
   const maps = randomTokens(model, 2);
   const once = async (): Promise<void> => {
-    using generation = await model.start({ labels: [0, 1], guided: true });
+    using generation = await model.start({ labels: classesOf([0, 1]), guided: true });
     await force(generation, maps, [0, 1]);
     generation.gather([1, 1, 0]);
     await force(generation, [maps[1]!, maps[1]!, maps[0]!], [2, 3]);
@@ -214,7 +220,7 @@ testOnDevices("what a generation or an encoding held is free when it is disposed
     using encoding = await model.encode(picture, 3);
     assertEquals(encoding.tokens.length, 4);
     // One that ends in the middle.
-    using unfinished = await model.start({ labels: [0], guided: false });
+    using unfinished = await model.start({ labels: classesOf([0]), guided: false });
     await force(unfinished, maps.slice(0, 1), [0]);
   };
   // The first loads the encoder and fills the runtime's pool of buffers.
@@ -223,4 +229,136 @@ testOnDevices("what a generation or an encoding held is free when it is disposed
   await once();
   const { liveArrays, liveBytes } = device.counters;
   assertEquals({ liveArrays, liveBytes }, { liveArrays: before.liveArrays, liveBytes: before.liveBytes });
+});
+
+testOnDevices("a model says what it is, and how it wants to be asked", async (device) => {
+  await using model = await loadModel("demo", { device });
+  assertEquals([model.family, model.name, model.depth, model.classes], ["var", "demo", 4, 64]);
+  assertEquals(model.resolveLabel("red torus"), { id: 32, name: "red torus" });
+  assertEquals(model.defaults, {
+    cfg: 1.5,
+    guidance: "ramp",
+    topK: 900,
+    topP: 0.96,
+    minP: 0,
+    temperature: 1,
+  });
+  assertEquals(model.search.scale, 1);
+  assertEquals(model.search.alpha({ scale: 1, samples: 50 }), model.tuning.alpha ?? 2.4);
+  assertEquals([model.tokens.words, model.tokens.logits, model.tokens.channels], [1, 512, 16]);
+  assert(model.tokens.mix !== undefined, "vectors may be mixed");
+  const { scales, picture, imageBytes } = model.schedule();
+  assertEquals(picture, { width: 64, height: 64 });
+  assertEquals(scales.map(({ width }) => width), model.patchNumbers);
+  assert(imageBytes > 0 && model.weightBytes > 0);
+});
+
+/** A model whose decoder is quick. */
+async function loadQuick(device: Device): Promise<Model> {
+  const sizes = {
+    patchNumbers: [1, 2, 3, 4],
+    classes: 5,
+    vocabulary: 48,
+    shared: false,
+    residuals: 2,
+    levels: 2,
+  };
+  return await loadModel(await randomCheckpoints({ ...sizes, encoder: true }), { device });
+}
+
+testOnDevices(
+  "tokens of a picture show it a scale at a time, as a generation that accepts them does",
+  async (device) => {
+    await using model = await loadQuick(device);
+    const { picture } = model.schedule();
+    const random = testRandom(7);
+    const length = 2 * 3 * picture.width * picture.height;
+    using array = device.upload(Float32Array.from({ length }, () => 2 * random() - 1));
+    using encoding = await model.encode({ array, ...picture }, 2);
+    using generation = await model.start({ labels: classesOf([1, 2]), guided: false });
+    const shown = new Set<string>();
+    for (const [scale, map] of encoding.tokens.entries()) {
+      generation.accept(map);
+      using wanted = await generation.decode();
+      using found = await encoding.decode(scale);
+      assertEquals([found.width, found.height], [picture.width, picture.height]);
+      assertEquals(await readFloats(found.array), await readFloats(wanted.array));
+      shown.add(String(await readFloats(found.array)));
+    }
+    assertEquals(shown.size, encoding.tokens.length);
+    const { liveArrays } = device.counters;
+    (await encoding.decode(0))[Symbol.dispose]();
+    assertEquals(device.counters.liveArrays, liveArrays);
+    for (const scale of [-1, 4, 0.5]) {
+      await assertRejects(() => encoding.decode(scale), RangeError, "Cannot decode as a scale must be");
+    }
+
+    using first = await model.encode({ array, ...picture }, 2, { last: 1 });
+    assertEquals(await device.read(first.tokens), (await device.read(encoding.tokens)).slice(0, 2));
+    using coarse = await first.decode();
+    using same = await encoding.decode(1);
+    assertEquals(await readFloats(coarse.array), await readFloats(same.array));
+    await assertRejects(() => first.decode(2), RangeError, "from 0 to 1");
+  },
+);
+
+testOnDevices("pictures of another size, and schedules of another model, are refused", async (device) => {
+  await using model = await loadSmall(device);
+  const { picture, ...schedule } = model.schedule();
+  const { width, height } = picture;
+  using array = device.allocate(3 * width * height);
+  for (const size of [{ width: 2 * width, height }, { width, height: 1 }]) {
+    await assertRejects(
+      () => model.encode({ array, ...size }, 1),
+      RangeError,
+      `Cannot encode pictures for scale 3 as they must have ${width}×${height} pixels: they have ${size.width}×${size.height}`,
+    );
+  }
+  for (const last of [-1, 4, 1.5]) {
+    await assertRejects(() => model.encode({ array, ...picture }, 1, { last }), RangeError, "the last scale");
+  }
+  await assertRejects(() => model.encode({ array, ...picture }, 0), RangeError, "the number of pictures");
+  const { scales } = schedule;
+  for (
+    const other of [
+      [...scales.slice(0, 3), { ...scales[3]!, height: 5 }],
+      [...scales, scales[3]!],
+      scales.toReversed(),
+    ]
+  ) {
+    const foreign = { ...schedule, picture, scales: other };
+    const { liveArrays } = device.counters;
+    await assertRejects(
+      () => model.start({ labels: classesOf([0]), guided: true, schedule: foreign }),
+      RangeError,
+      "Cannot follow the schedule",
+    );
+    await assertRejects(
+      () => model.encode({ array, ...picture }, 1, { schedule: foreign }),
+      RangeError,
+      "Cannot follow the schedule",
+    );
+    assertEquals(device.counters.liveArrays, liveArrays);
+  }
+});
+
+testOnDevices("before the first scale there is nothing to see", async (device) => {
+  await using model = await loadSmall(device);
+  using generation = await model.start({ labels: classesOf([0]), guided: false });
+  await assertRejects(() => generation.decode(), TypeError, "Cannot decode as no scale has been accepted");
+});
+
+testOnDevices("a model that has been disposed refuses to go on", async (device) => {
+  const model = await loadSmall(device);
+  const generation = await model.start({ labels: classesOf([0]), guided: false });
+  const logits = generation.logits();
+  await model[Symbol.asyncDispose]();
+  using _logits = await logits;
+  using _generation = generation;
+  await assertRejects(() => generation.logits(), TypeError, "has been disposed");
+  await assertRejects(
+    () => model.start({ labels: classesOf([0]), guided: false }),
+    TypeError,
+    "has been disposed",
+  );
 });

@@ -1,10 +1,9 @@
 /**
- * Names of the classes that the published VAR models know, whose checkpoints have none.
+ * Names of the classes that the published class-conditional models know, whose checkpoints have none.
  *
  * @module
  */
 
-import { PUBLISHED_PATCH_NUMBERS, type VarConfig } from "./config.ts";
 import names from "./imagenet_classes.json" with { type: "json" };
 
 /**
@@ -23,9 +22,10 @@ import names from "./imagenet_classes.json" with { type: "json" };
  */
 export const IMAGENET_CLASSES: readonly string[] = Object.freeze(names);
 
-/** Names for the classes of a model that has none of its own: ImageNet's for the number of classes and the scales of a published model. */
-export function publishedClassNames(config: Pick<VarConfig, "classes" | "patchNumbers">): readonly string[] {
-  const { classes, patchNumbers } = config;
-  const published = Object.values(PUBLISHED_PATCH_NUMBERS).some((sides) => `${sides}` === `${patchNumbers}`);
-  return published && classes === IMAGENET_CLASSES.length ? IMAGENET_CLASSES : [];
+/**
+ * Names for the classes of a model whose checkpoints have none: ImageNet's if there are as many. Whether a model of such sizes was trained
+ * with those is left to the families.
+ */
+export function imagenetClassNames(classes: number): readonly string[] {
+  return classes === IMAGENET_CLASSES.length ? IMAGENET_CLASSES : [];
 }

@@ -4,19 +4,18 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Device, readFloats } from "../../../kernels/device.ts";
-import { type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
-import { type Dtype, DTYPES } from "../../../models/dtype.ts";
-import type { ModelFolder } from "../../../models/folder.ts";
-import { SCALES } from "../../../models/quantize.ts";
-import type { WeightFiles } from "../../../models/weight_files.ts";
-import type { VarConfig } from "../../../models/var/config.ts";
-import { openVarSource } from "../../../models/var/convert.ts";
-import { varTensors } from "../../../models/var/memory.ts";
-import { loadVarModel } from "../../../models/var/model.ts";
-import { storedDtype } from "../../../models/var/precision.ts";
-import { testOnDevices, testRandom } from "../../devices.ts";
-import { goldenCheckpoints, maxDifference } from "../../fixtures/golden/golden.ts";
+import { type Device, readFloats } from "../../kernels/device.ts";
+import { type SafetensorsEntry, writeSafetensors } from "../../models/checkpoint/mod.ts";
+import { type Dtype, DTYPES } from "../../models/dtype.ts";
+import type { ModelFolder } from "../../models/folder.ts";
+import { SCALES } from "../../models/quantize.ts";
+import type { WeightFiles } from "../../models/weight_files.ts";
+import { type VarConfig, varSizes } from "../../models/var/config.ts";
+import { VAR } from "../../models/var/family.ts";
+import { openModelSource } from "../../models/convert.ts";
+import { storedDtype } from "../../models/precision.ts";
+import { testOnDevices, testRandom } from "../devices.ts";
+import { goldenCheckpoints, maxDifference } from "../fixtures/golden/golden.ts";
 
 /** How a tensor is stored with each type, in the order of {@linkcode DTYPES}. */
 function stored(name: string, shape: readonly number[]): Dtype[] {
@@ -60,9 +59,9 @@ Deno.test("small tensors, codebook and φ are f32 with every type", () => {
 
 /** Logits of all scales after each other, for the same random tokens. */
 async function logitsOf(device: Device, folder: ModelFolder, dtype: Dtype): Promise<Float32Array> {
-  await using model = await loadVarModel(folder, device, { dtype });
+  await using model = await VAR.load(folder, device, { dtype });
   assertEquals(model.dtype, dtype);
-  const labels = [3, 5];
+  const labels = [3, 5].map((id) => ({ id, name: `${id}` }));
   using generation = await model.start({ labels, guided: true });
   const random = testRandom(5);
   const found: number[] = [];
@@ -70,7 +69,7 @@ async function logitsOf(device: Device, folder: ModelFolder, dtype: Dtype): Prom
     using logits = await generation.logits();
     found.push(...await readFloats(logits));
     const tokens = Uint32Array.from({ length: labels.length * side * side }, () => {
-      return Math.floor(random() * model.codebook.vocabulary);
+      return Math.floor(random() * model.tokens.logits);
     });
     using array = device.upload(tokens);
     generation.accept(array);
@@ -81,7 +80,7 @@ async function logitsOf(device: Device, folder: ModelFolder, dtype: Dtype): Prom
 /** Checkpoints in float32 of exactly the values that the weights of a folder stand for. */
 async function restored(folder: ModelFolder): Promise<{ var: Uint8Array; vae: Uint8Array }> {
   const config = folder.manifest.config as VarConfig;
-  const tensors = varTensors(config);
+  const tensors = varSizes(config).tensors;
   const bytesOf = async (part: "transformer" | "tokenizer"): Promise<Uint8Array> => {
     using weights: WeightFiles = await folder.weights(part);
     const entries = tensors[part].map(({ name, shape }): SafetensorsEntry => ({
@@ -118,7 +117,7 @@ async function weightError(folder: ModelFolder, original: ModelFolder): Promise<
   using weights = await folder.weights("transformer");
   using exact = await original.weights("transformer");
   let most = 0;
-  for (const { name, shape } of varTensors(folder.manifest.config as VarConfig).transformer) {
+  for (const { name, shape } of varSizes(folder.manifest.config as VarConfig).tensors.transformer) {
     if (shape.length !== 2 || !name.endsWith(".weight")) continue;
     const wanted = await exact.readFloat32(name);
     const found = await weights.readFloat32(name);
@@ -132,11 +131,11 @@ for (const dtype of ["f16", "q8", "q4"] as const) {
   testOnDevices(`${dtype} gives what its values give in float32`, async (device) => {
     for (const name of ["var-adaln", "var-shared-adaln"] as const) {
       const source = goldenCheckpoints(name);
-      using stored = await openVarSource(source, { dtype });
+      using stored = await openModelSource(source, { dtype });
       using weights = await stored.weights("transformer");
       assertEquals([...weights.tensors.keys()].some((tensor) => tensor.endsWith(SCALES)), dtype !== "f16");
-      const exact = await logitsOf(device, await openVarSource(await restored(stored)), "f32");
-      const found = await logitsOf(device, await openVarSource(source, { dtype }), dtype);
+      const exact = await logitsOf(device, await openModelSource(await restored(stored)), "f32");
+      const found = await logitsOf(device, await openModelSource(source, { dtype }), dtype);
       // Only the order of the same float32 sums differs.
       const difference = maxDifference(found, exact);
       assert(difference <= 1e-5, `${name}: ${difference}`);
@@ -145,8 +144,8 @@ for (const dtype of ["f16", "q8", "q4"] as const) {
 
   testOnDevices(`a folder in float32 is converted to ${dtype} when it is loaded`, async (device) => {
     const source = goldenCheckpoints("var-adaln");
-    const wanted = await logitsOf(device, await openVarSource(source, { dtype }), dtype);
-    const found = await logitsOf(device, await openVarSource(source), dtype);
+    const wanted = await logitsOf(device, await openModelSource(source, { dtype }), dtype);
+    const found = await logitsOf(device, await openModelSource(source), dtype);
     assertEquals(maxDifference(found, wanted), 0);
   });
 
@@ -154,11 +153,11 @@ for (const dtype of ["f16", "q8", "q4"] as const) {
     `the logits of ${dtype} are as near to those of float32 as the weights are`,
     async (device) => {
       const source = goldenCheckpoints("var-adaln");
-      using original = await openVarSource(source);
-      using stored = await openVarSource(source, { dtype });
+      using original = await openModelSource(source);
+      using stored = await openModelSource(source, { dtype });
       const config = original.manifest.config as VarConfig;
-      const wanted = await logitsOf(device, await openVarSource(source), "f32");
-      const found = await logitsOf(device, await openVarSource(source, { dtype }), dtype);
+      const wanted = await logitsOf(device, await openModelSource(source), "f32");
+      const found = await logitsOf(device, await openModelSource(source, { dtype }), dtype);
       const error = rootMeanSquare(found.map((value, i) => value - wanted[i]!));
       // A layer adds noise of this share of its result's size, as its products add up with errors that are independent of each other. So are
       // the noises of the layers that follow each other: four in a block and the head, and the projection of the class in each block.

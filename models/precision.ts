@@ -1,8 +1,8 @@
 /**
- * How each tensor of a VAR model is stored when the large weights are to have a given type. What the graphs make of it is left to
- * `graph.ts`.
+ * How each tensor of a model with a class-conditional transformer is stored when the large weights are to have a given type. What the
+ * graphs make of it is left to them.
  *
- * What a type costs, measured against f32 over all scales with the same tokens forced, on the demo (trained, depth 4, 2080 positions) and
+ * What a type costs in VAR, measured against f32 over all scales with the same tokens forced, on the demo (trained, depth 4, 2080 positions) and
  * on a model of depth 16 and full size with random weights (1360 positions):
  *
  * | | logits' error / their deviation, rms | greatest | another most likely token | KL divergence, mean nats |
@@ -17,7 +17,7 @@
  * @module
  */
 
-import type { Dtype } from "../dtype.ts";
+import type { Dtype } from "./dtype.ts";
 
 /** Tensors with fewer elements stay f32: norms, biases and codes are precious and small. */
 const HALF_MIN_ELEMENTS = 16384;

@@ -1,7 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { IMAGENET_CLASSES, publishedClassNames } from "../../../models/var/imagenet.ts";
-import type { Model } from "../../../models/model.ts";
-import { resolveLabel } from "../../../sampler/mod.ts";
+import { IMAGENET_CLASSES, imagenetClassNames } from "../../models/imagenet.ts";
+import { resolveClass } from "../../models/label.ts";
 
 /**
  * Class numbers that publications and libraries agree on, spread over the list, so that a name too many or too few anywhere shifts some of
@@ -81,12 +80,12 @@ Deno.test("every name means one class", () => {
 });
 
 Deno.test("labels are found by name or number, and near misses are named", () => {
-  const model = { name: "VAR-d16", classes: 1000, classNames: IMAGENET_CLASSES } as unknown as Model;
+  const model = { name: "VAR-d16", classes: 1000, classNames: IMAGENET_CLASSES };
   for (const label of ["golden retriever", "Golden Retriever", " 207 ", 207]) {
-    assertEquals(resolveLabel(model, label), { id: 207, name: "golden retriever" });
+    assertEquals(resolveClass(model, label), { id: 207, name: "golden retriever" });
   }
   const hint = (label: string, expected: string): void => {
-    assertThrows(() => resolveLabel(model, label), RangeError, `did you mean ${expected}?`);
+    assertThrows(() => resolveClass(model, label), RangeError, `did you mean ${expected}?`);
   };
   hint("crane", '"crane bird", "construction crane"');
   hint("maillot", '"maillot tights", "maillot swimsuit"');
@@ -94,11 +93,7 @@ Deno.test("labels are found by name or number, and near misses are named", () =>
   hint("mountain bike race", '"mountain bike", "Greater Swiss mountain dog", "Bernese mountain dog"');
 });
 
-Deno.test("models of the published sizes have the names, others have none", () => {
-  const patchNumbers = [1, 2, 3, 4, 5, 6, 8, 10, 13, 16];
-  assertEquals(publishedClassNames({ classes: 1000, patchNumbers }), IMAGENET_CLASSES);
-  const large = [1, 2, 3, 4, 6, 9, 13, 18, 24, 32];
-  assertEquals(publishedClassNames({ classes: 1000, patchNumbers: large }), IMAGENET_CLASSES);
-  assertEquals(publishedClassNames({ classes: 999, patchNumbers }), []);
-  assertEquals(publishedClassNames({ classes: 1000, patchNumbers: patchNumbers.slice(1) }), []);
+Deno.test("as many classes have the names, others have none", () => {
+  assertEquals(imagenetClassNames(1000), IMAGENET_CLASSES);
+  for (const classes of [0, 999, 1001]) assertEquals(imagenetClassNames(classes), []);
 });

@@ -4,9 +4,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Device, type DeviceArray, readFloats } from "../../../kernels/device.ts";
 import type { ModelFolder } from "../../../models/folder.ts";
 import { createGraphSession, type GraphSession } from "../../../models/graph_session.ts";
-import { type ConditionBudget, ConditionCache, conditionWords } from "../../../models/var/condition.ts";
-import type { VarConfig } from "../../../models/var/config.ts";
-import { openVarSource } from "../../../models/var/convert.ts";
+import {
+  type ConditionBudget,
+  ConditionCache,
+  conditionWords,
+} from "../../../models/transformer/condition.ts";
+import type { TransformerConfig } from "../../../models/transformer/config.ts";
+import { openModelSource } from "../../../models/convert.ts";
 import type { WeightFiles } from "../../../models/weight_files.ts";
 import { testOnDevices } from "../../devices.ts";
 import { goldenCheckpoints, maxDifference } from "../../fixtures/golden/golden.ts";
@@ -17,7 +21,7 @@ const TOLERANCE = 1e-5;
 /** A cache, and how many tensors it has read. */
 interface Observed extends AsyncDisposable {
   readonly cache: ConditionCache;
-  readonly config: VarConfig;
+  readonly config: TransformerConfig;
   reads: number;
   /** What reading fails with, if it shall. */
   failure: Error | undefined;
@@ -25,12 +29,12 @@ interface Observed extends AsyncDisposable {
 
 async function openCache(
   device: Device,
-  budget?: (config: VarConfig) => ConditionBudget,
+  budget?: (config: TransformerConfig) => ConditionBudget,
   name: "var-adaln" | "var-shared-adaln" = "var-adaln",
 ): Promise<Observed> {
   await using stack = new AsyncDisposableStack();
-  const folder: ModelFolder = stack.use(await openVarSource(goldenCheckpoints(name)));
-  const config = folder.manifest.config as VarConfig;
+  const folder: ModelFolder = stack.use(await openModelSource(goldenCheckpoints(name)));
+  const config = folder.manifest.config as TransformerConfig;
   const weights = stack.use(await folder.weights("transformer"));
   const session: GraphSession = stack.use(
     await createGraphSession(device, await folder.read("condition.onnx"), { externalFiles: weights.files }),
@@ -54,7 +58,7 @@ async function openCache(
 }
 
 /** Room for three classes and for no projection. */
-function tight(config: VarConfig): ConditionBudget {
+function tight(config: TransformerConfig): ConditionBudget {
   return { classes: 3 * conditionWords(config) * 4, projections: 0 };
 }
 

@@ -10,7 +10,7 @@ import type { Device, DeviceArray } from "../../kernels/device.ts";
 import { gatherRows } from "../../kernels/gather.ts";
 import { createGraphSession, type GraphSession, type GraphSessionOptions } from "../graph_session.ts";
 import type { WeightFiles } from "../weight_files.ts";
-import type { VarConfig } from "./config.ts";
+import type { TransformerConfig } from "./config.ts";
 import { modulationGraph } from "./graph.ts";
 
 /**
@@ -20,28 +20,28 @@ import { modulationGraph } from "./graph.ts";
 const BUDGET: ConditionBudget = { classes: 64 * 2 ** 20, projections: 64 * 2 ** 20 };
 
 /** Words of one class: first token, modulation of the head, modulations of the blocks. */
-export function conditionWords(config: VarConfig): number {
+export function conditionWords(config: TransformerConfig): number {
   return (1 + 2 + 6 * config.depth) * config.width;
 }
 
 /** Bytes of the blocks' projections as they are fed. */
-function projectionBytes({ depth, width, sharedAdaptiveNorm }: VarConfig): number {
+function projectionBytes({ depth, width, sharedAdaptiveNorm }: TransformerConfig): number {
   return sharedAdaptiveNorm ? 0 : depth * 6 * width * (width + 1) * 4;
 }
 
 /** Bytes that are kept for classes and projections. */
-export function keptConditionBytes(config: VarConfig): number {
+export function keptConditionBytes(config: TransformerConfig): number {
   const classes = slotsOf(config, BUDGET) * conditionWords(config) * 4;
   return classes + (keepsProjections(config, BUDGET) ? projectionBytes(config) : 0);
 }
 
-function slotsOf(config: VarConfig, { classes }: ConditionBudget): number {
+function slotsOf(config: TransformerConfig, { classes }: ConditionBudget): number {
   // Guidance needs two: a class and the null class.
   const affordable = Math.max(2, Math.floor(classes / (conditionWords(config) * 4)));
   return Math.min(config.classes + 1, affordable);
 }
 
-function keepsProjections(config: VarConfig, { projections }: ConditionBudget): boolean {
+function keepsProjections(config: TransformerConfig, { projections }: ConditionBudget): boolean {
   return projectionBytes(config) <= projections;
 }
 
@@ -56,7 +56,7 @@ export interface ConditionParts {
   /** Where the conditions are kept. */
   readonly device: Device;
   /** Sizes of the model. */
-  readonly config: VarConfig;
+  readonly config: TransformerConfig;
   /** The graph `condition`. */
   readonly session: GraphSession;
   /** The transformer's weights. */

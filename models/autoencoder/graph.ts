@@ -1,0 +1,215 @@
+/**
+ * The graphs of a tokenizer's two networks as ONNX: `decoder` turns a feature map into pixels, `encoder` does the reverse.
+ *
+ * @module
+ */
+
+import { GraphWeights } from "../graph_weights.ts";
+import type { GraphBuilder, WeightPlaces } from "../onnx.ts";
+import type { WeightSet } from "../weights.ts";
+import {
+  type Autoencoder,
+  type AutoencoderLayout,
+  levelName,
+  type Network,
+  type TokenizerLevel,
+} from "./config.ts";
+
+/** The norms of groups add this to the variance. */
+const NORM_EPSILON = 1e-6;
+/** Groups of a norm. */
+const GROUPS = 32;
+
+/**
+ * The convolutional parts that the two networks share. Attention happens at the coarsest resolution only, that of the features, which is
+ * fed as `map_shape` [0, -1, height, width].
+ */
+class ConvolutionalNetwork {
+  readonly weights: GraphWeights;
+  readonly graph: GraphBuilder;
+  readonly #network: Network;
+  readonly #layout: AutoencoderLayout;
+  readonly #mapShape: string;
+
+  constructor(network: Network, layout: AutoencoderLayout, set: WeightSet, places: WeightPlaces) {
+    this.weights = new GraphWeights(network, set, places);
+    this.graph = this.weights.graph;
+    this.#network = network;
+    this.#layout = layout;
+    this.#mapShape = this.graph.input({ name: "map_shape", type: "int64", shape: [4] });
+  }
+
+  /** Names of a token map's dimensions. The runtime takes dimensions of one name for equal when it plans its memory. */
+  get mapSides(): [string, string] {
+    return this.#layout.square ? ["side", "side"] : ["rows", "columns"];
+  }
+
+  /** A convolution that keeps the size, or with `downsample` halves it, padding right and bottom only. */
+  convolution(
+    x: string,
+    name: string,
+    inputs: number,
+    outputs: number,
+    options: { side?: 1 | 3; downsample?: boolean } = {},
+  ): string {
+    const { side = 3, downsample = false } = options;
+    const weight = this.weights.tensor(`${name}.weight`, [outputs, inputs, side, side]);
+    const bias = this.weights.tensor(`${name}.bias`, [outputs]);
+    const before = side >> 1;
+    const stride = downsample ? 2 : 1;
+    return this.graph.add("Conv", [x, weight, bias], {
+      kernel_shape: [side, side],
+      strides: [stride, stride],
+      pads: downsample ? [0, 0, 1, 1] : [before, before, before, before],
+    });
+  }
+
+  groupNorm(x: string, name: string, channels: number): string {
+    const { graph, weights } = this;
+    // ONNX Runtime's WebGPU provider has no group norm: an instance norm with groups for channels is the same. A 0 keeps a dimension.
+    const normal = graph.add("InstanceNormalization", [
+      graph.reshape(x, [0, GROUPS, -1, 0]),
+      graph.constant("float32", new Array(GROUPS).fill(1)),
+      graph.constant("float32", new Array(GROUPS).fill(0)),
+    ], { epsilon: { float: NORM_EPSILON } });
+    const map = graph.reshape(normal, [0, channels, -1, 0]);
+    const perChannel = (part: string): string => {
+      return graph.reshape(weights.tensor(`${name}.${part}`, [channels]), [1, channels, 1, 1]);
+    };
+    return graph.add("Add", [graph.add("Mul", [map, perChannel("weight")]), perChannel("bias")]);
+  }
+
+  residualBlock(x: string, name: string, inputs: number, outputs: number): string {
+    const { weights } = this;
+    let h = weights.silu(this.groupNorm(x, `${name}.norm1`, inputs));
+    h = this.convolution(h, `${name}.conv1`, inputs, outputs);
+    h = weights.silu(this.groupNorm(h, `${name}.norm2`, outputs));
+    h = this.convolution(h, `${name}.conv2`, outputs, outputs);
+    const shortcut = inputs === outputs
+      ? x
+      : this.convolution(x, `${name}.nin_shortcut`, inputs, outputs, { side: 1 });
+    return this.graph.add("Add", [shortcut, h]);
+  }
+
+  /** One head over all positions. */
+  attentionBlock(x: string, name: string, channels: number): string {
+    const { graph } = this;
+    const normal = this.groupNorm(x, `${name}.norm`, channels);
+    const [q, k, v] = this.#queriesKeysValues(normal, name, channels);
+    const rows = (part: string): string => graph.add("Transpose", [part], { perm: [0, 2, 1] });
+    const scaled = graph.add("Mul", [rows(q), graph.constant("float32", [channels ** -0.5])]);
+    const attention = graph.add("Softmax", [graph.add("MatMul", [scaled, k])], { axis: -1 });
+    const mixed = rows(graph.add("MatMul", [attention, rows(v)]));
+    const map = graph.add("Reshape", [mixed, this.#mapShape]);
+    return graph.add("Add", [
+      x,
+      this.convolution(map, `${name}.proj_out`, channels, channels, { side: 1 }),
+    ]);
+  }
+
+  #queriesKeysValues(x: string, name: string, channels: number): [string, string, string] {
+    const { graph } = this;
+    const project = (part: string, parts: number): string => {
+      const projected = this.convolution(x, `${name}.${part}`, channels, parts * channels, { side: 1 });
+      return graph.reshape(projected, [0, parts * channels, -1]);
+    };
+    if (!this.#layout.fused) return [project("q", 1), project("k", 1), project("v", 1)];
+    return graph.split(project("qkv", 3), 3, 1) as [string, string, string];
+  }
+
+  /** The residual blocks of one resolution, each with its attention block where the level has them. */
+  level(x: string, name: string, inputs: number, { channels, blocks, attention }: TokenizerLevel): string {
+    for (let i = 0; i < blocks; i++) {
+      x = this.residualBlock(
+        x,
+        `${name}.${this.#layout.residual}.${i}`,
+        i === 0 ? inputs : channels,
+        channels,
+      );
+      if (attention) x = this.attentionBlock(x, `${name}.attn.${i}`, channels);
+    }
+    return x;
+  }
+
+  middle(x: string, channels: number): string {
+    const [first, attention, second] = this.#layout.middle;
+    const name = this.#network;
+    let h = this.residualBlock(x, `${name}.${first}`, channels, channels);
+    if (this.weights.hasAny(`${name}.${attention}.`)) {
+      h = this.attentionBlock(h, `${name}.${attention}`, channels);
+    }
+    return this.residualBlock(h, `${name}.${second}`, channels, channels);
+  }
+
+  /** Final norm, activation and convolution. */
+  end(x: string, inputs: number, outputs: number): string {
+    const name = this.#network;
+    const activated = this.weights.silu(this.groupNorm(x, `${name}.norm_out`, inputs));
+    return this.convolution(activated, `${name}.conv_out`, inputs, outputs);
+  }
+}
+
+/** Features [images, Cvae, h, w] to pixels [images, 3, H, W] in [-1, 1] before clamping. */
+export function decoderGraph(
+  autoencoder: Autoencoder,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const { layout, channels, latentChannels = channels } = autoencoder;
+  const levels = autoencoder.decoder ?? [];
+  const network = new ConvolutionalNetwork("decoder", layout, set, places);
+  const { graph } = network;
+  const input = graph.input({
+    name: "features",
+    type: "float32",
+    shape: ["images", channels, ...network.mapSides],
+  });
+  let width = levels.at(-1)?.channels ?? 0;
+  let x = network.convolution(input, "post_quant_conv", channels, latentChannels, { side: layout.quantSide });
+  x = network.middle(network.convolution(x, "decoder.conv_in", latentChannels, width), width);
+  for (const [level, shape] of [...levels.entries()].reverse()) {
+    const name = levelName(layout, "decoder", { level, levels: levels.length });
+    x = network.level(x, name, width, shape);
+    width = shape.channels;
+    if (level > 0) {
+      const larger = graph.add("Resize", [x, "", graph.constant("float32", [1, 1, 2, 2])], {
+        mode: "nearest",
+        coordinate_transformation_mode: "asymmetric",
+        nearest_mode: "floor",
+      });
+      x = network.convolution(larger, `${name}.upsample.conv`, width, width);
+    }
+  }
+  graph.output(
+    { name: "image", type: "float32", shape: ["images", 3, "height", "width"] },
+    network.end(x, width, 3),
+  );
+  return graph.bytes();
+}
+
+/** Pixels [images, 3, H, W] in [-1, 1] to features [images, Cvae, h, w], before quantization. */
+export function encoderGraph(
+  autoencoder: Autoencoder,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const { layout, channels, latentChannels = channels } = autoencoder;
+  const levels = autoencoder.encoder ?? [];
+  const network = new ConvolutionalNetwork("encoder", layout, set, places);
+  const { graph } = network;
+  const image = graph.input({ name: "image", type: "float32", shape: ["images", 3, "height", "width"] });
+  let [width] = network.weights.shape("encoder.conv_in.weight", [-1, 3, 3, 3]) as [number];
+  let x = network.convolution(image, "encoder.conv_in", 3, width);
+  for (const [level, shape] of levels.entries()) {
+    const name = levelName(layout, "encoder", { level, levels: levels.length });
+    x = network.level(x, name, width, shape);
+    width = shape.channels;
+    if (level < levels.length - 1) {
+      x = network.convolution(x, `${name}.downsample.conv`, width, width, { downsample: true });
+    }
+  }
+  x = network.end(network.middle(x, width), width, latentChannels);
+  x = network.convolution(x, "quant_conv", latentChannels, channels, { side: layout.quantSide });
+  graph.output({ name: "features", type: "float32", shape: ["images", channels, ...network.mapSides] }, x);
+  return graph.bytes();
+}

@@ -1,0 +1,260 @@
+/**
+ * Models of any family as a person names them, checkpoints as published or as a trainer saves them and model folders, made into a model
+ * folder on disk or into one that is stored nowhere; and what a single checkpoint holds.
+ *
+ * @module
+ */
+
+import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
+import { openSource, sourceSha256 } from "./checkpoint/source.ts";
+import {
+  FAMILIES,
+  familiesOfParts,
+  familyOfCheckpoints,
+  familyOfFolder,
+  knownParts,
+  partsIn,
+} from "./families.ts";
+import type { CheckpointPart, Fact, Family } from "./family.ts";
+import { type ModelFolder, openModelFolder } from "./folder.ts";
+import {
+  convertFolder,
+  type ConvertOptions,
+  convertParts,
+  openFolderAs,
+  type OpenParts,
+  weightsOf,
+} from "./folder_conversion.ts";
+import type { FolderWriter } from "./folder_writer.ts";
+import { ModelFileError } from "./model_file_error.ts";
+import { createVirtualFolder } from "./virtual_folder.ts";
+
+/**
+ * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its tokenizer. One file may hold several
+ * parts, as trainers save them. The family is told by the tensors.
+ */
+export type Checkpoints = { readonly [part: string]: string | URL | Uint8Array };
+
+/** A model folder as what another is made from. Its weights must not be quantized. */
+export interface FolderSource {
+  /** Path or URL, or an open folder, which stays the caller's. */
+  readonly folder: string | URL | ModelFolder;
+}
+
+/** What a model folder is made from. */
+export type ConversionSource = Checkpoints | FolderSource;
+
+/** Options of {@linkcode openModelSource}. */
+export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
+  /** SHA-256 of checkpoints in hexadecimal by part, where they are known; else they are read once to find it out. */
+  sha256?: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Converts a model, one tensor in memory at a time.
+ *
+ * @param source The checkpoints, or a model folder whose weights are to have another type.
+ * @param writer Where the folder is written.
+ * @throws {TypeError} If the source is none.
+ * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are quantized already.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
+ *
+ * @example
+ * ```ts
+ * import { convertModel } from "./convert.ts";
+ * import { createModelFolder } from "./folder_writer.ts";
+ * import { DEMO_MODEL } from "./load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const path = await Deno.makeTempDir();
+ * await using writer = await createModelFolder(`${path}/demo-q8`);
+ * const { manifest } = await convertModel({ folder: DEMO_MODEL }, writer, { dtype: "q8" });
+ * assertEquals([manifest.family, manifest.dtype], ["var", "q8"]);
+ * await Deno.remove(path, { recursive: true });
+ * ```
+ */
+export async function convertModel(
+  source: ConversionSource,
+  writer: FolderWriter,
+  options: ConvertOptions = {},
+): Promise<ModelFolder> {
+  const { signal } = options;
+  if (isFolderSource(source)) {
+    const folder = isFolder(source.folder)
+      ? source.folder
+      : writer.own(await openModelFolder(source.folder, { signal }));
+    return await convertFolder(convertible(folder), folder, { ...options, writer });
+  }
+  const { family, ...parts } = writer.own(await openCheckpoints(source, signal));
+  return await convertParts(family, parts, { ...options, writer });
+}
+
+/**
+ * Opens checkpoints, or a model folder whose weights are to have another type, as a model folder that is stored nowhere: each tensor is
+ * converted when it is read. The checkpoints stay open until the folder is disposed.
+ *
+ * What it costs at once: the graphs are built from the list of tensors; a checkpoint whose SHA-256 is not told is read once
+ * to find it out, as are the files of a folder, to check them.
+ *
+ * @throws {TypeError} If the source is none.
+ * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are quantized already.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
+ */
+export async function openModelSource(
+  source: ConversionSource,
+  options: OpenModelOptions = {},
+): Promise<ModelFolder> {
+  const { sha256 = {}, ...conversion } = options;
+  const { dtype = "f32", signal } = conversion;
+  if (isFolderSource(source)) {
+    const { folder } = source;
+    using opened = isFolder(folder) ? undefined : await openModelFolder(folder, { signal });
+    const original = opened ?? folder as ModelFolder;
+    return await openFolderAs(convertible(original), original, conversion);
+  }
+  using stack = new DisposableStack();
+  const open = stack.use(await openCheckpoints(source, signal));
+  const { family, ...parts } = open;
+  const location = family.parts.map(({ name }) => shown(source[name]!)).join(" + ");
+  await using writer = createVirtualFolder(location, {
+    signal,
+    fingerprints: async () => {
+      const known = await hashes(source, sha256, signal);
+      return Object.fromEntries(
+        family.parts.map(({ name, weights }) => [`${weights} as ${dtype}`, known.get(name)!]),
+      );
+    },
+  });
+  writer.own(open);
+  stack.move();
+  return await convertParts(family, parts, { ...conversion, writer });
+}
+
+/** SHA-256 of checkpoints by part; what is not known is found out, once for each file. */
+async function hashes(
+  checkpoints: Checkpoints,
+  known: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const byPlace = new Map<Checkpoints[string], string>();
+  const byPart = new Map<string, string>();
+  for (const [part, place] of Object.entries(checkpoints)) {
+    const hash = known[part] ?? byPlace.get(place) ?? await hashOf(place, signal);
+    byPlace.set(place, hash);
+    byPart.set(part, hash);
+  }
+  return byPart;
+}
+
+async function hashOf(place: Checkpoints[string], signal: AbortSignal | undefined): Promise<string> {
+  using bytes = await openSource(place, { signal });
+  return await sourceSha256(bytes);
+}
+
+function shown(place: Checkpoints[string]): string {
+  return place instanceof Uint8Array ? "bytes in memory" : String(place);
+}
+
+function convertible(folder: ModelFolder): Family {
+  return familyOfFolder(folder, "convert a model of this family");
+}
+
+function isFolderSource(source: ConversionSource): source is FolderSource {
+  return typeof source === "object" && source !== null && "folder" in source;
+}
+
+function isFolder(place: FolderSource["folder"]): place is ModelFolder {
+  return typeof place === "object" && !(place instanceof URL);
+}
+
+/** Opens checkpoints and tells their family. */
+async function openCheckpoints(
+  places: Checkpoints,
+  signal: AbortSignal | undefined,
+): Promise<OpenParts & Disposable & { readonly family: Family }> {
+  const names = typeof places === "object" && places !== null ? Object.keys(places) : [];
+  if (familiesOfParts(names).length === 0 || names.some((name) => places[name] === undefined)) {
+    throw new TypeError(
+      `Cannot convert the model as its source must be ${knownParts()}, or { folder }: current value is ${
+        Deno.inspect(places)
+      }`,
+    );
+  }
+  using stack = new DisposableStack();
+  const byPart: Record<string, Checkpoint> = {};
+  for (const name of names) byPart[name] = stack.use(await openCheckpoint(places[name]!, { signal }));
+  const family = familyOfCheckpoints(byPart);
+  const origins: (string | undefined)[] = [];
+  for (const { name } of family.parts) origins.push(await originOf(places[name]!));
+  const owned = stack.move();
+  return {
+    family,
+    checkpoints: Object.fromEntries(family.parts.map(({ name, weights }) => [weights, byPart[name]!])),
+    defaults: {},
+    origin: origins.includes(undefined) ? undefined : origins.join(" and "),
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** Tells a file from others, and from itself at another time, without reading it. */
+async function originOf(place: Checkpoints[string]): Promise<string | undefined> {
+  if (place instanceof Uint8Array || /^https?:/i.test(String(place))) return undefined;
+  const path = /^file:/i.test(String(place)) ? new URL(place) : place;
+  const { size, mtime } = await Deno.stat(path);
+  return `${await Deno.realPath(path)} of ${size} bytes of ${mtime?.toISOString()}`;
+}
+
+/** What a checkpoint holds of a model. */
+export interface CheckpointDescription {
+  /** The family that it is of, or `undefined` if it holds no part of a model of a known one. */
+  readonly family: Family | undefined;
+  /** The parts of a model that it holds. */
+  readonly parts: readonly CheckpointPart[];
+  /** The sizes of these parts, as `model.json` would hold them; empty if there is a problem. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The sizes in words. */
+  readonly facts: readonly Fact[];
+  /** Names that the classes of such a model have. */
+  readonly classNames: readonly string[];
+  /** Why the tensors make no such part after all. */
+  readonly problem: string | undefined;
+}
+
+/**
+ * Tells what a checkpoint holds of a model, from the names and shapes of its tensors: one part, several, as trainers save them, or none.
+ *
+ * @example
+ * ```ts
+ * import { describeCheckpoint } from "./convert.ts";
+ * import { DEMO_MODEL } from "./load.ts";
+ * import { openCheckpoint } from "./checkpoint/mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using checkpoint = await openCheckpoint(new URL("tokenizer.safetensors", DEMO_MODEL));
+ * const { family, parts, problem } = await describeCheckpoint(checkpoint);
+ * assertEquals([family?.name, parts.map(({ title }) => title), problem], ["var", ["the tokenizer"], undefined]);
+ * ```
+ */
+export async function describeCheckpoint(checkpoint: Checkpoint): Promise<CheckpointDescription> {
+  const held = FAMILIES.map((family) => ({ family, parts: partsIn(family, checkpoint) }));
+  const most = Math.max(...held.map(({ parts }) => parts.length));
+  const nothing = { config: {}, facts: [], classNames: [], problem: undefined };
+  if (most === 0) return { family: undefined, parts: [], ...nothing };
+  const { family, parts } = held.find((found) => found.parts.length === most)!;
+  try {
+    const config = await family.infer(
+      weightsOf(family, Object.fromEntries(parts.map(({ weights }) => [weights, checkpoint]))),
+    );
+    return {
+      family,
+      parts,
+      config,
+      facts: family.describe(config),
+      classNames: family.classNames(config),
+      problem: undefined,
+    };
+  } catch (error) {
+    if (error instanceof ModelFileError) return { family, parts, ...nothing, problem: error.message };
+    throw error;
+  }
+}

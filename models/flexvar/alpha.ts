@@ -1,0 +1,59 @@
+/**
+ * The settings with which VAR-Scaling's authors search on FlexVAR, as far as their paper states them.
+ *
+ * @module
+ */
+
+import type { ModelTuning } from "../folder.ts";
+import type { SearchDefaults, SearchSettings } from "../model.ts";
+
+/** The experiments' settings: candidates of the 3×3 map. */
+export const SEARCH: SearchSettings = {
+  scale: 2,
+  samples: 50,
+  representatives: 10,
+  strategy: "var-scaling",
+  pick: "density",
+};
+
+/** The conflict threshold is VAR's: between code vectors of length 1, it is below the distance of any maps that differ in two tokens. */
+const PUBLISHED = { cfg: 2.5, alpha: 2.5, conflictThreshold: 1.8 };
+
+/** α by number of candidates. The paper states 2.5 to 2.8 for 10 to 100 of them; which belongs to which number is ours. */
+const ALPHA: readonly (readonly [samples: number, alpha: number])[] = [[20, 2.5], [50, 2.65], [100, 2.8]];
+/** The number of candidates for which a folder's α is meant. */
+const TUNED_SAMPLES = 50;
+
+/** α for a number of candidates, on straight lines between the numbers that are known. */
+function alphaOf(samples: number): number {
+  const after = ALPHA.findIndex(([known]) => samples <= known);
+  if (after < 0) return ALPHA.at(-1)![1];
+  const [to, high] = ALPHA[after]!;
+  const [from, low] = ALPHA[after - 1] ?? [0, high];
+  return low + (high - low) * (samples - from) / (to - from);
+}
+
+/**
+ * Settings of VAR-Scaling for a model.
+ *
+ * @param tuning What its folder says.
+ *
+ * @example
+ * ```ts
+ * import { searchDefaults } from "./alpha.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { scale, alpha, conflictThreshold } = searchDefaults({});
+ * assertEquals([scale, conflictThreshold], [2, 1.8]);
+ * assertEquals([10, 20, 50, 100].map((samples) => alpha({ scale, samples })), [2.5, 2.5, 2.65, 2.8]);
+ * ```
+ */
+export function searchDefaults(tuning: ModelTuning): SearchDefaults {
+  const shift = tuning.alpha === undefined ? 0 : tuning.alpha - alphaOf(TUNED_SAMPLES);
+  return {
+    ...SEARCH,
+    alpha: ({ samples }) => Math.round((alphaOf(samples) + shift) * 100) / 100,
+    conflictThreshold: tuning.conflictThreshold ?? PUBLISHED.conflictThreshold,
+    published: PUBLISHED,
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * FlexVAR as a family of models: https://huggingface.co/jiaosiyu1999/FlexVAR.
+ *
+ * @module
+ */
+
+import { pixelsPerToken } from "../autoencoder/config.ts";
+import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional.ts";
+import { networkFacts, transformerFact } from "../facts.ts";
+import type { CheckpointPart, Fact, Family } from "../family.ts";
+import { imagenetClassNames } from "../imagenet.ts";
+import { storedDtype } from "../precision.ts";
+import type { StoredTensor } from "../weights.ts";
+import { SEARCH } from "./alpha.ts";
+import {
+  type FlexVarConfig,
+  flexVarSizes,
+  inferFlexVarTokenizer,
+  inferFlexVarTransformer,
+  requireFlexVarConfig,
+} from "./config.ts";
+import { flexVarGraphs } from "./graph.ts";
+import { makeFlexVarModel } from "./model.ts";
+import { DEFAULTS, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
+
+type Tensors = ReadonlyMap<string, StoredTensor>;
+
+/** Buffers that serve training only, or are zeros. */
+const UNUSED = /(^|\.)(attn_bias_for_masking|zero_k_bias|codebook_used)$/;
+
+/** Files of the published transformers, by depth. */
+const TRANSFORMERS: ReadonlyMap<number, string> = new Map([
+  [16, "FlexVARd16-epo179.pth"],
+  [20, "FlexVARd20-epo249.pth"],
+  [24, "FlexVARd24-epo349.pth"],
+]);
+
+const TRANSFORMER_PART: CheckpointPart = {
+  name: "var",
+  weights: TRANSFORMER,
+  title: "the transformer",
+  landmark: "pos_1LC",
+  unused: UNUSED,
+  // VAR's positions are a list, ours are a map.
+  prefix: (tensors) =>
+    ["", "trainer.var_wo_ddp."].find((prefix) => {
+      return tensors.has(`${prefix}pos_start`) && tensors.get(`${prefix}pos_1LC`)?.shape.length === 4;
+    }),
+};
+
+const TOKENIZER_PART: CheckpointPart = {
+  name: "vae",
+  weights: TOKENIZER,
+  title: "the tokenizer",
+  landmark: "quantize.embedding.weight",
+  unused: UNUSED,
+  prefix: (tensors) => ["", "model.", "trainer.vae_local."].find((prefix) => isTokenizer(tensors, prefix)),
+};
+
+/** Whether a tokenizer of this layout stands behind a prefix: unlike VAR's, it may have a codebook and nothing beside. */
+function isTokenizer(tensors: Tensors, prefix: string): boolean {
+  const foreign = ["quantize.quant_resi.", "decoder.up.", "encoder.down."].map((name) => prefix + name);
+  return tensors.has(`${prefix}quantize.embedding.weight`) &&
+    !tensors.keys().some((name) => foreign.some((other) => name.startsWith(other)));
+}
+
+function describe(config: Partial<FlexVarConfig>): Fact[] {
+  const { tokenizer } = config;
+  const facts: Fact[] = [];
+  if (config.depth !== undefined) {
+    const { positionSide, ...transformer } = config as Omit<FlexVarConfig, "tokenizer">;
+    facts.push(transformerFact(transformer));
+    facts.push(["positions", `a map of ${positionSide}×${positionSide}, resized for each token map`]);
+  }
+  if (tokenizer !== undefined) {
+    const { vocabulary, channels } = tokenizer;
+    facts.push(["tokenizer", `${vocabulary} codes of ${channels} channels, of length 1`]);
+    facts.push(...networkFacts(tokenizer));
+    const pixels = pixelsPerToken(tokenizer);
+    const usual = PATCH_NUMBERS.at(-1)! * pixels;
+    if (pixels > 0) facts.push(["pictures", `any multiples of ${pixels} pixels, usually ${usual}×${usual}`]);
+  }
+  return facts;
+}
+
+/** FlexVAR (arXiv 2502.20313): each scale is a picture of its own size, so the sizes are free. */
+export const FLEXVAR: Family<FlexVarConfig> = {
+  name: "flexvar",
+  title: "FlexVAR",
+  parts: [TRANSFORMER_PART, TOKENIZER_PART],
+  published: {
+    repository: "jiaosiyu1999/FlexVAR",
+    example: "FlexVARd16-epo179.pth",
+    depthOf: (file) => {
+      const depth = /^FlexVARd([1-9]\d*)(-epo\d+)?\.pth$/.exec(file)?.[1];
+      return depth === undefined ? undefined : Number(depth);
+    },
+    transformer: (depth) => TRANSFORMERS.get(depth),
+    others: { vae: ["FlexVAE.pth"] },
+  },
+  defaults: DEFAULTS,
+  search: SEARCH,
+  flexible: ["patchNumbers", "size"],
+  publishedHelp:
+    "guidance that goes on growing beyond cfg after ten scales and is constant beyond maxpn, the likeliest tokens on sides beyond maxpn or not among 1 to 6, 8, 10, 13, 16, 23, 24 and 32, and squares only",
+  options: OPTIONS,
+  infer: (weights) =>
+    Promise.try(() => ({
+      ...(weights[TRANSFORMER] && inferFlexVarTransformer(weights[TRANSFORMER].set)),
+      ...(weights[TOKENIZER] && { tokenizer: inferFlexVarTokenizer(weights[TOKENIZER].set) }),
+    })),
+  // The tensors tell all.
+  inferAgain: (_weights, config) => Promise.resolve(config),
+  requireConfig: requireFlexVarConfig,
+  depth: ({ depth }) => depth,
+  classes: ({ classes }) => classes,
+  modelName: ({ depth }) => `FlexVAR-d${depth}`,
+  classNames: ({ classes }) => classes === undefined ? [] : imagenetClassNames(classes),
+  describe,
+  graphs: flexVarGraphs,
+  storedDtype,
+  load: async (folder, device, options) => {
+    const own = { family: FLEXVAR, sizesOf: flexVarSizes, make: makeFlexVarModel };
+    return await loadClassConditional(folder, device, { ...options, ...own });
+  },
+};

@@ -1,0 +1,252 @@
+/**
+ * From the tensors of a model's parts to a model folder: graphs are built, weights are copied tensor by tensor under their own names, as
+ * f32 or with the large ones in a smaller type. Which family a source is of, and how it is named and opened, is left to `convert.ts`.
+ *
+ * @module
+ */
+
+import { byteLength, type Checkpoint, encodeFloat16, type SafetensorsEntry } from "./checkpoint/mod.ts";
+import type { Dtype } from "./dtype.ts";
+import type { Family, ModelWeights } from "./family.ts";
+import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder.ts";
+import type { FolderWriter, WriteTensorsOptions } from "./folder_writer.ts";
+import { ModelFileError } from "./model_file_error.ts";
+import type { WeightPlaces } from "./onnx.ts";
+import { type BlockOptions, blockShapes, quantizeBlocks, type QuantizedBlocks, SCALES } from "./quantize.ts";
+import { requireDepth } from "./transformer/config.ts";
+import { createVirtualFolder } from "./virtual_folder.ts";
+import { WeightSet } from "./weights.ts";
+
+/** Options of a conversion. */
+export interface ConvertOptions {
+  /** How the large weights are stored; `"f32"` by default. */
+  dtype?: Dtype;
+  /** Name for people; its family's name with its depth by default, or the name of the folder it is made from. */
+  name?: string;
+  /**
+   * Names of the classes in order. By default those of the folder it is made from, else those of ImageNet for a model of a published size,
+   * else none.
+   */
+  classNames?: readonly string[];
+  /** Search settings that suit the model; those that are left out are of the folder it is made from, if it is made from one. */
+  tuning?: ModelTuning;
+  /** Depth that the model must have; any by default. */
+  depth?: number;
+  /** Called whenever a tensor has been written, with the bytes of tensors written so far and in all. */
+  onProgress?: (done: number, total: number) => void;
+  /** Ends the conversion. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a model is made from, and what is known of it beside the tensors. */
+export interface OpenParts {
+  /** What each part is read from, by the name of its weights in a folder. */
+  readonly checkpoints: Readonly<Record<string, Checkpoint>>;
+  /** Its sizes, where they are known from elsewhere than the tensors. */
+  readonly config?: unknown;
+  /** What it has unless something else is asked for. */
+  readonly defaults: Pick<ConvertOptions, "name" | "classNames" | "tuning">;
+  /** Tells these bytes from others; unknown for what comes from memory or a web server. */
+  readonly origin: string | undefined;
+}
+
+/** Raised whenever other bytes come of the same checkpoint, so that a conversion that was killed before is not continued with them. */
+const CONVERSION = 1;
+
+/** The tensors of the parts that are there, by the names that weights have in a folder. */
+export function weightsOf(family: Family, checkpoints: OpenParts["checkpoints"]): ModelWeights {
+  return Object.fromEntries(family.parts.flatMap((part) => {
+    const checkpoint = checkpoints[part.weights];
+    const prefix = checkpoint && part.prefix(checkpoint.tensors);
+    if (checkpoint === undefined || prefix === undefined) return [];
+    const set = new WeightSet(checkpoint.file, checkpoint.tensors, prefix);
+    return [[part.weights, { set, readFloat32: (name) => checkpoint.readFloat32(set.fullName(name)) }]];
+  }));
+}
+
+/** The error of a checkpoint that does not hold what it should, of which the landmarks would tell. */
+export function partNotFound({ file, tensors }: Checkpoint, landmarks: readonly string[]): ModelFileError {
+  const names = [...tensors.keys()].slice(0, 3).map((name) => `"${name}"`).join(", ");
+  return new ModelFileError("Cannot find the model in the checkpoint", {
+    file,
+    expected: `a tensor ${landmarks.map((landmark) => `"${landmark}"`).join(" or ")}`,
+    found: names === "" ? "no tensors" : `${names} …`,
+  });
+}
+
+/**
+ * Converts a model whose parts are open, one tensor in memory at a time.
+ *
+ * @throws {ModelFileError} If the tensors do not make a model of the family.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
+ */
+export async function convertParts(
+  family: Family,
+  { checkpoints, config: known, defaults, origin }: OpenParts,
+  { writer, ...options }: ConvertOptions & { readonly writer: FolderWriter },
+): Promise<ModelFolder> {
+  const { dtype = "f32", onProgress } = options;
+  const weights = weightsOf(family, checkpoints);
+  for (const part of family.parts) {
+    if (weights[part.weights] === undefined) throw partNotFound(checkpoints[part.weights]!, [part.landmark]);
+  }
+  const config = known === undefined ? await family.infer(weights) : await family.inferAgain(weights, known);
+  const {
+    classNames = defaults.classNames ?? family.classNames(config),
+    name = defaults.name ?? family.modelName(config),
+  } = options;
+  const tuning = { ...defaults.tuning, ...options.tuning };
+  requireDepth({ name, depth: family.depth(config) }, options.depth, "convert");
+  const classes = family.classes(config);
+  if (classNames.length !== 0 && classNames.length !== classes) {
+    throw new RangeError(
+      `Cannot convert the model as it has ${classes} classes: the number of class names is ${classNames.length}`,
+    );
+  }
+
+  // Building the graphs asserts every tensor; the places of the bytes are known only once they are written.
+  const nowhere: WeightPlaces = () => ({ file: "", offset: 0, length: 0, type: "float32", shape: [] });
+  family.graphs(config, weights, Object.fromEntries(family.parts.map((part) => [part.weights, nowhere])));
+  // One file may hold all parts, side by side; each set sees its own prefix only.
+  for (const { weights: part, unused } of family.parts) weights[part]!.set.requireAllTaken(unused);
+
+  const entriesOf = new Map(family.parts.map(({ weights: part }) => {
+    return [part, entries(family, { checkpoint: checkpoints[part]!, set: weights[part]!.set, dtype })];
+  }));
+  const total = [...entriesOf.values()].flat().reduce((sum, entry) => sum + byteLength(entry), 0);
+  let done = 0;
+  const writing: WriteTensorsOptions = {
+    ...(origin === undefined ? {} : { origin: `conversion ${CONVERSION} to ${dtype} of ${origin}` }),
+    onBytes: (count) => onProgress?.(done += count, total),
+  };
+  const places: Record<string, WeightPlaces> = {};
+  for (const [part, tensors] of entriesOf) places[part] = await writer.writeTensors(part, tensors, writing);
+  for (const [file, bytes] of family.graphs(config, weights, places)) await writer.write(file, bytes);
+  return await writer.finish({ family: family.name, name, dtype, config, classNames, tuning });
+}
+
+/**
+ * Converts the weights of a model folder to another type.
+ *
+ * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family.
+ */
+export async function convertFolder(
+  family: Family,
+  folder: ModelFolder,
+  options: ConvertOptions & { readonly writer: FolderWriter },
+): Promise<ModelFolder> {
+  const { dtype, name, classNames, tuning = {}, config } = folder.manifest;
+  const file = `${folder.location}/${MANIFEST}`;
+  if (dtype !== "f32" && dtype !== "f16") {
+    throw new ModelFileError(
+      "Cannot convert weights that are quantized, as what is lost would be lost twice",
+      {
+        file,
+        expected: "weights in f32 or f16, or the original checkpoints",
+        found: dtype,
+      },
+    );
+  }
+  const known = family.requireConfig(config, file);
+  const checkpoints: Record<string, Checkpoint> = {};
+  for (const { weights } of family.parts) {
+    checkpoints[weights] = options.writer.own(await folder.weights(weights));
+  }
+  return await convertParts(family, {
+    checkpoints,
+    config: known,
+    defaults: { name, classNames, tuning },
+    origin: JSON.stringify(folder.fingerprints),
+  }, options);
+}
+
+/**
+ * Opens a model folder whose weights are to have another type as one that is stored nowhere: each tensor is converted when it is read.
+ *
+ * @param family The family that the model is of.
+ * @param folder The folder, which stays the caller's.
+ * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family.
+ */
+export async function openFolderAs(
+  family: Family,
+  folder: ModelFolder,
+  options: Omit<ConvertOptions, "onProgress"> = {},
+): Promise<ModelFolder> {
+  const { dtype = "f32", signal } = options;
+  const fingerprints = Object.entries(folder.fingerprints)
+    .map(([file, hash]) => [`${file.replace(/ as \w+$/, "")} as ${dtype}`, hash] as const);
+  await using writer = createVirtualFolder(folder.location, {
+    signal,
+    fingerprints: () => Promise.resolve(Object.fromEntries(fingerprints)),
+  });
+  return await convertFolder(family, folder, { ...options, writer });
+}
+
+/** A part's tensors as they are stored. */
+function entries(
+  family: Family,
+  { checkpoint, set, dtype }: { checkpoint: Checkpoint; set: WeightSet; dtype: Dtype },
+): SafetensorsEntry[] {
+  return set.taken().flatMap((name): SafetensorsEntry[] => {
+    const source = set.fullName(name);
+    const tensor = checkpoint.tensors.get(source)!;
+    const { shape } = tensor;
+    const stored = family.storedDtype(name, shape, dtype);
+    const read = (): Promise<Float32Array<ArrayBuffer>> => checkpoint.readFloat32(source);
+    if (stored === "q8" || stored === "q4") {
+      return quantizedEntries(name, shape, stored, { file: checkpoint.file, tensor: source, read });
+    }
+    const type = stored === "f32" ? "F32" : "F16";
+    const bytes = async (): Promise<Uint8Array> => {
+      if (type === tensor.dtype) return await checkpoint.read(source);
+      return stored === "f32" ? bytesOf(await read()) : encodeFloat16(await read());
+    };
+    return [{ name, dtype: type, shape, bytes }];
+  });
+}
+
+/** Integers and scales of a matrix. */
+function quantizedEntries(
+  name: string,
+  shape: readonly number[],
+  dtype: "q8" | "q4",
+  { file, tensor, read }: { file: string; tensor: string; read: () => Promise<Float32Array> },
+): SafetensorsEntry[] {
+  const [rows = 0, columns = 0] = shape;
+  const options: BlockOptions = { rows, columns, bits: dtype === "q4" ? 4 : 8 };
+  const shapes = blockShapes(options);
+  // The scales tend to be asked for right after the integers, and are a small part of them.
+  let scales: Float32Array<ArrayBuffer> | undefined;
+  const quantize = async (): Promise<QuantizedBlocks> => {
+    const values = await read();
+    try {
+      return quantizeBlocks(values, options);
+    } catch (cause) {
+      throw new ModelFileError("Cannot quantize a tensor of the model", {
+        file,
+        tensor,
+        expected: "finite values",
+        found: (cause as Error).message,
+        cause,
+      });
+    }
+  };
+  const packedBytes = async (): Promise<Uint8Array> => {
+    const blocks = await quantize();
+    scales = blocks.scales;
+    return blocks.packed;
+  };
+  const scaleBytes = async (): Promise<Uint8Array> => {
+    const known = scales ?? (await quantize()).scales;
+    scales = undefined;
+    return bytesOf(known);
+  };
+  return [
+    { name, dtype: "U8", shape: shapes.packed, bytes: packedBytes },
+    { name: name + SCALES, dtype: "F32", shape: shapes.scales, bytes: scaleBytes },
+  ];
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,135 @@
+/**
+ * VAR (arXiv 2404.02905) as a family of models: class-conditional, with ten scales whose residuals add up.
+ *
+ * @module
+ */
+
+import { loadClassConditional } from "../class_conditional.ts";
+import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
+import { networkFacts, transformerFact } from "../facts.ts";
+import { imagenetClassNames } from "../imagenet.ts";
+import { storedDtype } from "../precision.ts";
+import type { StoredTensor } from "../weights.ts";
+import { SEARCH } from "./alpha.ts";
+import {
+  inferVarConfig,
+  pictureSide,
+  PUBLISHED_PATCH_NUMBERS,
+  requireVarConfig,
+  type VarConfig,
+  varSizes,
+} from "./config.ts";
+import { varGraphs } from "./graph.ts";
+import { makeVarModel } from "./model.ts";
+import { DEFAULTS } from "./schedule.ts";
+
+/** Tensors by which the two parts are recognised. */
+const LANDMARKS = { transformer: "pos_start", tokenizer: "quantize.embedding.weight" } as const;
+/** Where the trainer's files keep the two state dictionaries; published files are one themselves. */
+const PREFIXES = { transformer: "trainer.var_wo_ddp.", tokenizer: "trainer.vae_local." } as const;
+/** Tensors that a tokenizer of this layout has and no other. */
+const TOKENIZER_LAYOUT = /^(quantize\.quant_resi\.|decoder\.up\.|encoder\.down\.)/;
+/** Buffers that are derivable or serve training only. */
+const UNUSED = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
+
+type Tensors = ReadonlyMap<string, StoredTensor>;
+
+const TRANSFORMER: CheckpointPart = {
+  name: "var",
+  weights: "transformer",
+  title: "the transformer",
+  landmark: LANDMARKS.transformer,
+  unused: UNUSED,
+  prefix: (tensors) =>
+    ["", PREFIXES.transformer].find((prefix) => {
+      // Positions of a map are another family's, but levels are ours whatever the positions are.
+      const position = tensors.get(`${prefix}pos_1LC`);
+      const ours = tensors.has(`${prefix}lvl_embed.weight`) || position?.shape.length !== 4;
+      return ours && tensors.has(prefix + LANDMARKS.transformer);
+    }),
+};
+
+const TOKENIZER: CheckpointPart = {
+  name: "vae",
+  weights: "tokenizer",
+  title: "the tokenizer",
+  landmark: LANDMARKS.tokenizer,
+  unused: UNUSED,
+  prefix: (tensors) =>
+    ["", PREFIXES.tokenizer].find((prefix) => {
+      return tensors.has(prefix + LANDMARKS.tokenizer) && hasLayout(tensors, prefix);
+    }),
+};
+
+function hasLayout(tensors: Tensors, prefix: string): boolean {
+  return tensors.keys().some((name) => {
+    return name.startsWith(prefix) && TOKENIZER_LAYOUT.test(name.slice(prefix.length));
+  });
+}
+
+/** The checkpoints that the authors have published. */
+const FILES: PublishedFiles = {
+  repository: "FoundationVision/var",
+  example: "var_d16.pth",
+  depthOf: (file) => {
+    const depth = /^var_d([1-9]\d*)\.pth$/.exec(file)?.[1];
+    return depth === undefined ? undefined : Number(depth);
+  },
+  transformer: (depth) => `var_d${depth}.pth`,
+  // All published transformers share it.
+  others: { vae: ["vae_ch160v4096z32.pth"] },
+};
+
+/** The family. */
+export const VAR: Family<VarConfig> = {
+  name: "var",
+  title: "VAR",
+  parts: [TRANSFORMER, TOKENIZER],
+  published: FILES,
+  defaults: DEFAULTS,
+  search: SEARCH,
+  flexible: [],
+  publishedHelp: undefined,
+  options: {},
+  infer: (weights) => inferVarConfig(weights),
+  inferAgain: async (weights, { patchNumbers }) => {
+    return await inferVarConfig(weights, patchNumbers) as VarConfig;
+  },
+  requireConfig: requireVarConfig,
+  depth: ({ depth }) => depth,
+  classes: ({ classes }) => classes,
+  modelName: ({ depth }) => `VAR-d${depth}`,
+  classNames: ({ classes, patchNumbers }) => {
+    const published = Object.values(PUBLISHED_PATCH_NUMBERS).some((sides) =>
+      `${sides}` === `${patchNumbers}`
+    );
+    return published && classes !== undefined ? imagenetClassNames(classes) : [];
+  },
+  describe: (config) => {
+    const { patchNumbers, tokenizer } = config;
+    const facts: Fact[] = [];
+    if (isTransformer(config)) {
+      facts.push(transformerFact(config), ["patch numbers", config.patchNumbers.join(", ")]);
+    }
+    if (tokenizer === undefined) return facts;
+    const { vocabulary, channels, residuals, decoder } = tokenizer;
+    facts.push(
+      ["tokenizer", `${vocabulary} codes of ${channels} channels, ${residuals} φ convolutions`],
+      ...networkFacts(tokenizer),
+    );
+    if (patchNumbers === undefined || decoder === null) return facts;
+    const side = pictureSide({ patchNumbers, tokenizer });
+    return [...facts, ["pictures", `${side}×${side}`]];
+  },
+  graphs: varGraphs,
+  storedDtype,
+  load: async (folder, device, options) => {
+    const own = { family: VAR, sizesOf: varSizes, make: makeVarModel };
+    return await loadClassConditional(folder, device, { ...options, ...own });
+  },
+};
+
+/** Whether the sizes of the transformer are there: they come together. */
+function isTransformer(config: Partial<VarConfig>): config is Omit<VarConfig, "tokenizer"> {
+  return config.depth !== undefined;
+}

@@ -1,0 +1,133 @@
+/**
+ * The scales of a request to a VAR model: always its own token maps, each of which adds to one picture of one size.
+ *
+ * @module
+ */
+
+import { resolveSampling } from "../sampling.ts";
+import {
+  guidanceWeight,
+  type PictureSize,
+  type SamplingDefaults,
+  type Schedule,
+  type ScheduleRequest,
+} from "../schedule.ts";
+
+/** What the authors draw samples with. */
+export const DEFAULTS: SamplingDefaults = {
+  cfg: 1.5,
+  guidance: "ramp",
+  topK: 900,
+  topP: 0.96,
+  minP: 0,
+  temperature: 1,
+};
+
+/** What a schedule depends on besides the request. */
+export interface ScheduleModel {
+  /** Name, for messages. */
+  readonly name: string;
+  /** Sides of its token maps. */
+  readonly patchNumbers: readonly number[];
+  /** Side of its pictures in pixels; 0 for a model that has no pictures. */
+  readonly pictureSide: number;
+}
+
+/**
+ * Makes the schedule of a request, but for the bytes that it takes.
+ *
+ * @param model What paints.
+ * @param request How tokens are drawn. Token maps and a size may be named if they are the model's own.
+ * @throws {TypeError} If an option is of the wrong type, or none of VAR's.
+ * @throws {RangeError} If there can be no such schedule.
+ *
+ * @example
+ * ```ts
+ * import { varSchedule } from "./schedule.ts";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const model = { name: "VAR-d4", patchNumbers: [1, 2, 3, 4], pictureSide: 64 };
+ * const { scales } = varSchedule(model, { cfg: 3 });
+ * assertEquals(scales.map(({ sampling }) => sampling.guidanceWeight), [0, 1, 2, 3]);
+ * assertThrows(() => varSchedule(model, { patchNumbers: [1, 4] }), RangeError, "knows no others");
+ * ```
+ */
+export function varSchedule(
+  model: ScheduleModel,
+  request: ScheduleRequest = {},
+): Omit<Schedule, "imageBytes"> {
+  const { cfg, guidance, ...sampling } = resolveSampling(request, DEFAULTS);
+  requireOwn(model, request);
+  const { patchNumbers, pictureSide } = model;
+  const picture = { width: pictureSide, height: pictureSide };
+  const count = patchNumbers.length;
+  return {
+    scales: patchNumbers.map((side, k) => ({
+      width: side,
+      height: side,
+      picture,
+      sampling: {
+        ...sampling,
+        guidanceWeight: guidanceWeight({ cfg, guidance }, count > 1 ? k / (count - 1) : 0),
+      },
+    })),
+    picture,
+    settings: { cfg, guidance, ...sampling, published: false, maps: {}, familyOptions: {} },
+  };
+}
+
+const ACTION = "generate";
+
+/** Checks that nothing else is asked for than what the model does. */
+function requireOwn(model: ScheduleModel, request: ScheduleRequest): void {
+  const { patchNumbers, size, published = false, familyOptions = {} } = request;
+  const refuse = (name: string, own: string, given: string): never => {
+    throw new RangeError(
+      `Cannot ${ACTION} as ${name} must be ${own} for the model "${model.name}", which knows no others: current value is ${given}`,
+    );
+  };
+  if (patchNumbers !== undefined) {
+    if (!Array.isArray(patchNumbers)) {
+      throw new TypeError(
+        `Cannot ${ACTION} as patchNumbers must be a list of numbers: current value is ${
+          Deno.inspect(patchNumbers)
+        }`,
+      );
+    }
+    const [own, given] = [model.patchNumbers.join(", "), patchNumbers.join(", ")];
+    if (own !== given) refuse("patchNumbers", own, given);
+  }
+  if (size !== undefined) {
+    const { width, height } = sizeOf(size);
+    const own = model.pictureSide;
+    if (width !== own || height !== own) refuse("size", `${own}×${own}`, `${width}×${height}`);
+  }
+  if (published !== false) {
+    throw new TypeError(
+      `Cannot ${ACTION} as published must be false for a VAR model, which is always sampled as its released code does it: current value is ${
+        Deno.inspect(published)
+      }`,
+    );
+  }
+  requireNoOptions(familyOptions);
+}
+
+function sizeOf(size: number | PictureSize): PictureSize {
+  if (typeof size === "number") return { width: size, height: size };
+  if (typeof size === "object" && size !== null) return size;
+  throw new TypeError(
+    `Cannot ${ACTION} as size must be a number or a width and a height: current value is ${
+      Deno.inspect(size)
+    }`,
+  );
+}
+
+function requireNoOptions(options: Readonly<Record<string, unknown>>): void {
+  const names = typeof options === "object" && options !== null ? Object.keys(options) : undefined;
+  if (names?.length === 0) return;
+  throw new TypeError(
+    `Cannot ${ACTION} as familyOptions must be empty for a VAR model, which has none: current value is ${
+      Deno.inspect(options)
+    }`,
+  );
+}

@@ -1,0 +1,197 @@
+/**
+ * The command line with families that it has not been written for, one of which takes texts: their options, their checkpoints, prompts with
+ * commas. That they generate, edit and convert, the test of the family itself shows.
+ */
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { RunRecord } from "../../cli/run_record.ts";
+import { generate, loadModel, registerFamily, type ScheduleRequest } from "../../mod.ts";
+import { safetensors } from "../models/flexvar/checkpoints.ts";
+import { BITS, MOSAIC } from "../other_family/mosaic.ts";
+
+/** What the options of the family came to. */
+const seen: (ScheduleRequest["familyOptions"])[] = [];
+
+registerFamily({
+  ...MOSAIC,
+  title: "Mosaic",
+  publishedHelp: "tiles in one color",
+  options: {
+    ...MOSAIC.options,
+    grout: { kind: "boolean", help: "Leave gaps", defaultText: "on" },
+    gapWidth: { kind: "number", help: "Width of the gaps", min: 0.5, max: 2 },
+    tiles: { kind: "integer", help: "Number of tiles", max: 9 },
+    maxpn: { kind: "integer", help: "Side of the largest tile" },
+  },
+  load: async (folder, device, options) => {
+    const model = await MOSAIC.load(folder, device, options);
+    const schedule = model.schedule.bind(model);
+    model.schedule = ({ familyOptions, ...request } = {}) => {
+      seen.push(familyOptions);
+      const { strengths } = familyOptions ?? {};
+      const made = schedule({
+        ...request,
+        ...(strengths === undefined ? {} : { familyOptions: { strengths } }),
+      });
+      return { ...made, settings: { ...made.settings, familyOptions: familyOptions ?? {} } };
+    };
+    return model;
+  },
+});
+/** One that is made from the same checkpoints and a third. */
+registerFamily({
+  ...MOSAIC,
+  name: "framed",
+  title: "Framed",
+  parts: [...MOSAIC.parts, {
+    ...MOSAIC.parts[0]!,
+    name: "frame",
+    weights: "frame",
+    title: "the frame",
+    prefix: () => undefined,
+  }],
+  flexible: [],
+  options: {},
+});
+// The command line makes its options of the families that are registered when it is loaded.
+const { run, succeed, testInFolder } = await import("./run.ts");
+
+async function checkpoints(folder: string): Promise<string[]> {
+  for (const [name, tensor, rows] of [["net", "colors", 3], ["text", "letters", 128]] as const) {
+    const values = Float32Array.from({ length: rows * BITS }, (_, i) => Math.sin((i + 1) * 12.9898 * rows));
+    const file = await safetensors([{ name: `${tensor}.weight`, shape: [rows, BITS], values }]);
+    await Deno.writeFile(`${folder}/${name}.safetensors`, file);
+  }
+  return [
+    ...["--net-ckpt", `${folder}/net.safetensors`, "--text_ckpt", `${folder}/text.safetensors`],
+    ...["--device", "cpu"],
+  ];
+}
+
+async function readRun(folder: string): Promise<RunRecord> {
+  return JSON.parse(await Deno.readTextFile(`${folder}/run.json`));
+}
+
+Deno.test("Checkpoints that make no model are refused at once, by what the families are made of", async () => {
+  const cases: readonly [string, string][] = [
+    ["--net-ckpt a", "Option --text-ckpt is needed too: a model has several checkpoints"],
+    ["--text_ckpt a", "Option --net-ckpt is needed too: a model has several checkpoints"],
+    ["--frame_ckpt a", "Options --net-ckpt and --text-ckpt are needed too: a model has several checkpoints"],
+    ["--frame_ckpt a --text_ckpt a", "Option --net-ckpt is needed too"],
+    ["--vae_ckpt a", "Option --var-ckpt is needed too"],
+    ["--vae_ckpt a --net_ckpt a", "Options --vae-ckpt and --net-ckpt do not go together"],
+    ["--var_ckpt a --vae_ckpt a --text_ckpt a", "do not go together: no model is made of these"],
+    [
+      "--net_ckpt a --model demo",
+      "Options --model and --var-ckpt, --vae-ckpt, --net-ckpt, --text-ckpt or --frame-ckpt exclude",
+    ],
+  ];
+  for (const command of ["generate 1", "run -o none", "convert -o none"]) {
+    for (const [line, message] of cases) {
+      const { code, err } = await run(`${command} ${line}`.split(" "));
+      assertEquals(code, 2, `${command} ${line}`);
+      assertStringIncludes(err, message);
+    }
+  }
+});
+
+Deno.test("The help tells what each family does", async () => {
+  for (const command of ["generate", "edit", "run"]) {
+    const { out } = await succeed(command, "--help");
+    const text = out.replaceAll(/\s+/g, " ");
+    assertStringIncludes(text, "--text-ckpt FILE Checkpoint of the text encoder,");
+    assertStringIncludes(text, "--[no-]grout Leave gaps; for Mosaic (default: on)");
+    assertStringIncludes(text, "--gap-width X Width of the gaps; for Mosaic --tiles N");
+    assertMatch(text, /--maxpn N [^()]*; for FlexVAR\. Side of the largest tile; for Mosaic \(default: 16\)/);
+    assertStringIncludes(text, "Mosaic: tiles in one color --maxpn");
+    assertStringIncludes(text, "13,16; for FlexVAR (default: the model's, or those");
+    assertStringIncludes(text, "for FlexVAR and Mosaic (default: the model's, or that of");
+    assertStringIncludes(
+      text,
+      "(default: ramp for VAR, ramp for FlexVAR, constant for Mosaic, constant for Framed)",
+    );
+  }
+  const { out } = await succeed("download", "--help");
+  assertMatch(
+    out.replaceAll(/\s+/g, " "),
+    /in a name like var_d16\.pth, FlexVARd16-epo179\.pth or mosaic_1\.safetensors \(/,
+  );
+});
+
+testInFolder(
+  "Options of a family reach it by its own names, and are recorded and repeated",
+  async (folder) => {
+    const model = await checkpoints(folder);
+    const args = ["--no-grout", "--gap_width", "1.5", "--tiles=9", "--strengths", "1,2,3,4"];
+    const wanted = { strengths: "1,2,3,4", grout: false, gapWidth: 1.5, tiles: 9 };
+    seen.length = 0;
+    const { out } = await succeed("generate", "a cat", ...model, ...args, "-o", `${folder}/out`);
+    assertMatch(out, /: Mosaic, cfg 3, .*grout false.*, seed 0, on CPU/);
+    assertEquals(seen.find((options) => options !== undefined), wanted);
+    assertEquals((await readRun(`${folder}/out`)).request.familyOptions, wanted);
+    seen.length = 0;
+    await succeed(
+      "generate",
+      "--repeat",
+      `${folder}/out/run.json`,
+      "--device",
+      "cpu",
+      "-o",
+      `${folder}/again`,
+    );
+    assertEquals(seen.find((options) => options !== undefined), wanted);
+
+    for (
+      const [wrong, message] of [
+        [["--gap-width", "3"], "Option --gap-width must be a number from 0.5 to 2"],
+        [["--tiles", "10"], "Option --tiles must be an integer from -2147483648 to 9"],
+        [["--grout=yes"], "Option --grout takes no value"],
+      ] as const
+    ) {
+      const { code, err } = await run(["generate", "x", ...model, ...wrong, "-o", `${folder}/none`]);
+      assertEquals(code, 2);
+      assertStringIncludes(err, message);
+    }
+  },
+);
+
+testInFolder("A prompt is any text, and a list of labels one", async (folder) => {
+  const model = await checkpoints(folder);
+  const output = `${folder}/out`;
+  const prompts = ["A cat, sitting", "7"];
+  await succeed(
+    ...["generate", ...prompts, "--labels", "ships, at sea", "null", ...model, "--count", "2", "-q"],
+    ...["-o", output],
+  );
+  const { request, images } = await readRun(output);
+  assertEquals(
+    request.labels.filter((_, i) => i % 2 === 0).map(({ prompt = null }) => prompt),
+    [...prompts, null, "ships, at sea"],
+  );
+  await using loaded = await loadModel(
+    { net: `${folder}/net.safetensors`, text: `${folder}/text.safetensors` },
+    { device: "cpu" },
+  );
+  const wanted = await generate(loaded, { labels: [...prompts, null, "ships, at sea"], count: 2 });
+  assertEquals(
+    images.map(({ tokens }) => tokens),
+    wanted.images.map(({ tokens }) => tokens.map((map) => [...map])),
+  );
+  const { out } = await succeed(
+    ...["generate", "--repeat", `${output}/run.json`, "--device", "cpu", "-q", "--json"],
+    ...["-o", `${folder}/again`],
+  );
+  assertEquals(JSON.parse(out).repeat, { images: 8, sameTokens: 8, sameFiles: 8 });
+
+  for (
+    const [args, message] of [
+      [["generate", "all"], 'Cannot generate "all" classes as the model "Mosaic" has none: it takes texts'],
+      [["generate"], "prompt"],
+      [["run"], 'Cannot make images of all classes as the model "Mosaic" has none: it takes texts'],
+    ] as const
+  ) {
+    const { code, err } = await run([...args, ...model, "-o", `${folder}/none`]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
+});

@@ -1,0 +1,43 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { resolveSampling } from "../../models/sampling.ts";
+import type { SamplingDefaults, ScheduleRequest } from "../../models/schedule.ts";
+
+const DEFAULTS: SamplingDefaults = {
+  cfg: 1.5,
+  guidance: "ramp",
+  topK: 900,
+  topP: 0.96,
+  minP: 0,
+  temperature: 1,
+};
+
+Deno.test("settings are the request's, else the model's", () => {
+  assertEquals(resolveSampling({}, DEFAULTS), DEFAULTS);
+  const other: SamplingDefaults = {
+    cfg: 0,
+    guidance: "constant",
+    topK: 0,
+    topP: 0,
+    minP: 0.5,
+    temperature: 0,
+  };
+  assertEquals(resolveSampling({ ...other, size: 512, patchNumbers: [1] }, DEFAULTS), other);
+});
+
+Deno.test("settings out of range or of another type are refused, and names that are unknown", () => {
+  const refused = (request: unknown, type: typeof TypeError | typeof RangeError, message: string): void => {
+    assertThrows(() => resolveSampling(request as ScheduleRequest, DEFAULTS), type, message);
+  };
+  refused({ cfg: -1 }, RangeError, "Cannot generate as cfg must be from 0 to 1000000: current value is -1");
+  refused({ cfg: NaN }, RangeError, "cfg must be");
+  refused({ cfg: "2" }, TypeError, 'Cannot generate as cfg must be a number: current value is "2"');
+  refused({ topK: 1.5 }, RangeError, "Cannot generate as topK must be an integer >= 0: current value is 1.5");
+  refused({ topK: -1 }, RangeError, "topK must be an integer");
+  refused({ topK: 2 ** 31 }, RangeError, "topK must be an integer");
+  refused({ topP: 1.01 }, RangeError, "topP must be from 0 to 1");
+  refused({ minP: 2 }, RangeError, "minP must be from 0 to 1");
+  refused({ temperature: 1e-7 }, RangeError, "temperature must be 0 or at least 1e-6");
+  refused({ temperature: -1 }, RangeError, "temperature must be from 0");
+  refused({ guidance: "none" }, TypeError, 'guidance must be one of "ramp", "constant"');
+  refused({ topk: 3 }, TypeError, 'the option "topk" is unknown');
+});

@@ -1,0 +1,134 @@
+/** VAR as a registered family: how its checkpoints are told from others, and what it says about models. */
+
+import { assertEquals } from "@std/assert";
+import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import type { CheckpointPart } from "../../../models/family.ts";
+import { openModelFolder } from "../../../models/folder.ts";
+import { IMAGENET_CLASSES } from "../../../models/imagenet.ts";
+import { DEMO_MODEL } from "../../../models/load.ts";
+import { PUBLISHED_PATCH_NUMBERS, type VarConfig } from "../../../models/var/config.ts";
+import { VAR } from "../../../models/var/family.ts";
+import type { StoredTensor } from "../../../models/weights.ts";
+import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+
+const [TRANSFORMER, TOKENIZER] = VAR.parts as [CheckpointPart, CheckpointPart];
+
+function tensors(shapes: Record<string, readonly number[]>): Map<string, StoredTensor> {
+  return new Map(Object.entries(shapes).map(([name, shape]) => [name, { shape, dtype: "F32" }]));
+}
+
+function prefixed(prefix: string, all: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
+  return new Map(all.entries().map(([name, tensor]) => [prefix + name, tensor]));
+}
+
+Deno.test("each part is found in its own file, as published and as the trainer saves it", async () => {
+  for (const name of ["var-adaln", "var-shared-adaln"] as const) {
+    const files = goldenCheckpoints(name);
+    using transformer = await openCheckpoint(files.var);
+    using tokenizer = await openCheckpoint(files.vae);
+    assertEquals([TRANSFORMER.prefix(transformer.tensors), TOKENIZER.prefix(transformer.tensors)], [
+      "",
+      undefined,
+    ]);
+    assertEquals([TRANSFORMER.prefix(tokenizer.tensors), TOKENIZER.prefix(tokenizer.tensors)], [
+      undefined,
+      "",
+    ]);
+    const both = new Map([
+      ...prefixed("trainer.var_wo_ddp.", transformer.tensors),
+      ...prefixed("trainer.vae_local.", tokenizer.tensors),
+    ]);
+    assertEquals([TRANSFORMER.prefix(both), TOKENIZER.prefix(both)], [
+      "trainer.var_wo_ddp.",
+      "trainer.vae_local.",
+    ]);
+  }
+});
+
+Deno.test("another family's parts are not taken for VAR's", () => {
+  const start = { "pos_start": [1, 1, 64] };
+  assertEquals(TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 64, 32, 32] })), undefined);
+  assertEquals(TRANSFORMER.prefix(tensors({ "lvl_embed.weight": [4, 64] })), undefined);
+  // A file that is damaged is still recognised, so that what is wrong with it can be told.
+  assertEquals(TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 30, 64] })), "");
+  assertEquals(TRANSFORMER.prefix(tensors({ ...start, "lvl_embed.weight": [4, 64] })), "");
+  assertEquals(
+    TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 30, 64, 1], "lvl_embed.weight": [4, 64] })),
+    "",
+  );
+
+  const codes = { "quantize.embedding.weight": [64, 8] };
+  assertEquals(TOKENIZER.prefix(tensors(codes)), undefined);
+  assertEquals(
+    TOKENIZER.prefix(tensors({ ...codes, "decoder.conv_blocks.0.res.0.norm1.weight": [8] })),
+    undefined,
+  );
+  assertEquals(TOKENIZER.prefix(tensors({ "decoder.up.0.block.0.norm1.weight": [8] })), undefined);
+  for (
+    const own of [
+      "quantize.quant_resi.qresi_ls.0.bias",
+      "decoder.up.0.block.0.norm1.bias",
+      "encoder.down.0.block.0.norm1.bias",
+    ]
+  ) assertEquals(TOKENIZER.prefix(tensors({ ...codes, [own]: [8] })), "");
+});
+
+Deno.test("sizes are told in words, of a model and of each part", async () => {
+  const { manifest } = await openModelFolder(DEMO_MODEL);
+  const config = manifest.config as VarConfig;
+  const facts = VAR.describe(config);
+  assertEquals(facts, [
+    ["transformer", "depth 4, width 256, 4 heads, 64 classes, normalised attention"],
+    ["patch numbers", "1, 2, 3, 4, 6, 8"],
+    ["tokenizer", "512 codes of 16 channels, 4 φ convolutions"],
+    ["decoder", "4 levels, channels × blocks from fine to coarse: 32×2, 32×2, 64×2, 128×2"],
+    ["encoder", "4 levels, channels × blocks from fine to coarse: 32×1, 32×1, 64×1, 128×1"],
+    ["pictures", "64×64"],
+  ]);
+  const { tokenizer, ...transformer } = config;
+  assertEquals(VAR.describe(transformer), facts.slice(0, 2));
+  assertEquals(VAR.describe({ tokenizer }), facts.slice(2, 5));
+  const plain: VarConfig = {
+    ...config,
+    heads: 1,
+    classes: 1,
+    sharedAdaptiveNorm: true,
+    normalizedAttention: false,
+    tokenizer: {
+      ...tokenizer,
+      decoder: [{ channels: 32, blocks: 3, attention: true }],
+      encoder: null,
+    },
+  };
+  assertEquals(VAR.describe(plain), [
+    ["transformer", "depth 4, width 256, 1 head, 1 class, shared adaLN"],
+    ["patch numbers", "1, 2, 3, 4, 6, 8"],
+    ["tokenizer", "512 codes of 16 channels, 4 φ convolutions"],
+    ["decoder", "1 level, channels × blocks from fine to coarse: 32×3 with attention"],
+    ["encoder", "none"],
+    ["pictures", "8×8"],
+  ]);
+  // Without a decoder nothing tells the size.
+  assertEquals(
+    VAR.describe({ ...plain, tokenizer: { ...tokenizer, decoder: null } }).map(([name]) => name),
+    ["transformer", "patch numbers", "tokenizer", "decoder", "encoder"],
+  );
+});
+
+Deno.test("models of published sizes know ImageNet's classes", () => {
+  for (const patchNumbers of Object.values(PUBLISHED_PATCH_NUMBERS)) {
+    assertEquals(VAR.classNames({ classes: 1000, patchNumbers }), IMAGENET_CLASSES);
+    assertEquals(VAR.classNames({ classes: 999, patchNumbers }), []);
+  }
+  assertEquals(VAR.classNames({ classes: 1000, patchNumbers: [1, 2, 3] }), []);
+  assertEquals(VAR.classNames({ classes: 1000 }), []);
+  assertEquals(VAR.classNames({}), []);
+});
+
+Deno.test("names of published files tell the depth", () => {
+  const { depthOf, transformer, others } = VAR.published;
+  const names = ["var_d16.pth", "var_d36-s.pth", "var_d016.pth", "vae_ch160v4096z32.pth", "my_var_d16.pth"];
+  assertEquals(names.map(depthOf), [16, undefined, undefined, undefined, undefined]);
+  assertEquals(depthOf(transformer(30)!), 30);
+  assertEquals(others, { vae: ["vae_ch160v4096z32.pth"] });
+});
