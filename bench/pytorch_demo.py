@@ -14,17 +14,24 @@ import statistics
 import time
 
 import torch
-from pytorch_var import Var
+from pytorch_model import load_model
 from safetensors.torch import load_file
 
 
-def verify(demo, expected):
+def scales_of(tokens):
+    """Scales for `generate` with guidance 1.5, top-k 300 and top-p 0.95."""
+    sides = [round(drawn.shape[1] ** 0.5) for drawn in tokens]
+    weights = [1.5 * scale / (len(sides) - 1) for scale in range(len(sides))]
+    sampling = [{"guidanceWeight": weight, "topK": 300, "topP": 0.95} for weight in weights]
+    return [{"width": side, "height": side, "sampling": drawn} for side, drawn in zip(sides, sampling)]
+
+
+def verify(demo, scales, tokens, expected):
     """Forces the recorded tokens; returns the largest errors of logits and image."""
-    scales = range(len(demo.sides))
     record = []
-    forced = [expected[f"tokens.{scale}"] for scale in scales]
-    image = demo.generate(expected["labels"].tolist(), forced=forced, record=record)
-    logit_error = max(float((record[scale][0] - expected[f"logits.{scale}"]).abs().max()) for scale in scales)
+    image = demo.generate(expected["labels"].tolist(), scales, forced=tokens, record=record)
+    errors = [(logits - expected[f"logits.{scale}"]).abs().max() for scale, (logits, _) in enumerate(record)]
+    logit_error = float(max(errors))
     image_error = float((image - expected["image"]).abs().max())
     assert logit_error < 1e-3 and image_error < 2e-3, (logit_error, image_error)
     return logit_error, image_error
@@ -51,11 +58,14 @@ def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(7)
     with torch.inference_mode():
-        demo = Var(options.var, options.vae)
-        logit_error, image_error = verify(demo, load_file(options.expected))
+        demo = load_model(options.var, options.vae)
+        expected = load_file(options.expected)
+        tokens = [expected[f"tokens.{scale}"] for scale in range(sum(name.startswith("tokens.") for name in expected))]
+        scales = scales_of(tokens)
+        logit_error, image_error = verify(demo, scales, tokens, expected)
         # Down to 8 bits a channel, which is what varscale returns, too.
-        one = median_time(lambda: (demo.generate([32]) * 255).to(torch.uint8), options.rounds)
-        eight = median_time(lambda: (demo.generate(range(8)) * 255).to(torch.uint8), options.rounds)
+        one = median_time(lambda: (demo.generate([32], scales) * 255).to(torch.uint8), options.rounds)
+        eight = median_time(lambda: (demo.generate(range(8), scales) * 255).to(torch.uint8), options.rounds)
     result = {"torch": torch.__version__, "threads": options.threads, "one": one, "eight": eight}
     print(json.dumps(result | {"logit_error": logit_error, "image_error": image_error}))
 

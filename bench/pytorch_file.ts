@@ -165,6 +165,13 @@ export interface PyTorchTensor {
   bytes(): Iterable<Uint8Array<ArrayBuffer>>;
 }
 
+/** A dictionary as PyTorch saves it: tensors, or dictionaries by their keys. */
+export type StateDict = readonly PyTorchTensor[] | { readonly [key: string]: StateDict };
+
+function isTensors(state: StateDict): state is readonly PyTorchTensor[] {
+  return Array.isArray(state);
+}
+
 const STORAGES = { F32: { type: "FloatStorage", width: 4 }, I64: { type: "LongStorage", width: 8 } } as const;
 
 function countOf(shape: readonly number[]): number {
@@ -176,13 +183,24 @@ function countOf(shape: readonly number[]): number {
  *
  * @throws {TypeError} If a tensor's bytes are not as many as its shape says.
  */
-export function writePyTorch(file: Deno.FsFile, tensors: readonly PyTorchTensor[]): void {
-  const entries = tensors.flatMap(({ name, dtype, shape }, i) => {
-    const strides = shape.map((_, axis) => countOf(shape.slice(axis + 1)));
-    const storage = pickle.storage(`${i}`, STORAGES[dtype].type, countOf(shape));
-    return [pickle.text(name), pickle.tensor(storage, 0, shape, strides)];
-  });
-  const stateDict = pickle.whole(`${pickle.orderedDict}(${entries.join("")}u`);
+export function writePyTorch(file: Deno.FsFile, state: StateDict): void {
+  const tensors: PyTorchTensor[] = [];
+  const pickled = (state: StateDict): string => {
+    if (!isTensors(state)) {
+      return pickle.dict(
+        ...Object.entries(state).flatMap(([key, value]) => [pickle.text(key), pickled(value)]),
+      );
+    }
+    const entries = state.flatMap((tensor) => {
+      const { name, dtype, shape } = tensor;
+      const key = `${tensors.push(tensor) - 1}`;
+      const strides = shape.map((_, axis) => countOf(shape.slice(axis + 1)));
+      const storage = pickle.storage(key, STORAGES[dtype].type, countOf(shape));
+      return [pickle.text(name), pickle.tensor(storage, 0, shape, strides)];
+    });
+    return `${pickle.orderedDict}(${entries.join("")}u`;
+  };
+  const stateDict = pickle.whole(pickled(state));
   const archive = new ArchiveWriter(file);
   archive.add("archive/data.pkl", [latin1(stateDict)]);
   archive.add("archive/byteorder", [latin1("little")]);

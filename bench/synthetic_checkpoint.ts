@@ -1,12 +1,13 @@
 /**
  * Checkpoints of the published sizes with random values, to run, convert and time a model of full size without a download: names, shapes,
  * types and order are those of the official files, and the values keep activations near 1 through any depth. Pictures made with them are
- * noise.
+ * noise. The lists of tensors are apart from those in `models/`, so that each can be held against the other.
  *
- *     deno run -A bench/synthetic_checkpoint.ts --depth 16 --output DIR [--seed 0] [--var] [--vae] [--overwrite]
- *                                               [--pixels 256|512] [--channels 160]
+ *     deno run -A bench/synthetic_checkpoint.ts --output DIR [--family var|flexvar] [--depth 16] [--seed 0] [--var] [--vae] [--trainer]
+ *                                               [--overwrite] [--pixels 256|512] [--channels N]
  *
- * Writes `var_d16.pth` and `vae_ch160v4096z32.pth`, or the one that is asked for. Memory stays small whatever the size.
+ * Writes a transformer and a tokenizer, or the one that is asked for, under the names of the published files; with `--trainer` in one file,
+ * as the trainers save them. `--pixels` is for VAR, whose models paint one size. Memory stays small whatever the size.
  *
  * @module
  */
@@ -14,171 +15,103 @@
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { exists, replaceFile } from "../cli/files.ts";
-import { requireInteger } from "../kernels/mod.ts";
-import { type PyTorchTensor, writePyTorch } from "./pytorch_file.ts";
+import { requireChoice, requireInteger } from "../kernels/arguments.ts";
+import { type PyTorchTensor, type StateDict, writePyTorch } from "./pytorch_file.ts";
+import { constant, normal, TensorList } from "./random_tensors.ts";
 
-/** Sizes of a synthetic checkpoint that differ among the published ones. */
-export interface SyntheticSizes {
+/** Sizes of a synthetic checkpoint that differ among the published ones of all families. */
+interface CommonSizes {
   /** Transformer blocks; width and heads follow from it. */
   readonly depth: number;
-  /** Side of the picture. The 512 px model shares one adaLN projection among all blocks. */
-  readonly pixels: 256 | 512;
-  /** Channels of the tokenizer's finest level, a multiple of 32; 160 in the published one. */
+  /** Channels of the tokenizer's finest level, a multiple of 32. */
   readonly channels: number;
   /** Selects the values. */
   readonly seed: number;
 }
 
-const VOCABULARY = 4096;
+/** Sizes of a VAR model. */
+export interface VarSizes extends CommonSizes {
+  /** Which it is. */
+  readonly family: "var";
+  /** Side of the picture. The 512 px model shares one adaLN projection among all blocks. */
+  readonly pixels: 256 | 512;
+}
+
+/** Sizes of a FlexVAR model, which paints pictures of any size. */
+export interface FlexVarSizes extends CommonSizes {
+  /** Which it is. */
+  readonly family: "flexvar";
+}
+
+/** Sizes of a synthetic checkpoint. */
+export type SyntheticSizes = VarSizes | FlexVarSizes;
+
+/** The families that there are checkpoints of. */
+export const SYNTHETIC_FAMILIES = ["var", "flexvar"] as const satisfies SyntheticSizes["family"][];
+
 const CODE_CHANNELS = 32;
 const CLASSES = 1000;
-const PATCH_NUMBERS: Readonly<Record<SyntheticSizes["pixels"], readonly number[]>> = {
+const PATCH_NUMBERS: Readonly<Record<VarSizes["pixels"], readonly number[]>> = {
   256: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16],
   512: [1, 2, 3, 4, 6, 9, 13, 18, 24, 32],
 };
+/** Side of FlexVAR's map of positions. */
+const POSITION_SIDE = 32;
 
-/** Bytes that are made and written at a time. */
-const PIECE = 1 << 22;
-
-/** Gives the values of a tensor from element `start` on. */
-type Fill = (values: Float32Array<ArrayBuffer>, start: number, noise: Noise) => void;
-
-/** Normal numbers, over a gigabyte a second: 16 random bits choose one of a bank of them. */
-class Noise {
-  static #bank: Float32Array | undefined;
-  #state: number;
-
-  /** The stream of a seed and a tensor's name, so that values depend neither on the other tensors nor on the size of pieces. */
-  constructor(seed: number, name: string) {
-    // FNV-1a
-    let hash = 0x811c9dc5 ^ seed;
-    for (const character of name) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
-    this.#state = hash;
-  }
-
-  static get bank(): Float32Array {
-    if (this.#bank !== undefined) return this.#bank;
-    const bank = new Float32Array(1 << 16);
-    const noise = new Noise(0, "bank");
-    const uniform = (): number => (noise.#next() + 0.5) / 2 ** 32;
-    // Box–Muller
-    for (let i = 0; i < bank.length; i++) {
-      bank[i] = Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-    }
-    return this.#bank = bank;
-  }
-
-  /** 32 random bits (mulberry32). */
-  #next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return (bits ^ (bits >>> 14)) >>> 0;
-  }
-
-  /** Fills an array with numbers of a standard deviation around a mean. */
-  fill(values: Float32Array, deviation: number, mean: number): void {
-    const bank = Noise.bank;
-    for (let i = 0; i < values.length; i += 2) {
-      const bits = this.#next();
-      values[i] = bank[bits & 0xffff]! * deviation + mean;
-      values[i + 1] = bank[bits >>> 16]! * deviation + mean;
-    }
-  }
+/** What the families' tokenizers differ in. */
+interface Layout {
+  readonly vocabulary: number;
+  /** Channels of the published tokenizer's finest level. */
+  readonly channels: number;
+  /** Channels between the networks and the convolutions beside them. */
+  readonly latent: number;
+  /** Side of the kernels of those convolutions. */
+  readonly quantSide: 1 | 3;
+  /** Names of the layers between the levels: residual, attention, residual. */
+  readonly middle: readonly [string, string, string];
+  /** Name of a list of residual blocks. */
+  readonly blocks: string;
+  /** Projections of attention, with their outputs in units of its channels. */
+  readonly projections: Readonly<Record<string, number>>;
+  /** Name of a level, 0 being the finest. */
+  readonly level: (network: "encoder" | "decoder", level: number) => string;
 }
 
-function normal(deviation: number, mean = 0): Fill {
-  return (values, _start, noise) => noise.fill(values, deviation, mean);
-}
+const LEVELS = [1, 1, 2, 2, 4];
+const COARSEST = LEVELS.length - 1;
 
-function constant(value: number): Fill {
-  return (values) => values.fill(value);
-}
-
-/** Lists the tensors of one file. */
-class TensorList {
-  readonly tensors: PyTorchTensor[] = [];
-  readonly #seed: number;
-
-  constructor(seed: number) {
-    this.#seed = seed;
-  }
-
-  add(name: string, shape: readonly number[], fill: Fill): void {
-    const count = shape.reduce((product, size) => product * size, 1);
-    const noise = (): Noise => new Noise(this.#seed, name);
-    this.tensors.push({
-      name,
-      dtype: "F32",
-      shape,
-      *bytes() {
-        const values = new Float32Array(Math.min(count, PIECE / 4));
-        const stream = noise();
-        for (let start = 0; start < count; start += values.length) {
-          const piece = values.subarray(0, count - start);
-          fill(piece, start, stream);
-          yield new Uint8Array(piece.buffer, 0, piece.byteLength);
-        }
-      },
-    });
-  }
-
-  /** Integers, few enough to be held. */
-  addIntegers(name: string, shape: readonly number[], values: readonly number[]): void {
-    const array = BigInt64Array.from(values, BigInt);
-    this.tensors.push({ name, dtype: "I64", shape, bytes: () => [new Uint8Array(array.buffer)] });
-  }
-
-  /** A projection that keeps the size of what it is given. */
-  linear(
-    name: string,
-    outputs: number,
-    inputs: number,
-    options: { gain?: number; bias?: number } = {},
-  ): void {
-    const { gain = 1, bias = 0.02 } = options;
-    this.add(`${name}.weight`, [outputs, inputs], normal(gain / Math.sqrt(inputs)));
-    this.add(`${name}.bias`, [outputs], normal(bias));
-  }
-
-  convolution(name: string, outputs: number, inputs: number, side: 1 | 3): void {
-    const deviation = 1 / Math.sqrt(inputs * side * side);
-    this.add(`${name}.weight`, [outputs, inputs, side, side], normal(deviation));
-    this.add(`${name}.bias`, [outputs], normal(0.02));
-  }
-
-  norm(name: string, channels: number): void {
-    this.add(`${name}.weight`, [channels], constant(1));
-    this.add(`${name}.bias`, [channels], constant(0));
-  }
-
-  residual(name: string, inputs: number, outputs: number): void {
-    this.norm(`${name}.norm1`, inputs);
-    this.convolution(`${name}.conv1`, outputs, inputs, 3);
-    this.norm(`${name}.norm2`, outputs);
-    this.convolution(`${name}.conv2`, outputs, outputs, 3);
-    if (inputs !== outputs) this.convolution(`${name}.nin_shortcut`, outputs, inputs, 1);
-  }
-
-  attention(name: string, channels: number): void {
-    this.norm(`${name}.norm`, channels);
-    this.convolution(`${name}.qkv`, 3 * channels, channels, 1);
-    this.convolution(`${name}.proj_out`, channels, channels, 1);
-  }
-
-  middle(name: string, channels: number): void {
-    this.residual(`${name}.block_1`, channels, channels);
-    this.attention(`${name}.attn_1`, channels);
-    this.residual(`${name}.block_2`, channels, channels);
-  }
-}
+const LAYOUTS: Readonly<Record<SyntheticSizes["family"], Layout>> = {
+  var: {
+    vocabulary: 4096,
+    channels: 160,
+    latent: CODE_CHANNELS,
+    quantSide: 3,
+    middle: ["block_1", "attn_1", "block_2"],
+    blocks: "block",
+    projections: { qkv: 3 },
+    level: (network, level) => `${network === "encoder" ? "down" : "up"}.${level}`,
+  },
+  flexvar: {
+    vocabulary: 8912,
+    channels: 128,
+    latent: 256,
+    quantSide: 1,
+    middle: ["0", "1", "2"],
+    blocks: "res",
+    projections: { q: 1, k: 1, v: 1 },
+    // Steps are counted as they are taken.
+    level: (network, level) => `conv_blocks.${network === "encoder" ? level : COARSEST - level}`,
+  },
+};
 
 /** The state dict of a transformer, in the order of its file. */
 export function varTensors(sizes: SyntheticSizes): readonly PyTorchTensor[] {
-  const { depth, pixels, seed } = sizes;
+  const { family, depth, seed } = sizes;
+  const { vocabulary } = LAYOUTS[family];
   const width = 64 * depth;
-  const shared = pixels === 512;
-  const scaleOf = PATCH_NUMBERS[pixels].flatMap((side, scale) => Array<number>(side * side).fill(scale));
+  const shared = family === "var" && sizes.pixels === 512;
+  const sides = PATCH_NUMBERS[family === "var" ? sizes.pixels : 256];
+  const scaleOf = sides.flatMap((side, scale) => Array<number>(side * side).fill(scale));
   const length = scaleOf.length;
   const list = new TensorList(seed);
   const embedding = normal(1 / Math.sqrt(width));
@@ -187,17 +120,22 @@ export function varTensors(sizes: SyntheticSizes): readonly PyTorchTensor[] {
   const modulation = { gain: 0.2 * Math.sqrt(width), bias: 0.3 };
 
   list.add("pos_start", [1, 1, width], embedding);
-  list.add("pos_1LC", [1, length, width], embedding);
-  list.addIntegers("lvl_1L", [1, length], scaleOf);
+  list.add(
+    "pos_1LC",
+    family === "var" ? [1, length, width] : [1, width, POSITION_SIDE, POSITION_SIDE],
+    embedding,
+  );
+  if (family === "var") list.addIntegers("lvl_1L", [1, length], scaleOf);
   list.add("attn_bias_for_masking", [1, 1, length, length], (values, start) => {
     for (let i = 0; i < values.length; i++) {
       const [query, key] = [Math.floor((start + i) / length), (start + i) % length];
       values[i] = scaleOf[query]! >= scaleOf[key]! ? 0 : -Infinity;
     }
   });
-  list.linear("word_embed", width, CODE_CHANNELS);
+  // FlexVAR's codes are of length 1.
+  list.linear("word_embed", width, CODE_CHANNELS, { gain: family === "var" ? 1 : Math.sqrt(CODE_CHANNELS) });
   list.add("class_emb.weight", [CLASSES + 1, width], embedding);
-  list.add("lvl_embed.weight", [PATCH_NUMBERS[pixels].length, width], embedding);
+  if (family === "var") list.add("lvl_embed.weight", [sides.length, width], embedding);
   if (shared) list.linear("shared_ada_lin.1", 6 * width, width, modulation);
   for (let i = 0; i < depth; i++) {
     const block = `blocks.${i}`;
@@ -214,60 +152,155 @@ export function varTensors(sizes: SyntheticSizes): readonly PyTorchTensor[] {
   }
   list.linear("head_nm.ada_lin.1", 2 * width, width, modulation);
   // Logits with a deviation of 2 leave top-k and top-p something to decide.
-  list.linear("head", VOCABULARY, width, { gain: 2 });
+  list.linear("head", vocabulary, width, { gain: 2 });
   return list.tensors;
+}
+
+/** Lists the two networks of a tokenizer. */
+class Networks {
+  readonly #list: TensorList;
+  readonly #layout: Layout;
+  /** Channels of the levels, the finest first. */
+  readonly #levels: readonly number[];
+
+  constructor(list: TensorList, layout: Layout, channels: number) {
+    this.#list = list;
+    this.#layout = layout;
+    this.#levels = LEVELS.map((factor) => factor * channels);
+  }
+
+  add(network: "encoder" | "decoder"): void {
+    const list = this.#list;
+    const { latent, level: nameOf } = this.#layout;
+    const [levels, top] = [this.#levels, this.#levels[COARSEST]!];
+    const finest = levels[0]!;
+    if (network === "encoder") {
+      list.convolution("encoder.conv_in", finest, 3, 3);
+      for (const level of levels.keys()) this.#level(network, level);
+      this.#middle("encoder.mid", top);
+      list.norm("encoder.norm_out", top);
+      list.convolution("encoder.conv_out", latent, top, 3);
+    } else {
+      list.convolution("decoder.conv_in", top, latent, 3);
+      this.#middle("decoder.mid", top);
+      // In the order of their numbers.
+      const byName = (one: number, other: number): number =>
+        nameOf(network, one) < nameOf(network, other) ? -1 : 1;
+      for (const level of [...levels.keys()].sort(byName)) this.#level(network, level);
+      list.norm("decoder.norm_out", finest);
+      list.convolution("decoder.conv_out", 3, finest, 3);
+    }
+  }
+
+  /** A level of the encoder begins with what the finer one gives it, one of the decoder with what the coarser one does. */
+  #level(network: "encoder" | "decoder", level: number): void {
+    const { blocks, level: nameOf } = this.#layout;
+    const [encodes, levels] = [network === "encoder", this.#levels];
+    const [name, outputs] = [`${network}.${nameOf(network, level)}`, levels[level]!];
+    const inputs = levels[encodes ? level - 1 : level + 1] ?? outputs;
+    const count = encodes ? 2 : 3;
+    for (let i = 0; i < count; i++) {
+      this.#residual(`${name}.${blocks}.${i}`, i === 0 ? inputs : outputs, outputs);
+    }
+    for (let i = 0; i < count && level === COARSEST; i++) this.#attention(`${name}.attn.${i}`, outputs);
+    if (encodes && level < COARSEST) this.#list.convolution(`${name}.downsample.conv`, outputs, outputs, 3);
+    if (!encodes && level > 0) this.#list.convolution(`${name}.upsample.conv`, outputs, outputs, 3);
+  }
+
+  #residual(name: string, inputs: number, outputs: number): void {
+    const list = this.#list;
+    list.norm(`${name}.norm1`, inputs);
+    list.convolution(`${name}.conv1`, outputs, inputs, 3);
+    list.norm(`${name}.norm2`, outputs);
+    list.convolution(`${name}.conv2`, outputs, outputs, 3);
+    if (inputs !== outputs) list.convolution(`${name}.nin_shortcut`, outputs, inputs, 1);
+  }
+
+  #attention(name: string, channels: number): void {
+    this.#list.norm(`${name}.norm`, channels);
+    for (const [projection, factor] of Object.entries(this.#layout.projections)) {
+      this.#list.convolution(`${name}.${projection}`, factor * channels, channels, 1);
+    }
+    this.#list.convolution(`${name}.proj_out`, channels, channels, 1);
+  }
+
+  #middle(name: string, channels: number): void {
+    const [first, attention, second] = this.#layout.middle;
+    this.#residual(`${name}.${first}`, channels, channels);
+    this.#attention(`${name}.${attention}`, channels);
+    this.#residual(`${name}.${second}`, channels, channels);
+  }
 }
 
 /** The state dict of a tokenizer, in the order of its file. */
-export function vaeTensors(sizes: SyntheticSizes): readonly PyTorchTensor[] {
-  const { channels, seed } = sizes;
-  const levels = [1, 1, 2, 2, 4].map((factor) => factor * channels);
-  const coarsest = levels.length - 1;
-  const top = levels[coarsest]!;
+export function vaeTensors({ family, channels, seed }: SyntheticSizes): readonly PyTorchTensor[] {
+  const layout = LAYOUTS[family];
+  const { vocabulary, latent, quantSide } = layout;
   const list = new TensorList(seed);
-
-  list.convolution("encoder.conv_in", channels, 3, 3);
-  levels.forEach((outputs, level) => {
-    const name = `encoder.down.${level}`;
-    for (let i = 0; i < 2; i++) {
-      list.residual(`${name}.block.${i}`, i === 0 ? levels[level - 1] ?? channels : outputs, outputs);
+  const networks = new Networks(list, layout, channels);
+  networks.add("encoder");
+  networks.add("decoder");
+  if (family === "var") {
+    list.add("quantize.ema_vocab_hit_SV", [10, vocabulary], constant(0));
+    for (let i = 0; i < 4; i++) {
+      list.convolution(`quantize.quant_resi.qresi_ls.${i}`, CODE_CHANNELS, CODE_CHANNELS, 3);
     }
-    for (let i = 0; i < 2 && level === coarsest; i++) list.attention(`${name}.attn.${i}`, outputs);
-    if (level < coarsest) list.convolution(`${name}.downsample.conv`, outputs, outputs, 3);
-  });
-  list.middle("encoder.mid", top);
-  list.norm("encoder.norm_out", top);
-  list.convolution("encoder.conv_out", CODE_CHANNELS, top, 3);
-
-  list.convolution("decoder.conv_in", top, CODE_CHANNELS, 3);
-  list.middle("decoder.mid", top);
-  levels.forEach((outputs, level) => {
-    const name = `decoder.up.${level}`;
-    for (let i = 0; i < 3; i++) {
-      list.residual(`${name}.block.${i}`, i === 0 ? levels[level + 1] ?? top : outputs, outputs);
-    }
-    for (let i = 0; i < 3 && level === coarsest; i++) list.attention(`${name}.attn.${i}`, outputs);
-    if (level > 0) list.convolution(`${name}.upsample.conv`, outputs, outputs, 3);
-  });
-  list.norm("decoder.norm_out", channels);
-  list.convolution("decoder.conv_out", 3, channels, 3);
-
-  list.add("quantize.ema_vocab_hit_SV", [10, VOCABULARY], constant(0));
-  for (let i = 0; i < 4; i++) {
-    list.convolution(`quantize.quant_resi.qresi_ls.${i}`, CODE_CHANNELS, CODE_CHANNELS, 3);
+  } else {
+    list.add("quantize.codebook_used", [65536], constant(0));
   }
-  list.add("quantize.embedding.weight", [VOCABULARY, CODE_CHANNELS], normal(1));
-  list.convolution("quant_conv", CODE_CHANNELS, CODE_CHANNELS, 3);
-  list.convolution("post_quant_conv", CODE_CHANNELS, CODE_CHANNELS, 3);
+  list.add("quantize.embedding.weight", [vocabulary, CODE_CHANNELS], normal(1));
+  list.convolution("quant_conv", CODE_CHANNELS, latent, quantSide);
+  list.convolution("post_quant_conv", latent, CODE_CHANNELS, quantSide);
   return list.tensors;
 }
 
+/** Training epochs that stand in the names of FlexVAR's published transformers. */
+const EPOCHS: Readonly<Record<number, string>> = { 16: "-epo179", 20: "-epo249", 24: "-epo349" };
+
 /** Official names of the two files. */
 export function fileNames(sizes: SyntheticSizes): { readonly var: string; readonly vae: string } {
+  const { family, depth, channels } = sizes;
+  const { vocabulary, channels: published } = LAYOUTS[family];
+  if (family === "var") {
+    return { var: `var_d${depth}.pth`, vae: `vae_ch${channels}v${vocabulary}z${CODE_CHANNELS}.pth` };
+  }
   return {
-    var: `var_d${sizes.depth}.pth`,
-    vae: `vae_ch${sizes.channels}v${VOCABULARY}z${CODE_CHANNELS}.pth`,
+    var: `FlexVARd${depth}${EPOCHS[depth] ?? ""}.pth`,
+    vae: channels === published ? "FlexVAE.pth" : `FlexVAE_ch${channels}.pth`,
   };
+}
+
+/** A file to be written. */
+export interface SyntheticFile {
+  /** Its name. */
+  readonly name: string;
+  /** What is in it. */
+  readonly state: StateDict;
+}
+
+/**
+ * The files of a model.
+ *
+ * @param sizes Its sizes.
+ * @param options Which parts are wanted, both by default, and whether in one file as trainers save them.
+ */
+export function syntheticFiles(
+  sizes: SyntheticSizes,
+  options: { readonly parts?: readonly ("var" | "vae")[]; readonly trainer?: boolean } = {},
+): readonly SyntheticFile[] {
+  const { parts = ["var", "vae"], trainer = false } = options;
+  const { family, depth } = sizes;
+  const names = fileNames(sizes);
+  const tensors = { var: varTensors, vae: vaeTensors };
+  if (trainer) {
+    const keys = { var: "var_wo_ddp", vae: "vae_local" };
+    const state = Object.fromEntries(parts.map((part) => [keys[part], tensors[part](sizes)]));
+    return [{ name: `ar-ckpt-${family}-d${depth}.pth`, state: { trainer: state } }];
+  }
+  return parts.map((part) => {
+    const state = tensors[part](sizes);
+    return { name: names[part], state: family === "flexvar" && part === "vae" ? { model: state } : state };
+  });
 }
 
 /**
@@ -277,7 +310,7 @@ export function fileNames(sizes: SyntheticSizes): { readonly var: string; readon
  */
 export async function writeSynthetic(
   path: string,
-  tensors: readonly PyTorchTensor[],
+  state: StateDict,
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
   if (!options.overwrite && await exists(path)) {
@@ -285,7 +318,7 @@ export async function writeSynthetic(
   }
   await replaceFile(path, async (temporary) => {
     using file = await Deno.open(temporary, { createNew: true, write: true });
-    writePyTorch(file, tensors);
+    writePyTorch(file, state);
   });
 }
 
@@ -295,8 +328,10 @@ export interface SyntheticRequest {
   readonly sizes: SyntheticSizes;
   /** Folder of the files. */
   readonly output: string;
-  /** Which files to write. */
-  readonly files: readonly ("var" | "vae")[];
+  /** Which parts to write. */
+  readonly parts: readonly ("var" | "vae")[];
+  /** Whether in one file, as trainers save them. */
+  readonly trainer: boolean;
   /** Whether to replace files. */
   readonly overwrite: boolean;
 }
@@ -304,28 +339,31 @@ export interface SyntheticRequest {
 /**
  * Reads the command line.
  *
- * @throws {TypeError} If it has unknown options or no folder.
+ * @throws {TypeError} If it has unknown options, or no folder, or the family is none or without the option.
  * @throws {RangeError} If a number is out of bounds.
  */
 export function parseSyntheticRequest(args: readonly string[]): SyntheticRequest {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      family: { type: "string", default: "var" },
       depth: { type: "string", default: "16" },
       pixels: { type: "string" },
-      channels: { type: "string", default: "160" },
+      channels: { type: "string" },
       seed: { type: "string", default: "0" },
       output: { type: "string" },
       var: { type: "boolean", default: false },
       vae: { type: "boolean", default: false },
+      trainer: { type: "boolean", default: false },
       overwrite: { type: "boolean", default: false },
     },
   });
   const action = "write a synthetic checkpoint";
   if (!values.output) throw new TypeError(`Cannot ${action} as --output must name a folder`);
+  requireChoice(values.family, SYNTHETIC_FAMILIES, "--family", action);
+  const family = values.family as SyntheticSizes["family"];
   const depth = Number(values.depth);
-  const pixels = Number(values.pixels ?? (depth === 36 ? 512 : 256));
-  const channels = Number(values.channels);
+  const channels = Number(values.channels ?? LAYOUTS[family].channels);
   const seed = Number(values.seed);
   requireInteger(depth, "--depth", action, { min: 1, max: 100 });
   requireInteger(seed, "--seed", action, { min: 0, max: 2 ** 32 - 1 });
@@ -335,27 +373,36 @@ export function parseSyntheticRequest(args: readonly string[]): SyntheticRequest
       `Cannot ${action} as --channels must be a multiple of 32: current value is ${channels}`,
     );
   }
-  if (pixels !== 256 && pixels !== 512) {
-    throw new RangeError(
-      `Cannot ${action} as --pixels must be 256 or 512: current value is ${values.pixels}`,
+  if (family !== "var" && values.pixels !== undefined) {
+    throw new TypeError(
+      `Cannot ${action} with --pixels as only VAR's models paint one size: --family is ${family}`,
     );
   }
-  const chosen = (["var", "vae"] as const).filter((file) => values[file]);
+  const parts = (["var", "vae"] as const).filter((part) => values[part]);
+  const { output, overwrite, trainer } = values;
+  const common = { depth, channels, seed };
   return {
-    sizes: { depth, pixels, channels, seed },
-    output: values.output,
-    files: chosen.length > 0 ? chosen : ["var", "vae"],
-    overwrite: values.overwrite,
+    sizes: family === "var"
+      ? { family, ...common, pixels: pixelsOf(values.pixels ?? (depth === 36 ? "512" : "256"), action) }
+      : { family, ...common },
+    parts: parts.length > 0 ? parts : ["var", "vae"],
+    ...{ output, trainer, overwrite },
   };
 }
 
+function pixelsOf(text: string, action: string): VarSizes["pixels"] {
+  const pixels = Number(text);
+  if (pixels === 256 || pixels === 512) return pixels;
+  throw new RangeError(`Cannot ${action} as --pixels must be 256 or 512: current value is ${text}`);
+}
+
 if (import.meta.main) {
-  const { sizes, output, files, overwrite } = parseSyntheticRequest(Deno.args);
+  const { sizes, output, parts, trainer, overwrite } = parseSyntheticRequest(Deno.args);
   await Deno.mkdir(output, { recursive: true });
-  for (const file of files) {
-    const path = join(output, fileNames(sizes)[file]);
+  for (const { name, state } of syntheticFiles(sizes, { parts, trainer })) {
+    const path = join(output, name);
     const start = performance.now();
-    await writeSynthetic(path, file === "var" ? varTensors(sizes) : vaeTensors(sizes), { overwrite });
+    await writeSynthetic(path, state, { overwrite });
     const { size } = await Deno.stat(path);
     const rate = size / 1e3 / (performance.now() - start);
     console.log(`${path}: ${(size / 1e6).toFixed(1)} MB at ${rate.toFixed(0)} MB/s`);

@@ -1,17 +1,26 @@
 import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   fileNames,
+  type FlexVarSizes,
   parseSyntheticRequest,
+  syntheticFiles,
   type SyntheticSizes,
   vaeTensors,
+  type VarSizes,
   varTensors,
   writeSynthetic,
 } from "../../bench/synthetic_checkpoint.ts";
 import { endOfDirectory, type PyTorchTensor, writePyTorch } from "../../bench/pytorch_file.ts";
 import { openCheckpoint, type TensorInfo } from "../../models/checkpoint/mod.ts";
+import { describeCheckpoint } from "../../models/convert.ts";
+import { familyNamed } from "../../models/families.ts";
+import { flexVarSizes } from "../../models/flexvar/config.ts";
+import { varSizes } from "../../models/var/config.ts";
+import { WeightSet } from "../../models/weights.ts";
 import { crc32 } from "node:zlib";
 
-const SMALL: SyntheticSizes = { depth: 2, pixels: 256, channels: 32, seed: 0 };
+const SMALL: VarSizes = { family: "var", depth: 2, pixels: 256, channels: 32, seed: 0 };
+const SMALL_FLEXVAR: FlexVarSizes = { family: "flexvar", depth: 2, channels: 32, seed: 0 };
 
 function summary(tensors: readonly Omit<PyTorchTensor, "bytes">[]) {
   const sizes = tensors.map(({ shape, dtype }) => {
@@ -22,7 +31,7 @@ function summary(tensors: readonly Omit<PyTorchTensor, "bytes">[]) {
   return { tensors: tensors.length, elements: sum("count"), bytes: sum("bytes") };
 }
 
-const BUFFERS = /lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV/;
+const BUFFERS = /lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV|codebook_used/;
 
 /** Tensors, parameters and bytes of the published state dicts. */
 const PUBLISHED: readonly [depth: number, tensors: number, parameters: number, bytes: number][] = [
@@ -51,12 +60,35 @@ Deno.test("a synthetic tokenizer has the sizes of the published one", () => {
   assertEquals(fileNames(sizes), { var: "var_d16.pth", vae: "vae_ch160v4096z32.pth" });
 });
 
-/** Tensors of a checkpoint that PyTorch wrote of the same modules in other sizes. */
-async function modules(file: string, sizes: Readonly<Record<number, number>>): Promise<[string, number[]][]> {
-  using checkpoint = await openCheckpoint(new URL(`../fixtures/golden/${file}`, import.meta.url));
-  return Array.from(checkpoint.tensors.values(), ({ name, shape }) => [
-    name,
-    name === "class_emb.weight" ? [1001, shape[1]!] : shape.map((size) => sizes[size] ?? size),
+Deno.test("synthetic FlexVAR checkpoints have as many parameters as the published ones", () => {
+  const parameters = (tensors: readonly PyTorchTensor[]): number => {
+    return summary(tensors.filter(({ name }) => !BUFFERS.test(name))).elements;
+  };
+  const counts = [
+    [16, 315_561_936, "FlexVARd16-epo179.pth"],
+    [20, 607_513_952, "FlexVARd20-epo249.pth"],
+    [24, 1_041_314_576, "FlexVARd24-epo349.pth"],
+    [30, 2_019_913_172, "FlexVARd30.pth"],
+  ] as const;
+  for (const [depth, count, name] of counts) {
+    const { sizes } = parseSyntheticRequest(["--family=flexvar", `--depth=${depth}`, "--output=x"]);
+    assertEquals(parameters(varTensors(sizes)), count, `d${depth}`);
+    assertEquals(fileNames(sizes), { var: name, vae: "FlexVAE.pth" });
+    assertEquals(parameters(vaeTensors(sizes)), 72_049_827);
+  }
+});
+
+/** Tensors of a checkpoint that PyTorch wrote of the same modules in other sizes, as far as their names begin with the prefix. */
+async function modules(
+  file: string,
+  sizes: Readonly<Record<number, number>> = {},
+  prefix = "",
+): Promise<[string, number[]][]> {
+  using checkpoint = await openCheckpoint(new URL(`../fixtures/${file}`, import.meta.url));
+  const tensors = [...checkpoint.tensors.values()].filter(({ name }) => name.startsWith(prefix));
+  return tensors.map(({ name, shape }) => [
+    name.slice(prefix.length),
+    name.endsWith("class_emb.weight") ? [1001, shape[1]!] : shape.map((size) => sizes[size] ?? size),
   ]);
 }
 
@@ -67,16 +99,94 @@ function namesAndShapes(tensors: Iterable<Omit<TensorInfo, "dtype">>): [string, 
 Deno.test("names, shapes and order are those of the modules", async () => {
   assertEquals(
     namesAndShapes(varTensors(SMALL)),
-    await modules("var-adaln/var.pth", { 4: 10, 16: 32, 30: 680, 96: 4096 }),
+    await modules("golden/var-adaln/var.pth", { 4: 10, 16: 32, 30: 680, 96: 4096 }),
   );
   assertEquals(
     namesAndShapes(varTensors({ ...SMALL, pixels: 512 })),
-    await modules("var-shared-adaln/var.pth", { 7: 10, 8: 32, 316: 2240, 64: 4096 }),
+    await modules("golden/var-shared-adaln/var.pth", { 7: 10, 8: 32, 316: 2240, 64: 4096 }),
   );
   assertEquals(
     namesAndShapes(vaeTensors(SMALL)),
-    await modules("var-adaln/vae.pth", { 4: 10, 16: 32, 96: 4096 }),
+    await modules("golden/var-adaln/vae.pth", { 4: 10, 16: 32, 96: 4096 }),
   );
+});
+
+/** Names in their order, whatever the level. */
+function kinds(tensors: readonly [string, number[]][]): string[] {
+  return [...new Set(tensors.map(([name]) => name.replace(/conv_blocks\.\d+/, "conv_blocks.*")))];
+}
+
+Deno.test("names, shapes and order of FlexVAR's are those of its modules", async () => {
+  const file = "flexvar/ar-ckpt.pth";
+  assertEquals(
+    namesAndShapes(varTensors(SMALL_FLEXVAR)),
+    await modules(file, { 8: 32, 96: 8912 }, "trainer.var_wo_ddp."),
+  );
+  // That tokenizer has a level less.
+  assertEquals(
+    kinds(namesAndShapes(vaeTensors(SMALL_FLEXVAR))),
+    kinds(await modules(file, {}, "trainer.vae_local.")),
+  );
+});
+
+/** The tensors that a model is made of, sorted. */
+function sorted(tensors: Iterable<Pick<TensorInfo, "name" | "shape">>): [string, number[]][] {
+  const used = namesAndShapes([...tensors].filter(({ name }) => !BUFFERS.test(name)));
+  return used.sort(([one], [other]) => one < other ? -1 : 1);
+}
+
+Deno.test("these lists and those that models are read by are the same", async () => {
+  const cases = [["var", "--depth=16"], ["var", "--depth=36"], ["flexvar", "--depth=16"], [
+    "flexvar",
+    "--depth=24",
+  ]];
+  const sizesOf = { var: varSizes, flexvar: flexVarSizes };
+  for (const [name, depth] of cases as [SyntheticSizes["family"], string][]) {
+    const { sizes } = parseSyntheticRequest([`--family=${name}`, depth, "--output=x"]);
+    const lists = { transformer: varTensors(sizes), tokenizer: vaeTensors(sizes) };
+    const weights = Object.fromEntries(
+      Object.entries(lists).map(([part, list]) => {
+        const set = new WeightSet(part, new Map(list.map((tensor) => [tensor.name, tensor])));
+        return [part, { set, readFloat32: (tensor: string) => valuesOf(list, tensor) }];
+      }),
+    );
+    // deno-lint-ignore no-explicit-any
+    const known = sizesOf[name](await familyNamed(name).infer(weights) as any);
+    assertEquals(sorted(known.tensors.transformer), sorted(lists.transformer), `${name} ${depth}`);
+    assertEquals(sorted(known.tensors.tokenizer), sorted(lists.tokenizer), `${name} ${depth}`);
+  }
+});
+
+/** Integers of a tensor. */
+function valuesOf(list: readonly PyTorchTensor[], name: string): Promise<Float32Array<ArrayBuffer>> {
+  const [bytes] = list.find((tensor) => tensor.name === name)!.bytes();
+  return Promise.resolve(Float32Array.from(new BigInt64Array(bytes!.buffer), Number));
+}
+
+Deno.test("files are laid out as published, or as trainers save them", async () => {
+  await inFolder(async (folder) => {
+    const sizes: FlexVarSizes = { ...SMALL_FLEXVAR, depth: 1 };
+    const wanted = [
+      [["FlexVARd1.pth", ""], ["FlexVAE_ch32.pth", "model."]],
+      [["ar-ckpt-flexvar-d1.pth", "trainer.var_wo_ddp.", "trainer.vae_local."]],
+    ];
+    const tensors = { var: varTensors(sizes), vae: vaeTensors(sizes) };
+    for (const [i, files] of [syntheticFiles(sizes), syntheticFiles(sizes, { trainer: true })].entries()) {
+      assertEquals(files.map(({ name }) => name), wanted[i]!.map(([name]) => name));
+      for (const [k, { name, state }] of files.entries()) {
+        const path = `${folder}/${name}`;
+        await writeSynthetic(path, state);
+        using checkpoint = await openCheckpoint(path);
+        const parts = i === 1 ? [tensors.var, tensors.vae] : [[tensors.var, tensors.vae][k]!];
+        const names = parts.flatMap((list, j) => list.map(({ name }) => wanted[i]![k]![j + 1] + name));
+        assertEquals([...checkpoint.tensors.keys()], names);
+        const { family, parts: held, problem } = await describeCheckpoint(checkpoint);
+        assertEquals([family?.name, held.length, problem], ["flexvar", parts.length, undefined]);
+      }
+    }
+    const [only, ...others] = syntheticFiles(SMALL, { parts: ["vae"] });
+    assertEquals([only!.name, others], ["vae_ch32v4096z32.pth", []]);
+  });
 });
 
 async function inFolder(action: (folder: string) => Promise<void>): Promise<void> {
@@ -118,6 +228,17 @@ Deno.test("what is written is read with the values that were meant", async () =>
     assertAlmostEquals(neighbours / deviation ** 2, 0, 5 / Math.sqrt(head.length));
     assertEquals(Array.from(await checkpoint.readFloat32("pos_start")).every(Number.isFinite), true);
   });
+});
+
+Deno.test("features of codes of length 1 are embedded as large as those of others", () => {
+  const deviationOf = (sizes: SyntheticSizes): number => {
+    const [bytes] = varTensors(sizes).find(({ name }) => name === "word_embed.weight")!.bytes();
+    const values = new Float32Array(bytes!.buffer, 0, 128 * 32);
+    return Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+  };
+  // 4096 values: five standard errors of a deviation are 5.5 %.
+  assertAlmostEquals(deviationOf(SMALL) * Math.sqrt(32), 1, 0.055);
+  assertAlmostEquals(deviationOf(SMALL_FLEXVAR), 1, 0.055);
 });
 
 Deno.test("data begins at multiples of 64 bytes and has its checksum in both headers", async () => {
@@ -235,14 +356,20 @@ Deno.test("a file is replaced only when asked for, and a failed one leaves nothi
 Deno.test("the command line says what is written and what it cannot write", () => {
   const parse = (line: string) => parseSyntheticRequest(line.split(" "));
   assertEquals(parse("--output out"), {
-    sizes: { depth: 16, pixels: 256, channels: 160, seed: 0 },
+    sizes: { family: "var", depth: 16, pixels: 256, channels: 160, seed: 0 },
     output: "out",
-    files: ["var", "vae"],
+    parts: ["var", "vae"],
+    trainer: false,
     overwrite: false,
   });
   const other = parse("--output out --depth 36 --seed 3 --vae --overwrite");
-  assertEquals(other.sizes, { depth: 36, pixels: 512, channels: 160, seed: 3 });
-  assertEquals([other.files, other.overwrite], [["vae"], true]);
+  assertEquals(other.sizes, { family: "var", depth: 36, pixels: 512, channels: 160, seed: 3 });
+  assertEquals([other.parts, other.overwrite], [["vae"], true]);
+  const flexible = parse("--output out --family flexvar --depth 24 --trainer");
+  assertEquals(flexible.sizes, { family: "flexvar", depth: 24, channels: 128, seed: 0 });
+  assertEquals(flexible.trainer, true);
+  assertThrows(() => parse("--output out --family flexvar --pixels 512"), TypeError, "as only VAR's models");
+  assertThrows(() => parse("--output out --family infinity"), TypeError, '--family must be one of "var"');
   assertThrows(() => parse("--depth 16"), TypeError, "--output must name a folder");
   assertThrows(() => parse("--output out --depth 0"), RangeError, "--depth must be an integer");
   assertThrows(() => parse("--output out --channels 48"), RangeError, "multiple of 32: current value is 48");

@@ -1,21 +1,31 @@
 /**
- * One configuration of the report on VAR models of full size, in a process of its own, so that its memory is its own. Loads the model that
+ * One configuration of the report on models of full size, in a process of its own, so that its memory is its own. Loads the model that
  * its argument (JSON) describes, says so with a line of JSON, and answers every line of JSON with another one until there are no more.
- * `pytorch_var.py` answers the same requests.
+ * `pytorch_model.py` answers the same requests.
  *
  * @module
  */
 
 import { createInterface } from "node:readline";
 import { stdin } from "node:process";
-import { type Dtype, generate, loadModel, type Model, varScaling } from "../mod.ts";
+import {
+  type Dtype,
+  generate,
+  loadModel,
+  type Model,
+  type PictureSize,
+  type Scale,
+  varScaling,
+} from "../mod.ts";
 
 /** A model, how its weights are stored, and where it runs. */
-export interface VarConfiguration {
+export interface ModelConfiguration {
   /** Path of the transformer. */
   readonly var: string;
   /** Path of the tokenizer. */
   readonly vae: string;
+  /** Size of the pictures; the model's usual one by default. */
+  readonly size?: number | PictureSize | undefined;
   /** Type of the large weights. */
   readonly dtype: Dtype;
   /** The graph runtime in WebAssembly, the same natively, or WebGPU. */
@@ -32,7 +42,19 @@ export interface MemoryReport {
   readonly peak: number | null;
 }
 
-/** The first line of a worker. */
+/** A model as requests need to know it. */
+export interface ModelFacts {
+  /** Its name. */
+  readonly name: string;
+  /** Number of classes. */
+  readonly classes: number;
+  /** Logits of a position, which are as many as there are tokens. */
+  readonly logits: number;
+  /** The token maps, and how their tokens are drawn. */
+  readonly scales: readonly Scale[];
+}
+
+/** The first line of a process. */
 export interface LoadReport extends MemoryReport {
   /** What runs the model. */
   readonly name: string;
@@ -42,19 +64,19 @@ export interface LoadReport extends MemoryReport {
   readonly gpu: number | null;
 }
 
-/** Asks for images and how long they take. */
+/** The first line of a worker of ours. */
+export interface WorkerReport extends LoadReport {
+  /** What it has loaded. */
+  readonly model: ModelFacts;
+}
+
+/** Asks for images, with the model's own settings, and how long they take. */
 export interface TimeRequest {
   readonly kind: "time";
   /** Class numbers. */
   readonly labels: readonly number[];
   /** Seed of varscale. */
   readonly seed: number;
-  /** Guidance. */
-  readonly cfg: number;
-  /** Likeliest tokens by number. */
-  readonly topK: number;
-  /** Likeliest tokens by probability. */
-  readonly topP: number;
   /** Whether to search with VAR-Scaling. */
   readonly scaling: boolean;
 }
@@ -92,10 +114,15 @@ async function memory(field: "VmRSS" | "VmHWM"): Promise<number | null> {
   return 1024 * Number(status.match(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m"))![1]);
 }
 
-async function time(model: Model, request: TimeRequest): Promise<Omit<TimeReport, keyof MemoryReport>> {
-  const { labels, seed, cfg, topK, topP, scaling } = request;
+type Size = Pick<ModelConfiguration, "size">;
+
+async function time(
+  model: Model,
+  size: Size,
+  { labels, seed, scaling }: TimeRequest,
+): Promise<Omit<TimeReport, keyof MemoryReport>> {
   const { trace } = await generate(model, {
-    ...{ labels, seed, cfg, topK, topP, batch: labels.length },
+    ...{ ...size, labels, seed, batch: labels.length },
     ...(scaling ? { hooks: [varScaling()] } : {}),
   });
   const { total, condition, scales, decode } = trace.batches[0]!;
@@ -104,10 +131,15 @@ async function time(model: Model, request: TimeRequest): Promise<Omit<TimeReport
 
 async function compare(
   model: Model,
+  size: Size,
   { labels, tokens, output }: CompareRequest,
 ): Promise<Omit<CompareReport, keyof MemoryReport>> {
   const { device } = model;
-  using generation = await model.start({ labels, guided: true });
+  using generation = await model.start({
+    labels: labels.map((label) => model.resolveLabel(label)),
+    guided: true,
+    schedule: model.schedule(size),
+  });
   const parts: Float32Array<ArrayBuffer>[] = [];
   for (const scale of tokens) {
     using logits = await generation.logits();
@@ -116,8 +148,8 @@ async function compare(
     using array = device.upload(Uint32Array.from(scale.flat()));
     generation.accept(array);
   }
-  using image = await generation.decode();
-  const [words] = await device.read([image]);
+  using pictures = await generation.decode();
+  const [words] = await device.read([pictures.array]);
   parts.push(new Float32Array(words!.buffer).map((value) => (Math.min(Math.max(value, -1), 1) + 1) / 2));
   using file = await Deno.open(output, { write: true, create: true, truncate: true });
   const writer = file.writable.getWriter();
@@ -131,17 +163,27 @@ async function say(facts: object): Promise<void> {
 }
 
 if (import.meta.main) {
-  const { var: transformer, vae, dtype, place, threads } = JSON.parse(Deno.args[0]!) as VarConfiguration;
+  const configuration = JSON.parse(Deno.args[0]!) as ModelConfiguration;
+  const { var: transformer, vae, dtype, place, threads } = configuration;
+  const size: Size = configuration.size === undefined ? {} : { size: configuration.size };
   const begun = performance.now();
   await using model = await loadModel({ var: transformer, vae }, {
     dtype,
     threads,
     ...(place === "webgpu" ? { device: "webgpu" } : { device: "cpu", cpuProvider: place }),
   });
-  const { name, kind, counters } = model.device;
-  await say({ name, load: performance.now() - begun, gpu: kind === "webgpu" ? counters.liveBytes : null });
+  const load = performance.now() - begun;
+  const { name: runner, kind, counters } = model.device;
+  const { name, classes, tokens: { logits } } = model;
+  const { scales } = model.schedule(size);
+  await say({
+    ...{ name: runner, load, gpu: kind === "webgpu" ? counters.liveBytes : null },
+    model: { name, classes, logits, scales } satisfies ModelFacts,
+  });
   for await (const line of createInterface({ input: stdin })) {
     const request = JSON.parse(line) as TimeRequest | CompareRequest;
-    await say(request.kind === "time" ? await time(model, request) : await compare(model, request));
+    await say(
+      request.kind === "time" ? await time(model, size, request) : await compare(model, size, request),
+    );
   }
 }

@@ -1,19 +1,21 @@
 import { fileURLToPath } from "node:url";
 import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { vaeTensors, varTensors, writeSynthetic } from "../../bench/synthetic_checkpoint.ts";
 import {
-  formatVarRecord,
-  measureVar,
-  parseVarReportOptions,
-  type VarRecord,
-} from "../../bench/var_report.ts";
-import type { TimeReport } from "../../bench/var_worker.ts";
+  formatModelRecord,
+  measureModel,
+  type ModelRecord,
+  parseModelReportOptions,
+} from "../../bench/model_report.ts";
+import type { TimeReport } from "../../bench/model_worker.ts";
+import type { Scale } from "../../mod.ts";
+import { vaeTensors, varTensors, writeSynthetic } from "../../bench/synthetic_checkpoint.ts";
 
-const parse = (line: string) => parseVarReportOptions(line === "" ? [] : line.split(" "));
+const parse = (line: string) => parseModelReportOptions(line === "" ? [] : line.split(" "));
 
 Deno.test("the command line says what is measured and what it cannot measure", () => {
   assertEquals(parse("--threads=3"), {
-    checkpoints: { depth: 16, folder: "out/checkpoints" },
+    checkpoints: { family: "var", depth: 16, folder: "out/checkpoints" },
+    size: undefined,
     dtypes: ["f32", "f16", "q8", "q4"],
     places: ["wasm", "native"],
     ...{ batch: 1, rounds: 3, threads: 3, scaling: false, compare: 4 },
@@ -23,7 +25,23 @@ Deno.test("the command line says what is measured and what it cannot measure", (
   assertEquals(other.checkpoints, { var: "a", vae: "b" });
   assertEquals([other.dtypes, other.places, other.batch], [["q4"], ["webgpu", "wasm"], 2]);
   assertEquals([other.scaling, other.pytorch], [true, "python3"]);
+  assertEquals(parse("--family=flexvar --depth=20 --checkpoints=x").checkpoints, {
+    ...{ family: "flexvar", depth: 20, folder: "x" },
+  });
+  assertEquals(parse("--size=512").size, 512);
+  assertEquals(parse("--size=512x256").size, { width: 512, height: 256 });
   assertThrows(() => parse("--var=a"), TypeError, "--var and --vae go together");
+  assertThrows(
+    () => parse("--var=a --vae=b --depth=3"),
+    TypeError,
+    "with --depth as it is for checkpoints that",
+  );
+  assertThrows(
+    () => parse("--family=infinity"),
+    RangeError,
+    "--family must be of var, flexvar: current value is",
+  );
+  assertThrows(() => parse("--size=512x"), RangeError, "--size must be a size in pixels");
   assertThrows(() => parse("--dtype=f64"), RangeError, "--dtype must be of f32, f16, q8, q4");
   assertThrows(
     () => parse("--on=gpu"),
@@ -39,16 +57,19 @@ Deno.test("the report shows medians per image, turns beside PyTorch, memory and 
     ...{ total, condition: total / 10, scales: [total / 5, total / 2], decode: total / 5 },
     ...{ resident: 1e9, peak: 2e9 },
   });
+  const scale = (width: number, height: number): Scale => ({
+    ...{ width, height, picture: { width: 16 * width, height: 16 * height } },
+    sampling: { guidanceWeight: 1, topK: 0, topP: 0, minP: 0, temperature: 1 },
+  });
   const load = { name: "it", load: 2500, gpu: null, resident: 1.5e9, peak: 2e9 };
-  const record: VarRecord = {
+  const record: ModelRecord = {
     ...{
       date: "2026-01-01T00:00:00.000Z",
       commit: null,
       deno: "2",
       os: "linux",
-      depth: 1,
-      patchNumbers: [1, 2],
     },
+    model: { name: "VAR-d1", classes: 3, logits: 4, scales: [scale(1, 1), scale(3, 2)] },
     options: parse("--batch=2 --threads=2"),
     ...{ reference: "PyTorch 2", deviation: 2 },
     peer: {
@@ -69,8 +90,11 @@ Deno.test("the report shows medians per image, turns beside PyTorch, memory and 
       { dtype: "f16", place: "webgpu", weights: 1e9, problem: "No adapter" },
     ],
   };
-  const report = formatVarRecord(record);
-  assertStringIncludes(report, "Depth 1, 2 images with guidance, 2 threads, medians of 3; Deno 2, linux");
+  const report = formatModelRecord(record);
+  assertStringIncludes(
+    report,
+    "VAR-d1 at 48×32, 2 images with guidance, 2 threads, medians of 3; Deno 2, linux",
+  );
   assertStringIncludes(report, "Logits (standard deviation 2.00) and pixels are compared with PyTorch 2's");
   assertStringIncludes(
     report,
@@ -81,21 +105,27 @@ Deno.test("the report shows medians per image, turns beside PyTorch, memory and 
     "| q8 on native | 0.50 | 2.50 | 8.00 | 3.00 | 2.50–3.50 | 1.50× | 1.50 | 2.75 | 1.2e-2 | 5.0e-1 |",
   );
   assertStringIncludes(report, "| f16 on webgpu: No adapter | 1.00 |  |");
+  assertStringIncludes(report, "| weights | condition | 1×1 | 3×2 | decode |");
   assertStringIncludes(report, "| q8 on native | 0.600 | 1.20 | 3.00 | 1.20 |");
 });
+
+function sidesOf({ model }: ModelRecord): string[] {
+  return model!.scales.map(({ width, height }) => `${width}×${height}`);
+}
 
 Deno.test("a small model is measured in processes of its own", async () => {
   const [transformer, tokenizer] = ["var", "vae"].map((name) => {
     return fileURLToPath(new URL(`../fixtures/golden/var-adaln/${name}.pth`, import.meta.url));
   });
-  const options = parseVarReportOptions([
+  const options = parseModelReportOptions([
     ...[`--var=${transformer}`, `--vae=${tokenizer}`, "--dtype=f32,q8", "--on=wasm"],
     ...["--batch=2", "--rounds=1", "--compare=3", "--scaling"],
   ]);
   const seen: string[] = [];
-  const record = await measureVar(options, (line) => seen.push(line));
+  const record = await measureModel(options, (line) => seen.push(line));
   assertEquals(seen, ["f32 on wasm", "q8 on wasm"]);
-  assertEquals([record.depth, record.patchNumbers, record.reference], [2, [1, 2, 3, 4], "f32 on wasm"]);
+  assertEquals(sidesOf(record), ["1×1", "2×2", "3×3", "4×4"]);
+  assertEquals([record.model!.name, record.reference], ["VAR-d2", "f32 on wasm"]);
   assertEquals(record.rows.map(({ problem }) => problem), [undefined, undefined]);
   const [exact, coarse] = record.rows;
   assertEquals(exact!.rounds!.map(({ scales }) => scales.length), [4]);
@@ -107,10 +137,22 @@ Deno.test("a small model is measured in processes of its own", async () => {
   assertEquals([logits > 0, logits < record.deviation / 10, image < 0.01], [true, true, true]);
 });
 
+Deno.test("a model that a trainer saved is measured, with pictures of a size of one's own", async () => {
+  const file = fileURLToPath(new URL("../fixtures/flexvar/ar-ckpt.pth", import.meta.url));
+  const args = [`--var=${file}`, `--vae=${file}`, "--size=48x24", "--dtype=f32", "--on=wasm", "--rounds=1"];
+  const record = await measureModel(parseModelReportOptions(args));
+  const [row] = record.rows;
+  assertEquals(row!.problem, undefined);
+  assertEquals(sidesOf(record), ["1×1", "2×1", "3×1", "4×2", "6×3"]);
+  assertEquals([row!.rounds![0]!.scales.length, record.model!.logits], [5, 96]);
+  // Without buffers and the encoder, in f32.
+  assertEquals(row!.weights, 6_636_956);
+});
+
 Deno.test("a way that fails has its reason in its row", async () => {
   const folder = await Deno.makeTempDir({ prefix: "varscale-var-" });
   try {
-    const sizes = { depth: 1, pixels: 256, channels: 32, seed: 0 } as const;
+    const sizes = { family: "var", depth: 1, pixels: 256, channels: 32, seed: 0 } as const;
     const paths = { var: `${folder}/var.pth`, vae: `${folder}/vae.pth` };
     await writeSynthetic(paths.var, varTensors(sizes));
     await writeSynthetic(
@@ -118,10 +160,12 @@ Deno.test("a way that fails has its reason in its row", async () => {
       vaeTensors(sizes).filter(({ name }) => name !== "post_quant_conv.weight"),
     );
     const args = [`--var=${paths.var}`, `--vae=${paths.vae}`, "--dtype=f32", "--on=wasm"];
-    const record = await measureVar(parseVarReportOptions(args));
+    const record = await measureModel(parseModelReportOptions(args));
     assertMatch(record.rows[0]!.problem!, /^The process on wasm ended: ModelFileError: .*post_quant_conv/);
     assertEquals(record.reference, "nothing");
-    assertStringIncludes(formatVarRecord(record), "| f32 on wasm: The process on wasm ended");
+    const report = formatModelRecord(record);
+    assertStringIncludes(report, "| f32 on wasm: The process on wasm ended");
+    assertStringIncludes(report, "A model that could not be loaded, 1 image with");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,11 +1,12 @@
-"""VAR in PyTorch on the CPU, for comparisons with varscale: a model of any size from the official checkpoints.
+"""VAR and FlexVAR in PyTorch on the CPU, for comparisons with varscale: models of any size from the official checkpoints.
 
-A compact implementation of VAR's inference (KV cache, guidance as a doubled batch, top-k, top-p) and of its tokenizer's decoder, written
-from the description of the checkpoint layout. As a program it is the peer of bench/var_report.ts:
+A compact implementation of their inference (KV cache, guidance as a doubled batch, top-k, top-p) and of their tokenizers' decoders, written
+from the description of the checkpoint layouts. As a program it is the peer of bench/model_report.ts:
 
-    python bench/pytorch_var.py var.pth vae.pth [--threads 2]
+    python bench/pytorch_model.py var.pth vae.pth SCALES [--threads 2]
 
-loads the model, says so with a line of JSON, and answers every line of JSON with another one, as bench/var_worker.ts does. Needs torch.
+loads the model, says so with a line of JSON, and answers every line of JSON with another one, as bench/model_worker.ts does. SCALES is JSON,
+too: for each token map `width`, `height` and `sampling` with `guidanceWeight`, `topK` and `topP`. Needs torch.
 """
 
 import argparse
@@ -18,69 +19,58 @@ import torch
 import torch.nn.functional as F
 
 
-class Var:
-    """The transformer, with per-block or shared adaLN, and the decoder of its tokenizer."""
+class Model:
+    """What the families share: the transformer, with per-block or shared adaLN, and the decoder of the tokenizer."""
 
-    def __init__(self, var_file, vae_file):
-        self.w = w = load(var_file)
-        self.v = load(vae_file)
-        counts = torch.bincount(w["lvl_1L"].flatten()).tolist()
+    def __init__(self, w, v):
+        self.w, self.v = w, v
         # What generation does not use is given back.
         w.pop("attn_bias_for_masking", None)
-        for name in [name for name in self.v if name.startswith("encoder.")]:
-            del self.v[name]
+        for name in [name for name in v if name.startswith("encoder.")]:
+            del v[name]
         self.width = w["class_emb.weight"].shape[1]
         self.null = w["class_emb.weight"].shape[0] - 1
-        self.depth = 1 + max(int(name.split(".")[1]) for name in w if name.startswith("blocks."))
+        self.depth = blocks_of(w, "blocks.")
         self.heads = w["blocks.0.attn.scale_mul_1H11"].shape[1]
-        self.sides = [round(count**0.5) for count in counts]
-        self.begins = [sum(counts[:scale]) for scale in range(len(counts) + 1)]
-        self.places = w["lvl_embed.weight"][w["lvl_1L"]] + w["pos_1LC"]
-        self.codebook = self.v["quantize.embedding.weight"]
         zero = torch.zeros(self.width)
         self.qkv_bias = [
             torch.cat([w[f"blocks.{i}.attn.q_bias"], zero, w[f"blocks.{i}.attn.v_bias"]]) for i in range(self.depth)
         ]
         self.q_scale = [w[f"blocks.{i}.attn.scale_mul_1H11"].clamp(max=math.log(100)).exp() for i in range(self.depth)]
-        # Ties are decided by these floating-point values, as in the published code.
-        ticks = torch.linspace(1 / 12, 11 / 12, 4, dtype=torch.float64)
-        last = len(self.sides) - 1
-        self.phi = [int((ticks - scale / last).abs().argmin()) for scale in range(len(self.sides))]
 
-    def generate(self, labels, cfg=1.5, top_k=300, top_p=0.95, forced=None, record=None, clock=None):
+    def generate(self, labels, scales, forced=None, record=None, clock=None):
         """Pictures of the labels. `forced` gives the tokens of the first scales and ends behind them, `record` collects logits,
         `clock` is called when the condition, each scale and the decoder are done."""
-        w, count, final = self.w, len(labels), self.sides[-1]
+        w, count = self.w, len(labels)
+        sizes = [(scale["height"], scale["width"]) for scale in scales]
         clock = clock or (lambda: None)
         classes = torch.tensor(list(labels) + [self.null] * count)
         condition = w["class_emb.weight"][classes]
         mods, (head_scale, head_shift) = self.modulations(condition)
+        places = self.places(sizes)
         cache = [None] * self.depth
-        f_hat = torch.zeros(count, self.codebook.shape[1], final, final)
-        x = (condition + w["pos_start"][0, 0] + self.places[0, 0]).unsqueeze(1)
+        shown = None
+        x = (condition + w["pos_start"][0, 0] + places[0][0, 0]).unsqueeze(1)
         clock()
-        for scale, side in enumerate(self.sides[: None if forced is None else len(forced)]):
+        for k, scale in enumerate(scales[: None if forced is None else len(forced)]):
             for i in range(self.depth):
                 x = self.block(i, x, mods[i], cache)
             normed = F.layer_norm(x, (self.width,), eps=1e-6) * (1 + head_scale) + head_shift
             logits = F.linear(normed, w["head.weight"], w["head.bias"])
-            t = cfg * scale / (len(self.sides) - 1)
+            sampling = scale["sampling"]
+            t = sampling["guidanceWeight"]
             guided = (1 + t) * logits[:count] - t * logits[count:]
             if record is not None:
                 record.append((logits, guided))
-            tokens = sample(guided, top_k, top_p) if forced is None else forced[scale]
-            h = F.embedding(tokens, self.codebook).transpose(1, 2).reshape(count, -1, side, side)
-            if side != final:
-                h = F.interpolate(h, size=(final, final), mode="bicubic")
-            name = f"quantize.quant_resi.qresi_ls.{self.phi[scale]}"
-            f_hat = f_hat + 0.5 * h + 0.5 * F.conv2d(h, self.v[f"{name}.weight"], self.v[f"{name}.bias"], padding=1)
-            if scale + 1 < len(self.sides):
-                following = self.sides[scale + 1]
-                z = F.interpolate(f_hat, size=(following, following), mode="area").flatten(2).transpose(1, 2)
+            tokens = sample(guided, sampling["topK"], sampling["topP"]) if forced is None else forced[k]
+            codes = F.embedding(tokens, self.codebook).transpose(1, 2).reshape(count, -1, *sizes[k])
+            shown = self.show(shown, codes, k, sizes)
+            if k + 1 < len(scales):
+                z = self.follow(shown, sizes[k + 1]).flatten(2).transpose(1, 2)
                 x = F.linear(z, w["word_embed.weight"], w["word_embed.bias"])
-                x = (x + self.places[:, self.begins[scale + 1] : self.begins[scale + 2]]).repeat(2, 1, 1)
+                x = (x + places[k + 1]).repeat(2, 1, 1)
             clock()
-        image = (self.decode(f_hat).clamp(-1, 1) + 1) * 0.5
+        image = (self.decode(shown).clamp(-1, 1) + 1) * 0.5
         clock()
         return image
 
@@ -118,21 +108,19 @@ class Var:
         hidden = F.gelu(F.linear(normed, w[f"{name}.ffn.fc1.weight"], w[f"{name}.ffn.fc1.bias"]), approximate="tanh")
         return x + gate2 * F.linear(hidden, w[f"{name}.ffn.fc2.weight"], w[f"{name}.ffn.fc2.bias"])
 
-    def decode(self, f_hat):
-        x = self.conv("decoder.conv_in", self.conv("post_quant_conv", f_hat))
-        x = self.residual("decoder.mid.block_1", x)
-        x = self.attention("decoder.mid.attn_1", x)
-        x = self.residual("decoder.mid.block_2", x)
-        levels = 1 + max(int(name.split(".")[2]) for name in self.v if name.startswith("decoder.up."))
-        for level in reversed(range(levels)):
+    def decode(self, x):
+        x = self.conv("decoder.conv_in", self.conv("post_quant_conv", x))
+        first, attention, second = [f"decoder.mid.{name}" for name in self.middle]
+        x = self.residual(second, self.attention(attention, self.residual(first, x)))
+        for level in self.levels:
             block = 0
-            while f"decoder.up.{level}.block.{block}.conv1.weight" in self.v:
-                x = self.residual(f"decoder.up.{level}.block.{block}", x)
-                if f"decoder.up.{level}.attn.{block}.qkv.weight" in self.v:
-                    x = self.attention(f"decoder.up.{level}.attn.{block}", x)
+            while f"{level}.{self.blocks}.{block}.conv1.weight" in self.v:
+                x = self.residual(f"{level}.{self.blocks}.{block}", x)
+                if f"{level}.attn.{block}.norm.weight" in self.v:
+                    x = self.attention(f"{level}.attn.{block}", x)
                 block += 1
-            if level > 0:
-                x = self.conv(f"decoder.up.{level}.upsample.conv", F.interpolate(x, scale_factor=2, mode="nearest"))
+            if f"{level}.upsample.conv.weight" in self.v:
+                x = self.conv(f"{level}.upsample.conv", F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.conv("decoder.conv_out", F.silu(self.norm("decoder.norm_out", x)))
 
     def conv(self, name, x):
@@ -148,14 +136,77 @@ class Var:
         return h + (self.conv(f"{name}.nin_shortcut", x) if f"{name}.nin_shortcut.weight" in self.v else x)
 
     def attention(self, name, x):
-        q, k, v = self.conv(f"{name}.qkv", self.norm(f"{name}.norm", x)).flatten(2).transpose(1, 2).chunk(3, dim=-1)
+        normed = self.norm(f"{name}.norm", x)
+        projected = torch.cat([self.conv(f"{name}.{projection}", normed) for projection in self.projections], dim=1)
+        q, k, v = projected.flatten(2).transpose(1, 2).chunk(3, dim=-1)
         mixed = F.scaled_dot_product_attention(q, k, v)
         return x + self.conv(f"{name}.proj_out", mixed.transpose(1, 2).reshape(x.shape))
 
 
-def load(file):
-    """The tensors of a checkpoint, in float32."""
-    tensors = torch.load(file, map_location="cpu", weights_only=True)
+class Var(Model):
+    """Residuals of all scales add up to one picture."""
+
+    middle, blocks, projections = ("block_1", "attn_1", "block_2"), "block", ("qkv",)
+
+    def __init__(self, w, v):
+        super().__init__(w, v)
+        self.codebook = v["quantize.embedding.weight"]
+        self.levels = [f"decoder.up.{level}" for level in reversed(range(blocks_of(v, "decoder.up.")))]
+
+    def places(self, sizes):
+        counts = torch.tensor([height * width for height, width in sizes])
+        scale_of = torch.arange(len(sizes)).repeat_interleave(counts)
+        places = self.w["lvl_embed.weight"][scale_of] + self.w["pos_1LC"]
+        return places.split(counts.tolist(), dim=1)
+
+    def show(self, shown, codes, k, sizes):
+        final = sizes[-1]
+        h = codes if sizes[k] == final else F.interpolate(codes, size=final, mode="bicubic")
+        # Ties are decided by these floating-point values, as in the published code.
+        ticks = torch.linspace(1 / 12, 11 / 12, 4, dtype=torch.float64)
+        name = f"quantize.quant_resi.qresi_ls.{int((ticks - k / (len(sizes) - 1)).abs().argmin())}"
+        h = 0.5 * h + 0.5 * F.conv2d(h, self.v[f"{name}.weight"], self.v[f"{name}.bias"], padding=1)
+        return h if shown is None else shown + h
+
+    def follow(self, shown, size):
+        return F.interpolate(shown, size=size, mode="area")
+
+
+class FlexVar(Model):
+    """Every scale is a picture by itself, of codes of length 1."""
+
+    middle, blocks, projections = ("0", "1", "2"), "res", ("q", "k", "v")
+
+    def __init__(self, w, v):
+        super().__init__(w, v)
+        self.codebook = F.normalize(v["quantize.embedding.weight"], dim=1)
+        self.levels = [f"decoder.conv_blocks.{step}" for step in range(blocks_of(v, "decoder.conv_blocks."))]
+
+    def places(self, sizes):
+        return [F.adaptive_avg_pool2d(self.w["pos_1LC"], size).flatten(2).transpose(1, 2) for size in sizes]
+
+    def show(self, shown, codes, k, sizes):
+        return codes
+
+    def follow(self, shown, size):
+        return F.interpolate(shown, size=size, mode="bicubic")
+
+
+def blocks_of(tensors, prefix):
+    """How many blocks are numbered behind the prefix."""
+    return 1 + max(int(name[len(prefix) :].split(".")[0]) for name in tensors if name.startswith(prefix))
+
+
+def load_model(var_file, vae_file):
+    """The model of two checkpoints, or of one that holds both."""
+    w, v = load(var_file, "var_wo_ddp"), load(vae_file, "vae_local")
+    return (Var if "lvl_embed.weight" in w else FlexVar)(w, v)
+
+
+def load(file, part):
+    """The tensors of a checkpoint as it is published or as a trainer saves it, in float32."""
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    tensors = state["trainer"][part] if "trainer" in state else state.get("model", state)
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
@@ -173,14 +224,14 @@ def sample(logits, top_k, top_p):
 
 
 class Worker:
-    """Answers the requests of bench/var_report.ts."""
+    """Answers the requests of bench/model_report.ts."""
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, scales):
+        self.model, self.scales = model, scales
 
-    def time(self, labels, cfg, topK, topP, **_):
+    def time(self, labels, **_):
         marks = [time.perf_counter()]
-        image = self.model.generate(labels, cfg, topK, topP, clock=lambda: marks.append(time.perf_counter()))
+        image = self.model.generate(labels, self.scales, clock=lambda: marks.append(time.perf_counter()))
         # Down to 8 bits a channel, which is what varscale returns, too.
         (image * 255).to(torch.uint8)
         marks[-1] = time.perf_counter()
@@ -189,7 +240,7 @@ class Worker:
 
     def compare(self, labels, tokens, output, **_):
         record = []
-        image = self.model.generate(labels, forced=[torch.tensor(scale) for scale in tokens], record=record)
+        image = self.model.generate(labels, self.scales, forced=[torch.tensor(scale) for scale in tokens], record=record)
         parts = [logits for logits, _ in record] + [image]
         with open(output, "wb") as file:
             for part in parts:
@@ -217,16 +268,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("var")
     parser.add_argument("vae")
+    parser.add_argument("scales", type=json.loads)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(7)
     with torch.inference_mode():
         start = time.perf_counter()
-        model = Var(options.var, options.vae)
+        model = load_model(options.var, options.vae)
         load = 1000 * (time.perf_counter() - start)
         say({"name": f"PyTorch {torch.__version__}", "load": load, "gpu": None})
-        worker = Worker(model)
+        worker = Worker(model, options.scales)
         for line in sys.stdin:
             say(worker.answer(json.loads(line)))
 

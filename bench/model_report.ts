@@ -1,14 +1,15 @@
 /**
- * A VAR model of full size, stored and run in each way there is: time to load, seconds per image with guidance, where they go, and memory;
+ * A model of full size, stored and run in each way there is: time to load, seconds per image with guidance, where they go, and memory;
  * with a Python that has PyTorch, beside the same model there. Before anything is timed, logits and a picture of given tokens are
- * compared, so that all are known to compute the same thing. Without checkpoints, synthetic ones of the depth are written first.
+ * compared, so that all are known to compute the same thing. Without checkpoints, synthetic ones of a family and a depth are written first.
  *
- *     deno run -A bench/var_report.ts [--depth=16] [--dtype=f32,f16,q8,q4] [--on=wasm,native] [--batch=1] [--rounds=3]
- *                                     [--threads=N] [--scaling] [--compare=4] [--pytorch=PYTHON] [--output=FILE]
- *                                     [--checkpoints=out/checkpoints] [--var=FILE --vae=FILE]
+ *     deno run -A bench/model_report.ts [--family=var|flexvar] [--depth=16] [--size=N|WxH] [--dtype=f32,f16,q8,q4] [--on=wasm,native]
+ *                                       [--batch=1] [--rounds=3] [--threads=N] [--scaling] [--compare=4] [--pytorch=PYTHON]
+ *                                       [--output=FILE] [--checkpoints=out/checkpoints] [--var=FILE --vae=FILE]
  *
- * `--on` names `wasm`, `native` and `webgpu`; `--scaling` times VAR-Scaling, too; `--compare` is the number of scales whose logits are
- * compared; `--output` takes every figure as JSON. Each way runs in a process of its own and takes turns with PyTorch alone.
+ * `--size` is for a family whose models paint several; `--on` names `wasm`, `native` and `webgpu`; `--scaling` times VAR-Scaling, too;
+ * `--compare` is the number of scales whose logits are compared; `--output` takes every figure as JSON. `--var` and `--vae` may name the
+ * same file. Each way runs in a process of its own and takes turns with PyTorch alone.
  *
  * @module
  */
@@ -16,42 +17,50 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { requireInteger } from "../kernels/mod.ts";
+import { pictureSize } from "../cli/options.ts";
+import { requireInteger } from "../kernels/arguments.ts";
 import { percentile } from "../kernels/profile.ts";
-import { type Dtype, DTYPES, openCheckpoint } from "../models/mod.ts";
-import { type ModelTensor, storedBytes } from "../models/var/memory.ts";
+import { familyOfCheckpoints } from "../models/families.ts";
+import { storedBytes } from "../models/memory.ts";
+import { type Dtype, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
+import type { ModelTensor } from "../models/model_tensor.ts";
 import { commitOf } from "./history.ts";
-import {
-  fileNames,
-  parseSyntheticRequest,
-  vaeTensors,
-  varTensors,
-  writeSynthetic,
-} from "./synthetic_checkpoint.ts";
-import { table } from "./tables.ts";
 import type {
   CompareReport,
   CompareRequest,
   LoadReport,
   MemoryReport,
+  ModelConfiguration,
+  ModelFacts,
   TimeReport,
   TimeRequest,
-  VarConfiguration,
-} from "./var_worker.ts";
+  WorkerReport,
+} from "./model_worker.ts";
+import {
+  parseSyntheticRequest,
+  SYNTHETIC_FAMILIES,
+  syntheticFiles,
+  type SyntheticSizes,
+  writeSynthetic,
+} from "./synthetic_checkpoint.ts";
+import { table } from "./tables.ts";
 
 const PLACES = ["wasm", "native", "webgpu"] as const;
 
 /** What the command line asks for. */
-export interface VarReportOptions {
-  /** Paths of checkpoints, or the depth of synthetic ones and the folder that has or gets them. */
+export interface ModelReportOptions {
+  /** Paths of checkpoints, or family and depth of synthetic ones and the folder that has or gets them. */
   readonly checkpoints: { readonly var: string; readonly vae: string } | {
+    readonly family: SyntheticSizes["family"];
     readonly depth: number;
     readonly folder: string;
   };
+  /** Size of the pictures; the model's usual one by default. */
+  readonly size: number | PictureSize | undefined;
   /** Types of the large weights. */
   readonly dtypes: readonly Dtype[];
   /** Where to run. */
-  readonly places: readonly VarConfiguration["place"][];
+  readonly places: readonly ModelConfiguration["place"][];
   /** Images at a time. */
   readonly batch: number;
   /** Batches that are timed, the first one apart. */
@@ -71,17 +80,19 @@ export interface VarReportOptions {
 /**
  * Reads the command line.
  *
- * @throws {TypeError} If it has unknown options, or one checkpoint without the other.
+ * @throws {TypeError} If it has unknown options, or one checkpoint without the other, or checkpoints and what others are made of.
  * @throws {RangeError} If a number or a word is none of those that are allowed.
  */
-export function parseVarReportOptions(args: readonly string[]): VarReportOptions {
+export function parseModelReportOptions(args: readonly string[]): ModelReportOptions {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      depth: { type: "string", default: "16" },
-      checkpoints: { type: "string", default: join("out", "checkpoints") },
+      family: { type: "string" },
+      depth: { type: "string" },
+      checkpoints: { type: "string" },
       var: { type: "string" },
       vae: { type: "string" },
+      size: { type: "string" },
       dtype: { type: "string", default: DTYPES.join() },
       on: { type: "string", default: "wasm,native" },
       batch: { type: "string", default: "1" },
@@ -94,48 +105,71 @@ export function parseVarReportOptions(args: readonly string[]): VarReportOptions
     },
   });
   const action = "report";
-  const integer = (name: "depth" | "batch" | "rounds" | "threads" | "compare", max: number): number => {
-    const value = Number(values[name]);
+  const integer = (
+    name: "depth" | "batch" | "rounds" | "threads" | "compare",
+    text: string,
+    max: number,
+  ): number => {
+    const value = Number(text);
     requireInteger(value, `--${name}`, action, { min: 1, max });
     return value;
   };
   if ((values.var === undefined) !== (values.vae === undefined)) {
     throw new TypeError(`Cannot ${action} as --var and --vae go together: one of them is missing`);
   }
-  const { pytorch, output, scaling } = values;
+  const { pytorch, output, scaling, family = "var", depth = "16" } = values;
+  const made = (["family", "depth", "checkpoints"] as const).find((name) => values[name] !== undefined);
+  if (values.var !== undefined && made !== undefined) {
+    throw new TypeError(
+      `Cannot ${action} with --${made} as it is for checkpoints that are made: --var is ${values.var}`,
+    );
+  }
   return {
     checkpoints: values.var !== undefined && values.vae !== undefined
       ? { var: values.var, vae: values.vae }
-      : { depth: integer("depth", 100), folder: values.checkpoints },
+      : {
+        family: word(family, "--family", SYNTHETIC_FAMILIES),
+        depth: integer("depth", depth, 100),
+        folder: values.checkpoints ?? join("out", "checkpoints"),
+      },
+    size: values.size === undefined ? undefined : sizeOf(values.size),
     dtypes: words(values.dtype, "--dtype", DTYPES),
     places: words(values.on, "--on", PLACES),
-    batch: integer("batch", 1000),
-    rounds: integer("rounds", 1000),
-    threads: integer("threads", 1024),
+    batch: integer("batch", values.batch, 1000),
+    rounds: integer("rounds", values.rounds, 1000),
+    threads: integer("threads", values.threads, 1024),
     scaling,
-    compare: integer("compare", 100),
+    compare: integer("compare", values.compare, 100),
     pytorch,
     output,
   };
 }
 
 function words<Word extends string>(text: string, name: string, allowed: readonly Word[]): Word[] {
-  return text.split(",").map((word) => {
-    if ((allowed as readonly string[]).includes(word)) return word as Word;
-    throw new RangeError(
-      `Cannot report as ${name} must be of ${
-        allowed.join(", ")
-      }, separated by commas: current value is "${text}"`,
-    );
-  });
+  return text.split(",").map((item) => word(item, name, allowed, ", separated by commas"));
+}
+
+function word<Word extends string>(text: string, name: string, allowed: readonly Word[], more = ""): Word {
+  if ((allowed as readonly string[]).includes(text)) return text as Word;
+  throw new RangeError(
+    `Cannot report as ${name} must be of ${allowed.join(", ")}${more}: current value is "${text}"`,
+  );
+}
+
+function sizeOf(text: string): number | PictureSize {
+  try {
+    return pictureSize.parse(text);
+  } catch (error) {
+    throw new RangeError(`Cannot report as --size ${(error as Error).message}: current value is "${text}"`);
+  }
 }
 
 /** What one way of running takes. Times are of batches, in milliseconds. */
-export interface VarRow {
+export interface ModelRow {
   /** Type of the large weights. */
   readonly dtype: Dtype;
   /** Where it runs. */
-  readonly place: VarConfiguration["place"] | "PyTorch";
+  readonly place: ModelConfiguration["place"] | "PyTorch";
   /** Why there are no figures. */
   readonly problem?: string;
   /** Bytes of the weights that generation uses, as they are stored. */
@@ -157,7 +191,7 @@ export interface VarRow {
 }
 
 /** Every figure of a run. */
-export interface VarRecord {
+export interface ModelRecord {
   /** When it began, ISO 8601. */
   readonly date: string;
   /** The commit, followed by `+` if files had been changed since, or `null` without git. */
@@ -166,20 +200,18 @@ export interface VarRecord {
   readonly deno: string;
   /** The operating system and its release. */
   readonly os: string;
-  /** Depth of the transformer. */
-  readonly depth: number;
-  /** Sides of the token maps. */
-  readonly patchNumbers: readonly number[];
+  /** The model, if it could be loaded in any way. */
+  readonly model: ModelFacts | undefined;
   /** What was asked for. */
-  readonly options: VarReportOptions;
+  readonly options: ModelReportOptions;
   /** What the others are compared with. */
   readonly reference: string;
   /** Standard deviation of its logits, to judge differences by. */
   readonly deviation: number;
   /** PyTorch, if it took part: its figures are of the turns with the first row that ran. */
-  readonly peer: VarRow | undefined;
+  readonly peer: ModelRow | undefined;
   /** Each way of running. */
-  readonly rows: readonly VarRow[];
+  readonly rows: readonly ModelRow[];
 }
 
 async function* lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string, void, void> {
@@ -251,13 +283,9 @@ class Answering implements AsyncDisposable {
 
 /** What the turns of one run have in common. */
 interface Task {
-  readonly options: VarReportOptions;
-  readonly checkpoints: { readonly var: string; readonly vae: string };
+  readonly model: ModelFacts;
   readonly request: TimeRequest;
   readonly comparison: CompareRequest;
-  readonly vocabulary: number;
-  /** What generation uses. */
-  readonly tensors: readonly ModelTensor[];
 }
 
 /** Logits and pixels of the comparison, of whoever came first. */
@@ -270,10 +298,10 @@ interface Reference {
 async function compare(
   process: Answering,
   name: string,
-  { comparison, vocabulary }: Task,
+  { comparison, model }: Task,
 ): Promise<Reference> {
   const { sizes } = await process.ask<CompareReport>(comparison);
-  const wanted = comparison.tokens.map((scale) => 2 * vocabulary * scale.flat().length);
+  const wanted = comparison.tokens.map((scale) => 2 * model.logits * scale.flat().length);
   if (`${sizes.slice(0, -1)}` !== `${wanted}`) {
     throw new Error(
       `Cannot compare as each scale must have ${wanted} logits: ${name} has ${sizes.slice(0, -1)}`,
@@ -308,149 +336,182 @@ function deviationOf({ values, sizes }: Reference): number {
   return Math.sqrt(logits.reduce((sum, value) => sum + (value - mean) ** 2, 0) / logits.length);
 }
 
-/** Runs one way in a process of its own, in turns with PyTorch. */
+/** A process that has loaded the model, the others that it is held against, and what is asked of it. */
+interface Candidate {
+  readonly name: string;
+  readonly process: Answering;
+  readonly task: Task;
+  readonly peer: Answering | undefined;
+  readonly reference: Reference | undefined;
+  readonly options: ModelReportOptions;
+}
+
+/** Compares and times a process, in turns with PyTorch. */
 async function measure(
-  configuration: VarConfiguration,
-  task: Task,
-  beside: { peer: Answering | undefined; reference: Reference | undefined },
-): Promise<{ row: VarRow; reference: Reference | undefined }> {
-  const { dtype, place } = configuration;
-  const { options: { rounds, scaling }, request } = task;
-  const { peer } = beside;
-  const way = { dtype, place, weights: storedBytes(task.tensors, dtype) };
-  const worker = fileURLToPath(new URL("./var_worker.ts", import.meta.url));
-  await using process = new Answering(`The process on ${place}`, Deno.execPath(), [
-    ...["run", "-A", "--no-lock", worker, JSON.stringify(configuration)],
-  ]);
-  let reference = beside.reference;
-  try {
-    const load = await process.answer<LoadReport>();
-    const result = await compare(process, `${dtype} on ${place}`, task);
-    const off = reference === undefined ? undefined : differences(reference, result);
-    reference ??= result;
-    const first = await process.ask<TimeReport>(request);
-    const times = { own: [] as TimeReport[], scaled: [] as TimeReport[], peer: [] as TimeReport[] };
-    for (let round = 0; round < rounds; round++) {
-      const turns: (() => Promise<unknown>)[] = [
-        async () => times.own.push(await process.ask<TimeReport>({ ...request, seed: round })),
-      ];
-      if (scaling) {
-        turns.push(async () => {
-          times.scaled.push(await process.ask<TimeReport>({ ...request, seed: round, scaling }));
-        });
-      }
-      if (peer !== undefined) turns.push(async () => times.peer.push(await peer.ask<TimeReport>(request)));
-      if (round % 2 === 1) turns.reverse();
-      for (const turn of turns) await turn();
+  { name, process, task, peer, reference, options }: Candidate,
+): Promise<{ figures: Partial<ModelRow>; reference: Reference }> {
+  const { request } = task;
+  const { rounds, scaling } = options;
+  const result = await compare(process, name, task);
+  const off = reference === undefined ? undefined : differences(reference, result);
+  const first = await process.ask<TimeReport>(request);
+  const times = { own: [] as TimeReport[], scaled: [] as TimeReport[], peer: [] as TimeReport[] };
+  for (let round = 0; round < rounds; round++) {
+    const turns: (() => Promise<unknown>)[] = [
+      async () => times.own.push(await process.ask<TimeReport>({ ...request, seed: round })),
+    ];
+    if (scaling) {
+      turns.push(async () => {
+        times.scaled.push(await process.ask<TimeReport>({ ...request, seed: round, scaling }));
+      });
     }
-    const row: VarRow = {
-      ...{ ...way, load, first, rounds: times.own, peak: process.peak },
-      ...(scaling ? { scaled: times.scaled } : {}),
-      ...(peer === undefined ? {} : { peer: times.peer }),
-      ...(off === undefined ? {} : { off }),
-    };
-    return { row, reference };
-  } catch (error) {
-    return { row: { ...way, problem: (error as Error).message }, reference };
+    if (peer !== undefined) turns.push(async () => times.peer.push(await peer.ask<TimeReport>(request)));
+    if (round % 2 === 1) turns.reverse();
+    for (const turn of turns) await turn();
   }
+  const figures = {
+    ...{ first, rounds: times.own, peak: process.peak },
+    ...(scaling ? { scaled: times.scaled } : {}),
+    ...(peer === undefined ? {} : { peer: times.peer }),
+    ...(off === undefined ? {} : { off }),
+  };
+  return { figures, reference: reference ?? result };
 }
 
 /** Paths of the checkpoints; synthetic ones are written if they are not there. */
-async function findCheckpoints({ checkpoints }: VarReportOptions): Promise<Task["checkpoints"]> {
+async function findCheckpoints(
+  { checkpoints }: ModelReportOptions,
+): Promise<{ readonly var: string; readonly vae: string }> {
   if ("var" in checkpoints) return checkpoints;
-  const { depth, folder } = checkpoints;
-  const { sizes } = parseSyntheticRequest([`--depth=${depth}`, `--output=${folder}`]);
-  const names = fileNames(sizes);
-  const paths = { var: join(folder, names.var), vae: join(folder, names.vae) };
+  const { family, depth, folder } = checkpoints;
+  const request = [`--family=${family}`, `--depth=${depth}`, `--output=${folder}`];
+  const { sizes, parts } = parseSyntheticRequest(request);
   await Deno.mkdir(folder, { recursive: true });
-  for (const [path, tensors] of [[paths.var, varTensors], [paths.vae, vaeTensors]] as const) {
+  const paths: string[] = [];
+  for (const { name, state } of syntheticFiles(sizes, { parts })) {
+    const path = join(folder, name);
+    paths.push(path);
     try {
-      await writeSynthetic(path, tensors(sizes));
+      await writeSynthetic(path, state);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
   }
-  return paths;
+  return { var: paths[0]!, vae: paths[1]! };
 }
 
-/** Tensors that generation has no use for: buffers of the training, and the tokenizer's encoder. */
-const UNUSED =
-  /^(lvl_1L|attn_bias_for_masking|.*zero_k_bias|quantize\.ema_vocab_hit_SV|encoder\..*|quant_conv\..*)$/;
+/** What only encoding needs of a tokenizer. */
+const ENCODER = /^(encoder|quant_conv)\./;
+
+/** Tensors that generation uses, named as a model folder names them. */
+async function usedTensors(places: { readonly var: string; readonly vae: string }): Promise<ModelTensor[]> {
+  using transformer = await openCheckpoint(places.var);
+  using tokenizer = await openCheckpoint(places.vae);
+  const checkpoints: Readonly<Record<string, typeof transformer>> = { var: transformer, vae: tokenizer };
+  return familyOfCheckpoints(checkpoints).parts.flatMap((part) => {
+    const { tensors } = checkpoints[part.name]!;
+    const prefix = part.prefix(tensors)!;
+    return [...tensors.values()]
+      .filter(({ name }) => name.startsWith(prefix))
+      .map(({ name, shape }) => ({ name: name.slice(prefix.length), shape }))
+      .filter(({ name }) => !part.unused.test(name) && !ENCODER.test(name));
+  });
+}
 
 /** Classes that the timed batches show, and tokens for the comparison: any will do, as long as all get the same. */
-async function taskOf(
-  options: VarReportOptions,
-  output: string,
-): Promise<Task & { depth: number; sides: number[] }> {
-  const checkpoints = await findCheckpoints(options);
-  using transformer = await openCheckpoint(checkpoints.var);
-  using tokenizer = await openCheckpoint(checkpoints.vae);
-  const scales = await transformer.readFloat32("lvl_1L");
-  const counts = Object.values(Object.groupBy(scales, String)).map((group) => group!.length);
-  const classes = transformer.tensors.get("class_emb.weight")!.shape[0]! - 1;
-  const [vocabulary] = tokenizer.tensors.get("quantize.embedding.weight")!.shape;
-  const labels = Array.from({ length: options.batch }, (_, i) => (207 + 373 * i) % classes);
-  const tokens = counts.slice(0, options.compare).map((count, scale) =>
+function taskOf(model: ModelFacts, options: ModelReportOptions, output: string): Task {
+  const labels = Array.from({ length: options.batch }, (_, i) => (207 + 373 * i) % model.classes);
+  const tokens = model.scales.slice(0, options.compare).map(({ width, height }, scale) =>
     labels.map((_, image) =>
-      Array.from({ length: count }, (_, i) => (1 + 7919 * i + 104729 * (scale + image)) % vocabulary!)
+      Array.from(
+        { length: width * height },
+        (_, i) => (1 + 7919 * i + 104729 * (scale + image)) % model.logits,
+      )
     )
   );
   return {
-    options,
-    checkpoints,
-    request: { kind: "time", labels, seed: 0, cfg: 1.5, topK: 900, topP: 0.96, scaling: false },
+    model,
+    request: { kind: "time", labels, seed: 0, scaling: false },
     comparison: { kind: "compare", labels, tokens, output },
-    vocabulary: vocabulary!,
-    tensors: [transformer, tokenizer].flatMap(({ tensors }) =>
-      [...tensors.values()].filter(({ name }) => !UNUSED.test(name))
-    ),
-    depth: new Set(
-      [...transformer.tensors.keys()].flatMap((name) => name.match(/^blocks\.(\d+)\./)?.[1] ?? []),
-    ).size,
-    sides: counts.map(Math.sqrt),
   };
 }
 
+/** Starts PyTorch, which is told the token maps, and lets it show its values and a first batch. */
+async function startPyTorch(
+  python: string,
+  { checkpoints, task, tensors, threads }: {
+    readonly checkpoints: { readonly var: string; readonly vae: string };
+    readonly task: Task;
+    readonly tensors: readonly ModelTensor[];
+    readonly threads: number;
+  },
+): Promise<{ process: Answering; row: ModelRow; reference: Reference }> {
+  await using stack = new AsyncDisposableStack();
+  const args = ["-B", pathOf("./pytorch_model.py"), checkpoints.var, checkpoints.vae];
+  const scales = JSON.stringify(task.model.scales);
+  const process = stack.use(new Answering("PyTorch", python, [...args, scales, `--threads=${threads}`]));
+  const load = await process.answer<LoadReport>();
+  const reference = await compare(process, load.name, task);
+  const row: ModelRow = {
+    ...{ dtype: "f32", place: "PyTorch", weights: storedBytes(tensors, "f32"), load },
+    first: await process.ask<TimeReport>(task.request),
+  };
+  stack.move();
+  return { process, row, reference };
+}
+
 /** Measures everything that is asked for. */
-export async function measureVar(
-  options: VarReportOptions,
+export async function measureModel(
+  options: ModelReportOptions,
   progress: (line: string) => void = () => {},
-): Promise<VarRecord> {
+): Promise<ModelRecord> {
   const date = new Date().toISOString();
+  const checkpoints = await findCheckpoints(options);
+  const tensors = await usedTensors(checkpoints);
   const folder = await Deno.makeTempDir({ prefix: "varscale-bench-" });
   try {
-    const { depth, sides, ...task } = await taskOf(options, join(folder, "values"));
-    const { checkpoints, request } = task;
     await using stack = new AsyncDisposableStack();
+    let task: Task | undefined;
     let reference: Reference | undefined;
     let peer: Answering | undefined;
-    let peerRow: VarRow | undefined;
-    if (options.pytorch !== undefined) {
-      progress("PyTorch");
-      const program = fileURLToPath(new URL("./pytorch_var.py", import.meta.url));
-      const args = ["-B", program, checkpoints.var, checkpoints.vae, `--threads=${options.threads}`];
-      peer = stack.use(new Answering("PyTorch", options.pytorch, args));
-      const load = await peer.answer<LoadReport>();
-      reference = await compare(peer, load.name, task);
-      peerRow = {
-        ...{ dtype: "f32", place: "PyTorch", weights: storedBytes(task.tensors, "f32"), load },
-        first: await peer.ask<TimeReport>(request),
-      };
-    }
-    const rows: VarRow[] = [];
+    let peerRow: ModelRow | undefined;
+    const rows: ModelRow[] = [];
     for (const place of options.places) {
       for (const dtype of options.dtypes) {
-        progress(`${dtype} on ${place}`);
-        const configuration = { ...checkpoints, dtype, place, threads: options.threads };
-        const measured = await measure(configuration, task, { peer, reference });
-        reference = measured.reference;
-        rows.push(measured.row);
+        const name = `${dtype} on ${place}`;
+        progress(name);
+        const { size, threads } = options;
+        const configuration: ModelConfiguration = { ...checkpoints, size, dtype, place, threads };
+        const way = { dtype, place, weights: storedBytes(tensors, dtype) };
+        await using process = new Answering(`The process on ${place}`, Deno.execPath(), [
+          ...["run", "-A", "--no-lock", pathOf("./model_worker.ts"), JSON.stringify(configuration)],
+        ]);
+        const report = await process.answer<WorkerReport>().catch((error: Error) => error);
+        if (report instanceof Error) {
+          rows.push({ ...way, problem: report.message });
+          continue;
+        }
+        const { model, ...load } = report;
+        task ??= taskOf(model, options, join(folder, "values"));
+        if (options.pytorch !== undefined && peer === undefined) {
+          progress("PyTorch");
+          const started = await startPyTorch(options.pytorch, { checkpoints, task, tensors, threads });
+          ({ row: peerRow, reference } = started);
+          peer = stack.use(started.process);
+        }
+        try {
+          const measured = await measure({ name, process, task, peer, reference, options });
+          reference = measured.reference;
+          rows.push({ ...way, load, ...measured.figures });
+        } catch (error) {
+          rows.push({ ...way, load, problem: (error as Error).message });
+        }
       }
     }
     const turns = rows.find((row) => row.peer !== undefined)?.peer;
     return {
       ...{ date, commit: await commitOf(new URL("..", import.meta.url)), deno: Deno.version.deno },
-      ...{ os: `${Deno.build.os} ${Deno.osRelease()}`, depth, patchNumbers: sides, options },
+      ...{ os: `${Deno.build.os} ${Deno.osRelease()}`, model: task?.model, options },
       reference: reference?.name ?? "nothing",
       deviation: reference === undefined ? NaN : deviationOf(reference),
       peer: peerRow && { ...peerRow, peak: peer!.peak, ...(turns === undefined ? {} : { rounds: turns }) },
@@ -461,21 +522,32 @@ export async function measureVar(
   }
 }
 
+function pathOf(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url));
+}
+
 function median(reports: readonly TimeReport[], of: (report: TimeReport) => number): number {
   return percentile(reports.map(of), 0.5);
 }
 
+/** A model and the size of its pictures. */
+function named(model: ModelFacts | undefined): string {
+  if (model === undefined) return "A model that could not be loaded";
+  const { width, height } = model.scales.at(-1)!.picture;
+  return `${model.name} at ${width}×${height}`;
+}
+
 /** The record as Markdown: times and memory of each way, then where the time goes. */
-export function formatVarRecord(record: VarRecord): string {
-  const { options: { batch, rounds, threads, scaling }, depth, patchNumbers, reference, deviation } = record;
+export function formatModelRecord(record: ModelRecord): string {
+  const { options: { batch, rounds, threads, scaling }, model, reference, deviation } = record;
   const rows = record.peer === undefined ? record.rows : [record.peer, ...record.rows];
+  const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`;
   const head = [
-    `Depth ${depth}, ${
-      batch === 1 ? "1 image" : `${batch} images`
-    } with guidance, ${threads} threads, medians of ` +
+    `${named(model)}, ${counted(batch, "image")} with guidance, ${counted(threads, "thread")}, medians of ` +
     `${rounds}; Deno ${record.deno}, ${record.os}`,
     `Logits (standard deviation ${deviation.toFixed(2)}) and pixels are compared with ${reference}'s`,
   ];
+  const maps = (model?.scales ?? []).map(({ width, height }) => `${width}×${height}`);
   const onGpu = rows.some(({ load }) => load?.gpu);
   const seconds = (milliseconds: number): string => (milliseconds / 1000).toPrecision(3);
   const perImage = (milliseconds: number): string => seconds(milliseconds / batch);
@@ -506,7 +578,7 @@ export function formatVarRecord(record: VarRecord): string {
     return [[
       `${dtype} on ${place}`,
       seconds(median(turns, (turn) => turn.condition)),
-      ...patchNumbers.map((_, scale) => seconds(median(turns, (turn) => turn.scales[scale]!))),
+      ...maps.map((_, scale) => seconds(median(turns, (turn) => turn.scales[scale]!))),
       seconds(median(turns, (turn) => turn.decode)),
     ]];
   });
@@ -521,14 +593,14 @@ export function formatVarRecord(record: VarRecord): string {
     ...head,
     table(heads, figures.map((cells) => heads.map((_, i) => cells[i] ?? "")), 1),
     "Seconds of a batch, by part:",
-    table(["weights", "condition", ...patchNumbers.map((side) => `${side}×${side}`), "decode"], parts, 1),
+    table(["weights", "condition", ...maps, "decode"], parts, 1),
   ].join("\n\n");
 }
 
 if (import.meta.main) {
-  const options = parseVarReportOptions(Deno.args);
-  const record = await measureVar(options, (line) => console.error(line));
-  console.log(formatVarRecord(record));
+  const options = parseModelReportOptions(Deno.args);
+  const record = await measureModel(options, (line) => console.error(line));
+  console.log(formatModelRecord(record));
   if (options.output !== undefined) {
     await Deno.writeTextFile(options.output, JSON.stringify(record, undefined, 2) + "\n");
   }
