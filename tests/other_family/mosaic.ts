@@ -1,0 +1,471 @@
+/**
+ * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts instead of classes, its
+ * tokens are 40 bits in two words, its maps are not square, guidance is constant and may be given scale by scale, what it paints has any
+ * size, and its two checkpoints are called `net` and `text`. Its transformer is a formula. It is registered like any family, and that is
+ * all that the sampler and the command line get to know of it.
+ *
+ * @module
+ */
+
+import { requireInteger } from "../../kernels/arguments.ts";
+import { bitCodes } from "../../kernels/bits.ts";
+import type { Device, DeviceArray } from "../../kernels/device.ts";
+import { gatherRows } from "../../kernels/gather.ts";
+import { hammingBandwidth } from "../../kernels/hamming_bandwidth.ts";
+import { runHammingDensity } from "../../kernels/hamming_density.ts";
+import { sampleBits } from "../../kernels/sample_bits.ts";
+import { selectCandidates } from "../../kernels/select.ts";
+import { floats } from "../../kernels/cpu_device.ts";
+import type { Family, ModelFolder } from "../../models/mod.ts";
+import type {
+  DecodedPictures,
+  EncodeOptions,
+  Encoding,
+  Generation,
+  Model,
+  PictureArray,
+  SearchDefaults,
+  SearchSettings,
+  StartOptions,
+} from "../../models/model.ts";
+import type { Label, ResolvedLabel } from "../../models/label.ts";
+import {
+  guidanceWeight,
+  type PictureSize,
+  type SamplingDefaults,
+  type Schedule,
+  type ScheduleRequest,
+} from "../../models/schedule.ts";
+import type {
+  DensityArguments,
+  DrawArguments,
+  SelectArguments,
+  TokenSpace,
+  VectorArguments,
+} from "../../models/tokens.ts";
+
+/** Bits of a token. */
+export const BITS = 40;
+/** Pixels along an edge of a token of the last scale. */
+const PATCH = 2;
+
+interface MosaicConfig {
+  readonly bits: number;
+  readonly letters: number;
+}
+
+const DEFAULTS: SamplingDefaults = {
+  cfg: 3,
+  guidance: "constant",
+  topK: 0,
+  topP: 0.97,
+  minP: 0,
+  temperature: 0.5,
+};
+
+const SEARCH: SearchSettings = {
+  scale: 2,
+  samples: 30,
+  representatives: 5,
+  strategy: "top-k",
+  pick: "uniform",
+};
+
+/** Tokens of 40 bits. */
+class BitTokens implements TokenSpace {
+  readonly words = Math.ceil(BITS / 32);
+  readonly logits: number = 2 * BITS;
+  readonly channels: number = BITS;
+  readonly codebook = undefined;
+
+  draw(device: Device, { minP: _none, compounding: _off, ...args }: DrawArguments): void {
+    device.run(sampleBits, { ...args, bits: BITS });
+  }
+
+  density(device: Device, args: DensityArguments): void {
+    const { images, positions, deviation } = args;
+    using bandwidth = device.allocate(images * positions, "bandwidths");
+    device.run(hammingBandwidth, { ...args, output: bandwidth, bits: BITS, deviation });
+    runHammingDensity(device, { ...args, bandwidth, bits: BITS });
+  }
+
+  select(device: Device, args: SelectArguments): void {
+    // Without a threshold no vectors are looked at.
+    if (args.conflictThreshold !== 0) {
+      throw new RangeError("Cannot select as conflictThreshold must be 0 for bits");
+    }
+    using codebook = device.allocate(1, "no codebook");
+    const positions = args.positions * this.words;
+    device.run(selectCandidates, { ...args, positions, codebook, vocabulary: 1, channels: 1 });
+  }
+
+  vectors(device: Device, { tokens, output, maps, positions, layout = "planes" }: VectorArguments): void {
+    device.run(bitCodes, { bits: tokens, output, images: maps, tokens: positions, channels: BITS, layout });
+  }
+
+  firstMissing(): number {
+    return -1;
+  }
+}
+
+function scheduleOf(request: ScheduleRequest): Schedule {
+  const { size = { width: 12, height: 8 }, patchNumbers, published = false, familyOptions = {} } = request;
+  if (patchNumbers !== undefined) {
+    throw new RangeError("Cannot follow patchNumbers as mosaics go by size alone");
+  }
+  if (published) throw new RangeError("Cannot do what was published as nothing was");
+  const { width, height } = typeof size === "number" ? { width: size, height: size } : size;
+  for (const edge of [width, height]) {
+    if (edge % (4 * PATCH) !== 0 && edge % PATCH !== 0) {
+      throw new RangeError(`Cannot paint as edges must be multiples of ${PATCH}: current value is ${edge}`);
+    }
+  }
+  const settings: Schedule["settings"] = {
+    ...DEFAULTS,
+    ...Object.fromEntries(
+      Object.keys(DEFAULTS).map((name) => [name, request[name as keyof SamplingDefaults]])
+        .filter(([, value]) => value !== undefined),
+    ),
+    published,
+    maps: request.size === undefined ? {} : { size: request.size },
+    familyOptions,
+  };
+  const { strengths, ...unknown } = familyOptions as { strengths?: string };
+  if (Object.keys(unknown).length > 0) throw new TypeError(`Unknown option ${Object.keys(unknown)[0]}`);
+  const list = strengths?.split(",").map(Number);
+  const { topK, topP, minP, temperature } = settings;
+  const divisors = [8, 4, 2, 1];
+  return {
+    scales: divisors.map((divisor, k) => ({
+      width: k === 0 ? 1 : Math.ceil(width / PATCH / divisor),
+      height: k === 0 ? 1 : Math.ceil(height / PATCH / divisor),
+      picture: { width, height },
+      sampling: {
+        topK,
+        topP,
+        minP,
+        temperature,
+        guidanceWeight: guidanceWeight({ ...settings, cfg: list?.[k] ?? settings.cfg }, k / 3),
+      },
+    })),
+    picture: { width, height },
+    settings,
+    imageBytes: 4 * width * height * BITS,
+  };
+}
+
+class Mosaic implements Model {
+  readonly family = "mosaic";
+  readonly dtype = "f32";
+  readonly weightBytes = 4096;
+  readonly memoryLimit = undefined;
+  readonly depth = 1;
+  readonly classes = 0;
+  readonly classNames: readonly string[] = [];
+  readonly defaults: SamplingDefaults = DEFAULTS;
+  readonly search: SearchDefaults = {
+    ...SEARCH,
+    alpha: () => 1.1,
+    conflictThreshold: 0,
+    published: { cfg: 3, alpha: 1.2, conflictThreshold: 0 },
+  };
+  readonly tokens: TokenSpace = new BitTokens();
+  readonly encodes = true;
+  readonly decodes = true;
+  readonly device: Device;
+  readonly colors: Float32Array;
+  readonly letters: Float32Array;
+  readonly #folder: ModelFolder;
+  readonly #owns: boolean;
+
+  constructor(
+    folder: ModelFolder,
+    device: Device,
+    weights: { readonly colors: Float32Array; readonly letters: Float32Array; readonly owns: boolean },
+  ) {
+    this.#folder = folder;
+    this.device = device;
+    this.colors = weights.colors;
+    this.letters = weights.letters;
+    this.#owns = weights.owns;
+  }
+
+  get name(): string {
+    return this.#folder.manifest.name;
+  }
+
+  get location(): string {
+    return this.#folder.location;
+  }
+
+  get fingerprints(): Readonly<Record<string, string>> {
+    return this.#folder.fingerprints;
+  }
+
+  get tuning(): NonNullable<ModelFolder["manifest"]["tuning"]> {
+    return this.#folder.manifest.tuning ?? {};
+  }
+
+  get patchNumbers(): readonly number[] {
+    return this.schedule().scales.map(({ height }) => height);
+  }
+
+  resolveLabel(label: Label): ResolvedLabel {
+    if (label === null) return { id: null, name: "no prompt" };
+    if (typeof label !== "string" || label.trim() === "") {
+      throw new TypeError(
+        `Cannot generate as a prompt must be a text: current value is ${Deno.inspect(label)}`,
+      );
+    }
+    return { id: null, name: label, prompt: label };
+  }
+
+  schedule(request: ScheduleRequest = {}): Schedule {
+    return scheduleOf(request);
+  }
+
+  start({ labels, guided, schedule = this.schedule() }: StartOptions): Promise<Generation> {
+    return Promise.resolve(new MosaicGeneration(this, labels, guided, schedule));
+  }
+
+  /** The mean color of each cell, above or below gray, as all bits of its token. */
+  encode(pictures: PictureArray, images: number, options: EncodeOptions = {}): Promise<Encoding> {
+    const { device, tokens: space } = this;
+    const { schedule = this.schedule(), last = schedule.scales.length - 1 } = options;
+    const { width, height } = pictures;
+    const source = floats(pictures.array);
+    using stack = new DisposableStack();
+    const maps = schedule.scales.slice(0, last + 1).map((scale) => {
+      const words = new Uint32Array(images * scale.width * scale.height * space.words);
+      for (let cell = 0; cell < words.length / space.words; cell++) {
+        const image = Math.floor(cell / (scale.width * scale.height));
+        const place = cell % (scale.width * scale.height);
+        const x = Math.floor((place % scale.width + 0.5) * width / scale.width);
+        const y = Math.floor((Math.floor(place / scale.width) + 0.5) * height / scale.height);
+        if (source[(image * 3 * height + y) * width + x]! > 0) {
+          words.set([0xffffffff, 0xff], cell * space.words);
+        }
+      }
+      return stack.use(device.upload(words, "tokens"));
+    });
+    const features = stack.use(device.upload(source.slice(), "features"));
+    const owned = stack.move();
+    return Promise.resolve({
+      tokens: maps,
+      features,
+      decode: (scale = last) => {
+        using generation = new MosaicGeneration(
+          this,
+          new Array(images).fill(this.resolveLabel(null)),
+          false,
+          schedule,
+        );
+        for (const map of maps.slice(0, scale + 1)) generation.accept(map);
+        return generation.decode();
+      },
+      [Symbol.dispose]: () => owned.dispose(),
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.#owns) this.device[Symbol.dispose]();
+    this.#folder[Symbol.dispose]();
+    return Promise.resolve();
+  }
+}
+
+/** Adds the codes of every scale to a map of the last one's size. It computes on the host, so it runs on the CPU only. */
+class MosaicGeneration implements Generation {
+  readonly guided: boolean;
+  readonly #model: Mosaic;
+  readonly #schedule: Schedule;
+  #labels: readonly ResolvedLabel[];
+  #scale = 0;
+  #sums: DeviceArray;
+  #features: DeviceArray;
+
+  constructor(model: Mosaic, labels: readonly ResolvedLabel[], guided: boolean, schedule: Schedule) {
+    requireInteger(labels.length, "the number of labels", "start", { min: 1 });
+    this.#model = model;
+    this.#labels = labels;
+    this.guided = guided;
+    this.#schedule = schedule;
+    const { width, height } = schedule.scales.at(-1)!;
+    this.#sums = model.device.allocate(labels.length * BITS * width * height, "sums");
+    this.#features = model.device.allocate(labels.length * BITS * (guided ? 2 : 1), "features");
+  }
+
+  get images(): number {
+    return this.#labels.length;
+  }
+
+  get features(): DeviceArray {
+    return this.#features;
+  }
+
+  logits(): Promise<DeviceArray> {
+    const { width, height } = this.#schedule.scales[this.#scale]!;
+    const rows = this.guided ? [...this.#labels, ...this.#labels.map(() => undefined)] : this.#labels;
+    const sums = floats(this.#sums);
+    const [finest] = [this.#schedule.scales.at(-1)!];
+    const values = rows.flatMap((label, row) =>
+      Array.from({ length: width * height * BITS }, (_, i) => {
+        const [place, bit] = [Math.floor(i / BITS), i % BITS];
+        const [x, y] = [place % width, Math.floor(place / width)];
+        const at = Math.floor((y + 0.5) * finest.height / height) * finest.width +
+          Math.floor((x + 0.5) * finest.width / width);
+        const sum = sums[((row % this.images) * BITS + bit) * finest.width * finest.height + at]!;
+        const wish = [...label?.prompt ?? ""].reduce((total, letter) => {
+          return total + this.#model.letters[letter.charCodeAt(0) % 128 * BITS + bit]!;
+        }, 0);
+        const difference = 2 * Math.sin(wish + 0.7 * x + 0.3 * y + this.#scale) + sum;
+        return [-difference / 2, difference / 2];
+      }).flat()
+    );
+    return Promise.resolve(this.#model.device.upload(new Float32Array(values), "logits"));
+  }
+
+  accept(tokens: DeviceArray): void {
+    const { device, tokens: space } = this.#model;
+    const { width, height } = this.#schedule.scales[this.#scale]!;
+    const finest = this.#schedule.scales.at(-1)!;
+    using planes = device.allocate(this.images * BITS * width * height, "codes");
+    space.vectors(device, { tokens, output: planes, maps: this.images, positions: width * height });
+    const codes = floats(planes);
+    const sums = floats(this.#sums);
+    for (let i = 0; i < sums.length; i++) {
+      const [plane, place] = [
+        Math.floor(i / (finest.width * finest.height)),
+        i % (finest.width * finest.height),
+      ];
+      const x = Math.floor((place % finest.width + 0.5) * width / finest.width);
+      const y = Math.floor((Math.floor(place / finest.width) + 0.5) * height / finest.height);
+      sums[i]! += codes[(plane * height + y) * width + x]!;
+    }
+    this.#scale++;
+  }
+
+  gather(lanes: readonly number[]): void {
+    const { device } = this.#model;
+    const before = this.images;
+    const stride = this.#sums.length / before;
+    using rows = device.upload(Uint32Array.from(lanes), "lanes");
+    const output = device.allocate(lanes.length * stride, "sums");
+    device.run(gatherRows, {
+      input: this.#sums,
+      output,
+      rows,
+      count: lanes.length,
+      stride,
+      inputRows: before,
+    });
+    this.#sums[Symbol.dispose]();
+    this.#sums = output;
+    this.#labels = lanes.map((lane) => this.#labels[lane]!);
+  }
+
+  decode(): Promise<DecodedPictures> {
+    const { picture: { width, height } } = this.#schedule;
+    const map = this.#schedule.scales.at(-1)!;
+    const sums = floats(this.#sums);
+    const pixels = Float32Array.from({ length: this.images * 3 * width * height }, (_, i) => {
+      const [plane, place] = [Math.floor(i / (width * height)), i % (width * height)];
+      const [image, color] = [Math.floor(plane / 3), plane % 3];
+      const at = Math.floor(Math.floor(place / width) / PATCH) * map.width +
+        Math.floor(place % width / PATCH);
+      let sum = 0;
+      for (let bit = 0; bit < BITS; bit++) {
+        sum += this.#model.colors[color * BITS + bit]! *
+          sums[(image * BITS + bit) * map.width * map.height + at]!;
+      }
+      return Math.tanh(sum);
+    });
+    const array = this.#model.device.upload(pixels, "pictures");
+    return Promise.resolve({ array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() });
+  }
+
+  [Symbol.dispose](): void {
+    this.#sums[Symbol.dispose]();
+    this.#features[Symbol.dispose]();
+  }
+}
+
+/** The size of a picture of so many tokens. */
+export function pictureOf(columns: number, rows: number): PictureSize {
+  return { width: PATCH * columns, height: PATCH * rows };
+}
+
+/** The registration. */
+export const MOSAIC: Family<MosaicConfig> = {
+  name: "mosaic",
+  title: "Mosaic",
+  parts: [
+    {
+      name: "net",
+      weights: "net",
+      title: "the network",
+      landmark: "colors.weight",
+      unused: /^$/,
+      prefix: (tensors) => tensors.has("colors.weight") ? "" : undefined,
+    },
+    {
+      name: "text",
+      weights: "text",
+      title: "the text encoder",
+      landmark: "letters.weight",
+      unused: /^$/,
+      prefix: (tensors) => tensors.has("letters.weight") ? "" : undefined,
+    },
+  ],
+  published: {
+    repository: "nobody/mosaic",
+    example: "mosaic_1.safetensors",
+    depthOf: (file) => file === "mosaic_1.safetensors" ? 1 : undefined,
+    transformer: (depth) => depth === 1 ? "mosaic_1.safetensors" : undefined,
+    others: { text: ["letters.safetensors"] },
+  },
+  defaults: DEFAULTS,
+  search: SEARCH,
+  flexible: ["size"],
+  publishedHelp: undefined,
+  options: {
+    strengths: {
+      kind: "text",
+      help: "Strength of guidance, scale by scale",
+      defaultText: "--cfg on all of them",
+    },
+  },
+  infer: ({ net, text }) => {
+    const bits = net?.set.take("colors.weight", [3, -1])[1];
+    const letters = text?.set.take("letters.weight", [-1, BITS])[0];
+    return Promise.resolve({
+      ...(bits === undefined ? {} : { bits }),
+      ...(letters === undefined ? {} : { letters }),
+    });
+  },
+  requireConfig: (config) => config as MosaicConfig,
+  depth: () => 1,
+  classes: () => 0,
+  modelName: () => "Mosaic",
+  classNames: () => [],
+  describe: ({ bits, letters }) => [
+    ...(bits === undefined ? [] : [["network", `${bits} bits`] as const]),
+    ...(letters === undefined ? [] : [["text encoder", `${letters} letters`] as const]),
+  ],
+  graphs: (_config, weights) => {
+    weights.net?.set.take("colors.weight", [3, BITS]);
+    weights.text?.set.take("letters.weight", [128, BITS]);
+    return new Map();
+  },
+  storedDtype: (_name, _shape, dtype) => dtype === "f16" ? "f16" : "f32",
+  inferAgain: (weights) => MOSAIC.infer(weights) as Promise<MosaicConfig>,
+  load: async (folder, device, { ownsDevice = false }) => {
+    using net = await folder.weights("net");
+    using text = await folder.weights("text");
+    return new Mosaic(folder, device, {
+      colors: await net.readFloat32("colors.weight"),
+      letters: await text.readFloat32("letters.weight"),
+      owns: ownsDevice,
+    });
+  },
+};
