@@ -44,8 +44,34 @@ export const DEFAULTS: SamplingDefaults = {
 /** Sides of which the released code samples the tokens; it takes the likeliest ones on all others. */
 const SAMPLED_SIDES: ReadonlySet<number> = new Set([...PATCH_NUMBERS, 23, 24, 32]);
 
+/** The list of thirteen maps, of which the one for 512 px is a continuation. */
+const THIRTEEN: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16];
+
+/** Lists of the paper and the released code, of 256, 384 and 512 px. Of eight maps there are two; this one is the paper's. */
+const PUBLISHED_LISTS: readonly (readonly number[])[] = [
+  [1, 2, 4, 6, 10, 16],
+  [1, 2, 3, 5, 8, 11, 16],
+  [1, 2, 3, 4, 6, 10, 13, 16],
+  [1, 2, 3, 4, 5, 7, 10, 13, 16],
+  PATCH_NUMBERS,
+  [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 16],
+  [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16],
+  THIRTEEN,
+  [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16],
+  [...PATCH_NUMBERS, 24],
+  [...PATCH_NUMBERS, 23, 32],
+  [...THIRTEEN, 23, 32],
+];
+
 /** Options that only this family has. */
-export const OPTIONS: Readonly<Record<"maxpn", FamilyOption>> = {
+export const OPTIONS: Readonly<Record<"steps" | "maxpn", FamilyOption>> = {
+  steps: {
+    kind: "integer",
+    help:
+      "Take the published list of so many token maps: 6 to 14 of them for 256 px and what is not square, 11 for 384 and 12 or 15 for 512",
+    min: 1,
+    defaultText: "10 for 256 px",
+  },
   maxpn: {
     kind: "integer",
     help:
@@ -90,10 +116,10 @@ export function flexVarSchedule(
 ): Omit<Schedule, "imageBytes"> {
   const { patchNumbers, size, published = false, familyOptions = {} } = request;
   const sampling = resolveSampling(request, DEFAULTS);
-  const maxpn = resolveOptions(published, familyOptions);
+  const { steps, maxpn } = resolveOptions(published, familyOptions);
   const list = patchNumbers === undefined ? undefined : requirePatchNumbers(patchNumbers);
   const last = size === undefined ? undefined : requireMap(model, size);
-  const maps = mapsOf(list, last);
+  const maps = mapsOf(steps === undefined ? list : listOfSteps(steps, list, last), last);
   const { width, height } = maps.at(-1)!;
   if (published && width !== height) {
     throw new RangeError(
@@ -120,7 +146,7 @@ export function flexVarSchedule(
         ...(list === undefined ? {} : { patchNumbers: list }),
         ...(size === undefined ? {} : { size: typeof size === "number" ? size : { ...size } }),
       },
-      familyOptions: maxpn === undefined ? {} : { maxpn },
+      familyOptions: { ...(steps === undefined ? {} : { steps }), ...(maxpn === undefined ? {} : { maxpn }) },
     },
   };
 }
@@ -159,20 +185,45 @@ function ratio(k: number, count: number): number {
   return k === 0 ? 0 : k / Math.min(count - 1, RAMP_SCALES);
 }
 
-/** The option `maxpn`, if it is given. */
-function resolveOptions(published: boolean, options: Readonly<Record<string, unknown>>): number | undefined {
+/** The family's own options, as far as they are given. */
+function resolveOptions(
+  published: boolean,
+  options: Readonly<Record<string, unknown>>,
+): { readonly steps?: number; readonly maxpn?: number } {
   if (typeof published !== "boolean") {
     throw new TypeError(
       `Cannot ${ACTION} as published must be a boolean: current value is ${Deno.inspect(published)}`,
     );
   }
   requireOptions(options, Object.keys(OPTIONS), ACTION);
-  const { maxpn } = options as { readonly maxpn?: number };
-  if (maxpn === undefined) return undefined;
-  requireInteger(maxpn, "maxpn", ACTION, { min: OPTIONS.maxpn.min! });
-  if (published) return maxpn;
+  for (const [name, { min = 1 }] of Object.entries(OPTIONS)) {
+    if (options[name] !== undefined) requireInteger(options[name] as number, name, ACTION, { min });
+  }
+  if (options.maxpn === undefined || published) return options;
   throw new RangeError(
     `Cannot ${ACTION} as maxpn belongs to the released code's rules: published must be true, current value is false`,
+  );
+}
+
+/** The published list of so many maps that ends where the pictures do; what is not square is stretched from a list for 256 px. */
+function listOfSteps(
+  steps: number,
+  list: readonly number[] | undefined,
+  last: MapSize | undefined,
+): readonly number[] {
+  if (list !== undefined) {
+    throw new TypeError(`Cannot ${ACTION} as steps and patchNumbers exclude each other`);
+  }
+  const side = last === undefined || last.width !== last.height ? TRAINED_SIDE : last.width;
+  const known = PUBLISHED_LISTS.filter((sides) => sides.at(-1) === side);
+  const found = known.find((sides) => sides.length === steps);
+  if (found !== undefined) return found;
+  throw new RangeError(
+    known.length === 0
+      ? `Cannot ${ACTION} as no list is published for token maps up to ${side}×${side}; use patchNumbers`
+      : `Cannot ${ACTION} as steps must be ${
+        known.map(({ length }) => length).join(", ")
+      } for token maps up to ${side}×${side}: current value is ${steps}`,
   );
 }
 

@@ -85,6 +85,50 @@ Deno.test("published schedules have the published rules, and ours sample all sca
   }
 });
 
+Deno.test("a number of steps means the published list of that size", () => {
+  for (const [list] of TABLE) {
+    // Of eight steps there are two lists, and the paper's comes first.
+    if (`${list}` === "1,2,3,5,7,10,13,16") continue;
+    const request = { size: 16 * list.at(-1)!, familyOptions: { steps: list.length } };
+    assertEquals(sides(request), list);
+    assertEquals(flexVarSchedule(MODEL, request).settings.familyOptions, { steps: list.length });
+  }
+  assertEquals(sides({ familyOptions: { steps: 6 } }), [1, 2, 4, 6, 10, 16]);
+  const wide = { size: { width: 512, height: 256 }, familyOptions: { steps: 6 } };
+  assertEquals(maps(wide), ["1×1", "4×2", "8×4", "12×6", "20×10", "32×16"]);
+  const greedy = flexVarSchedule(MODEL, { published: true, familyOptions: { steps: 13, maxpn: 12 } });
+  assertEquals(greedy.settings.familyOptions, { steps: 13, maxpn: 12 });
+  assertEquals(greedy.scales.filter(({ sampling }) => sampling.topK === 1).map(({ width }) => width), [
+    ...[7, 9, 12, 14, 16],
+  ]);
+  const refused: readonly [ScheduleRequest, typeof Error, string][] = [
+    [
+      { familyOptions: { steps: 5 } },
+      RangeError,
+      "steps must be 6, 7, 8, 9, 10, 11, 12, 13, 14 for token maps up to 16×16",
+    ],
+    [
+      { size: 512, familyOptions: { steps: 10 } },
+      RangeError,
+      "steps must be 12, 15 for token maps up to 32×32: current value is 10",
+    ],
+    [
+      { size: 128, familyOptions: { steps: 6 } },
+      RangeError,
+      "no list is published for token maps up to 8×8; use patchNumbers",
+    ],
+    [
+      { patchNumbers: TEN, familyOptions: { steps: 10 } },
+      TypeError,
+      "steps and patchNumbers exclude each other",
+    ],
+    [{ familyOptions: { steps: 6.5 } }, RangeError, "steps must be an integer >= 1: current value is 6.5"],
+  ];
+  for (const [request, error, message] of refused) {
+    assertThrows(() => flexVarSchedule(MODEL, request), error, message);
+  }
+});
+
 Deno.test("a longer schedule does not change the guidance of its beginning", () => {
   const weights = (patchNumbers: number[]): number[] => {
     return flexVarSchedule(MODEL, { patchNumbers }).scales.map(({ sampling }) => sampling.guidanceWeight);
