@@ -103,7 +103,7 @@ Deno.test("The help tells what each family does", async () => {
     assertStringIncludes(text, "--[no-]grout Leave gaps; for Mosaic (default: on)");
     assertStringIncludes(text, "--gap-width X Width of the gaps; for Mosaic --tiles N");
     assertMatch(text, /--maxpn N [^()]*; for FlexVAR\. Side of the largest tile; for Mosaic \(default: 16\)/);
-    assertStringIncludes(text, "Mosaic: tiles in one color --maxpn");
+    assertStringIncludes(text, "Mosaic: tiles in one color --steps");
     assertStringIncludes(text, "13,16; for FlexVAR (default: the model's, or those");
     assertStringIncludes(text, "for FlexVAR and Mosaic (default: the model's, or that of");
     assertStringIncludes(
