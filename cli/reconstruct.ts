@@ -5,7 +5,7 @@
  */
 
 import { basename, extname } from "node:path";
-import { fitImage, reconstruct as library, type ReconstructedImage, type RgbaImage } from "../mod.ts";
+import { fitImage, FITS, reconstruct as library, type ReconstructedImage, type RgbaImage } from "../mod.ts";
 import { command, type Io } from "./command.ts";
 import { columns, formatJson, plural, readPicture, refuseExisting, slug, writeWhole } from "./files.ts";
 import {
@@ -25,7 +25,7 @@ const GRID_ROWS = 64;
 
 /** How a picture comes to a model's size: an option of all commands that take one. */
 export const FIT_OPTION = {
-  kind: choice(["crop", "cover", "exact"]),
+  kind: choice(FITS),
   help:
     "A picture of another size than the model's is resized to a little more and its middle cropped, resized to just cover it, or refused",
   defaultText: "crop",

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FAMILIES, type Family, type FamilyOption, type GenerateRequest } from "../mod.ts";
+import { FAMILIES, type Family, type FamilyOption, type GenerateRequest, GUIDANCE_FORMULAS } from "../mod.ts";
 import {
   bytes,
   choice,
@@ -47,7 +47,7 @@ const DRAWING = {
     defaultText: perFamily(({ defaults }) => defaults.cfg),
   },
   guidance: {
-    kind: choice(["ramp", "constant"]),
+    kind: choice(GUIDANCE_FORMULAS),
     help:
       "How --cfg becomes t in conditional + t·(conditional - unconditional): ramp grows from 0 at the first scale to cfg, constant is cfg - 1 on all",
     defaultText: perFamily(({ defaults }) => defaults.guidance),

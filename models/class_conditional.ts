@@ -16,15 +16,7 @@ import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder.ts";
 import { openFolderAs } from "./folder_conversion.ts";
 import { createGraphSession, type GraphSession, type GraphSessionOptions } from "./graph_session.ts";
 import { type Label, resolveClass, type ResolvedLabel } from "./label.ts";
-import {
-  estimateMemory,
-  isSmall,
-  type MapSize,
-  type ModelSizes,
-  resolveDtype,
-  type Room,
-  roomOn,
-} from "./memory.ts";
+import { estimateMemory, isSmall, type ModelSizes, resolveDtype, type Room, roomOn } from "./memory.ts";
 import type {
   DecodedPictures,
   EncodeOptions,
@@ -36,7 +28,7 @@ import type {
   StartOptions,
 } from "./model.ts";
 import { keepHalves } from "./onnx.ts";
-import type { PictureSize, SamplingDefaults, Scale, Schedule, ScheduleRequest } from "./schedule.ts";
+import type { MapSize, PictureSize, SamplingDefaults, Scale, Schedule, ScheduleRequest } from "./schedule.ts";
 import { ConditionCache } from "./transformer/condition.ts";
 import { requireDepth, type TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";

@@ -13,15 +13,12 @@ import type { CpuProvider } from "./graph_session.ts";
 import type { ModelTensor } from "./model_tensor.ts";
 import { storedDtype } from "./precision.ts";
 import { BLOCK } from "./quantize.ts";
-import type { Scale } from "./schedule.ts";
+import type { MapSize } from "./schedule.ts";
 import { conditionWords, keptConditionBytes } from "./transformer/condition.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 
 /** Who computes the graphs. */
 export type Provider = "webgpu" | CpuProvider;
-
-/** Size of a token map. */
-export type MapSize = Pick<Scale, "width" | "height">;
 
 /** Sizes of a model, as far as its memory depends on them. */
 export interface ModelSizes {

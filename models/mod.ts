@@ -85,9 +85,11 @@ export {
 } from "./onnx.ts";
 export { RUNTIME_VERSION } from "./ort.ts";
 export {
+  GUIDANCE_FORMULAS,
   type GuidanceFormula,
   guidanceWeight,
   isGuided,
+  type MapSize,
   type PictureSize,
   type SamplingDefaults,
   type Scale,

@@ -20,6 +20,9 @@ export interface PictureSize {
  */
 export type GuidanceFormula = "ramp" | "constant";
 
+/** The formulas that there are. */
+export const GUIDANCE_FORMULAS: readonly GuidanceFormula[] = ["ramp", "constant"];
+
 /** How tokens are drawn, as a person sets it. A request that leaves one out gets its model's. */
 export interface SamplingDefaults {
   /** Strength of guidance. */
@@ -54,12 +57,16 @@ export interface ScaleSampling extends Omit<SamplingDefaults, "cfg" | "guidance"
   readonly guidanceWeight: number;
 }
 
-/** One token map of a schedule. */
-export interface Scale {
+/** Size of a token map. */
+export interface MapSize {
   /** Tokens in a row. */
   readonly width: number;
   /** Rows. */
   readonly height: number;
+}
+
+/** One token map of a schedule. */
+export interface Scale extends MapSize {
   /**
    * Size of the picture that is decoded after this scale, and of the one that is encoded to force its tokens: the final size where scales
    * add up, and the scale's own where each is a picture by itself.

@@ -18,7 +18,8 @@ import { RgbaImage } from "./image.ts";
  */
 export type Fit = "crop" | "cover" | "exact";
 
-const FITS: readonly Fit[] = ["crop", "cover", "exact"];
+/** What can happen to a picture of another size. */
+export const FITS: readonly Fit[] = ["crop", "cover", "exact"];
 
 /** Where the upper left corner of a part lies. */
 export interface Place {

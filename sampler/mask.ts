@@ -9,7 +9,7 @@
  */
 
 import { requireChoice } from "../kernels/arguments.ts";
-import type { PictureSize, Scale } from "../models/schedule.ts";
+import type { MapSize, PictureSize } from "../models/schedule.ts";
 import { cropOf, type Fit, middleOf, roundHalfEven } from "./fit.ts";
 import { RgbaImage } from "./image.ts";
 
@@ -45,11 +45,8 @@ interface Field {
   readonly values: Float64Array;
 }
 
-/** Tokens in a row, and rows. */
-export type MapSize = Pick<Scale, "width" | "height">;
-
 /** How much of each token of a map is kept. */
-export interface Shares extends Pick<Scale, "width" | "height"> {
+export interface Shares extends MapSize {
   /** From 0 to 1, f32 [height, width]. */
   readonly values: Float32Array<ArrayBuffer>;
 }

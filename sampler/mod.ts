@@ -5,7 +5,7 @@
  */
 
 export { type EditRequest, type ResolvedEdit } from "./edit.ts";
-export { type Fit, fitImage } from "./fit.ts";
+export { type Fit, fitImage, FITS } from "./fit.ts";
 export * from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./grid.ts";
 export { type ScaleHook, scalesOf } from "./hook.ts";

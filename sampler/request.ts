@@ -9,7 +9,7 @@ import { requireOptions } from "../kernels/arguments.ts";
 import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
 import type { Label, ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
-import { SCHEDULE_OPTIONS } from "../models/sampling.ts";
+import { integerOf, numberOf, SCHEDULE_OPTIONS } from "../models/sampling.ts";
 import type { GuidanceFormula, PictureSize, Schedule, ScheduleRequest } from "../models/schedule.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
@@ -133,7 +133,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   }
   requireOptions(request, OPTIONS, "generate");
   const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
-  const count = integer("count", request.count ?? 1, 1);
+  const count = integerOf("count", request.count ?? 1, { min: 1 });
   const asked = SCHEDULE_OPTIONS.filter((name) => request[name] !== undefined);
   const schedule = model.schedule(
     Object.fromEntries(asked.map((name) => [name, request[name]])) as ScheduleRequest,
@@ -178,34 +178,6 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   };
 }
 
-function number(name: string, value: number, min: number, max: number): number {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot generate as ${name} must be a number: current value is ${Deno.inspect(value)}`,
-    );
-  }
-  if (!(value >= min && value <= max)) {
-    throw new RangeError(
-      `Cannot generate as ${name} must be from ${min} to ${max}: current value is ${value}`,
-    );
-  }
-  return value;
-}
-
-function integer(name: string, value: number, min: number): number {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot generate as ${name} must be a number: current value is ${Deno.inspect(value)}`,
-    );
-  }
-  if (!Number.isSafeInteger(value) || value < min || value >= 2 ** 31) {
-    throw new RangeError(
-      `Cannot generate as ${name} must be an integer >= ${min}: current value is ${value}`,
-    );
-  }
-  return value;
-}
-
 /** Images that run together, as given or as memory allows. */
 function resolveBatch(model: Model, schedule: Schedule, { batch, memory }: GenerateRequest): number {
   const fitting = (bytes: number, most: number): number => {
@@ -215,14 +187,14 @@ function resolveBatch(model: Model, schedule: Schedule, { batch, memory }: Gener
     return fitting(model.memoryLimit ?? Infinity, DEFAULT_BATCH);
   }
   if (typeof batch === "string" ? batch !== "auto" : memory === undefined) {
-    return integer("batch", batch as number, 1);
+    return integerOf("batch", batch as number, { min: 1 });
   }
   if (memory === undefined || typeof batch === "number") {
     throw new RangeError(
       `Cannot generate as memory and batch: "auto" go together: current values are ${memory} and ${batch}`,
     );
   }
-  number("memory", memory, 1, Number.MAX_SAFE_INTEGER);
+  numberOf("memory", memory, { min: 1, max: Number.MAX_SAFE_INTEGER });
   return fitting(memory, MAX_AUTO_BATCH);
 }
 

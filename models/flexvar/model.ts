@@ -24,9 +24,9 @@ import {
   type Quantized,
 } from "../class_conditional.ts";
 import { CodebookTokens } from "../codebook_tokens.ts";
-import { type MapSize, requireFit } from "../memory.ts";
+import { requireFit } from "../memory.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
-import type { PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
+import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../transformer/generation.ts";
 import { searchDefaults } from "./alpha.ts";
 import type { FlexVarConfig } from "./config.ts";

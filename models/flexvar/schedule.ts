@@ -8,10 +8,10 @@
 
 import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
 import type { FamilyOption } from "../family.ts";
-import type { MapSize } from "../memory.ts";
-import { resolveSampling } from "../sampling.ts";
+import { patchNumbersOf, pictureSizeOf, resolveSampling } from "../sampling.ts";
 import {
   guidanceWeight,
+  type MapSize,
   type PictureSize,
   type SamplingDefaults,
   type ScaleSampling,
@@ -269,33 +269,20 @@ function stretchedMaps(list: readonly number[], last: MapSize): MapSize[] {
 }
 
 function requirePatchNumbers(patchNumbers: readonly number[]): number[] {
-  if (!Array.isArray(patchNumbers)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as patchNumbers must be a list of numbers: current value is ${
-        Deno.inspect(patchNumbers)
-      }`,
-    );
-  }
-  for (const side of patchNumbers) requireInteger(side, "a patch number", ACTION, { min: 1 });
+  for (const side of patchNumbersOf(patchNumbers)) requireInteger(side, "a patch number", ACTION, { min: 1 });
   const refuse = (reason: string): never => {
     throw new RangeError(
       `Cannot ${ACTION} as patchNumbers must ${reason}: current value is ${Deno.inspect(patchNumbers)}`,
     );
   };
   if (patchNumbers[0] !== 1) refuse("begin with 1, the class's own token");
-  if (patchNumbers.some((side, k) => k > 0 && side <= patchNumbers[k - 1])) refuse("increase");
+  if (patchNumbers.some((side, k) => k > 0 && side <= patchNumbers[k - 1]!)) refuse("increase");
   return [...patchNumbers];
 }
 
 /** The token map of a size in pixels. */
 function requireMap({ name, pixelsPerToken }: ScheduleModel, size: number | PictureSize): MapSize {
-  if (typeof size !== "number" && (typeof size !== "object" || size === null)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as size must be a number or a width and a height: current value is ${
-        Deno.inspect(size)
-      }`,
-    );
-  }
+  const { width, height } = pictureSizeOf(size);
   if (pixelsPerToken === 0) {
     throw new RangeError(
       `Cannot ${ACTION} pictures of a size as the model "${name}" has neither decoder nor encoder; use patchNumbers`,
@@ -308,6 +295,5 @@ function requireMap({ name, pixelsPerToken }: ScheduleModel, size: number | Pict
       `Cannot ${ACTION} as ${what} must be a multiple of ${pixelsPerToken}: current value is ${pixels}`,
     );
   };
-  const { width, height } = typeof size === "number" ? { width: size, height: size } : size;
   return { width: tokens(width, "the width"), height: tokens(height, "the height") };
 }

@@ -14,7 +14,8 @@ import {
 } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
 import type { ModelWeights } from "../family.ts";
-import type { MapSize, ModelSizes } from "../memory.ts";
+import type { ModelSizes } from "../memory.ts";
+import type { MapSize } from "../schedule.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { layerTensors } from "../model_tensor.ts";
 import { isSize, isSizes, requireSizes, type SizeCheck } from "../sizes.ts";

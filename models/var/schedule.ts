@@ -4,14 +4,8 @@
  * @module
  */
 
-import { resolveSampling } from "../sampling.ts";
-import {
-  guidanceWeight,
-  type PictureSize,
-  type SamplingDefaults,
-  type Schedule,
-  type ScheduleRequest,
-} from "../schedule.ts";
+import { patchNumbersOf, pictureSizeOf, resolveSampling } from "../sampling.ts";
+import { guidanceWeight, type SamplingDefaults, type Schedule, type ScheduleRequest } from "../schedule.ts";
 
 /** What the authors draw samples with. */
 export const DEFAULTS: SamplingDefaults = {
@@ -87,18 +81,11 @@ function requireOwn(model: ScheduleModel, request: ScheduleRequest): void {
     );
   };
   if (patchNumbers !== undefined) {
-    if (!Array.isArray(patchNumbers)) {
-      throw new TypeError(
-        `Cannot ${ACTION} as patchNumbers must be a list of numbers: current value is ${
-          Deno.inspect(patchNumbers)
-        }`,
-      );
-    }
-    const [own, given] = [model.patchNumbers.join(", "), patchNumbers.join(", ")];
+    const [own, given] = [model.patchNumbers.join(", "), patchNumbersOf(patchNumbers).join(", ")];
     if (own !== given) refuse("patchNumbers", own, given);
   }
   if (size !== undefined) {
-    const { width, height } = sizeOf(size);
+    const { width, height } = pictureSizeOf(size);
     const own = model.pictureSide;
     if (width !== own || height !== own) refuse("size", `${own}×${own}`, `${width}×${height}`);
   }
@@ -110,16 +97,6 @@ function requireOwn(model: ScheduleModel, request: ScheduleRequest): void {
     );
   }
   requireNoOptions(familyOptions);
-}
-
-function sizeOf(size: number | PictureSize): PictureSize {
-  if (typeof size === "number") return { width: size, height: size };
-  if (typeof size === "object" && size !== null) return size;
-  throw new TypeError(
-    `Cannot ${ACTION} as size must be a number or a width and a height: current value is ${
-      Deno.inspect(size)
-    }`,
-  );
 }
 
 function requireNoOptions(options: Readonly<Record<string, unknown>>): void {

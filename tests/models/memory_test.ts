@@ -16,7 +16,6 @@ import {
   estimateMemory,
   isSmall,
   largestArrayBytes,
-  type MapSize,
   type ModelSizes,
   type Provider,
   requireFit,
@@ -25,6 +24,7 @@ import {
   storedBytes,
   WASM_BYTES,
 } from "../../models/memory.ts";
+import type { MapSize } from "../../models/schedule.ts";
 import { FOLDER_VERSION, type ModelFolder, openModelFolder } from "../../models/folder.ts";
 import { DEMO_MODEL } from "../../models/load.ts";
 import { hasGpu, testOnGpu } from "../devices.ts";

@@ -4,8 +4,7 @@ import { type Device, type DeviceArray, readFloats, readWords } from "../../../k
 import { WebGpuDevice } from "../../../kernels/webgpu_device.ts";
 import { loadModel, type LoadModelOptions } from "../../../models/load.ts";
 import type { DecodedPictures, Generation, Model } from "../../../models/model.ts";
-import type { MapSize } from "../../../models/memory.ts";
-import type { Schedule, ScheduleRequest } from "../../../models/schedule.ts";
+import type { MapSize, Schedule, ScheduleRequest } from "../../../models/schedule.ts";
 import { testOnDevices, testRandom } from "../../devices.ts";
 import { maxDifference } from "../../fixtures/golden/golden.ts";
 import { filledFlexVar, flexVarCheckpoints, safetensors, SMALL_FLEXVAR } from "./checkpoints.ts";
