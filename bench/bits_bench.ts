@@ -4,7 +4,12 @@
  * @module
  */
 
-import { bitCodes, type BitCodesArguments, signBits, type SignBitsArguments } from "../kernels/bits.ts";
+import {
+  bitCodes,
+  type BitCodesArguments,
+  signBits,
+  type SignBitsArguments,
+} from "../kernels/codebook/bits.ts";
 import type { FeatureLayout } from "../kernels/mod.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";

@@ -1,7 +1,7 @@
 /**
  * What is measured: a kernel at a stated size, beside a naive version of it in WGSL and its CPU twin. The arrays are the same on every
  * device, and {@linkcode verify} makes sure that what is timed computes the right thing. The cases themselves are in the `*_bench.ts`
- * files, the timing in `../kernels/profile.ts`.
+ * files, the timing in `../kernels/profile/profile.ts`.
  *
  * @module
  */

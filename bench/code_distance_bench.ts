@@ -4,7 +4,7 @@
  * @module
  */
 
-import { codeDistances, type CodeDistancesArguments } from "../kernels/code_distance.ts";
+import { codeDistances, type CodeDistancesArguments } from "../kernels/codebook/code_distance.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/code_distance.wgsl" with { type: "text" };

@@ -11,7 +11,7 @@ import {
   silvermanBandwidth,
   silvermanFactor,
 } from "../kernels/mod.ts";
-import { runDensity } from "../kernels/group_density.ts";
+import { runDensity } from "../kernels/candidates/group_density.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import bandwidthWgsl from "./naive/bandwidth.wgsl" with { type: "text" };

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { distanceMatrix, type DistanceMatrixArguments } from "../kernels/distance.ts";
-import { inverseLengths } from "../kernels/inverse_lengths.ts";
+import { distanceMatrix, type DistanceMatrixArguments } from "../kernels/points/distance.ts";
+import { inverseLengths } from "../kernels/points/inverse_lengths.ts";
 import type { DeviceArray, Kernel } from "../kernels/mod.ts";
 import { type BenchCase, naive, type Workbench } from "./case.ts";
 import { benchCases } from "./groups.ts";

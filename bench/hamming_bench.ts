@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hammingMatrix, type HammingMatrixArguments } from "../kernels/hamming.ts";
+import { hammingMatrix, type HammingMatrixArguments } from "../kernels/points/hamming.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/hamming.wgsl" with { type: "text" };

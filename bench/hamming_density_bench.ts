@@ -5,8 +5,8 @@
  * @module
  */
 
-import { hammingBandwidth, type HammingBandwidthArguments } from "../kernels/hamming_bandwidth.ts";
-import { runHammingDensity } from "../kernels/hamming_density.ts";
+import { hammingBandwidth, type HammingBandwidthArguments } from "../kernels/candidates/hamming_bandwidth.ts";
+import { runHammingDensity } from "../kernels/candidates/hamming_density.ts";
 import { type DeviceArray, silvermanFactor, threefry } from "../kernels/mod.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";

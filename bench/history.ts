@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Profile, Roof } from "../kernels/profile.ts";
+import type { Profile, Roof } from "../kernels/profile/profile.ts";
 import type { KernelRow } from "./measure.ts";
 import type { PipelineRow } from "./pipeline.ts";
 

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { type Profile, type ProfileSubject, profileTurns, type TurnOptions } from "../kernels/profile.ts";
+import {
+  type Profile,
+  type ProfileSubject,
+  profileTurns,
+  type TurnOptions,
+} from "../kernels/profile/profile.ts";
 import { CpuDevice } from "../kernels/mod.ts";
 import { type BenchCase, deviation, Subject, verify, Workbench } from "./case.ts";
 import type { Devices } from "./devices.ts";

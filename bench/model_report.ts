@@ -17,13 +17,13 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { pictureSize } from "../cli/options.ts";
+import { pictureSize } from "../cli/options/options.ts";
 import { requireInteger } from "../kernels/arguments.ts";
-import { percentile } from "../kernels/profile.ts";
+import { percentile } from "../kernels/profile/profile.ts";
 import { familyOfCheckpoints } from "../models/families.ts";
-import { storedBytes } from "../models/memory.ts";
+import { storedBytes } from "../models/class_conditional/memory.ts";
 import { type Dtype, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
-import type { ModelTensor } from "../models/model_tensor.ts";
+import type { ModelTensor } from "../models/weights/model_tensor.ts";
 import { commitOf } from "./history.ts";
 import type {
   CompareReport,

@@ -5,7 +5,7 @@
  */
 
 import { type Device, generate, type GenerateRequest, loadModel, type Model, varScaling } from "../mod.ts";
-import { percentile, profileTurns } from "../kernels/profile.ts";
+import { percentile, profileTurns } from "../kernels/profile/profile.ts";
 
 /** A request that is timed, without and with VAR-Scaling at N = 50. */
 export interface PipelineCase {

@@ -14,7 +14,7 @@
 
 import { parseArgs } from "node:util";
 import { requireInteger, requireNumber } from "../kernels/mod.ts";
-import { measureRoof } from "../kernels/profile.ts";
+import { measureRoof } from "../kernels/profile/profile.ts";
 import type { BenchCase } from "./case.ts";
 import { openDevices } from "./devices.ts";
 import { appendHistory, type BenchRecord, commitOf, compare, readHistory, regressions } from "./history.ts";

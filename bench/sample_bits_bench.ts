@@ -5,7 +5,7 @@
  */
 
 import { seedWords, THREEFRY_WGSL } from "../kernels/mod.ts";
-import { sampleBits, type SampleBitsArguments } from "../kernels/sample_bits.ts";
+import { sampleBits, type SampleBitsArguments } from "../kernels/sampling/sample_bits.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/sample_bits.wgsl" with { type: "text" };

@@ -11,7 +11,7 @@ import {
   smoothCodes,
   THREEFRY_WGSL,
 } from "../kernels/mod.ts";
-import { LOGIT_WGSL } from "../kernels/logit.ts";
+import { LOGIT_WGSL } from "../kernels/sampling/logit.ts";
 import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/smooth.wgsl" with { type: "text" };

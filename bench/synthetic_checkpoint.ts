@@ -14,7 +14,7 @@
 
 import { parseArgs } from "node:util";
 import { join } from "node:path";
-import { exists, replaceFile } from "../cli/files.ts";
+import { exists, replaceFile } from "../cli/output/files.ts";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import { type PyTorchTensor, type StateDict, writePyTorch } from "./pytorch_file.ts";
 import { constant, normal, TensorList } from "./random_tensors.ts";

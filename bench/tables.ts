@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Profile, Roof } from "../kernels/profile.ts";
+import type { Profile, Roof } from "../kernels/profile/profile.ts";
 import type { BenchRecord, Change } from "./history.ts";
 import type { KernelRow } from "./measure.ts";
 import type { RecordedPeer } from "./peer.ts";

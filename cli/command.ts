@@ -5,7 +5,15 @@
  * @module
  */
 
-import { type Arguments, describeOptions, flag, type OptionTable, parse, section, wrap } from "./options.ts";
+import {
+  type Arguments,
+  describeOptions,
+  flag,
+  type OptionTable,
+  parse,
+  section,
+  wrap,
+} from "./options/options.ts";
 
 /** Where a command writes, and what ends it. */
 export interface Io {

@@ -6,16 +6,16 @@
  */
 
 import type { Command, Io } from "./command.ts";
-import { convert } from "./convert.ts";
-import { doctor } from "./doctor.ts";
-import { download } from "./download.ts";
-import { edit } from "./edit.ts";
-import { generate } from "./generate.ts";
-import { inspect } from "./inspect.ts";
-import { npz } from "./npz.ts";
-import { list, nearest, UsageError } from "./options.ts";
-import { reconstruct } from "./reconstruct.ts";
-import { run } from "./run.ts";
+import { convert } from "./commands/convert.ts";
+import { doctor } from "./commands/doctor.ts";
+import { download } from "./commands/download.ts";
+import { edit } from "./commands/edit.ts";
+import { generate } from "./commands/generate.ts";
+import { inspect } from "./commands/inspect.ts";
+import { npz } from "./commands/npz.ts";
+import { list, nearest, UsageError } from "./options/options.ts";
+import { reconstruct } from "./commands/reconstruct.ts";
+import { run } from "./commands/run.ts";
 import { VERSION } from "./version.ts";
 
 const COMMANDS: readonly Command[] = [

@@ -47,51 +47,56 @@
  */
 
 export { requireChoice, requireInteger, requireNumber, requireOptions } from "./arguments.ts";
-export * from "./bandwidth.ts";
-export * from "./bits.ts";
-export * from "./code_distance.ts";
-export { CpuDevice, floats, HostArray, words } from "./cpu_device.ts";
-export * from "./density.ts";
-export * from "./device.ts";
-export * from "./distance.ts";
-export * from "./errors.ts";
-export * from "./gather.ts";
-export { groupDensity, type GroupDensityArguments, runDensity } from "./group_density.ts";
-export { type CandidateShape, groupSizes, groupTokens, type GroupTokensArguments } from "./group_tokens.ts";
-export * from "./guidance.ts";
-export { hammingBandwidth, type HammingBandwidthArguments } from "./hamming_bandwidth.ts";
-export { hammingMatrix, type HammingMatrixArguments } from "./hamming.ts";
+export * from "./candidates/bandwidth.ts";
+export * from "./codebook/bits.ts";
+export * from "./codebook/code_distance.ts";
+export { CpuDevice, floats, HostArray, words } from "./device/cpu_device.ts";
+export * from "./candidates/density.ts";
+export * from "./device/device.ts";
+export * from "./points/distance.ts";
+export * from "./device/errors.ts";
+export * from "./maps/gather.ts";
+export { groupDensity, type GroupDensityArguments, runDensity } from "./candidates/group_density.ts";
+export {
+  type CandidateShape,
+  groupSizes,
+  groupTokens,
+  type GroupTokensArguments,
+} from "./candidates/group_tokens.ts";
+export * from "./sampling/guidance.ts";
+export { hammingBandwidth, type HammingBandwidthArguments } from "./candidates/hamming_bandwidth.ts";
+export { hammingMatrix, type HammingMatrixArguments } from "./points/hamming.ts";
 export {
   hammingDensity,
   type HammingDensityArguments,
   type HammingScoresArguments,
   runHammingDensity,
-} from "./hamming_density.ts";
-export { type FloatStorage, inverseLengths, type InverseLengthsArguments } from "./inverse_lengths.ts";
-export { kernelDensity, type KernelDensityArguments, stretchLength } from "./kernel_density.ts";
-export { kernelDensitySum, type KernelDensitySumArguments } from "./kernel_density_sum.ts";
-export type { LogitArguments } from "./logit.ts";
-export * from "./lookup.ts";
-export * from "./merge.ts";
-export * from "./nearest.ts";
-export * from "./open_device.ts";
+} from "./candidates/hamming_density.ts";
+export { type FloatStorage, inverseLengths, type InverseLengthsArguments } from "./points/inverse_lengths.ts";
+export { kernelDensity, type KernelDensityArguments, stretchLength } from "./points/kernel_density.ts";
+export { kernelDensitySum, type KernelDensitySumArguments } from "./points/kernel_density_sum.ts";
+export type { LogitArguments } from "./sampling/logit.ts";
+export * from "./codebook/lookup.ts";
+export * from "./maps/merge.ts";
+export * from "./codebook/nearest.ts";
+export * from "./device/open_device.ts";
 export * from "./operations/candidates.ts";
 export * from "./operations/codebook.ts";
 export * from "./operations/distances.ts";
 export * from "./operations/kde.ts";
 export * from "./operations/sampler.ts";
 export type { FloatInput, Target, WordInput } from "./operations/input.ts";
-export * from "./pack.ts";
-export { measureRoof, profile, profileTurns } from "./profile.ts";
-export type { Profile, ProfileOptions, ProfileSubject, Roof, TurnOptions, Work } from "./profile.ts";
-export * from "./resample.ts";
-export * from "./residual.ts";
-export * from "./sample.ts";
-export * from "./sample_bits.ts";
-export * from "./select.ts";
-export * from "./smooth.ts";
-export { type ScratchOptions, sumDensities, type SumDensitiesArguments } from "./sum_densities.ts";
-export * from "./threefry.ts";
-export * from "./unit_rows.ts";
-export { GpuArray, type GpuPlace, WebGpuDevice } from "./webgpu_device.ts";
-export { whitenRows, type WhitenRowsArguments } from "./whiten.ts";
+export * from "./maps/pack.ts";
+export { measureRoof, profile, profileTurns } from "./profile/profile.ts";
+export type { Profile, ProfileOptions, ProfileSubject, Roof, TurnOptions, Work } from "./profile/profile.ts";
+export * from "./maps/resample.ts";
+export * from "./maps/residual.ts";
+export * from "./sampling/sample.ts";
+export * from "./sampling/sample_bits.ts";
+export * from "./candidates/select.ts";
+export * from "./sampling/smooth.ts";
+export { type ScratchOptions, sumDensities, type SumDensitiesArguments } from "./candidates/sum_densities.ts";
+export * from "./exact/threefry.ts";
+export * from "./codebook/unit_rows.ts";
+export { GpuArray, type GpuPlace, WebGpuDevice } from "./device/webgpu_device.ts";
+export { whitenRows, type WhitenRowsArguments } from "./points/whiten.ts";

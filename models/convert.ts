@@ -16,7 +16,7 @@ import {
   partsIn,
 } from "./families.ts";
 import type { CheckpointPart, Fact, Family } from "./family.ts";
-import { type ModelFolder, openModelFolder } from "./folder.ts";
+import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
 import {
   convertFolder,
   type ConvertOptions,
@@ -25,9 +25,9 @@ import {
   type OpenParts,
   weightsOf,
 } from "./folder_conversion.ts";
-import type { FolderWriter } from "./folder_writer.ts";
+import type { FolderWriter } from "./folder/folder_writer.ts";
 import { ModelFileError } from "./model_file_error.ts";
-import { createVirtualFolder } from "./virtual_folder.ts";
+import { createVirtualFolder } from "./folder/virtual_folder.ts";
 
 /**
  * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its tokenizer. One file may hold several
@@ -62,7 +62,7 @@ export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
  * @example
  * ```ts
  * import { convertModel } from "./convert.ts";
- * import { createModelFolder } from "./folder_writer.ts";
+ * import { createModelFolder } from "./folder/folder_writer.ts";
  * import { DEMO_MODEL } from "./load.ts";
  * import { assertEquals } from "@std/assert";
  *

@@ -7,7 +7,7 @@
 import type { Checkpoint } from "./checkpoint/mod.ts";
 import type { CheckpointPart, Family } from "./family.ts";
 import { FLEXVAR } from "./flexvar/family.ts";
-import { MANIFEST, type ModelFolder } from "./folder.ts";
+import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { partNotFound } from "./folder_conversion.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import { VAR } from "./var/family.ts";

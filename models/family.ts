@@ -6,14 +6,14 @@
  * @module
  */
 
-import type { Device } from "../kernels/device.ts";
-import type { Dtype } from "./dtype.ts";
-import type { ModelFolder } from "./folder.ts";
-import type { CpuProvider } from "./graph_session.ts";
+import type { Device } from "../kernels/device/device.ts";
+import type { Dtype } from "./weights/dtype.ts";
+import type { ModelFolder } from "./folder/model_folder.ts";
+import type { CpuProvider } from "./graphs/graph_session.ts";
 import type { Model, SearchSettings } from "./model.ts";
-import type { WeightPlaces } from "./onnx.ts";
+import type { WeightPlaces } from "./graphs/graph_builder.ts";
 import type { SamplingDefaults, ScheduleSettings } from "./schedule.ts";
-import type { StoredTensor, WeightSet } from "./weights.ts";
+import type { StoredTensor, WeightSet } from "./weights/weight_set.ts";
 
 /** A checkpoint that a model is made from. */
 export interface CheckpointPart {

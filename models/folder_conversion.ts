@@ -6,16 +6,22 @@
  */
 
 import { byteLength, type Checkpoint, encodeFloat16, type SafetensorsEntry } from "./checkpoint/mod.ts";
-import type { Dtype } from "./dtype.ts";
+import type { Dtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
-import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder.ts";
-import type { FolderWriter, WriteTensorsOptions } from "./folder_writer.ts";
+import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
+import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
 import { ModelFileError } from "./model_file_error.ts";
-import type { WeightPlaces } from "./onnx.ts";
-import { type BlockOptions, blockShapes, quantizeBlocks, type QuantizedBlocks, SCALES } from "./quantize.ts";
-import { requireDepth } from "./transformer/config.ts";
-import { createVirtualFolder } from "./virtual_folder.ts";
-import { WeightSet } from "./weights.ts";
+import type { WeightPlaces } from "./graphs/graph_builder.ts";
+import {
+  type BlockOptions,
+  blockShapes,
+  quantizeBlocks,
+  type QuantizedBlocks,
+  SCALES,
+} from "./weights/quantize.ts";
+import { requireDepth } from "./class_conditional/transformer/config.ts";
+import { createVirtualFolder } from "./folder/virtual_folder.ts";
+import { WeightSet } from "./weights/weight_set.ts";
 
 /** Options of a conversion. */
 export interface ConvertOptions {

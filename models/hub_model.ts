@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { requireInteger } from "../kernels/arguments.ts";
 import { FAMILIES, familyOfFolder } from "./families.ts";
 import type { CheckpointPart, Family } from "./family.ts";
-import { MANIFEST, openModelFolder } from "./folder.ts";
+import { MANIFEST, openModelFolder } from "./folder/model_folder.ts";
 import {
   describePlace,
   HubError,

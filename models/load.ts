@@ -6,13 +6,13 @@
  */
 
 import { requireChoice, requireInteger, requireOptions } from "../kernels/arguments.ts";
-import type { Device } from "../kernels/device.ts";
-import { type DeviceChoice, openDevice } from "../kernels/open_device.ts";
+import type { Device } from "../kernels/device/device.ts";
+import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
 import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
-import { type Dtype, DTYPES } from "./dtype.ts";
+import { type Dtype, DTYPES } from "./weights/dtype.ts";
 import { familiesOfParts, familyOfFolder, knownParts } from "./families.ts";
-import { type ModelFolder, openModelFolder } from "./folder.ts";
-import type { CpuProvider } from "./graph_session.ts";
+import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
+import type { CpuProvider } from "./graphs/graph_session.ts";
 import { type DownloadProgress, type HubOptions, parseHubPlace } from "./hub/mod.ts";
 import { hubModel } from "./hub_model.ts";
 import type { Model } from "./model.ts";

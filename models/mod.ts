@@ -33,18 +33,23 @@ export {
   type ModelManifest,
   type ModelTuning,
   openModelFolder,
-} from "./folder.ts";
+} from "./folder/model_folder.ts";
 export {
   type CreateFolderOptions,
   createModelFolder,
   type FolderWriter,
   type WriteTensorsOptions,
-} from "./folder_writer.ts";
+} from "./folder/folder_writer.ts";
 export { type ConvertOptions, openFolderAs } from "./folder_conversion.ts";
-export { createVirtualFolder, type VirtualFolderOptions } from "./virtual_folder.ts";
-export { describeWeights, type StoredWeight, type WeightFiles } from "./weight_files.ts";
-export { type BlockOptions, dequantizeBlocks, quantizeBlocks, type QuantizedBlocks } from "./quantize.ts";
-export { type Dtype, DTYPES } from "./dtype.ts";
+export { createVirtualFolder, type VirtualFolderOptions } from "./folder/virtual_folder.ts";
+export { describeWeights, type StoredWeight, type WeightFiles } from "./weights/weight_files.ts";
+export {
+  type BlockOptions,
+  dequantizeBlocks,
+  quantizeBlocks,
+  type QuantizedBlocks,
+} from "./weights/quantize.ts";
+export { type Dtype, DTYPES } from "./weights/dtype.ts";
 export {
   type DownloadProgress,
   HubError,
@@ -58,10 +63,10 @@ export {
   parseHubPlace,
 } from "./hub/mod.ts";
 export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
-export { IMAGENET_CLASSES } from "./imagenet.ts";
+export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
 export { type ClassModel, isUnconditional, type Label, resolveClass, type ResolvedLabel } from "./label.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
-export type { CpuProvider, ExternalFile } from "./graph_session.ts";
+export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,
   EncodeOptions,
@@ -82,8 +87,8 @@ export {
   type GraphDescription,
   type GraphValue,
   type WeightPlaces,
-} from "./onnx.ts";
-export { RUNTIME_VERSION } from "./ort.ts";
+} from "./graphs/graph_builder.ts";
+export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
   GUIDANCE_FORMULAS,
   type GuidanceFormula,
@@ -107,8 +112,8 @@ export type {
   SelectArguments as TokenSelectArguments,
   TokenSpace,
   VectorArguments,
-} from "./tokens.ts";
-export { CodebookTokens } from "./codebook_tokens.ts";
+} from "./tokens/token_space.ts";
+export { CodebookTokens } from "./tokens/codebook_tokens.ts";
 export { alphaPreset } from "./var/alpha.ts";
-export type { StoredTensor } from "./weights.ts";
-export { WeightSet } from "./weights.ts";
+export type { StoredTensor } from "./weights/weight_set.ts";
+export { WeightSet } from "./weights/weight_set.ts";

@@ -5,13 +5,13 @@
  * @module
  */
 
-import type { Device, DeviceArray } from "../kernels/device.ts";
-import type { Pick, Strategy } from "../kernels/select.ts";
-import type { Dtype } from "./dtype.ts";
-import type { ModelTuning } from "./folder.ts";
+import type { Device, DeviceArray } from "../kernels/device/device.ts";
+import type { Pick, Strategy } from "../kernels/candidates/select.ts";
+import type { Dtype } from "./weights/dtype.ts";
+import type { ModelTuning } from "./folder/model_folder.ts";
 import type { Label, ResolvedLabel } from "./label.ts";
 import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
-import type { TokenSpace } from "./tokens.ts";
+import type { TokenSpace } from "./tokens/token_space.ts";
 
 /** Pictures on a device. */
 export interface PictureArray extends PictureSize {

@@ -5,15 +5,15 @@
  * @module
  */
 
-import type { DeviceArray, Timeline } from "../kernels/device.ts";
-import { nextTurn } from "../kernels/next_turn.ts";
+import type { DeviceArray, Timeline } from "../kernels/device/device.ts";
+import { nextTurn } from "../kernels/device/next_turn.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
 import { isGuided, type PictureSize } from "../models/schedule.ts";
-import { EditSources } from "./edit.ts";
+import { EditSources } from "./editing/edit.ts";
 import type { ScaleHook } from "./hook.ts";
-import type { RgbaImage } from "./image.ts";
-import { paint, pictures, pixelsOf } from "./paint.ts";
+import type { RgbaImage } from "./pictures/image.ts";
+import { paint, pictures, pixelsOf } from "./pictures/paint.ts";
 import { type GenerateRequest, MAX_LANES, type ResolvedRequest, resolveRequest } from "./request.ts";
 import { type BatchTimings, GeneratedImage, GenerateResult, type Trace } from "./result.ts";
 import { type Lane, type LaneRecord, ScaleStep } from "./step.ts";

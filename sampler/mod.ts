@@ -4,16 +4,16 @@
  * @module
  */
 
-export { type EditRequest, type ResolvedEdit } from "./edit.ts";
-export { type Fit, fitImage, FITS } from "./fit.ts";
+export { type EditRequest, type ResolvedEdit } from "./editing/edit.ts";
+export { type Fit, fitImage, FITS } from "./pictures/fit.ts";
 export * from "./generate.ts";
-export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./grid.ts";
+export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";
 export { type ScaleHook, scalesOf } from "./hook.ts";
-export { type MimeBundle, RgbaImage } from "./image.ts";
+export { type MimeBundle, RgbaImage } from "./pictures/image.ts";
 export { Pace } from "./pace.ts";
-export type { Box, EditMode, Mask, Region, Shares } from "./mask.ts";
+export type { Box, EditMode, Mask, Region, Shares } from "./editing/mask.ts";
 export { type GenerateRequest, type ResolvedRequest, resolveRequest } from "./request.ts";
-export * from "./reconstruct.ts";
+export * from "./editing/reconstruct.ts";
 export * from "./result.ts";
 export * from "./series.ts";
 export type { SamplingSettings } from "./settings.ts";
@@ -24,4 +24,4 @@ export {
   type ScaleStep,
   type SelectOptions,
 } from "./step.ts";
-export * from "./var_scaling.ts";
+export * from "./methods/var_scaling.ts";

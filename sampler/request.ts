@@ -6,12 +6,12 @@
  */
 
 import { requireOptions } from "../kernels/arguments.ts";
-import { type Seed, seedWords, threefry } from "../kernels/threefry.ts";
+import { type Seed, seedWords, threefry } from "../kernels/exact/threefry.ts";
 import type { Label, ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
 import { integerOf, numberOf, SCHEDULE_OPTIONS } from "../models/sampling.ts";
 import type { GuidanceFormula, PictureSize, Schedule, ScheduleRequest } from "../models/schedule.ts";
-import { type EditRequest, type ResolvedEdit, resolveEdit } from "./edit.ts";
+import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
 import type { SamplingSettings } from "./settings.ts";
 

@@ -6,8 +6,8 @@
 
 import type { ResolvedLabel } from "../models/label.ts";
 import type { PictureSize } from "../models/schedule.ts";
-import { type GridCell, gridImage, type GridOptions, viewScale } from "./grid.ts";
-import { jupyterDisplay, type MimeBundle, RgbaImage } from "./image.ts";
+import { type GridCell, gridImage, type GridOptions, viewScale } from "./pictures/grid.ts";
+import { jupyterDisplay, type MimeBundle, RgbaImage } from "./pictures/image.ts";
 
 /** What a hook reported about one image. */
 export interface HookDecision {

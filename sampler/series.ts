@@ -7,10 +7,10 @@
  */
 
 import { requireInteger, requireOptions } from "../kernels/arguments.ts";
-import { DeviceLostError } from "../kernels/errors.ts";
+import { DeviceLostError } from "../kernels/device/errors.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
-import type { EditRequest } from "./edit.ts";
+import type { EditRequest } from "./editing/edit.ts";
 import { generate } from "./generate.ts";
 import { Pace } from "./pace.ts";
 import { type GenerateRequest, resolveRequest } from "./request.ts";

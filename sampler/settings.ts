@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Seed } from "../kernels/threefry.ts";
+import type { Seed } from "../kernels/exact/threefry.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { ScheduleSettings } from "../models/schedule.ts";
 

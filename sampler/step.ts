@@ -8,19 +8,19 @@
  */
 
 import { requireChoice } from "../kernels/arguments.ts";
-import type { FeatureGrouping } from "../kernels/bandwidth.ts";
-import type { Device, DeviceArray } from "../kernels/device.ts";
-import { gatherRows } from "../kernels/gather.ts";
-import { guidance } from "../kernels/guidance.ts";
-import { mergeMaps } from "../kernels/merge.ts";
-import { decisionLength, type DensityRule, type Pick, type Strategy } from "../kernels/select.ts";
+import type { FeatureGrouping } from "../kernels/candidates/bandwidth.ts";
+import type { Device, DeviceArray } from "../kernels/device/device.ts";
+import { gatherRows } from "../kernels/maps/gather.ts";
+import { guidance } from "../kernels/sampling/guidance.ts";
+import { mergeMaps } from "../kernels/maps/merge.ts";
+import { decisionLength, type DensityRule, type Pick, type Strategy } from "../kernels/candidates/select.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
 import type { Scale, Schedule } from "../models/schedule.ts";
-import type { Distance, DrawArguments } from "../models/tokens.ts";
-import type { ScaleEdit } from "./edit.ts";
-import type { RgbaImage } from "./image.ts";
-import { pictures } from "./paint.ts";
+import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
+import type { ScaleEdit } from "./editing/edit.ts";
+import type { RgbaImage } from "./pictures/image.ts";
+import { pictures } from "./pictures/paint.ts";
 import type { SamplingSettings } from "./settings.ts";
 
 /** Part of a device array that concerns one lane, to be read at the end. */

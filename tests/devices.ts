@@ -5,9 +5,9 @@
  * @module
  */
 
-import { CpuDevice } from "../kernels/cpu_device.ts";
-import type { Device } from "../kernels/device.ts";
-import { WebGpuDevice } from "../kernels/webgpu_device.ts";
+import { CpuDevice } from "../kernels/device/cpu_device.ts";
+import type { Device } from "../kernels/device/device.ts";
+import { WebGpuDevice } from "../kernels/device/webgpu_device.ts";
 
 /** Whether a missing adapter is a failure. */
 export const requireGpu: boolean = Deno.args.includes("--require-gpu");

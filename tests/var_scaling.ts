@@ -5,17 +5,21 @@
  * @module
  */
 
-import { type BandwidthArguments, silvermanBandwidth, silvermanFactor } from "../kernels/bandwidth.ts";
-import { type DensityArguments, gaussianDensity } from "../kernels/density.ts";
-import type { Device } from "../kernels/device.ts";
+import {
+  type BandwidthArguments,
+  silvermanBandwidth,
+  silvermanFactor,
+} from "../kernels/candidates/bandwidth.ts";
+import { type DensityArguments, gaussianDensity } from "../kernels/candidates/density.ts";
+import type { Device } from "../kernels/device/device.ts";
 import {
   type Decision,
   decisionLength,
   readDecision,
   type SelectArguments,
   selectCandidates,
-} from "../kernels/select.ts";
-import { unitRows } from "../kernels/unit_rows.ts";
+} from "../kernels/candidates/select.ts";
+import { unitRows } from "../kernels/codebook/unit_rows.ts";
 
 /** The sizes of a pool. */
 export interface PoolShape {

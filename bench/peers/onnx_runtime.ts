@@ -6,10 +6,10 @@
  */
 
 import { type Device, type DeviceArray, GpuArray } from "../../kernels/mod.ts";
-import { readFloats, readWords } from "../../kernels/device.ts";
-import { GraphBuilder } from "../../models/onnx.ts";
-import { createGraphSession, type GraphSession } from "../../models/graph_session.ts";
-import { RUNTIME_VERSION } from "../../models/ort.ts";
+import { readFloats, readWords } from "../../kernels/device/device.ts";
+import { GraphBuilder } from "../../models/graphs/graph_builder.ts";
+import { createGraphSession, type GraphSession } from "../../models/graphs/graph_session.ts";
+import { RUNTIME_VERSION } from "../../models/graphs/web_graph_session.ts";
 import { finish, openDevices } from "../devices.ts";
 import type { PeerRun, PeerTask } from "../peer.ts";
 import { type Library, mapFormulations, onGpu } from "./library.ts";

@@ -6,14 +6,14 @@
  */
 
 import { requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
-import { type FeatureGrouping, silvermanBandwidth } from "../bandwidth.ts";
-import type { Device, DeviceArray } from "../device.ts";
-import { readFloats } from "../device.ts";
-import { MAX_DRAWS, MAX_TERMS } from "../exact_sums.ts";
-import { runDensity } from "../group_density.ts";
-import { hammingBandwidth, MAX_BITS } from "../hamming_bandwidth.ts";
-import { runHammingDensity } from "../hamming_density.ts";
-import type { DeviceChoice } from "../open_device.ts";
+import { type FeatureGrouping, silvermanBandwidth } from "../candidates/bandwidth.ts";
+import type { Device, DeviceArray } from "../device/device.ts";
+import { readFloats } from "../device/device.ts";
+import { MAX_DRAWS, MAX_TERMS } from "../exact/exact_sums.ts";
+import { runDensity } from "../candidates/group_density.ts";
+import { hammingBandwidth, MAX_BITS } from "../candidates/hamming_bandwidth.ts";
+import { runHammingDensity } from "../candidates/hamming_density.ts";
+import type { DeviceChoice } from "../device/open_device.ts";
 import {
   type Decision,
   decisionLength,
@@ -25,9 +25,9 @@ import {
   selectCandidates,
   STRATEGIES,
   type Strategy,
-} from "../select.ts";
-import { seedWords } from "../threefry.ts";
-import { unitRows } from "../unit_rows.ts";
+} from "../candidates/select.ts";
+import { seedWords } from "../exact/threefry.ts";
+import { unitRows } from "../codebook/unit_rows.ts";
 import {
   fillOutput,
   type FloatInput,
@@ -283,8 +283,8 @@ export class CandidateDensity implements Disposable {
  * @example
  * ```ts
  * import { createCandidateDensity } from "./candidates.ts";
- * import { CpuDevice } from "../cpu_device.ts";
- * import { readFloats } from "../device.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
  * import { assertEquals } from "@std/assert";
  *
  * using device = new CpuDevice();

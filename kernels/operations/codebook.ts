@@ -6,13 +6,13 @@
  */
 
 import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
-import { bitCodes, type BitsShape, signBits } from "../bits.ts";
-import { codeDistances } from "../code_distance.ts";
-import { type Device, type DeviceArray, readFloats, readWords } from "../device.ts";
-import { codebookLookup, type FeatureLayout } from "../lookup.ts";
-import { nearestCodes } from "../nearest.ts";
-import type { DeviceChoice } from "../open_device.ts";
-import { unitRows } from "../unit_rows.ts";
+import { bitCodes, type BitsShape, signBits } from "../codebook/bits.ts";
+import { codeDistances } from "../codebook/code_distance.ts";
+import { type Device, type DeviceArray, readFloats, readWords } from "../device/device.ts";
+import { codebookLookup, type FeatureLayout } from "../codebook/lookup.ts";
+import { nearestCodes } from "../codebook/nearest.ts";
+import type { DeviceChoice } from "../device/open_device.ts";
+import { unitRows } from "../codebook/unit_rows.ts";
 import {
   fillOutput,
   type FloatInput,
@@ -176,8 +176,8 @@ export class Codebook implements Disposable {
  * @example
  * ```ts
  * import { createCodebook } from "./codebook.ts";
- * import { CpuDevice } from "../cpu_device.ts";
- * import { readFloats, readWords } from "../device.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats, readWords } from "../device/device.ts";
  * import { assertEquals } from "@std/assert";
  *
  * using device = new CpuDevice(); // or: await WebGpuDevice.open()

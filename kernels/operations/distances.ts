@@ -6,12 +6,12 @@
  */
 
 import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
-import type { Device, DeviceArray } from "../device.ts";
-import { DISTANCE_METRICS, distanceMatrix, type DistanceMetric } from "../distance.ts";
-import { hammingMatrix, MAX_WORDS } from "../hamming.ts";
-import { type FloatStorage, inverseLengths, MAX_DIMENSIONS, wordsOf } from "../inverse_lengths.ts";
-import type { DeviceChoice } from "../open_device.ts";
-import { WebGpuDevice } from "../webgpu_device.ts";
+import type { Device, DeviceArray } from "../device/device.ts";
+import { DISTANCE_METRICS, distanceMatrix, type DistanceMetric } from "../points/distance.ts";
+import { hammingMatrix, MAX_WORDS } from "../points/hamming.ts";
+import { type FloatStorage, inverseLengths, MAX_DIMENSIONS, wordsOf } from "../points/inverse_lengths.ts";
+import type { DeviceChoice } from "../device/open_device.ts";
+import { WebGpuDevice } from "../device/webgpu_device.ts";
 import {
   type FloatInput,
   lengthOf,
@@ -107,8 +107,8 @@ const TILE_ROWS = 256;
  * @example
  * ```ts
  * import { createDistances } from "./distances.ts";
- * import { CpuDevice } from "../cpu_device.ts";
- * import { readFloats } from "../device.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
  * import { assertEquals } from "@std/assert";
  *
  * using device = new CpuDevice();

@@ -6,11 +6,11 @@
  */
 
 import { describe } from "../arguments.ts";
-import { CpuDevice } from "../cpu_device.ts";
-import { type Device, type DeviceArray, requireLength } from "../device.ts";
-import { NoAdapterError } from "../errors.ts";
-import { type DeviceChoice, openDevice } from "../open_device.ts";
-import { WebGpuDevice } from "../webgpu_device.ts";
+import { CpuDevice } from "../device/cpu_device.ts";
+import { type Device, type DeviceArray, requireLength } from "../device/device.ts";
+import { NoAdapterError } from "../device/errors.ts";
+import { type DeviceChoice, openDevice } from "../device/open_device.ts";
+import { WebGpuDevice } from "../device/webgpu_device.ts";
 
 /** Floats where they are: a typed array, an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes. */
 export type FloatInput = Float32Array | Target;

@@ -7,12 +7,12 @@
  */
 
 import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
-import { silvermanFactor } from "../bandwidth.ts";
-import { type Device, type DeviceArray, readFloats } from "../device.ts";
-import { kernelDensity, stretchCount } from "../kernel_density.ts";
-import { kernelDensitySum } from "../kernel_density_sum.ts";
-import type { DeviceChoice } from "../open_device.ts";
-import { whiten, whitenRows } from "../whiten.ts";
+import { silvermanFactor } from "../candidates/bandwidth.ts";
+import { type Device, type DeviceArray, readFloats } from "../device/device.ts";
+import { kernelDensity, stretchCount } from "../points/kernel_density.ts";
+import { kernelDensitySum } from "../points/kernel_density_sum.ts";
+import type { DeviceChoice } from "../device/open_device.ts";
+import { whiten, whitenRows } from "../points/whiten.ts";
 import { type FloatInput, requireInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
 /**
@@ -355,8 +355,8 @@ export class Kde implements Disposable {
  * @example
  * ```ts
  * import { createKde } from "./kde.ts";
- * import { CpuDevice } from "../cpu_device.ts";
- * import { readFloats } from "../device.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
  * import { assertAlmostEquals } from "@std/assert";
  *
  * using device = new CpuDevice();

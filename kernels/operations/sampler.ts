@@ -7,11 +7,11 @@
  */
 
 import { requireInteger, requireNumber, requireOptions } from "../arguments.ts";
-import { type Device, type DeviceArray, type Kernel, type Plan, readWords } from "../device.ts";
-import type { DeviceChoice } from "../open_device.ts";
-import { sampleBits } from "../sample_bits.ts";
-import { sampleTokens } from "../sample.ts";
-import { type Seed, seedWords } from "../threefry.ts";
+import { type Device, type DeviceArray, type Kernel, type Plan, readWords } from "../device/device.ts";
+import type { DeviceChoice } from "../device/open_device.ts";
+import { sampleBits } from "../sampling/sample_bits.ts";
+import { sampleTokens } from "../sampling/sample.ts";
+import { type Seed, seedWords } from "../exact/threefry.ts";
 import { fillOutput, type FloatInput, takeInput, type Target, withDevice } from "./input.ts";
 
 /** Settings that all samplers have. */
@@ -304,8 +304,8 @@ export class BitSampler implements Disposable {
  * @example
  * ```ts
  * import { createTokenSampler } from "./sampler.ts";
- * import { CpuDevice } from "../cpu_device.ts";
- * import { readWords } from "../device.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
  * import { assert, assertEquals } from "@std/assert";
  *
  * using device = new CpuDevice();
@@ -334,8 +334,8 @@ export function createTokenSampler(device: Device, options: TokenSamplerOptions)
  * @example
  * ```ts
  * import { createBitSampler } from "./sampler.ts";
- * import { CpuDevice } from "../cpu_device.ts";
- * import { readWords } from "../device.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
  * import { assertEquals } from "@std/assert";
  *
  * using device = new CpuDevice();

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { isFlag, isSize, type SizeCheck } from "../sizes.ts";
-import type { WeightSet } from "../weights.ts";
+import { isFlag, isSize, type SizeCheck } from "../folder/sizes.ts";
+import type { WeightSet } from "../weights/weight_set.ts";
 
 /** One of the two networks, by the name that stands in front of its tensors. */
 export type Network = "decoder" | "encoder";
@@ -123,7 +123,7 @@ export function levelName(
  * @example
  * ```ts
  * import { readLevels, VAR_LAYOUT } from "./config.ts";
- * import { WeightSet } from "../weights.ts";
+ * import { WeightSet } from "../weights/weight_set.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const tensors = new Map([["encoder.down.0.block.0.conv2.weight", { shape: [64, 64, 3, 3], dtype: "F32" }]]);

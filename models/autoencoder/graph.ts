@@ -4,9 +4,9 @@
  * @module
  */
 
-import { GraphWeights } from "../graph_weights.ts";
-import type { GraphBuilder, WeightPlaces } from "../onnx.ts";
-import type { WeightSet } from "../weights.ts";
+import { GraphWeights } from "../graphs/graph_weights.ts";
+import type { GraphBuilder, WeightPlaces } from "../graphs/graph_builder.ts";
+import type { WeightSet } from "../weights/weight_set.ts";
 import {
   type Autoencoder,
   type AutoencoderLayout,

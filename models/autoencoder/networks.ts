@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { DeviceArray } from "../../kernels/device.ts";
-import type { GraphSession } from "../graph_session.ts";
+import type { DeviceArray } from "../../kernels/device/device.ts";
+import type { GraphSession } from "../graphs/graph_session.ts";
 import type { DecodedPictures, PictureArray } from "../model.ts";
 import { type AutoencoderConfig, pixelsPerToken } from "./config.ts";
 

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { layerTensors, type ModelTensor } from "../model_tensor.ts";
-import type { WeightSet } from "../weights.ts";
+import { layerTensors, type ModelTensor } from "../weights/model_tensor.ts";
+import type { WeightSet } from "../weights/weight_set.ts";
 import { type Autoencoder, type AutoencoderLayout, levelName, type TokenizerLevel } from "./config.ts";
 
 /**
@@ -17,7 +17,7 @@ import { type Autoencoder, type AutoencoderLayout, levelName, type TokenizerLeve
  * ```ts
  * import { FLEXVAR_LAYOUT } from "./config.ts";
  * import { autoencoderTensors } from "./tensors.ts";
- * import { elementsOf } from "../model_tensor.ts";
+ * import { elementsOf } from "../weights/model_tensor.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const levels = (blocks: number) => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ModelTuning } from "../folder.ts";
+import type { ModelTuning } from "../folder/model_folder.ts";
 import type { SearchDefaults, SearchSettings } from "../model.ts";
 
 /** The experiments' settings: candidates of the 3×3 map. */

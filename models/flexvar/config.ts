@@ -7,11 +7,15 @@
 
 import { type AutoencoderConfig, FLEXVAR_LAYOUT, isLevels, readLevels } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
-import type { ModelSizes } from "../memory.ts";
-import { isSize, requireSizes, type SizeCheck } from "../sizes.ts";
-import { inferTransformer, TRANSFORMER_CHECKS, type TransformerConfig } from "../transformer/config.ts";
-import { transformerTensors } from "../transformer/tensors.ts";
-import type { WeightSet } from "../weights.ts";
+import type { ModelSizes } from "../class_conditional/memory.ts";
+import { isSize, requireSizes, type SizeCheck } from "../folder/sizes.ts";
+import {
+  inferTransformer,
+  TRANSFORMER_CHECKS,
+  type TransformerConfig,
+} from "../class_conditional/transformer/config.ts";
+import { transformerTensors } from "../class_conditional/transformer/tensors.ts";
+import type { WeightSet } from "../weights/weight_set.ts";
 import { PATCH_NUMBERS } from "./schedule.ts";
 
 /** The tokenizer of a FlexVAR model, whose token maps are all pictures by themselves. */
@@ -102,7 +106,7 @@ export function inferFlexVarTokenizer(set: WeightSet): FlexVarTokenizerConfig {
  * @example The tensors of the published models
  * ```ts
  * import { flexVarSizes } from "./config.ts";
- * import { elementsOf } from "../model_tensor.ts";
+ * import { elementsOf } from "../weights/model_tensor.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const levels = (blocks: number) => {

@@ -5,12 +5,12 @@
  */
 
 import { pixelsPerToken } from "../autoencoder/config.ts";
-import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional.ts";
-import { networkFacts, transformerFact } from "../facts.ts";
+import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional/model.ts";
+import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
 import type { CheckpointPart, Fact, Family } from "../family.ts";
-import { imagenetClassNames } from "../imagenet.ts";
-import { storedDtype } from "../precision.ts";
-import type { StoredTensor } from "../weights.ts";
+import { imagenetClassNames } from "../class_conditional/imagenet.ts";
+import { storedDtype } from "../class_conditional/precision.ts";
+import type { StoredTensor } from "../weights/weight_set.ts";
 import { SEARCH } from "./alpha.ts";
 import {
   type FlexVarConfig,

@@ -5,16 +5,16 @@
  * @module
  */
 
-import type { DeviceArray } from "../../kernels/device.ts";
-import type { FeatureLayout } from "../../kernels/lookup.ts";
-import { nearestCodes } from "../../kernels/nearest.ts";
+import type { DeviceArray } from "../../kernels/device/device.ts";
+import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
+import { nearestCodes } from "../../kernels/codebook/nearest.ts";
 import {
   createResampleTable,
   resample,
   type ResampleMethod,
   type ResampleTable,
-} from "../../kernels/resample.ts";
-import { unitRows } from "../../kernels/unit_rows.ts";
+} from "../../kernels/maps/resample.ts";
+import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import { pixelsPerToken } from "../autoencoder/config.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import {
@@ -22,12 +22,12 @@ import {
   type ModelParts,
   type OpenWeights,
   type Quantized,
-} from "../class_conditional.ts";
-import { CodebookTokens } from "../codebook_tokens.ts";
-import { requireFit } from "../memory.ts";
+} from "../class_conditional/model.ts";
+import { CodebookTokens } from "../tokens/codebook_tokens.ts";
+import { requireFit } from "../class_conditional/memory.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
-import type { TransformerState } from "../transformer/generation.ts";
+import type { TransformerState } from "../class_conditional/transformer/generation.ts";
 import { searchDefaults } from "./alpha.ts";
 import type { FlexVarConfig } from "./config.ts";
 import { flexVarSchedule, PATCH_NUMBERS } from "./schedule.ts";

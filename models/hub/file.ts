@@ -6,7 +6,7 @@
  */
 
 import { dirname } from "node:path";
-import { MANIFEST, openModelFolder } from "../folder.ts";
+import { MANIFEST, openModelFolder } from "../folder/model_folder.ts";
 import { isSha256, RepositoryCache } from "./cache.ts";
 import { download } from "./download.ts";
 import { HubError } from "./hub_error.ts";

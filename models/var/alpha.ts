@@ -6,7 +6,7 @@
  */
 
 import { requireInteger } from "../../kernels/arguments.ts";
-import type { ModelTuning } from "../folder.ts";
+import type { ModelTuning } from "../folder/model_folder.ts";
 import type { SearchDefaults, SearchSettings } from "../model.ts";
 
 /** α for the columns N = 20, 50, 100: by depth at scale 1 (paper, table 3a), and by scale at depth 30 (table 2). */

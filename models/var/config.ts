@@ -14,14 +14,18 @@ import {
 } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
 import type { ModelWeights } from "../family.ts";
-import type { ModelSizes } from "../memory.ts";
+import type { ModelSizes } from "../class_conditional/memory.ts";
 import type { MapSize } from "../schedule.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import { layerTensors } from "../model_tensor.ts";
-import { isSize, isSizes, requireSizes, type SizeCheck } from "../sizes.ts";
-import { inferTransformer, TRANSFORMER_CHECKS, type TransformerConfig } from "../transformer/config.ts";
-import { transformerTensors } from "../transformer/tensors.ts";
-import type { WeightSet } from "../weights.ts";
+import { layerTensors } from "../weights/model_tensor.ts";
+import { isSize, isSizes, requireSizes, type SizeCheck } from "../folder/sizes.ts";
+import {
+  inferTransformer,
+  TRANSFORMER_CHECKS,
+  type TransformerConfig,
+} from "../class_conditional/transformer/config.ts";
+import { transformerTensors } from "../class_conditional/transformer/tensors.ts";
+import type { WeightSet } from "../weights/weight_set.ts";
 
 /** The multi-scale VQVAE of a VAR model. */
 export interface TokenizerConfig extends AutoencoderConfig {
@@ -170,7 +174,7 @@ function inferTokenizer(weights: WeightSet): TokenizerConfig {
  * @example The tokenizer of the published models
  * ```ts
  * import { varSizes } from "./config.ts";
- * import { elementsOf } from "../model_tensor.ts";
+ * import { elementsOf } from "../weights/model_tensor.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const levels = (blocks: number) => {

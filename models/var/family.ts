@@ -4,12 +4,12 @@
  * @module
  */
 
-import { loadClassConditional } from "../class_conditional.ts";
+import { loadClassConditional } from "../class_conditional/model.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
-import { networkFacts, transformerFact } from "../facts.ts";
-import { imagenetClassNames } from "../imagenet.ts";
-import { storedDtype } from "../precision.ts";
-import type { StoredTensor } from "../weights.ts";
+import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
+import { imagenetClassNames } from "../class_conditional/imagenet.ts";
+import { storedDtype } from "../class_conditional/precision.ts";
+import type { StoredTensor } from "../weights/weight_set.ts";
 import { SEARCH } from "./alpha.ts";
 import {
   inferVarConfig,

@@ -6,11 +6,11 @@
  */
 
 import { VAR_LAYOUT } from "../autoencoder/config.ts";
-import { TOKENIZER } from "../class_conditional.ts";
-import { classConditionalGraphs } from "../class_conditional_graph.ts";
+import { TOKENIZER } from "../class_conditional/model.ts";
+import { classConditionalGraphs } from "../class_conditional/graphs.ts";
 import type { ModelWeights } from "../family.ts";
-import type { GraphWeights } from "../graph_weights.ts";
-import type { WeightPlaces } from "../onnx.ts";
+import type { GraphWeights } from "../graphs/graph_weights.ts";
+import type { WeightPlaces } from "../graphs/graph_builder.ts";
 import { tokensOf, type VarConfig } from "./config.ts";
 
 /** Builds the graphs by file name, and takes all tensors that they and the kernels use. */

@@ -1,25 +1,25 @@
 /**
  * A VAR model on a device: its scales add up to one feature map, which each next scale begins with. What it shares with other
- * class-conditional models is in `class_conditional.ts`.
+ * class-conditional models is in `class_conditional/model.ts`.
  *
  * @module
  */
 
-import type { DeviceArray } from "../../kernels/device.ts";
-import { nearestCodes } from "../../kernels/nearest.ts";
-import { createResampleTable, resample, type ResampleTable } from "../../kernels/resample.ts";
-import { residualUpdate } from "../../kernels/residual.ts";
+import type { DeviceArray } from "../../kernels/device/device.ts";
+import { nearestCodes } from "../../kernels/codebook/nearest.ts";
+import { createResampleTable, resample, type ResampleTable } from "../../kernels/maps/resample.ts";
+import { residualUpdate } from "../../kernels/maps/residual.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import {
   ClassConditionalModel,
   type ModelParts,
   type OpenWeights,
   type Quantized,
-} from "../class_conditional.ts";
-import { CodebookTokens } from "../codebook_tokens.ts";
+} from "../class_conditional/model.ts";
+import { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { Scale, Schedule, ScheduleRequest } from "../schedule.ts";
-import type { TransformerState } from "../transformer/generation.ts";
+import type { TransformerState } from "../class_conditional/transformer/generation.ts";
 import { searchDefaults } from "./alpha.ts";
 import { pictureSide, residualOfScale, squareMaps, type VarConfig } from "./config.ts";
 import { varSchedule } from "./schedule.ts";

@@ -8,7 +8,7 @@ import {
   regressions,
 } from "../../bench/history.ts";
 import type { KernelRow } from "../../bench/measure.ts";
-import type { Profile } from "../../kernels/profile.ts";
+import type { Profile } from "../../kernels/profile/profile.ts";
 
 function time(milliseconds: number, clock: Profile["clock"] = "wall"): Profile {
   return {

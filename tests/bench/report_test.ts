@@ -6,9 +6,9 @@ import { type KernelRow, measureCase } from "../../bench/measure.ts";
 import type { Peer, PeerRun } from "../../bench/peer.ts";
 import { findCases, parseReportOptions } from "../../bench/report.ts";
 import { formatReport, isSameCase } from "../../bench/tables.ts";
-import { CpuDevice } from "../../kernels/cpu_device.ts";
-import { copyWords } from "../../kernels/roof.ts";
-import type { Profile } from "../../kernels/profile.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import { copyWords } from "../../kernels/profile/roof.ts";
+import type { Profile } from "../../kernels/profile/profile.ts";
 
 Deno.test("the command line of the report", () => {
   const { history, ...rest } = parseReportOptions(["sample", "--rounds=7", "--no-peers", "density"]);

@@ -16,7 +16,7 @@ import { describeCheckpoint } from "../../models/convert.ts";
 import { familyNamed } from "../../models/families.ts";
 import { flexVarSizes } from "../../models/flexvar/config.ts";
 import { varSizes } from "../../models/var/config.ts";
-import { WeightSet } from "../../models/weights.ts";
+import { WeightSet } from "../../models/weights/weight_set.ts";
 import { crc32 } from "node:zlib";
 
 const SMALL: VarSizes = { family: "var", depth: 2, pixels: 256, channels: 32, seed: 0 };

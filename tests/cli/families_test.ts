@@ -4,7 +4,7 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { RunRecord } from "../../cli/run_record.ts";
+import type { RunRecord } from "../../cli/generation/run_record.ts";
 import { generate, loadModel, registerFamily, type ScheduleRequest } from "../../mod.ts";
 import { safetensors } from "../models/flexvar/checkpoints.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";

@@ -4,7 +4,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import type { RunRecord } from "../../cli/run_record.ts";
+import type { RunRecord } from "../../cli/generation/run_record.ts";
 import {
   type EditRequest,
   fitImage,

@@ -5,12 +5,12 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Checkpoint, openCheckpoint } from "../../models/checkpoint/mod.ts";
-import { type Dtype, DTYPES } from "../../models/dtype.ts";
-import { createModelFolder } from "../../models/folder_writer.ts";
-import { type ModelFolder, openModelFolder } from "../../models/folder.ts";
+import { type Dtype, DTYPES } from "../../models/weights/dtype.ts";
+import { createModelFolder } from "../../models/folder/folder_writer.ts";
+import { type ModelFolder, openModelFolder } from "../../models/folder/model_folder.ts";
 import { DEMO_MODEL } from "../../models/load.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
-import { dequantizeBlocks, quantizeBlocks } from "../../models/quantize.ts";
+import { dequantizeBlocks, quantizeBlocks } from "../../models/weights/quantize.ts";
 import {
   type ConversionSource,
   convertModel,
@@ -18,12 +18,12 @@ import {
   openModelSource,
 } from "../../models/convert.ts";
 import type { ConvertOptions } from "../../models/folder_conversion.ts";
-import { storedDtype } from "../../models/precision.ts";
+import { storedDtype } from "../../models/class_conditional/precision.ts";
 import type { VarConfig } from "../../models/var/config.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
 import { prefixed, writeCheckpoint } from "./checkpoint_files.ts";
 import { filledFlexVar, SMALL_FLEXVAR } from "./flexvar/checkpoints.ts";
-import { inFolder } from "./small_folder.ts";
+import { inFolder } from "./folder/small_folder.ts";
 
 const SOURCE = goldenCheckpoints("var-adaln");
 const PARTS = ["transformer", "tokenizer"];

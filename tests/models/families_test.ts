@@ -1,20 +1,20 @@
 /** Which families are known, and a family of one's own. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../kernels/cpu_device.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import { convertModel, describeCheckpoint, openModelSource } from "../../models/convert.ts";
 import { openCheckpoint } from "../../models/checkpoint/mod.ts";
 import { FAMILIES, familyNamed, registerFamily } from "../../models/families.ts";
 import type { CheckpointPart, Family } from "../../models/family.ts";
-import { openModelFolder } from "../../models/folder.ts";
-import { createModelFolder } from "../../models/folder_writer.ts";
+import { openModelFolder } from "../../models/folder/model_folder.ts";
+import { createModelFolder } from "../../models/folder/folder_writer.ts";
 import { type HubCheckpoints, hubModel } from "../../models/hub_model.ts";
 import { DEMO_MODEL, loadModel } from "../../models/load.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import { VAR } from "../../models/var/family.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
 import { FakeHub } from "./hub/fake_hub.ts";
-import { inFolder } from "./small_folder.ts";
+import { inFolder } from "./folder/small_folder.ts";
 
 Deno.test("families are known by name", () => {
   assertEquals(FAMILIES.map(({ name, title }) => [name, title]), [["var", "VAR"], ["flexvar", "FlexVAR"]]);

@@ -4,8 +4,8 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { convertModel } from "../../models/convert.ts";
-import { openModelFolder } from "../../models/folder.ts";
-import { createModelFolder } from "../../models/folder_writer.ts";
+import { openModelFolder } from "../../models/folder/model_folder.ts";
+import { createModelFolder } from "../../models/folder/folder_writer.ts";
 import { HubError, type HubPlace } from "../../models/hub/mod.ts";
 import { type HubCheckpoints, type HubModel, hubModel } from "../../models/hub_model.ts";
 import { FakeHub, sha256 } from "./hub/fake_hub.ts";

@@ -1,10 +1,10 @@
 /** Loading: what names a model, where it runs, who owns the device, and that unloading leaves nothing. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { CpuDevice, type HostArray } from "../../kernels/cpu_device.ts";
-import { type Device, readFloats } from "../../kernels/device.ts";
-import { NoAdapterError } from "../../kernels/errors.ts";
-import { WebGpuDevice } from "../../kernels/webgpu_device.ts";
+import { CpuDevice, type HostArray } from "../../kernels/device/cpu_device.ts";
+import { type Device, readFloats } from "../../kernels/device/device.ts";
+import { NoAdapterError } from "../../kernels/device/errors.ts";
+import { WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 import { familyNamed } from "../../models/families.ts";
 import { DEMO_MODEL, loadModel, type ModelSource } from "../../models/load.ts";
 import type { Model, PictureArray } from "../../models/model.ts";
@@ -14,7 +14,7 @@ import { goldenCheckpoints, maxDifference } from "../fixtures/golden/golden.ts";
 import { FakeHub, sha256 } from "./hub/fake_hub.ts";
 import { prefixed, writeCheckpoint } from "./checkpoint_files.ts";
 import { filledFlexVar } from "./flexvar/checkpoints.ts";
-import { inFolder } from "./small_folder.ts";
+import { inFolder } from "./folder/small_folder.ts";
 
 /** Generates as far as the logits of the first scale. */
 async function firstLogits(model: Model, label: number = 0): Promise<Float32Array> {

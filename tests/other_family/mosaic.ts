@@ -8,14 +8,14 @@
  */
 
 import { requireInteger } from "../../kernels/arguments.ts";
-import { bitCodes } from "../../kernels/bits.ts";
-import type { Device, DeviceArray } from "../../kernels/device.ts";
-import { gatherRows } from "../../kernels/gather.ts";
-import { hammingBandwidth } from "../../kernels/hamming_bandwidth.ts";
-import { runHammingDensity } from "../../kernels/hamming_density.ts";
-import { sampleBits } from "../../kernels/sample_bits.ts";
-import { selectCandidates } from "../../kernels/select.ts";
-import { floats } from "../../kernels/cpu_device.ts";
+import { bitCodes } from "../../kernels/codebook/bits.ts";
+import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import { gatherRows } from "../../kernels/maps/gather.ts";
+import { hammingBandwidth } from "../../kernels/candidates/hamming_bandwidth.ts";
+import { runHammingDensity } from "../../kernels/candidates/hamming_density.ts";
+import { sampleBits } from "../../kernels/sampling/sample_bits.ts";
+import { selectCandidates } from "../../kernels/candidates/select.ts";
+import { floats } from "../../kernels/device/cpu_device.ts";
 import type { Family, ModelFolder } from "../../models/mod.ts";
 import type {
   DecodedPictures,
@@ -42,7 +42,7 @@ import type {
   SelectArguments,
   TokenSpace,
   VectorArguments,
-} from "../../models/tokens.ts";
+} from "../../models/tokens/token_space.ts";
 
 /** Bits of a token. */
 export const BITS = 40;

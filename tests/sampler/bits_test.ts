@@ -1,17 +1,17 @@
 /** The sampler with tokens that are no indices: 40 bits in two words, on maps that are not square, from prompts instead of classes. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { readFloats, readWords } from "../../kernels/device.ts";
+import { readFloats, readWords } from "../../kernels/device/device.ts";
 import { writeSafetensors } from "../../models/checkpoint/mod.ts";
 import { registerFamily } from "../../models/families.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Model } from "../../models/model.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
-import { RgbaImage } from "../../sampler/image.ts";
+import { RgbaImage } from "../../sampler/pictures/image.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import { generateSeries } from "../../sampler/series.ts";
-import { varScaling } from "../../sampler/var_scaling.ts";
+import { varScaling } from "../../sampler/methods/var_scaling.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";
 import { tokensOf } from "./models.ts";
 

@@ -4,21 +4,21 @@
  */
 
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { CpuDevice } from "../../kernels/cpu_device.ts";
-import { readWords } from "../../kernels/device.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import { readWords } from "../../kernels/device/device.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Model } from "../../models/model.ts";
 import type { PictureSize } from "../../models/schedule.ts";
-import { type EditRequest, resolveEdit } from "../../sampler/edit.ts";
-import { fitImage, uploadPictures } from "../../sampler/fit.ts";
+import { type EditRequest, resolveEdit } from "../../sampler/editing/edit.ts";
+import { fitImage, uploadPictures } from "../../sampler/pictures/fit.ts";
 import { generate } from "../../sampler/generate.ts";
-import { gridImage, stretchImage } from "../../sampler/grid.ts";
+import { gridImage, stretchImage } from "../../sampler/pictures/grid.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
-import { RgbaImage } from "../../sampler/image.ts";
-import { reconstruct } from "../../sampler/reconstruct.ts";
+import { RgbaImage } from "../../sampler/pictures/image.ts";
+import { reconstruct } from "../../sampler/editing/reconstruct.ts";
 import { type GenerateRequest, resolveRequest } from "../../sampler/request.ts";
 import { generateSeries } from "../../sampler/series.ts";
-import { varScaling, type VarScalingDecision } from "../../sampler/var_scaling.ts";
+import { varScaling, type VarScalingDecision } from "../../sampler/methods/var_scaling.ts";
 import { hasGpu, requireGpu, sharedGpu, testRandom } from "../devices.ts";
 import { flexVarCheckpoints } from "../models/flexvar/checkpoints.ts";
 import { changed, tokensOf } from "./models.ts";

@@ -6,15 +6,15 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { type DeviceArray, readFloats } from "../../kernels/device.ts";
-import { PURPOSE, seedWords, streamKey, threefry } from "../../kernels/threefry.ts";
+import { type DeviceArray, readFloats } from "../../kernels/device/device.ts";
+import { PURPOSE, seedWords, streamKey, threefry } from "../../kernels/exact/threefry.ts";
 import type { Generation, Model, StartOptions } from "../../models/model.ts";
 import type { GuidanceFormula } from "../../models/schedule.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import type { GenerateResult } from "../../sampler/result.ts";
-import { varScaling } from "../../sampler/var_scaling.ts";
+import { varScaling } from "../../sampler/methods/var_scaling.ts";
 import { hasGpu, requireGpu } from "../devices.ts";
 import {
   changed,

@@ -1,12 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { floats } from "../../kernels/cpu_device.ts";
-import { type DeviceArray, type Kernel, readFloats, spread } from "../../kernels/device.ts";
+import { floats } from "../../kernels/device/cpu_device.ts";
+import { type DeviceArray, type Kernel, readFloats, spread } from "../../kernels/device/device.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
-import type { RgbaImage } from "../../sampler/image.ts";
+import type { RgbaImage } from "../../sampler/pictures/image.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import type { ScaleStep } from "../../sampler/step.ts";
-import { varScaling } from "../../sampler/var_scaling.ts";
+import { varScaling } from "../../sampler/methods/var_scaling.ts";
 import { testOnModel, TINY_PATCH_NUMBERS, TINY_VOCABULARY, tokensOf } from "./models.ts";
 
 const SCALES = TINY_PATCH_NUMBERS.length;

@@ -7,8 +7,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { CpuDevice } from "../../kernels/cpu_device.ts";
-import type { Device } from "../../kernels/device.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import type { Device } from "../../kernels/device/device.ts";
 import { writeSafetensors } from "../../models/checkpoint/mod.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Generation, Model } from "../../models/model.ts";

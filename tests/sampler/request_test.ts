@@ -9,7 +9,7 @@ import {
   type ResolvedRequest,
   resolveRequest,
 } from "../../sampler/request.ts";
-import { varScaling } from "../../sampler/var_scaling.ts";
+import { varScaling } from "../../sampler/methods/var_scaling.ts";
 
 const DEFAULTS: SamplingDefaults = {
   cfg: 2.25,

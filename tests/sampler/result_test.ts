@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { generate } from "../../sampler/generate.ts";
-import { type MimeBundle, RgbaImage } from "../../sampler/image.ts";
+import { type MimeBundle, RgbaImage } from "../../sampler/pictures/image.ts";
 import { GeneratedImage, GenerateResult, type Trace } from "../../sampler/result.ts";
-import { varScaling, type VarScalingDecision } from "../../sampler/var_scaling.ts";
+import { varScaling, type VarScalingDecision } from "../../sampler/methods/var_scaling.ts";
 import { testOnModel, TINY_PATCH_NUMBERS, TINY_VOCABULARY } from "./models.ts";
 
 const bundleOf = (shown: object): MimeBundle => {

@@ -3,14 +3,14 @@
  */
 
 import { assert, assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { DeviceLostError } from "../../kernels/errors.ts";
+import { DeviceLostError } from "../../kernels/device/errors.ts";
 import type { Model } from "../../models/model.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import type { GeneratedImage } from "../../sampler/result.ts";
 import { generateSeries, type SeriesBatch, type SeriesOptions } from "../../sampler/series.ts";
-import { varScaling } from "../../sampler/var_scaling.ts";
+import { varScaling } from "../../sampler/methods/var_scaling.ts";
 import { changed, sharedModel, testOnModel, tokensOf } from "./models.ts";
 
 const REQUEST: GenerateRequest = { labels: ["sea", "sky", "Red Rock"], count: 3, seed: 4, batch: 4 };

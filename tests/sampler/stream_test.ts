@@ -3,7 +3,7 @@ import { generate, type GenerateEvent } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import type { Trace } from "../../sampler/result.ts";
-import { varScaling } from "../../sampler/var_scaling.ts";
+import { varScaling } from "../../sampler/methods/var_scaling.ts";
 import { holdings, testOnModel, TINY_PATCH_NUMBERS, tokensOf } from "./models.ts";
 
 const SCALES = TINY_PATCH_NUMBERS.length;

@@ -1,12 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Device, readFloats, readWords } from "../../../kernels/device.ts";
+import { type Device, readFloats, readWords } from "../../../kernels/device/device.ts";
 import {
   candidateDensity,
   type CandidateDensityOptions,
   createCandidateDensity,
   representativeCandidate,
 } from "../../../kernels/operations/candidates.ts";
-import { decisionLength, PICKS, readDecision, STRATEGIES } from "../../../kernels/select.ts";
+import { decisionLength, PICKS, readDecision, STRATEGIES } from "../../../kernels/candidates/select.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 import { BITS_EXPECTED, BITS_SHAPE, bitTokens } from "../../fixtures/var-scaling/bits.ts";
 import { SIX, SIX_EXPECTED } from "../../fixtures/var-scaling/check_vectors.ts";

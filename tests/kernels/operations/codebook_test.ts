@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import { type Device, readFloats, readWords } from "../../../kernels/device.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { type Device, readFloats, readWords } from "../../../kernels/device/device.ts";
 import {
   bitsToCodes,
   codesToBits,

@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import { type Device, readFloats, readWords } from "../../../kernels/device.ts";
-import { DISTANCE_METRICS } from "../../../kernels/distance.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { type Device, readFloats, readWords } from "../../../kernels/device/device.ts";
+import { DISTANCE_METRICS } from "../../../kernels/points/distance.ts";
 import {
   createDistances,
   distances,
   type DistancesOptions,
   distanceTiles,
 } from "../../../kernels/operations/distances.ts";
-import { WebGpuDevice } from "../../../kernels/webgpu_device.ts";
+import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { sharedGpu, testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 
 // SciPy 1.17.1 with NumPy 2.4.6, in float64: cdist(x, y), squareform(pdist(y)), x @ y.T, and cdist(..., "hamming") * 64 of the bits of two

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { requireOptions } from "../../../kernels/arguments.ts";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import { type Device, readFloats, readWords } from "../../../kernels/device.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { type Device, readFloats, readWords } from "../../../kernels/device/device.ts";
 import { takeInput, takeOutput, withDevice } from "../../../kernels/operations/input.ts";
 import { stubAdapter, testOnDevices, testOnGpu } from "../../devices.ts";
 

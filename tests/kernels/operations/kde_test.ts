@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import { type DeviceArray, readFloats } from "../../../kernels/device.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { type DeviceArray, readFloats } from "../../../kernels/device/device.ts";
 import {
   createKde,
   type Kde,
@@ -8,7 +8,7 @@ import {
   type KdeCallOptions,
   type KdeOptions,
 } from "../../../kernels/operations/kde.ts";
-import { distanceMatrix } from "../../../kernels/distance.ts";
+import { distanceMatrix } from "../../../kernels/points/distance.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 import { RECORDED, type RecordedDensity } from "../../fixtures/kde/recorded.ts";
 

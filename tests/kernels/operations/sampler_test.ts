@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import { type Device, readWords } from "../../../kernels/device.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { type Device, readWords } from "../../../kernels/device/device.ts";
 import {
   createBitSampler,
   createTokenSampler,
@@ -8,9 +8,9 @@ import {
   sample,
   sampleBitTokens,
 } from "../../../kernels/operations/sampler.ts";
-import { sampleBits } from "../../../kernels/sample_bits.ts";
-import { sampleTokens } from "../../../kernels/sample.ts";
-import { seedWords } from "../../../kernels/threefry.ts";
+import { sampleBits } from "../../../kernels/sampling/sample_bits.ts";
+import { sampleTokens } from "../../../kernels/sampling/sample.ts";
+import { seedWords } from "../../../kernels/exact/threefry.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 
 function randomLogits(length: number, seed: number): Float32Array<ArrayBuffer> {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Device, readFloats } from "../../../kernels/device.ts";
+import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import {
   type Autoencoder,
   FLEXVAR_LAYOUT,
@@ -10,14 +10,14 @@ import {
 } from "../../../models/autoencoder/config.ts";
 import { decoderGraph, encoderGraph } from "../../../models/autoencoder/graph.ts";
 import { autoencoderTensors, takeQuantConvolutions } from "../../../models/autoencoder/tensors.ts";
-import { openModelFolder } from "../../../models/folder.ts";
+import { openModelFolder } from "../../../models/folder/model_folder.ts";
 import { openFolderAs } from "../../../models/folder_conversion.ts";
-import { createGraphSession } from "../../../models/graph_session.ts";
+import { createGraphSession } from "../../../models/graphs/graph_session.ts";
 import { DEMO_MODEL } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { describeGraph, type WeightPlaces } from "../../../models/onnx.ts";
+import { describeGraph, type WeightPlaces } from "../../../models/graphs/graph_builder.ts";
 import { VAR } from "../../../models/var/family.ts";
-import { WeightSet } from "../../../models/weights.ts";
+import { WeightSet } from "../../../models/weights/weight_set.ts";
 import { testOnDevices, testRandom } from "../../devices.ts";
 import { maxDifference } from "../../fixtures/golden/golden.ts";
 

@@ -1,9 +1,9 @@
 /** The tokenizer's networks as they run: what is fed, when the encoder is loaded, and that both are unloaded. */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { AutoencoderNetworks, type AutoencoderParts } from "../../../models/autoencoder/networks.ts";
-import type { GraphSession, GraphTensor } from "../../../models/graph_session.ts";
+import type { GraphSession, GraphTensor } from "../../../models/graphs/graph_session.ts";
 
 const device = new CpuDevice();
 

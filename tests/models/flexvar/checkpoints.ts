@@ -7,7 +7,7 @@
 
 import { type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
 import { type FlexVarConfig, flexVarSizes } from "../../../models/flexvar/config.ts";
-import type { ModelTensor } from "../../../models/model_tensor.ts";
+import type { ModelTensor } from "../../../models/weights/model_tensor.ts";
 import { testRandom } from "../../devices.ts";
 
 /**

@@ -3,9 +3,9 @@ import { openModelSource } from "../../../models/convert.ts";
 import type { ModelWeights } from "../../../models/family.ts";
 import { inferFlexVarTokenizer, requireFlexVarConfig } from "../../../models/flexvar/config.ts";
 import { FLEXVAR } from "../../../models/flexvar/family.ts";
-import { IMAGENET_CLASSES } from "../../../models/imagenet.ts";
+import { IMAGENET_CLASSES } from "../../../models/class_conditional/imagenet.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { type StoredTensor, WeightSet } from "../../../models/weights.ts";
+import { type StoredTensor, WeightSet } from "../../../models/weights/weight_set.ts";
 import { filledFlexVar, flexVarTensors, safetensors, SMALL_FLEXVAR } from "./checkpoints.ts";
 
 const [transformerPart, tokenizerPart] = FLEXVAR.parts;

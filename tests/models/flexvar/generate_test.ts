@@ -1,8 +1,8 @@
 /** FlexVAR through the public face: what a person asks for is what happens on the scales. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Device } from "../../../kernels/device.ts";
-import { readFloats } from "../../../kernels/device.ts";
+import type { Device } from "../../../kernels/device/device.ts";
+import { readFloats } from "../../../kernels/device/device.ts";
 import {
   type EditRequest,
   generate,

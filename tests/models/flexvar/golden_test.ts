@@ -4,11 +4,11 @@
  */
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type Device, readFloats, readWords } from "../../../kernels/device.ts";
-import { guidance } from "../../../kernels/guidance.ts";
-import { nearestCodes } from "../../../kernels/nearest.ts";
-import { createResampleTable, resample, resampleWeights } from "../../../kernels/resample.ts";
-import { unitRows } from "../../../kernels/unit_rows.ts";
+import { type Device, readFloats, readWords } from "../../../kernels/device/device.ts";
+import { guidance } from "../../../kernels/sampling/guidance.ts";
+import { nearestCodes } from "../../../kernels/codebook/nearest.ts";
+import { createResampleTable, resample, resampleWeights } from "../../../kernels/maps/resample.ts";
+import { unitRows } from "../../../kernels/codebook/unit_rows.ts";
 import { type FlexVarConfig, flexVarSizes } from "../../../models/flexvar/config.ts";
 import { loadModel } from "../../../models/load.ts";
 import type { GuidanceFormula } from "../../../models/schedule.ts";

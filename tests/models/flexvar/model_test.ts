@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device.ts";
-import { WebGpuDevice } from "../../../kernels/webgpu_device.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device/device.ts";
+import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { loadModel, type LoadModelOptions } from "../../../models/load.ts";
 import type { DecodedPictures, Generation, Model } from "../../../models/model.ts";
 import type { MapSize, Schedule, ScheduleRequest } from "../../../models/schedule.ts";

@@ -7,9 +7,9 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Device, DeviceArray } from "../../../kernels/device.ts";
-import { readFloats } from "../../../kernels/device.ts";
-import { guidance } from "../../../kernels/guidance.ts";
+import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
+import { readFloats } from "../../../kernels/device/device.ts";
+import { guidance } from "../../../kernels/sampling/guidance.ts";
 import { type Checkpoint, openCheckpoint, writeSafetensors } from "../../../models/checkpoint/mod.ts";
 import { loadModel, type ModelSource } from "../../../models/load.ts";
 import type { EncodeOptions, Generation, Model } from "../../../models/model.ts";

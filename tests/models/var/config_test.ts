@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Checkpoints, convertModel } from "../../../models/convert.ts";
 import { openCheckpoint, type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
-import type { ModelFolder } from "../../../models/folder.ts";
+import type { ModelFolder } from "../../../models/folder/model_folder.ts";
 import { loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
@@ -16,8 +16,8 @@ import {
   residualOfScale,
   type VarConfig,
 } from "../../../models/var/config.ts";
-import { WeightSet } from "../../../models/weights.ts";
-import { createVirtualFolder } from "../../../models/virtual_folder.ts";
+import { WeightSet } from "../../../models/weights/weight_set.ts";
+import { createVirtualFolder } from "../../../models/folder/virtual_folder.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 
 async function convert(checkpoints: Checkpoints): Promise<ModelFolder> {

@@ -3,12 +3,12 @@
 import { assertEquals } from "@std/assert";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import type { CheckpointPart } from "../../../models/family.ts";
-import { openModelFolder } from "../../../models/folder.ts";
-import { IMAGENET_CLASSES } from "../../../models/imagenet.ts";
+import { openModelFolder } from "../../../models/folder/model_folder.ts";
+import { IMAGENET_CLASSES } from "../../../models/class_conditional/imagenet.ts";
 import { DEMO_MODEL } from "../../../models/load.ts";
 import { PUBLISHED_PATCH_NUMBERS, type VarConfig } from "../../../models/var/config.ts";
 import { VAR } from "../../../models/var/family.ts";
-import type { StoredTensor } from "../../../models/weights.ts";
+import type { StoredTensor } from "../../../models/weights/weight_set.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 
 const [TRANSFORMER, TOKENIZER] = VAR.parts as [CheckpointPart, CheckpointPart];

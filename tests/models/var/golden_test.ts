@@ -6,9 +6,9 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { CpuDevice } from "../../../kernels/cpu_device.ts";
-import type { Device } from "../../../kernels/device.ts";
-import { guidance } from "../../../kernels/guidance.ts";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import type { Device } from "../../../kernels/device/device.ts";
+import { guidance } from "../../../kernels/sampling/guidance.ts";
 import type { Checkpoint } from "../../../models/checkpoint/mod.ts";
 import { loadModel, type ModelSource } from "../../../models/load.ts";
 import type { Generation, Model } from "../../../models/model.ts";

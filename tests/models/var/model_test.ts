@@ -1,7 +1,7 @@
 /** A VAR model between its scales: lanes, guidance, feature maps, the way through the tokenizer and back. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device.ts";
+import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device/device.ts";
 import { loadModel } from "../../../models/load.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
 import type { Generation, Model } from "../../../models/model.ts";

@@ -1,0 +1,193 @@
+/**
+ * `varscale doctor`: what this machine offers, what `--device auto` makes of it, and whether the bundled model runs.
+ *
+ * @module
+ */
+
+import {
+  DEMO_MODEL,
+  type DeviceKind,
+  generate,
+  loadModel,
+  openModelFolder,
+  RUNTIME_VERSION,
+  whyNoGpu,
+} from "../../mod.ts";
+import { command, type Io } from "../command.ts";
+import { columns, duration, formatJson, size } from "../output/files.ts";
+import { type Arguments, flag, section, toggle, UsageError } from "../options/options.ts";
+import { VERSION } from "../version.ts";
+
+const OPTIONS = section("Checks", {
+  run: { kind: toggle, help: "Generate images with the bundled model on each device", defaultText: "on" },
+  json: { kind: flag, help: "Print one JSON object" },
+});
+
+/** The command. */
+export const doctor = command({
+  name: "doctor",
+  summary: "Check this machine: versions, GPU, threads, the bundled model",
+  usage: ["[OPTIONS]"],
+  description: ["The exit code is 1 if something that is there does not work. No GPU is no failure."],
+  options: OPTIONS,
+  examples: ["", "--no-run --json"],
+  run,
+});
+
+/** Limits of an adapter that decide how large a model can be. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupStorageSize",
+] as const;
+/** Features that make a difference. */
+const FEATURES = ["shader-f16", "timestamp-query", "subgroups"] as const;
+
+interface AdapterReport {
+  readonly name: string;
+  readonly vendor: string;
+  readonly software: boolean;
+  readonly limits: Readonly<Record<string, number>>;
+  readonly features: Readonly<Record<string, boolean>>;
+}
+
+interface TrialReport {
+  readonly device: DeviceKind;
+  /** Milliseconds: loading, the first image, and the second, which finds everything prepared. */
+  readonly load?: number;
+  readonly first?: number;
+  readonly second?: number;
+  readonly error?: string;
+}
+
+interface Report {
+  readonly versions: Readonly<Record<string, string>>;
+  readonly platform: string;
+  readonly cores: number;
+  /** Whether WebAssembly can share memory between threads. */
+  readonly threads: boolean;
+  readonly adapter: AdapterReport | null;
+  /** What `auto` takes, and why not a GPU. */
+  readonly auto: { readonly device: DeviceKind; readonly reason: string | null };
+  readonly demo: { readonly place: string; readonly bytes: number; readonly problem: string | null };
+  readonly trials: readonly TrialReport[];
+  /** Whether all devices drew the same tokens from the same seed; `null` if there are no two. */
+  readonly agree: boolean | null;
+}
+
+async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
+  if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
+  const adapter = await adapterReport();
+  const reason = await whyNoGpu() ?? null;
+  const demo = await demoReport(io.signal);
+  const trials: TrialReport[] = [];
+  const tokens: string[] = [];
+  if ((options.run ?? true) && demo.problem === null) {
+    for (const device of adapter === null ? ["cpu"] as const : ["cpu", "webgpu"] as const) {
+      const trial = await tryDevice(device, io.signal);
+      trials.push(trial.report);
+      if (trial.tokens !== undefined) tokens.push(trial.tokens);
+    }
+  }
+  const report: Report = {
+    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
+    platform: `${Deno.build.os} ${Deno.build.arch}`,
+    cores: navigator.hardwareConcurrency,
+    threads: sharesMemory(),
+    adapter,
+    auto: { device: reason === null ? "webgpu" : "cpu", reason },
+    demo,
+    trials,
+    agree: tokens.length < 2 ? null : tokens.every((text) => text === tokens[0]),
+  };
+  io.out(options.json ? `${formatJson(report)}\n` : show(report));
+  const failed = demo.problem !== null || trials.some(({ error }) => error !== undefined);
+  return failed || report.agree === false ? 1 : 0;
+}
+
+function sharesMemory(): boolean {
+  try {
+    const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    return buffer instanceof SharedArrayBuffer;
+  } catch {
+    return false;
+  }
+}
+
+async function adapterReport(): Promise<AdapterReport | null> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) return null;
+  const { info, limits, features } = adapter;
+  return {
+    name: info.description || info.device || "unnamed",
+    vendor: info.vendor,
+    software: info.isFallbackAdapter,
+    limits: Object.fromEntries(LIMITS.map((limit) => [limit, limits[limit]])),
+    features: Object.fromEntries(FEATURES.map((feature) => [feature, features.has(feature)])),
+  };
+}
+
+async function demoReport(signal: AbortSignal): Promise<Report["demo"]> {
+  const place = DEMO_MODEL.href;
+  try {
+    const folder = await openModelFolder(DEMO_MODEL, { signal });
+    let bytes = 0;
+    for (const file of Object.keys(folder.manifest.files)) bytes += (await folder.read(file)).length;
+    return { place, bytes, problem: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { place, bytes: 0, problem: (error as Error).message };
+  }
+}
+
+async function tryDevice(
+  device: DeviceKind,
+  signal: AbortSignal,
+): Promise<{ report: TrialReport; tokens?: string }> {
+  try {
+    const begun = performance.now();
+    await using model = await loadModel("demo", { device, signal });
+    const loaded = performance.now();
+    const request = { labels: "red torus", seed: 7, signal };
+    const { images } = await generate(model, request);
+    const first = performance.now();
+    await generate(model, request);
+    const second = performance.now();
+    const times = { load: loaded - begun, first: first - loaded, second: second - first };
+    return { report: { device, ...times }, tokens: images[0]!.tokens.join() };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { report: { device, error: (error as Error).message } };
+  }
+}
+
+function show(report: Report): string {
+  const { versions, adapter, auto, demo, trials, agree } = report;
+  const rows: [string, string][] = Object.entries(versions);
+  rows.push(["platform", `${report.platform}, ${report.cores} cores`]);
+  rows.push([
+    "threads",
+    report.threads ? `✓ ${report.cores} WebAssembly threads` : "✗ no shared WebAssembly memory",
+  ]);
+  if (adapter === null) {
+    rows.push(["adapter", "none"]);
+  } else {
+    rows.push(["adapter", `${adapter.name}${adapter.software ? " (software)" : ""}`]);
+    for (const [name, value] of Object.entries(adapter.limits)) {
+      rows.push([`  ${name}`, name.endsWith("Size") ? size(value) : String(value)]);
+    }
+    for (const [name, has] of Object.entries(adapter.features)) rows.push([`  ${name}`, has ? "yes" : "no"]);
+  }
+  rows.push(["auto", `${auto.device}${auto.reason === null ? "" : `: ${auto.reason}`}`]);
+  rows.push(["demo model", demo.problem === null ? `✓ intact, ${size(demo.bytes)}` : `✗ ${demo.problem}`]);
+  for (const { device, load = 0, first = 0, second = 0, error } of trials) {
+    const times = `✓ loaded in ${duration(load)}, first image ${duration(first)}, second ${duration(second)}`;
+    rows.push([`run on ${device}`, error === undefined ? times : `✗ ${error}`]);
+  }
+  if (agree !== null) {
+    rows.push(["same tokens", agree ? "✓ on both devices" : "✗ the devices drew different tokens"]);
+  }
+  return columns(rows);
+}

@@ -1,0 +1,83 @@
+/**
+ * `varscale download`: a model from the Hugging Face hub, for later.
+ *
+ * @module
+ */
+
+import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
+import { command, type Io } from "../command.ts";
+import { columns, formatJson } from "../output/files.ts";
+import { hubPlace, Transfer } from "../output/hub_model.ts";
+import { type Arguments, flag, integer, list, section, text, UsageError } from "../options/options.ts";
+
+/** A repository that people know, and its transformers. */
+const EXAMPLES = FAMILIES.map(({ published: { repository, example } }) => ({
+  place: `hf:${repository}`,
+  example,
+}));
+
+const OPTIONS = {
+  ...section("Model", {
+    depth: {
+      kind: integer("N", 1),
+      help: `Which of several models of the repository, by the number in a name like ${
+        list([...new Set(EXAMPLES.map(({ example }) => example))], "or")
+      }`,
+      defaultText: "the only one",
+    },
+  }),
+  ...section("Cache", {
+    cache: {
+      kind: text("DIR"),
+      help: "Folder of the cache, which all Hugging Face programs share",
+      defaultText: "as HF_HUB_CACHE and HF_HOME say, or ~/.cache/huggingface/hub",
+    },
+    json: {
+      kind: flag,
+      help: "Print one JSON object: place, and the paths of the folder or of the checkpoints",
+    },
+  }),
+};
+
+/** The command. */
+export const download = command({
+  name: "download",
+  summary: "Get a model from the Hugging Face hub, to use it without a connection later",
+  usage: ["hf:OWNER/NAME[@REVISION] [OPTIONS]"],
+  description: [
+    "What is in the cache already is not fetched again, a download that broke off goes on where it stopped, and a file " +
+    "is found there only when it is whole and has the checksum that the hub promised. Other commands take the same place " +
+    "as --model.",
+    "The environment is read as by other Hugging Face programs: HF_HOME, HF_HUB_CACHE, HF_TOKEN for repositories that " +
+    "want to know who asks, HF_ENDPOINT for another hub, HF_HUB_OFFLINE=1 for the cache alone.",
+  ],
+  options: OPTIONS,
+  examples: [
+    "hf:FoundationVision/var --depth 16",
+    "hf:FoundationVision/var@main --depth 30 --json",
+    "hf:jiaosiyu1999/FlexVAR --depth 24",
+  ],
+  run,
+});
+
+async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
+  const [name, ...more] = operands;
+  if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}"`);
+  if (name === undefined) throw new UsageError(`What to download is needed, like ${EXAMPLES[0]!.place}`);
+  const place = placeOf(name);
+  using transfer = new Transfer(io);
+  const model = await hubModel(place, options.depth, {
+    cacheFolder: options.cache,
+    onProgress: transfer.report,
+    signal: io.signal,
+  });
+  transfer[Symbol.dispose]();
+  const paths: Record<string, string> = "folder" in model ? { folder: model.folder } : model.checkpoints;
+  io.out(options.json ? `${formatJson({ place: name, ...paths })}\n` : columns(Object.entries(paths)));
+}
+
+function placeOf(name: string): HubPlace {
+  const place = hubPlace(name);
+  if (place !== undefined) return place;
+  throw new UsageError(`Cannot download ${name}: a repository is named like ${EXAMPLES[0]!.place}`);
+}

@@ -1,0 +1,171 @@
+/**
+ * `varscale edit`: a part of a picture, or its finer scales, generated anew. Apart from what is edited, it is `varscale generate`.
+ *
+ * @module
+ */
+
+import type { Box } from "../../mod.ts";
+import { command, type Io } from "../command.ts";
+import { absolute, readPicture } from "../output/files.ts";
+import { COUNT_OPTIONS, execute, GENERATE_OPTIONS, planOfOptions } from "./generate.ts";
+import {
+  type Arguments,
+  choice,
+  flag,
+  type Kind,
+  list,
+  optionName,
+  scales,
+  section,
+  text,
+  UsageError,
+  type Values,
+} from "../options/options.ts";
+import { FIT_OPTION } from "./reconstruct.ts";
+
+const box: Kind<Box> = {
+  placeholder: "Y0,X0,Y1,X1",
+  parse: (value) => {
+    const edges = value.split(",").map((edge) =>
+      /^(\d+\.?\d*|\.\d+)$/.test(edge.trim()) ? Number(edge) : NaN
+    );
+    const [y0, x0, y1, x1] = edges as unknown as Box;
+    if (edges.length !== 4 || !edges.every((edge) => edge <= 1) || y0 >= y1 || x0 >= x1) {
+      throw new RangeError(
+        "must be top, left, bottom and right edge, each from 0 to 1, like 0.1,0.1,0.8,0.8",
+      );
+    }
+    return [y0, x0, y1, x1];
+  },
+};
+
+const OPTIONS = {
+  ...section("What to edit", {
+    labels: {
+      kind: text("A,B,…"),
+      help:
+        "Classes of what is generated, by name or number, or a text for a model that takes texts; null fits it to its surroundings",
+      aliases: ["label"],
+      defaultText: "null",
+    },
+    box: { kind: box, help: "The region: a box, in parts of the picture" },
+    mask: {
+      kind: text("PNG"),
+      help: "The region, instead of a box: what is white in this picture of the same size, or a square one",
+    },
+    outpaint: { kind: flag, help: "Keep the region and generate all around it" },
+    expand: {
+      kind: flag,
+      help:
+        "Lay a picture smaller than the generated one in its middle, keep it there, and generate all around it",
+    },
+    keepScales: {
+      kind: scales,
+      help: "Keep the picture on these scales only, such as 0-9; without a region all of it",
+    },
+    refine: {
+      kind: flag,
+      help: "Keep all of the picture on the scales that are not larger than it, and generate the others",
+    },
+    oversampling: {
+      kind: choice(["1", "2"]),
+      help: "Encode the picture at this many times its size; 2 may suit models that were trained so",
+      defaultText: "1",
+    },
+    fit: {
+      ...FIT_OPTION,
+      defaultText: "crop; cover for a picture of the finished size, or with --refine",
+    },
+    ...COUNT_OPTIONS,
+  }),
+  ...GENERATE_OPTIONS,
+};
+
+/** The command. */
+export const edit = command({
+  name: "edit",
+  summary: "Generate a part of a picture anew: in-painting, out-painting, another class, finer scales",
+  usage: [
+    "IMAGE.png --box Y0,X0,Y1,X1 [OPTIONS]",
+    "IMAGE.png --mask MASK.png [OPTIONS]",
+    "IMAGE.png --expand --size WxH [OPTIONS]",
+    "IMAGE.png --refine --size N [OPTIONS]",
+    "IMAGE.png --keep-scales K,… [OPTIONS]",
+  ],
+  description: [
+    "What is kept are the picture's tokens, not its pixels: all of the result is painted by the model. source.png is the picture as the " +
+    "model gets it, and region.png shows what is generated, up to the last scale on which anything is kept. The run can be repeated by " +
+    "generate --repeat.",
+  ],
+  options: OPTIONS,
+  examples: [
+    "torus.png --label 'blue cube' --box 0,0.5,1,1 --count 4",
+    "photo.png --box 0.1,0.1,0.8,0.8 --cfg 3 --more-smooth --model var-d36",
+    "photo.png --mask mask.png --outpaint --label 207 --scaling",
+    "photo.png --expand --size 512x256 --label 980 --model hf:jiaosiyu1999/FlexVAR --depth 24",
+    "small.png --refine --size 512 --label 88 --model hf:jiaosiyu1999/FlexVAR --depth 24",
+  ],
+  run,
+});
+
+async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
+  const [image, ...others] = operands;
+  if (image === undefined) throw new UsageError("The picture to edit is missing: IMAGE.png");
+  if (others.length > 0) throw new UsageError(`Unexpected argument "${others[0]}"`);
+  requireConsistent(options);
+  const { box, mask, expand, refine, keepScales, oversampling, fit } = options;
+  const common = {
+    ...(box === undefined && mask === undefined
+      ? {}
+      : { mode: options.outpaint ? "outpaint" as const : "inpaint" as const }),
+    ...(expand ? { expand } : {}),
+    ...(fit === undefined ? {} : { fit }),
+    ...(refine ? { refine } : {}),
+    ...(keepScales === undefined ? {} : { scales: keepScales }),
+    ...(oversampling === undefined ? {} : { oversampling: Number(oversampling) as 1 | 2 }),
+  };
+  const plan = planOfOptions(options, {
+    listed: options.labels ?? "null",
+    edit: {
+      given: {
+        image: absolute(image),
+        box: box ?? null,
+        mask: mask === undefined ? null : absolute(mask),
+        ...common,
+      },
+      request: {
+        image: await readPicture(image),
+        ...(box === undefined ? {} : { box }),
+        ...(mask === undefined ? {} : { mask: await readPicture(mask) }),
+        ...common,
+      },
+    },
+  });
+  await execute(plan, options, io);
+}
+
+/**
+ * Refuses options that say too little, or one thing and another.
+ *
+ * @throws {UsageError} If there are any.
+ */
+function requireConsistent(options: Values<typeof OPTIONS>): void {
+  const has = (name: keyof typeof options): boolean => options[name] !== undefined && options[name] !== false;
+  const exclude = (name: keyof typeof options, others: readonly (keyof typeof options)[]): void => {
+    const other = others.find(has);
+    if (!has(name) || other === undefined) return;
+    throw new UsageError(`Options ${optionName(name)} and ${optionName(other)} exclude each other`);
+  };
+  exclude("box", ["mask"]);
+  exclude("refine", ["box", "mask", "expand", "keepScales"]);
+  exclude("expand", ["fit"]);
+  const regions = ["box", "mask"] as const;
+  const others = ["expand", "refine", "keepScales"] as const;
+  if (options.outpaint && !regions.some(has)) {
+    throw new UsageError(`Option --outpaint goes with ${list(regions.map(optionName), "or")}`);
+  }
+  if ([...regions, ...others].some(has)) return;
+  throw new UsageError(
+    `Option ${list(regions.map(optionName), "or")} is needed, or ${list(others.map(optionName), "or")}`,
+  );
+}

@@ -1,0 +1,261 @@
+/**
+ * The options that name a model and a device, shared by the commands that load one. Which checkpoints a model is made from, the families
+ * say: each part has an option.
+ *
+ * @module
+ */
+
+import {
+  type Checkpoints,
+  type CpuProvider,
+  type DeviceKind,
+  type Dtype,
+  FAMILIES,
+  loadModel,
+  type Model,
+  whyNoGpu,
+} from "../../mod.ts";
+import type { Io } from "../command.ts";
+import { absolute, readClassNames } from "../output/files.ts";
+import { hubPlace, Transfer } from "../output/hub_model.ts";
+import {
+  choice,
+  integer,
+  list,
+  type Option,
+  optionName,
+  type OptionTable,
+  section,
+  text,
+  UsageError,
+} from "./options.ts";
+
+/** Key of a part's checkpoint, in tables of options and in records. */
+type CheckpointKey = `${string}Ckpt`;
+
+function checkpointKey(part: string): CheckpointKey {
+  return `${part}Ckpt`;
+}
+
+/** Names of the parts that models are made from. */
+const PARTS: readonly string[] = [...new Set(FAMILIES.flatMap(({ parts }) => parts.map(({ name }) => name)))];
+
+/** An option for each of them. */
+export const CHECKPOINT_OPTIONS: OptionTable = Object.fromEntries(
+  PARTS.map((name): [string, Option<string>] => {
+    const titles = FAMILIES.flatMap(({ parts }) => parts.filter((part) => part.name === name))
+      .map(({ title }) => title);
+    const help = `Checkpoint of ${list([...new Set(titles)], "or")}, .pth or .safetensors, path or URL`;
+    return [checkpointKey(name), { kind: text("FILE"), help }];
+  }),
+);
+
+/** Names of the options of these parts. */
+function checkpointOptions(parts: readonly string[]): string[] {
+  return parts.map((name) => optionName(checkpointKey(name)));
+}
+
+/** Depth: an option of all commands that need a model. */
+export const DEPTH_OPTION: Option<number> = {
+  kind: integer("N", 1),
+  help: "Depth that the model must have: which one of a repository with several, and a check otherwise",
+  aliases: ["depth"],
+};
+
+/** Which model. */
+export const MODEL_OPTIONS = section("Model", {
+  model: {
+    kind: text("PLACE"),
+    short: "m",
+    help:
+      'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" for the bundled model',
+    defaultText: "demo",
+  },
+  ...CHECKPOINT_OPTIONS,
+  classNames: {
+    kind: text("FILE"),
+    help: "JSON list of class names, for checkpoints, which have none",
+    defaultText: "those of ImageNet for published sizes",
+  },
+  modelDepth: DEPTH_OPTION,
+  dtype: {
+    kind: choice(["auto", "f32", "f16", "q8", "q4"]),
+    help: "Type of the large weights; auto is the most precise one that fits",
+    default: "auto",
+  },
+});
+
+/** Where to run. */
+export const DEVICE_OPTIONS = section("Device", {
+  device: {
+    kind: choice(["auto", "webgpu", "cpu"]),
+    help: "Where to run; auto takes a GPU if there is a real one, and the CPU otherwise",
+    default: "auto",
+  },
+  threads: { kind: integer("N", 1, 1024), help: "Threads on the CPU", defaultText: "all cores" },
+  cpuProvider: {
+    kind: choice(["wasm", "native"]),
+    help:
+      "Who computes on the CPU: native is ONNX Runtime's own library, faster, and fetched from npm when first asked for",
+    default: "wasm",
+  },
+});
+
+/** What a record says of where a model ran. */
+export interface DeviceRecord {
+  /** CPU or GPU. */
+  readonly kind: DeviceKind;
+  /** Which one. */
+  readonly name: string;
+  /** Who computed on the CPU; records made before there was a choice are without it. */
+  readonly cpuProvider?: CpuProvider;
+}
+
+/** Writes down where a model runs. */
+export function deviceRecord(
+  { device: { kind, name } }: Model,
+  { cpuProvider }: { readonly cpuProvider: CpuProvider },
+): DeviceRecord {
+  return { kind, name, ...(kind === "cpu" ? { cpuProvider } : {}) };
+}
+
+/** A device in a few words. */
+export function describeDevice({ name, cpuProvider }: DeviceRecord): string {
+  return cpuProvider === "native" ? `${name}, native` : name;
+}
+
+/** Checkpoints by part: `{ varCkpt, vaeCkpt }`. */
+export interface CheckpointPlace {
+  readonly [key: CheckpointKey]: string;
+  /** File with the names of the classes. */
+  readonly classNames?: string;
+}
+
+/** What names a model on the command line and in the record of a run. */
+export type ModelPlace = { readonly folder: string } | CheckpointPlace;
+
+/** Values of the options that name a model, those of {@linkcode CHECKPOINT_OPTIONS} among them. */
+export interface ModelValues {
+  readonly model?: string | undefined;
+  readonly classNames?: string | undefined;
+}
+
+/**
+ * Which model the options name, with absolute paths, or `undefined` if none of them was given.
+ *
+ * @throws {UsageError} If they contradict each other, or name too little of a model.
+ */
+export function modelPlace(values: ModelValues): ModelPlace | undefined {
+  const { model, classNames } = values;
+  const given = PARTS.filter((name) => Reflect.get(values, checkpointKey(name)) !== undefined);
+  if (given.length > 0) {
+    if (model !== undefined) {
+      throw new UsageError(`Options --model and ${list(checkpointOptions(PARTS), "or")} exclude each other`);
+    }
+    requireWhole(given);
+    const paths = given.map((name): [CheckpointKey, string] => {
+      return [checkpointKey(name), absolute(Reflect.get(values, checkpointKey(name)))];
+    });
+    return {
+      ...Object.fromEntries(paths),
+      ...(classNames === undefined ? {} : { classNames: absolute(classNames) }),
+    };
+  }
+  if (classNames !== undefined) {
+    throw new UsageError(
+      `Option --class-names goes with ${list(checkpointOptions(PARTS), "and")}: a model folder has its own`,
+    );
+  }
+  if (model === undefined) return undefined;
+  return { folder: model === "demo" || hubPlace(model) !== undefined ? model : absolute(model) };
+}
+
+/** Refuses checkpoints that are not all parts of a model of some family. */
+function requireWhole(given: readonly string[]): void {
+  const families = FAMILIES.map(({ parts }) => parts.map(({ name }) => name))
+    .filter((parts) => given.every((name) => parts.includes(name)));
+  if (families.length === 0) {
+    throw new UsageError(
+      `Options ${list(checkpointOptions(given), "and")} do not go together: no model is made of these`,
+    );
+  }
+  const lacking = families.map((parts) => parts.filter((name) => !given.includes(name)));
+  const fewest = Math.min(...lacking.map(({ length }) => length));
+  if (fewest === 0) return;
+  const ways = lacking.filter(({ length }) => length === fewest)
+    .map((parts) => list(checkpointOptions(parts), "and"));
+  const [noun, verb] = fewest === 1 ? ["Option", "is"] : ["Options", "are"];
+  throw new UsageError(
+    `${noun} ${list([...new Set(ways)], "or")} ${verb} needed too: a model has several checkpoints`,
+  );
+}
+
+/** The checkpoints of a place, for the library. */
+export function checkpointsOf({ classNames: _names, ...checkpoints }: CheckpointPlace): Checkpoints {
+  return Object.fromEntries(
+    Object.entries(checkpoints).map(([key, path]) => [key.replace(/Ckpt$/, ""), path]),
+  );
+}
+
+/** Values of the options that say how to load a model. */
+export interface LoadValues {
+  readonly device: DeviceKind | "auto";
+  readonly dtype: Dtype | "auto";
+  readonly cpuProvider: CpuProvider;
+  readonly threads?: number | undefined;
+  readonly memory?: number | undefined;
+  readonly modelDepth?: number | undefined;
+  /** Whether to say nothing on the way. */
+  readonly quiet?: boolean | undefined;
+}
+
+/**
+ * Loads a model where the options say, and says so.
+ *
+ * @throws {UsageError} If the model is of another depth or does not fit.
+ */
+export async function load(
+  place: ModelPlace,
+  values: LoadValues,
+  io: Io,
+): Promise<Model> {
+  const { device, dtype, cpuProvider, threads, memory, modelDepth, quiet = false } = values;
+  const notice = (text: string): void => {
+    if (!quiet) io.err(`varscale: ${text}\n`);
+  };
+  const kind = device === "auto" ? await chooseDevice(notice) : device;
+  using transfer = new Transfer(io);
+  const common = {
+    device: kind,
+    dtype,
+    cpuProvider,
+    signal: io.signal,
+    ...(quiet ? {} : { onProgress: transfer.report }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(modelDepth === undefined ? {} : { depth: modelDepth }),
+  };
+  const { source, classNames } = "folder" in place
+    ? { source: place.folder }
+    : { source: checkpointsOf(place), classNames: place.classNames };
+  notice(`loading ${typeof source === "string" ? source : list(Object.values(source).map(String), "and")}`);
+  try {
+    const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
+    const model = await loadModel(source, { ...common, ...names });
+    if (dtype === "auto" && model.dtype !== "f32") {
+      notice(`weights as ${model.dtype}, the most precise type that fits; see --dtype and --memory`);
+    }
+    return model;
+  } catch (error) {
+    // A depth or type that the model cannot have.
+    if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function chooseDevice(notice: (text: string) => void): Promise<DeviceKind> {
+  const reason = await whyNoGpu();
+  if (reason === undefined) return "webgpu";
+  notice(`${reason}; running on the CPU`);
+  return "cpu";
+}

@@ -1,0 +1,73 @@
+/**
+ * What a command line asks of a model, checked against it: classes or prompts, and whole requests. What is wrong here is wrong with the
+ * command line.
+ *
+ * @module
+ */
+
+import {
+  type GenerateRequest,
+  type Label,
+  type Model,
+  type ResolvedRequest,
+  resolveRequest,
+} from "../../mod.ts";
+import { nearest, UsageError } from "./options.ts";
+
+/**
+ * What a text means to a model: a class, or the text itself for one that takes texts.
+ *
+ * @throws {UsageError} If the model has no such class.
+ */
+export function labelOf(model: Model, text: string): Exclude<Label, null> {
+  try {
+    return model.resolveLabel(text).id ?? text;
+  } catch (error) {
+    const hint = nearest(text, model.classNames);
+    throw new UsageError(
+      hint === undefined
+        ? (error as Error).message
+        : `Cannot find the class "${text}" in the model "${model.name}"; did you mean "${hint}"?`,
+    );
+  }
+}
+
+/**
+ * The class that a text names, of a model that has classes.
+ *
+ * @throws {UsageError} If the model has no such class.
+ */
+export function classOf(model: Model, text: string): number {
+  return labelOf(model, text) as number;
+}
+
+/**
+ * Refuses what is for classes of a model that has none.
+ *
+ * @throws {UsageError} If it takes texts.
+ */
+export function requireClasses({ name, classes }: Model, action: string): void {
+  if (classes > 0) return;
+  throw new UsageError(`Cannot ${action} as the model "${name}" has none: it takes texts`);
+}
+
+/**
+ * Completes a request.
+ *
+ * @throws {UsageError} If the model cannot do it.
+ */
+export function checkRequest(model: Model, request: GenerateRequest): ResolvedRequest {
+  return asked(() => resolveRequest(model, request));
+}
+
+/** Does what the command line asks for; what is wrong with it becomes a {@linkcode UsageError}. */
+export function asked<Result>(work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) {
+      throw new UsageError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}

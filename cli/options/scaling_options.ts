@@ -1,0 +1,124 @@
+/**
+ * The options of VAR-Scaling on the command line, with the published script's names as aliases.
+ *
+ * @module
+ */
+
+import { PICKS, RULES, type ScaleHook, STRATEGIES, varScaling, type VarScalingOptions } from "../../mod.ts";
+import { choice, integer, number, scales, section, toggle, type Values } from "./options.ts";
+import { perFamily } from "./sampling_options.ts";
+
+/** What the library does where an option is not given, so that the help tells the truth. */
+const defaults = varScaling().settings as Required<Omit<VarScalingOptions, "preset">>;
+
+/** Table of the options that go to the hook, by the hook's own names. */
+const HOOK_OPTIONS = {
+  preset: {
+    kind: choice(["default", "published", "paper"]),
+    help:
+      "Where the other settings start from: published does what the released code does, paper follows the paper to the letter, default is what this list says",
+  },
+  scale: {
+    kind: scales,
+    help: "Scales on which to search, from 0 on",
+    aliases: ["scaling-scale"],
+    defaultText: perFamily(({ search }) => search.scale),
+  },
+  samples: {
+    kind: integer("N", 1, 8192),
+    help: "Candidates per image",
+    aliases: ["scaling-samples"],
+    defaultText: perFamily(({ search }) => search.samples),
+  },
+  alpha: {
+    kind: number("X", 0, 2 ** 20),
+    help: "Threshold factor on the mean density",
+    aliases: ["scaling-alpha"],
+    defaultText: "what is known to suit the model, the scale and the samples",
+  },
+  representatives: {
+    kind: integer("N", 1, 8192),
+    help: "Candidates that are kept at most",
+    aliases: ["scaling-rep-num"],
+    defaultText: perFamily(({ search }) => search.representatives),
+  },
+  conflictThreshold: {
+    kind: number("X", 0, 2 ** 40),
+    help: "Of two candidates closer than this only the first is kept; 0 is off",
+    aliases: ["conflict-thresh"],
+    defaultText: "what is known to suit the model's codes",
+  },
+  strategy: {
+    kind: choice(STRATEGIES),
+    help:
+      "Which candidates are kept: the densest or random ones by the density, or always the densest, least dense or random ones",
+    defaultText: perFamily(({ search }) => search.strategy),
+  },
+  distance: {
+    kind: choice(["euclidean", "cosine"]),
+    help: "How code vectors are compared",
+    defaultText: defaults.distance,
+  },
+  rule: {
+    kind: choice(RULES),
+    help:
+      "When a density is low: max < alpha*mean as in the released code, or alpha*mean < max as in the paper",
+    defaultText: defaults.rule,
+  },
+  filter: {
+    kind: choice(["independent", "compounding"]),
+    help: "Candidates are independent, or top-p is applied once more for each as in the released code",
+    defaultText: defaults.filter,
+  },
+  bandwidth: {
+    kind: choice(["image", "batch"]),
+    help: "Bandwidth from each image alone, or averaged over the batch as in the released code",
+    defaultText: defaults.bandwidth,
+  },
+  deviation: {
+    kind: choice(["population", "sample"]),
+    help: "Divisor of the standard deviation, N or N - 1",
+    defaultText: defaults.deviation,
+  },
+  features: {
+    kind: choice(["position", "joint"]),
+    help: "One density per position, summed, or one of the whole token map",
+    defaultText: defaults.features,
+  },
+  pick: {
+    kind: choice(PICKS),
+    help: "How one of the kept is taken: drawn by density, the densest, at random, or drawn by rank",
+    defaultText: perFamily(({ search }) => search.pick),
+  },
+};
+
+/** VAR-Scaling. */
+export const SCALING_OPTIONS = section("VAR-Scaling", {
+  scaling: {
+    kind: toggle,
+    help:
+      "Search representative tokens at an early scale; any option of this section turns it on, --no-scaling turns it off in any case",
+    aliases: ["enable-scaling"],
+    defaultText: "off",
+  },
+  ...HOOK_OPTIONS,
+});
+
+/** Makes the hook that the options describe, or `undefined` if they do not ask for it. */
+export function scalingHook(values: Values<typeof SCALING_OPTIONS>, wanted: boolean): ScaleHook | undefined {
+  const given = Object.fromEntries(
+    Object.keys(HOOK_OPTIONS)
+      .map((name) => [name, values[name as keyof typeof values]])
+      .filter(([, value]) => value !== undefined),
+  ) as VarScalingOptions;
+  if (!(values.scaling ?? (wanted || Object.keys(given).length > 0))) return undefined;
+  return varScaling(given);
+}
+
+/** Makes the hook that the record of a run describes. */
+export function recordedHook(hook: { readonly name: string; readonly settings: unknown }): ScaleHook {
+  if (hook.name !== "var-scaling") throw new TypeError(`The hook "${hook.name}" is unknown`);
+  // What was left to the model is looked up again.
+  const settings = Object.entries(hook.settings as object).filter(([, value]) => value !== "preset");
+  return varScaling(Object.fromEntries(settings));
+}

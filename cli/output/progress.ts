@@ -1,0 +1,92 @@
+/**
+ * What a long command shows on the way: on a terminal one line that is drawn again and again, otherwise a short line now and then.
+ *
+ * @module
+ */
+
+import { Pace } from "../../mod.ts";
+import type { Io } from "../command.ts";
+import { duration, plural } from "./files.ts";
+
+/** Milliseconds between two lines where there is no terminal. */
+const INTERVAL = 10_000;
+
+/** Tells a person how far a command has come with its images. */
+export class Progress {
+  readonly #io: Io;
+  readonly #quiet: boolean;
+  readonly #total: number;
+  readonly #now: () => number;
+  readonly #begun: number;
+  readonly #pace: Pace;
+  #done: number;
+  #failed = 0;
+  #drawn = false;
+  #told = -Infinity;
+
+  /**
+   * @param io Where to write.
+   * @param options How many images there will be, how many of them were there before, whether to say nothing at all, and another clock
+   * than `performance.now`.
+   */
+  constructor(io: Io, options: { total: number; done?: number; quiet: boolean; now?: () => number }) {
+    const { total, done = 0, quiet, now = () => performance.now() } = options;
+    this.#io = io;
+    this.#quiet = quiet;
+    this.#total = total;
+    this.#done = done;
+    this.#now = now;
+    this.#begun = now();
+    this.#pace = new Pace(total, { done, now });
+  }
+
+  /** Images that are done, those before included. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /** An image is done. */
+  image(): void {
+    this.#done++;
+  }
+
+  /** An image could not be made. */
+  failure(): void {
+    this.#failed++;
+  }
+
+  /** Draws the line again. */
+  draw(place: string): void {
+    if (this.#quiet || !this.#io.terminal) return;
+    const facts = [place, `images ${this.#done}/${this.#total}`, ...this.#facts()];
+    this.#io.err(`\r\x1b[2K${facts.filter((fact) => fact !== "").join("  ").slice(0, 79)}`);
+    this.#drawn = true;
+  }
+
+  /** A batch is done. */
+  batch(): void {
+    this.#pace.mark(this.#done + this.#failed);
+    if (this.#quiet || this.#io.terminal || this.#now() < this.#told + INTERVAL) return;
+    this.#told = this.#now();
+    const facts = [`${this.#done} of ${plural(this.#total, "image")}`, ...this.#facts()];
+    this.#io.err(`varscale: ${facts.join(", ")}\n`);
+  }
+
+  /** Takes the line away. */
+  clear(): void {
+    if (this.#drawn) this.#io.err("\r\x1b[2K");
+    this.#drawn = false;
+  }
+
+  #facts(): string[] {
+    const { perSecond, secondsLeft } = this.#pace;
+    return [
+      ...(this.#failed === 0 ? [] : [`${this.#failed} failed`]),
+      duration(this.#now() - this.#begun),
+      ...(perSecond === 0 ? [] : [
+        perSecond < 1 ? `${duration(1000 / perSecond)} per image` : `${perSecond.toFixed(1)} images/s`,
+        `${duration(1000 * secondsLeft)} left`,
+      ]),
+    ];
+  }
+}

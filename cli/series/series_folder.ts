@@ -1,0 +1,152 @@
+/**
+ * The folder of a long run between two goes: whose it is, which images it still lacks, and what has failed.
+ *
+ * @module
+ */
+
+import { exists, formatJson, writeWhole } from "../output/files.ts";
+import { describeDevice } from "../options/model_options.ts";
+import { list, UsageError } from "../options/options.ts";
+import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
+
+/** What a PNG file ends with: the chunk IEND, which is empty. */
+const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];
+
+/**
+ * Refuses a folder without the record of a run in which there are images or another record: nobody could tell what they are.
+ *
+ * @throws {UsageError} If it is such a folder.
+ */
+export async function refuseStrangers(folder: string): Promise<void> {
+  if (await exists(`${folder}/run.json`)) {
+    throw new UsageError(
+      `Cannot use ${folder}: its run.json is not that of varscale run; choose another --output`,
+    );
+  }
+  for await (const { name } of Deno.readDir(folder)) {
+    if (imageOfFile(name) === undefined) continue;
+    throw new UsageError(`Cannot use ${folder}: it has images and no run.json; choose another --output`);
+  }
+}
+
+/**
+ * Refuses to mix images of different settings.
+ *
+ * @throws {UsageError} If there are differences.
+ */
+export function refuseDifferences(folder: string, differing: readonly string[]): void {
+  if (differing.length === 0) return;
+  throw new UsageError(`Cannot go on in ${folder}: ${list(differing, "and")}; choose another --output`);
+}
+
+/**
+ * Writes the record of a run, or takes up the one that is there. The run may grow, by classes and by images of each class, but not shrink.
+ *
+ * @param folder Where.
+ * @param records The record that is there and the one of this go.
+ * @param coupled Whether an image depends on the others of its class, so that their number is one of the settings.
+ * @returns What a person should know.
+ * @throws {UsageError} If its images were made otherwise.
+ */
+export async function takeUp(
+  folder: string,
+  records: { readonly before: SeriesRecord | undefined; readonly now: SeriesRecord },
+  coupled: boolean,
+): Promise<string[]> {
+  const { before, now } = records;
+  const facts = (
+    { settings, model: { family, depth, dtype, fingerprints, tuning } }: SeriesRecord,
+  ): unknown => {
+    return { ...settings, model: { family, depth, dtype, fingerprints, tuning } };
+  };
+  if (before !== undefined) {
+    const asked = new Set(now.classes);
+    const dropped = before.classes.filter((id) => !asked.has(id));
+    const fewer = before.imagesPerClass > now.imagesPerClass ||
+      (coupled && before.imagesPerClass < now.imagesPerClass);
+    refuseDifferences(folder, [
+      ...differences(facts(before), facts(now)),
+      ...(fewer ? differences(before.imagesPerClass, now.imagesPerClass, "imagesPerClass") : []),
+      ...(dropped.length > 0 ? differences(before.classes, now.classes, "classes") : []),
+    ]);
+  }
+  const grown = before === undefined || formatJson([before.classes, before.imagesPerClass]) !==
+      formatJson([now.classes, now.imagesPerClass]);
+  if (grown) {
+    const { classes, imagesPerClass } = now;
+    await writeWhole(`${folder}/run.json`, `${formatJson({ ...before ?? now, classes, imagesPerClass })}\n`);
+  }
+  if (before === undefined) return [];
+  const [began, here] = [before, now].map(({ device }) => describeDevice(device));
+  return [
+    ...(began === here ? [] : [`the run began on ${began}, and this is ${here}; their rounding may differ`]),
+    ...(before.versions.varscale === now.versions.varscale
+      ? []
+      : [`the run began with varscale ${before.versions.varscale}, and this is ${now.versions.varscale}`]),
+  ];
+}
+
+/** Which of these images a folder lacks. What a killed process has left half-written of them is removed. */
+export async function missingIn(folder: string, cells: readonly Cell[]): Promise<Cell[]> {
+  const wanted = new Set(cells.map(imageFile));
+  const there = new Set<string>();
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (isFile && wanted.has(name) && isWhole(`${folder}/${name}`)) there.add(name);
+    const [, target] = /^(.+\.png)\.[0-9a-f-]{36}\.tmp$/.exec(name) ?? [];
+    if (target !== undefined && wanted.has(target)) await Deno.remove(`${folder}/${name}`);
+  }
+  return cells.filter((cell) => !there.has(imageFile(cell)));
+}
+
+/** Whether a PNG file has its end, which it may lack after a power failure. */
+function isWhole(path: string): boolean {
+  using file = Deno.openSync(path);
+  const { size } = file.statSync();
+  if (size <= PNG_END.length) return false;
+  file.seekSync(-PNG_END.length, Deno.SeekMode.End);
+  const end = new Uint8Array(PNG_END.length);
+  return file.readSync(end) === end.length && PNG_END.every((byte, i) => end[i] === byte);
+}
+
+/** An image that could not be made. */
+export interface FailureRecord {
+  /** Name of the file that is not there. */
+  readonly file: string;
+  /** Name of the class. */
+  readonly label: string;
+  /** Why. */
+  readonly reason: string;
+}
+
+/** The list of what has failed in this go, kept on the disk. */
+export class FailureList {
+  readonly #path: string;
+  readonly #records: FailureRecord[] = [];
+
+  /** @param path The file. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Where the list is. */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** Number of failures. */
+  get length(): number {
+    return this.#records.length;
+  }
+
+  /** Removes the list of an earlier go. */
+  async clear(): Promise<void> {
+    if (await exists(this.#path)) await Deno.remove(this.#path);
+  }
+
+  /** Adds to the list. */
+  async add(records: readonly FailureRecord[]): Promise<void> {
+    if (records.length === 0) return;
+    this.#records.push(...records);
+    await writeWhole(this.#path, `${formatJson(this.#records)}\n`);
+  }
+}

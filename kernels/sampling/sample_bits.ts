@@ -1,0 +1,223 @@
+/**
+ * Drawing bits from logits: what models with bitwise tokens (Infinity, arXiv 2412.04431) do in place of drawing from a vocabulary. Each bit
+ * has two logits and is drawn on its own. The same logits and seed give the same bits on every device, alone or in a batch.
+ *
+ * @module
+ */
+
+import { requireInteger, requireNumber } from "../arguments.ts";
+import { words } from "../device/cpu_device.ts";
+import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { bitsFloat, exp2Negative, floatBits } from "../exact/exact.ts";
+import {
+  guideRow,
+  INFINITE_KEY,
+  keyBits,
+  keyRow,
+  LOGIT_WGSL,
+  type LogitArguments,
+  requireLogits,
+  requireTemperature,
+  rowScratch,
+} from "./logit.ts";
+import {
+  PURPOSE,
+  requireStream,
+  type Seed,
+  streamKey,
+  threefry2x32,
+  THREEFRY_WGSL,
+} from "../exact/threefry.ts";
+import wgsl from "./sample_bits.wgsl" with { type: "text" };
+
+/** Arguments of {@linkcode sampleBits}. */
+export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> {
+  /**
+   * The logits of the values 0 and 1 of each bit: f32 [images, positions, bits, 2]; when `guided`, followed by the unconditional ones of
+   * the same shape.
+   */
+  logits: DeviceArray;
+  /** Bits of a token, from 1 to 65536. */
+  bits: number;
+  /** Where the tokens go: u32 [images, draws, positions, ceil(bits / 32)]; bit b is bit b % 32 of word b / 32, bits beyond the last are 0. */
+  tokens: DeviceArray;
+  /** Index of each image in its request, u32 [images]: what its random numbers depend on. */
+  lanes: DeviceArray;
+  /** What logits are divided by, 1 by default: 0 for the likelier value (0 in a tie), or from 1e-6 to 1e6. */
+  temperature?: number;
+  /** Values of a bit to draw from: 1 takes the likelier one (0 in a tie); 0 (default), 2 and more leave both. */
+  topK?: number;
+  /**
+   * Takes the likelier value for certain where the probability of the other one is at most `1 - topP` (in float32), and else leaves both
+   * as they are. That is what top-p comes to with two values in Infinity's code. 0 (default) and 1 are off.
+   */
+  topP?: number;
+  /** Independent draws per position, 1 by default. */
+  draws?: number;
+  /** The seed; see `seedWords`. */
+  seed: Seed;
+  /** Index of the scale, 0-based. */
+  scale: number;
+  /** Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or apart. */
+  firstDraw?: number;
+}
+
+/** From this many draws on a workgroup makes draws of one word; below it makes one draw of many words. */
+const MANY_DRAWS = 32;
+
+/**
+ * Draws bits. Per bit: two guided logits as in `guidance` (Infinity's `cfg` is `weight + 1`), divided by the temperature, cut off by top-p,
+ * then independent draws. The less likely value is drawn with probability w / (1 + w), where w = e^(-difference / temperature) is an
+ * integer in units of 2^-30, right to within a relative 3e-7 and one unit (so 21 nats below the other one a value is never drawn), and the
+ * probability is rounded up to a multiple of 2^-32.
+ *
+ * - Top-p is decided on the difference of the logits in float32, which must be below `ln((1 - c) / c) * temperature` for c = 1 - topP in
+ *   float32; 3.4761 for 0.97 at temperature 1.
+ * - NaN and -infinity are never drawn; where both values are that, the bit is 0. Beside +infinity only +infinity is drawn; two of them
+ *   are equally likely.
+ * - The random words of bits 2i and 2i + 1 are the two words of draw d at counter `(position * ceil(bits / 2) + i, d)` of the image's token
+ *   stream: an image draws the same bits alone and in a batch.
+ *
+ * Rules of sampling as in Infinity (arXiv 2412.04431, its public code).
+ *
+ * @throws {TypeError} If an argument has the wrong type.
+ * @throws {RangeError} If an argument is out of range or an array too short.
+ *
+ * @example
+ * ```ts
+ * import { sampleBits } from "./sample_bits.ts";
+ * import { seedWords } from "../exact/threefry.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assert } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using logits = device.upload(new Float32Array([0, 9, 9, 0, 1, 1])); // three bits: surely 1, surely 0, either
+ * using lanes = device.upload(new Uint32Array([0]));
+ * using tokens = device.allocate(100);
+ * const sizes = { images: 1, positions: 1, bits: 3, draws: 100 };
+ * device.run(sampleBits, { logits, lanes, tokens, ...sizes, topP: 0.97, seed: seedWords(7), scale: 0 });
+ * const drawn = await readWords(tokens);
+ * assert(drawn.every((token) => token === 0b001 || token === 0b101));
+ * assert(drawn.includes(0b001) && drawn.includes(0b101));
+ * ```
+ */
+export const sampleBits: Kernel<SampleBitsArguments> = {
+  name: "sample_bits",
+  wgsl: LOGIT_WGSL + THREEFRY_WGSL + wgsl,
+  plan(args) {
+    const { logits, tokens, lanes, images, positions, bits, seed, scale, draws = 1, firstDraw = 0 } = args;
+    const action = "draw bits";
+    requireInteger(positions, "positions", action, { min: 1 });
+    requireInteger(bits, "bits", action, { min: 1, max: 65536 });
+    const weight = requireLogits(pairs(args), action);
+    requireTemperature(args.temperature ?? 1, action);
+    requireInteger(args.topK ?? 0, "topK", action, { min: 0 });
+    requireNumber(args.topP ?? 0, "topP", action, { min: 0, max: 1 });
+    requireInteger(draws, "draws", action, { min: 0, max: 0x7fffffff });
+    requireInteger(firstDraw, "firstDraw", action, { min: 0, max: 0x7fffffff });
+    requireStream(seed, scale, action);
+    requireLength(lanes, images, action);
+    const wordsOfToken = Math.ceil(bits / 32);
+    const items = images * positions * wordsOfToken;
+    requireLength(tokens, items * draws, action);
+    const many = draws >= MANY_DRAWS;
+    const [x, y] = spread(many ? items : Math.ceil(items / 64));
+    return {
+      arrays: [logits, lanes, tokens],
+      parameters: [
+        ["u32", items],
+        ["u32", positions],
+        ["u32", bits],
+        ["u32", wordsOfToken],
+        ["u32", draws],
+        ["u32", firstDraw],
+        ["f32", weight],
+        ["f32", sharpness(args)],
+        ["u32", certainFrom(args)],
+        ["u32", scale],
+        ["u32", seed[0]],
+        ["u32", seed[1]],
+      ],
+      workgroups: [x, y, many ? Math.min(Math.ceil(draws / 64), 65535) : draws],
+      constants: { many_draws: Number(many) },
+    };
+  },
+  twin(args) {
+    const { images, positions, bits, seed, scale, draws = 1, firstDraw = 0 } = args;
+    const weight = requireLogits(pairs(args), "draw bits");
+    const factor = sharpness(args);
+    const certain = certainFrom(args);
+    const logits = words(args.logits);
+    const lanes = words(args.lanes);
+    const tokens = words(args.tokens);
+    const wordsOfToken = Math.ceil(bits / 32);
+    const count = Math.ceil(bits / 2);
+    const row = rowScratch(2 * bits);
+    const keys = new Uint32Array(2 * bits);
+    // Of each bit the likelier value, and below which random word the other one is drawn; 0 beyond the last bit.
+    const likelier = new Uint8Array(2 * count);
+    const limits = new Uint32Array(2 * count);
+    const pair = new Uint32Array(2);
+    for (let image = 0; image < images; image++) {
+      const [key0, key1] = streamKey(seed, lanes[image]!, scale, PURPOSE.token);
+      for (let position = 0; position < positions; position++) {
+        const at = (image * positions + position) * 2 * bits;
+        guideRow(logits, row, { at, unconditionalAt: images * positions * 2 * bits + at, weight });
+        keyRow(row.u32, keys);
+        for (let bit = 0; bit < bits; bit++) {
+          const zero = keys[2 * bit]!;
+          const one = keys[2 * bit + 1]!;
+          likelier[bit] = Number(one > zero);
+          limits[bit] = limit(otherWeight(Math.max(zero, one), Math.min(zero, one), factor, certain));
+        }
+        for (let draw = 0; draw < draws; draw++) {
+          const token = ((image * draws + draw) * positions + position) * wordsOfToken;
+          for (let first = 0, w = 0; first < count; first += 16, w++) {
+            const end = Math.min(first + 16, count);
+            let word = 0;
+            for (let i = first, shift = 0; i < end; i++, shift += 2) {
+              threefry2x32(key0, key1, position * count + i, firstDraw + draw, pair);
+              const low = likelier[2 * i]! ^ Number(pair[0]! < limits[2 * i]!);
+              const high = likelier[2 * i + 1]! ^ Number(pair[1]! < limits[2 * i + 1]!);
+              word |= (low | (high << 1)) << shift;
+            }
+            tokens[token + w] = word;
+          }
+        }
+      }
+    }
+  },
+};
+
+/** The logits as rows of two. */
+function pairs(args: SampleBitsArguments): LogitArguments {
+  return { ...args, positions: args.positions * args.bits, vocabulary: 2 };
+}
+
+/** What a difference of logits is multiplied by to be a power of 2; 0 stands for the likelier value. */
+function sharpness({ temperature = 1, topK = 0 }: SampleBitsArguments): number {
+  return temperature === 0 || topK === 1 ? 0 : Math.fround(Math.LOG2E / temperature);
+}
+
+/** The difference of logits from which on the likelier value is certain, as the bits of a float32; all set there is none. */
+function certainFrom({ topP = 0, temperature = 1 }: SampleBitsArguments): number {
+  if (topP === 0 || topP === 1) return 0xffffffff;
+  const rest = Math.fround(1 - topP);
+  return floatBits(Math.max(0, Math.log((1 - rest) / rest)) * temperature);
+}
+
+/** The weight of the less likely value in units of 2^-30 of the other's, from the keys of both. */
+function otherWeight(more: number, less: number, factor: number, certain: number): number {
+  if (factor === 0 || less === 0 || (more === INFINITE_KEY && less !== INFINITE_KEY)) return 0;
+  const difference = more === less ? 0 : Math.fround(bitsFloat(keyBits(more)) - bitsFloat(keyBits(less)));
+  return floatBits(difference) >= certain ? 0 : exp2Negative(Math.fround(difference * factor));
+}
+
+/** The least u for which `u * (2^30 + w) >= w * 2^32`. */
+function limit(w: number): number {
+  const total = 2 ** 30 + w;
+  const quotient = Math.ceil(w * 2 ** 32 / total);
+  // The division is rounded, which may hide a small rest; modulo 2^32 it is exact.
+  return (-Math.imul(quotient, total) | 0) > 0 ? quotient + 1 : quotient;
+}

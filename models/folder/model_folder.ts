@@ -1,0 +1,295 @@
+/**
+ * The model folder: `model.json`, which says what the model is and lists every other file with its size and SHA-256; ONNX graphs; and
+ * their weights as safetensors. Here it is read, from disk or a web server; `folder_writer.ts` writes it, `virtual_folder.ts` makes one
+ * that is stored nowhere. What is in the files is left to the families.
+ *
+ * @module
+ */
+
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { type ByteSource, openSource, sourceSha256 } from "../checkpoint/source.ts";
+import { type Dtype, DTYPES } from "../weights/dtype.ts";
+import { ModelFileError } from "../model_file_error.ts";
+import { openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
+
+/** Name of the file that describes a folder. */
+export const MANIFEST = "model.json";
+/** Version of the layout; a folder of another version is refused. */
+export const FOLDER_VERSION = 2;
+
+/** Size and checksum of a file in a model folder. */
+export interface FileRecord {
+  /** Size in bytes. */
+  readonly bytes: number;
+  /** SHA-256 in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Content of `model.json`. */
+export interface ModelManifest {
+  /** Marks the file as ours. */
+  readonly format: "varscale-model";
+  /** Version of the layout. */
+  readonly version: number;
+  /** Model family, for example `"var"`. */
+  readonly family: string;
+  /** Name for people. */
+  readonly name: string;
+  /** How large weights are stored. */
+  readonly dtype: Dtype;
+  /** Sizes of the model, as its family defines them. */
+  readonly config: unknown;
+  /** Names of the classes in order, or none. */
+  readonly classNames: readonly string[];
+  /** Search settings that suit the model, where somebody has found some. */
+  readonly tuning?: ModelTuning;
+  /** Every other file that is stored: of a virtual folder, only the graphs. */
+  readonly files: Readonly<Record<string, FileRecord>>;
+}
+
+/** Search settings that depend on a model's codebook and on how sure its logits are. */
+export interface ModelTuning {
+  /** VAR-Scaling's α at scale 1 with 50 candidates. */
+  readonly alpha?: number;
+  /** VAR-Scaling's conflict threshold: a distance in codebook units. */
+  readonly conflictThreshold?: number;
+}
+
+/** Reads the files of one model folder. Disposing it closes what it reads from; a folder on disk or on a web server keeps nothing open. */
+export interface ModelFolder extends Disposable {
+  /** Path or URL, for messages. */
+  readonly location: string;
+  /** What the folder holds. */
+  readonly manifest: ModelManifest;
+  /**
+   * What tells the weights from others: the SHA-256 of every weight file by name. The weights of a virtual folder have none, as they are
+   * produced when they are read; there it is the SHA-256 of what they are produced from, by part or file and type: `transformer as q4`.
+   */
+  readonly fingerprints: Readonly<Record<string, string>>;
+  /**
+   * Reads a file and checks its size and checksum.
+   *
+   * @throws {ModelFileError} If it is missing or not what the manifest says.
+   */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Opens a file and checks its size and checksum, for which it is read once, piece by piece. The caller closes it.
+   *
+   * @throws {ModelFileError} If it is missing or not what the manifest says.
+   */
+  open(name: string): Promise<ByteSource>;
+  /**
+   * Opens the weights of one part of the model, `transformer` for example: the safetensors file of that name or the numbered files it has
+   * been split into. Their sizes and checksums are checked, for which they are read once, piece by piece. The caller closes them.
+   *
+   * @throws {ModelFileError} If there are none, or they are not what the manifest says.
+   */
+  weights(part: string): Promise<WeightFiles>;
+}
+
+/** Everything a new folder is told, its files' sizes and checksums apart. */
+export type ManifestFacts = Omit<ModelManifest, "format" | "version" | "files">;
+
+/** What `model.json` holds for these facts and files. */
+export function modelManifest(facts: ManifestFacts, files: ModelManifest["files"]): ModelManifest {
+  return { format: "varscale-model", version: FOLDER_VERSION, ...facts, files };
+}
+
+/** SHA-256 of bytes in hexadecimal. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/**
+ * Opens a model folder on disk or on a web server.
+ *
+ * @param location Path or URL of the folder.
+ * @throws {ModelFileError} If there is no model folder, or one of another version.
+ */
+export async function openModelFolder(
+  location: string | URL,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<ModelFolder> {
+  const { signal } = options;
+  const base = folderUrl(location);
+  const shown = (base.protocol === "file:" && typeof location === "string" ? location : base.href)
+    .replace(/\/$/, "");
+  const access = async <Result>(name: string, get: (url: URL) => Promise<Result>): Promise<Result> => {
+    signal?.throwIfAborted();
+    try {
+      return await get(new URL(name, base));
+    } catch (error) {
+      signal?.throwIfAborted();
+      const cause = error instanceof ModelFileError ? error.cause ?? error : error;
+      if (cause instanceof Deno.errors.NotCapable) throw cause;
+      const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+      throw new ModelFileError("Cannot read a file of the model folder", {
+        file: `${shown}/${name}`,
+        found,
+        cause,
+      });
+    }
+  };
+  const read = (name: string): Promise<Uint8Array<ArrayBuffer>> =>
+    access(name, async (url) => {
+      if (base.protocol === "file:") return await Deno.readFile(url, signal ? { signal } : {});
+      const response = await fetch(url, signal ? { signal } : {});
+      if (response.ok) return new Uint8Array(await response.arrayBuffer());
+      await response.body?.cancel();
+      throw new Error(`The server answered ${response.status} ${response.statusText}`.trimEnd());
+    });
+  const open = async (name: string, { bytes }: FileRecord): Promise<ByteSource> => {
+    const label = `${shown}/${name}`;
+    // One request is quicker than many, and what was checked is then what is used.
+    if (base.protocol !== "file:" && bytes <= WHOLE_BYTES) {
+      return await openSource(await read(name), { label });
+    }
+    return await access(name, (url) => openSource(url, { label, signal }));
+  };
+  const manifest = parseManifest(await read(MANIFEST), `${shown}/${MANIFEST}`);
+  const disk = base.protocol === "file:" ? { folder: fileURLToPath(base) } : {};
+  return new CheckedFolder(shown, manifest, { read, open, disk });
+}
+
+/** A file up to this size is fetched whole from a web server; a larger one by ranges, after one reading that checks it. */
+const WHOLE_BYTES = 1 << 26;
+
+/** Gets at the files of a folder, unchecked. */
+interface FolderFiles {
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  open(name: string, record: FileRecord): Promise<ByteSource>;
+  /** The folder they lie in, if it is on the disk. */
+  readonly disk: { readonly folder?: string };
+}
+
+class CheckedFolder implements ModelFolder {
+  readonly location: string;
+  readonly manifest: ModelManifest;
+  readonly #files: FolderFiles;
+
+  constructor(location: string, manifest: ModelManifest, files: FolderFiles) {
+    this.location = location;
+    this.manifest = manifest;
+    this.#files = files;
+  }
+
+  get fingerprints(): Readonly<Record<string, string>> {
+    const weights = Object.entries(this.manifest.files).filter(([name]) => name.endsWith(".safetensors"));
+    return Object.fromEntries(weights.map(([name, { sha256 }]) => [name, sha256]));
+  }
+
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const record = this.#record(name);
+    const bytes = await this.#files.read(name);
+    const file = `${this.location}/${name}`;
+    requireSize(file, record, bytes.length);
+    requireSha256(file, record, await sha256(bytes));
+    return bytes;
+  }
+
+  async open(name: string): Promise<ByteSource> {
+    const record = this.#record(name);
+    const source = await this.#files.open(name, record);
+    try {
+      requireSize(source.file, record, source.size);
+      requireSha256(source.file, record, await sourceSha256(source));
+      return source;
+    } catch (error) {
+      source[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async weights(part: string): Promise<WeightFiles> {
+    using stack = new DisposableStack();
+    const files: { path: string; source: ByteSource; folder?: string }[] = [];
+    for (const path of weightFileNames(Object.keys(this.manifest.files), part, this.location)) {
+      files.push({ path, source: stack.use(await this.open(path)), ...this.#files.disk });
+    }
+    const weights = await openWeightFiles(`${this.location}/${part}`, files);
+    stack.move();
+    return weights;
+  }
+
+  [Symbol.dispose](): void {}
+
+  #record(name: string): FileRecord {
+    const record = this.manifest.files[name];
+    if (record !== undefined) return record;
+    throw new ModelFileError("Cannot find a file in the model's list", {
+      file: `${this.location}/${MANIFEST}`,
+      expected: `"${name}"`,
+      found: Object.keys(this.manifest.files).map((known) => `"${known}"`).join(", ") || "no files",
+    });
+  }
+}
+
+function requireSize(file: string, { bytes }: FileRecord, found: number): void {
+  if (found === bytes) return;
+  throw new ModelFileError("Cannot use a file of the model as its size is wrong", {
+    file,
+    expected: `${bytes} bytes`,
+    found: `${found}`,
+  });
+}
+
+function requireSha256(file: string, record: FileRecord, found: string): void {
+  if (found === record.sha256) return;
+  throw new ModelFileError("Cannot use a file of the model as its SHA-256 is wrong", {
+    file,
+    expected: record.sha256,
+    found,
+  });
+}
+
+function folderUrl(location: string | URL): URL {
+  const text = location instanceof URL ? location.href : location;
+  if (/^(https?|file):\/\//i.test(text)) return new URL(text.endsWith("/") ? text : `${text}/`);
+  return pathToFileURL(text.replace(/\/?$/, "/"));
+}
+
+function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
+  const refuse = (expected: string, found: unknown, cause?: unknown): never => {
+    throw new ModelFileError("Cannot read the description of a model", {
+      file,
+      expected,
+      found: String(found),
+      cause,
+    });
+  };
+  let manifest: Partial<ModelManifest>;
+  try {
+    manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    return refuse("JSON", (cause as Error).message, cause);
+  }
+  if (typeof manifest !== "object" || manifest === null || manifest.format !== "varscale-model") {
+    return refuse('"format": "varscale-model"', JSON.stringify((manifest as ModelManifest | null)?.format));
+  }
+  if (manifest.version !== FOLDER_VERSION) {
+    return refuse(`version ${FOLDER_VERSION}`, JSON.stringify(manifest.version));
+  }
+  const { family, name, dtype, config, classNames, files } = manifest;
+  if (typeof family !== "string") return refuse('a text "family"', JSON.stringify(family));
+  if (typeof name !== "string") return refuse('a text "name"', JSON.stringify(name));
+  if (dtype === undefined || !DTYPES.includes(dtype)) {
+    return refuse(`"dtype": ${DTYPES.map((known) => `"${known}"`).join(" or ")}`, JSON.stringify(dtype));
+  }
+  if (!Array.isArray(classNames) || classNames.some((item) => typeof item !== "string")) {
+    return refuse('a list of texts "classNames"', JSON.stringify(classNames)?.slice(0, 80));
+  }
+  for (const key of ["alpha", "conflictThreshold"] as const) {
+    const value = manifest.tuning?.[key] ?? 0;
+    if (typeof value !== "number") return refuse(`a number "tuning.${key}"`, JSON.stringify(value));
+  }
+  if (typeof files !== "object" || files === null) return refuse('an object "files"', JSON.stringify(files));
+  for (const [key, record] of Object.entries(files)) {
+    // A file name is joined to the folder's URL, so it must not lead out of the folder.
+    if (!/^[\w][\w.-]*$/.test(key)) return refuse("plain file names", JSON.stringify(key));
+    const { bytes: size, sha256: hash } = record ?? {};
+    if (!Number.isSafeInteger(size) || size < 0 || !/^[0-9a-f]{64}$/.test(String(hash))) {
+      return refuse(`size and SHA-256 of "${key}"`, JSON.stringify(record));
+    }
+  }
+  return modelManifest({ family, name, dtype, config, classNames, tuning: manifest.tuning ?? {} }, files);
+}

@@ -1,0 +1,121 @@
+/**
+ * A model folder that is stored nowhere: its graphs are in memory, and its weights are produced when they are read. So a checkpoint can be
+ * used as a model without a second copy of it on disk or in memory.
+ *
+ * @module
+ */
+
+import type { SafetensorsEntry } from "../checkpoint/safetensors.ts";
+import { type ByteSource, openSource } from "../checkpoint/source.ts";
+import { VirtualSource } from "../checkpoint/virtual_source.ts";
+import {
+  type FileRecord,
+  MANIFEST,
+  type ModelFolder,
+  type ModelManifest,
+  modelManifest,
+  sha256,
+} from "./model_folder.ts";
+import type { FolderWriter } from "./folder_writer.ts";
+import { ModelFileError } from "../model_file_error.ts";
+import {
+  openWeightFiles,
+  type PlannedFile,
+  planWeightFiles,
+  type WeightFiles,
+  weightPlaces,
+} from "../weights/weight_files.ts";
+
+/** Options of {@linkcode createVirtualFolder}. */
+export interface VirtualFolderOptions {
+  /** Finds out what tells the weights from others; none by default. Asked when the folder is complete. */
+  fingerprints?: () => Promise<Readonly<Record<string, string>>>;
+  /** Ends the making of the folder and every later reading. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Starts a virtual model folder. What is handed to `own` stays open until the finished folder is disposed.
+ *
+ * @param location What messages call it.
+ */
+export function createVirtualFolder(location: string, options: VirtualFolderOptions = {}): FolderWriter {
+  const { fingerprints = () => Promise.resolve({}), signal } = options;
+  const owned = new DisposableStack();
+  const graphs = new Map<string, Uint8Array<ArrayBuffer>>();
+  const records: Record<string, FileRecord> = {};
+  const parts = new Map<string, PlannedFile[]>();
+  return {
+    own: (resource) => owned.use(resource),
+    async write(name, bytes) {
+      graphs.set(name, bytes);
+      records[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
+    },
+    writeTensors(part, entries: Iterable<SafetensorsEntry>) {
+      const plans = planWeightFiles(part, entries);
+      parts.set(part, plans);
+      return Promise.resolve(weightPlaces(plans));
+    },
+    async finish(facts) {
+      signal?.throwIfAborted();
+      return new VirtualFolder(location, modelManifest(facts, records), {
+        fingerprints: await fingerprints(),
+        graphs,
+        parts,
+        signal,
+        owned: owned.move(),
+      });
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(owned.dispose()),
+  };
+}
+
+interface VirtualFolderParts {
+  readonly fingerprints: Readonly<Record<string, string>>;
+  readonly graphs: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly parts: ReadonlyMap<string, readonly PlannedFile[]>;
+  readonly signal: AbortSignal | undefined;
+  readonly owned: Disposable;
+}
+
+class VirtualFolder implements ModelFolder {
+  readonly #parts: VirtualFolderParts;
+
+  constructor(readonly location: string, readonly manifest: ModelManifest, parts: VirtualFolderParts) {
+    this.#parts = parts;
+  }
+
+  get fingerprints(): Readonly<Record<string, string>> {
+    return this.#parts.fingerprints;
+  }
+
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    using source = await this.open(name);
+    return await source.read(0, source.size);
+  }
+
+  async open(name: string): Promise<ByteSource> {
+    const { graphs, parts, signal } = this.#parts;
+    const label = `${this.location}/${name}`;
+    const graph = graphs.get(name);
+    if (graph !== undefined) return await openSource(graph, { label, signal });
+    const plans = [...parts.values()].flat();
+    const plan = plans.find((candidate) => candidate.name === name);
+    if (plan !== undefined) return new VirtualSource(label, plan.layout, signal);
+    throw new ModelFileError("Cannot find a file in the model's list", {
+      file: `${this.location}/${MANIFEST}`,
+      expected: `"${name}"`,
+      found: [...graphs.keys(), ...plans.map((known) => known.name)].map((known) => `"${known}"`).join(", "),
+    });
+  }
+
+  async weights(part: string): Promise<WeightFiles> {
+    const names = this.#parts.parts.get(part)?.map(({ name }) => name) ?? [`${part}.safetensors`];
+    const files = await Promise.all(names.map(async (path) => ({ path, source: await this.open(path) })));
+    return await openWeightFiles(`${this.location}/${part}`, files);
+  }
+
+  [Symbol.dispose](): void {
+    this.#parts.owned[Symbol.dispose]();
+  }
+}

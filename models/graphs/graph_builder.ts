@@ -1,0 +1,372 @@
+/**
+ * A small writer of ONNX graphs: nodes are added in order, each returns the name of its result, weights stay outside the model in a
+ * safetensors file that the graph refers to by offset. Only what visual autoregressive models need; the bytes are
+ * written by the wire format of protobuf (https://onnx.ai/onnx/intro/concepts.html, field numbers of onnx.proto3).
+ *
+ * @module
+ */
+
+import { BinaryReader, BinaryWriter } from "npm:@bufbuild/protobuf@2.17.0/wire";
+
+/** ONNX operator set of the standard domain; 17 brought LayerNormalization. */
+const OPSET = 17;
+/** ONNX file format version that goes with {@linkcode OPSET}. */
+const IR_VERSION = 8;
+/** The domain of ONNX Runtime's own operators. */
+export const MICROSOFT = "com.microsoft";
+
+/** Name of an element type. */
+export type ElementType = "float32" | "uint8" | "int64" | "float16";
+
+/** Element types with their numbers in `TensorProto.DataType`. */
+const ELEMENT_TYPES: Readonly<Record<ElementType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int64: 7,
+  float16: 10,
+};
+
+/** A dimension: a fixed size, or the name of one that is known when the graph runs. */
+export type Dimension = number | string;
+
+/** An attribute of a node: integer, float (wrapped, since `1` is both), text, or a list of integers. */
+export type Attribute = number | string | readonly number[] | { readonly float: number };
+
+/** Where the bytes of a weight lie. */
+export interface ExternalWeight {
+  /** File name, relative to the graph's. */
+  readonly file: string;
+  /** First byte. */
+  readonly offset: number;
+  /** Number of bytes. */
+  readonly length: number;
+  /** How the bytes are to be read. */
+  readonly type: ElementType;
+  /** Shape of the tensor. */
+  readonly shape: readonly number[];
+}
+
+/** Tells where the bytes of a tensor lie. */
+export type WeightPlaces = (name: string) => ExternalWeight;
+
+/** An input or output of a graph. */
+export interface GraphValue {
+  /** Name under which it is fed or fetched. */
+  readonly name: string;
+  /** Element type. */
+  readonly type: ElementType;
+  /** Shape. */
+  readonly shape: readonly Dimension[];
+}
+
+/**
+ * Builds one graph.
+ *
+ * @example Doubling a vector
+ * ```ts
+ * import { describeGraph, GraphBuilder } from "./graph_builder.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = new GraphBuilder("double");
+ * const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+ * graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add("Add", [x, x]));
+ * assertEquals(describeGraph(graph.bytes()).inputs, [{ name: "x", type: "float32", shape: ["n"] }]);
+ * ```
+ */
+export class GraphBuilder {
+  readonly #name: string;
+  /**
+   * Casts of weights come before all other nodes: ONNX Runtime orders nodes from the outputs back and, of a node's inputs, follows the one
+   * of the latest node first, so it casts each weight right before its use and not all of them at the start.
+   */
+  #casts: Uint8Array[] = [];
+  #nodes: Uint8Array[] = [];
+  #weights: Uint8Array[] = [];
+  #inputs: GraphValue[] = [];
+  #outputs: GraphValue[] = [];
+  #known = new Map<string, string>();
+  #count = 0;
+
+  /** @param name Name of the graph, for tools that show it. */
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** Declares an input and returns its name. */
+  input(value: GraphValue): string {
+    this.#inputs.push(value);
+    return value.name;
+  }
+
+  /** Declares that `result` is an output, under the name of `value`. */
+  output(value: GraphValue, result: string): void {
+    this.#nodes.push(this.#node("Identity", [result], [value.name], {}, ""));
+    this.#outputs.push(value);
+  }
+
+  /**
+   * Adds a node and returns the name of its first result.
+   *
+   * @param operator ONNX operator; a prefix `com.microsoft.` selects ONNX Runtime's domain.
+   * @param inputs Names of its inputs; an empty name leaves an optional one out.
+   */
+  add(operator: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {
+    return this.addMany(operator, inputs, 1, attributes)[0]!;
+  }
+
+  /** Adds a node with several results and returns their names. */
+  addMany(
+    operator: string,
+    inputs: readonly string[],
+    results: number,
+    attributes: Record<string, Attribute> = {},
+  ): string[] {
+    const domain = operator.startsWith(`${MICROSOFT}.`) ? MICROSOFT : "";
+    const type = domain === "" ? operator : operator.slice(MICROSOFT.length + 1);
+    const names = Array.from({ length: results }, () => `${type}_${this.#count++}`);
+    this.#nodes.push(this.#node(type, inputs, names, attributes, domain));
+    return names;
+  }
+
+  /**
+   * A weight outside the model. Half-precision ones are followed by a cast, which the runtime folds when it loads the graph, unless
+   * {@linkcode keepHalves} forbids it.
+   */
+  weight(name: string, place: ExternalWeight): string {
+    return this.#once(`weight ${name}`, () => {
+      const writer = new BinaryWriter();
+      writer.uint32(tag(1, 2)).fork();
+      for (const size of place.shape) writer.int64(size);
+      writer.join().uint32(tag(2, 0)).int32(ELEMENT_TYPES[place.type]).uint32(tag(8, 2)).string(name);
+      const location = { location: place.file, offset: String(place.offset), length: String(place.length) };
+      for (const [key, value] of Object.entries(location)) {
+        writer.uint32(tag(13, 2)).fork().uint32(tag(1, 2)).string(key).uint32(tag(2, 2)).string(value).join();
+      }
+      this.#weights.push(writer.uint32(tag(14, 0)).int32(1).finish());
+      if (place.type !== "float16") return name;
+      const cast = `Cast_${this.#count++}`;
+      this.#casts.push(this.#node("Cast", [name], [cast], { to: ELEMENT_TYPES.float32 }, ""));
+      return cast;
+    });
+  }
+
+  /** A constant inside the model. */
+  constant(
+    type: "float32" | "int64",
+    values: readonly number[],
+    shape: readonly number[] = [values.length],
+  ): string {
+    return this.#once(`constant ${type} ${shape} ${values}`, () => {
+      const name = `constant_${this.#count++}`;
+      const raw = type === "float32" ? new Float32Array(values) : new BigInt64Array(values.map(BigInt));
+      const writer = new BinaryWriter();
+      writer.uint32(tag(1, 2)).fork();
+      for (const size of shape) writer.int64(size);
+      writer.join().uint32(tag(2, 0)).int32(ELEMENT_TYPES[type]).uint32(tag(8, 2)).string(name);
+      this.#weights.push(writer.uint32(tag(9, 2)).bytes(new Uint8Array(raw.buffer)).finish());
+      return name;
+    });
+  }
+
+  /** Reshapes; 0 keeps a dimension, -1 takes the rest. */
+  reshape(x: string, shape: readonly number[]): string {
+    return this.add("Reshape", [x, this.constant("int64", shape)]);
+  }
+
+  /** Splits a value into equal parts along an axis. */
+  split(x: string, parts: number, axis: number): string[] {
+    return this.addMany("Split", [x], parts, { axis });
+  }
+
+  /** The serialised model. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    const graph = new BinaryWriter();
+    for (const node of [...this.#casts, ...this.#nodes]) graph.uint32(tag(1, 2)).bytes(node);
+    graph.uint32(tag(2, 2)).string(this.#name);
+    for (const weight of this.#weights) graph.uint32(tag(5, 2)).bytes(weight);
+    for (const value of this.#inputs) graph.uint32(tag(11, 2)).bytes(valueInfo(value));
+    for (const value of this.#outputs) graph.uint32(tag(12, 2)).bytes(valueInfo(value));
+    const model = new BinaryWriter();
+    model.uint32(tag(1, 0)).int64(IR_VERSION).uint32(tag(2, 2)).string("varscale");
+    model.uint32(tag(7, 2)).bytes(graph.finish());
+    for (const [domain, version] of [["", OPSET], [MICROSOFT, 1]] as const) {
+      model.uint32(tag(8, 2)).fork();
+      if (domain !== "") model.uint32(tag(1, 2)).string(domain);
+      model.uint32(tag(2, 0)).int64(version).join();
+    }
+    return new Uint8Array(model.finish());
+  }
+
+  #once(key: string, make: () => string): string {
+    let name = this.#known.get(key);
+    if (name === undefined) this.#known.set(key, name = make());
+    return name;
+  }
+
+  #node(
+    type: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: Record<string, Attribute>,
+    domain: string,
+  ): Uint8Array {
+    const writer = new BinaryWriter();
+    for (const name of inputs) writer.uint32(tag(1, 2)).string(name);
+    for (const name of outputs) writer.uint32(tag(2, 2)).string(name);
+    writer.uint32(tag(3, 2)).string(`${type}_${this.#count++}`).uint32(tag(4, 2)).string(type);
+    for (const [name, value] of Object.entries(attributes)) {
+      writer.uint32(tag(5, 2)).fork().uint32(tag(1, 2)).string(name);
+      if (typeof value === "number") writer.uint32(tag(3, 0)).int64(value).uint32(tag(20, 0)).int32(2);
+      else if (typeof value === "string") {
+        writer.uint32(tag(4, 2)).string(value).uint32(tag(20, 0)).int32(3);
+      } else if ("float" in value) writer.uint32(tag(2, 5)).float(value.float).uint32(tag(20, 0)).int32(1);
+      else {
+        for (const item of value) writer.uint32(tag(8, 0)).int64(item);
+        writer.uint32(tag(20, 0)).int32(7);
+      }
+      writer.join();
+    }
+    if (domain !== "") writer.uint32(tag(7, 2)).string(domain);
+    return writer.finish();
+  }
+}
+
+/**
+ * A model whose half-precision weights stay halves where it runs: each is declared as an input, too, whose default the weight is, so the
+ * runtime cannot fold the cast behind it and casts in each run. Memory is halved; a run reads and writes as many bytes more as the casts
+ * take, which matters where few rows meet many weights.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function keepHalves(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  // A message that appears twice is merged by protobuf's rules, so what the graph gains is appended.
+  const graph = new BinaryWriter();
+  for (const [field, weight] of fields(graphOf(bytes))) {
+    if (field !== 5 || !(weight instanceof Uint8Array)) continue;
+    const found = new Map(fields(weight));
+    if (found.get(2) !== ELEMENT_TYPES.float16) continue;
+    const shape: number[] = [];
+    const sizes = new BinaryReader(found.get(1) as Uint8Array);
+    while (sizes.pos < sizes.len) shape.push(Number(sizes.int64()));
+    graph.uint32(tag(11, 2)).bytes(valueInfo({ name: text(found.get(8)), type: "float16", shape }));
+  }
+  const model = new BinaryWriter().raw(bytes).uint32(tag(7, 2)).bytes(graph.finish());
+  return new Uint8Array(model.finish());
+}
+
+/**
+ * Where the weights lie that are outside a model.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function externalRanges(bytes: Uint8Array): Pick<ExternalWeight, "file" | "offset" | "length">[] {
+  return fields(graphOf(bytes)).flatMap(([field, weight]) => {
+    if (field !== 5 || !(weight instanceof Uint8Array)) return [];
+    const entries = fields(weight).filter(([number]) => number === 13);
+    const place = Object.fromEntries(
+      entries.map(([, entry]) => fields(entry as Uint8Array).map(([, value]) => text(value as Uint8Array))),
+    );
+    if (place.location === undefined) return [];
+    return [{ file: place.location, offset: Number(place.offset), length: Number(place.length) }];
+  });
+}
+
+/** A protobuf tag: field number and wire type (0 varint, 2 length-delimited, 5 four bytes). */
+function tag(field: number, wire: 0 | 2 | 5): number {
+  return field << 3 | wire;
+}
+
+function valueInfo(value: GraphValue): Uint8Array {
+  const writer = new BinaryWriter();
+  writer.uint32(tag(1, 2)).string(value.name).uint32(tag(2, 2)).fork().uint32(tag(1, 2)).fork();
+  writer.uint32(tag(1, 0)).int32(ELEMENT_TYPES[value.type]).uint32(tag(2, 2)).fork();
+  for (const size of value.shape) {
+    writer.uint32(tag(1, 2)).fork();
+    if (typeof size === "number") writer.uint32(tag(1, 0)).int64(size);
+    else writer.uint32(tag(2, 2)).string(size);
+    writer.join();
+  }
+  return writer.join().join().join().finish();
+}
+
+/** What {@linkcode describeGraph} finds in a model file. */
+export interface GraphDescription {
+  /** Name of the graph. */
+  name: string;
+  /** Number of nodes per operator, in order of first use. */
+  operators: Record<string, number>;
+  /** Inputs that are fed. */
+  inputs: GraphValue[];
+  /** Outputs that can be fetched. */
+  outputs: GraphValue[];
+}
+
+/**
+ * Reads the outline of an ONNX model: its inputs, outputs and operators.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function describeGraph(bytes: Uint8Array): GraphDescription {
+  const description: GraphDescription = { name: "", operators: {}, inputs: [], outputs: [] };
+  const graph = graphOf(bytes);
+  try {
+    for (const [field, value] of fields(graph)) {
+      if (!(value instanceof Uint8Array)) continue;
+      if (field === 1) {
+        const operator = text(fields(value).find(([f]) => f === 4)?.[1]);
+        description.operators[operator] = (description.operators[operator] ?? 0) + 1;
+      } else if (field === 2) description.name = text(value);
+      else if (field === 11) description.inputs.push(readValueInfo(value));
+      else if (field === 12) description.outputs.push(readValueInfo(value));
+    }
+  } catch (cause) {
+    throw new SyntaxError("Cannot read the ONNX model", { cause });
+  }
+  return description;
+}
+
+/** The graph of a model; one that is there in pieces is whole when they are put together. */
+function graphOf(bytes: Uint8Array): Uint8Array {
+  try {
+    const pieces = fields(bytes).flatMap(([field, value]) => {
+      return field === 7 && value instanceof Uint8Array ? [value] : [];
+    });
+    if (pieces.length === 0) throw new SyntaxError("No graph found");
+    return pieces.reduce((graph, piece) => new BinaryWriter().raw(graph).raw(piece).finish());
+  } catch (cause) {
+    throw new SyntaxError("Cannot read the ONNX model", { cause });
+  }
+}
+
+type Field = [field: number, value: Uint8Array | number];
+
+function fields(bytes: Uint8Array): Field[] {
+  const reader = new BinaryReader(bytes);
+  const found: Field[] = [];
+  while (reader.pos < reader.len) {
+    const [field, wire] = reader.tag();
+    if (wire === 2) found.push([field, reader.bytes()]);
+    else if (wire === 0) found.push([field, Number(reader.int64())]);
+    else reader.skip(wire, field);
+  }
+  return found;
+}
+
+function text(value: Uint8Array | number | undefined): string {
+  return value instanceof Uint8Array ? new TextDecoder().decode(value) : "";
+}
+
+function readValueInfo(bytes: Uint8Array): GraphValue {
+  const child = (parent: Uint8Array, field: number): Uint8Array => {
+    const value = fields(parent).find(([f]) => f === field)?.[1];
+    return value instanceof Uint8Array ? value : new Uint8Array();
+  };
+  const tensor = child(child(bytes, 2), 1);
+  const number = fields(tensor).find(([field]) => field === 1)?.[1];
+  const type = Object.entries(ELEMENT_TYPES).find(([, n]) => n === number)?.[0] ?? String(number);
+  const shape = fields(child(tensor, 2)).map(([, dimension]): Dimension => {
+    const [field, value] = fields(dimension as Uint8Array)[0] ?? [2, new Uint8Array()];
+    return field === 1 ? value as number : text(value);
+  });
+  return { name: text(child(bytes, 1)), type: type as ElementType, shape };
+}

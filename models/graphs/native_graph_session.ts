@@ -1,0 +1,171 @@
+/**
+ * The door to ONNX Runtime's native build for the CPU: nothing else imports onnxruntime-node. The package has 113 MB and needs
+ * `--allow-ffi`, so it is fetched when somebody asks for it and not before. It computes what WebAssembly computes up to the order of sums,
+ * with the widest vectors of the processor, and in all memory of the machine instead of 4 GiB.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type * as Ort from "npm:onnxruntime-web@1.30.0";
+import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
+import type { DeviceArray } from "../../kernels/device/device.ts";
+import type { ExternalFile, GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
+import { externalRanges } from "./graph_builder.ts";
+
+/** In a variable, as Deno fetches every package whose name it finds in an import, and every one in a lock file. */
+const PACKAGE: string = "npm:onnxruntime-node@1.30.0";
+
+let runtime: Promise<typeof Ort> | undefined;
+
+/**
+ * Loads the runtime, if it has not been loaded.
+ *
+ * @throws {Error} If it cannot be loaded, with what to do about it.
+ */
+export function startNativeRuntime(): Promise<typeof Ort> {
+  return runtime ??= loadRuntime().catch((error) => {
+    // Somebody may mend the cause, a missing network say, and try again.
+    runtime = undefined;
+    throw error;
+  });
+}
+
+async function loadRuntime(): Promise<typeof Ort> {
+  try {
+    const ort = await import(PACKAGE) as typeof Ort;
+    ort.env.logLevel = "error";
+    return ort;
+  } catch (cause) {
+    throw new Error(`Cannot load the native CPU provider ${PACKAGE} as ${explain(cause)}`, { cause });
+  }
+}
+
+function explain(cause: unknown): string {
+  if (cause instanceof Deno.errors.NotCapable) {
+    return "native libraries are not allowed: run again with --allow-ffi";
+  }
+  const { message, code } = cause as Error & { code?: string };
+  // The package itself is there, the library for this machine is not in it.
+  if (code === "MODULE_NOT_FOUND") {
+    return `it has no library for ${Deno.build.os} on ${Deno.build.arch}: use the provider "wasm"`;
+  }
+  const [reason] = message.split("\n");
+  return `${reason}; "deno cache --no-lock ${PACKAGE}" fetches it, and "deno run --no-lock" keeps it out of the lock file`;
+}
+
+/** A graph that is loaded into the native runtime. */
+export class NativeGraphSession implements GraphSession {
+  readonly #ort: typeof Ort;
+  readonly #session: Ort.InferenceSession;
+  readonly #device: CpuDevice;
+  #released = false;
+
+  private constructor(ort: typeof Ort, session: Ort.InferenceSession, device: CpuDevice) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#device = device;
+  }
+
+  /**
+   * Loads a graph. Weights in files on the disk are mapped into memory and rearranged for the processor from there, others are read first.
+   *
+   * @throws {Error} If the runtime cannot be loaded, or the graph.
+   */
+  static async create(
+    device: CpuDevice,
+    model: Uint8Array,
+    options: GraphSessionOptions = {},
+  ): Promise<NativeGraphSession> {
+    const { externalFiles = [], threads = navigator.hardwareConcurrency } = options;
+    const ort = await startNativeRuntime();
+    const settings: Ort.InferenceSession.SessionOptions = {
+      executionProviders: ["cpu"],
+      intraOpNumThreads: threads,
+      logSeverityLevel: 3,
+    };
+    const folder = await mappableFolder(externalFiles);
+    if (folder !== undefined) {
+      settings.extra = { session: { model_external_initializers_file_folder_path: folder } };
+      return new NativeGraphSession(ort, await ort.InferenceSession.create(model, settings), device);
+    }
+    const read: Uint8Array<ArrayBuffer>[] = [];
+    try {
+      const ranges = externalRanges(model);
+      const externalData: { path: string; data: Uint8Array }[] = [];
+      for (const { path, data } of externalFiles) {
+        if (!(data instanceof Blob)) externalData.push({ path, data });
+        else {
+          const bytes = await readRanges(data, ranges.filter(({ file }) => file === path));
+          read.push(bytes);
+          externalData.push({ path, data: bytes });
+        }
+      }
+      settings.externalData = externalData;
+      return new NativeGraphSession(ort, await ort.InferenceSession.create(model, settings), device);
+    } finally {
+      // The runtime has made copies; a gigabyte should not wait for the garbage collector.
+      for (const { buffer } of read) buffer.transfer(0);
+    }
+  }
+
+  /**
+   * Runs the graph. The results belong to the caller, who disposes them. The event loop stands still meanwhile, as it does with WebAssembly.
+   *
+   * @param inputs What to feed, by name.
+   * @param wanted Names of the outputs to fetch; all by default.
+   */
+  async run(
+    inputs: Readonly<Record<string, GraphTensor>>,
+    wanted: readonly string[] = this.#session.outputNames,
+  ): Promise<Record<string, DeviceArray>> {
+    const feeds: Record<string, Ort.Tensor> = {};
+    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
+    const outputs = await this.#session.run(feeds, wanted);
+    const results: Record<string, DeviceArray> = {};
+    for (const [name, { data }] of Object.entries(outputs)) {
+      results[name] = this.#device.adopt(data as Float32Array<ArrayBuffer>, name);
+    }
+    return results;
+  }
+
+  #tensor({ array, shape }: GraphTensor): Ort.Tensor {
+    const { Tensor } = this.#ort;
+    if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
+    const size = shape.reduce((product, side) => product * side, 1);
+    return new Tensor("float32", floats(array).subarray(0, size), shape);
+  }
+
+  /** Unloads the graph. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    await this.#session.release();
+  }
+}
+
+/** The folder from which the runtime can map all files, if there is one. */
+async function mappableFolder(files: readonly ExternalFile[]): Promise<string | undefined> {
+  const folder = files[0]?.folder;
+  if (folder === undefined) return undefined;
+  for (const file of files) {
+    if (file.folder !== folder) return undefined;
+    // The runtime follows no link that leads out of the folder.
+    if (!(await Deno.lstat(join(folder, file.path))).isFile) return undefined;
+  }
+  return folder;
+}
+
+/** The bytes of a blob, zeros outside the ranges: pages that nobody writes to take no memory. */
+async function readRanges(
+  blob: Blob,
+  ranges: readonly { readonly offset: number; readonly length: number }[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(blob.size);
+  for (const { offset, length } of ranges) {
+    const part = await blob.slice(offset, offset + length).bytes();
+    bytes.set(part, offset);
+    part.buffer.transfer(0);
+  }
+  return bytes;
+}

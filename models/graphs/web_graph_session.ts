@@ -1,0 +1,277 @@
+/**
+ * The door to ONNX Runtime: nothing else imports onnxruntime-web. It loads the runtime the one way that gives Deno both WebAssembly
+ * threads and WebGPU, shares our `GPUDevice` with it, and speaks in device arrays.
+ *
+ * Two things about the runtime shape this file: creating, running and releasing sessions must never overlap (two
+ * overlapping runs dead-lock the event loop), so all of it goes through one lock; and an exception from the GPU inside its WebAssembly
+ * ends the whole instance, so calls that may fail when a device is lost are made harmless.
+ *
+ * @module
+ */
+
+import type * as Ort from "npm:onnxruntime-web@1.30.0";
+import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
+import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import { ShaderCompilationError } from "../../kernels/device/errors.ts";
+import { nextTurn } from "../../kernels/device/next_turn.ts";
+import type { GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
+import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
+
+/** Version of ONNX Runtime that is loaded. */
+export const RUNTIME_VERSION = "1.30.0";
+
+/** What the runtime has to do so far; whatever comes next waits for it. */
+let queue: Promise<unknown> = Promise.resolve();
+
+function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
+  const result = queue.then(work, work);
+  queue = result.catch(() => {});
+  return result;
+}
+
+let runtime: Promise<typeof Ort> | undefined;
+
+/** Memory of the runtime in pages of 64 KiB, one less than 4 GiB so that its size is a 32-bit number. */
+const MAX_MEMORY_PAGES = 65535;
+
+/** An identity graph of 67 bytes: the smallest model that makes the runtime start its threads. */
+const IDENTITY_MODEL =
+  "CAcSADo3ChAKAXgSAXkiCElkZW50aXR5EgFnWg8KAXgSCgoICAESBAoCCAFiDwoBeRIKCggIARIECgIIAUIECgAQDQ==";
+
+async function loadRuntime(threads: number): Promise<typeof Ort> {
+  // In a worker the build resolves URLs against an origin that is the text "null", and its import fails.
+  if ("WorkerGlobalScope" in globalThis) Reflect.deleteProperty(globalThis, "location");
+  const ort = await import("npm:onnxruntime-web@1.30.0/jspi") as typeof Ort;
+  const mjs = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.mjs");
+  const wasm = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.wasm");
+  Object.assign(ort.env.wasm, { numThreads: threads, wasmPaths: { mjs, wasm } });
+  ort.env.logLevel = "error";
+  // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it the real file instead.
+  const createObjectUrl = URL.createObjectURL;
+  URL.createObjectURL = () => mjs;
+  // When shared memory grows, V8 tells other threads of its new size only at their next interrupt check. A worker that is handed a
+  // pointer into the new part before that traps and ends, and the main thread then waits for it for ever: 5 of 12 runs of the demo
+  // model. Memory that starts at its maximum never grows; untouched pages cost address space only.
+  const { Memory } = WebAssembly;
+  // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so afterwards the page's own
+  // `new Worker` can be what it was.
+  const { Worker } = globalThis;
+  WebAssembly.Memory = class extends Memory {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      const { maximum = descriptor.initial, shared } = descriptor;
+      super(shared ? { ...descriptor, initial: Math.min(maximum, MAX_MEMORY_PAGES) } : descriptor);
+    }
+  };
+  try {
+    const model = Uint8Array.from(atob(IDENTITY_MODEL), (character) => character.charCodeAt(0));
+    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+    await session.release();
+  } finally {
+    URL.createObjectURL = createObjectUrl;
+    WebAssembly.Memory = Memory;
+    globalThis.Worker = Worker;
+  }
+  return ort;
+}
+
+/** Starts the runtime, if it has not been started; takes about half a second, most of it compilation of WebAssembly. */
+export function startRuntime(threads: number = navigator.hardwareConcurrency): Promise<typeof Ort> {
+  return runtime ??= exclusively(() => loadRuntime(threads)).catch((error) => {
+    // Somebody may mend the cause, a missing permission say, and try again.
+    runtime = undefined;
+    throw error;
+  });
+}
+
+/** Shaders that have been made since the runtime last began to work, by device that has been prepared. */
+const prepared = new WeakMap<
+  GPUDevice,
+  { descriptor: GPUShaderModuleDescriptor; module: GPUShaderModule }[]
+>();
+
+/**
+ * Makes a device safe to share: when it is lost, Deno throws from `getMappedRange` of buffers that were mapped at creation, and the
+ * exception would end the runtime's WebAssembly instance for good. Such a buffer goes nowhere anyway, so it gets plain memory. Shaders are
+ * noted, as the runtime does not tell what the driver says about one that it refuses.
+ */
+function prepareDevice(device: GPUDevice): void {
+  if (prepared.has(device)) return;
+  const shaders: { descriptor: GPUShaderModuleDescriptor; module: GPUShaderModule }[] = [];
+  prepared.set(device, shaders);
+  const compile = device.createShaderModule.bind(device);
+  device.createShaderModule = (descriptor) => {
+    const module = compile(descriptor);
+    shaders.push({ descriptor, module });
+    return module;
+  };
+  const create = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const buffer = create(descriptor);
+    if (!descriptor.mappedAtCreation) return buffer;
+    const getMappedRange = buffer.getMappedRange.bind(buffer);
+    const unmap = buffer.unmap.bind(buffer);
+    buffer.getMappedRange = (offset, size) => {
+      try {
+        return getMappedRange(offset, size);
+      } catch {
+        return new ArrayBuffer(size ?? descriptor.size - (offset ?? 0));
+      }
+    };
+    buffer.unmap = () => {
+      try {
+        unmap();
+      } catch { /* The device is gone, and the buffer with it. */ }
+    };
+    return buffer;
+  };
+}
+
+/**
+ * Throws the driver's own words about a shader it refused, if it did.
+ *
+ * @throws {ShaderCompilationError}
+ */
+async function requireShaders(device: WebGpuDevice, cause: unknown): Promise<void> {
+  for (const { descriptor: { label, code }, module } of prepared.get(device.gpu) ?? []) {
+    const { messages } = await module.getCompilationInfo();
+    const errors = messages.filter(({ type }) => type === "error");
+    if (errors.length === 0) continue;
+    const lines = code.split("\n");
+    const shown = errors.map(({ lineNum, linePos, message }) => {
+      const line = lines[lineNum - 1];
+      return line === undefined ? message.trim() : `${lineNum}:${linePos}: ${message.trim()}\n  ${line}`;
+    });
+    const error = new ShaderCompilationError(`${label || "a graph"}`, shown.join("\n"));
+    error.cause = cause;
+    throw error;
+  }
+}
+
+/**
+ * Works with the runtime on a device, alone.
+ *
+ * @throws {DeviceLostError} If the device is lost meanwhile, whatever the runtime makes of it.
+ * @throws {ShaderCompilationError} If the driver refuses a shader that the runtime made.
+ */
+async function onDevice<Result>(device: Device, work: () => Promise<Result>): Promise<Result> {
+  const requireAlive = (): void => {
+    if (device instanceof WebGpuDevice) device.requireAlive();
+  };
+  try {
+    const result = await exclusively(() => {
+      if (device instanceof WebGpuDevice) prepared.get(device.gpu)!.length = 0;
+      return work();
+    });
+    requireAlive();
+    return result;
+  } catch (error) {
+    // The platform reports a loss in a later turn than the failures that come of it.
+    await nextTurn();
+    requireAlive();
+    if (device instanceof WebGpuDevice) await requireShaders(device, error);
+    throw error;
+  }
+}
+
+/** A graph that is loaded on a device. */
+export class WebGraphSession implements GraphSession {
+  readonly #session: Ort.InferenceSession;
+  readonly #ort: typeof Ort;
+  readonly #device: Device;
+  /** Results in the runtime's buffers. */
+  readonly #results = new Set<DeviceArray>();
+  #released = false;
+
+  private constructor(ort: typeof Ort, session: Ort.InferenceSession, device: Device) {
+    this.#ort = ort;
+    this.#session = session;
+    this.#device = device;
+  }
+
+  /** Loads a graph; its outputs stay on the device. */
+  static async create(
+    device: Device,
+    model: Uint8Array,
+    options: GraphSessionOptions = {},
+  ): Promise<WebGraphSession> {
+    const { externalFiles = [], threads } = options;
+    const ort = await startRuntime(threads);
+    const settings: Ort.InferenceSession.SessionOptions = {
+      externalData: externalFiles.map(({ path, data }) => ({ path, data })),
+      logSeverityLevel: 3,
+    };
+    if (device instanceof WebGpuDevice) {
+      device.requireAlive();
+      prepareDevice(device.gpu);
+      settings.executionProviders = [
+        { name: "webgpu", device: device.gpu } as Ort.InferenceSession.WebGpuExecutionProviderOption,
+      ];
+      settings.preferredOutputLocation = "gpu-buffer";
+      // A node that falls back to the CPU would cost a readback of 11 ms on each run; better to hear about it when loading.
+      settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
+    } else {
+      settings.executionProviders = ["wasm"];
+    }
+    const session = await onDevice(device, () => ort.InferenceSession.create(model, settings));
+    return new WebGraphSession(ort, session, device);
+  }
+
+  /**
+   * Runs the graph. The results belong to the caller, who disposes them.
+   *
+   * @param inputs What to feed, by name.
+   * @param wanted Names of the outputs to fetch; all by default.
+   */
+  async run(
+    inputs: Readonly<Record<string, GraphTensor>>,
+    wanted: readonly string[] = this.#session.outputNames,
+  ): Promise<Record<string, DeviceArray>> {
+    const device = this.#device;
+    const feeds: Record<string, Ort.Tensor> = {};
+    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
+    device.flush();
+    const outputs = await onDevice(device, () => this.#session.run(feeds, wanted));
+    const results: Record<string, DeviceArray> = {};
+    for (const [name, tensor] of Object.entries(outputs)) {
+      if (device instanceof WebGpuDevice) {
+        const buffer = tensor.gpuBuffer as unknown as GPUBuffer;
+        const array = device.adopt(buffer, tensor.size, name, () => {
+          this.#results.delete(array);
+          tensor.dispose();
+        });
+        this.#results.add(array);
+        results[name] = array;
+      } else {
+        results[name] = (device as CpuDevice).adopt(tensor.data as Float32Array<ArrayBuffer>, name);
+      }
+    }
+    return results;
+  }
+
+  #tensor({ array, shape }: GraphTensor): Ort.Tensor {
+    const { Tensor } = this.#ort;
+    if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
+    const size = shape.reduce((product, side) => product * side, 1);
+    // An empty array needs no buffer on the device, and WebGPU could not bind one.
+    if (size === 0) return new Tensor("float32", new Float32Array(0), shape);
+    if (array instanceof GpuArray) {
+      if (array.offset !== 0) {
+        throw new TypeError(
+          `Cannot run a graph on "${array.label}" as it begins ${array.offset} bytes into its buffer`,
+        );
+      }
+      return Tensor.fromGpuBuffer(array.buffer as never, { dataType: "float32", dims: [...shape] });
+    }
+    return new Tensor("float32", floats(array).subarray(0, size), shape);
+  }
+
+  /** Unloads the graph, and disposes the results that are left: their buffers are the session's. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#released) return;
+    this.#released = true;
+    await exclusively(() => {
+      for (const array of this.#results) array[Symbol.dispose]();
+      return this.#session.release();
+    });
+  }
+}

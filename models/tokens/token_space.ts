@@ -1,0 +1,93 @@
+/**
+ * What a token is belongs to the family: an index into a codebook, or bits. This is all that the sampler wants of tokens, whatever they
+ * are: drawing them, measuring the density of candidates, selecting one of them, and the vectors they stand for.
+ *
+ * Token maps are u32 [maps, positions, words]: `words` is 1 but for tokens of more than 32 bits.
+ *
+ * @module
+ */
+
+import type { BandwidthArguments } from "../../kernels/candidates/bandwidth.ts";
+import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
+import type { SampleArguments } from "../../kernels/sampling/sample.ts";
+import type { SelectArguments as SelectionArguments } from "../../kernels/candidates/select.ts";
+import type { SmoothArguments } from "../../kernels/sampling/smooth.ts";
+
+/** The vectors behind tokens that are indices. */
+export interface CodeVectors {
+  /** Code vectors, f32 [vocabulary, channels]. */
+  readonly array: DeviceArray;
+  /** Number of codes V. */
+  readonly vocabulary: number;
+  /** Length of a code vector. */
+  readonly channels: number;
+}
+
+/** How code vectors are compared. */
+export type Distance = "euclidean" | "cosine";
+
+/** Arguments of {@linkcode TokenSpace.draw}: those of `sampleTokens` but for the vocabulary. */
+export type DrawArguments = Omit<SampleArguments, "vocabulary">;
+
+/** Arguments of {@linkcode TokenSpace.density}. */
+export interface DensityArguments
+  extends Required<Pick<BandwidthArguments, "tokens" | "images" | "draws" | "positions">> {
+  /** Where the densities go, f32 [images, draws]. */
+  readonly scores: DeviceArray;
+  /** How code vectors are compared. */
+  readonly distance: Distance;
+  /** One density per position, summed, or one of the whole map. */
+  readonly features: NonNullable<BandwidthArguments["features"]>;
+  /** Bandwidth from each image alone, or averaged over the batch. */
+  readonly bandwidth: "image" | "batch";
+  /** Divisor of the standard deviation, N or N - 1. */
+  readonly deviation: NonNullable<BandwidthArguments["deviation"]>;
+}
+
+/** Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for. */
+export type SelectArguments = Omit<SelectionArguments, "codebook" | "vocabulary" | "channels">;
+
+/** Arguments of {@linkcode TokenSpace.vectors}. */
+export interface VectorArguments {
+  /** Tokens, u32 [maps, positions, words]. */
+  readonly tokens: DeviceArray;
+  /** Their vectors, f32 [maps, channels, positions], or for rows [maps, positions, channels]. */
+  readonly output: DeviceArray;
+  /** Number of maps. */
+  readonly maps: number;
+  /** Positions of a map. */
+  readonly positions: number;
+  /** Layout of `output`; `"planes"` by default. */
+  readonly layout?: FeatureLayout;
+}
+
+/** Arguments of {@linkcode TokenSpace.mix}. */
+export interface MixArguments extends DrawArguments, Pick<SmoothArguments, "output" | "sharpness" | "tau"> {}
+
+/** The tokens of a family. */
+export interface TokenSpace {
+  /** Words of a token. */
+  readonly words: number;
+  /** Logits of a position. */
+  readonly logits: number;
+  /** Length of the vector that a token stands for. */
+  readonly channels: number;
+  /** The vectors of all tokens, if they are indices. */
+  readonly codebook: CodeVectors | undefined;
+  /** Draws tokens from logits. */
+  draw(device: Device, args: DrawArguments): void;
+  /** Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees. */
+  density(device: Device, args: DensityArguments): void;
+  /** Selects one of the candidates of each image. */
+  select(device: Device, args: SelectArguments): void;
+  /** The vectors that tokens stand for. */
+  vectors(device: Device, args: VectorArguments): void;
+  /**
+   * Draws tokens, and mixes vectors instead of taking those of the tokens, for smoother pictures; a family whose models do not take mixed
+   * vectors is without it. `output` is f32 [images, channels, positions].
+   */
+  mix?(device: Device, args: MixArguments): void;
+  /** First position of a map, read back, at which nothing could be drawn, or -1. */
+  firstMissing(map: Uint32Array): number;
+}

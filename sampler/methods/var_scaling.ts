@@ -1,0 +1,233 @@
+/**
+ * VAR-Scaling (arXiv 2601.07293): draw many candidates of one early token map, measure by a Gaussian kernel density in codebook space
+ * which of them are representative, and continue from one of those. Costs no transformer pass.
+ *
+ * @module
+ */
+
+import { requireInteger, requireNumber, requireOptions } from "../../kernels/arguments.ts";
+import type { FeatureGrouping } from "../../kernels/candidates/bandwidth.ts";
+import {
+  type Decision,
+  decisionLength,
+  type DensityRule,
+  type Pick,
+  PICKS,
+  readDecision,
+  RULES,
+  STRATEGIES,
+  type Strategy,
+} from "../../kernels/candidates/select.ts";
+import type { SearchSettings } from "../../models/model.ts";
+import type { Distance } from "../../models/tokens/token_space.ts";
+import type { ScaleHook } from "../hook.ts";
+import type { ScaleStep } from "../step.ts";
+
+/** Options of {@linkcode varScaling}. Each preset sets all of them; what is given beside it wins. */
+export interface VarScalingOptions {
+  /**
+   * Where the other options start from: `"default"`; `"published"`, which does what the released code does; or `"paper"`, which
+   * follows the paper's text to the letter.
+   */
+  preset?: VarScalingPreset;
+  /** Scale or scales on which to search, 0-based; by default that of the model's `search`, 1 (the 2×2 map) for VAR. */
+  scale?: number | readonly number[];
+  /** Candidates N per image; by default those of the model's `search`, 50 for VAR. */
+  samples?: number;
+  /**
+   * Threshold factor α on the mean density; by default what suits the model, the scale and the number of samples by the model's `search`.
+   * It must be retuned when one of them changes.
+   */
+  alpha?: number;
+  /** Candidates k that are kept at most; by default those of the model's `search`, 10 for VAR. */
+  representatives?: number;
+  /**
+   * Of two maps closer than this (Euclidean, over the vectors of all tokens) only the first is kept; by default what suits the model by its
+   * `search`. 0 is off.
+   */
+  conflictThreshold?: number;
+  /**
+   * `"var-scaling"` keeps the densest where the density is high and random ones where it is low; `"top-k"` always keeps the densest,
+   * `"small-k"` the least dense, `"random-k"` random ones. By default that of the model's `search`, the first for VAR.
+   */
+  strategy?: Strategy;
+  /** How code vectors are compared for the density; `"euclidean"` by default. */
+  distance?: Distance;
+  /** `"published"` (default): low density if max < α·mean; `"paper"`: if α·mean < max, as the paper prints it. */
+  rule?: DensityRule;
+  /** `"independent"` (default) candidates, or `"compounding"`: top-p applied once more for each, as the released code does. */
+  filter?: "independent" | "compounding";
+  /** Bandwidth from each `"image"` alone (default), or averaged over the `"batch"`, as the released code does. */
+  bandwidth?: "image" | "batch";
+  /** Divisor of the standard deviation: N (`"population"`, default) or N - 1 (`"sample"`). */
+  deviation?: "population" | "sample";
+  /** One density per `"position"`, summed (default), or one of the whole map (`"joint"`). */
+  features?: FeatureGrouping;
+  /**
+   * One of the kept is drawn by `"density"`, the densest is taken (`"argmax"`), one at random (`"uniform"`), or one is drawn by `"rank"`:
+   * of k kept ones the first with weight k, the last with weight 1. By default that of the model's `search`, the first for VAR.
+   */
+  pick?: Pick;
+}
+
+/** Name of a preset of {@linkcode varScaling}. */
+export type VarScalingPreset = "default" | "published" | "paper";
+
+/** What {@linkcode varScaling} reports of each image, under `decisions`. */
+export interface VarScalingDecision extends Decision {
+  /** Candidates N. */
+  readonly samples: number;
+  /** The α that was compared with `ratio`. */
+  readonly alpha: number;
+}
+
+/** Everything settled but what depends on the model. */
+type Settings =
+  & Required<Omit<VarScalingOptions, "preset" | ModelDependent>>
+  & { readonly [Name in ModelDependent]: VarScalingOptions[Name] | undefined };
+type ModelDependent = keyof SearchSettings | "alpha" | "conflictThreshold";
+
+const DEFAULTS: Settings = {
+  scale: undefined,
+  samples: undefined,
+  alpha: undefined,
+  representatives: undefined,
+  conflictThreshold: undefined,
+  strategy: undefined,
+  distance: "euclidean",
+  rule: "published",
+  filter: "independent",
+  bandwidth: "image",
+  deviation: "population",
+  features: "position",
+  pick: undefined,
+};
+
+const PRESETS: Readonly<Record<VarScalingPreset, Settings>> = {
+  default: DEFAULTS,
+  published: { ...DEFAULTS, filter: "compounding", bandwidth: "batch" },
+  paper: { ...DEFAULTS, rule: "paper", conflictThreshold: 0 },
+};
+
+/** Values that an option of text kind may have. */
+const CHOICES: Readonly<Record<string, readonly string[]>> = {
+  strategy: STRATEGIES,
+  distance: ["euclidean", "cosine"],
+  rule: RULES,
+  filter: ["independent", "compounding"],
+  bandwidth: ["image", "batch"],
+  deviation: ["population", "sample"],
+  features: ["position", "joint"],
+  pick: PICKS,
+};
+
+/**
+ * Makes the VAR-Scaling hook. In an edit it compares what candidates generate, not what is kept, and has nothing to say on scales of which
+ * everything is.
+ *
+ * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {RangeError} If a value is out of range.
+ *
+ * @example
+ * ```ts
+ * import { generate, loadModel, varScaling, type VarScalingDecision } from "../../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const { images: [image] } = await generate(model, { labels: "blue cone", hooks: [varScaling({ samples: 20 })] });
+ * const decision = image!.decisions[0]!.value as VarScalingDecision;
+ * assertEquals(decision.samples, 20);
+ * assertEquals(decision.low, decision.max < decision.alpha * decision.mean);
+ * ```
+ */
+export function varScaling(options: VarScalingOptions = {}): ScaleHook {
+  const settings = resolve(options);
+  const published = options.preset === "published";
+  const { scale } = settings;
+  const scales = typeof scale === "number" ? [scale] : scale;
+  return {
+    name: "var-scaling",
+    scales: scales ?? (({ search }) => [search.scale]),
+    coupled: settings.bandwidth === "batch",
+    settings: {
+      // What it leaves to the model is not what other presets do.
+      ...(published ? { preset: "published" } : {}),
+      ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value ?? "preset"])),
+      ...(scales === undefined ? {} : { scale: scales }),
+    },
+    choose: (step) => search(step, settings, published),
+  };
+}
+
+function search(step: ScaleStep, settings: Settings, published: boolean): void {
+  // All candidates of a scale that an edit keeps as a whole are the same.
+  if (step.kept?.every((kept) => kept === 1)) return;
+  const { filter, distance, features, bandwidth, deviation, rule } = settings;
+  const { model, scale } = step;
+  const { samples = model.search.samples, representatives = model.search.representatives } = settings;
+  const { strategy = model.search.strategy, pick = model.search.pick } = settings;
+  const suited = published ? model.search.published : {
+    alpha: model.search.alpha({ scale, samples }),
+    conflictThreshold: model.search.conflictThreshold,
+  };
+  const { alpha = suited.alpha, conflictThreshold = suited.conflictThreshold } = settings;
+  const candidates = step.draw(samples, { compounding: filter === "compounding" });
+  const scores = step.density(candidates, samples, { distance, features, bandwidth, deviation });
+  const { tokens, decision } = step.select(candidates, scores, samples, {
+    alpha,
+    representatives,
+    conflictThreshold,
+    strategy,
+    rule,
+    pick,
+  });
+  step.choose(tokens);
+  step.report(decision, decisionLength(Math.min(representatives, samples)), (words): VarScalingDecision => {
+    return { ...readDecision(words), samples, alpha };
+  });
+}
+
+const ACTION = "make the VAR-Scaling hook";
+
+function resolve(options: VarScalingOptions): Settings {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot ${ACTION} as the options must be an object: current value is ${Deno.inspect(options)}`,
+    );
+  }
+  const { preset = "default", ...given } = options;
+  const base = Object.hasOwn(PRESETS, preset) ? PRESETS[preset] : undefined;
+  if (base === undefined) {
+    throw new TypeError(
+      `Cannot ${ACTION} as preset must be ${Object.keys(PRESETS).join(", ")}: current value is ${preset}`,
+    );
+  }
+  requireOptions(options, ["preset", ...Object.keys(DEFAULTS)], ACTION);
+  const settings = { ...base, ...given } as Settings;
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const value = settings[name as keyof Settings];
+    if (value !== undefined && !choices.includes(value as string)) {
+      throw new TypeError(
+        `Cannot ${ACTION} as ${name} must be ${choices.join(", ")}: current value is ${String(value)}`,
+      );
+    }
+  }
+  const { scale, samples, alpha, representatives, conflictThreshold } = settings;
+  const scales = typeof scale === "number" ? [scale] : scale;
+  if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
+    throw new TypeError(
+      `Cannot ${ACTION} as scale must be a number or a list of numbers: current value is ${
+        Deno.inspect(scale)
+      }`,
+    );
+  }
+  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
+  for (const [name, value] of Object.entries({ samples, representatives })) {
+    if (value !== undefined) requireInteger(value, name, ACTION, { min: 1, max: 8192 });
+  }
+  if (conflictThreshold !== undefined) {
+    requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
+  }
+  if (alpha !== undefined) requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
+  return settings;
+}

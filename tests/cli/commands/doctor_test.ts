@@ -1,0 +1,39 @@
+/**
+ * `varscale doctor`.
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import config from "../../../deno.json" with { type: "json" };
+import { RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
+import { hasGpu } from "../../devices.ts";
+import { succeed } from "../run.ts";
+
+Deno.test("The facts about this machine, without a run", async () => {
+  const report = JSON.parse((await succeed("doctor", "--no-run", "--json")).out);
+  assertEquals(report.versions, {
+    varscale: config.version,
+    deno: Deno.version.deno,
+    "onnxruntime-web": RUNTIME_VERSION,
+  });
+  assertEquals(report.adapter !== null, hasGpu);
+  const reason = await whyNoGpu() ?? null;
+  assertEquals(report.auto, { device: reason === null ? "webgpu" : "cpu", reason });
+  assertEquals(report.demo.problem, null);
+  assertEquals([report.trials, report.agree], [[], null]);
+  assert(report.threads);
+});
+
+Deno.test({
+  name: "Every device that is there runs the bundled model, and all draw the same tokens",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const { out } = await succeed("doctor");
+    assertMatch(out, /^demo model +✓ intact, 15\.5 MiB$/m);
+    assertMatch(out, /^run on cpu +✓ loaded in .*, first image .*, second /m);
+    if (hasGpu) {
+      assertMatch(out, /^run on webgpu +✓ loaded in /m);
+      assertMatch(out, /^same tokens +✓ on both devices$/m);
+    }
+  },
+});

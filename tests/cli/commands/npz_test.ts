@@ -1,0 +1,226 @@
+/**
+ * `varscale npz`: the bytes that NumPy reads, in an order that mixes the classes, and nothing where an image is missing or wrong.
+ */
+
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { resolve } from "node:path";
+import { crc32 } from "node:zlib";
+import { archiveOf } from "../../../cli/commands/npz.ts";
+import { writeNpz } from "../../../cli/series/npz_file.ts";
+import { RgbaImage } from "../../../mod.ts";
+import { filesIn, run, succeed, testInFolder } from "../run.ts";
+
+/** A picture of one color. */
+function plain(size: number, color: readonly [number, number, number]): RgbaImage {
+  const image = new RgbaImage(size, size);
+  for (let i = 0; i < size * size; i++) image.data.set(color, 4 * i);
+  return image;
+}
+
+/** Writes pictures `class_c_img_i.png` whose color tells class and number. */
+async function writeImages(folder: string, classes: number, images: number): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  for (let classId = 0; classId < classes; classId++) {
+    for (let image = 0; image < images; image++) {
+      const png = plain(2, [classId, image, 7]).png();
+      await Deno.writeFile(`${folder}/class_${classId}_img_${image}.png`, png);
+    }
+  }
+}
+
+/** The array of an archive, read by the rules of ZIP and NPY alone. */
+function readArray(path: string): { shape: string; data: Uint8Array } {
+  const file = Deno.readFileSync(path);
+  const view = new DataView(file.buffer);
+  // The end records lead to the directory, that to the member.
+  const end = file.length - 22;
+  assertEquals([view.getUint32(end, true), view.getUint32(end - 20, true)], [0x06054b50, 0x07064b50]);
+  const end64 = Number(view.getBigUint64(end - 12, true));
+  assertEquals(view.getUint32(end64, true), 0x06064b50);
+  const entry = Number(view.getBigUint64(end64 + 48, true));
+  assertEquals(view.getUint32(entry, true), 0x02014b50);
+  assertEquals(view.getUint16(entry + 10, true), 0, "stored");
+  const size = Number(view.getBigUint64(entry + 46 + 9 + 4, true));
+  const start = view.getUint32(entry + 42, true);
+  assertEquals(new TextDecoder().decode(file.subarray(start + 30, start + 39)), "arr_0.npy");
+  const content = start + 30 + view.getUint16(start + 26, true) + view.getUint16(start + 28, true);
+  const member = file.subarray(content, content + size);
+  assertEquals(entry, content + size);
+  assertEquals(crc32(member), view.getUint32(start + 14, true));
+  assertEquals(crc32(member), view.getUint32(entry + 16, true));
+  const length = 10 + new DataView(member.buffer, member.byteOffset).getUint16(8, true);
+  assertEquals(length % 64, 0);
+  const header = new TextDecoder("latin1").decode(member.subarray(10, length));
+  const [, shape] = /^\{'descr': '\|u1', 'fortran_order': False, 'shape': \((.+)\), \} *\n$/.exec(header)!;
+  return { shape: shape!, data: member.subarray(length) };
+}
+
+/** The two colors that tell class and number, of each 2×2 picture in an archive. */
+function cells(data: Uint8Array): [number, number][] {
+  return Array.from({ length: data.length / 12 }, (_, i) => [data[12 * i]!, data[12 * i + 1]!]);
+}
+
+async function* rows(...rows: number[][]): AsyncGenerator<Uint8Array> {
+  for (const row of rows) yield Uint8Array.from(row);
+}
+
+testInFolder("An archive is byte for byte one that NumPy has read", async (folder) => {
+  const path = `${folder}/small.npz`;
+  const second = [0, ...new Array<number>(11).fill(1)];
+  await writeNpz(path, [2, 2, 2, 3], rows(new Array<number>(12).fill(0), second));
+  // np.load(path)["arr_0"] of NumPy 2.4 gave these rows as uint8 [2, 2, 2, 3], and zipfile.testzip() no complaint.
+  const recorded = `
+    504b03042d000000000000002100340b6f00ffffffffffffffff090014006172725f302e6e7079010010009800000000
+    0000009800000000000000934e554d5059010076007b276465736372273a20277c7531272c2027666f727472616e5f6f
+    72646572273a2046616c73652c20277368617065273a2028322c20322c20322c2033292c207d20202020202020202020
+    2020202020202020202020202020202020202020202020202020202020202020202020202020202020200a0000000000
+    00000000000000000101010101010101010101504b01022d032d000000000000002100340b6f00ffffffffffffffff09
+    0014000000000000000000a481000000006172725f302e6e70790100100098000000000000009800000000000000504b
+    06062c000000000000002d032d000000000000000000010000000000000001000000000000004b00000000000000d300
+    000000000000504b0607000000001e0100000000000001000000504b050600000000010001004b000000ffffffff0000
+  `;
+  assertEquals((await Deno.readFile(path)).toHex(), recorded.replaceAll(/\s/g, ""));
+});
+
+testInFolder("An archive with a wrong number of rows or bytes is not left behind", async (folder) => {
+  const path = `${folder}/wrong.npz`;
+  await assertRejects(
+    () => writeNpz(path, [2, 3], rows([1, 2, 3])),
+    RangeError,
+    "there must be 2 rows: there are 1",
+  );
+  await assertRejects(
+    () => writeNpz(path, [1, 3], rows([1, 2])),
+    RangeError,
+    "row 0 must have 3 bytes: it has 2",
+  );
+  assertEquals(filesIn(folder), []);
+  await writeNpz(path, [3], rows([1], [2], [3]));
+  assertEquals([...readArray(path).data], [1, 2, 3]);
+  assertEquals(readArray(path).shape, "3,");
+});
+
+testInFolder(
+  "All images are packed, in an order that mixes the classes and is always the same",
+  async (folder) => {
+    const images = `${folder}/images`;
+    await writeImages(images, 30, 12);
+    const pack = async (name: string, ...args: string[]): Promise<[number, number][]> => {
+      await succeed("npz", images, "--output", `${folder}/${name}`, "--expect", "360", "--quiet", ...args);
+      const { shape, data } = readArray(`${folder}/${name}`);
+      assertEquals(shape, "360, 2, 2, 3");
+      assertEquals(data[2], 7);
+      return cells(data);
+    };
+    const named = await pack("named.npz", "--order", "name");
+    const sorted = Array.from({ length: 360 }, (_, i): [number, number] => [Math.floor(i / 12), i % 12]);
+    assertEquals(named, sorted);
+
+    const shuffled = await pack("shuffled.npz");
+    assertEquals(shuffled.toSorted(([a, b], [c, d]) => a - c || b - d), sorted);
+    assertEquals(await pack("again.npz"), shuffled);
+    // By threefry2x32 of each place, written down anew in another language.
+    assertEquals(shuffled.slice(0, 4), [[27, 0], [2, 7], [13, 11], [24, 5]]);
+    const other = await pack("other.npz", "--seed", "1");
+    const matches = shuffled.filter(([a, b], i) => a === other[i]![0] && b === other[i]![1]).length;
+    assert(matches < 10, "Seeds give the same order");
+    // Among 72 of 360, a class of 12 has 2.4 images on average with a standard deviation of 1.35: none or 9 are rare,
+    // and far from the 12 or none that the order by name gives.
+    for (const split of [0, 1, 2, 3, 4]) {
+      const part = shuffled.slice(72 * split, 72 * split + 72);
+      const counts = Array.from({ length: 30 }, (_, id) => part.filter(([classId]) => classId === id).length);
+      assert(Math.max(...counts) < 9, `${counts}`);
+      assert(counts.filter((count) => count > 0).length > 22, `${counts}`);
+    }
+  },
+);
+
+testInFolder("The archive lies beside the folder, and is not replaced unless it may be", async (folder) => {
+  await writeImages(`${folder}/samples`, 2, 2);
+  const { out } = await succeed("npz", `${folder}/samples/`);
+  assertEquals(out, `${folder}/samples.npz: 4 images, uint8 [4, 2, 2, 3], 48 bytes\n`);
+  const again = await run(["npz", `${folder}/samples`]);
+  assertEquals(again.code, 2);
+  assertStringIncludes(again.err, `Cannot write ${folder}/samples.npz: it exists`);
+  await succeed("npz", `${folder}/samples`, "--overwrite");
+  assertEquals(filesIn(folder), ["samples", "samples.npz"]);
+  for (const given of ["samples", "samples/", "a/b", ".", "..", "a/..", "/a/b/"]) {
+    assertEquals(resolve(archiveOf(given)), `${resolve(given)}.npz`, given);
+  }
+});
+
+testInFolder("What is missing, too much or wrong is refused by name", async (folder) => {
+  const refused = async (message: string, ...args: string[]): Promise<void> => {
+    const { code, err } = await run(["npz", folder, "--output", `${folder}/x.npz`, ...args]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+    assert(!filesIn(folder).some((name) => name.includes(".npz")));
+  };
+  await refused("it has no PNG files");
+  await writeImages(folder, 3, 4);
+  await refused("it has 12 images, and 50000 are expected", "--expect", "50000");
+  await Deno.remove(`${folder}/class_1_img_2.png`);
+  await Deno.remove(`${folder}/class_2_img_0.png`);
+  await refused("2 of 12 images are missing: class_1_img_2.png and class_2_img_0.png");
+  await writeImages(folder, 3, 4);
+  const record = { format: "varscale-series", version: 1, settings: {}, model: {} };
+  await Deno.writeTextFile(
+    `${folder}/run.json`,
+    JSON.stringify({ ...record, classes: [0, 1, 2, 9], imagesPerClass: 6 }),
+  );
+  await refused("12 of 24 images are missing: class_0_img_4.png, class_0_img_5.png, class_1_img_4.png");
+  await refused("class_2_img_4.png and 7 more");
+  await Deno.writeTextFile(
+    `${folder}/run.json`,
+    JSON.stringify({ ...record, classes: [0, 1, 2], imagesPerClass: 4 }),
+  );
+  await Deno.writeFile(`${folder}/grid.png`, plain(2, [1, 2, 3]).png());
+  await refused("among the images of the run there is grid.png");
+  await Deno.remove(`${folder}/grid.png`);
+  await Deno.writeFile(`${folder}/class_2_img_1.png`, plain(3, [1, 2, 3]).png());
+  await refused("class_2_img_1.png is 3×3, and class_");
+  await refused("is 2×2; all must have one size");
+  await Deno.writeFile(`${folder}/class_2_img_1.png`, new RgbaImage(2, 4).png());
+  await refused("class_2_img_1.png is 2×4, and class_");
+  await Deno.writeTextFile(`${folder}/class_2_img_1.png`, "no image");
+  await refused("class_2_img_1.png is no image: ");
+  const clear = plain(2, [1, 2, 3]);
+  clear.data[3] = 0;
+  await Deno.writeFile(`${folder}/class_2_img_1.png`, clear.png());
+  await refused("class_2_img_1.png: it has transparent pixels");
+  await writeImages(folder, 3, 4);
+  await succeed("npz", folder, "-q", "--output", `${folder}/x.npz`);
+
+  const none = await run(["npz", `${folder}/none`]);
+  assertEquals(none.code, 2);
+  assertStringIncludes(none.err, "no such folder");
+});
+
+testInFolder("Pictures that are not square are packed row by row", async (folder) => {
+  await Deno.mkdir(`${folder}/a`);
+  const image = new RgbaImage(3, 2);
+  for (let i = 0; i < 6; i++) image.data.set([i, 10 * i, 255], 4 * i);
+  await Deno.writeFile(`${folder}/a/only.png`, image.png());
+  const { out } = await succeed("npz", `${folder}/a`);
+  assertStringIncludes(out, "1 image, uint8 [1, 2, 3, 3], 18 bytes");
+  const { shape, data } = readArray(`${folder}/a.npz`);
+  assertEquals(shape, "1, 2, 3, 3");
+  assertEquals([...data], Array.from({ length: 6 }, (_, i) => [i, 10 * i, 255]).flat());
+});
+
+testInFolder("Any folder of pictures can be packed", async (folder) => {
+  await Deno.mkdir(`${folder}/a`);
+  for (const [i, name] of ["b2.png", "b10.PNG", "a.png"].entries()) {
+    await Deno.writeFile(`${folder}/a/${name}`, plain(2, [i, 0, 0]).png());
+  }
+  await Deno.writeTextFile(`${folder}/a/run.json`, '{ "format": "varscale-run" }');
+  await succeed("npz", `${folder}/a`, "--order", "name", "--output", `${folder}/a.npz`);
+  assertEquals(cells(readArray(`${folder}/a.npz`).data).map(([i]) => i), [2, 0, 1]);
+});
+
+testInFolder("Ctrl-C leaves no archive", async (folder) => {
+  await writeImages(`${folder}/a`, 2, 2);
+  const { code } = await run(["npz", `${folder}/a`], { signal: AbortSignal.abort() });
+  assertEquals(code, 130);
+  assertEquals(filesIn(folder), ["a"]);
+});

@@ -1,0 +1,262 @@
+/**
+ * What the native CPU provider must do, as tests for a process of its own: `native_graph_session_test.ts` runs them, with `--no-lock`, so that the
+ * project's lock file does not take up a package that only few will fetch.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { readFloats } from "../../../kernels/device/device.ts";
+import { type Dtype, DTYPES } from "../../../models/weights/dtype.ts";
+import { DEMO_MODEL } from "../../../models/load.ts";
+import { openModelFolder } from "../../../models/folder/model_folder.ts";
+import {
+  type CpuProvider,
+  createGraphSession,
+  type ExternalFile,
+  type GraphSession,
+  type GraphSessionOptions,
+} from "../../../models/graphs/graph_session.ts";
+import type { Model } from "../../../models/model.ts";
+import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
+import { openModelSource } from "../../../models/convert.ts";
+import { VAR } from "../../../models/var/family.ts";
+import {
+  differenceOf,
+  forceScale,
+  goldenCheckpoints,
+  maxDifference,
+  openGolden,
+  recordedTokens,
+} from "../../fixtures/golden/golden.ts";
+import { runSmall, smallGraph } from "./small_graph.ts";
+
+/** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
+const FEATURE_TOLERANCE = 1e-4;
+const PIXEL_TOLERANCE = 2e-3;
+
+function clamp(value: number): number {
+  return Math.min(1, Math.max(-1, value));
+}
+
+/** Loads a model. */
+async function load(
+  device: CpuDevice,
+  source: "demo" | "var-adaln" | "var-shared-adaln",
+  options: { dtype?: Dtype; cpuProvider?: CpuProvider } = {},
+): Promise<Model> {
+  const { dtype, cpuProvider = "native" } = options;
+  const folder = source === "demo"
+    ? await openModelFolder(DEMO_MODEL)
+    : await openModelSource(goldenCheckpoints(source), dtype === undefined ? {} : { dtype });
+  return await VAR.load(folder, device, { cpuProvider, threads: 2 });
+}
+
+/** Logits of every scale and the picture, if there is a decoder, with the recorded tokens. */
+async function replay(
+  model: Model,
+  name: "demo" | "var-adaln" | "var-shared-adaln",
+): Promise<Float32Array[]> {
+  using recorded = await openGolden(name);
+  const labels = [...await recorded.readFloat32("labels")].map((label) => model.resolveLabel(label));
+  using generation = await model.start({ labels, guided: true });
+  const found: Float32Array[] = [];
+  for (const scale of model.patchNumbers.keys()) {
+    using tokens = await recordedTokens(model.device, recorded, `tokens.${scale}`);
+    found.push(await forceScale(generation, tokens));
+  }
+  if (recorded.tensors.has("image")) {
+    using image = await generation.decode();
+    found.push((await readFloats(image.array)).map((value) => (clamp(value) + 1) / 2));
+  }
+  return found;
+}
+
+for (const name of ["var-adaln", "var-shared-adaln"] as const) {
+  Deno.test(`the native provider gives the published logits and pixels of ${name}`, async () => {
+    using device = new CpuDevice();
+    await using model = await load(device, name);
+    using recorded = await openGolden(name);
+    const found = await replay(model, name);
+    for (const scale of model.patchNumbers.keys()) {
+      const difference = maxDifference(found[scale]!, await recorded.readFloat32(`logits.${scale}`));
+      assert(difference <= FEATURE_TOLERANCE, `logits of scale ${scale}: ${difference}`);
+    }
+    if (!recorded.tensors.has("image")) return;
+    const difference = maxDifference(found.at(-1)!, await recorded.readFloat32("image"));
+    assert(difference <= PIXEL_TOLERANCE, `image: ${difference}`);
+  });
+}
+
+Deno.test("the native encoder gives the published features and tokens", async () => {
+  using device = new CpuDevice();
+  await using model = await load(device, "var-adaln");
+  using recorded = await openGolden("var-adaln");
+  const { shape } = recorded.tensors.get("encode.image")!;
+  const [images, , height, width] = shape as [number, 3, number, number];
+  using array = device.upload(await recorded.readFloat32("encode.image"));
+  using encoding = await model.encode({ array, width, height }, images);
+  const difference = await differenceOf(encoding.features, await recorded.readFloat32("encode.f"));
+  assert(difference <= FEATURE_TOLERANCE, `features: ${difference}`);
+  for (const [scale, map] of (await device.read(encoding.tokens)).entries()) {
+    assertEquals([...map], [...await recorded.readFloat32(`encode.tokens.${scale}`)], `scale ${scale}`);
+  }
+});
+
+Deno.test("both CPU providers compute the same from weights of every type, up to rounding", async () => {
+  using device = new CpuDevice();
+  const compare = async (name: "demo" | "var-adaln", dtype?: Dtype): Promise<void> => {
+    const options = dtype === undefined ? {} : { dtype };
+    await using native = await load(device, name, options);
+    await using wasm = await load(device, name, { ...options, cpuProvider: "wasm" });
+    const found = await replay(native, name);
+    const wanted = await replay(wasm, name);
+    assertEquals(found.length, wanted.length);
+    for (const [i, values] of wanted.entries()) {
+      const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+      const difference = maxDifference(found[i]!, values) / largest;
+      assert(difference <= FEATURE_TOLERANCE, `${name} as ${dtype}, ${i}: ${difference}`);
+    }
+    // Sums of another order: if not one bit differs, then nobody else has computed.
+    assertNotEquals(found, wanted);
+  };
+  await compare("demo");
+  for (const dtype of DTYPES) await compare("var-adaln", dtype);
+});
+
+/** The weights of y = x wᵀ + b in a file: after 8 bytes of nothing, 7 MB of ones for w and 8 bytes of twos for b. */
+const COLUMNS = 900_000;
+const file = new Uint8Array(4 * (2 * COLUMNS + 4));
+new Float32Array(file.buffer).fill(1, 2, 2 + 2 * COLUMNS).fill(2, 2 + 2 * COLUMNS);
+
+function linearGraph(): Uint8Array<ArrayBuffer> {
+  const graph = new GraphBuilder("linear");
+  const x = graph.input({ name: "x", type: "float32", shape: ["rows", COLUMNS] });
+  const place = { file: "weights.bin", type: "float32" as const };
+  const length = 8 * COLUMNS;
+  const w = graph.weight("w", { ...place, offset: 8, length, shape: [2, COLUMNS] });
+  const b = graph.weight("b", { ...place, offset: 8 + length, length: 8, shape: [2] });
+  graph.output(
+    { name: "y", type: "float32", shape: ["rows", 2] },
+    graph.add("Gemm", [x, w, b], { transB: 1 }),
+  );
+  return graph.bytes();
+}
+
+async function runLinear(session: GraphSession, device: CpuDevice): Promise<number[]> {
+  using x = device.upload(new Float32Array(COLUMNS).fill(0.5));
+  const { y } = await session.run({ x: { array: x, shape: [1, COLUMNS] } });
+  using result = y!;
+  return [...await readFloats(result)];
+}
+
+function createNative(
+  device: CpuDevice,
+  graph: Uint8Array,
+  options: GraphSessionOptions = {},
+): Promise<GraphSession> {
+  return createGraphSession(device, graph, { ...options, cpuProvider: "native" });
+}
+
+/** Remembers which parts of it have been read. */
+class WatchedBlob extends Blob {
+  readonly read: [number, number][] = [];
+  override slice(start: number = 0, end: number = this.size): Blob {
+    this.read.push([start, end]);
+    return super.slice(start, end);
+  }
+}
+
+Deno.test("weights come from bytes, blobs or files, which are free once the graph is loaded", async () => {
+  using device = new CpuDevice();
+  const folder = await Deno.makeTempDir();
+  try {
+    const wanted = [COLUMNS / 2 + 2, COLUMNS / 2 + 2];
+    const path = "weights.bin";
+    const bytes = file.slice();
+    const blob = new WatchedBlob([file]);
+    await Deno.writeFile(`${folder}/${path}`, file);
+    const sources: ExternalFile[] = [
+      { path, data: bytes },
+      { path, data: blob },
+      // Not what is in the file, so that its use would be seen.
+      { path, data: new Uint8Array(file.length), folder },
+    ];
+    for (const source of sources) {
+      await using session = await createNative(device, linearGraph(), { externalFiles: [source] });
+      bytes.fill(0);
+      assertEquals(await runLinear(session, device), wanted);
+    }
+    // Only what the graph names.
+    assertEquals(blob.read, [[8, 8 + 8 * COLUMNS], [8 + 8 * COLUMNS, 16 + 8 * COLUMNS]]);
+    if (Deno.build.os === "windows") return;
+    // A link that leads elsewhere is not followed, but the data is used.
+    await Deno.mkdir(`${folder}/links`);
+    await Deno.symlink(`${folder}/${path}`, `${folder}/links/${path}`);
+    const linked = { path, data: file, folder: `${folder}/links` };
+    await using session = await createNative(device, linearGraph(), { externalFiles: [linked] });
+    assertEquals(await runLinear(session, device), wanted);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a model folder on the disk tells where its weights can be mapped from", async () => {
+  using folder = await openModelFolder(DEMO_MODEL);
+  using weights = await folder.weights("transformer");
+  const files = weights.files.map(({ folder = "", path }) => join(folder, path));
+  assertEquals(files, [fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL))]);
+});
+
+Deno.test("an array may be longer than the shape it is fed with", async () => {
+  using device = new CpuDevice();
+  await using session = await createNative(device, smallGraph());
+  using array = device.upload(new Float32Array([1, 2, 3]));
+  const { y } = await session.run({ x: { array, shape: [2] } });
+  using result = y!;
+  assertEquals([...await readFloats(result)], [2, 3]);
+});
+
+Deno.test("native sessions may be made, run and released all at the same time", async () => {
+  using device = new CpuDevice();
+  const one = async (i: number): Promise<number[][]> => {
+    await using session = await createNative(device, smallGraph());
+    return await Promise.all([runSmall(session, device, [i]), runSmall(session, device, [i, 10 * i])]);
+  };
+  assertEquals(await Promise.all([0, 1, 2].map(one)), [0, 1, 2].map((i) => [[i + 1], [i + 1, 10 * i + 1]]));
+});
+
+Deno.test("a graph that the native runtime cannot load or run does no harm to others", async () => {
+  using device = new CpuDevice();
+  const session = await createNative(device, smallGraph());
+  await assertRejects(() => createNative(device, new Uint8Array(100).fill(7)), Error);
+  await assertRejects(() => createNative(device, smallGraph("NoSuchOperator")), Error);
+  await assertRejects(() => createNative(device, linearGraph()), Error);
+  await assertRejects(() => session.run({}), Error);
+  assertEquals(await runSmall(session, device, [4]), [5]);
+  await session[Symbol.asyncDispose]();
+  await session[Symbol.asyncDispose]();
+});
+
+Deno.test({
+  name: "a native session has the threads that were asked for",
+  // Where the number of threads can be read.
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    using device = new CpuDevice();
+    const count = async (): Promise<number> => {
+      return Number(/Threads:\s+(\d+)/.exec(await Deno.readTextFile("/proc/self/status"))![1]);
+    };
+    const added = async (threads: number): Promise<number> => {
+      const before = await count();
+      await using _ = await createNative(device, smallGraph(), { threads });
+      return await count() - before;
+    };
+    await added(1);
+    // The caller is one of them.
+    assertEquals(await added(7) - await added(1), 6);
+  },
+});
