@@ -1,7 +1,8 @@
 /**
- * What is measured: a kernel at a stated size, beside a naive version of it in WGSL and its CPU twin. The arrays are the same on every
- * device, and {@linkcode verify} makes sure that what is timed computes the right thing. The cases themselves are in the `*_bench.ts`
- * files, the timing in `../kernels/profile/profile.ts`.
+ * What is measured: a kernel at a stated size, beside a naive version of it in WGSL and its CPU twin. The
+ * arrays are the same on every device, and {@linkcode verify} makes sure that what is timed computes the
+ * right thing. The cases themselves are in the `*_bench.ts` files, the timing in
+ * `../kernels/profile/profile.ts`.
  *
  * @module
  */
@@ -33,8 +34,8 @@ export interface BenchCase {
   /** The size in numbers, by name, for implementations of others. */
   readonly shape?: Readonly<Record<string, number>>;
   /**
-   * How far the results may be from the twin's: 0 asks for the same bits; else, for f32, the largest difference in units of the twin's
-   * largest value, and for u32 the share of the words that may be others.
+   * How far the results may be from the twin's: 0 asks for the same bits; else, for f32, the largest
+   * difference in units of the twin's largest value, and for u32 the share of the words that may be others.
    */
   readonly allowed: { readonly webgpu: number; readonly naive: number };
   /** Puts the arrays on a device. */
@@ -98,8 +99,8 @@ export class Workbench implements Disposable {
   }
 
   /**
-   * Code vectors, [count, channels], that vary in four directions only: some of them are neighbours, which independent vectors of many
-   * channels hardly ever are.
+   * Code vectors, [count, channels], that vary in four directions only: some of them are neighbours, which
+   * independent vectors of many channels hardly ever are.
    */
   codes(count: number, channels: number): DeviceArray {
     const places = this.#normal(4 * count);
@@ -177,7 +178,10 @@ export class Subject implements Disposable {
   readonly call: () => void;
   readonly #bench: Workbench;
 
-  /** @param item The case. @param variant The way to compute it. @param device A CPU device for a twin, else a GPU. */
+  /**
+   * @param item The case. @param variant The way to compute it. @param device A CPU device for a twin, else a
+   * GPU.
+   */
   constructor(item: BenchCase, variant: Variant, device: Device) {
     this.device = device;
     this.#bench = new Workbench(device);
@@ -218,8 +222,8 @@ export async function verify(item: BenchCase, variant: "webgpu" | "naive", devic
 }
 
 /**
- * How far results are from what they should be: for f32 the largest difference in units of the largest value wanted, for u32 the share
- * of other words.
+ * How far results are from what they should be: for f32 the largest difference in units of the largest value
+ * wanted, for u32 the share of other words.
  */
 export function deviation(wanted: Uint32Array, found: Uint32Array, type: "f32" | "u32"): number {
   if (type === "u32") {

@@ -1,6 +1,7 @@
 /**
- * A cold start, in a process of its own: milliseconds from the start of the process to a loaded model, and on to the first image.
- * Source files are taken from Deno's cache; shaders are compiled anew, as nothing keeps them. Prints one line of JSON.
+ * A cold start, in a process of its own: milliseconds from the start of the process to a loaded model, and on
+ * to the first image. Source files are taken from Deno's cache; shaders are compiled anew, as nothing keeps
+ * them. Prints one line of JSON.
  *
  *     deno run -A bench/cold_start.ts cpu|webgpu
  *

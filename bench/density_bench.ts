@@ -1,6 +1,6 @@
 /**
- * The density estimate of VAR-Scaling, bandwidth included. The naive version is what array libraries do: standard deviations, the whole
- * N×N matrix of kernel values in memory, then its sums.
+ * The density estimate of VAR-Scaling, bandwidth included. The naive version is what array libraries do:
+ * standard deviations, the whole N×N matrix of kernel values in memory, then its sums.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Distance matrices: squared distances from 4 to 512 dimensions, where memory counts at first and arithmetic later; cosine distances,
- * with the inverse lengths they need; halves as inputs and output.
+ * Distance matrices: squared distances from 4 to 512 dimensions, where memory counts at first and arithmetic
+ * later; cosine distances, with the inverse lengths they need; halves as inputs and output.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * Cases as groups of `deno bench`: the kernel, its naive version and its twin, the same number of calls each, and the wait that is in
- * the times of the first two. Outside of `deno bench` nothing is registered, so that other programs can import the cases.
+ * Cases as groups of `deno bench`: the kernel, its naive version and its twin, the same number of calls each,
+ * and the wait that is in the times of the first two. Outside of `deno bench` nothing is registered, so that
+ * other programs can import the cases.
  *
  * @module
  */
@@ -14,7 +15,10 @@ const LABELS: Readonly<Record<Variant, string>> = {
   twin: "CPU twin",
 };
 
-/** `--calls=1000` after `--` on the command line: for GPUs on which the cases' own numbers vanish beside the wait. */
+/**
+ * `--calls=1000` after `--` on the command line: for GPUs on which the cases' own numbers vanish beside the
+ * wait.
+ */
 const CALLS = Number(
   Deno.args.find((argument) => argument.startsWith("--calls="))?.slice("--calls=".length) ?? 0,
 );

@@ -1,6 +1,6 @@
 /**
- * The density estimate of VAR-Scaling for tokens of bits, bandwidth included, at the sizes of its experiments with Infinity: up to 3000
- * candidates of 36 tokens of 32 bits.
+ * The density estimate of VAR-Scaling for tokens of bits, bandwidth included, at the sizes of its experiments
+ * with Infinity: up to 3000 candidates of 36 tokens of 32 bits.
  *
  * @module
  */
@@ -45,7 +45,10 @@ const naiveSum = naive("sum_positions", sumWgsl, (args: NaiveArguments) => ({
   threads: args.draws,
 }));
 
-/** Bits that are 1 with a probability of 1/2, 1/4, 1/8 or 1/16, by position: from positions where all differ to some where many agree. */
+/**
+ * Bits that are 1 with a probability of 1/2, 1/4, 1/8 or 1/16, by position: from positions where all differ
+ * to some where many agree.
+ */
 function skewedBits(draws: number, positions: number, bits: number): Uint32Array {
   const words = Math.ceil(bits / 32);
   return Uint32Array.from({ length: draws * positions * words }, (_, i) => {

@@ -1,5 +1,6 @@
 /**
- * The history of reports: one line of JSON per run, so that a run can be compared with the last one on the same hardware.
+ * The history of reports: one line of JSON per run, so that a run can be compared with the last one on the
+ * same hardware.
  *
  * @module
  */
@@ -76,8 +77,8 @@ export async function appendHistory(path: string | URL, record: BenchRecord): Pr
 }
 
 /**
- * A run beside the last records of the same cases, on the same adapter for WebGPU, on the same CPU for twins, and by the same clock.
- * Cases that were never recorded are left out.
+ * A run beside the last records of the same cases, on the same adapter for WebGPU, on the same CPU for twins,
+ * and by the same clock. Cases that were never recorded are left out.
  */
 export function compare(history: readonly BenchRecord[], current: BenchRecord): Change[] {
   const changes: Change[] = [];

@@ -1,6 +1,6 @@
 /**
- * Gaussian densities of points of one's own, as plain sums at a given bandwidth: fitted once, evaluated at the points or at queries on the
- * device. The naive version has one thread per query.
+ * Gaussian densities of points of one's own, as plain sums at a given bandwidth: fitted once, evaluated at
+ * the points or at queries on the device. The naive version has one thread per query.
  *
  * @module
  */

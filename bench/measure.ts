@@ -1,6 +1,6 @@
 /**
- * One case measured: the kernel, its naive version, its twin and what others have written, all checked against the twin first, then timed
- * taking turns.
+ * One case measured: the kernel, its naive version, its twin and what others have written, all checked
+ * against the twin first, then timed taking turns.
  *
  * @module
  */
@@ -22,7 +22,10 @@ export interface PeerRow {
   readonly name: string;
   /** What it cost, if it could do it. */
   readonly profile?: Profile;
-  /** How far its output is from the twin's; see {@linkcode deviation}. Missing for outputs that cannot be compared. */
+  /**
+   * How far its output is from the twin's; see {@linkcode deviation}. Missing for outputs that cannot be
+   * compared.
+   */
   readonly off?: number;
   /** Why it was not timed. */
   readonly problem?: string;
@@ -106,7 +109,10 @@ export async function measureCase(
   };
 }
 
-/** Runs steps until one fails and none from then on, so that a peer that breaks down does not take the others with it. */
+/**
+ * Runs steps until one fails and none from then on, so that a peer that breaks down does not take the others
+ * with it.
+ */
 function guard(report: (error: unknown) => void): (step: () => void | Promise<void>) => void | Promise<void> {
   let failed = false;
   const fail = (error: unknown) => {

@@ -1,15 +1,18 @@
 /**
- * A model of full size, stored and run in each way there is: time to load, seconds per image with guidance, where they go, and memory;
- * with a Python that has PyTorch, beside the same model there. Before anything is timed, logits and a picture of given tokens are
- * compared, so that all are known to compute the same thing. Without checkpoints, synthetic ones of a family and a depth are written first.
+ * A model of full size, stored and run in each way there is: time to load, seconds per image with guidance,
+ * where they go, and memory; with a Python that has PyTorch, beside the same model there. Before anything is
+ * timed, logits and a picture of given tokens are compared, so that all are known to compute the same thing.
+ * Without checkpoints, synthetic ones of a family and a depth are written first.
  *
- *     deno run -A bench/model_report.ts [--family=var|flexvar] [--depth=16] [--size=N|WxH] [--dtype=f32,f16,q8,q4] [--on=wasm,native]
- *                                       [--batch=1] [--rounds=3] [--threads=N] [--scaling] [--compare=4] [--pytorch=PYTHON]
- *                                       [--output=FILE] [--checkpoints=out/checkpoints] [--var=FILE --vae=FILE]
+ *     deno run -A bench/model_report.ts [--family=var|flexvar] [--depth=16] [--size=N|WxH]
+ *     [--dtype=f32,f16,q8,q4] [--on=wasm,native] [--batch=1] [--rounds=3] [--threads=N] [--scaling]
+ *     [--compare=4] [--pytorch=PYTHON] [--output=FILE] [--checkpoints=out/checkpoints] [--var=FILE
+ *     --vae=FILE]
  *
- * `--size` is for a family whose models paint several; `--on` names `wasm`, `native` and `webgpu`; `--scaling` times VAR-Scaling, too;
- * `--compare` is the number of scales whose logits are compared; `--output` takes every figure as JSON. `--var` and `--vae` may name the
- * same file. Each way runs in a process of its own and takes turns with PyTorch alone.
+ * `--size` is for a family whose models paint several; `--on` names `wasm`, `native` and `webgpu`;
+ * `--scaling` times VAR-Scaling, too; `--compare` is the number of scales whose logits are compared;
+ * `--output` takes every figure as JSON. `--var` and `--vae` may name the same file. Each way runs in a
+ * process of its own and takes turns with PyTorch alone.
  *
  * @module
  */
@@ -80,7 +83,8 @@ export interface ModelReportOptions {
 /**
  * Reads the command line.
  *
- * @throws {TypeError} If it has unknown options, or one checkpoint without the other, or checkpoints and what others are made of.
+ * @throws {TypeError} If it has unknown options, or one checkpoint without the other, or checkpoints and what
+ * others are made of.
  * @throws {RangeError} If a number or a word is none of those that are allowed.
  */
 export function parseModelReportOptions(args: readonly string[]): ModelReportOptions {
@@ -418,7 +422,10 @@ async function usedTensors(places: { readonly var: string; readonly vae: string 
   });
 }
 
-/** Classes that the timed batches show, and tokens for the comparison: any will do, as long as all get the same. */
+/**
+ * Classes that the timed batches show, and tokens for the comparison: any will do, as long as all get the
+ * same.
+ */
 function taskOf(model: ModelFacts, options: ModelReportOptions, output: string): Task {
   const labels = Array.from({ length: options.batch }, (_, i) => (207 + 373 * i) % model.classes);
   const tokens = model.scales.slice(0, options.compare).map(({ width, height }, scale) =>

@@ -1,7 +1,7 @@
 /**
- * One configuration of the report on models of full size, in a process of its own, so that its memory is its own. Loads the model that
- * its argument (JSON) describes, says so with a line of JSON, and answers every line of JSON with another one until there are no more.
- * `pytorch_model.py` answers the same requests.
+ * One configuration of the report on models of full size, in a process of its own, so that its memory is its
+ * own. Loads the model that its argument (JSON) describes, says so with a line of JSON, and answers every
+ * line of JSON with another one until there are no more. `pytorch_model.py` answers the same requests.
  *
  * @module
  */
@@ -91,14 +91,20 @@ export interface TimeReport extends MemoryReport {
   readonly kernels?: number;
 }
 
-/** Asks for logits of the first scales, with tokens that are given, and for the picture of what they add up to. */
+/**
+ * Asks for logits of the first scales, with tokens that are given, and for the picture of what they add up
+ * to.
+ */
 export interface CompareRequest {
   readonly kind: "compare";
   /** Class numbers. */
   readonly labels: readonly number[];
   /** Tokens by scale, label and position. */
   readonly tokens: readonly (readonly (readonly number[])[])[];
-  /** Path of a file for the values, float32: logits of each scale, conditional ones first, and pixels from 0 to 1. */
+  /**
+   * Path of a file for the values, float32: logits of each scale, conditional ones first, and pixels from 0
+   * to 1.
+   */
   readonly output: string;
 }
 

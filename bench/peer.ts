@@ -1,6 +1,6 @@
 /**
- * Other implementations of what the kernels compute: how the report calls a library that somebody else wrote, on the same numbers. The
- * libraries themselves are in `peers/`.
+ * Other implementations of what the kernels compute: how the report calls a library that somebody else wrote,
+ * on the same numbers. The libraries themselves are in `peers/`.
  *
  * @module
  */
@@ -21,14 +21,21 @@ export interface PeerRun extends AsyncDisposable {
   call(): void | Promise<void>;
   /** Waits until all calls are done. */
   finish(): Promise<void>;
-  /** What the last call computed: the case's first output. It is compared with the twin's before anything is timed. */
+  /**
+   * What the last call computed: the case's first output. It is compared with the twin's before anything is
+   * timed.
+   */
   output(): Promise<Float32Array | Uint32Array>;
   /**
-   * How far the output may be from the twin's, when {@linkcode PEER_TOLERANCE} is not right: for f32 the largest difference in units of
-   * the twin's largest value, for u32 the share of the words that may be others.
+   * How far the output may be from the twin's, when {@linkcode PEER_TOLERANCE} is not right: for f32 the
+   * largest difference in units of the twin's largest value, for u32 the share of the words that may be
+   * others.
    */
   readonly allowed?: number;
-  /** Takes the place of that comparison where outputs cannot be equal, as random draws: throws an `Error` if the output is impossible. */
+  /**
+   * Takes the place of that comparison where outputs cannot be equal, as random draws: throws an `Error` if
+   * the output is impossible.
+   */
   check?(output: Float32Array | Uint32Array): void | Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 /**
- * The whole way from labels to pixels with the bundled model, plain and with VAR-Scaling, as `deno bench` and the report run it.
+ * The whole way from labels to pixels with the bundled model, plain and with VAR-Scaling, as `deno bench` and
+ * the report run it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The whole pipeline under `deno bench`: loading, one image and a batch of eight, plain and with VAR-Scaling, on the CPU and, where there
- * is an adapter, on WebGPU.
+ * The whole pipeline under `deno bench`: loading, one image and a batch of eight, plain and with VAR-Scaling,
+ * on the CPU and, where there is an adapter, on WebGPU.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * Writes checkpoints as PyTorch does, one tensor at a time and of any size: the records of a zip archive whose members are stored as they
- * are, each from a multiple of 64 bytes on, and the pieces of a pickle. Tests forge damaged files of the same pieces.
+ * Writes checkpoints as PyTorch does, one tensor at a time and of any size: the records of a zip archive
+ * whose members are stored as they are, each from a multiple of 64 bytes on, and the pieces of a pickle.
+ * Tests forge damaged files of the same pieces.
  *
  * @module
  */

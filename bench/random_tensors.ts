@@ -1,7 +1,7 @@
 /**
- * Tensors of random values that are made while they are written, so that memory stays small whatever their size. What a tensor holds depends
- * on the seed and its name alone; its deviation is chosen so that activations stay near 1 through any depth. Which tensors there are is left
- * to `synthetic_checkpoint.ts`.
+ * Tensors of random values that are made while they are written, so that memory stays small whatever their
+ * size. What a tensor holds depends on the seed and its name alone; its deviation is chosen so that
+ * activations stay near 1 through any depth. Which tensors there are is left to `synthetic_checkpoint.ts`.
  *
  * @module
  */
@@ -19,7 +19,10 @@ class Noise {
   static #bank: Float32Array | undefined;
   #state: number;
 
-  /** The stream of a seed and a tensor's name, so that values depend neither on the other tensors nor on the size of pieces. */
+  /**
+   * The stream of a seed and a tensor's name, so that values depend neither on the other tensors nor on the
+   * size of pieces.
+   */
   constructor(seed: number, name: string) {
     // FNV-1a
     let hash = 0x811c9dc5 ^ seed;

@@ -1,13 +1,13 @@
 /**
- * All kernel benchmarks in one run: times on the GPU's clock and on the host's, GB/s and Gop/s and how close that is to what the device can
- * do at all, beside naive WGSL, the CPU twin, other libraries and the last run on the same hardware. Then the whole pipeline, plain and
- * with VAR-Scaling.
+ * All kernel benchmarks in one run: times on the GPU's clock and on the host's, GB/s and Gop/s and how close
+ * that is to what the device can do at all, beside naive WGSL, the CPU twin, other libraries and the last run
+ * on the same hardware. Then the whole pipeline, plain and with VAR-Scaling.
  *
  *     deno run -A bench/report.ts [kernel …] [--rounds=5] [--span=150] [--quick] [--no-peers]
  *                                 [--json] [--history=bench/history.jsonl] [--fail-on-regression=10]
  *
- * Parts of names choose kernels, and parts of `name, size` some of their sizes: `kde`, or `"kde, N=4096"`. `pipeline`, `pipeline-cpu` and
- * `pipeline-webgpu` are names, too. Without any, everything runs.
+ * Parts of names choose kernels, and parts of `name, size` some of their sizes: `kde`, or `"kde, N=4096"`.
+ * `pipeline`, `pipeline-cpu` and `pipeline-webgpu` are names, too. Without any, everything runs.
  *
  * @module
  */
@@ -157,7 +157,10 @@ export async function measureAll(options: ReportOptions): Promise<BenchRecord> {
   };
 }
 
-/** The other libraries. They are imported only when they are wanted, as they are large; a machine may not have them all. */
+/**
+ * The other libraries. They are imported only when they are wanted, as they are large; a machine may not have
+ * them all.
+ */
 async function importPeers(): Promise<readonly Peer[]> {
   try {
     const { PEERS } = await import("./peers/mod.ts") as { PEERS: readonly Peer[] };

@@ -1,5 +1,6 @@
 /**
- * Resizing between the last scales of a 256-pixel VAR: up to full resolution, and down to the next scale's input.
+ * Resizing between the last scales of a 256-pixel VAR: up to full resolution, and down to the next scale's
+ * input.
  *
  * @module
  */

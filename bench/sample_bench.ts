@@ -1,6 +1,6 @@
 /**
- * Sampling: rows of three lengths, plain and truncated; and with guidance inside the last scale of a 256-pixel VAR and VAR-Scaling's 50
- * candidates of the 2×2 map.
+ * Sampling: rows of three lengths, plain and truncated; and with guidance inside the last scale of a
+ * 256-pixel VAR and VAR-Scaling's 50 candidates of the 2×2 map.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Drawing bits with guidance inside: VAR-Scaling's 3000 candidates of the 6×6 map of Infinity, and one map of its last scale.
+ * Drawing bits with guidance inside: VAR-Scaling's 3000 candidates of the 6×6 map of Infinity, and one map of
+ * its last scale.
  *
  * @module
  */
@@ -23,10 +24,12 @@ function bitsCase(draws: number, positions: number, bits: number, calls: number)
     kernel: "sample bits",
     size: `${draws} draws of ${positions} x ${bits} bits`,
     calls,
-    // Two bits take one threefry2x32-20: 20 rounds of an addition, two shifts, an or and an exclusive or, and 17 additions of keys.
+    // Two bits take one threefry2x32-20: 20 rounds of an addition, two shifts, an or and an exclusive or, and
+    // 17 additions of keys.
     cost: { operations: drawn / 2 * 117, bytes: 16 * positions * bits + 4 * draws * positions * words },
     shape: { draws, positions, bits },
-    // The naive version computes probabilities in f32, so a random number close to one may fall on its other side.
+    // The naive version computes probabilities in f32, so a random number close to one may fall on its other
+    // side.
     allowed: { webgpu: 0, naive: 1e-3 },
     setUp: (bench) => {
       const logits = bench.normal(4 * positions * bits, 1.5);

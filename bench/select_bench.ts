@@ -1,6 +1,6 @@
 /**
- * The choice among candidates. The naive version ranks every candidate against all others, writes the N×N matrix of conflicts, and then
- * walks it with one thread.
+ * The choice among candidates. The naive version ranks every candidate against all others, writes the N×N
+ * matrix of conflicts, and then walks it with one thread.
  *
  * @module
  */

@@ -1,13 +1,15 @@
 /**
- * Checkpoints of the published sizes with random values, to run, convert and time a model of full size without a download: names, shapes,
- * types and order are those of the official files, and the values keep activations near 1 through any depth. Pictures made with them are
- * noise. The lists of tensors are apart from those in `models/`, so that each can be held against the other.
+ * Checkpoints of the published sizes with random values, to run, convert and time a model of full size
+ * without a download: names, shapes, types and order are those of the official files, and the values keep
+ * activations near 1 through any depth. Pictures made with them are noise. The lists of tensors are apart
+ * from those in `models/`, so that each can be held against the other.
  *
- *     deno run -A bench/synthetic_checkpoint.ts --output DIR [--family var|flexvar] [--depth 16] [--seed 0] [--var] [--vae] [--trainer]
- *                                               [--overwrite] [--pixels 256|512] [--channels N]
+ *     deno run -A bench/synthetic_checkpoint.ts --output DIR [--family var|flexvar] [--depth 16] [--seed 0]
+ *     [--var] [--vae] [--trainer] [--overwrite] [--pixels 256|512] [--channels N]
  *
- * Writes a transformer and a tokenizer, or the one that is asked for, under the names of the published files; with `--trainer` in one file,
- * as the trainers save them. `--pixels` is for VAR, whose models paint one size. Memory stays small whatever the size.
+ * Writes a transformer and a tokenizer, or the one that is asked for, under the names of the published files;
+ * with `--trainer` in one file, as the trainers save them. `--pixels` is for VAR, whose models paint one
+ * size. Memory stays small whatever the size.
  *
  * @module
  */
@@ -115,8 +117,8 @@ export function varTensors(sizes: SyntheticSizes): readonly PyTorchTensor[] {
   const length = scaleOf.length;
   const list = new TensorList(seed);
   const embedding = normal(1 / Math.sqrt(width));
-  // The bias is what gates, scales and shifts are without a class, the weight how far apart the classes are: 0.1, as half of a class's
-  // embedding passes the SiLU.
+  // The bias is what gates, scales and shifts are without a class, the weight how far apart the classes are:
+  // 0.1, as half of a class's embedding passes the SiLU.
   const modulation = { gain: 0.2 * Math.sqrt(width), bias: 0.3 };
 
   list.add("pos_start", [1, 1, width], embedding);
@@ -192,7 +194,10 @@ class Networks {
     }
   }
 
-  /** A level of the encoder begins with what the finer one gives it, one of the decoder with what the coarser one does. */
+  /**
+   * A level of the encoder begins with what the finer one gives it, one of the decoder with what the coarser
+   * one does.
+   */
   #level(network: "encoder" | "decoder", level: number): void {
     const { blocks, level: nameOf } = this.#layout;
     const [encodes, levels] = [network === "encoder", this.#levels];

@@ -31,7 +31,10 @@ function formatRoof({ gigabytesPerSecond, gigaopsPerSecond }: Roof): string {
   return `copy ${rate(gigabytesPerSecond)} GB/s, multiply-add ${rate(gigaopsPerSecond)} Gflop/s`;
 }
 
-/** With an adapter, the kernels' rows are about WebGPU and the twin is a column; without one, they are about the twin. */
+/**
+ * With an adapter, the kernels' rows are about WebGPU and the twin is a column; without one, they are about
+ * the twin.
+ */
 function kernelTable(rows: readonly KernelRow[], changes: readonly Change[]): string {
   const onGpu = rows.some(({ webgpu }) => webgpu !== undefined);
   const variant = onGpu ? "webgpu" : "twin";
@@ -93,7 +96,10 @@ function peerRows(rows: readonly KernelRow[], recorded: readonly RecordedPeer[])
   });
 }
 
-/** Whether a recorded figure is about a case: by its size in words, or by numbers that are all the case's, too. */
+/**
+ * Whether a recorded figure is about a case: by its size in words, or by numbers that are all the case's,
+ * too.
+ */
 export function isSameCase(recorded: RecordedPeer, { kernel, size, shape }: KernelRow): boolean {
   if (recorded.kernel !== kernel) return false;
   if (recorded.size !== undefined) return recorded.size === size;

@@ -1,6 +1,6 @@
 /**
- * What a command is, and what it talks to: tables of options above, standard output and standard error below, so that a test can run
- * a command without a process of its own.
+ * What a command is, and what it talks to: tables of options above, standard output and standard error below,
+ * so that a test can run a command without a process of its own.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The command line of varscale: which command is meant, and with which code the program ends. 0 is success, 1 a failure, 2 a command
- * line that is wrong, 130 an interruption by Ctrl-C.
+ * The command line of varscale: which command is meant, and with which code the program ends. 0 is success, 1
+ * a failure, 2 a command line that is wrong, 130 an interruption by Ctrl-C.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The checks that kernels and operations make of their arguments, so that all say in the same words what was wanted and what was given.
- * Checks of arrays are in `device.ts`, those of inputs in `operations/input.ts`.
+ * The checks that kernels and operations make of their arguments, so that all say in the same words what was
+ * wanted and what was given. Checks of arrays are in `device.ts`, those of inputs in `operations/input.ts`.
  *
  * @module
  */

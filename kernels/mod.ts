@@ -1,12 +1,13 @@
 /**
- * The kernels of varscale, each as WGSL and as a TypeScript twin, and the two devices that run them. They serve without the rest: for
- * density estimation, nearest codes, sampling or the choice among candidates in work of one's own. There are three ways in:
+ * The kernels of varscale, each as WGSL and as a TypeScript twin, and the two devices that run them. They
+ * serve without the rest: for density estimation, nearest codes, sampling or the choice among candidates in
+ * work of one's own. There are three ways in:
  *
- * - **One call** on typed arrays: {@linkcode kde}, {@linkcode distances}, {@linkcode nearest}, {@linkcode lookup}, {@linkcode sample},
- *   {@linkcode representativeCandidate}.
- * - **Create once, run many**, with inputs and results on the device: {@linkcode createKde}, {@linkcode createDistances},
- *   {@linkcode createCodebook}, {@linkcode createTokenSampler}, {@linkcode createBitSampler}, {@linkcode createCandidateDensity}. What they
- *   make is freed by `using`.
+ * - **One call** on typed arrays: {@linkcode kde}, {@linkcode distances}, {@linkcode nearest},
+ *   {@linkcode lookup}, {@linkcode sample}, {@linkcode representativeCandidate}.
+ * - **Create once, run many**, with inputs and results on the device: {@linkcode createKde},
+ *   {@linkcode createDistances}, {@linkcode createCodebook}, {@linkcode createTokenSampler},
+ *   {@linkcode createBitSampler}, {@linkcode createCandidateDensity}. What they make is freed by `using`.
  * - **Kernels** by themselves: {@linkcode Device.run} with the arguments of one of them.
  *
  * @example One call
@@ -14,7 +15,10 @@
  * import { kde } from "./mod.ts";
  * import { assert } from "@std/assert";
  *
- * const [middle, edge] = await kde(new Float32Array([-1, 0, 1]), { dimensions: 1, at: new Float32Array([0, 2]) });
+ * const [middle, edge] = await kde(new Float32Array([-1, 0, 1]), {
+ *   dimensions: 1,
+ *   at: new Float32Array([0, 2]),
+ * });
  * assert(middle! > edge!);
  * ```
  *

@@ -1,6 +1,7 @@
 /**
- * Models of any family as a person names them, checkpoints as published or as a trainer saves them and model folders, made into a model
- * folder on disk or into one that is stored nowhere; and what a single checkpoint holds.
+ * Models of any family as a person names them, checkpoints as published or as a trainer saves them and model
+ * folders, made into a model folder on disk or into one that is stored nowhere; and what a single checkpoint
+ * holds.
  *
  * @module
  */
@@ -30,8 +31,8 @@ import { ModelFileError } from "./model_file_error.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 
 /**
- * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its tokenizer. One file may hold several
- * parts, as trainers save them. The family is told by the tensors.
+ * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its
+ * tokenizer. One file may hold several parts, as trainers save them. The family is told by the tensors.
  */
 export type Checkpoints = { readonly [part: string]: string | URL | Uint8Array };
 
@@ -46,7 +47,10 @@ export type ConversionSource = Checkpoints | FolderSource;
 
 /** Options of {@linkcode openModelSource}. */
 export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
-  /** SHA-256 of checkpoints in hexadecimal by part, where they are known; else they are read once to find it out. */
+  /**
+   * SHA-256 of checkpoints in hexadecimal by part, where they are known; else they are read once to find it
+   * out.
+   */
   sha256?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -56,8 +60,10 @@ export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
  * @param source The checkpoints, or a model folder whose weights are to have another type.
  * @param writer Where the folder is written.
  * @throws {TypeError} If the source is none.
- * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are quantized already.
- * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
+ * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are
+ * quantized already.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are
+ * names.
  *
  * @example
  * ```ts
@@ -90,15 +96,18 @@ export async function convertModel(
 }
 
 /**
- * Opens checkpoints, or a model folder whose weights are to have another type, as a model folder that is stored nowhere: each tensor is
- * converted when it is read. The checkpoints stay open until the folder is disposed.
+ * Opens checkpoints, or a model folder whose weights are to have another type, as a model folder that is
+ * stored nowhere: each tensor is converted when it is read. The checkpoints stay open until the folder is
+ * disposed.
  *
- * What it costs at once: the graphs are built from the list of tensors; a checkpoint whose SHA-256 is not told is read once
- * to find it out, as are the files of a folder, to check them.
+ * What it costs at once: the graphs are built from the list of tensors; a checkpoint whose SHA-256 is not
+ * told is read once to find it out, as are the files of a folder, to check them.
  *
  * @throws {TypeError} If the source is none.
- * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are quantized already.
- * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
+ * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are
+ * quantized already.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are
+ * names.
  */
 export async function openModelSource(
   source: ConversionSource,
@@ -221,7 +230,8 @@ export interface CheckpointDescription {
 }
 
 /**
- * Tells what a checkpoint holds of a model, from the names and shapes of its tensors: one part, several, as trainers save them, or none.
+ * Tells what a checkpoint holds of a model, from the names and shapes of its tensors: one part, several, as
+ * trainers save them, or none.
  *
  * @example
  * ```ts
@@ -232,7 +242,11 @@ export interface CheckpointDescription {
  *
  * using checkpoint = await openCheckpoint(new URL("tokenizer.safetensors", DEMO_MODEL));
  * const { family, parts, problem } = await describeCheckpoint(checkpoint);
- * assertEquals([family?.name, parts.map(({ title }) => title), problem], ["var", ["the tokenizer"], undefined]);
+ * assertEquals([family?.name, parts.map(({ title }) => title), problem], [
+ *   "var",
+ *   ["the tokenizer"],
+ *   undefined,
+ * ]);
  * ```
  */
 export async function describeCheckpoint(checkpoint: Checkpoint): Promise<CheckpointDescription> {

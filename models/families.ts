@@ -105,7 +105,8 @@ export function partsIn(family: Family, { tensors }: Checkpoint): readonly Check
  * The family that checkpoints are of, as their tensors tell.
  *
  * @param checkpoints The checkpoints by the names of the parts that they should hold.
- * @throws {ModelFileError} If one of them holds no such part of any family, or they are of different families.
+ * @throws {ModelFileError} If one of them holds no such part of any family, or they are of different
+ * families.
  */
 export function familyOfCheckpoints(checkpoints: Readonly<Record<string, Checkpoint>>): Family {
   const candidates = familiesOfParts(Object.keys(checkpoints));

@@ -1,7 +1,8 @@
 /**
- * What a family of models registers, in one place: how its checkpoints are recognised, where they lie on the hub, how they become a model
- * folder, how that is loaded, and what a person may ask of it. `families.ts` lists the families; whatever works with models of any family
- * (`load.ts`, `convert.ts`, `hub_model.ts`, the command line) goes by this.
+ * What a family of models registers, in one place: how its checkpoints are recognised, where they lie on the
+ * hub, how they become a model folder, how that is loaded, and what a person may ask of it. `families.ts`
+ * lists the families; whatever works with models of any family (`load.ts`, `convert.ts`, `hub_model.ts`, the
+ * command line) goes by this.
  *
  * @module
  */
@@ -39,7 +40,10 @@ export interface PartWeights {
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
 }
 
-/** Tensors of a model's parts by the names that weights have in a folder; of one checkpoint alone, some may be missing. */
+/**
+ * Tensors of a model's parts by the names that weights have in a folder; of one checkpoint alone, some may be
+ * missing.
+ */
 export type ModelWeights = Readonly<Record<string, PartWeights>>;
 
 /** Files of a family on the hub, by the names under which they were published. */
@@ -106,13 +110,16 @@ export interface Family<Config = any> {
   readonly search: SearchSettings;
   /** Which of them requests may name. */
   readonly flexible: readonly (keyof ScheduleSettings["maps"])[];
-  /** What `published: true` changes, for people; `undefined` if the family does what the released code does anyway. */
+  /**
+   * What `published: true` changes, for people; `undefined` if the family does what the released code does
+   * anyway.
+   */
   readonly publishedHelp: string | undefined;
   /** Options that only this family has. */
   readonly options: Readonly<Record<string, FamilyOption>>;
   /**
-   * Reads the sizes from the tensors that are there. With tensors of one part only, those of the other parts are missing in what it
-   * resolves to.
+   * Reads the sizes from the tensors that are there. With tensors of one part only, those of the other parts
+   * are missing in what it resolves to.
    *
    * @throws {ModelFileError} If tensors contradict each other.
    */
@@ -142,8 +149,8 @@ export interface Family<Config = any> {
   /** How a tensor is stored when the large weights have a type. */
   storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype;
   /**
-   * Tells, when a folder's weights are converted again, what its tensors alone do not: `infer` gets the tensors together with the sizes
-   * that the folder gives.
+   * Tells, when a folder's weights are converted again, what its tensors alone do not: `infer` gets the
+   * tensors together with the sizes that the folder gives.
    */
   inferAgain(weights: ModelWeights, config: Config): Promise<Config>;
   /**

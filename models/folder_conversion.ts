@@ -1,6 +1,7 @@
 /**
- * From the tensors of a model's parts to a model folder: graphs are built, weights are copied tensor by tensor under their own names, as
- * f32 or with the large ones in a smaller type. Which family a source is of, and how it is named and opened, is left to `convert.ts`.
+ * From the tensors of a model's parts to a model folder: graphs are built, weights are copied tensor by
+ * tensor under their own names, as f32 or with the large ones in a smaller type. Which family a source is of,
+ * and how it is named and opened, is left to `convert.ts`.
  *
  * @module
  */
@@ -27,14 +28,19 @@ import { WeightSet } from "./weights/weight_set.ts";
 export interface ConvertOptions {
   /** How the large weights are stored; `"f32"` by default. */
   dtype?: Dtype;
-  /** Name for people; its family's name with its depth by default, or the name of the folder it is made from. */
+  /**
+   * Name for people; its family's name with its depth by default, or the name of the folder it is made from.
+   */
   name?: string;
   /**
-   * Names of the classes in order. By default those of the folder it is made from, else those of ImageNet for a model of a published size,
-   * else none.
+   * Names of the classes in order. By default those of the folder it is made from, else those of ImageNet for
+   * a model of a published size, else none.
    */
   classNames?: readonly string[];
-  /** Search settings that suit the model; those that are left out are of the folder it is made from, if it is made from one. */
+  /**
+   * Search settings that suit the model; those that are left out are of the folder it is made from, if it is
+   * made from one.
+   */
   tuning?: ModelTuning;
   /** Depth that the model must have; any by default. */
   depth?: number;
@@ -56,7 +62,10 @@ export interface OpenParts {
   readonly origin: string | undefined;
 }
 
-/** Raised whenever other bytes come of the same checkpoint, so that a conversion that was killed before is not continued with them. */
+/**
+ * Raised whenever other bytes come of the same checkpoint, so that a conversion that was killed before is not
+ * continued with them.
+ */
 const CONVERSION = 1;
 
 /** The tensors of the parts that are there, by the names that weights have in a folder. */
@@ -84,7 +93,8 @@ export function partNotFound({ file, tensors }: Checkpoint, landmarks: readonly 
  * Converts a model whose parts are open, one tensor in memory at a time.
  *
  * @throws {ModelFileError} If the tensors do not make a model of the family.
- * @throws {RangeError} If the model is of another depth, or has another number of classes than there are names.
+ * @throws {RangeError} If the model is of another depth, or has another number of classes than there are
+ * names.
  */
 export async function convertParts(
   family: Family,
@@ -167,7 +177,8 @@ export async function convertFolder(
 }
 
 /**
- * Opens a model folder whose weights are to have another type as one that is stored nowhere: each tensor is converted when it is read.
+ * Opens a model folder whose weights are to have another type as one that is stored nowhere: each tensor is
+ * converted when it is read.
  *
  * @param family The family that the model is of.
  * @param folder The folder, which stays the caller's.

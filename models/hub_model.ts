@@ -1,6 +1,6 @@
 /**
- * Which files of a repository on the Hugging Face hub make a model: those of a model folder, or the checkpoints of one of the families by
- * the names under which they were published.
+ * Which files of a repository on the Hugging Face hub make a model: those of a model folder, or the
+ * checkpoints of one of the families by the names under which they were published.
  *
  * @module
  */
@@ -33,8 +33,8 @@ export interface HubCheckpoints {
 export type HubModel = { readonly folder: string } | HubCheckpoints;
 
 /**
- * Gets a model from a repository: one that holds a model folder, or checkpoints as they were published, like `var_d16.pth` and the
- * tokenizer `vae_ch160v4096z32.pth`. Of which family they are, the names tell.
+ * Gets a model from a repository: one that holds a model folder, or checkpoints as they were published, like
+ * `var_d16.pth` and the tokenizer `vae_ch160v4096z32.pth`. Of which family they are, the names tell.
  *
  * @param place The repository, for example that of `hf:FoundationVision/var`.
  * @param depth Depth of the transformer; it may be `undefined` where the repository has only one.
@@ -133,7 +133,10 @@ function depthsOf(transformers: readonly NamedTransformer[]): string {
   return [...new Set(transformers.map(({ depth }) => depth))].join(", ");
 }
 
-/** The transformer of a depth. Asking for the file that is most likely there costs less than asking what is there. */
+/**
+ * The transformer of a depth. Asking for the file that is most likely there costs less than asking what is
+ * there.
+ */
 async function transformerOfDepth(
   place: HubPlace,
   depth: number,
@@ -157,7 +160,10 @@ async function transformerOfDepth(
   throw there.length === 0 ? absent : addHint(absent, `there is depth ${depthsOf(there)}`);
 }
 
-/** A transformer that a repository may have: of the family whose repository it is, or of the first one that knows a name. */
+/**
+ * A transformer that a repository may have: of the family whose repository it is, or of the first one that
+ * knows a name.
+ */
 function likelyTransformer({ repository }: HubPlace, depth: number): NamedTransformer | undefined {
   const owners = FAMILIES.filter(({ published }) => published.repository === repository);
   const candidates = (owners.length > 0 ? owners : FAMILIES).flatMap((family) => {
@@ -167,7 +173,10 @@ function likelyTransformer({ repository }: HubPlace, depth: number): NamedTransf
   return candidates[0];
 }
 
-/** The transformer of a depth, if there is one: with its published name, in the order of the families, or else the only one. */
+/**
+ * The transformer of a depth, if there is one: with its published name, in the order of the families, or else
+ * the only one.
+ */
 function chooseOfDepth(
   place: HubPlace,
   depth: number,

@@ -1,10 +1,14 @@
 /**
- * What a model is asked to paint: a class by number or name, or a text. How a text is understood is left to the families that take one.
+ * What a model is asked to paint: a class by number or name, or a text. How a text is understood is left to
+ * the families that take one.
  *
  * @module
  */
 
-/** A class by number or name, a prompt for a model that takes texts, or `null` for no condition at all, which means "anything". */
+/**
+ * A class by number or name, a prompt for a model that takes texts, or `null` for no condition at all, which
+ * means "anything".
+ */
 export type Label = number | string | null;
 
 /** A label that a model has understood. */

@@ -1,6 +1,6 @@
 /**
- * Loading a model by whatever names it: the bundled demo, a model folder on disk or on a web server, a repository of the Hugging Face
- * hub, or checkpoints.
+ * Loading a model by whatever names it: the bundled demo, a model folder on disk or on a web server, a
+ * repository of the Hugging Face hub, or checkpoints.
  *
  * @module
  */
@@ -21,8 +21,8 @@ import type { Model } from "./model.ts";
 export const DEMO_MODEL: URL = new URL("./demo/", import.meta.url);
 
 /**
- * What names a model: `"demo"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a repository of the Hugging
- * Face hub, or checkpoints by part.
+ * What names a model: `"demo"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a
+ * repository of the Hugging Face hub, or checkpoints by part.
  */
 export type ModelSource = string | URL | Checkpoints;
 
@@ -30,16 +30,24 @@ export type ModelSource = string | URL | Checkpoints;
 export interface LoadModelOptions {
   /** Where to run; `"auto"` by default. A {@linkcode Device} of one's own is used and not disposed. */
   device?: DeviceChoice | Device;
-  /** Threads on the CPU; all cores by default. For WebAssembly, the first model that is loaded decides for the process. */
+  /**
+   * Threads on the CPU; all cores by default. For WebAssembly, the first model that is loaded decides for the
+   * process.
+   */
   threads?: number;
   /**
-   * Who computes the graphs on the CPU: `"wasm"` (default), or `"native"`, ONNX Runtime's native library, which is fetched from npm when it
-   * is first asked for.
+   * Who computes the graphs on the CPU: `"wasm"` (default), or `"native"`, ONNX Runtime's native library,
+   * which is fetched from npm when it is first asked for.
    */
   cpuProvider?: CpuProvider;
-  /** Type of the large weights; by default `"auto"`, the most precise one that fits. See {@linkcode Dtype}. */
+  /**
+   * Type of the large weights; by default `"auto"`, the most precise one that fits. See {@linkcode Dtype}.
+   */
   dtype?: Dtype | "auto";
-  /** Bytes that the model may take. By default what the device has; WebGPU does not tell, so 4 GiB are assumed there. */
+  /**
+   * Bytes that the model may take. By default what the device has; WebGPU does not tell, so 4 GiB are assumed
+   * there.
+   */
   memory?: number;
   /** Depth that the model must have: which one of a repository with several, and a check otherwise. */
   depth?: number;
@@ -48,8 +56,8 @@ export interface LoadModelOptions {
   /** Called as files are downloaded. */
   onProgress?: (progress: DownloadProgress) => void;
   /**
-   * Names of the classes, for checkpoints, which have none; by default those of ImageNet for models of a published size. A model folder has
-   * its own.
+   * Names of the classes, for checkpoints, which have none; by default those of ImageNet for models of a
+   * published size. A model folder has its own.
    */
   classNames?: readonly string[];
   /** Ends the loading. */
@@ -59,9 +67,10 @@ export interface LoadModelOptions {
 /**
  * Loads a model.
  *
- * @param source `"demo"` for the bundled model (shaded solids, 64×64, 64 classes), the path or URL of a model folder, or the official
- * checkpoints as `{ var, vae }`, whose tensors tell the family and are converted as they are read; or `"hf:FoundationVision/var"`, whose
- * checkpoints of the given depth are downloaded to the cache that Python uses too.
+ * @param source `"demo"` for the bundled model (shaded solids, 64×64, 64 classes), the path or URL of a model
+ * folder, or the official checkpoints as `{ var, vae }`, whose tensors tell the family and are converted as
+ * they are read; or `"hf:FoundationVision/var"`, whose checkpoints of the given depth are downloaded to the
+ * cache that Python uses too.
  * @throws {ModelFileError} If the files are no model.
  * @throws {HubError} If the files cannot be downloaded.
  * @throws {RangeError} If the model is of another depth, or does not fit into the memory there is.

@@ -1,6 +1,6 @@
 /**
- * What every model family offers to the sampler: a schedule of scales for a request, and a generation that turns features into logits and
- * accepts tokens, scale by scale. Nothing here knows a particular family.
+ * What every model family offers to the sampler: a schedule of scales for a request, and a generation that
+ * turns features into logits and accepts tokens, scale by scale. Nothing here knows a particular family.
  *
  * @module
  */
@@ -32,7 +32,10 @@ export interface StartOptions {
   readonly schedule?: Schedule;
 }
 
-/** Images on their way through the scales, with everything a model keeps between two of them. Disposing it frees all of that. */
+/**
+ * Images on their way through the scales, with everything a model keeps between two of them. Disposing it
+ * frees all of that.
+ */
 export interface Generation extends Disposable {
   /** Images (lanes) in the batch. */
   readonly images: number;
@@ -40,16 +43,21 @@ export interface Generation extends Disposable {
   readonly guided: boolean;
   /** Input of the next scale, f32 [images, positions, channels]; guided, twice as many rows. */
   readonly features: DeviceArray;
-  /** What the scales have added up to, f32 [images, channels, height, width], in a family whose scales add up. */
+  /**
+   * What the scales have added up to, f32 [images, channels, height, width], in a family whose scales add up.
+   */
   readonly accumulated?: DeviceArray;
   /**
-   * Logits of the next scale, f32 [images, positions, logits of a position]; guided, twice as many rows: all conditional ones first. They
-   * belong to the caller.
+   * Logits of the next scale, f32 [images, positions, logits of a position]; guided, twice as many rows: all
+   * conditional ones first. They belong to the caller.
    */
   logits(): Promise<DeviceArray>;
   /** Ends the scale with these tokens, u32 [images, positions, words]. */
   accept(tokens: DeviceArray): void;
-  /** Ends the scale with feature vectors instead of tokens, f32 [images, channels, positions], in a family whose tokens can be mixed. */
+  /**
+   * Ends the scale with feature vectors instead of tokens, f32 [images, channels, positions], in a family
+   * whose tokens can be mixed.
+   */
   acceptFeatures?(features: DeviceArray): void;
   /**
    * Rearranges the batch between two scales: the new lane i continues the old lane `lanes[i]`.
@@ -87,7 +95,9 @@ export interface EncodeOptions {
   readonly last?: number;
 }
 
-/** Settings of VAR-Scaling that are the same for all models of a family, from what the method's authors state. */
+/**
+ * Settings of VAR-Scaling that are the same for all models of a family, from what the method's authors state.
+ */
 export interface SearchSettings {
   /** The scale on which to search. */
   readonly scale: number;
@@ -112,7 +122,8 @@ export interface SearchDefaults extends SearchSettings {
 }
 
 /**
- * A model that is loaded on a device. Disposing it unloads it, when what has begun is done, and the device too if the model opened it.
+ * A model that is loaded on a device. Disposing it unloads it, when what has begun is done, and the device
+ * too if the model opened it.
  */
 export interface Model extends AsyncDisposable {
   /** Family, for example `"var"`. */
@@ -175,7 +186,8 @@ export interface Model extends AsyncDisposable {
    * Encodes pictures to token maps.
    *
    * @throws {TypeError} If the model has no encoder.
-   * @throws {RangeError} If the pictures have not the size of the last wanted scale, or one that the family admits instead.
+   * @throws {RangeError} If the pictures have not the size of the last wanted scale, or one that the family
+   * admits instead.
    */
   encode(pictures: PictureArray, images: number, options?: EncodeOptions): Promise<Encoding>;
 }

@@ -1,6 +1,6 @@
 /**
- * The one error of everything that is read from model files: checkpoints, graphs, folders. It says which file, and where it
- * applies which tensor, and what was expected and found.
+ * The one error of everything that is read from model files: checkpoints, graphs, folders. It says which
+ * file, and where it applies which tensor, and what was expected and found.
  *
  * @module
  */
@@ -20,14 +20,19 @@ export interface ModelFileErrorDetails {
 }
 
 /**
- * A model file that cannot be used: truncated, corrupted, of an unknown kind, or with tensors of other shapes than the model needs.
+ * A model file that cannot be used: truncated, corrupted, of an unknown kind, or with tensors of other shapes
+ * than the model needs.
  *
  * @example Telling a broken file from a programming error
  * ```ts
  * import { ModelFileError } from "./model_file_error.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new ModelFileError("Cannot read the tensor", { file: "vae.pth", expected: "[4]", found: "[3]" });
+ * const error = new ModelFileError("Cannot read the tensor", {
+ *   file: "vae.pth",
+ *   expected: "[4]",
+ *   found: "[3]",
+ * });
  * assertEquals(error.message, "Cannot read the tensor: vae.pth (expected [4], found [3])");
  * ```
  */

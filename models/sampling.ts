@@ -1,6 +1,6 @@
 /**
- * What every family does first with a request for a schedule: the settings of drawing are checked and completed by the model's own, and
- * what names token maps is checked to be of the right kind.
+ * What every family does first with a request for a schedule: the settings of drawing are checked and
+ * completed by the model's own, and what names token maps is checked to be of the right kind.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * The scales of one request: which token maps a model paints, from coarse to fine, how strongly each is guided and how its tokens are
- * drawn. A family makes the schedule; the sampler follows it and knows nothing of the rules behind it.
+ * The scales of one request: which token maps a model paints, from coarse to fine, how strongly each is
+ * guided and how its tokens are drawn. A family makes the schedule; the sampler follows it and knows nothing
+ * of the rules behind it.
  *
  * @module
  */
@@ -14,9 +15,10 @@ export interface PictureSize {
 }
 
 /**
- * How the strength of guidance becomes a weight t in `conditional + t · (conditional - unconditional)`: `"ramp"`, `t = cfg · r` with r from
- * 0 at the first scale to 1, as in VAR; or `"constant"`, `t = cfg - 1` on every scale, as in `unconditional + cfg · (conditional -
- * unconditional)`. So no guidance is cfg 0 for a ramp and 1 for a constant.
+ * How the strength of guidance becomes a weight t in `conditional + t · (conditional - unconditional)`:
+ * `"ramp"`, `t = cfg · r` with r from 0 at the first scale to 1, as in VAR; or `"constant"`, `t = cfg - 1` on
+ * every scale, as in `unconditional + cfg · (conditional - unconditional)`. So no guidance is cfg 0 for a
+ * ramp and 1 for a constant.
  */
 export type GuidanceFormula = "ramp" | "constant";
 
@@ -43,7 +45,10 @@ export interface SamplingDefaults {
 export interface ScheduleRequest extends Partial<SamplingDefaults> {
   /** Sides of square token maps, coarse to fine, where the family admits others than its own. */
   readonly patchNumbers?: readonly number[] | undefined;
-  /** Size of the pictures, where the family admits several; a number is a square's. Without `patchNumbers`, the family finds a list for it. */
+  /**
+   * Size of the pictures, where the family admits several; a number is a square's. Without `patchNumbers`,
+   * the family finds a list for it.
+   */
   readonly size?: number | PictureSize | undefined;
   /** Do what the family's released code does where this project does something else by default. */
   readonly published?: boolean | undefined;
@@ -68,8 +73,8 @@ export interface MapSize {
 /** One token map of a schedule. */
 export interface Scale extends MapSize {
   /**
-   * Size of the picture that is decoded after this scale, and of the one that is encoded to force its tokens: the final size where scales
-   * add up, and the scale's own where each is a picture by itself.
+   * Size of the picture that is decoded after this scale, and of the one that is encoded to force its tokens:
+   * the final size where scales add up, and the scale's own where each is a picture by itself.
    */
   readonly picture: PictureSize;
   /** How its tokens are drawn. */
@@ -80,7 +85,10 @@ export interface Scale extends MapSize {
 export interface ScheduleSettings extends SamplingDefaults {
   /** Do what the released code does. */
   readonly published: boolean;
-  /** What a request needs to say to get the same list of token maps: `{ patchNumbers }`, `{ size }` or nothing. */
+  /**
+   * What a request needs to say to get the same list of token maps: `{ patchNumbers }`, `{ size }` or
+   * nothing.
+   */
   readonly maps: Pick<ScheduleRequest, "patchNumbers" | "size">;
   /** Options that only this family has; those that were not given are left out. */
   readonly familyOptions: Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /**
- * The scale loop: from labels to pictures, scale by scale, with hooks between. Everything stays on the device from the request to the
- * pixels; pictures, tokens, reports and timings come back together in one readback.
+ * The scale loop: from labels to pictures, scale by scale, with hooks between. Everything stays on the device
+ * from the request to the pixels; pictures, tokens, reports and timings come back together in one readback.
  *
  * @module
  */
@@ -84,7 +84,8 @@ export type GenerateEvent = BatchEvent | ScaleEvent | PreviewEvent | ImageEvent 
  *
  * @param model A loaded model.
  * @param request What to generate and how.
- * @returns The pictures, in the order of the request, and a trace. On WebGPU all of it comes back in one readback.
+ * @returns The pictures, in the order of the request, and a trace. On WebGPU all of it comes back in one
+ * readback.
  * @throws {TypeError} If an option is unknown or of the wrong type.
  * @throws {RangeError} If a value is out of range, or a label is no class of the model.
  * @throws {DeviceLostError} If the GPU device is lost.
@@ -116,8 +117,9 @@ export async function generate(model: Model, request: GenerateRequest = {}): Pro
 }
 
 /**
- * Generates pictures and tells what happens on the way: each scale, previews where wanted, each image as soon as its batch is done. Each
- * batch and each preview costs a readback. Leaving the loop early ends the generation and frees what it holds.
+ * Generates pictures and tells what happens on the way: each scale, previews where wanted, each image as soon
+ * as its batch is done. Each batch and each preview costs a readback. Leaving the loop early ends the
+ * generation and frees what it holds.
  */
 generate.stream = function stream(
   model: Model,
@@ -252,7 +254,10 @@ class PendingBatches implements Disposable {
   }
 }
 
-/** A position without a single usable logit has no token, which only broken weights or a hook that forbids everything bring about. */
+/**
+ * A position without a single usable logit has no token, which only broken weights or a hook that forbids
+ * everything bring about.
+ */
 function requireTokens(
   { tokens }: Model,
   map: Uint32Array,
@@ -416,7 +421,9 @@ function acceptFeatures(generation: Generation, features: DeviceArray): void {
   generation.acceptFeatures(features);
 }
 
-/** What keys the random numbers of a lane: its image's index and, above 24 bits, the number of the attempt. */
+/**
+ * What keys the random numbers of a lane: its image's index and, above 24 bits, the number of the attempt.
+ */
 function laneIndex({ index, lane }: Lane): number {
   return (index | lane << 24) >>> 0;
 }
@@ -453,8 +460,8 @@ function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: st
 }
 
 /**
- * The new lanes: of a lane that is continued more than once, the further copies get numbers that no other lane of the image goes on with, so
- * that they part ways.
+ * The new lanes: of a lane that is continued more than once, the further copies get numbers that no other
+ * lane of the image goes on with, so that they part ways.
  */
 function gatherLanes(
   lanes: readonly TrackedLane[],

@@ -1,6 +1,7 @@
 /**
- * What a scale hook is: a method that acts between the scales of a generation. It may change the guided logits, choose the tokens of a
- * scale, or rearrange the lanes of the batch after it; the published methods of inference-time scaling are all of this form.
+ * What a scale hook is: a method that acts between the scales of a generation. It may change the guided
+ * logits, choose the tokens of a scale, or rearrange the lanes of the batch after it; the published methods
+ * of inference-time scaling are all of this form.
  *
  * @module
  */
@@ -37,19 +38,22 @@ export interface ScaleHook {
   /** Lanes that each image shall start with, for hooks that later thin them; 1 by default. */
   readonly lanes?: number;
   /**
-   * Whether what becomes of an image depends on the images beside it in the batch, as with a bandwidth averaged over the batch. Without it,
-   * an image must depend on its number alone.
+   * Whether what becomes of an image depends on the images beside it in the batch, as with a bandwidth
+   * averaged over the batch. Without it, an image must depend on its number alone.
    */
   readonly coupled?: boolean;
   /** Settings to be written down with a run, as plain data. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Changes the guided logits, {@linkcode ScaleStep.logits}, in place by kernels. */
   guide?(step: ScaleStep): void | Promise<void>;
-  /** Chooses the tokens of the scale by {@linkcode ScaleStep.choose}; without any choice they are drawn as usual. */
+  /**
+   * Chooses the tokens of the scale by {@linkcode ScaleStep.choose}; without any choice they are drawn as
+   * usual.
+   */
   choose?(step: ScaleStep): void | Promise<void>;
   /**
-   * Rearranges the lanes after the scale: the returned list names, for each new lane, the old one that it continues. Every image must
-   * keep at least one lane. `undefined` leaves all as it is.
+   * Rearranges the lanes after the scale: the returned list names, for each new lane, the old one that it
+   * continues. Every image must keep at least one lane. `undefined` leaves all as it is.
    */
   gather?(step: ScaleStep): readonly number[] | undefined | Promise<readonly number[] | undefined>;
 }

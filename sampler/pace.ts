@@ -1,6 +1,6 @@
 /**
- * How fast a long piece of work goes and when it will be done, from its last stretch alone: what happened long ago (shaders were
- * compiled, the machine was busy) is forgotten.
+ * How fast a long piece of work goes and when it will be done, from its last stretch alone: what happened
+ * long ago (shaders were compiled, the machine was busy) is forgotten.
  *
  * @module
  */

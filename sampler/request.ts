@@ -1,6 +1,6 @@
 /**
- * What a person asks for, checked and completed: the model understands the labels and makes the schedule of scales, every option gets its
- * value, and whatever cannot be done is refused before anything runs.
+ * What a person asks for, checked and completed: the model understands the labels and makes the schedule of
+ * scales, every option gets its value, and whatever cannot be done is refused before anything runs.
  *
  * @module
  */
@@ -15,25 +15,35 @@ import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit
 import { type ScaleHook, scalesOf } from "./hook.ts";
 import type { SamplingSettings } from "./settings.ts";
 
-/** What to generate and how. Every field is optional; how tokens are drawn unless it says so is the model's matter, `model.defaults`. */
+/**
+ * What to generate and how. Every field is optional; how tokens are drawn unless it says so is the model's
+ * matter, `model.defaults`.
+ */
 export interface GenerateRequest {
   /** One class or prompt, or several; without it, classes are drawn at random from the seed. */
   labels?: Label | readonly Label[];
   /** Images per label; 1 by default. */
   count?: number;
   /**
-   * The number by which the random numbers know each image, and as which it comes back: 0, 1, 2, … by default. So `indices: [5]` makes
-   * image 5 of a large request alone. Images of the same number share their noise, as image i of every class does in the published
-   * script. One per image, integers from 0 to 2^24 - 1; images come in the order of the request, whatever their numbers are.
+   * The number by which the random numbers know each image, and as which it comes back: 0, 1, 2, … by
+   * default. So `indices: [5]` makes image 5 of a large request alone. Images of the same number share their
+   * noise, as image i of every class does in the published script. One per image, integers from 0 to 2^24 -
+   * 1; images come in the order of the request, whatever their numbers are.
    */
   indices?: readonly number[];
-  /** Seed, an integer from 0 to 2^64 - 1; 0 by default. Image i depends on the seed and on i alone, not on the batch it is in. */
+  /**
+   * Seed, an integer from 0 to 2^64 - 1; 0 by default. Image i depends on the seed and on i alone, not on the
+   * batch it is in.
+   */
   seed?: number | bigint;
-  /** Strength of classifier-free guidance: at weight t the logits are `conditional + t * (conditional - unconditional)`. */
+  /**
+   * Strength of classifier-free guidance: at weight t the logits are
+   * `conditional + t * (conditional - unconditional)`.
+   */
   cfg?: number;
   /**
-   * How cfg becomes the weight of each scale. `"ramp"`: it grows from 0 to cfg, so that cfg 0 is off, and twice as fast. `"constant"`:
-   * it is `cfg - 1` on every scale, so that cfg 1 is off.
+   * How cfg becomes the weight of each scale. `"ramp"`: it grows from 0 to cfg, so that cfg 0 is off, and
+   * twice as fast. `"constant"`: it is `cfg - 1` on every scale, so that cfg 1 is off.
    */
   guidance?: GuidanceFormula;
   /** Draw from the k likeliest tokens; 0 is off. */
@@ -52,11 +62,15 @@ export interface GenerateRequest {
   published?: boolean;
   /** Options that only the model's family has, by name. */
   familyOptions?: Readonly<Record<string, unknown>>;
-  /** Mix vectors of tokens instead of taking one's, for smoother pictures (VAR's `more_smooth`), where the model can; not for measuring. */
+  /**
+   * Mix vectors of tokens instead of taking one's, for smoother pictures (VAR's `more_smooth`), where the
+   * model can; not for measuring.
+   */
   moreSmooth?: boolean;
   /**
-   * Images that run together; the images do not depend on it. `"auto"` takes as many as fit into `memory`, from 1 to 64, and is the
-   * default where that is given; otherwise the default is 8, or as many as the model's `memoryLimit` has room for.
+   * Images that run together; the images do not depend on it. `"auto"` takes as many as fit into `memory`,
+   * from 1 to 64, and is the default where that is given; otherwise the default is 8, or as many as the
+   * model's `memoryLimit` has room for.
    */
   batch?: number | "auto";
   /** Memory in bytes for the model's weights and one batch, which `batch: "auto"` goes by. */
@@ -111,14 +125,19 @@ const DEFAULT_BATCH = 8;
 /** More at once would make nothing faster. */
 const MAX_AUTO_BATCH = 64;
 
-/** Counter of the classes of images without a label, where other draws have scale and purpose: beyond any scale. */
+/**
+ * Counter of the classes of images without a label, where other draws have scale and purpose: beyond any
+ * scale.
+ */
 const CLASS_STREAM = 0xffffffff;
 
 /**
  * Checks and completes a request.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type, or the model needs a prompt and there is none.
- * @throws {RangeError} If a value is out of range, a label is no class of the model, or the model cannot do what is asked.
+ * @throws {TypeError} If an option is unknown or of the wrong type, or the model needs a prompt and there is
+ * none.
+ * @throws {RangeError} If a value is out of range, a label is no class of the model, or the model cannot do
+ * what is asked.
  */
 export function resolveRequest(model: Model, request: GenerateRequest): ResolvedRequest {
   if (typeof model?.start !== "function") {

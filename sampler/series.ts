@@ -1,7 +1,7 @@
 /**
- * Very many images: a request too large to hold its pictures in memory and too long to be lost for one bad image. Batch after batch is
- * made and handed over; a batch that fails is tried again image by image, and a lost device can be replaced. Where the pictures go is
- * left to the caller.
+ * Very many images: a request too large to hold its pictures in memory and too long to be lost for one bad
+ * image. Batch after batch is made and handed over; a batch that fails is tried again image by image, and a
+ * lost device can be replaced. Where the pictures go is left to the caller.
  *
  * @module
  */
@@ -19,8 +19,9 @@ import type { GeneratedImage } from "./result.ts";
 /** Options of {@linkcode generateSeries}. */
 export interface SeriesOptions {
   /**
-   * Loads the model again after its device was lost; the series goes on with what it resolves to, in batches half as large. Models belong to
-   * the caller, the lost one too. Without it, and after three losses without a batch between them, the series ends with the error.
+   * Loads the model again after its device was lost; the series goes on with what it resolves to, in batches
+   * half as large. Models belong to the caller, the lost one too. Without it, and after three losses without
+   * a batch between them, the series ends with the error.
    */
   reopen?: (lost: DeviceLostError) => Promise<Model>;
   /** Failed images in a row after which the series ends with an error; 100 by default. */
@@ -65,10 +66,12 @@ export interface SeriesBatch {
 const MAX_LOSSES = 3;
 
 /**
- * Generates any number of pictures, a batch at a time. The pictures are those of {@linkcode generate} for the same request.
+ * Generates any number of pictures, a batch at a time. The pictures are those of {@linkcode generate} for the
+ * same request.
  *
- * A batch that fails is tried again, each image alone; with a hook that couples the images of a batch, as a whole. If every image
- * succeeds alone, the batch was too large, and the next ones are half as large. Previews are not made.
+ * A batch that fails is tried again, each image alone; with a hook that couples the images of a batch, as a
+ * whole. If every image succeeds alone, the batch was too large, and the next ones are half as large.
+ * Previews are not made.
  *
  * @param model A loaded model.
  * @param request What to generate and how.
@@ -83,8 +86,11 @@ const MAX_LOSSES = 3;
  *
  * await using model = await loadModel("demo", { device: "cpu" });
  * const captions: string[] = [];
- * for await (const { images, failures, progress } of generateSeries(model, { labels: [32, 63], count: 3, batch: 4 })) {
- *   for (const image of images) captions.push(image.caption); // await Deno.writeFile(`${image.index}.png`, image.png());
+ * for await (
+ *   const { images, failures, progress } of generateSeries(model, { labels: [32, 63], count: 3, batch: 4 })
+ * ) {
+ *   // await Deno.writeFile(`${image.index}.png`, image.png());
+ *   for (const image of images) captions.push(image.caption);
  *   for (const { index, error } of failures) console.error(index, error.message);
  *   assertEquals(captions.length, progress.made); // console.log(`${progress.perSecond} images per second`);
  * }

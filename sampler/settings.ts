@@ -1,6 +1,6 @@
 /**
- * What is settled about a request before it runs: labels, seed, and how tokens are drawn. A hook may read it on every scale; how a
- * person's request becomes this is left to `request.ts`.
+ * What is settled about a request before it runs: labels, seed, and how tokens are drawn. A hook may read it
+ * on every scale; how a person's request becomes this is left to `request.ts`.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * What a hook gets in its hands: one scale of one batch, with the operations that search methods are made of (draw candidates, measure
- * densities, select, report), written against the device and so the same on CPU and GPU.
+ * What a hook gets in its hands: one scale of one batch, with the operations that search methods are made of
+ * (draw candidates, measure densities, select, report), written against the device and so the same on CPU and
+ * GPU.
  *
  * Arrays that a step hands out belong to it and live until the scale is done.
  *
@@ -171,7 +172,10 @@ export class ScaleStep implements Disposable {
     return this.width * this.height;
   }
 
-  /** The batch's rows; once a hook has gathered them, the new ones. Logits, draws and tokens stay those of the rows before. */
+  /**
+   * The batch's rows; once a hook has gathered them, the new ones. Logits, draws and tokens stay those of the
+   * rows before.
+   */
   get lanes(): readonly Lane[] {
     return this.#parts.lanes();
   }
@@ -186,7 +190,10 @@ export class ScaleStep implements Disposable {
     return this.#parts.generation.guided ? this.#current.sampling.guidanceWeight : 0;
   }
 
-  /** The guided logits, f32 [lanes, positions, logits of a position]. Asking for them has them computed; changes to them count. */
+  /**
+   * The guided logits, f32 [lanes, positions, logits of a position]. Asking for them has them computed;
+   * changes to them count.
+   */
   get logits(): DeviceArray {
     if (this.#guided !== undefined) return this.#guided;
     const { logits, generation } = this.#parts;
@@ -199,8 +206,9 @@ export class ScaleStep implements Disposable {
   }
 
   /**
-   * Feature vectors that the transformer gets: until the tokens are accepted those of this scale, and in `gather` those of the next one,
-   * f32 [lanes, positions, channels], guided twice as many rows. Changes made in `gather` count.
+   * Feature vectors that the transformer gets: until the tokens are accepted those of this scale, and in
+   * `gather` those of the next one, f32 [lanes, positions, channels], guided twice as many rows. Changes made
+   * in `gather` count.
    */
   get features(): DeviceArray {
     return this.#parts.generation.features;
@@ -217,8 +225,9 @@ export class ScaleStep implements Disposable {
   }
 
   /**
-   * Draws `count` token maps per lane, independent of each other, u32 [lanes, count, positions, words of a token]. Draw 0 is what would be
-   * taken without any hook. What an edit keeps is the source's in each of them.
+   * Draws `count` token maps per lane, independent of each other, u32 [lanes, count, positions, words of a
+   * token]. Draw 0 is what would be taken without any hook. What an edit keeps is the source's in each of
+   * them.
    */
   draw(count: number = 1, options: DrawOptions = {}): DeviceArray {
     const { images, positions, words } = this.#sizes();
@@ -229,8 +238,9 @@ export class ScaleStep implements Disposable {
   }
 
   /**
-   * Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over the vectors of tokens. In an
-   * edit only the generated positions count, and without any the densities are 0.
+   * Density of each candidate among its lane's `count`, f32 [lanes, count]: the sum of Gaussian kernels over
+   * the vectors of tokens. In an edit only the generated positions count, and without any the densities are
+   * 0.
    */
   density(candidates: DeviceArray, count: number, options: DensityOptions = {}): DeviceArray {
     const { distance = "euclidean", features = "position", bandwidth = "image", deviation = "population" } =
@@ -277,7 +287,10 @@ export class ScaleStep implements Disposable {
     return { tokens, decision };
   }
 
-  /** Makes these the tokens of the scale, u32 [lanes, positions, words of a token]. What an edit keeps stays the source's all the same. */
+  /**
+   * Makes these the tokens of the scale, u32 [lanes, positions, words of a token]. What an edit keeps stays
+   * the source's all the same.
+   */
   choose(tokens: DeviceArray): void {
     const { images, positions, words } = this.#sizes();
     const wanted = images * positions * words;
@@ -290,8 +303,8 @@ export class ScaleStep implements Disposable {
   }
 
   /**
-   * Reports `length` words per lane from an array of the step. They come to the host with the pictures, without a readback of their own,
-   * and `read` makes of them what is found under `decisions` of the image.
+   * Reports `length` words per lane from an array of the step. They come to the host with the pictures,
+   * without a readback of their own, and `read` makes of them what is found under `decisions` of the image.
    */
   report(array: DeviceArray, length: number, read: (words: Uint32Array) => unknown): void {
     const kept = this.device.allocate(this.lanes.length * length, "report");
@@ -304,7 +317,9 @@ export class ScaleStep implements Disposable {
     return pictures(this.device, this.#parts.generation);
   }
 
-  /** The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too. */
+  /**
+   * The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too.
+   */
   finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
     if (this.#tokens !== undefined) return { tokens: this.#kept(this.#tokens), features: undefined };
     if (!this.request.moreSmooth) return { tokens: this.draw(), features: undefined };

@@ -1,6 +1,7 @@
 /**
- * What happens when a person gets something wrong: one table of bad calls and bad files over the whole public face, each with the class of
- * its error and the words that name the wanted and the given value. Nothing may stay behind on the device.
+ * What happens when a person gets something wrong: one table of bad calls and bad files over the whole public
+ * face, each with the class of its error and the words that name the wanted and the given value. Nothing may
+ * stay behind on the device.
  *
  * @module
  */
@@ -772,7 +773,8 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
     ],
     [
       "a model that has been disposed",
-      // On a device of its own: ONNX Runtime keeps a pool of buffers until the last model of a device is gone.
+      // On a device of its own: ONNX Runtime keeps a pool of buffers until the last model of a device is
+      // gone.
       async () => {
         const gone = await loadModel(good, { device: "cpu" });
         await gone[Symbol.asyncDispose]();

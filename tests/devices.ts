@@ -1,6 +1,7 @@
 /**
- * The devices tests run on. Every test of behaviour runs on the CPU and, where there is an adapter, on WebGPU; without an adapter the
- * second half is reported as ignored, or fails when the command line says `--require-gpu`.
+ * The devices tests run on. Every test of behaviour runs on the CPU and, where there is an adapter, on
+ * WebGPU; without an adapter the second half is reported as ignored, or fails when the command line says
+ * `--require-gpu`.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Serves the project's files as any static file server does: `deno task serve` offers them on port 8000, and the tests import by URL
- * from here.
+ * Serves the project's files as any static file server does: `deno task serve` offers them on port 8000, and
+ * the tests import by URL from here.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The project as people import it: served over plain HTTP, used from an empty folder that has no configuration.
+ * The project as people import it: served over plain HTTP, used from an empty folder that has no
+ * configuration.
  *
  * @module
  */

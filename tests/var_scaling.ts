@@ -1,6 +1,6 @@
 /**
- * What the tests of VAR-Scaling's kernels share: pools of candidates, calls of the kernels that bring everything back, and the densities
- * written out in float64 as the paper has them.
+ * What the tests of VAR-Scaling's kernels share: pools of candidates, calls of the kernels that bring
+ * everything back, and the densities written out in float64 as the paper has them.
  *
  * @module
  */
@@ -41,7 +41,9 @@ export function shapeOf({ images, draws, positions, vocabulary, channels }: Pool
   return { images, draws, positions, vocabulary, channels };
 }
 
-/** A pool of uniformly drawn tokens of a codebook of uniform values; few `used` codes make many duplicates. */
+/**
+ * A pool of uniformly drawn tokens of a codebook of uniform values; few `used` codes make many duplicates.
+ */
 export function randomPool(random: () => number, shape: PoolShape, used: number = shape.vocabulary): Pool {
   const codebook = Float32Array.from({ length: shape.vocabulary * shape.channels }, () => random() * 2 - 1);
   const count = shape.images * shape.draws * shape.positions;
@@ -180,7 +182,10 @@ export function silverman(vectors: readonly number[][], divisor?: number): numbe
   return sigma.reduce((a, b) => a + b) / sigma.length * silvermanFactor(vectors.length, sigma.length);
 }
 
-/** The sum of eq. 2 without its constant for each vector, in float64, with a bound for the error of the kernel. */
+/**
+ * The sum of eq. 2 without its constant for each vector, in float64, with a bound for the error of the
+ * kernel.
+ */
 export function gaussianSums(vectors: readonly number[][], h: number): { value: number; bound: number }[] {
   const d = vectors[0]!.length;
   return vectors.map((a) => {

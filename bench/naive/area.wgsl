@@ -1,4 +1,5 @@
-// Area resizing, one thread per value, in the order in which the values are written: rows, [images, positions, channels].
+// Area resizing, one thread per value, in the order in which the values are written: rows, [images,
+// positions, channels].
 
 struct Parameters {
   total: u32,

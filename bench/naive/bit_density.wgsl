@@ -1,4 +1,5 @@
-// Densities of candidates of bits at each position, one thread per position and candidate, each kernel value computed anew.
+// Densities of candidates of bits at each position, one thread per position and candidate, each kernel value
+// computed anew.
 
 struct Parameters {
   draws: u32,

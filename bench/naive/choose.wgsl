@@ -1,5 +1,5 @@
-// The walk over the search order and the draw among the kept candidates, one thread per image, from what rank.wgsl and conflicts.wgsl
-// have written. Expects threefry.wgsl in front.
+// The walk over the search order and the draw among the kept candidates, one thread per image, from what
+// rank.wgsl and conflicts.wgsl have written. Expects threefry.wgsl in front.
 
 struct Parameters {
   images: u32,

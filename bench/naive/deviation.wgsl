@@ -1,4 +1,5 @@
-// Standard deviation of the candidates, one thread per position and channel: a pass for the mean, a pass for the squares.
+// Standard deviation of the candidates, one thread per position and channel: a pass for the mean, a pass for
+// the squares.
 
 struct Parameters {
   images: u32,

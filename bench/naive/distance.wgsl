@@ -1,5 +1,5 @@
-// Squared distances, one thread per output word, everything from global memory. Its variations, cosine by the textbook formula and f16, are
-// made by changing the two constants.
+// Squared distances, one thread per output word, everything from global memory. Its variations, cosine by the
+// textbook formula and f16, are made by changing the two constants.
 
 struct Parameters {
   rows: u32,

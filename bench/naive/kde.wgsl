@@ -1,5 +1,5 @@
-// Gaussian kernel sums, one thread per query, everything from global memory, added up in order. Points come in several calls, since Mesa's
-// software Vulkan silently ends a thread's loops after 65535 turns.
+// Gaussian kernel sums, one thread per query, everything from global memory, added up in order. Points come
+// in several calls, since Mesa's software Vulkan silently ends a thread's loops after 65535 turns.
 
 struct Parameters {
   first: u32,

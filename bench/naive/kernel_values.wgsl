@@ -1,4 +1,5 @@
-// The N x N matrix of Gaussian kernel values of each image and position, one thread per pair, written to memory.
+// The N x N matrix of Gaussian kernel values of each image and position, one thread per pair, written to
+// memory.
 
 struct Parameters {
   images: u32,

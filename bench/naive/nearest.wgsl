@@ -1,4 +1,5 @@
-// Nearest codes, one thread per feature vector, which goes through the whole codebook. The channels must be a multiple of 4.
+// Nearest codes, one thread per feature vector, which goes through the whole codebook. The channels must be a
+// multiple of 4.
 
 struct Parameters {
   count: u32,

@@ -1,6 +1,6 @@
 /**
- * jax-js (https://github.com/ekzhang/jax-js): formulas are traced and compiled into fused kernels, on WebGPU or as WebAssembly with
- * one worker per core.
+ * jax-js (https://github.com/ekzhang/jax-js): formulas are traced and compiled into fused kernels, on WebGPU
+ * or as WebAssembly with one worker per core.
  *
  * @module
  */
@@ -116,7 +116,10 @@ function sample({ jax, array }: Context, { shape, inputs }: PeerTask): SetUp {
   };
 }
 
-/** Kernel values of the candidates at a position, summed. The distance of vectors of 0 and 1 is the number of bits that differ. */
+/**
+ * Kernel values of the candidates at a position, summed. The distance of vectors of 0 and 1 is the number of
+ * bits that differ.
+ */
 function bitDensity({ numpy: np }: typeof Jax, factor: number, bits: Jax.Array): Jax.Array {
   const share = np.mean(bits.ref, -2);
   const deviations = np.sqrt(share.ref.sub(np.square(share)));
@@ -195,8 +198,8 @@ export function jaxJs(backend: Backend): Library {
 }
 
 /**
- * Each backend has a copy of the library: in version 0.1.25, what was compiled keeps its constants on the device of the first call, and a
- * call on the other device then brings its result there.
+ * Each backend has a copy of the library: in version 0.1.25, what was compiled keeps its constants on the
+ * device of the first call, and a call on the other device then brings its result there.
  */
 async function load(backend: Backend): Promise<typeof Jax> {
   // Once under its plain name, which fetches it if need be and lets its file be found.
@@ -220,8 +223,8 @@ class Run implements PeerRun {
   }
 
   /**
-   * The library hands work over only when somebody waits for it. On WebGPU in Deno each wait costs 10 ms, but waits pass side by side: one
-   * begins with each call, and `finish` sees the end of all.
+   * The library hands work over only when somebody waits for it. On WebGPU in Deno each wait costs 10 ms, but
+   * waits pass side by side: one begins with each call, and `finish` sees the end of all.
    */
   async call(): Promise<void> {
     if (this.#pendingBytes >= BUDGET) await this.finish();

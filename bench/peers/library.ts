@@ -1,7 +1,7 @@
 /**
- * How a library becomes a peer: it may offer several formulations of a kernel, each is first checked on a small task, and the one that
- * is fastest on the task at hand counts. So a peer is never compared on other numbers than ours, nor on a formulation that does not
- * suit it.
+ * How a library becomes a peer: it may offer several formulations of a kernel, each is first checked on a
+ * small task, and the one that is fastest on the task at hand counts. So a peer is never compared on other
+ * numbers than ours, nor on a formulation that does not suit it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Other libraries that compute what kernels compute, as the report calls them. What one cannot do on a machine, it says when it is opened;
- * to see all of that at once:
+ * Other libraries that compute what kernels compute, as the report calls them. What one cannot do on a
+ * machine, it says when it is opened; to see all of that at once:
  *
  *     deno run -A --no-lock bench/peers/mod.ts
  *

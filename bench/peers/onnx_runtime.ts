@@ -1,6 +1,6 @@
 /**
- * The formulas as ONNX graphs in ONNX Runtime (https://github.com/microsoft/onnxruntime), on the GPU device that the kernels use, or as
- * WebAssembly with a thread per core.
+ * The formulas as ONNX graphs in ONNX Runtime (https://github.com/microsoft/onnxruntime), on the GPU device
+ * that the kernels use, or as WebAssembly with a thread per core.
  *
  * @module
  */
@@ -71,8 +71,8 @@ class Graph extends GraphBuilder {
   }
 
   /**
-   * Running sums of rows, as products with triangles of ones within blocks and over blocks: the runtime's own operator takes 2 s for 8
-   * rows of 16384 on the GPU.
+   * Running sums of rows, as products with triangles of ones within blocks and over blocks: the runtime's own
+   * operator takes 2 s for 8 rows of 16384 on the GPU.
    */
   runningSums(x: string, rows: number, length: number): string {
     let block = Math.ceil(Math.sqrt(length));
@@ -143,8 +143,9 @@ const lookup: SetUp = (graph, { shape, inputs }) => {
 };
 
 /**
- * Sorted logits give the least that is kept; the draw inverts the running sum of what is kept. There are no random operators on the GPU
- * and no arithmetic of the integers that sorting returns, so uniform numbers come from the host and the token is a count.
+ * Sorted logits give the least that is kept; the draw inverts the running sum of what is kept. There are no
+ * random operators on the GPU and no arithmetic of the integers that sorting returns, so uniform numbers come
+ * from the host and the token is a count.
  */
 const sampleByInversion: SetUp = (graph, { shape, inputs }) => {
   const { rows, vocabulary, topK, topP } = shape as Record<"rows" | "vocabulary" | "topK" | "topP", number>;
@@ -215,7 +216,10 @@ const hammingDensity: SetUp = (graph, { shape, inputs }) => {
   graph.result(graph.sum(graph.sum(values, 2), 0), [draws]);
 };
 
-/** Makes integers of 64 bits the result: as they are on the GPU, where there is no operator that converts them, else as floats. */
+/**
+ * Makes integers of 64 bits the result: as they are on the GPU, where there is no operator that converts
+ * them, else as floats.
+ */
 function integers(graph: Graph, result: string, shape: readonly number[], backend: Backend): void {
   if (backend === "webgpu") graph.result(result, shape, "int64");
   else graph.result(graph.add("Cast", [result], { to: FLOAT32 }), shape);

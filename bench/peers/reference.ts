@@ -1,5 +1,6 @@
 /**
- * What every peer must compute, in float64 and as plainly as the formulas are written, and small tasks to hold peers against it.
+ * What every peer must compute, in float64 and as plainly as the formulas are written, and small tasks to
+ * hold peers against it.
  *
  * @module
  */
@@ -71,7 +72,10 @@ export function checkOutput(task: PeerTask, output: Float32Array | Uint32Array):
   else checkValues(task, output);
 }
 
-/** Values of the reference: squared distances, unnormalised densities, of points or of bits, or looked-up vectors. */
+/**
+ * Values of the reference: squared distances, unnormalised densities, of points or of bits, or looked-up
+ * vectors.
+ */
 export function referenceValues({ kernel, shape, inputs }: PeerTask): Float64Array {
   if (kernel === "distance") {
     const { rows, columns, dimensions } = shape as Record<"rows" | "columns" | "dimensions", number>;
@@ -193,7 +197,10 @@ export function checkSupport({ shape, inputs }: PeerTask, output: Float32Array |
   }
 }
 
-/** Draws from the task's first row, which all rows repeat: frequencies must be within five standard deviations. */
+/**
+ * Draws from the task's first row, which all rows repeat: frequencies must be within five standard
+ * deviations.
+ */
 function checkDraws(task: PeerTask, output: Float32Array | Uint32Array): void {
   checkSupport(task, output);
   const { shape, inputs } = task;

@@ -1,6 +1,6 @@
 /**
- * TensorFlow.js (https://github.com/tensorflow/tfjs): formulas run operator by operator, on WebGPU or as WebAssembly. In Deno the latter
- * has one thread, as with Node.
+ * TensorFlow.js (https://github.com/tensorflow/tfjs): formulas run operator by operator, on WebGPU or as
+ * WebAssembly. In Deno the latter has one thread, as with Node.
  *
  * @module
  */
@@ -28,7 +28,10 @@ const plainProduct: Product = (tf, a, b) => {
   return tf.sub(tf.sum(tf.square(b), 1), tf.mul(tf.matMul(a, b, false, true), 2));
 };
 
-/** Adds within the matrix product. In WebAssembly, version 4.22.0 computes it wrong, so that the check leaves it out there. */
+/**
+ * Adds within the matrix product. In WebAssembly, version 4.22.0 computes it wrong, so that the check leaves
+ * it out there.
+ */
 const fusedProduct: Product = (tf, a, b) => {
   const bias = tf.sum(tf.square(b), 1);
   return tf.fused.matMul({ a: tf.mul(a, -2), b, transposeB: true, bias });
@@ -98,7 +101,10 @@ const sample: SetUp = (tf, { shape, inputs }) => {
   return { inputs: [logits, rowStarts], formula };
 };
 
-/** Kernel values of the candidates at each position, summed. The distance of vectors of 0 and 1 is the number of bits that differ. */
+/**
+ * Kernel values of the candidates at each position, summed. The distance of vectors of 0 and 1 is the number
+ * of bits that differ.
+ */
 function bitDensity(tf: typeof Tf, size: BitShape, bits: Tf.Tensor): Tf.Tensor {
   const [positions, draws] = bits.shape as [number, number];
   const share = tf.mean(bits, 1);
@@ -156,8 +162,8 @@ export function tensorflowJs(backend: Backend): Library {
 }
 
 /**
- * The library with its backends, by names that are not where they are imported: what static analysis sees there, everybody downloads who
- * runs the project.
+ * The library with its backends, by names that are not where they are imported: what static analysis sees
+ * there, everybody downloads who runs the project.
  */
 async function load(): Promise<typeof Tf> {
   const core = `npm:@tensorflow/tfjs-core@${VERSION}`;
@@ -189,7 +195,10 @@ class Run implements PeerRun {
     this.#last = this.#tf.tidy(this.#formula);
   }
 
-  /** On WebGPU what was recorded goes out, and is waited for, when something is read. WebAssembly has finished when a call returns. */
+  /**
+   * On WebGPU what was recorded goes out, and is waited for, when something is read. WebAssembly has finished
+   * when a call returns.
+   */
   async finish(): Promise<void> {
     if (this.#backend === "wasm" || this.#last === undefined) return;
     await this.#choose();

@@ -1,6 +1,6 @@
 /**
- * The part of TensorFlow.js that is used here. Its own declarations bring @webgpu/types along, which change the types of WebGPU for the
- * whole program.
+ * The part of TensorFlow.js that is used here. Its own declarations bring @webgpu/types along, which change
+ * the types of WebGPU for the whole program.
  */
 
 export interface Tensor {

@@ -1,5 +1,6 @@
 /**
- * `varscale doctor`: what this machine offers, what `--device auto` makes of it, and whether the bundled model runs.
+ * `varscale doctor`: what this machine offers, what `--device auto` makes of it, and whether the bundled
+ * model runs.
  *
  * @module
  */

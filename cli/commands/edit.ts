@@ -1,5 +1,6 @@
 /**
- * `varscale edit`: a part of a picture, or its finer scales, generated anew. Apart from what is edited, it is `varscale generate`.
+ * `varscale edit`: a part of a picture, or its finer scales, generated anew. Apart from what is edited, it is
+ * `varscale generate`.
  *
  * @module
  */

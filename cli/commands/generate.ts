@@ -1,5 +1,6 @@
 /**
- * `varscale generate`: pictures and the record of how they were made, written to a folder as they are finished.
+ * `varscale generate`: pictures and the record of how they were made, written to a folder as they are
+ * finished.
  *
  * @module
  */
@@ -460,7 +461,10 @@ class Layout {
     return this.#request.previews;
   }
 
-  /** `000_red-torus.png`, with the variant's name where there are several, and the scale's number for a preview. */
+  /**
+   * `000_red-torus.png`, with the variant's name where there are several, and the scale's number for a
+   * preview.
+   */
   file(variant: string, index: number, scale?: number): string {
     const parts = [String(index).padStart(this.#digits, "0"), slug(this.#request.labels[index]!.name)];
     if (this.#variants.length > 1) parts.push(slug(variant));

@@ -1,6 +1,6 @@
 /**
- * `varscale npz`: the images of a folder as one NumPy archive, the form in which the usual evaluator of FID and Inception Score reads
- * them.
+ * `varscale npz`: the images of a folder as one NumPy archive, the form in which the usual evaluator of FID
+ * and Inception Score reads them.
  *
  * @module
  */

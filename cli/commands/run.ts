@@ -1,6 +1,6 @@
 /**
- * `varscale run`: the published script's command line. All images of all classes, in a folder that can be filled in several goes, by
- * several processes, and in any order.
+ * `varscale run`: the published script's command line. All images of all classes, in a folder that can be
+ * filled in several goes, by several processes, and in any order.
  *
  * @module
  */
@@ -67,7 +67,10 @@ import { VERSION } from "../version.ts";
 
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;
-/** What the help says of a setting that the method's authors chose for their experiments with the model, whatever suits it. */
+/**
+ * What the help says of a setting that the method's authors chose for their experiments with the model,
+ * whatever suits it.
+ */
 const AUTHORS = "that of the published experiments with the model";
 
 const shard: Kind<Shard> = {
@@ -289,7 +292,10 @@ class OpenedModel implements AsyncDisposable {
   }
 }
 
-/** The search: what is left open without a preset is as in the experiments of the method's authors with the model. */
+/**
+ * The search: what is left open without a preset is as in the experiments of the method's authors with the
+ * model.
+ */
 function hookOf(options: RunValues, { search: { published } }: Model): ScaleHook | undefined {
   if (options.preset !== undefined) return scalingHook(options, true);
   return scalingHook({

@@ -1,6 +1,6 @@
 /**
- * An edit on the command line and in the record of a run: what was given, and what is kept beside the images, so that the run can be
- * repeated without the files it came from.
+ * An edit on the command line and in the record of a run: what was given, and what is kept beside the images,
+ * so that the run can be repeated without the files it came from.
  *
  * @module
  */
@@ -63,9 +63,14 @@ export interface EditRecord {
   readonly sha256: string;
   /** How much of each token of the last scale is kept, from 0 to 1, in rows. */
   readonly kept: readonly (readonly number[])[];
-  /** The scales on which it is kept; records made before there was a choice are without them, and are of all. */
+  /**
+   * The scales on which it is kept; records made before there was a choice are without them, and are of all.
+   */
   readonly scales?: readonly number[];
-  /** How many times as large as those scales' picture it is; records made before there was a choice are without it. */
+  /**
+   * How many times as large as those scales' picture it is; records made before there was a choice are
+   * without it.
+   */
   readonly oversampling?: number;
 }
 

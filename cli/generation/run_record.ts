@@ -1,6 +1,6 @@
 /**
- * The record of a run, `run.json`: everything that is needed to make the same images again, and everything that came out. It does
- * not depend on the options of the command line.
+ * The record of a run, `run.json`: everything that is needed to make the same images again, and everything
+ * that came out. It does not depend on the options of the command line.
  *
  * @module
  */

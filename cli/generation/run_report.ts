@@ -1,5 +1,6 @@
 /**
- * What a finished generation shows to people and programs: the sheet with all images, the summary, the JSON object.
+ * What a finished generation shows to people and programs: the sheet with all images, the summary, the JSON
+ * object.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * How tokens were drawn and from which maps, as the records of runs hold it: with nothing left to the model, so that a repetition does the
- * same whatever the defaults are by then.
+ * How tokens were drawn and from which maps, as the records of runs hold it: with nothing left to the model,
+ * so that a repetition does the same whatever the defaults are by then.
  *
  * @module
  */

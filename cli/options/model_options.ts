@@ -1,6 +1,6 @@
 /**
- * The options that name a model and a device, shared by the commands that load one. Which checkpoints a model is made from, the families
- * say: each part has an option.
+ * The options that name a model and a device, shared by the commands that load one. Which checkpoints a model
+ * is made from, the families say: each part has an option.
  *
  * @module
  */

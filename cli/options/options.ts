@@ -1,6 +1,6 @@
 /**
- * Tables of options: one table per command, from which both the parsing of its arguments and the text of its help are made, so that
- * the two cannot differ. What the options mean is left to the commands.
+ * Tables of options: one table per command, from which both the parsing of its arguments and the text of its
+ * help are made, so that the two cannot differ. What the options mean is left to the commands.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What a command line asks of a model, checked against it: classes or prompts, and whole requests. What is wrong here is wrong with the
- * command line.
+ * What a command line asks of a model, checked against it: classes or prompts, and whole requests. What is
+ * wrong here is wrong with the command line.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * The options of drawing tokens, of token maps and of batches, shared by the commands that generate. Where an option is not given, the
- * model decides; what the help says about that, and the options that only some models have, come from the families.
+ * The options of drawing tokens, of token maps and of batches, shared by the commands that generate. Where an
+ * option is not given, the model decides; what the help says about that, and the options that only some
+ * models have, come from the families.
  *
  * @module
  */
@@ -164,7 +165,10 @@ export const BATCH_OPTIONS = section("Sampling", {
   memory: { kind: bytes, help: "Memory for the weights and one batch, like 8GB" },
 });
 
-/** The part of a request that the options of a sampling section make; what they do not say is left to the model. */
+/**
+ * The part of a request that the options of a sampling section make; what they do not say is left to the
+ * model.
+ */
 export function samplingRequest(values: Values<typeof SAMPLING_OPTIONS>): GenerateRequest {
   const { published, moreSmooth = false } = values;
   const familyOptions = given(values, Object.keys(FAMILY_OPTIONS));

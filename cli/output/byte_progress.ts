@@ -1,5 +1,6 @@
 /**
- * What a command shows while it moves many bytes: on a terminal one line that is drawn again and again, otherwise a line now and then.
+ * What a command shows while it moves many bytes: on a terminal one line that is drawn again and again,
+ * otherwise a line now and then.
  *
  * @module
  */
@@ -25,7 +26,8 @@ export class ByteProgress implements Disposable {
 
   /**
    * @param io Where to write.
-   * @param options What is done to the bytes, "converting" for example, and another clock than `performance.now`.
+   * @param options What is done to the bytes, "converting" for example, and another clock than
+   * `performance.now`.
    */
   constructor(io: Io, options: { what: string; now?: () => number }) {
     const { what, now = () => performance.now() } = options;

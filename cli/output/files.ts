@@ -114,7 +114,10 @@ export function slug(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 40) || "image";
 }
 
-/** JSON for people and programs: lists of numbers and whatever is short stay on one line. Seeds beyond 2^53 become texts. */
+/**
+ * JSON for people and programs: lists of numbers and whatever is short stay on one line. Seeds beyond 2^53
+ * become texts.
+ */
 export function formatJson(value: unknown, indent: string = ""): string {
   if (typeof value === "bigint") return `"${value}"`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

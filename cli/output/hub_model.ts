@@ -1,5 +1,6 @@
 /**
- * Models of the Hugging Face hub on the command line: their places, and what is shown while their files are downloaded.
+ * Models of the Hugging Face hub on the command line: their places, and what is shown while their files are
+ * downloaded.
  *
  * @module
  */

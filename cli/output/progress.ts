@@ -1,5 +1,6 @@
 /**
- * What a long command shows on the way: on a terminal one line that is drawn again and again, otherwise a short line now and then.
+ * What a long command shows on the way: on a terminal one line that is drawn again and again, otherwise a
+ * short line now and then.
  *
  * @module
  */
@@ -26,8 +27,8 @@ export class Progress {
 
   /**
    * @param io Where to write.
-   * @param options How many images there will be, how many of them were there before, whether to say nothing at all, and another clock
-   * than `performance.now`.
+   * @param options How many images there will be, how many of them were there before, whether to say nothing
+   * at all, and another clock than `performance.now`.
    */
   constructor(io: Io, options: { total: number; done?: number; quiet: boolean; now?: () => number }) {
     const { total, done = 0, quiet, now = () => performance.now() } = options;

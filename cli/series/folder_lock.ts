@@ -1,5 +1,6 @@
 /**
- * Keeps two processes from doing the same work in one folder. The system lets go of the locks when a process ends, however it ends.
+ * Keeps two processes from doing the same work in one folder. The system lets go of the locks when a process
+ * ends, however it ends.
  *
  * @module
  */
@@ -13,9 +14,9 @@ export interface Shard {
 }
 
 /**
- * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other; parts of another number of
- * parts overlap with them, and are refused as all of it is. The files of the locks stay: whoever removed one would take it from under
- * another process.
+ * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other;
+ * parts of another number of parts overlap with them, and are refused as all of it is. The files of the locks
+ * stay: whoever removed one would take it from under another process.
  *
  * @throws {Error} If another process is at work there.
  */

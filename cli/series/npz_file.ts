@@ -1,8 +1,10 @@
 /**
- * Writes a NumPy archive as evaluators of generated images read it: an uncompressed ZIP with one member, `arr_0.npy`, of bytes in any
- * number. Row after row goes to the disk, so memory does not grow with the archive; what the rows are is left to the caller.
+ * Writes a NumPy archive as evaluators of generated images read it: an uncompressed ZIP with one member,
+ * `arr_0.npy`, of bytes in any number. Row after row goes to the disk, so memory does not grow with the
+ * archive; what the rows are is left to the caller.
  *
- * The archive is a ZIP64 one at any size (50,000 pictures of 256×256 are 9.83 GB), so that small files take the same way as large ones.
+ * The archive is a ZIP64 one at any size (50,000 pictures of 256×256 are 9.83 GB), so that small files take
+ * the same way as large ones.
  *
  * @module
  */
@@ -28,7 +30,8 @@ const ELSEWHERE = 0xffffffff;
  * @param path Where to.
  * @param shape Shape of the array; its first number is the number of rows.
  * @param rows The rows in order, each of as many bytes as the rest of the shape multiplies to.
- * @throws {RangeError} If a row has another length, or there are more or fewer of them. Nothing is left behind then.
+ * @throws {RangeError} If a row has another length, or there are more or fewer of them. Nothing is left
+ * behind then.
  */
 export async function writeNpz(
   path: string,

@@ -13,7 +13,8 @@ import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } fro
 const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];
 
 /**
- * Refuses a folder without the record of a run in which there are images or another record: nobody could tell what they are.
+ * Refuses a folder without the record of a run in which there are images or another record: nobody could tell
+ * what they are.
  *
  * @throws {UsageError} If it is such a folder.
  */
@@ -40,11 +41,13 @@ export function refuseDifferences(folder: string, differing: readonly string[]):
 }
 
 /**
- * Writes the record of a run, or takes up the one that is there. The run may grow, by classes and by images of each class, but not shrink.
+ * Writes the record of a run, or takes up the one that is there. The run may grow, by classes and by images
+ * of each class, but not shrink.
  *
  * @param folder Where.
  * @param records The record that is there and the one of this go.
- * @param coupled Whether an image depends on the others of its class, so that their number is one of the settings.
+ * @param coupled Whether an image depends on the others of its class, so that their number is one of the
+ * settings.
  * @returns What a person should know.
  * @throws {UsageError} If its images were made otherwise.
  */

@@ -1,6 +1,6 @@
 /**
- * The record of a long run, `run.json` in its folder: what its images depend on, and which of them there shall be. With it a run can be
- * taken up again, and a folder be checked for completeness.
+ * The record of a long run, `run.json` in its folder: what its images depend on, and which of them there
+ * shall be. With it a run can be taken up again, and a folder be checked for completeness.
  *
  * @module
  */

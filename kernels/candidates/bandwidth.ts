@@ -1,6 +1,6 @@
 /**
- * How wide the kernel of a density estimate should be: Silverman's rule, from the spread of the candidates themselves. The density that
- * uses it is in `density.ts`.
+ * How wide the kernel of a density estimate should be: Silverman's rule, from the spread of the candidates
+ * themselves. The density that uses it is in `density.ts`.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { EXACT_SUMS_WGSL, MAX_DRAWS, truncate, truncateWide } from "../exact/exa
 import wgsl from "./bandwidth.wgsl" with { type: "text" };
 
 /**
- * What the density of a map is taken over: `"position"`, each token's code vector by itself, or `"joint"`, the code vectors of all
- * positions together as one long vector.
+ * What the density of a map is taken over: `"position"`, each token's code vector by itself, or `"joint"`,
+ * the code vectors of all positions together as one long vector.
  */
 export type FeatureGrouping = "position" | "joint";
 
@@ -22,7 +22,10 @@ export type FeatureGrouping = "position" | "joint";
 export interface BandwidthArguments {
   /** Candidates as token ids, u32 [images, draws, positions]. */
   tokens: DeviceArray;
-  /** The codebook, f32 [vocabulary, channels]; pass it through `unitRows` for the spread of directions (VAR-Scaling's cosine option). */
+  /**
+   * The codebook, f32 [vocabulary, channels]; pass it through `unitRows` for the spread of directions
+   * (VAR-Scaling's cosine option).
+   */
   codebook: DeviceArray;
   /** The bandwidths, f32 [images, positions], or [images] for joint features. */
   output: DeviceArray;
@@ -45,7 +48,8 @@ export interface BandwidthArguments {
 const ACTION = "estimate bandwidths";
 
 /**
- * Silverman's factor `(n (d + 2) / 4)^(-1 / (d + 4))` for n points in d dimensions (VAR-Scaling, arXiv 2601.07293, eq. 3).
+ * Silverman's factor `(n (d + 2) / 4)^(-1 / (d + 4))` for n points in d dimensions (VAR-Scaling, arXiv
+ * 2601.07293, eq. 3).
  *
  * @example
  * ```ts
@@ -60,14 +64,17 @@ export function silvermanFactor(points: number, dimensions: number): number {
 }
 
 /**
- * Writes `h = mean over dimensions of the standard deviation over the candidates * silvermanFactor(draws, dimensions)` (VAR-Scaling, arXiv
- * 2601.07293, eq. 3). The published code adds 1e-6; here the density does, since it may average over the batch first.
+ * Writes the bandwidth h (VAR-Scaling, arXiv 2601.07293, eq. 3): the standard deviation over the candidates,
+ * averaged over the dimensions, times `silvermanFactor(draws, dimensions)`. The published code adds 1e-6; here
+ * the density does, since it may average over the batch first.
  *
- * The result has the same bits on every device and does not depend on the order of the candidates; where all candidates agree it is
- * exactly 0. Per dimension the values are rounded to 2^-24 of their range. A token that is no code, `NO_TOKEN` say, stands for a vector
- * of zeros. Code values must be finite and below 2^60 in magnitude; a range below 2^-50 counts as 0.
+ * The result has the same bits on every device and does not depend on the order of the candidates; where all
+ * candidates agree it is exactly 0. Per dimension the values are rounded to 2^-24 of their range. A token
+ * that is no code, `NO_TOKEN` say, stands for a vector of zeros. Code values must be finite and below 2^60 in
+ * magnitude; a range below 2^-50 counts as 0.
  *
- * @throws {RangeError} From `plan`, if a count is no integer in range, an array is too short, or a sample's deviation is asked of 1 draw.
+ * @throws {RangeError} From `plan`, if a count is no integer in range, an array is too short, or a sample's
+ * deviation is asked of 1 draw.
  * @throws {TypeError} From `plan`, if an option is unknown.
  *
  * @example

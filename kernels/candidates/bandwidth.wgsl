@@ -1,10 +1,12 @@
-// Silverman's bandwidth of the candidates at each position of each image: the mean over dimensions of the standard deviation over the
-// candidates, times a factor made on the host.
-// Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], output [images, positions], or [images] when `joint` is
-// 1 and all positions together are one vector. One workgroup per output, which takes 32 dimensions at a time, eight threads to each.
-// Expects exact.wgsl and exact_sums.wgsl in front of it.
-// Per dimension the values become integers of 24 bits between their least and their greatest one, and are summed as integers: the
-// result has the same bits on every device and in whatever order the candidates come. Twin: bandwidth.ts.
+// Silverman's bandwidth of the candidates at each position of each image: the mean over dimensions of the
+// standard deviation over the candidates, times a factor made on the host.
+// Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], output [images, positions],
+// or [images] when `joint` is 1 and all positions together are one vector. One workgroup per output, which
+// takes 32 dimensions at a time, eight threads to each. Expects exact.wgsl and exact_sums.wgsl in front of
+// it.
+// Per dimension the values become integers of 24 bits between their least and their greatest one, and are
+// summed as integers: the result has the same bits on every device and in whatever order the candidates come.
+// Twin: bandwidth.ts.
 
 struct Parameters {
   images: u32,

@@ -1,6 +1,7 @@
 /**
- * How densely the candidates of an image lie around each of them, in the space of code vectors: the score by which VAR-Scaling tells
- * representative samples from outliers. The bandwidth comes from `bandwidth.ts`; what is done with the scores is up to `select.ts`.
+ * How densely the candidates of an image lie around each of them, in the space of code vectors: the score by
+ * which VAR-Scaling tells representative samples from outliers. The bandwidth comes from `bandwidth.ts`; what
+ * is done with the scores is up to `select.ts`.
  *
  * @module
  */
@@ -17,7 +18,10 @@ import wgsl from "./density.wgsl" with { type: "text" };
 export interface DensityArguments {
   /** Candidates as token ids, u32 [images, draws, positions]. */
   tokens: DeviceArray;
-  /** The codebook, f32 [vocabulary, channels]; pass it through `unitRows` to compare directions (VAR-Scaling's cosine option). */
+  /**
+   * The codebook, f32 [vocabulary, channels]; pass it through `unitRows` to compare directions (VAR-Scaling's
+   * cosine option).
+   */
   codebook: DeviceArray;
   /** What `silvermanBandwidth` wrote, f32 [images, positions], or [images] for joint features. */
   bandwidth: DeviceArray;
@@ -36,13 +40,15 @@ export interface DensityArguments {
   /** Added to each bandwidth; 1e-6 by default. */
   epsilon?: number;
   /**
-   * Average each position's bandwidth over all images first, as the published code does; off by default, so that images do not depend on
-   * each other.
+   * Average each position's bandwidth over all images first, as the published code does; off by default, so
+   * that images do not depend on each other.
    */
   batchBandwidth?: boolean;
   /** A density per position, summed (default), or one of the whole map. */
   features?: FeatureGrouping;
-  /** Leave out the candidate's own term, which is 1 per position, or 1 with joint features; off by default. */
+  /**
+   * Leave out the candidate's own term, which is 1 per position, or 1 with joint features; off by default.
+   */
   leaveOneOut?: boolean;
 }
 
@@ -50,21 +56,26 @@ const ACTION = "estimate densities";
 
 /**
  * Writes, for each candidate a of each image, the unnormalized Gaussian density
- * `S[a] = sum over positions and candidates c of exp(-|x_a - x_c|^2 / (2 h^2))`, where x are code vectors and h is that position's
- * bandwidth plus epsilon; with joint features, x is the whole map and the sum is over c only (VAR-Scaling, arXiv 2601.07293, eq. 2, as the
- * published code computes it: without the constant, which cancels in all that is done with the scores).
+ * `S[a] = sum over positions and candidates c of exp(-|x_a - x_c|^2 / (2 h^2))`, where x are code vectors and
+ * h is that position's bandwidth plus epsilon; with joint features, x is the whole map and the sum is over c
+ * only (VAR-Scaling, arXiv 2601.07293, eq. 2, as the published code computes it: without the constant, which
+ * cancels in all that is done with the scores).
  *
- * The scores have the same bits on every device, and permuting candidates permutes them. A kernel value e^-t of d-dimensional vectors is
- * an integer in units of 2^-30, within 2^-30 plus a relative (3d + 20) 2^-24 t + 5e-7 of the true one for the same bandwidth; the integers
- * are summed exactly, over positions too, and the sum is rounded down to f32. Candidates that agree at a position count each other there
- * with exactly 1, and so does each itself: no score is below the number of positions (1 with joint features), beside which steps of 2^-30
- * are finer than the last place of its f32. With `leaveOneOut` that number is taken off before rounding, exactly, and a score may be 0.
+ * The scores have the same bits on every device, and permuting candidates permutes them. A kernel value e^-t
+ * of d-dimensional vectors is an integer in units of 2^-30, within 2^-30 plus a relative (3d + 20) 2^-24 t +
+ * 5e-7 of the true one for the same bandwidth; the integers are summed exactly, over positions too, and the
+ * sum is rounded down to f32. Candidates that agree at a position count each other there with exactly 1, and
+ * so does each itself: no score is below the number of positions (1 with joint features), beside which steps
+ * of 2^-30 are finer than the last place of its f32. With `leaveOneOut` that number is taken off before
+ * rounding, exactly, and a score may be 0.
  *
- * A token that is no code, `NO_TOKEN` say, stands for a vector of zeros. Code values must be finite and below 2^16 in magnitude; a vector
- * that is not finite is near to nothing but its own token. Bandwidths are held between 2^-40 and 2^40.
+ * A token that is no code, `NO_TOKEN` say, stands for a vector of zeros. Code values must be finite and below
+ * 2^16 in magnitude; a vector that is not finite is near to nothing but its own token. Bandwidths are held
+ * between 2^-40 and 2^40.
  *
- * For many candidates on a GPU, `runDensity` of `group_density.ts` computes the same scores several times as fast. Densities of single
- * positions come from a call with `positions: 1` on tokens laid out so, [images * positions, draws, 1].
+ * For many candidates on a GPU, `runDensity` of `group_density.ts` computes the same scores several times as
+ * fast. Densities of single positions come from a call with `positions: 1` on tokens laid out so, [images *
+ * positions, draws, 1].
  *
  * @throws {RangeError} From `plan`, if a count or epsilon is out of range or an array is too short.
  * @throws {TypeError} From `plan`, if an option is unknown.
@@ -170,15 +181,20 @@ export const gaussianDensity: Kernel<DensityArguments> = {
 };
 
 /**
- * ln f of VAR-Scaling's eq. 2 (arXiv 2601.07293), `f = S / (n (2 pi)^(d/2) h^d)`, from a score S of one position or of joint features. In
- * logarithms, as h^d leaves float32 for most codebooks (d = 128 and h = 0.4 give 1e-51).
+ * ln f of VAR-Scaling's eq. 2 (arXiv 2601.07293), `f = S / (n (2 pi)^(d/2) h^d)`, from a score S of one
+ * position or of joint features. In logarithms, as h^d leaves float32 for most codebooks (d = 128 and h = 0.4
+ * give 1e-51).
  *
  * @example
  * ```ts
  * import { logDensity } from "./density.ts";
  * import { assertAlmostEquals } from "@std/assert";
  *
- * assertAlmostEquals(logDensity(2, { draws: 2, dimensions: 1, bandwidth: 1 }), -Math.log(2 * Math.PI) / 2, 1e-12);
+ * assertAlmostEquals(
+ *   logDensity(2, { draws: 2, dimensions: 1, bandwidth: 1 }),
+ *   -Math.log(2 * Math.PI) / 2,
+ *   1e-12,
+ * );
  * ```
  */
 export function logDensity(
@@ -197,7 +213,10 @@ export function logDensity(
     dimensions * Math.log(bandwidth);
 }
 
-/** Groups equal stretches of tokens: each draw's group, where the first of each group starts, and how many draws each has. */
+/**
+ * Groups equal stretches of tokens: each draw's group, where the first of each group starts, and how many
+ * draws each has.
+ */
 function collapse(
   ids: Uint32Array,
   { draws, start, stride, length }: { draws: number; start: number; stride: number; length: number },

@@ -1,10 +1,13 @@
-// Gaussian densities of the candidates of each image: for each candidate the sum, over positions and candidates, of
-// exp(-|difference of their code vectors|^2 / (2 h^2)), its own term of 1 included, not normalized.
-// Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], bandwidth [images, positions] ([images] when `joint`
-// is 1: all positions together are one vector), scores [images, draws]. One workgroup per eight candidates, whose values all its threads
-// load at the same address; the threads share those they are compared with. Expects exact.wgsl and exact_sums.wgsl in front of it.
-// Same bits on every device: squared distances are summed in channel order, kernel values are integers in units of 2^-30, and their
-// 64-bit sum, exact in any order, becomes f32 by dropping what does not fit. Equal tokens count 1 whatever their code. Twin: density.ts.
+// Gaussian densities of the candidates of each image: for each candidate the sum, over positions and
+// candidates, of exp(-|difference of their code vectors|^2 / (2 h^2)), its own term of 1 included, not
+// normalized.
+// Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], bandwidth [images, positions]
+// ([images] when `joint` is 1: all positions together are one vector), scores [images, draws]. One workgroup
+// per eight candidates, whose values all its threads load at the same address; the threads share those they
+// are compared with. Expects exact.wgsl and exact_sums.wgsl in front of it. Same bits on every device:
+// squared distances are summed in channel order, kernel values are integers in units of 2^-30, and their
+// 64-bit sum, exact in any order, becomes f32 by dropping what does not fit. Equal tokens count 1 whatever
+// their code. Twin: density.ts.
 
 struct Parameters {
   images: u32,
@@ -51,8 +54,8 @@ fn tokens_from(image: u32, draw: u32, position: u32) -> vec4<u32> {
   );
 }
 
-// Where the vectors of a token and of the eight that it is compared with start, and whether they have one: one that is no code stands for
-// zeros.
+// Where the vectors of a token and of the eight that it is compared with start, and whether they have one:
+// one that is no code stands for zeros.
 struct Rows {
   x: u32,
   a: vec4<u32>,

@@ -1,6 +1,6 @@
 /**
- * What the densities of candidates share: the check of their epsilon, and for the twins of `density.ts` and `group_density.ts` the
- * bandwidth of a place and the sums of the Gaussian kernel over vectors.
+ * What the densities of candidates share: the check of their epsilon, and for the twins of `density.ts` and
+ * `group_density.ts` the bandwidth of a place and the sums of the Gaussian kernel over vectors.
  *
  * @module
  */
@@ -42,7 +42,9 @@ export function widthOf(
   return Math.fround(h + Math.fround(epsilon));
 }
 
-/** For each vector, the sum of the kernel with all vectors, each as often as it was drawn, in units of 2^-30. */
+/**
+ * For each vector, the sum of the kernel with all vectors, each as often as it was drawn, in units of 2^-30.
+ */
 export function kernelSums(
   vectors: Float32Array,
   counts: readonly number[],
@@ -50,7 +52,8 @@ export function kernelSums(
   factor: number,
 ): Float64Array {
   const sums = Float64Array.from(counts, (count) => count * 2 ** 30);
-  // From a product of 31 on the kernel is 0. Plain arithmetic tells most of those pairs; the margins cover what it and the exact sum round.
+  // From a product of 31 on the kernel is 0. Plain arithmetic tells most of those pairs; the margins cover
+  // what it and the exact sum round.
   const limit = 31.001 / factor;
   const far = limit * Math.exp((5 * size + 64) * 2 ** -24);
   for (let a = 1; a < counts.length; a++) {

@@ -1,7 +1,7 @@
 /**
- * Densities of large pools of candidates: equal tokens of a position share their density there, so it is computed per group of
- * `group_tokens.ts`, and `sum_densities.ts` hands it out. The scores are those of `gaussianDensity`, bit for bit; {@linkcode runDensity}
- * takes whichever is the faster.
+ * Densities of large pools of candidates: equal tokens of a position share their density there, so it is
+ * computed per group of `group_tokens.ts`, and `sum_densities.ts` hands it out. The scores are those of
+ * `gaussianDensity`, bit for bit; {@linkcode runDensity} takes whichever is the faster.
  *
  * @module
  */
@@ -18,13 +18,22 @@ import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities
 
 /** Arguments of {@linkcode groupDensity}. */
 export interface GroupDensityArguments {
-  /** Token and count of each group, u32 [images, positions, rows, 2], from `groupTokens`; a count of 0 ends a position's groups. */
+  /**
+   * Token and count of each group, u32 [images, positions, rows, 2], from `groupTokens`; a count of 0 ends a
+   * position's groups.
+   */
   groups: DeviceArray;
-  /** The code vectors of the groups as `groupTokens` lays them out, f32 [images, positions, ceil(channels / 4), rows, 4]. */
+  /**
+   * The code vectors of the groups as `groupTokens` lays them out, f32 [images, positions, ceil(channels /
+   * 4), rows, 4].
+   */
   vectors: DeviceArray;
   /** What `silvermanBandwidth` wrote, f32 [images, positions]. */
   bandwidth: DeviceArray;
-  /** What the densities are added to, u32 [images, positions, rows, 2]: integers in units of 2^-30, low word first. */
+  /**
+   * What the densities are added to, u32 [images, positions, rows, 2]: integers in units of 2^-30, low word
+   * first.
+   */
   sums: DeviceArray;
   /** Number of images. */
   images: number;
@@ -43,8 +52,9 @@ export interface GroupDensityArguments {
 const ACTION = "estimate densities of groups";
 
 /**
- * Adds to the sum of each group of each position `sum over groups c of count_c * exp(-|x - x_c|^2 / (2 h^2))`: what each candidate of the
- * group gets from this position. The kernel values, and so the bits, are those of `gaussianDensity`.
+ * Adds to the sum of each group of each position
+ * `sum over groups c of count_c * exp(-|x - x_c|^2 / (2 h^2))`: what each candidate of the group gets from
+ * this position. The kernel values, and so the bits, are those of `gaussianDensity`.
  *
  * @throws {RangeError} From `plan`, if a count or epsilon is out of range or an array is too short.
  *
@@ -62,7 +72,17 @@ const ACTION = "estimate densities of groups";
  * using vectors = device.upload(new Float32Array([0, 0, 0, 0, 1, 0, 0, 0]));
  * using bandwidth = device.upload(new Float32Array([1]));
  * using sums = device.allocate(4);
- * device.run(groupDensity, { groups, vectors, bandwidth, sums, images: 1, positions: 1, rows: 2, channels: 1, epsilon: 0 });
+ * device.run(groupDensity, {
+ *   groups,
+ *   vectors,
+ *   bandwidth,
+ *   sums,
+ *   images: 1,
+ *   positions: 1,
+ *   rows: 2,
+ *   channels: 1,
+ *   epsilon: 0,
+ * });
  * using scores = device.allocate(2);
  * device.run(sumDensities, { sums, scores, images: 1, draws: 2, positions: 1 });
  * const [often, once] = await readFloats(scores);
@@ -134,8 +154,9 @@ export const groupDensity: Kernel<GroupDensityArguments> = {
 const GROUPED_FROM = 128;
 
 /**
- * Runs `gaussianDensity`, or where a GPU is to do it for many candidates `groupTokens`, `groupDensity` and `sumDensities`, which give the
- * same scores, bit for bit. What these need in between is allocated and freed here; images take turns where it would be too much.
+ * Runs `gaussianDensity`, or where a GPU is to do it for many candidates `groupTokens`, `groupDensity` and
+ * `sumDensities`, which give the same scores, bit for bit. What these need in between is allocated and freed
+ * here; images take turns where it would be too much.
  *
  * @throws {RangeError} If a count or epsilon is out of range or an array is too short.
  * @throws {TypeError} If an option is unknown.

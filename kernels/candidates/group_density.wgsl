@@ -1,10 +1,12 @@
-// Gaussian densities of groups of equal tokens at each position: for each group the sum over all groups of count *
-// exp(-|difference of their code vectors|^2 / (2 h^2)).
-// Bindings: groups [images, positions, rows, 2] (token, count), vectors [images, positions, blocks, rows] of four channels each, bandwidth
-// [images, positions], sums [images, positions, rows, 2] (64-bit integers in units of 2^-30, low word first), which are added to.
-// A workgroup compares 256 groups, four to a thread, with 64 groups that all threads load at the same address. Expects exact.wgsl and
-// exact_sums.wgsl in front of it.
-// Same bits on every device: squared distances are summed in channel order, and integers in any order. Twin: group_density.ts.
+// Gaussian densities of groups of equal tokens at each position: for each group the sum over all groups of
+// count * exp(-|difference of their code vectors|^2 / (2 h^2)).
+// Bindings: groups [images, positions, rows, 2] (token, count), vectors [images, positions, blocks, rows] of
+// four channels each, bandwidth [images, positions], sums [images, positions, rows, 2] (64-bit integers in
+// units of 2^-30, low word first), which are added to. A workgroup compares 256 groups, four to a thread,
+// with 64 groups that all threads load at the same address. Expects exact.wgsl and exact_sums.wgsl in front
+// of it.
+// Same bits on every device: squared distances are summed in channel order, and integers in any order. Twin:
+// group_density.ts.
 
 struct Parameters {
   images: u32,

@@ -1,6 +1,7 @@
 /**
- * The different tokens among the candidates of each position. What depends on a candidate's token only, as its density at that position
- * does, is then computed once per token instead of once per candidate; `group_density.ts` does.
+ * The different tokens among the candidates of each position. What depends on a candidate's token only, as
+ * its density at that position does, is then computed once per token instead of once per candidate;
+ * `group_density.ts` does.
  *
  * @module
  */
@@ -35,11 +36,14 @@ export interface GroupTokensArguments extends CandidateShape {
   table: DeviceArray;
   /** The group of each token, u32 [images, draws, positions]. */
   members: DeviceArray;
-  /** Token and count of each group, u32 [images, positions, rows, 2], ascending by token; rows without a group are 0, 0. */
+  /**
+   * Token and count of each group, u32 [images, positions, rows, 2], ascending by token; rows without a group
+   * are 0, 0.
+   */
   groups: DeviceArray;
   /**
-   * The code vectors of the groups, f32 [images, positions, ceil(channels / 4), rows, 4]: four channels of all rows, then the next four,
-   * zeros beyond the last channel. Rows without a group are left as they are.
+   * The code vectors of the groups, f32 [images, positions, ceil(channels / 4), rows, 4]: four channels of
+   * all rows, then the next four, zeros beyond the last channel. Rows without a group are left as they are.
    */
   vectors: DeviceArray;
   /** Set to 0, u32 [images, positions, rows, 2], for `groupDensity` to add to. */
@@ -49,8 +53,8 @@ export interface GroupTokensArguments extends CandidateShape {
 const ACTION = "group tokens";
 
 /**
- * Rows and words of the arrays of {@linkcode groupTokens}: at a position there are no more groups than candidates, and no more than codes
- * and one for all tokens that are no code.
+ * Rows and words of the arrays of {@linkcode groupTokens}: at a position there are no more groups than
+ * candidates, and no more than codes and one for all tokens that are no code.
  */
 export function groupSizes(
   { images, draws, positions, vocabulary, channels }: CandidateShape,
@@ -67,14 +71,18 @@ export function groupSizes(
   };
 }
 
-/** Few, as each has a table; but none takes more than 32 positions, since Mesa's software Vulkan ends loops after 65535 turns. */
+/**
+ * Few, as each has a table; but none takes more than 32 positions, since Mesa's software Vulkan ends loops
+ * after 65535 turns.
+ */
 function workgroups(places: number): number {
   return Math.min(places, Math.max(64, Math.ceil(places / 32)));
 }
 
 /**
- * Writes the groups of equal tokens of each position: token, count and code vector of each, in ascending order of the tokens, and the group
- * of each candidate. All tokens that are no code, `NO_TOKEN` say, are one group with the token `vocabulary` and a vector of zeros.
+ * Writes the groups of equal tokens of each position: token, count and code vector of each, in ascending
+ * order of the tokens, and the group of each candidate. All tokens that are no code, `NO_TOKEN` say, are one
+ * group with the token `vocabulary` and a vector of zeros.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  *

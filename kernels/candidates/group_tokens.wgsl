@@ -1,10 +1,11 @@
-// The different tokens of each position of each image, in ascending order: how often each was drawn, its code vector, and which of them each
-// candidate has. All tokens that are no code are one, with a vector of zeros.
-// Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], table [workgroups, vocabulary + 1] (scratch), members
-// [images, draws, positions], groups [images, positions, rows, 2] (token, count; unused rows 0, 0), vectors [images, positions,
-// ceil(channels / 4), rows] of four channels each (zeros beyond the last channel), sums [images, positions, rows, 2] (set to 0 for
-// group_density.wgsl). A workgroup takes one position after another and counts its tokens in its part of the table.
-// Integers and copies only. Twin: group_tokens.ts.
+// The different tokens of each position of each image, in ascending order: how often each was drawn, its code
+// vector, and which of them each candidate has. All tokens that are no code are one, with a vector of zeros.
+// Bindings: tokens [images, draws, positions], codebook [vocabulary, channels], table [workgroups, vocabulary
+// + 1] (scratch), members [images, draws, positions], groups [images, positions, rows, 2] (token, count;
+// unused rows 0, 0), vectors [images, positions, ceil(channels / 4), rows] of four channels each (zeros
+// beyond the last channel), sums [images, positions, rows, 2] (set to 0 for group_density.wgsl). A workgroup
+// takes one position after another and counts its tokens in its part of the table. Integers and copies only.
+// Twin: group_tokens.ts.
 
 struct Parameters {
   // images * positions.

@@ -1,5 +1,6 @@
 /**
- * Silverman's rule for candidates whose tokens are bits, as Infinity's are: the bandwidth that `hamming_density.ts` uses.
+ * Silverman's rule for candidates whose tokens are bits, as Infinity's are: the bandwidth that
+ * `hamming_density.ts` uses.
  *
  * @module
  */
@@ -18,8 +19,8 @@ export const MAX_BITS = 512;
 /** Arguments of {@linkcode hammingBandwidth}. */
 export interface HammingBandwidthArguments {
   /**
-   * Candidates as bits, u32 [images, draws, positions, ceil(bits / 32)]: bit c of a token is bit c % 32, counted from the lowest, of word
-   * c / 32. What the last word holds beyond the last bit does not matter.
+   * Candidates as bits, u32 [images, draws, positions, ceil(bits / 32)]: bit c of a token is bit c % 32,
+   * counted from the lowest, of word c / 32. What the last word holds beyond the last bit does not matter.
    */
   tokens: DeviceArray;
   /** The bandwidths, f32 [images, positions]. */
@@ -39,14 +40,16 @@ export interface HammingBandwidthArguments {
 const ACTION = "estimate bandwidths of bits";
 
 /**
- * Writes `h = mean over bits of the standard deviation over the candidates * silvermanFactor(draws, bits)`, where a bit that is 1 in a part
- * p of the candidates has the deviation `sqrt(p (1 - p))`: eq. 3 of VAR-Scaling (arXiv 2601.07293) for bits as numbers 0 and 1, as its code
- * for Infinity has it. That code adds 1e-6 and averages over the batch; here the density adds, and images do not depend on each other.
+ * Writes `h = mean over bits of the standard deviation over the candidates * silvermanFactor(draws, bits)`,
+ * where a bit that is 1 in a part p of the candidates has the deviation `sqrt(p (1 - p))`: eq. 3 of
+ * VAR-Scaling (arXiv 2601.07293) for bits as numbers 0 and 1, as its code for Infinity has it. That code adds
+ * 1e-6 and averages over the batch; here the density adds, and images do not depend on each other.
  *
- * The result has the same bits on every device, does not depend on the order of the candidates, and is within a relative
- * (bits + 8) 2^-24 of the true value; where all candidates agree it is exactly 0.
+ * The result has the same bits on every device, does not depend on the order of the candidates, and is within
+ * a relative (bits + 8) 2^-24 of the true value; where all candidates agree it is exactly 0.
  *
- * @throws {RangeError} From `plan`, if a count is no integer in range, an array is too short, or a sample's deviation is asked of 1 draw.
+ * @throws {RangeError} From `plan`, if a count is no integer in range, an array is too short, or a sample's
+ * deviation is asked of 1 draw.
  * @throws {TypeError} From `plan`, if an option is unknown.
  *
  * @example

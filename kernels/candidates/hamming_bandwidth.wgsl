@@ -1,8 +1,9 @@
-// Silverman's bandwidth of the candidates' bits at each position of each image: the mean over bits of the standard deviation over the
-// candidates, times a factor made on the host.
-// Bindings: tokens [images, draws, positions, words], output [images, positions]. One workgroup per position, which takes a word at a time,
-// eight threads to each of its bits. Expects exact.wgsl in front of it.
-// Counts are integers and the roots are added in the order of the bits: the same bits on every device. Twin: hamming_bandwidth.ts.
+// Silverman's bandwidth of the candidates' bits at each position of each image: the mean over bits of the
+// standard deviation over the candidates, times a factor made on the host.
+// Bindings: tokens [images, draws, positions, words], output [images, positions]. One workgroup per position,
+// which takes a word at a time, eight threads to each of its bits. Expects exact.wgsl in front of it.
+// Counts are integers and the roots are added in the order of the bits: the same bits on every device. Twin:
+// hamming_bandwidth.ts.
 
 struct Parameters {
   // images * positions.

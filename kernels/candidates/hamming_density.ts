@@ -1,6 +1,7 @@
 /**
- * How densely candidates lie around each other when their tokens are bits, as Infinity's are: the Gaussian density of `density.ts` with the
- * Hamming distance, which is the squared distance of vectors of 0 and 1. The bandwidth comes from `hamming_bandwidth.ts`.
+ * How densely candidates lie around each other when their tokens are bits, as Infinity's are: the Gaussian
+ * density of `density.ts` with the Hamming distance, which is the squared distance of vectors of 0 and 1. The
+ * bandwidth comes from `hamming_bandwidth.ts`.
  *
  * @module
  */
@@ -18,13 +19,16 @@ import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities
 /** Arguments of {@linkcode hammingDensity}. */
 export interface HammingDensityArguments {
   /**
-   * Candidates as bits, u32 [images, draws, positions, ceil(bits / 32)]: bit c of a token is bit c % 32, counted from the lowest, of word
-   * c / 32. What the last word holds beyond the last bit does not matter.
+   * Candidates as bits, u32 [images, draws, positions, ceil(bits / 32)]: bit c of a token is bit c % 32,
+   * counted from the lowest, of word c / 32. What the last word holds beyond the last bit does not matter.
    */
   tokens: DeviceArray;
   /** What `hammingBandwidth` wrote, f32 [images, positions]. */
   bandwidth: DeviceArray;
-  /** The density of each candidate at each position, u32 [images, positions, draws, 2]: integers in units of 2^-30, low word first. */
+  /**
+   * The density of each candidate at each position, u32 [images, positions, draws, 2]: integers in units of
+   * 2^-30, low word first.
+   */
   sums: DeviceArray;
   /** Number of images. */
   images: number;
@@ -52,13 +56,14 @@ const ONES = new Uint8Array(2 ** 16);
 for (let i = 1; i < ONES.length; i++) ONES[i] = ONES[i >> 1]! + (i & 1);
 
 /**
- * Writes, for each candidate a at each position, `s[a] = sum over candidates c of exp(-h(a, c) / (2 b^2))`, where h is the number of bits in
- * which the two tokens differ and b that position's bandwidth plus epsilon (VAR-Scaling, arXiv 2601.07293, as its code for Infinity computes
- * it). The density of a candidate is the sum over positions, which `sumDensities` computes; {@linkcode runHammingDensity} does both.
+ * Writes, for each candidate a at each position, `s[a] = sum over candidates c of exp(-h(a, c) / (2 b^2))`,
+ * where h is the number of bits in which the two tokens differ and b that position's bandwidth plus epsilon
+ * (VAR-Scaling, arXiv 2601.07293, as its code for Infinity computes it). The density of a candidate is the
+ * sum over positions, which `sumDensities` computes; {@linkcode runHammingDensity} does both.
  *
- * The sums are the same integers on every device, and permuting candidates permutes them. A kernel value e^-t is within 2^-30 plus a relative
- * 20 * 2^-24 t + 5e-7 of the true one for the same bandwidth; each candidate counts itself, and those that agree with it, with exactly 1.
- * Bandwidths are held between 2^-40 and 2^40.
+ * The sums are the same integers on every device, and permuting candidates permutes them. A kernel value e^-t
+ * is within 2^-30 plus a relative 20 * 2^-24 t + 5e-7 of the true one for the same bandwidth; each candidate
+ * counts itself, and those that agree with it, with exactly 1. Bandwidths are held between 2^-40 and 2^40.
  *
  * @throws {RangeError} From `plan`, if a count or epsilon is out of range or an array is too short.
  *
@@ -73,7 +78,16 @@ for (let i = 1; i < ONES.length; i++) ONES[i] = ONES[i >> 1]! + (i & 1);
  * using tokens = device.upload(new Uint32Array([0b00, 0b00, 0b11]));
  * using bandwidth = device.upload(new Float32Array([1]));
  * using sums = device.allocate(6);
- * device.run(hammingDensity, { tokens, bandwidth, sums, images: 1, draws: 3, positions: 1, bits: 2, epsilon: 0 });
+ * device.run(hammingDensity, {
+ *   tokens,
+ *   bandwidth,
+ *   sums,
+ *   images: 1,
+ *   draws: 3,
+ *   positions: 1,
+ *   bits: 2,
+ *   epsilon: 0,
+ * });
  * const words = await readWords(sums);
  * const at = (row: number): number => words[2 * row]! * 2 ** -30 + words[2 * row + 1]! * 4;
  * assertAlmostEquals(at(0), 2 + Math.exp(-1), 1e-6);
@@ -151,8 +165,9 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
 };
 
 /**
- * Runs `hammingDensity` and `sumDensities`: for each candidate the sum over positions of its densities there, f32 [images, draws], the same
- * bits on every device. What is needed in between is allocated and freed here; images take turns where it would be too much.
+ * Runs `hammingDensity` and `sumDensities`: for each candidate the sum over positions of its densities there,
+ * f32 [images, draws], the same bits on every device. What is needed in between is allocated and freed here;
+ * images take turns where it would be too much.
  *
  * @throws {RangeError} If a count or epsilon is out of range or an array is too short.
  *
@@ -168,7 +183,16 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
  * using tokens = device.upload(new Uint32Array([1, 2, 1, 2, 1, 3]));
  * using bandwidth = device.upload(new Float32Array([1, 1]));
  * using scores = device.allocate(3);
- * runHammingDensity(device, { tokens, bandwidth, scores, images: 1, draws: 3, positions: 2, bits: 2, epsilon: 0 });
+ * runHammingDensity(device, {
+ *   tokens,
+ *   bandwidth,
+ *   scores,
+ *   images: 1,
+ *   draws: 3,
+ *   positions: 2,
+ *   bits: 2,
+ *   epsilon: 0,
+ * });
  * const [often, , once] = await readFloats(scores);
  * assertAlmostEquals(often!, 3 + 2 + Math.exp(-0.5), 1e-6);
  * assertAlmostEquals(once!, 3 + 1 + 2 * Math.exp(-0.5), 1e-6);
@@ -204,7 +228,10 @@ export function runHammingDensity(
   }
 }
 
-/** For each pattern, the sum of the kernel with all patterns, each as often as it was drawn, in units of 2^-30. */
+/**
+ * For each pattern, the sum of the kernel with all patterns, each as often as it was drawn, in units of
+ * 2^-30.
+ */
 function patternSums(
   patterns: Uint32Array,
   counts: readonly number[],

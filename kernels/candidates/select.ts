@@ -1,7 +1,8 @@
 /**
- * VAR-Scaling's choice among the candidates of each image, from their densities: whether the image is a low- or a high-density one, in
- * which order the candidates are searched, which of them become representatives, and which representative is drawn. The densities come
- * from `density.ts`; when to do all this is up to the sampler.
+ * VAR-Scaling's choice among the candidates of each image, from their densities: whether the image is a low-
+ * or a high-density one, in which order the candidates are searched, which of them become representatives,
+ * and which representative is drawn. The densities come from `density.ts`; when to do all this is up to the
+ * sampler.
  *
  * @module
  */
@@ -23,21 +24,24 @@ import {
 } from "../exact/threefry.ts";
 
 /**
- * Which candidates are searched first: `"top-k"` the densest, `"small-k"` the least dense, `"random-k"` in random order; `"var-scaling"` is
- * random for low-density images and the densest first for the others (arXiv 2601.07293, section 3.3).
+ * Which candidates are searched first: `"top-k"` the densest, `"small-k"` the least dense, `"random-k"` in
+ * random order; `"var-scaling"` is random for low-density images and the densest first for the others (arXiv
+ * 2601.07293, section 3.3).
  */
 export type Strategy = "var-scaling" | "top-k" | "small-k" | "random-k";
 
 /**
- * When an image is a low-density one: `"published"`, as the published code decides, if the greatest score is below alpha times the mean
- * score; `"paper"`, as the paper prints it (eq. 9), if alpha times the mean is below the greatest.
+ * When an image is a low-density one: `"published"`, as the published code decides, if the greatest score is
+ * below alpha times the mean score; `"paper"`, as the paper prints it (eq. 9), if alpha times the mean is
+ * below the greatest.
  */
 export type DensityRule = "published" | "paper";
 
 /**
- * How one representative is chosen: `"density"`, with a probability proportional to its score; `"argmax"`, the one with the greatest score;
- * `"uniform"`, each with the same probability; `"rank"`, of k representatives the one accepted as number r, from 0 on, with probability
- * `(k - r) / (k (k + 1) / 2)`, as VAR-Scaling's released code for Infinity does.
+ * How one representative is chosen: `"density"`, with a probability proportional to its score; `"argmax"`,
+ * the one with the greatest score; `"uniform"`, each with the same probability; `"rank"`, of k
+ * representatives the one accepted as number r, from 0 on, with probability `(k - r) / (k (k + 1) / 2)`, as
+ * VAR-Scaling's released code for Infinity does.
  */
 export type Pick = "density" | "argmax" | "uniform" | "rank";
 
@@ -56,7 +60,10 @@ export interface SelectArguments {
   scores: DeviceArray;
   /** Token ids, u32 [images, draws, positions]. */
   candidates: DeviceArray;
-  /** The codebook in which conflicts are measured, f32 [vocabulary, channels]; finite, below 2^16 in magnitude. */
+  /**
+   * The codebook in which conflicts are measured, f32 [vocabulary, channels]; finite, below 2^16 in
+   * magnitude.
+   */
   codebook: DeviceArray;
   /** The image index of each row, u32 [images]: the random numbers are those of this image. */
   lanes: DeviceArray;
@@ -81,8 +88,8 @@ export interface SelectArguments {
   /** Threshold factor on the mean score, from 0 to 2^20. */
   alpha: number;
   /**
-   * A candidate whose flattened map of code vectors is at a smaller Euclidean distance from one kept before is passed over; 0 is off, and
-   * then even copies are kept. At most 2^40.
+   * A candidate whose flattened map of code vectors is at a smaller Euclidean distance from one kept before
+   * is passed over; 0 is off, and then even copies are kept. At most 2^40.
    */
   conflictThreshold: number;
   /** Search order; `"var-scaling"` by default. */
@@ -92,8 +99,8 @@ export interface SelectArguments {
   /** Final choice; `"density"` by default. */
   pick?: Pick;
   /**
-   * A search order, u32 [images, draws], to use instead of the strategy's, which reproduces a recorded run. An index beyond the last
-   * candidate means the last.
+   * A search order, u32 [images, draws], to use instead of the strategy's, which reproduces a recorded run.
+   * An index beyond the last candidate means the last.
    */
   givenOrder?: DeviceArray;
   /** The seed. */
@@ -123,24 +130,31 @@ export interface Decision {
     /** Index of the candidate. */
     readonly candidate: number;
     /**
-     * The probability with which it is drawn by `"density"` or `"rank"`, if that was the pick. `"argmax"` and `"uniform"` record the
-     * same as `"density"`: its part of the sum of the kept scores.
+     * The probability with which it is drawn by `"density"` or `"rank"`, if that was the pick. `"argmax"` and
+     * `"uniform"` record the same as `"density"`: its part of the sum of the kept scores.
      */
     readonly probability: number;
   }[];
 }
 
-/** Words of an image's record before the representatives: max, mean, low, unique, number kept, chosen, its probability. */
+/**
+ * Words of an image's record before the representatives: max, mean, low, unique, number kept, chosen, its
+ * probability.
+ */
 export const DECISION_WORDS = 7;
 
-/** Words of one image's record: {@linkcode DECISION_WORDS}, then an index and a probability for each representative. */
+/**
+ * Words of one image's record: {@linkcode DECISION_WORDS}, then an index and a probability for each
+ * representative.
+ */
 export function decisionLength(representatives: number): number {
   return DECISION_WORDS + 2 * representatives;
 }
 
 /**
- * Reads one image's record: f32 max, f32 mean, u32 low (0 or 1), u32 unique, u32 number kept, u32 chosen, f32 probability, and then
- * (u32 candidate, f32 probability) for each of the representatives, the unused ones (0xffffffff, 0).
+ * Reads one image's record: f32 max, f32 mean, u32 low (0 or 1), u32 unique, u32 number kept, u32 chosen, f32
+ * probability, and then (u32 candidate, f32 probability) for each of the representatives, the unused ones
+ * (0xffffffff, 0).
  *
  * @param record Words of the `decision` array.
  * @param offset Where the record starts: the image times {@linkcode decisionLength}.
@@ -178,22 +192,27 @@ export function readDecision(record: Uint32Array, offset: number = 0): Decision 
 
 const ACTION = "select candidates";
 const NONE = 0xffffffff;
-/** The bits of 2^-90: anything but a finite number above it counts as this, so that every candidate can be drawn. */
+/**
+ * The bits of 2^-90: anything but a finite number above it counts as this, so that every candidate can be
+ * drawn.
+ */
 const LEAST_SCORE = 0x12800000;
 
 /**
  * Chooses one candidate per image (VAR-Scaling, arXiv 2601.07293, and its published code):
  *
  * 1. The rule compares the greatest score with alpha times the mean score, both strictly.
- * 2. The strategy puts the candidates in a search order: by score, equal scores with the lower index first, or by random words
- *    (threefry, purpose 1, position 0, one draw per candidate), ascending.
- * 3. Walking the order, a candidate is kept unless it conflicts with one kept before, until there are `representatives`.
- * 4. One of those is chosen with the random word of purpose 2 (position 0, draw 0): by inverting the cumulative sum of their scores, or of
- *    the weights k, k - 1, ... 1 (`"rank"`), in the order in which they were kept, or uniformly; `"argmax"` takes the greatest score, among
- *    equals the lower index.
+ * 2. The strategy puts the candidates in a search order: by score, equal scores with the lower index first,
+ *    or by random words (threefry, purpose 1, position 0, one draw per candidate), ascending.
+ * 3. Walking the order, a candidate is kept unless it conflicts with one kept before, until there are
+ *    `representatives`.
+ * 4. One of those is chosen with the random word of purpose 2 (position 0, draw 0): by inverting the
+ *    cumulative sum of their scores, or of the weights k, k - 1, ... 1 (`"rank"`), in the order in which they
+ *    were kept, or uniformly; `"argmax"` takes the greatest score, among equals the lower index.
  *
- * The same bits come out on every device: for sums, mean and draw, a score is an integer in units of 2^-35 of the power of 2 below the
- * image's greatest score, rounded down, at least 1. The published code divides by the sum plus 1e-6, which f32 can hardly tell.
+ * The same bits come out on every device: for sums, mean and draw, a score is an integer in units of 2^-35 of
+ * the power of 2 below the image's greatest score, rounded down, at least 1. The published code divides by
+ * the sum plus 1e-6, which f32 can hardly tell.
  *
  * @throws {RangeError} From `plan`, if a number is out of range or an array is too short.
  * @throws {TypeError} From `plan`, if an option is unknown or the seed is not two words.
@@ -362,7 +381,9 @@ function conflictLimit(threshold: number): number {
   return threshold === 0 ? 0 : Math.max(Math.fround(threshold ** 2), 2 ** -100);
 }
 
-/** A score as an integer of at most 36 bits, at least 1; `top` is the exponent field of the greatest score. */
+/**
+ * A score as an integer of at most 36 bits, at least 1; `top` is the exponent field of the greatest score.
+ */
 function weight(bits: number, top: number): number {
   const gap = top - (bits >>> 23);
   return Math.max(1, Math.floor(((bits & 0x7fffff) | 0x800000) * 2 ** (12 - gap)));

@@ -1,9 +1,11 @@
 // VAR-Scaling's choice among the candidates of each image: search order, conflict suppression, final draw.
-// Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels], lanes [images], given_order
-// [images, draws] (any array unless `given` is 1), order [images, draws], tokens [images, positions], decision [images, 7 + 2
-// representatives] (laid out as in select.ts). One workgroup per image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front.
-// Same bits on every device: scores become integers in units of 2^-35 of the power of 2 below the greatest, and all sums, the mean and
-// the draw are made of those; squared distances are summed in channel order; equal keys go to the lower candidate. Twin: select.ts.
+// Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels],
+// lanes [images], given_order [images, draws] (any array unless `given` is 1), order [images, draws], tokens
+// [images, positions], decision [images, 7 + 2 representatives] (laid out as in select.ts). One workgroup per
+// image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front. Same bits on every device: scores
+// become integers in units of 2^-35 of the power of 2 below the greatest, and all sums, the mean and the draw
+// are made of those; squared distances are summed in channel order; equal keys go to the lower candidate.
+// Twin: select.ts.
 
 struct Parameters {
   images: u32,
@@ -151,8 +153,9 @@ fn precedes(image: u32, a: u32, b: u32, by: u32, stream: vec2<u32>) -> bool {
   return x < y || (x == y && a < b);
 }
 
-// Bitonic sort of the image's part of `order`, which must hold every candidate once. Every run is merged upwards, the second of two
-// taken in reverse, so that places beyond the last candidate stay out of it as if they held something greater.
+// Bitonic sort of the image's part of `order`, which must hold every candidate once. Every run is merged
+// upwards, the second of two taken in reverse, so that places beyond the last candidate stay out of it as if
+// they held something greater.
 fn sort(image: u32, lane: u32, by: u32, stream: vec2<u32>) {
   let draws = parameters.draws;
   let start = image * draws;

@@ -1,6 +1,7 @@
 /**
- * From what each position adds to a candidate's density to the density itself. The sums of the positions come from `group_density.ts` and
- * `hamming_density.ts`, which spread positions over the device; this is the pass that brings them together.
+ * From what each position adds to a candidate's density to the density itself. The sums of the positions come
+ * from `group_density.ts` and `hamming_density.ts`, which spread positions over the device; this is the pass
+ * that brings them together.
  *
  * @module
  */
@@ -14,8 +15,8 @@ import wgsl from "./sum_densities.wgsl" with { type: "text" };
 /** Arguments of {@linkcode sumDensities}. */
 export interface SumDensitiesArguments {
   /**
-   * The sum of each row of each position, u32 [images, positions, rows, 2]: integers in units of 2^-30, low word first. All that are added
-   * up for one candidate must stay below 2^53.
+   * The sum of each row of each position, u32 [images, positions, rows, 2]: integers in units of 2^-30, low
+   * word first. All that are added up for one candidate must stay below 2^53.
    */
   sums: DeviceArray;
   /** The densities, f32 [images, draws]. */
@@ -26,7 +27,10 @@ export interface SumDensitiesArguments {
   draws: number;
   /** Positions of one candidate; `draws * positions` may be 2^23 at most. */
   positions: number;
-  /** Which row of `sums` is a candidate's at each position, u32 [images, draws, positions]; by default row a is candidate a's. */
+  /**
+   * Which row of `sums` is a candidate's at each position, u32 [images, draws, positions]; by default row a
+   * is candidate a's.
+   */
   members?: DeviceArray;
   /** Rows of one position; by default there is one per candidate. */
   rows?: number;
@@ -37,11 +41,13 @@ export interface SumDensitiesArguments {
 const ACTION = "sum densities";
 
 /**
- * Writes, for each candidate, the sum over positions of its rows of `sums`, rounded down to f32. Without `leaveOneOut` a density is at
- * least the number of positions, since every candidate counts itself with 1 at each; with it, it may be 0.
+ * Writes, for each candidate, the sum over positions of its rows of `sums`, rounded down to f32. Without
+ * `leaveOneOut` a density is at least the number of positions, since every candidate counts itself with 1 at
+ * each; with it, it may be 0.
  *
- * To see what single positions contribute, pass `positions: 1` and as many images as there are pairs of image and position: the densities
- * are then those of each position, f32 [images, positions, draws] (of the rows, where there are `members`).
+ * To see what single positions contribute, pass `positions: 1` and as many images as there are pairs of image
+ * and position: the densities are then those of each position, f32 [images, positions, draws] (of the rows,
+ * where there are `members`).
  *
  * @throws {RangeError} From `plan`, if a count is out of range or an array is too short.
  *
@@ -108,7 +114,10 @@ export const sumDensities: Kernel<SumDensitiesArguments> = {
 
 /** Options of `runDensity` and `runHammingDensity`. */
 export interface ScratchOptions {
-  /** Words of one array that may be allocated in between, 2^25 (128 MiB) by default: the size of a binding that WebGPU guarantees. */
+  /**
+   * Words of one array that may be allocated in between, 2^25 (128 MiB) by default: the size of a binding
+   * that WebGPU guarantees.
+   */
   scratch?: number;
 }
 

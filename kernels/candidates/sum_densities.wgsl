@@ -1,7 +1,8 @@
-// Densities of candidates from the sums of their positions: 64-bit integers in units of 2^-30, added up and rounded down to f32.
-// Bindings: sums [images, positions, rows, 2] (low word first), members [images, draws, positions] (any array unless `grouped` is 1),
-// scores [images, draws]. A candidate's row at a position is its own number, or what `members` says. One thread per candidate.
-// Expects exact.wgsl and exact_sums.wgsl in front of it. Integers throughout, so the bits are the same everywhere. Twin: sum_densities.ts.
+// Densities of candidates from the sums of their positions: 64-bit integers in units of 2^-30, added up and
+// rounded down to f32. Bindings: sums [images, positions, rows, 2] (low word first), members [images, draws,
+// positions] (any array unless `grouped` is 1), scores [images, draws]. A candidate's row at a position is
+// its own number, or what `members` says. One thread per candidate. Expects exact.wgsl and exact_sums.wgsl in
+// front of it. Integers throughout, so the bits are the same everywhere. Twin: sum_densities.ts.
 
 struct Parameters {
   images: u32,

@@ -1,9 +1,11 @@
 // From the bits of tokens to vectors of two values, as a feature map.
-// Bindings: packed [images, tokens, ceil(bits / 32)]; output as rows [images, positions, channels] or, when `planes` is 1, as planes
-// [images, channels, positions]. A bit that is 1 gives `magnitude`, one that is 0 the same below zero; exact. Twin: bits.ts.
-// Without patches, bit c of a token is channel c of its position. With patches of 2×2 (`patch_width` tokens in a line, 0 without), bit
-// 4 c + 2 dy + dx is channel c of the position dy below and dx to the right of the patch's first.
-// Planes: 64 positions and 8 channels per workgroup; the bits of 8 channels are always in one word. Rows: up to 8 threads per position.
+// Bindings: packed [images, tokens, ceil(bits / 32)]; output as rows [images, positions, channels] or, when
+// `planes` is 1, as planes [images, channels, positions]. A bit that is 1 gives `magnitude`, one that is 0
+// the same below zero; exact. Twin: bits.ts. Without patches, bit c of a token is channel c of its position.
+// With patches of 2×2 (`patch_width` tokens in a line, 0 without), bit 4 c + 2 dy + dx is channel c of the
+// position dy below and dx to the right of the patch's first.
+// Planes: 64 positions and 8 channels per workgroup; the bits of 8 channels are always in one word. Rows: up
+// to 8 threads per position.
 
 struct Parameters {
   // Positions of all images, and of one.

@@ -1,8 +1,8 @@
 /**
- * Bits and codes: the quantization of tokenizers whose codebook is all corners of a cube, so that a token is as many bits as a vector has
- * channels and no codebook is needed (binary spherical quantization, https://arxiv.org/abs/2406.07548, as Infinity uses it,
- * https://arxiv.org/abs/2412.04431; with magnitude 1, lookup-free quantization). Codebooks proper are the subject of `lookup.ts` and
- * `nearest.ts`.
+ * Bits and codes: the quantization of tokenizers whose codebook is all corners of a cube, so that a token is
+ * as many bits as a vector has channels and no codebook is needed (binary spherical quantization,
+ * https://arxiv.org/abs/2406.07548, as Infinity uses it, https://arxiv.org/abs/2412.04431; with magnitude 1,
+ * lookup-free quantization). Codebooks proper are the subject of `lookup.ts` and `nearest.ts`.
  *
  * @module
  */
@@ -25,9 +25,10 @@ export interface BitsShape {
   /** Layout of the feature map. */
   layout: FeatureLayout;
   /**
-   * Tokens in a line of the map, for tokens that each hold a patch of 2×2 positions (Infinity-8B): bit 4c + 2·dy + dx is channel c of the
-   * position dy below and dx to the right of the patch's first. The feature map has two positions for each token in a line, and two lines
-   * for each line of tokens. By default a token is one position, and its bit c is channel c.
+   * Tokens in a line of the map, for tokens that each hold a patch of 2×2 positions (Infinity-8B): bit 4c +
+   * 2·dy + dx is channel c of the position dy below and dx to the right of the patch's first. The feature map
+   * has two positions for each token in a line, and two lines for each line of tokens. By default a token is
+   * one position, and its bit c is channel c.
    */
   patchWidth?: number;
 }
@@ -38,7 +39,9 @@ export interface BitCodesArguments extends BitsShape {
   bits: DeviceArray;
   /** The vectors, f32 [images, positions, channels] or [images, channels, positions]. */
   output: DeviceArray;
-  /** What bits stand for: plus or minus this. Default 1 / sqrt(channels), which makes the vectors' length 1. */
+  /**
+   * What bits stand for: plus or minus this. Default 1 / sqrt(channels), which makes the vectors' length 1.
+   */
   magnitude?: number;
 }
 
@@ -46,7 +49,10 @@ export interface BitCodesArguments extends BitsShape {
 export interface SignBitsArguments extends BitsShape {
   /** The feature map, f32 [images, positions, channels] or [images, channels, positions]. */
   features: DeviceArray;
-  /** The bits, from the lowest of a token's first word on: u32 [images, tokens, ceil(bits / 32)]; those beyond the last become 0. */
+  /**
+   * The bits, from the lowest of a token's first word on: u32 [images, tokens, ceil(bits / 32)]; those beyond
+   * the last become 0.
+   */
   bits: DeviceArray;
 }
 
@@ -116,8 +122,8 @@ export const bitCodes: Kernel<BitCodesArguments> = {
 };
 
 /**
- * Writes the bits of feature vectors: 1 where a value is above 0, and 0 for zeros of both signs, NaN and what is below. Exact, and the way
- * back of {@linkcode bitCodes}.
+ * Writes the bits of feature vectors: 1 where a value is above 0, and 0 for zeros of both signs, NaN and what
+ * is below. Exact, and the way back of {@linkcode bitCodes}.
  *
  * @throws {RangeError} From `plan`, if a number is out of range or an array is too short.
  * @throws {TypeError} From `plan`, if the layout is unknown.
@@ -204,7 +210,10 @@ function sizes(shape: BitsShape, action: string) {
   };
 }
 
-/** Calls `visit` for each position with its token's first word, and with the bit and the place in the feature map of its channel 0. */
+/**
+ * Calls `visit` for each position with its token's first word, and with the bit and the place in the feature
+ * map of its channel 0.
+ */
 function eachPosition(
   shape: BitsShape,
   visit: (word: number, bit: number, place: number) => void,

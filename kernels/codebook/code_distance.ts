@@ -1,5 +1,6 @@
 /**
- * How far vectors are from the codes they were given: the error of a quantization, of `nearest.ts` or anybody else's.
+ * How far vectors are from the codes they were given: the error of a quantization, of `nearest.ts` or anybody
+ * else's.
  *
  * @module
  */
@@ -31,8 +32,9 @@ export interface CodeDistancesArguments {
 const ACTION = "measure distances to codes";
 
 /**
- * Writes the squared Euclidean distance between each feature vector and the codebook vector its token names, with the same bits on every
- * device: it is by these that `nearestCodes` decides. Infinity stands for a distance that is not finite, and for one to no code at all.
+ * Writes the squared Euclidean distance between each feature vector and the codebook vector its token names,
+ * with the same bits on every device: it is by these that `nearestCodes` decides. Infinity stands for a
+ * distance that is not finite, and for one to no code at all.
  *
  * With n channels, a distance is off by at most (3n + 2)·2^-24 of itself; differences below 2^-50 count as 0.
  *

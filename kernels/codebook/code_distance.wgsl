@@ -1,8 +1,8 @@
 // The squared distance between each row of features and the code its token names.
-// Bindings: features [count, channels], codebook [vocabulary, channels], tokens [count], distances [count]. One thread per row. Expects
-// exact.wgsl and exact_sums.wgsl in front of it.
-// Exact differences, their squares summed in channel order with the same bits on every device; infinity where the distance is not
-// finite or the token names no code. Twin: code_distance.ts.
+// Bindings: features [count, channels], codebook [vocabulary, channels], tokens [count], distances [count].
+// One thread per row. Expects exact.wgsl and exact_sums.wgsl in front of it.
+// Exact differences, their squares summed in channel order with the same bits on every device; infinity where
+// the distance is not finite or the token names no code. Twin: code_distance.ts.
 
 struct Parameters {
   count: u32,

@@ -1,6 +1,6 @@
 /**
- * From token ids to the codebook's vectors, as the feature map of a scale. What happens to the map next is up to `resample.ts` and
- * `residual.ts`.
+ * From token ids to the codebook's vectors, as the feature map of a scale. What happens to the map next is up
+ * to `resample.ts` and `residual.ts`.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import { floatBits } from "../exact/exact.ts";
 import wgsl from "./lookup.wgsl" with { type: "text" };
 
 /**
- * How a feature map lies in memory: position after position, `rows` [images, positions, channels], or channel after channel, `planes`
- * [images, channels, height, width].
+ * How a feature map lies in memory: position after position, `rows` [images, positions, channels], or channel
+ * after channel, `planes` [images, channels, height, width].
  */
 export type FeatureLayout = "rows" | "planes";
 
@@ -49,8 +49,9 @@ const LANES = 64;
 const GROUP_CHANNELS = 8;
 
 /**
- * Writes the codebook vector of every token. A token that is no index into the codebook, `NO_TOKEN` included, gives a vector of zeros.
- * Words are copied, and float16 values are also float32 values, so the result is exact.
+ * Writes the codebook vector of every token. A token that is no index into the codebook, `NO_TOKEN` included,
+ * gives a vector of zeros. Words are copied, and float16 values are also float32 values, so the result is
+ * exact.
  *
  * @throws {RangeError} From `plan`, if a count is no integer >= 0 or an array is too short.
  * @throws {TypeError} From `plan`, if the layout or the format is unknown.

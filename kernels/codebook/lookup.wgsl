@@ -1,9 +1,10 @@
 // Copies one codebook vector per token into a feature map.
-// Bindings: tokens [images, positions]; codebook [vocabulary, channels], or in half precision, two to a word, if HALF is set; output as
-// rows [images, positions, channels] or, when `planes` is 1, as planes [images, channels, positions]. Words are copied and halves
-// widened, both exactly. A token outside the vocabulary (NO_TOKEN included) gives zeros. Twin: lookup.ts.
-// Planes: 64 tokens and 8 channels per workgroup, a thread writing these channels of its token. Rows: up to 8 threads per token, each
-// of which takes every 8th channel. So neighbouring threads write neighbouring words, and a thread reads one token.
+// Bindings: tokens [images, positions]; codebook [vocabulary, channels], or in half precision, two to a word,
+// if HALF is set; output as rows [images, positions, channels] or, when `planes` is 1, as planes [images,
+// channels, positions]. Words are copied and halves widened, both exactly. A token outside the vocabulary
+// (NO_TOKEN included) gives zeros. Twin: lookup.ts. Planes: 64 tokens and 8 channels per workgroup, a thread
+// writing these channels of its token. Rows: up to 8 threads per token, each of which takes every 8th
+// channel. So neighbouring threads write neighbouring words, and a thread reads one token.
 
 struct Parameters {
   count: u32,

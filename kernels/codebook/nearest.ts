@@ -1,6 +1,6 @@
 /**
- * Vector quantization: from feature vectors to the ids of the nearest codebook vectors. The way back is `lookup.ts`; how far the vectors
- * were from the codes they got is `code_distance.ts`.
+ * Vector quantization: from feature vectors to the ids of the nearest codebook vectors. The way back is
+ * `lookup.ts`; how far the vectors were from the codes they got is `code_distance.ts`.
  *
  * @module
  */
@@ -36,13 +36,14 @@ const LANES = 128;
 const MAX_TURNS = 65000;
 
 /**
- * What a plain distance is multiplied by, and what is added, so that the result is below the plain distance of no code that may be
- * nearest by the exact rule.
+ * What a plain distance is multiplied by, and what is added, so that the result is below the plain distance
+ * of no code that may be nearest by the exact rule.
  *
- * With n channels and u = 2^-24, a plain sum of squares has relative errors of 2u (differences), u (squares) and (n - 1)u (sums, in any
- * order), an exact one 2u and 3n u. So each lies between exp(-(4n + 6)u) and exp((4n + 6)u) times the other; the square of that is below
- * 1 + (9n + 20)u for n <= 2^18, and the bound's own arithmetic takes 3u more. Besides, the exact rule takes differences below 2^-50 for
- * 0, and a device may do so with squares below 2^-126: together less than n 2^-99.
+ * With n channels and u = 2^-24, a plain sum of squares has relative errors of 2u (differences), u (squares)
+ * and (n - 1)u (sums, in any order), an exact one 2u and 3n u. So each lies between exp(-(4n + 6)u) and
+ * exp((4n + 6)u) times the other; the square of that is below 1 + (9n + 20)u for n <= 2^18, and the bound's
+ * own arithmetic takes 3u more. Besides, the exact rule takes differences below 2^-50 for 0, and a device may
+ * do so with squares below 2^-126: together less than n 2^-99.
  */
 function band(channels: number): { slope: number; slack: number } {
   return { slope: 1 + (9 * channels + 32) * 2 ** -24, slack: channels * 2 ** -97 };
@@ -57,15 +58,16 @@ function turns(vocabulary: number, channels: number): number {
 }
 
 /**
- * Writes, for each feature vector, the id of the codebook vector at the least Euclidean distance; among equals, the lower id. The same
- * ids come out on every device. A vector that is at no finite distance from any code, one with a NaN say, gets id 0.
+ * Writes, for each feature vector, the id of the codebook vector at the least Euclidean distance; among
+ * equals, the lower id. The same ids come out on every device. A vector that is at no finite distance from
+ * any code, one with a NaN say, gets id 0.
  *
- * For the code at the least angle, as FlexVAR and other tokenizers with l2-normalized codes want, pass features and codes through
- * `unitRows` first. For the largest inner product, give all codes the same length by one more channel: sqrt(max |c|² - |c|²) for a code
- * c, and 0 for the features.
+ * For the code at the least angle, as FlexVAR and other tokenizers with l2-normalized codes want, pass
+ * features and codes through `unitRows` first. For the largest inner product, give all codes the same length
+ * by one more channel: sqrt(max |c|² - |c|²) for a code c, and 0 for the features.
  *
- * @throws {RangeError} From `plan`, if a count is no integer in range, an array is too short, or the codebook is too large for one
- * thread's loops: some 7 million words, say 65536 codes of more than 96 channels.
+ * @throws {RangeError} From `plan`, if a count is no integer in range, an array is too short, or the codebook
+ * is too large for one thread's loops: some 7 million words, say 65536 codes of more than 96 channels.
  *
  * @example
  * ```ts

@@ -1,11 +1,13 @@
 // The codebook vector nearest to each row of features.
-// Bindings: features [count, channels] and codebook [vocabulary, channels], each as words and as vectors of four words; tokens [count].
-// One workgroup per 8 rows. Expects exact.wgsl and exact_sums.wgsl in front of it.
-// A thread loads codes of its own, four at a time, and each word of the rows at an address that is the same for all threads. It measures
-// in plain f32, for each row, the least and the second least distance among its codes. Rounding may misplace only codes within
-// `slope` and `slack` of the row's least plain distance; those are compared again by squared distances from exact differences, summed in
-// channel order with the same bits on every device, of which equal ones go to the lower code. Distances are compared as bits, in which
-// NaN counts as infinity. Twin: nearest.ts.
+// Bindings: features [count, channels] and codebook [vocabulary, channels], each as words and as vectors of
+// four words; tokens [count]. One workgroup per 8 rows. Expects exact.wgsl and exact_sums.wgsl in front of
+// it.
+// A thread loads codes of its own, four at a time, and each word of the rows at an address that is the same
+// for all threads. It measures in plain f32, for each row, the least and the second least distance among its
+// codes. Rounding may misplace only codes within `slope` and `slack` of the row's least plain distance; those
+// are compared again by squared distances from exact differences, summed in channel order with the same bits
+// on every device, of which equal ones go to the lower code. Distances are compared as bits, in which NaN
+// counts as infinity. Twin: nearest.ts.
 
 struct Parameters {
   count: u32,
@@ -32,7 +34,8 @@ const SHARE = 8u;
 const INFINITE = 0x7f800000u;
 const NONE = 0xffffffffu;
 
-// What each thread found for each row: bits of the least and the second least plain distance, and the code of the least.
+// What each thread found for each row: bits of the least and the second least plain distance, and the code of
+// the least.
 var<workgroup> least: array<u32, 1024>;
 var<workgroup> second: array<u32, 1024>;
 var<workgroup> code_of_least: array<u32, 1024>;
@@ -174,7 +177,8 @@ fn main(
     if (least[base + i] > limit) {
       continue;
     }
-    // Where the second is near, too, the thread had more candidates than it could name: all of its codes are measured again.
+    // Where the second is near, too, the thread had more candidates than it could name: all of its codes are
+    // measured again.
     let crowded = second[base + i] <= limit;
     let owner = (base + i) % LANES;
     let named = code_of_least[base + i];

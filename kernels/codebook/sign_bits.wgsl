@@ -1,7 +1,8 @@
 // From feature maps to the bits of tokens: a bit is 1 where the value is above 0.
-// Bindings: features as rows [images, positions, channels] or, when `planes` is 1, as planes [images, channels, positions]; packed
-// [images, tokens, ceil(bits / 32)]. Zeros of both signs and NaN give 0; bits beyond the last are 0; exact. Twin: bits.ts.
-// Which bit is which value: see bit_codes.wgsl. One thread per word.
+// Bindings: features as rows [images, positions, channels] or, when `planes` is 1, as planes [images,
+// channels, positions]; packed [images, tokens, ceil(bits / 32)]. Zeros of both signs and NaN give 0; bits
+// beyond the last are 0; exact. Twin: bits.ts. Which bit is which value: see bit_codes.wgsl. One thread per
+// word.
 
 struct Parameters {
   // Tokens of all images, and positions of one.
@@ -31,8 +32,8 @@ fn main(
   }
   let channels = parameters.channels;
   let width = parameters.patch_width;
-  // The token's first position among those of all images; where channel 0 of it is, and how far the next channel and the positions to
-  // the right and below are from there.
+  // The token's first position among those of all images; where channel 0 of it is, and how far the next
+  // channel and the positions to the right and below are from there.
   var place = token;
   var step = 0u;
   if (width > 0u) {

@@ -1,6 +1,7 @@
 /**
- * Vectors scaled to length 1. Kernels that compare vectors by Euclidean distance compare them by angle once they are given these: the
- * squared distance of two unit vectors is twice their cosine distance. It is how VAR-Scaling's cosine option is measured.
+ * Vectors scaled to length 1. Kernels that compare vectors by Euclidean distance compare them by angle once
+ * they are given these: the squared distance of two unit vectors is twice their cosine distance. It is how
+ * VAR-Scaling's cosine option is measured.
  *
  * @module
  */
@@ -26,7 +27,8 @@ export interface UnitRowsArguments {
 const ACTION = "scale rows to length 1";
 
 /**
- * Scales each row to length 1, with the same bits on every device. A row shorter than 2^-50 has no direction and becomes zeros.
+ * Scales each row to length 1, with the same bits on every device. A row shorter than 2^-50 has no direction
+ * and becomes zeros.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  * @throws {TypeError} From `plan`, if input and output are the same array.

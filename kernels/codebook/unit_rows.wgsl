@@ -1,6 +1,7 @@
 // Scales each row to length 1, for distances between directions.
-// Bindings: input [count, channels], output [count, channels]. One thread per row. Expects exact.wgsl in front of it.
-// A row shorter than 2^-50 has no direction and becomes zeros. Same bits on every device. Twin: unit_rows.ts.
+// Bindings: input [count, channels], output [count, channels]. One thread per row. Expects exact.wgsl in
+// front of it. A row shorter than 2^-50 has no direction and becomes zeros. Same bits on every device. Twin:
+// unit_rows.ts.
 
 struct Parameters {
   count: u32,

@@ -30,8 +30,8 @@ export class HostArray implements DeviceArray {
   #owner: HostArray | undefined;
 
   /**
-   * Arrays are made by {@linkcode CpuDevice.allocate}, {@linkcode CpuDevice.adopt} or {@linkcode CpuDevice.view}; the last names the
-   * array whose memory it shares.
+   * Arrays are made by {@linkcode CpuDevice.allocate}, {@linkcode CpuDevice.adopt} or
+   * {@linkcode CpuDevice.view}; the last names the array whose memory it shares.
    */
   constructor(
     device: CpuDevice,

@@ -1,10 +1,12 @@
 /**
- * What a kernel is and what a device is: the two words everything above is written against. A kernel exists twice, as WGSL and as
- * a TypeScript twin; a device runs one of the two, so the code that calls kernels never asks where it runs.
+ * What a kernel is and what a device is: the two words everything above is written against. A kernel exists
+ * twice, as WGSL and as a TypeScript twin; a device runs one of the two, so the code that calls kernels never
+ * asks where it runs.
  *
- * Everything on a device is an array of 32-bit words (`f32` or `u32`, as the kernel reads them). Work is ordered: a kernel sees what
- * the kernels, writes and copies before it have stored. Nothing comes back to the host except by {@linkcode Device.read}, which
- * brings any number of arrays in one readback, because on WebGPU in Deno each readback costs about 11 ms however small it is.
+ * Everything on a device is an array of 32-bit words (`f32` or `u32`, as the kernel reads them). Work is
+ * ordered: a kernel sees what the kernels, writes and copies before it have stored. Nothing comes back to the
+ * host except by {@linkcode Device.read}, which brings any number of arrays in one readback, because on
+ * WebGPU in Deno each readback costs about 11 ms however small it is.
  *
  * The devices themselves live in `cpu_device.ts` and `webgpu_device.ts`.
  *
@@ -26,7 +28,10 @@ export interface DeviceCounters {
   readonly dispatches: number;
   /** Arrays that are allocated and not yet disposed. */
   readonly liveArrays: number;
-  /** Bytes in all buffers that are alive on the device, those of the graph runtime on the same device included. */
+  /**
+   * Bytes in all buffers that are alive on the device, those of the graph runtime on the same device
+   * included.
+   */
   readonly liveBytes: number;
 }
 
@@ -51,7 +56,10 @@ export interface Plan {
   readonly parameters: readonly Parameter[];
   /** Number of workgroups. No side may exceed 65535; see {@linkcode spread}. */
   readonly workgroups: readonly [x: number, y: number, z: number];
-  /** Values of the shader's `override` constants; each distinct set is a pipeline of its own, so keep them few. */
+  /**
+   * Values of the shader's `override` constants; each distinct set is a pipeline of its own, so keep them
+   * few.
+   */
   readonly constants?: Readonly<Record<string, number>>;
 }
 
@@ -65,7 +73,10 @@ export interface Kernel<Arguments> {
   readonly name: string;
   /** Complete WGSL source. */
   readonly wgsl: string;
-  /** Checks the arguments and lays out the GPU call. Runs on both devices, so a bad call fails the same way on each. */
+  /**
+   * Checks the arguments and lays out the GPU call. Runs on both devices, so a bad call fails the same way on
+   * each.
+   */
   plan(args: Arguments): Plan;
   /** The twin: the same computation on host arrays, the oracle in tests and the engine without an adapter. */
   twin(args: Arguments): void;
@@ -77,14 +88,17 @@ export interface Timeline extends Disposable {
   readonly clock: "webgpu" | "host";
   /** Marks the moment at which all work issued so far is done. */
   mark(): void;
-  /** Ends the timeline: the raw marks, to be read back along with everything else, or `undefined` on the host's clock. */
+  /**
+   * Ends the timeline: the raw marks, to be read back along with everything else, or `undefined` on the
+   * host's clock.
+   */
   finish(): DeviceArray | undefined;
   /**
    * Milliseconds between consecutive marks.
    *
    * @param ticks The words of what {@linkcode Timeline.finish} returned, if anything.
-   * @param total Milliseconds from the first mark to the last on the host's clock. GPU ticks have no known unit in Deno, so they only
-   * divide this total.
+   * @param total Milliseconds from the first mark to the last on the host's clock. GPU ticks have no known
+   * unit in Deno, so they only divide this total.
    */
   durations(ticks: Uint32Array | undefined, total: number): number[];
 }
@@ -102,20 +116,26 @@ export interface Device extends Disposable {
   /** Allocates an array that holds a copy of `data`. */
   upload(data: Float32Array | Uint32Array, label?: string): DeviceArray;
   /**
-   * A stretch of an array as an array of its own, in words: `length` of them from `offset` on, by default all that follow. It shares the
-   * memory, so disposing it frees nothing, and it ends with the array it was taken from. Any offset serves; on WebGPU, one that is no
-   * multiple of 64 words costs a copy per kernel call.
+   * A stretch of an array as an array of its own, in words: `length` of them from `offset` on, by default all
+   * that follow. It shares the memory, so disposing it frees nothing, and it ends with the array it was taken
+   * from. Any offset serves; on WebGPU, one that is no multiple of 64 words costs a copy per kernel call.
    */
   view(array: DeviceArray, offset: number, length?: number): DeviceArray;
   /** Overwrites words of `target` from `offset` on. */
   write(target: DeviceArray, data: Float32Array | Uint32Array, offset?: number): void;
-  /** Copies words between arrays. Offsets and length are in words; by default all of `source` goes to the start of `target`. */
+  /**
+   * Copies words between arrays. Offsets and length are in words; by default all of `source` goes to the
+   * start of `target`.
+   */
   copy(
     source: DeviceArray,
     target: DeviceArray,
     range?: { sourceOffset?: number; targetOffset?: number; length?: number },
   ): void;
-  /** Runs a kernel. On a GPU the call is only recorded; errors of the driver surface at the next {@linkcode Device.read}. */
+  /**
+   * Runs a kernel. On a GPU the call is only recorded; errors of the driver surface at the next
+   * {@linkcode Device.read}.
+   */
   run<Arguments>(kernel: Kernel<Arguments>, args: Arguments): void;
   /** Hands all recorded work to the device without waiting. */
   flush(): void;
@@ -172,8 +192,9 @@ const MAX_WORKGROUPS = 65535;
 const MAX_MARKS = 4096;
 
 /**
- * Lays `count` workgroups out on the x and y sides so that no side exceeds the limit of 65535. The shader finds its own number as
- * `workgroup_id.y * num_workgroups.x + workgroup_id.x` and must stop when that is not below the real count.
+ * Lays `count` workgroups out on the x and y sides so that no side exceeds the limit of 65535. The shader
+ * finds its own number as `workgroup_id.y * num_workgroups.x + workgroup_id.x` and must stop when that is not
+ * below the real count.
  *
  * @example
  * ```ts
@@ -245,9 +266,11 @@ const STORAGE_BINDING = /@binding\((\d+)\)\s*var<storage(?:,\s*(\w+))?>/g;
 const writtenBySource = new Map<string, boolean[]>();
 
 /**
- * Checks that no word which a kernel writes is bound a second time in the same call: what it would read there differs between devices.
+ * Checks that no word which a kernel writes is bound a second time in the same call: what it would read there
+ * differs between devices.
  *
- * @param stretches Where the arrays of the plan lie: a token for the memory, and the first and last byte but one.
+ * @param stretches Where the arrays of the plan lie: a token for the memory, and the first and last byte but
+ * one.
  * @throws {TypeError} If one is.
  */
 export function requireDisjoint(

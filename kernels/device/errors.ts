@@ -1,5 +1,6 @@
 /**
- * The errors of a device that a caller may want to catch by class; everything else is a `TypeError` or `RangeError` about an argument.
+ * The errors of a device that a caller may want to catch by class; everything else is a `TypeError` or
+ * `RangeError` about an argument.
  *
  * @module
  */
@@ -10,7 +11,10 @@ export class NoAdapterError extends Error {
   override readonly name = "NoAdapterError";
 }
 
-/** The GPU device is gone: reset by the driver, out of memory, or destroyed. Open a new device and load the model again. */
+/**
+ * The GPU device is gone: reset by the driver, out of memory, or destroyed. Open a new device and load the
+ * model again.
+ */
 export class DeviceLostError extends Error {
   /** Name of the class, which survives minification. */
   override readonly name = "DeviceLostError";
@@ -52,7 +56,10 @@ export class ShaderCompilationError extends Error {
   }
 }
 
-/** The GPU's memory is exhausted. The array that did not fit is unusable; dispose of others, or work in smaller batches. */
+/**
+ * The GPU's memory is exhausted. The array that did not fit is unusable; dispose of others, or work in
+ * smaller batches.
+ */
 export class OutOfMemoryError extends Error {
   /** Name of the class, which survives minification. */
   override readonly name = "OutOfMemoryError";

@@ -9,10 +9,11 @@ import type { Device, DeviceKind } from "./device.ts";
 import { WebGpuDevice } from "./webgpu_device.ts";
 
 /**
- * Where to run: `"webgpu"`, `"cpu"`, or `"auto"`. For {@linkcode openDevice} and models, `"auto"` takes a GPU if there is one and the CPU
- * otherwise; adapters that only imitate a GPU in software count as none, since the CPU path is about ten times as fast for image models.
- * Operations of a single call, such as `kde`, take the CPU for little work, and for much an adapter, in software too, which is several
- * times as fast as their twins.
+ * Where to run: `"webgpu"`, `"cpu"`, or `"auto"`. For {@linkcode openDevice} and models, `"auto"` takes a GPU
+ * if there is one and the CPU otherwise; adapters that only imitate a GPU in software count as none, since
+ * the CPU path is about ten times as fast for image models. Operations of a single call, such as `kde`, take
+ * the CPU for little work, and for much an adapter, in software too, which is several times as fast as their
+ * twins.
  */
 export type DeviceChoice = DeviceKind | "auto";
 

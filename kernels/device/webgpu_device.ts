@@ -1,6 +1,7 @@
 /**
- * The GPU as a device: one `GPUDevice`, one command encoder that collects kernel calls until they are needed, one readback for any
- * number of arrays. It counts every buffer that is alive on the `GPUDevice`, also those a graph runtime makes on it.
+ * The GPU as a device: one `GPUDevice`, one command encoder that collects kernel calls until they are needed,
+ * one readback for any number of arrays. It counts every buffer that is alive on the `GPUDevice`, also those
+ * a graph runtime makes on it.
  *
  * @module
  */
@@ -23,12 +24,18 @@ import {
 import { DeviceLostError, NoAdapterError, OutOfMemoryError, ShaderCompilationError } from "./errors.ts";
 import { nextTurn } from "./next_turn.ts";
 
-/** Offsets into the uniform buffer must be multiples of this; 256 is the largest alignment an adapter may ask for. */
+/**
+ * Offsets into the uniform buffer must be multiples of this; 256 is the largest alignment an adapter may ask
+ * for.
+ */
 const UNIFORM_SLOT = 256;
 /** Kernel calls recorded before they are handed over at the latest: 64 KiB of uniforms. */
 const UNIFORM_SLOTS = 256;
 
-/** Limits that are raised to what the adapter offers, because the defaults (128 MiB a binding, 8 bindings) stop real models. */
+/**
+ * Limits that are raised to what the adapter offers, because the defaults (128 MiB a binding, 8 bindings)
+ * stop real models.
+ */
 const RAISED_LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -42,7 +49,9 @@ const RAISED_LIMITS = [
   "maxBindGroups",
 ] as const;
 
-/** Optional features that are used where present: half-precision weights, and timings on the GPU's own clock. */
+/**
+ * Optional features that are used where present: half-precision weights, and timings on the GPU's own clock.
+ */
 const WANTED_FEATURES: readonly GPUFeatureName[] = ["shader-f16", "timestamp-query"];
 
 /** Where an array lies in GPU memory. */
@@ -51,7 +60,10 @@ export interface GpuPlace {
   readonly buffer: GPUBuffer;
   /** In bytes. */
   readonly offset: number;
-  /** Whether only padding up to a multiple of 16 bytes follows in the buffer, so that shaders may be given all the rest. */
+  /**
+   * Whether only padding up to a multiple of 16 bytes follows in the buffer, so that shaders may be given all
+   * the rest.
+   */
   readonly padded: boolean;
   /** The array it is a view of. */
   readonly owner?: GpuArray;
@@ -62,7 +74,10 @@ export class GpuArray implements DeviceArray {
   readonly device: WebGpuDevice;
   readonly length: number;
   readonly label: string;
-  /** The storage buffer. Of buffers that the device makes, the size is rounded up to 16 bytes, as the graph runtime copies in units of 16. */
+  /**
+   * The storage buffer. Of buffers that the device makes, the size is rounded up to 16 bytes, as the graph
+   * runtime copies in units of 16.
+   */
   readonly buffer: GPUBuffer;
   /** Where the array begins in the buffer, in bytes. */
   readonly offset: number;
@@ -70,8 +85,8 @@ export class GpuArray implements DeviceArray {
   #release: ((array: GpuArray) => void) | undefined;
 
   /**
-   * Arrays are made by {@linkcode WebGpuDevice.allocate}, {@linkcode WebGpuDevice.adopt}, {@linkcode WebGpuDevice.wrap} or
-   * {@linkcode WebGpuDevice.view}.
+   * Arrays are made by {@linkcode WebGpuDevice.allocate}, {@linkcode WebGpuDevice.adopt},
+   * {@linkcode WebGpuDevice.wrap} or {@linkcode WebGpuDevice.view}.
    */
   constructor(
     device: WebGpuDevice,
@@ -95,7 +110,8 @@ export class GpuArray implements DeviceArray {
   }
 
   /**
-   * The stretch of the buffer that a kernel can be given as it is, or `undefined` if WebGPU's rules for offsets and sizes forbid one.
+   * The stretch of the buffer that a kernel can be given as it is, or `undefined` if WebGPU's rules for
+   * offsets and sizes forbid one.
    *
    * @param alignment What offsets must be multiples of.
    */
@@ -190,8 +206,9 @@ export class WebGpuDevice implements Device {
   }
 
   /**
-   * Runs kernels on a `GPUDevice` of the caller's, within the limits it was made with, beside whatever else it does. Disposing the result
-   * leaves that device alone; errors that others cause on it may surface here, too, as WebGPU does not say whose they are.
+   * Runs kernels on a `GPUDevice` of the caller's, within the limits it was made with, beside whatever else
+   * it does. Disposing the result leaves that device alone; errors that others cause on it may surface here,
+   * too, as WebGPU does not say whose they are.
    *
    * @throws {TypeError} If it is no `GPUDevice`.
    */
@@ -249,11 +266,12 @@ export class WebGpuDevice implements Device {
   }
 
   /**
-   * Makes a buffer of the caller's, or a stretch of one, an array of this device, without a copy. Disposing the array frees nothing.
+   * Makes a buffer of the caller's, or a stretch of one, an array of this device, without a copy. Disposing
+   * the array frees nothing.
    *
-   * @param source A `GPUBuffer` of the same `GPUDevice` with usage `STORAGE`, or `{ buffer, offset, size }` in bytes, multiples of 4. An
-   * offset that is no multiple of 256 costs a copy per kernel call, which needs usages `COPY_SRC` and `COPY_DST`, as reading and writing
-   * do.
+   * @param source A `GPUBuffer` of the same `GPUDevice` with usage `STORAGE`, or `{ buffer, offset, size }`
+   * in bytes, multiples of 4. An offset that is no multiple of 256 costs a copy per kernel call, which needs
+   * usages `COPY_SRC` and `COPY_DST`, as reading and writing do.
    * @throws {TypeError} If it is no buffer or lacks the usage.
    * @throws {RangeError} If offset or size do not fit.
    */
@@ -513,8 +531,9 @@ export class WebGpuDevice implements Device {
   }
 
   /**
-   * The arrays of a kernel call as bindings. What WebGPU would not bind where it lies goes through a buffer of its own: stretches at odd
-   * places, and arrays that are read while another stretch of the same buffer is written. Disposing copies back what was written.
+   * The arrays of a kernel call as bindings. What WebGPU would not bind where it lies goes through a buffer
+   * of its own: stretches at odd places, and arrays that are read while another stretch of the same buffer is
+   * written. Disposing copies back what was written.
    */
   #bind(wgsl: string, arrays: readonly GpuArray[]): { resources: GPUBufferBinding[] } & Disposable {
     const written = writtenBindings(wgsl);
@@ -603,7 +622,8 @@ export class WebGpuDevice implements Device {
     await Promise.all(this.#checks.splice(0));
     this.requireAlive();
     if (this.#failures.length === 0) return;
-    // A refused shader makes each command that uses it fail, too; those reports arrive in the next turn and must not outlive it.
+    // A refused shader makes each command that uses it fail, too; those reports arrive in the next turn and
+    // must not outlive it.
     await nextTurn();
     this.requireAlive();
     const failures = this.#failures.splice(0);

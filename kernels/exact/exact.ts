@@ -1,8 +1,9 @@
 /**
- * Twin of `exact.wgsl`: arithmetic that gives the same bits on every device, so that the same logits and seed draw the same tokens on a
- * CPU and on any GPU. WGSL fixes the results of f32 `+`, `-`, `*` and of integers, but allows a product to be fused into a following
- * sum, and leaves division, square root and `exp2` some slack; here products are split until they are exact, and the rest is done in
- * integers. A double holds every intermediate of the integer parts exactly (below 2^53).
+ * Twin of `exact.wgsl`: arithmetic that gives the same bits on every device, so that the same logits and seed
+ * draw the same tokens on a CPU and on any GPU. WGSL fixes the results of f32 `+`, `-`, `*` and of integers,
+ * but allows a product to be fused into a following sum, and leaves division, square root and `exp2` some
+ * slack; here products are split until they are exact, and the rest is done in integers. A double holds every
+ * intermediate of the integer parts exactly (below 2^53).
  *
  * @module
  */
@@ -87,7 +88,10 @@ export function share(total: number, part: number): number {
   return upperTotal * part + Math.ceil((total - upperTotal * 2 ** 24) * part * 2 ** -24);
 }
 
-/** `floor(total * u)` for an integer `total` up to 2^46, `u` the 48-bit fraction made of the upper 24 bits of each word. */
+/**
+ * `floor(total * u)` for an integer `total` up to 2^46, `u` the 48-bit fraction made of the upper 24 bits of
+ * each word.
+ */
 export function randomPoint(total: number, word0: number, word1: number): number {
   const upperTotal = Math.floor(total * 2 ** -24);
   const lowerTotal = total - upperTotal * 2 ** 24;

@@ -1,7 +1,8 @@
-// Arithmetic that gives the same bits on every device. WGSL fixes the result of +, - and * on f32 and of all integer operations, but it
-// lets a compiler fuse a product into a following sum and leaves division, square root and exp2 a few units of slack. So products are
-// split until they are exact (fusing an exact product changes nothing), and the rest is done in integers. Twin: exact.ts.
-// Expects nothing in scope; concatenated in front of the kernels that use it.
+// Arithmetic that gives the same bits on every device. WGSL fixes the result of +, - and * on f32 and of all
+// integer operations, but it lets a compiler fuse a product into a following sum and leaves division, square
+// root and exp2 a few units of slack. So products are split until they are exact (fusing an exact product
+// changes nothing), and the rest is done in integers. Twin: exact.ts. Expects nothing in scope; concatenated
+// in front of the kernels that use it.
 
 // The upper 12 significant bits of a finite value; the rest, x - upper(x), is exact and has 12 bits too.
 fn upper(x: f32) -> f32 {
@@ -9,8 +10,8 @@ fn upper(x: f32) -> f32 {
 }
 
 // a * b for finite values, to within one and a half units in the last place (three roundings).
-// a and b must not be the same value: Mesa then merges equal terms and rounds differently (49,534 of 100,000 probes of product(x, x) on
-// llvmpipe; none of 100,000 with two values). For squares there is add_square.
+// a and b must not be the same value: Mesa then merges equal terms and rounds differently (49,534 of 100,000
+// probes of product(x, x) on llvmpipe; none of 100,000 with two values). For squares there is add_square.
 fn product(a: f32, b: f32) -> f32 {
   let ah = upper(a);
   let al = a - ah;
@@ -42,7 +43,8 @@ fn multiply24_by_20(a: u32, b: u32) -> u32 {
 
 // 2^-t in units of 2^-30 for t >= 0; relative error below 3e-7 plus one unit. 0 from t = 31 on, and for NaN.
 fn exp2_negative(t: f32) -> u32 {
-  // Fixed point at once: t may be a product at the caller, and t - floor(t) could be fused with it. By way of i32, which is cheaper.
+  // Fixed point at once: t may be a product at the caller, and t - floor(t) could be fused with it. By way of
+  // i32, which is cheaper.
   let fixed = u32(i32(min(t, 31.0) * 16777216.0));
   let f = fixed & 0xffffffu;
   // Chebyshev fit of degree 6 to 2^-f on [0, 1], pinned to 1 at 0, in units of 2^-24.
@@ -55,15 +57,17 @@ fn exp2_negative(t: f32) -> u32 {
   return select(0u, (r << 6u) >> (fixed >> 24u), t < 31.0);
 }
 
-// The largest f32 whose square does not exceed x; for x >= 2^-100, else 0. The device's own root, which may be a few units off, is put
-// right in integers: differences of products of 24 bits are small, so their lowest 32 bits say all.
+// The largest f32 whose square does not exceed x; for x >= 2^-100, else 0. The device's own root, which may
+// be a few units off, is put right in integers: differences of products of 24 bits are small, so their lowest
+// 32 bits say all.
 fn square_root(x: f32) -> f32 {
   let bits = bitcast<u32>(x);
   let exponent = i32(bits >> 23u) - 127;
   if (!(x > 0.0) || exponent < -100) {
     return 0.0;
   }
-  // x = mantissa * 2^(exponent - 23); the radicand mantissa * 2^(23 or 24) has an even exponent and a root of 24 bits.
+  // x = mantissa * 2^(exponent - 23); the radicand mantissa * 2^(23 or 24) has an even exponent and a root of
+  // 24 bits.
   let odd = u32(exponent & 1);
   let mantissa = (bits & 0x7fffffu) | 0x800000u;
   let radicand = mantissa << (23u + odd);
@@ -84,7 +88,8 @@ fn reciprocal(x: f32) -> f32 {
   if (mantissa == 0x800000u) {
     return bitcast<f32>(u32(127 - exponent) << 23u);
   }
-  // floor(2^47 / mantissa) has 24 bits; the device's own quotient is put right as above. The lowest 32 bits of 2^47 are 0.
+  // floor(2^47 / mantissa) has 24 bits; the device's own quotient is put right as above. The lowest 32 bits
+  // of 2^47 are 0.
   var quotient = u32(8388608.0 * (2.0 / bitcast<f32>(0x3f800000u | (bits & 0x7fffffu))));
   quotient += u32(i32(floor(f32(i32(0u - quotient * mantissa)) / f32(mantissa))));
   let rest = i32(0u - quotient * mantissa);

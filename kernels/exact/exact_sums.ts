@@ -1,6 +1,7 @@
 /**
- * Twin of `exact_sums.wgsl`: squared distances between vectors, and what large integer sums become as float32, with the same bits on
- * every device. Which vectors are compared, and what the sums mean, is up to the kernels.
+ * Twin of `exact_sums.wgsl`: squared distances between vectors, and what large integer sums become as
+ * float32, with the same bits on every device. Which vectors are compared, and what the sums mean, is up to
+ * the kernels.
  *
  * @module
  */
@@ -12,12 +13,16 @@ import wgsl from "./exact_sums.wgsl" with { type: "text" };
 export const EXACT_SUMS_WGSL: string = EXACT_WGSL + wgsl;
 
 /**
- * The most candidates per image. Sums of squares and scores would allow 65536 before they leave their integers (64 bits there, 2^53 here);
- * beyond 8192 the loops of `select.wgsl` come near the 65535 turns after which Mesa's software Vulkan silently ends a thread's loops.
+ * The most candidates per image. Sums of squares and scores would allow 65536 before they leave their
+ * integers (64 bits there, 2^53 here); beyond 8192 the loops of `select.wgsl` come near the 65535 turns after
+ * which Mesa's software Vulkan silently ends a thread's loops.
  */
 export const MAX_DRAWS = 8192;
 
-/** A density is a sum of this many kernel values at most, so that it stays an integer below 2^53 in units of 2^-30. */
+/**
+ * A density is a sum of this many kernel values at most, so that it stays an integer below 2^53 in units of
+ * 2^-30.
+ */
 export const MAX_TERMS = 2 ** 23;
 
 const { fround } = Math;
@@ -28,8 +33,8 @@ const pun = new Float32Array(1);
 const punBits = new Int32Array(pun.buffer);
 
 /**
- * `sum` plus the squared differences of two vectors, added in the order of the channels; a difference below 2^-50 counts as 0. The sum
- * never falls, so it stops early, anywhere above `limit`.
+ * `sum` plus the squared differences of two vectors, added in the order of the channels; a difference below
+ * 2^-50 counts as 0. The sum never falls, so it stops early, anywhere above `limit`.
  *
  * The parameters are positional because this is the innermost loop of several twins.
  */
@@ -57,7 +62,8 @@ export function addSquaredDistance(
 }
 
 /**
- * 1 / (2 h^2 ln 2), what turns a squared distance into the power of 1/2 that a Gaussian of bandwidth h is; h is held between 2^-40 and 2^40.
+ * 1 / (2 h^2 ln 2), what turns a squared distance into the power of 1/2 that a Gaussian of bandwidth h is; h
+ * is held between 2^-40 and 2^40.
  */
 export function exponentFactor(h: number): number {
   const held = !(h > LEAST_BANDWIDTH) ? LEAST_BANDWIDTH : Math.min(h, 1 / LEAST_BANDWIDTH);
@@ -81,7 +87,10 @@ export function truncate(x: number): number {
   return near > x ? bitsFloat(floatBits(near) - 1) : near;
 }
 
-/** {@linkcode truncate} of `high * 2^24 + low`, for sums beyond 2^53; both parts may be any integer below 2^53. */
+/**
+ * {@linkcode truncate} of `high * 2^24 + low`, for sums beyond 2^53; both parts may be any integer below
+ * 2^53.
+ */
 export function truncateWide(high: number, low: number): number {
   const carry = Math.floor(low * 2 ** -24);
   const top = high + carry;

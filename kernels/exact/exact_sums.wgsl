@@ -1,7 +1,8 @@
-// Squared distances between vectors and 64-bit sums, with the same bits on every device. Expects exact.wgsl in front of it.
-// Twin: exact_sums.ts.
+// Squared distances between vectors and 64-bit sums, with the same bits on every device. Expects exact.wgsl
+// in front of it. Twin: exact_sums.ts.
 
-// a - b; a difference below 2^-50 counts as 0, since its square leaves the normal numbers, which a device may flush to 0.
+// a - b; a difference below 2^-50 counts as 0, since its square leaves the normal numbers, which a device may
+// flush to 0.
 fn difference(a: f32, b: f32) -> f32 {
   let d = a - b;
   return select(d, 0.0, abs(d) < 0x1p-50f);
@@ -32,11 +33,13 @@ fn truncate64(x: vec2<u32>) -> f32 {
   return bitcast<f32>(((126u + length) << 23u) | (mantissa & 0x7fffffu));
 }
 
-// 1 / (2 h^2 ln 2), what turns a squared distance into the power of 1/2 that a Gaussian of bandwidth h is; h is held between 2^-40 and 2^40.
+// 1 / (2 h^2 ln 2), what turns a squared distance into the power of 1/2 that a Gaussian of bandwidth h is; h
+// is held between 2^-40 and 2^40.
 fn exponent_factor(h: f32) -> f32 {
   var held = select(0x1p-40f, h, h > 0x1p-40f);
   held = select(held, 0x1p40f, held > 0x1p40f);
-  // Not the product of the inverse with itself, whose equal parts a compiler may gather and round differently.
+  // Not the product of the inverse with itself, whose equal parts a compiler may gather and round
+  // differently.
   let inverse = reciprocal(held);
   // 0.72134754 is 1 / (2 ln 2).
   return product(inverse, product(inverse, 0.72134754));

@@ -1,5 +1,6 @@
-// The random words of consecutive draws at one position of one stream: output[2 * i] and output[2 * i + 1] belong to draw i.
-// Expects threefry.wgsl in front, and the bindings below; one invocation per draw. Integers only, bit for bit as the twin.
+// The random words of consecutive draws at one position of one stream: output[2 * i] and output[2 * i + 1]
+// belong to draw i. Expects threefry.wgsl in front, and the bindings below; one invocation per draw. Integers
+// only, bit for bit as the twin.
 
 struct Parameters {
   count: u32,

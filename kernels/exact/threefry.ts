@@ -1,7 +1,8 @@
 /**
- * Random numbers without state: threefry2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011)
- * turns a seed, an image, a scale, a purpose, a position and a draw into two random words, the same on every device and in any order.
- * What is made of the words is left to the kernels that draw.
+ * Random numbers without state: threefry2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy
+ * as 1, 2, 3", SC 2011) turns a seed, an image, a scale, a purpose, a position and a draw into two random
+ * words, the same on every device and in any order. What is made of the words is left to the kernels that
+ * draw.
  *
  * @module
  */
@@ -73,7 +74,8 @@ export function seedWords(seed: number | bigint): Seed {
 }
 
 /**
- * threefry2x32-20 into an array, for loops: stores both words in `out[0]` and `out[1]`. All arguments are unsigned 32-bit words.
+ * threefry2x32-20 into an array, for loops: stores both words in `out[0]` and `out[1]`. All arguments are
+ * unsigned 32-bit words.
  *
  * @example
  * ```ts
@@ -148,7 +150,8 @@ export function threefry(
  * The key of the stream that belongs to one image, scale and purpose. The words of one draw in it are
  * `threefry(key, [position, draw])`.
  *
- * @param image Index of the image in the request, not in the batch, so that an image does not depend on its company.
+ * @param image Index of the image in the request, not in the batch, so that an image does not depend on its
+ * company.
  *
  * @example
  * ```ts
@@ -212,7 +215,10 @@ export interface RandomWordsArguments {
  * using output = device.allocate(4);
  * const seed = seedWords(7);
  * device.run(randomWords, { output, count: 2, seed, image: 0, scale: 3, purpose: PURPOSE.choice });
- * assertEquals([...(await readWords(output)).slice(2)], threefry(streamKey(seed, 0, 3, PURPOSE.choice), [0, 1]));
+ * assertEquals(
+ *   [...(await readWords(output)).slice(2)],
+ *   threefry(streamKey(seed, 0, 3, PURPOSE.choice), [0, 1]),
+ * );
  * ```
  */
 export const randomWords: Kernel<RandomWordsArguments> = {

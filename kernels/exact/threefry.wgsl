@@ -1,6 +1,7 @@
-// threefry2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the 64-bit word with number
-// `counter` of the stream `key`. No state, so any word of any stream is had in any order. Integers only, the same on every device.
-// Expects nothing in scope; concatenated in front of the kernels that draw. Twin: threefry.ts.
+// threefry2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the
+// 64-bit word with number `counter` of the stream `key`. No state, so any word of any stream is had in any
+// order. Integers only, the same on every device. Expects nothing in scope; concatenated in front of the
+// kernels that draw. Twin: threefry.ts.
 
 const TOKEN_PURPOSE = 0u;
 const PERMUTATION_PURPOSE = 1u;

@@ -40,8 +40,8 @@ function longRows(count: number, stride: number): [x: number, y: number, z: numb
 }
 
 /**
- * Copies input row `rows[i]` to output row `i`. An index that is not below `inputRows` gives a row of zeros. Words are copied, so the
- * result is exact.
+ * Copies input row `rows[i]` to output row `i`. An index that is not below `inputRows` gives a row of zeros.
+ * Words are copied, so the result is exact.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  * @throws {TypeError} From `plan`, if input and output are the same array.

@@ -1,8 +1,9 @@
 // Copies chosen rows: output row i is input row rows[i].
-// Bindings: input [input_rows, stride], rows [count], output [count, stride]; words are copied, whatever they mean, so the result is
-// exact. An index that is not below `input_rows` gives a row of zeros. Twin: gather.ts.
-// Neighbouring threads copy neighbouring words: of a long row some workgroups 64 words each at a time, of a short row up to 8 threads a
-// word each.
+// Bindings: input [input_rows, stride], rows [count], output [count, stride]; words are copied, whatever they
+// mean, so the result is exact. An index that is not below `input_rows` gives a row of zeros. Twin:
+// gather.ts.
+// Neighbouring threads copy neighbouring words: of a long row some workgroups 64 words each at a time, of a
+// short row up to 8 threads a word each.
 
 struct Parameters {
   count: u32,

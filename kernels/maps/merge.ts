@@ -1,6 +1,6 @@
 /**
- * Putting what shall stay into maps that were made anew: editing keeps the tokens of a picture where its mask says so. Where a mask comes
- * from is left to the sampler.
+ * Putting what shall stay into maps that were made anew: editing keeps the tokens of a picture where its mask
+ * says so. Where a mask comes from is left to the sampler.
  *
  * @module
  */
@@ -12,7 +12,10 @@ import wgsl from "./merge.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode mergeMaps}. */
 export interface MergeMapsArguments {
-  /** What is changed in place, [images, repeats, channels, positions] words of any kind: tokens have one channel. */
+  /**
+   * What is changed in place, [images, repeats, channels, positions] words of any kind: tokens have one
+   * channel.
+   */
   target: DeviceArray;
   /** Where kept words come from, [sourceRows, channels, positions]; an array other than `target`. */
   source: DeviceArray;
@@ -38,9 +41,9 @@ const ACTION = "merge maps";
 const GROUP_WORDS = 1024;
 
 /**
- * Copies the source's words over the target's at all kept positions: `keep · source + (1 - keep) · target`, as zero-shot editing with VAR
- * does on every scale (Tian et al. 2024, arXiv:2404.02905, section 5.2). An image whose row is not below `sourceRows` stays as it is.
- * Words are copied, so the result is exact.
+ * Copies the source's words over the target's at all kept positions: `keep · source + (1 - keep) · target`,
+ * as zero-shot editing with VAR does on every scale (Tian et al. 2024, arXiv:2404.02905, section 5.2). An
+ * image whose row is not below `sourceRows` stays as it is. Words are copied, so the result is exact.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  * @throws {TypeError} From `plan`, if source and target are the same array.

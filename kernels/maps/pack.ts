@@ -1,6 +1,6 @@
 /**
- * The last step on the device: a decoder's planes become RGBA8 pixels, a quarter of the bytes to read back. Files and formats are left
- * to others.
+ * The last step on the device: a decoder's planes become RGBA8 pixels, a quarter of the bytes to read back.
+ * Files and formats are left to others.
  *
  * @module
  */
@@ -14,7 +14,10 @@ import wgsl from "./pack.wgsl" with { type: "text" };
 export interface PackPixelsArguments {
   /** Red, green and blue planes with values from -1 to 1, f32 [images, 3, height, width]. */
   image: DeviceArray;
-  /** The pixels, u32 [images, height, width]: red in the lowest byte, alpha 255, so that the bytes read R, G, B, A. */
+  /**
+   * The pixels, u32 [images, height, width]: red in the lowest byte, alpha 255, so that the bytes read R, G,
+   * B, A.
+   */
   pixels: DeviceArray;
   /** Number of images. */
   images: number;
@@ -28,8 +31,8 @@ const ACTION = "pack pixels";
 const { fround } = Math;
 
 /**
- * Packs images: values are clamped to [-1, 1], mapped to [0, 255] and truncated, as the published VAR code does when it saves an image.
- * NaN becomes 0. Every device gives the same bits.
+ * Packs images: values are clamped to [-1, 1], mapped to [0, 255] and truncated, as the published VAR code
+ * does when it saves an image. NaN becomes 0. Every device gives the same bits.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  *

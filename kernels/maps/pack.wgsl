@@ -1,8 +1,8 @@
-// Turns image planes into RGBA pixels: clamp to [-1, 1], shift to [0, 1], scale to 255 and drop the fraction; alpha is 255.
-// Bindings: image [images, 3, area] f32, pixels [images, area] u32, red in the lowest byte. One thread per pixel.
-// The same bits on every device: the sum x + 1 comes before the product, so nothing can be fused, and (x + 1) * 127.5 rounds exactly as
-// (x + 1) / 2 * 255 does, since halving is exact. NaN becomes 0; NaN and infinity are told by their bits, as a shader may assume there
-// are none. Twin: pack.ts.
+// Turns image planes into RGBA pixels: clamp to [-1, 1], shift to [0, 1], scale to 255 and drop the fraction;
+// alpha is 255. Bindings: image [images, 3, area] f32, pixels [images, area] u32, red in the lowest byte. One
+// thread per pixel. The same bits on every device: the sum x + 1 comes before the product, so nothing can be
+// fused, and (x + 1) * 127.5 rounds exactly as (x + 1) / 2 * 255 does, since halving is exact. NaN becomes 0;
+// NaN and infinity are told by their bits, as a shader may assume there are none. Twin: pack.ts.
 
 struct Parameters {
   total: u32,

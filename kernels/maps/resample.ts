@@ -1,6 +1,7 @@
 /**
- * Resizing feature maps between the scales: up to full resolution (bicubic), down to the next scale's input (area), and masks
- * (bilinear). Each method is a table of weights, computed once on the host in float64; one kernel applies any of them.
+ * Resizing feature maps between the scales: up to full resolution (bicubic), down to the next scale's input
+ * (area), and masks (bilinear). Each method is a table of weights, computed once on the host in float64; one
+ * kernel applies any of them.
  *
  * @module
  */
@@ -15,12 +16,16 @@ import wgsl from "./resample.wgsl" with { type: "text" };
  * A way of resizing, each as PyTorch's `interpolate(size=…)` defines it:
  *
  * - `bicubic`: Keys' cubic with a = -0.75, half-pixel centres, taps beyond the border fall on the border.
- * - `area`: the mean of source indices floor(k·from/to) to ceil((k+1)·from/to) - 1 (adaptive average pooling; bins may overlap).
+ * - `area`: the mean of source indices floor(k·from/to) to ceil((k+1)·from/to) - 1 (adaptive average pooling;
+ *   bins may overlap).
  * - `bilinear`: half-pixel centres, taps beyond the border fall on the border, no antialiasing.
  */
 export type ResampleMethod = "bicubic" | "area" | "bilinear";
 
-/** The weights of one resizing along one side: output index k is the sum of `weights[k * taps + i] * input[first[k] + i]`. */
+/**
+ * The weights of one resizing along one side: output index k is the sum of
+ * `weights[k * taps + i] * input[first[k] + i]`.
+ */
 export interface ResampleWeights {
   /** First source index of each output index. */
   readonly first: Uint32Array<ArrayBuffer>;
@@ -32,7 +37,10 @@ export interface ResampleWeights {
   readonly taps: number;
 }
 
-/** {@linkcode ResampleWeights} of one side on a device, ready for {@linkcode resample}. Disposing it frees its arrays. */
+/**
+ * {@linkcode ResampleWeights} of one side on a device, ready for {@linkcode resample}. Disposing it frees its
+ * arrays.
+ */
 export interface ResampleTable extends Disposable {
   /** Length of the input's side. */
   readonly from: number;
@@ -147,7 +155,9 @@ export function createResampleTable(
 export interface ResampleArguments {
   /** The maps, f32 [images, channels, table.from, across.from]. */
   input: DeviceArray;
-  /** The resized maps, f32 [images, channels, table.to, across.to] or [images, table.to·across.to, channels]. */
+  /**
+   * The resized maps, f32 [images, channels, table.to, across.to] or [images, table.to·across.to, channels].
+   */
   output: DeviceArray;
   /** What becomes of the rows, and of the columns too unless `across` is given: then the maps are square. */
   table: ResampleTable;
@@ -169,8 +179,8 @@ function hosted({ first, count, weights }: ResampleTable) {
 }
 
 /**
- * Resizes maps: square ones by one table, others by one for rows and one for columns. With t taps for rows and u for columns, a value is
- * off by at most (t + u + 3)·2^-24 of the sum of |weight · input|.
+ * Resizes maps: square ones by one table, others by one for rows and one for columns. With t taps for rows
+ * and u for columns, a value is off by at most (t + u + 3)·2^-24 of the sum of |weight · input|.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  * @throws {TypeError} From `plan`, if the layout is unknown.
@@ -192,7 +202,15 @@ function hosted({ first, count, weights }: ResampleTable) {
  * using across = createResampleTable(device, "area", 4, 2);
  * using wide = device.allocate(2);
  * using row = device.upload(new Float32Array([1, 3, 5, 7, 1, 3, 5, 7]));
- * device.run(resample, { input: row, output: wide, table, across, images: 1, channels: 1, layout: "planes" });
+ * device.run(resample, {
+ *   input: row,
+ *   output: wide,
+ *   table,
+ *   across,
+ *   images: 1,
+ *   channels: 1,
+ *   layout: "planes",
+ * });
  * assertEquals([...await readFloats(wide)], [2, 6]);
  * ```
  */

@@ -1,9 +1,11 @@
-// Resizes maps with a separable filter: output = sum over rows of weight * (sum over columns of weight * input).
-// Bindings: input planes [images, channels, from_rows, from_columns]; for each output row its first tap, number of taps and weights
-// [to_rows, row_taps]; the same for each output column, [to_columns, column_taps], the same arrays where maps are square; output as planes
-// [images, channels, to_rows, to_columns] or, when `rows` is 1, as rows [images, to_rows * to_columns, channels]. One thread per position
+// Resizes maps with a separable filter: output = sum over rows of weight * (sum over columns of weight *
+// input). Bindings: input planes [images, channels, from_rows, from_columns]; for each output row its first
+// tap, number of taps and weights [to_rows, row_taps]; the same for each output column, [to_columns,
+// column_taps], the same arrays where maps are square; output as planes [images, channels, to_rows,
+// to_columns] or, when `rows` is 1, as rows [images, to_rows * to_columns, channels]. One thread per position
 // and 8 channels, which share the weights and where they lie.
-// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Twin: resample.ts.
+// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Twin:
+// resample.ts.
 
 struct Parameters {
   images: u32,

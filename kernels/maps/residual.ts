@@ -1,6 +1,6 @@
 /**
- * The residual step of the multi-scale quantiser: what a scale's feature map adds to the image so far, after its small convolution.
- * Bringing the map to full resolution is left to `resample.ts`.
+ * The residual step of the multi-scale quantiser: what a scale's feature map adds to the image so far, after
+ * its small convolution. Bringing the map to full resolution is left to `resample.ts`.
  *
  * @module
  */
@@ -35,8 +35,9 @@ export interface ResidualUpdateArguments {
 const ACTION = "update the residual";
 
 /**
- * `state += sign · ((1 - blend) · h + blend · (conv3x3(h) + bias))`, zero padded: Phi of VAR (Tian et al. 2024, arXiv:2404.02905,
- * section 3.2), added up. With n = 9·channels the update is off by at most (n + 6)·2^-24 of the sum of its terms' magnitudes.
+ * `state += sign · ((1 - blend) · h + blend · (conv3x3(h) + bias))`, zero padded: Phi of VAR (Tian et al.
+ * 2024, arXiv:2404.02905, section 3.2), added up. With n = 9·channels the update is off by at most (n +
+ * 6)·2^-24 of the sum of its terms' magnitudes.
  *
  * @throws {RangeError} From `plan`, if a count or factor is out of range or an array is too short.
  * @throws {TypeError} From `plan`, if features and state are the same array.
@@ -123,7 +124,10 @@ export const residualUpdate: Kernel<ResidualUpdateArguments> = {
   },
 };
 
-/** Adds the 3x3 convolution of one padded map to `sums`; weights stay in registers, and each input value is loaded once a row. */
+/**
+ * Adds the 3x3 convolution of one padded map to `sums`; weights stay in registers, and each input value is
+ * loaded once a row.
+ */
 function convolve(
   padded: Float64Array,
   start: number,

@@ -1,8 +1,9 @@
-// One residual step of the multi-scale quantiser: state += keep * h + share * (conv3x3(h) + bias), with one zero of padding.
-// Bindings: h planes [images, channels, side, side], weight [channels, channels, 3, 3], bias [channels], state planes (in and out).
-// A workgroup computes 4 output channels of an 8 x 8 tile: it stages 16 input channels at a time with their border, and the weights
-// for its 4 outputs. `keep` and `share` carry the sign. Plain f32: for n = 9 * channels the update is off by at most
-// (n + 6) * 2^-24 * (keep |h| + share (sum |weight * h| + |bias|)). Twin: residual.ts.
+// One residual step of the multi-scale quantiser: state += keep * h + share * (conv3x3(h) + bias), with one
+// zero of padding. Bindings: h planes [images, channels, side, side], weight [channels, channels, 3, 3], bias
+// [channels], state planes (in and out). A workgroup computes 4 output channels of an 8 x 8 tile: it stages
+// 16 input channels at a time with their border, and the weights for its 4 outputs. `keep` and `share` carry
+// the sign. Plain f32: for n = 9 * channels the update is off by at most (n + 6) * 2^-24 * (keep |h| + share
+// (sum |weight * h| + |bias|)). Twin: residual.ts.
 
 const TILE = 8u;
 const HALO = 10u;
@@ -50,7 +51,8 @@ fn main(
   for (var chunk = 0u; chunk < channels; chunk += CHUNK) {
     let depth = min(CHUNK, channels - chunk);
     for (var i = lane; i < depth * HALO * HALO; i += 64u) {
-      // One less than the border's place; beyond the left and upper edge it wraps to a large number, which is outside, too.
+      // One less than the border's place; beyond the left and upper edge it wraps to a large number, which is
+      // outside, too.
       let u = left + i % HALO - 1u;
       let v = top + i / HALO % HALO - 1u;
       var value = 0.0;

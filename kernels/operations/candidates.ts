@@ -1,6 +1,7 @@
 /**
- * Which of many candidates is representative: densities of token maps among their like, and the choice that VAR-Scaling makes by them, for
- * tokens that index a codebook and for tokens that are bits. For work of one's own; the sampler calls the kernels itself.
+ * Which of many candidates is representative: densities of token maps among their like, and the choice that
+ * VAR-Scaling makes by them, for tokens that index a codebook and for tokens that are bits. For work of one's
+ * own; the sampler calls the kernels itself.
  *
  * @module
  */
@@ -39,8 +40,8 @@ import {
 } from "./input.ts";
 
 /**
- * What tokens stand for: rows of a codebook, f32 [vocabulary, channels], or `bits` bits each, in `ceil(bits / 32)` words, the first bit
- * lowest.
+ * What tokens stand for: rows of a codebook, f32 [vocabulary, channels], or `bits` bits each, in
+ * `ceil(bits / 32)` words, the first bit lowest.
  */
 export type TokenCodes =
   | { readonly codebook: FloatInput; readonly channels: number }
@@ -48,7 +49,10 @@ export type TokenCodes =
 
 /** How densities are estimated. */
 export interface CandidateDensityOptions {
-  /** How code vectors are compared, `"euclidean"` by default. Bits are compared by the Hamming distance always. */
+  /**
+   * How code vectors are compared, `"euclidean"` by default. Bits are compared by the Hamming distance
+   * always.
+   */
   distance?: "euclidean" | "cosine";
   /** A density per position, summed (default), or one of the whole map; for codebooks only. */
   features?: FeatureGrouping;
@@ -94,7 +98,9 @@ export interface ScoresOptions extends CandidateSizes {
 
 /** Options of {@linkcode CandidateDensity.choose}. */
 export interface ChooseOptions extends CandidateSizes, CandidateChoice {
-  /** Densities from elsewhere, f32 [images, draws]; those of {@linkcode CandidateDensity.scores} by default. */
+  /**
+   * Densities from elsewhere, f32 [images, draws]; those of {@linkcode CandidateDensity.scores} by default.
+   */
   scores?: FloatInput;
   /** Where the records go; a new array by default. */
   output?: Target;
@@ -126,7 +132,9 @@ const DENSITY_OPTIONS = ["distance", "features", "deviation", "epsilon", "leaveO
 const SIZES = ["draws", "positions"] as const;
 const CHOICE = ["strategy", "rule", "alpha", "representatives", "conflictThreshold", "pick", "seed"] as const;
 
-/** Densities of candidates with one codebook or number of bits. Made by {@linkcode createCandidateDensity}. */
+/**
+ * Densities of candidates with one codebook or number of bits. Made by {@linkcode createCandidateDensity}.
+ */
 export class CandidateDensity implements Disposable {
   readonly #device: Device;
   readonly #codes: { codebook: DeviceArray; vocabulary: number; channels: number } | { bits: number };
@@ -144,10 +152,11 @@ export class CandidateDensity implements Disposable {
   }
 
   /**
-   * The density of each candidate among those of its image, f32 [images, draws], left on the device: the sum over positions of
-   * `sum over candidates c of exp(-|x - x_c|^2 / (2 h^2))`, h by Silverman's rule from the candidates at that position. Each candidate's own
-   * term is 1 per position, so a density lies between `positions` and `positions * draws` (without its own terms, between 0 and
-   * `positions * (draws - 1)`). The same bits on every device, whatever the order of the candidates.
+   * The density of each candidate among those of its image, f32 [images, draws], left on the device: the sum
+   * over positions of `sum over candidates c of exp(-|x - x_c|^2 / (2 h^2))`, h by Silverman's rule from the
+   * candidates at that position. Each candidate's own term is 1 per position, so a density lies between
+   * `positions` and `positions * draws` (without its own terms, between 0 and `positions * (draws - 1)`). The
+   * same bits on every device, whatever the order of the candidates.
    *
    * @param tokens u32 [images, draws, positions], or [images, draws, positions, ceil(bits / 32)] for bits.
    * @throws {TypeError} If an argument is of the wrong type or an option is unknown.
@@ -168,8 +177,9 @@ export class CandidateDensity implements Disposable {
   }
 
   /**
-   * Chooses one candidate per image by density, by default the densest. The result is u32 [images, record] on the device, where a record
-   * has `decisionLength(min(representatives, draws))` words that `readDecision` reads.
+   * Chooses one candidate per image by density, by default the densest. The result is u32 [images, record] on
+   * the device, where a record has `decisionLength(min(representatives, draws))` words that `readDecision`
+   * reads.
    *
    * @param tokens As for {@linkcode CandidateDensity.scores}.
    * @throws {TypeError} If an argument is of the wrong type or an option is unknown.
@@ -275,9 +285,10 @@ export class CandidateDensity implements Disposable {
 /**
  * Prepares densities of candidates: any number of calls with the same codebook or number of bits.
  *
- * @param codes What the tokens stand for. A codebook on the device is used where it is and must outlive the operation; a typed array is
- * copied there.
- * @throws {TypeError} If an argument is of the wrong type, an option is unknown, or one that needs a codebook is given with bits.
+ * @param codes What the tokens stand for. A codebook on the device is used where it is and must outlive the
+ * operation; a typed array is copied there.
+ * @throws {TypeError} If an argument is of the wrong type, an option is unknown, or one that needs a codebook
+ * is given with bits.
  * @throws {RangeError} If a number is out of range, or the codebook's length is no multiple of its channels.
  *
  * @example
@@ -353,7 +364,8 @@ function workOf(tokens: Uint32Array, { draws }: CandidateSizes): number {
 }
 
 /**
- * The density of each candidate among those of its image, [images, draws]; see {@linkcode CandidateDensity.scores}.
+ * The density of each candidate among those of its image, [images, draws]; see
+ * {@linkcode CandidateDensity.scores}.
  *
  * @throws {TypeError} If an argument is of the wrong type or an option is unknown.
  * @throws {RangeError} If a size is out of range or does not fit.
@@ -384,8 +396,8 @@ export async function candidateDensity(
 }
 
 /**
- * The representative candidate of each image: by default the densest, with the options of {@linkcode CandidateChoice} any choice that
- * VAR-Scaling makes.
+ * The representative candidate of each image: by default the densest, with the options of
+ * {@linkcode CandidateChoice} any choice that VAR-Scaling makes.
  *
  * @throws {TypeError} If an argument is of the wrong type or an option is unknown.
  * @throws {RangeError} If a size or number is out of range or does not fit.
@@ -398,7 +410,10 @@ export async function candidateDensity(
  *
  * const codebook = new Float32Array([0, 1, 2, 9]);
  * const tokens = new Uint32Array([3, 0, 1, 2]);
- * const { index } = await representativeCandidate(tokens, { codebook, channels: 1 }, { draws: 4, device: "cpu" });
+ * const { index } = await representativeCandidate(tokens, { codebook, channels: 1 }, {
+ *   draws: 4,
+ *   device: "cpu",
+ * });
  * // The token between its two neighbours.
  * assertEquals([...index], [2]);
  * ```

@@ -1,6 +1,7 @@
 /**
- * Vector quantization for work of one's own: a codebook that is put on a device once and then turns feature vectors into tokens and tokens
- * into feature maps; and the same for binary codes, which need no codebook. The kernels are in `nearest.ts`, `lookup.ts` and `bits.ts`.
+ * Vector quantization for work of one's own: a codebook that is put on a device once and then turns feature
+ * vectors into tokens and tokens into feature maps; and the same for binary codes, which need no codebook.
+ * The kernels are in `nearest.ts`, `lookup.ts` and `bits.ts`.
  *
  * @module
  */
@@ -26,8 +27,8 @@ import {
 } from "./input.ts";
 
 /**
- * What makes a code the nearest: the least Euclidean distance, or the least angle. For angles, vectors and codes are compared at length 1;
- * they must be finite and below 2^60 in magnitude.
+ * What makes a code the nearest: the least Euclidean distance, or the least angle. For angles, vectors and
+ * codes are compared at length 1; they must be finite and below 2^60 in magnitude.
  */
 export type CodebookMetric = "euclidean" | "cosine";
 
@@ -57,8 +58,8 @@ export interface CodebookNearestOptions {
   /** Where the tokens go, u32, one per vector; by default a new array. */
   output?: Target;
   /**
-   * Where the squared Euclidean distances to the codes go, f32, one per vector. By the metric `"cosine"` they are those of the vectors at
-   * length 1: twice the cosine distance.
+   * Where the squared Euclidean distances to the codes go, f32, one per vector. By the metric `"cosine"` they
+   * are those of the vectors at length 1: twice the cosine distance.
    */
   distances?: Target;
 }
@@ -132,7 +133,8 @@ export class Codebook implements Disposable {
   }
 
   /**
-   * The nearest code of each feature vector; of equally near ones, the first. The same tokens come out on every device.
+   * The nearest code of each feature vector; of equally near ones, the first. The same tokens come out on
+   * every device.
    *
    * @param features Vector after vector, f32 [count, channels].
    * @returns The tokens, u32 [count]. The caller disposes it.
@@ -169,7 +171,8 @@ export class Codebook implements Disposable {
 /**
  * Puts a codebook on a device.
  *
- * @param vectors The codes, f32 [vocabulary, channels]. Arrays and buffers of the caller's must live as long as the codebook.
+ * @param vectors The codes, f32 [vocabulary, channels]. Arrays and buffers of the caller's must live as long
+ * as the codebook.
  * @throws {TypeError} If an argument is of the wrong kind or an option is unknown.
  * @throws {RangeError} If there is no code, or the values are no multiple of the channels.
  *
@@ -194,7 +197,10 @@ export function createCodebook(device: Device, vectors: FloatInput, options: Cod
 
 /** Options of {@linkcode nearest}. */
 export interface NearestOptions extends CodebookOptions {
-  /** Filled with the squared distances to the codes, one per vector; see {@linkcode CodebookNearestOptions.distances}. */
+  /**
+   * Filled with the squared distances to the codes, one per vector; see
+   * {@linkcode CodebookNearestOptions.distances}.
+   */
   distances?: Float32Array;
   /** Where to compute; default `"auto"`: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
@@ -294,7 +300,10 @@ export interface CodesToBitsOptions {
   layout?: FeatureLayout;
   /** Number of feature maps, one after another; default 1. */
   images?: number;
-  /** Tokens in a line of the map, for tokens that hold patches of 2×2 positions; see {@linkcode BitsShape.patchWidth}. */
+  /**
+   * Tokens in a line of the map, for tokens that hold patches of 2×2 positions; see
+   * {@linkcode BitsShape.patchWidth}.
+   */
   patchWidth?: number;
   /** Where to compute; default `"auto"`: the CPU for little work, an adapter for much. */
   device?: Device | DeviceChoice;
@@ -302,14 +311,17 @@ export interface CodesToBitsOptions {
 
 /** Options of {@linkcode bitsToCodes}. */
 export interface BitsToCodesOptions extends CodesToBitsOptions {
-  /** What bits stand for: plus or minus this. Default 1 / sqrt(channels), which makes the vectors' length 1. */
+  /**
+   * What bits stand for: plus or minus this. Default 1 / sqrt(channels), which makes the vectors' length 1.
+   */
   magnitude?: number;
 }
 
 /**
  * The vectors that the bits of tokens stand for, in one call.
  *
- * @param bits The bits, from the lowest of a token's first word on: [images, tokens, ceil(bits of a token / 32)].
+ * @param bits The bits, from the lowest of a token's first word on: [images, tokens, ceil(bits of a token /
+ * 32)].
  * @returns The feature map, [images, positions, channels] or [images, channels, positions].
  * @throws {TypeError} If an argument is of the wrong kind or an option is unknown.
  * @throws {RangeError} If a length does not fit.
@@ -348,10 +360,12 @@ export async function bitsToCodes(
 }
 
 /**
- * The bits of feature vectors, in one call: 1 where a value is above 0, and 0 for zeros, NaN and what is below.
+ * The bits of feature vectors, in one call: 1 where a value is above 0, and 0 for zeros, NaN and what is
+ * below.
  *
  * @param features The feature map, [images, positions, channels] or [images, channels, positions].
- * @returns The bits, from the lowest of a token's first word on: [images, tokens, ceil(bits of a token / 32)].
+ * @returns The bits, from the lowest of a token's first word on: [images, tokens, ceil(bits of a token /
+ * 32)].
  * @throws {TypeError} If an argument is of the wrong kind or an option is unknown.
  * @throws {RangeError} If a length does not fit.
  *

@@ -1,6 +1,7 @@
 /**
- * Distances between all pairs of two sets of vectors, of any size: in one call from typed arrays, tile by tile where the matrix is too
- * large for the device or for memory, or again and again on a device. The arithmetic is that of `distance.ts` and `hamming.ts`.
+ * Distances between all pairs of two sets of vectors, of any size: in one call from typed arrays, tile by
+ * tile where the matrix is too large for the device or for memory, or again and again on a device. The
+ * arithmetic is that of `distance.ts` and `hamming.ts`.
  *
  * @module
  */
@@ -28,7 +29,9 @@ export interface VectorDistanceOptions {
   dimensions: number;
   /** Which distance, "euclidean" by default, as in SciPy, whose `sqeuclidean` is "squared-euclidean". */
   metric?: DistanceMetric;
-  /** How results are stored: as 32-bit floats, which is the default, or as halves, which take half the memory. */
+  /**
+   * How results are stored: as 32-bit floats, which is the default, or as halves, which take half the memory.
+   */
   outputStorage?: FloatStorage;
 }
 
@@ -43,18 +46,27 @@ export interface BitDistanceOptions {
 /** Options of {@linkcode createDistances}. */
 export type DistancesOptions =
   | VectorDistanceOptions & {
-    /** How inputs are stored; "f16" takes `Float16Array`s and device arrays with two halves to a word. "f32" by default. */
+    /**
+     * How inputs are stored; "f16" takes `Float16Array`s and device arrays with two halves to a word. "f32"
+     * by default.
+     */
     inputStorage?: FloatStorage;
   }
   | BitDistanceOptions;
 
 /** Options of the calls of {@linkcode Distances}. */
 export interface DistancesCallOptions {
-  /** Vectors in the first set; by default as many as its length makes. Needed for device arrays that are longer. */
+  /**
+   * Vectors in the first set; by default as many as its length makes. Needed for device arrays that are
+   * longer.
+   */
   rows?: number;
   /** Vectors in the second set, likewise. */
   columns?: number;
-  /** Number of pairs of sets, one after the other in each input; 1 by default. `rows` and `columns` are those of one pair. */
+  /**
+   * Number of pairs of sets, one after the other in each input; 1 by default. `rows` and `columns` are those
+   * of one pair.
+   */
   batch?: number;
   /** Where the results go, instead of a new array. */
   output?: Target;
@@ -62,11 +74,14 @@ export interface DistancesCallOptions {
 
 /** Where a single call runs, and how much at a time. */
 export interface DistancesRunOptions {
-  /** A device, which stays open, or the kind of device to open; "auto" by default: the CPU for little work, an adapter for much. */
+  /**
+   * A device, which stays open, or the kind of device to open; "auto" by default: the CPU for little work, an
+   * adapter for much.
+   */
   device?: Device | DeviceChoice;
   /**
-   * Most bytes of any one array on the device, 64 MiB by default, and never more than its `maxStorageBufferBindingSize`. Larger tasks are
-   * cut into tiles.
+   * Most bytes of any one array on the device, 64 MiB by default, and never more than its
+   * `maxStorageBufferBindingSize`. Larger tasks are cut into tiles.
    */
   tileBytes?: number;
 }
@@ -95,7 +110,10 @@ type Results = Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer> | Uint32Arr
 
 const ACTION = "measure distances";
 const TILE_BYTES = 64 * 2 ** 20;
-/** Rows that a tile has before it grows beyond some columns: enough to keep the threads of a GPU busy with each column they hold. */
+/**
+ * Rows that a tile has before it grows beyond some columns: enough to keep the threads of a GPU busy with
+ * each column they hold.
+ */
 const TILE_ROWS = 256;
 
 /**
@@ -121,7 +139,10 @@ export function createDistances(device: Device, options: DistancesOptions): Dist
   return new Distances(device, options);
 }
 
-/** Distances on one device; see {@linkcode createDistances}. Disposing it frees what it keeps between calls, but no results. */
+/**
+ * Distances on one device; see {@linkcode createDistances}. Disposing it frees what it keeps between calls,
+ * but no results.
+ */
 export class Distances implements Disposable {
   readonly #device: Device;
   readonly #task: Task;
@@ -138,10 +159,12 @@ export class Distances implements Disposable {
   /**
    * The distance of every vector of `a` to every vector of `b`.
    *
-   * @returns An array [batch, rows, columns] on the device, which the caller disposes: f32, u32 for "hamming", or f16 if asked for, each
-   * row starting at a whole word.
-   * @throws {TypeError} If an input is of the wrong type or belongs to another device, or an option is unknown.
-   * @throws {RangeError} If lengths do not fit, or the results are larger than the device's limit for one array.
+   * @returns An array [batch, rows, columns] on the device, which the caller disposes: f32, u32 for
+   * "hamming", or f16 if asked for, each row starting at a whole word.
+   * @throws {TypeError} If an input is of the wrong type or belongs to another device, or an option is
+   * unknown.
+   * @throws {RangeError} If lengths do not fit, or the results are larger than the device's limit for one
+   * array.
    */
   between(a: DistanceInput, b: DistanceInput, options: DistancesCallOptions = {}): DeviceArray {
     return this.#measure(a, b, options, ["rows", "columns", "batch", "output"]);
@@ -213,12 +236,13 @@ export class Distances implements Disposable {
 }
 
 /**
- * The distances between the vectors of a set, or of two sets, as a matrix [rows, columns]: SciPy's `cdist(a, b)`, and
- * `squareform(pdist(a))` where there is no `b`. A matrix that is too large for the device is computed in tiles; one that is too large for
- * memory is for {@linkcode distanceTiles}.
+ * The distances between the vectors of a set, or of two sets, as a matrix [rows, columns]: SciPy's
+ * `cdist(a, b)`, and `squareform(pdist(a))` where there is no `b`. A matrix that is too large for the device
+ * is computed in tiles; one that is too large for memory is for {@linkcode distanceTiles}.
  *
- * Vectors are `Float32Array`s, or `Float16Array`s, which are compared in f32; each holds one vector after the other. The errors are those
- * stated at {@linkcode distanceMatrix}. For "hamming" they are `Uint32Array`s, and the results numbers of bits, not shares as in SciPy.
+ * Vectors are `Float32Array`s, or `Float16Array`s, which are compared in f32; each holds one vector after the
+ * other. The errors are those stated at {@linkcode distanceMatrix}. For "hamming" they are `Uint32Array`s,
+ * and the results numbers of bits, not shares as in SciPy.
  *
  * @throws {TypeError} If an input is of the wrong type or an option is unknown.
  * @throws {RangeError} If the length of an input is no multiple of a vector's.
@@ -288,12 +312,13 @@ export async function distances(...given: Arguments): Promise<Results> {
 }
 
 /**
- * The distances of {@linkcode distances}, one tile after the other, rows of tiles from left to right: for matrices that are too large for
- * memory and are reduced, searched or written as they come. Between two tiles no more than `tileBytes` for each input and for the output
- * is held on the device.
+ * The distances of {@linkcode distances}, one tile after the other, rows of tiles from left to right: for
+ * matrices that are too large for memory and are reduced, searched or written as they come. Between two tiles
+ * no more than `tileBytes` for each input and for the output is held on the device.
  *
  * @throws {TypeError} If an input is of the wrong type or an option is unknown.
- * @throws {RangeError} If the length of an input is no multiple of a vector's, or not even one vector fits into `tileBytes`.
+ * @throws {RangeError} If the length of an input is no multiple of a vector's, or not even one vector fits
+ * into `tileBytes`.
  *
  * @example
  * ```ts

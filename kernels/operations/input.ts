@@ -1,6 +1,7 @@
 /**
- * What the operations in this folder have in common: inputs as typed arrays, buffers or device arrays, outputs made here or given by the
- * caller, options without misspelt names, and a device for a single call. What is computed is up to the operations and the kernels.
+ * What the operations in this folder have in common: inputs as typed arrays, buffers or device arrays,
+ * outputs made here or given by the caller, options without misspelt names, and a device for a single call.
+ * What is computed is up to the operations and the kernels.
  *
  * @module
  */
@@ -12,13 +13,18 @@ import { NoAdapterError } from "../device/errors.ts";
 import { type DeviceChoice, openDevice } from "../device/open_device.ts";
 import { WebGpuDevice } from "../device/webgpu_device.ts";
 
-/** Floats where they are: a typed array, an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes. */
+/**
+ * Floats where they are: a typed array, an array on a device, or a GPU buffer, whole or from `offset` on for
+ * `size` bytes.
+ */
 export type FloatInput = Float32Array | Target;
 
 /** Unsigned integers where they are; see {@linkcode FloatInput}. */
 export type WordInput = Uint32Array | Target;
 
-/** Where results may go: an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes. */
+/**
+ * Where results may go: an array on a device, or a GPU buffer, whole or from `offset` on for `size` bytes.
+ */
 export type Target = DeviceArray | GPUBuffer | GPUBufferBinding;
 
 /** What {@linkcode takeInput} and {@linkcode requireInput} need to know about an input. */
@@ -67,7 +73,8 @@ export function requireInput(input: FloatInput | WordInput, options: InputOption
 }
 
 /**
- * An input as an array of the device. Disposing it frees what was uploaded or wrapped here, and nothing of the caller's.
+ * An input as an array of the device. Disposing it frees what was uploaded or wrapped here, and nothing of
+ * the caller's.
  *
  * @throws {TypeError} If it is none, holds other numbers, or belongs elsewhere.
  * @throws {RangeError} If its length does not fit.
@@ -89,8 +96,8 @@ export interface OutputOptions {
 }
 
 /**
- * The array that results go to: a new one, or the caller's. Disposing it frees a new one only if nobody else is to have it, so the
- * operations return it.
+ * The array that results go to: a new one, or the caller's. Disposing it frees a new one only if nobody else
+ * is to have it, so the operations return it.
  *
  * @throws {TypeError} If the target is none or belongs elsewhere.
  * @throws {RangeError} If it is too short.
@@ -120,8 +127,8 @@ export function takeOutput(
 }
 
 /**
- * Operations that a call must have for `"auto"` to look for a GPU: about 0.05 s of a twin, as long as it takes to open a device and read
- * back from it.
+ * Operations that a call must have for `"auto"` to look for a GPU: about 0.05 s of a twin, as long as it
+ * takes to open a device and read back from it.
  */
 const WORTH_A_GPU = 2 ** 28;
 
@@ -147,11 +154,13 @@ export function fillOutput(
 }
 
 /**
- * Calls `body` with a device: the given one, which stays open, or a new one, which is disposed when the call has ended.
+ * Calls `body` with a device: the given one, which stays open, or a new one, which is disposed when the call
+ * has ended.
  *
- * `"auto"`, the default, is the CPU for little work and an adapter, if there is one, for much: unlike for models, also one in software,
- * which has all cores and the vectors of the CPU to compute with, where the twins have one thread of JavaScript (llvmpipe on 2 cores does
- * densities 9 times as fast, distances 4 times).
+ * `"auto"`, the default, is the CPU for little work and an adapter, if there is one, for much: unlike for
+ * models, also one in software, which has all cores and the vectors of the CPU to compute with, where the
+ * twins have one thread of JavaScript (llvmpipe on 2 cores does densities 9 times as fast, distances 4
+ * times).
  *
  * @param device A device, or which to open.
  * @param work Operations of 32 bits that the call takes.

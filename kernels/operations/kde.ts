@@ -1,7 +1,8 @@
 /**
- * Gaussian kernel density estimates of points of one's own, by the names and formulas of SciPy's `gaussian_kde`, or of scikit-learn's
- * `KernelDensity`. Fitting happens on the host in float64; what is quadratic streams through the kernels. The scores of
- * VAR-Scaling, with the same bits on every device, are in `density.ts`.
+ * Gaussian kernel density estimates of points of one's own, by the names and formulas of SciPy's
+ * `gaussian_kde`, or of scikit-learn's `KernelDensity`. Fitting happens on the host in float64; what is
+ * quadratic streams through the kernels. The scores of VAR-Scaling, with the same bits on every device, are
+ * in `density.ts`.
  *
  * @module
  */
@@ -16,14 +17,16 @@ import { whiten, whitenRows } from "../points/whiten.ts";
 import { type FloatInput, requireInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
 /**
- * What the bandwidth factor is: a rule of thumb, the factor itself, or a function of the effective number of points and the number of
- * dimensions. Scott's rule is `n^(-1 / (d + 4))`, Silverman's `(n (d + 2) / 4)^(-1 / (d + 4))`.
+ * What the bandwidth factor is: a rule of thumb, the factor itself, or a function of the effective number of
+ * points and the number of dimensions. Scott's rule is `n^(-1 / (d + 4))`, Silverman's
+ * `(n (d + 2) / 4)^(-1 / (d + 4))`.
  */
 export type BandwidthRule = "scott" | "silverman" | number | ((points: number, dimensions: number) => number);
 
 /**
- * The shape of the kernel, before the factor: `"data"`, the covariance of the points; `"isotropic"`, a ball with the mean of their
- * standard deviations over the dimensions as radius; `"identity"`, a ball of radius 1, so that the factor is the bandwidth.
+ * The shape of the kernel, before the factor: `"data"`, the covariance of the points; `"isotropic"`, a ball
+ * with the mean of their standard deviations over the dimensions as radius; `"identity"`, a ball of radius 1,
+ * so that the factor is the bandwidth.
  */
 export type KernelCovariance = "data" | "isotropic" | "identity";
 
@@ -31,20 +34,26 @@ export type KernelCovariance = "data" | "isotropic" | "identity";
 export interface KdeOptions {
   /** Values of one point. */
   dimensions: number;
-  /** Number of densities side by side, each of as many points: the points are then [batch, n, dimensions]. 1 by default. */
+  /**
+   * Number of densities side by side, each of as many points: the points are then [batch, n, dimensions]. 1
+   * by default.
+   */
   batch?: number;
   /** The bandwidth factor; `"scott"` by default, as in SciPy. */
   bandwidth?: BandwidthRule;
   /**
-   * The shape of the kernel. By default `"data"`, as in SciPy; `"identity"` is scikit-learn's, and `"isotropic"` VAR-Scaling's (arXiv
-   * 2601.07293, eq. 3, with the standard deviations of the population).
+   * The shape of the kernel. By default `"data"`, as in SciPy; `"identity"` is scikit-learn's, and
+   * `"isotropic"` VAR-Scaling's (arXiv 2601.07293, eq. 3, with the standard deviations of the population).
    */
   covariance?: KernelCovariance;
-  /** Weights of the points from 0 on, [n] for all of the batch or [batch, n]; all the same by default. Their scale does not matter. */
+  /**
+   * Weights of the points from 0 on, [n] for all of the batch or [batch, n]; all the same by default. Their
+   * scale does not matter.
+   */
   weights?: FloatInput;
   /**
-   * Scale to a probability density. On by default; off gives the plain `sum of w_j exp(-m^2 / 2)`, where m is the Mahalanobis distance, and
-   * then the scale of the weights does matter.
+   * Scale to a probability density. On by default; off gives the plain `sum of w_j exp(-m^2 / 2)`, where m is
+   * the Mahalanobis distance, and then the scale of the weights does matter.
    */
   normalize?: boolean;
 }
@@ -54,7 +63,8 @@ export interface KdeRunOptions {
   /** Natural logarithms of the densities, which are finite for points however far away; off by default. */
   log?: boolean;
   /**
-   * Densities at the points, each without its own term, as if it were not there; the bandwidth stays that of all points. Off by default.
+   * Densities at the points, each without its own term, as if it were not there; the bandwidth stays that of
+   * all points. Off by default.
    */
   leaveOneOut?: boolean;
   /** Where the densities go; a new array by default. */
@@ -67,7 +77,10 @@ export interface KdeCallOptions extends KdeOptions, Omit<KdeRunOptions, "output"
   at?: Float32Array;
   /** The same as `log`, by the name of SciPy's method. */
   logpdf?: boolean;
-  /** A device, or which to open for this call; `"auto"` by default: the CPU for little work, an adapter for much. */
+  /**
+   * A device, or which to open for this call; `"auto"` by default: the CPU for little work, an adapter for
+   * much.
+   */
   device?: Device | DeviceChoice;
 }
 
@@ -81,10 +94,14 @@ const RUN = "evaluate a density";
 const MAX_PARTIAL_WORDS = 2 ** 23;
 /** Operations of one submission, about a second of a slow GPU, so that no watchdog ends it. */
 const MAX_OPERATIONS = 2 ** 34;
-/** Variance that is left of a column after all before it, below which float32 points cannot tell it from none. */
+/**
+ * Variance that is left of a column after all before it, below which float32 points cannot tell it from none.
+ */
 const LEAST_VARIANCE = 2 ** -44;
 
-/** Operations for one query and one point: the squared distance, and the exponential with what is around it. */
+/**
+ * Operations for one query and one point: the squared distance, and the exponential with what is around it.
+ */
 function operationsOfPair(dimensions: number): number {
   return 3 * dimensions + 32;
 }
@@ -127,7 +144,10 @@ export class Kde implements Disposable {
   readonly #weights: DeviceArray;
   readonly #inverseBandwidths: DeviceArray;
   readonly #scales: DeviceArray;
-  /** The scales without one of the points, where all weigh the same, and else each point's share of the weight of the others. */
+  /**
+   * The scales without one of the points, where all weigh the same, and else each point's share of the weight
+   * of the others.
+   */
   readonly #scalesWithoutOne: DeviceArray;
   readonly #sharesOfOthers: DeviceArray | undefined;
   #transform: { mean: DeviceArray; matrix: DeviceArray } | undefined;
@@ -137,7 +157,8 @@ export class Kde implements Disposable {
    * Fits a density to points on the host; {@linkcode createKde} takes them from anywhere.
    *
    * @throws {TypeError} If an option is unknown or of the wrong type.
-   * @throws {RangeError} If a size or number is out of range, a value is not finite, or a covariance singular.
+   * @throws {RangeError} If a size or number is out of range, a value is not finite, or a covariance
+   * singular.
    */
   constructor(device: Device, points: Float32Array, options: KdeOptions & { weights?: Float32Array }) {
     const { batch, count, dimensions } = requireShape(points, options);
@@ -154,7 +175,8 @@ export class Kde implements Disposable {
         `Cannot ${FIT} as the points must be finite: value ${points.findIndex(infinite)} is not`,
       );
     }
-    // Powers of two bring the largest weight to [1, 2), so that small ones stay above 2^-126 as long as they can.
+    // Powers of two bring the largest weight to [1, 2), so that small ones stay above 2^-126 as long as they
+    // can.
     const scaled = new Float32Array(this.#ownWeights ? batch * count : count).fill(1);
     const shifts: number[] = [];
     for (let start = 0; start < scaled.length; start += count) {
@@ -201,9 +223,11 @@ export class Kde implements Disposable {
   /**
    * Densities at queries, or at the points themselves. The work is recorded; nothing is waited for.
    *
-   * @param queries f32 [batch, m, dimensions]; the points by default. Those in a typed array are moved and turned in float64 before they
-   * are rounded; those on the device in float32, which loses digits where the covariance is nearly singular.
-   * @returns The densities, f32 [batch, m], to be disposed by the caller: 0 (logarithm: -infinity) at infinity, NaN at NaN.
+   * @param queries f32 [batch, m, dimensions]; the points by default. Those in a typed array are moved and
+   * turned in float64 before they are rounded; those on the device in float32, which loses digits where the
+   * covariance is nearly singular.
+   * @returns The densities, f32 [batch, m], to be disposed by the caller: 0 (logarithm: -infinity) at
+   * infinity, NaN at NaN.
    * @throws {TypeError} If an option is unknown, or queries are given to be left out.
    * @throws {RangeError} If the number of values does not fit.
    */
@@ -337,20 +361,23 @@ export class Kde implements Disposable {
 }
 
 /**
- * Fits a density to points, once for any number of evaluations. The kernel is Gaussian with covariance `factor^2 C`, where C is chosen by
- * `covariance` and the factor by `bandwidth`; as in SciPy, weights count in both.
+ * Fits a density to points, once for any number of evaluations. The kernel is Gaussian with covariance
+ * `factor^2 C`, where C is chosen by `covariance` and the factor by `bandwidth`; as in SciPy, weights count
+ * in both.
  *
- * The fit is made on the host in float64: points and weights that live on a device are brought back in one readback. Points are rows, [n,
- * dimensions], where SciPy wants columns.
+ * The fit is made on the host in float64: points and weights that live on a device are brought back in one
+ * readback. Points are rows, [n, dimensions], where SciPy wants columns.
  *
- * Let t be half the squared distance from a query to a point in units of the bandwidth, plus |ln| of the point's weight as a share of the
- * largest, averaged over the points by their shares of the density. Then a density is, to first order, within a relative
- * `2^-24 ((d + 12) t + 80 + sqrt(n) / 7)` of the true one for the same float32 points, and under `"data"` within a further
- * `2^-23 sqrt(2 t) r`, where r is the largest distance from the mean of any query or point in the same units. A logarithm is within that
- * sum plus `2^-21 + 2^-22 |result|`. See `kernelDensity` and `kernelDensitySum` for the parts.
+ * Let t be half the squared distance from a query to a point in units of the bandwidth, plus |ln| of the
+ * point's weight as a share of the largest, averaged over the points by their shares of the density. Then a
+ * density is, to first order, within a relative `2^-24 ((d + 12) t + 80 + sqrt(n) / 7)` of the true one for
+ * the same float32 points, and under `"data"` within a further `2^-23 sqrt(2 t) r`, where r is the largest
+ * distance from the mean of any query or point in the same units. A logarithm is within that sum plus
+ * `2^-21 + 2^-22 |result|`. See `kernelDensity` and `kernelDensitySum` for the parts.
  *
  * @throws {TypeError} If an argument or option is of the wrong type or unknown.
- * @throws {RangeError} If a size or number is out of range, a value is not finite, all weights are 0, or a covariance is singular.
+ * @throws {RangeError} If a size or number is out of range, a value is not finite, all weights are 0, or a
+ * covariance is singular.
  *
  * @example
  * ```ts
@@ -386,12 +413,14 @@ export async function createKde(device: Device, points: FloatInput, options: Kde
 }
 
 /**
- * Density of points in one call; see {@linkcode createKde}. Opens a device, unless one is given, evaluates and closes it.
+ * Density of points in one call; see {@linkcode createKde}. Opens a device, unless one is given, evaluates
+ * and closes it.
  *
  * @param points f32 [n, dimensions], or [batch, n, dimensions].
  * @returns The densities at `at`, or at the points: [m], or [batch, m].
  * @throws {TypeError} If an argument or option is of the wrong type or unknown.
- * @throws {RangeError} If a size or number is out of range, a value is not finite, all weights are 0, or a covariance is singular.
+ * @throws {RangeError} If a size or number is out of range, a value is not finite, all weights are 0, or a
+ * covariance is singular.
  *
  * @example
  * ```ts
@@ -548,8 +577,8 @@ function factorOf(rule: BandwidthRule, points: number, dimensions: number): numb
 }
 
 /**
- * A power of two that brings a bandwidth near 1, so that squared distances stay in float32's range, as far as values up to `greatest` stay
- * there, too.
+ * A power of two that brings a bandwidth near 1, so that squared distances stay in float32's range, as far as
+ * values up to `greatest` stay there, too.
  */
 function inRange(width: number, greatest: number): { bandwidth: number; shift: number } {
   const most = Math.min(62 - Math.ceil(Math.log2(greatest)), 126);
@@ -608,8 +637,8 @@ function meanDeviation(
 }
 
 /**
- * The inverse of the Cholesky factor of a covariance, and log2 of the covariance's determinant. It is the correlations that are factored, so
- * that columns of very different scales do no harm.
+ * The inverse of the Cholesky factor of a covariance, and log2 of the covariance's determinant. It is the
+ * correlations that are factored, so that columns of very different scales do no harm.
  */
 function whitening(
   variances: Float64Array,
@@ -657,7 +686,10 @@ function whitening(
   return { matrix, logDeterminant };
 }
 
-/** For each point, the weight of all others as a share of the whole weight; summed, not subtracted, so that small shares keep their digits. */
+/**
+ * For each point, the weight of all others as a share of the whole weight; summed, not subtracted, so that
+ * small shares keep their digits.
+ */
 function sharesOfOthers(weights: Float32Array, count: number): Float32Array {
   const shares = new Float32Array(weights.length);
   const before = new Float64Array(count);

@@ -1,7 +1,7 @@
 /**
- * Samplers: tokens or bits from logits, for work of one's own. A sampler holds the settings; logits may come from anywhere, and what is
- * drawn stays on the device. The same logits, seed and numbers give the same tokens on every device; the rules are those of the kernels
- * `sampleTokens` and `sampleBits`.
+ * Samplers: tokens or bits from logits, for work of one's own. A sampler holds the settings; logits may come
+ * from anywhere, and what is drawn stays on the device. The same logits, seed and numbers give the same
+ * tokens on every device; the rules are those of the kernels `sampleTokens` and `sampleBits`.
  *
  * @module
  */
@@ -16,11 +16,14 @@ import { fillOutput, type FloatInput, takeInput, type Target, withDevice } from 
 
 /** Settings that all samplers have. */
 export interface SamplerOptions {
-  /** What logits are divided by, 1 by default: 0 takes the largest (lowest index in a tie), else from 1e-6 to 1e6. */
+  /**
+   * What logits are divided by, 1 by default: 0 takes the largest (lowest index in a tie), else from 1e-6 to
+   * 1e6.
+   */
   temperature?: number;
   /**
-   * Weight t of guidance, `conditional + t * (conditional - unconditional)`. If it is given, logits hold all conditional rows and then all
-   * unconditional ones.
+   * Weight t of guidance, `conditional + t * (conditional - unconditional)`. If it is given, logits hold all
+   * conditional rows and then all unconditional ones.
    */
   cfg?: number;
   /** The seed, an integer from 0 to 2^64 - 1, beyond 2^53 as a `bigint`; 0 by default. */
@@ -45,7 +48,10 @@ export interface BitSamplerOptions extends SamplerOptions {
   bits: number;
   /** 1 takes the likelier value of each bit; 0 (default), 2 and more leave both. */
   topK?: number;
-  /** Takes the likelier value for certain where the other's probability is at most `1 - topP`; 0 (default) and 1 are off. */
+  /**
+   * Takes the likelier value for certain where the other's probability is at most `1 - topP`; 0 (default) and
+   * 1 are off.
+   */
   topP?: number;
 }
 
@@ -54,13 +60,20 @@ export interface DrawingOptions {
   /** Independent draws per position; 1 by default. */
   draws?: number;
   /**
-   * Index of each image (or sequence, or whatever has random numbers of its own). The rows are shared out evenly among them, so that an
-   * image draws the same alone and in a batch; `[0]` by default, which makes all rows positions of one image.
+   * Index of each image (or sequence, or whatever has random numbers of its own). The rows are shared out
+   * evenly among them, so that an image draws the same alone and in a batch; `[0]` by default, which makes
+   * all rows positions of one image.
    */
   images?: readonly number[] | Uint32Array;
-  /** Number of the step or scale, from 0 to 2^24 - 1, 0 by default: calls with other numbers draw independently. */
+  /**
+   * Number of the step or scale, from 0 to 2^24 - 1, 0 by default: calls with other numbers draw
+   * independently.
+   */
   scale?: number;
-  /** Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or apart. */
+  /**
+   * Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or
+   * apart.
+   */
   firstDraw?: number;
 }
 
@@ -72,13 +85,19 @@ export interface RunOptions extends DrawingOptions {
 
 /** Options of {@linkcode sample}. */
 export interface SampleOptions extends TokenSamplerOptions, DrawingOptions {
-  /** Where to compute: `"auto"` (default: the CPU for little work, an adapter for much), `"webgpu"`, `"cpu"` or a device. */
+  /**
+   * Where to compute: `"auto"` (default: the CPU for little work, an adapter for much), `"webgpu"`, `"cpu"`
+   * or a device.
+   */
   device?: Device | DeviceChoice;
 }
 
 /** Options of {@linkcode sampleBitTokens}. */
 export interface SampleBitTokensOptions extends BitSamplerOptions, DrawingOptions {
-  /** Where to compute: `"auto"` (default: the CPU for little work, an adapter for much), `"webgpu"`, `"cpu"` or a device. */
+  /**
+   * Where to compute: `"auto"` (default: the CPU for little work, an adapter for much), `"webgpu"`, `"cpu"`
+   * or a device.
+   */
   device?: Device | DeviceChoice;
 }
 
@@ -217,7 +236,10 @@ class Sampler<Settings> implements Disposable {
     return [...images];
   }
 
-  /** The indices on the device; written only when they are others than in the call before, as each write ends a batch of commands. */
+  /**
+   * The indices on the device; written only when they are others than in the call before, as each write ends
+   * a batch of commands.
+   */
   #lanesOf(images: readonly number[]): DeviceArray {
     const known = this.#images;
     if (
@@ -248,10 +270,13 @@ export class TokenSampler implements Disposable {
   /**
    * Draws tokens.
    *
-   * @param logits f32 [images, positions, vocabulary]; with `cfg` all conditional rows, then all unconditional ones.
-   * @returns The tokens, u32 [images, draws, positions], or `output`; 2^32 - 1 where every logit is NaN or -infinity. The caller disposes it.
+   * @param logits f32 [images, positions, vocabulary]; with `cfg` all conditional rows, then all
+   * unconditional ones.
+   * @returns The tokens, u32 [images, draws, positions], or `output`; 2^32 - 1 where every logit is NaN or
+   * -infinity. The caller disposes it.
    * @throws {TypeError} If an argument has the wrong type or an option is unknown.
-   * @throws {RangeError} If a number is out of range, or the logits are no whole number of rows for each image.
+   * @throws {RangeError} If a number is out of range, or the logits are no whole number of rows for each
+   * image.
    */
   run(logits: FloatInput, options: RunOptions = {}): DeviceArray {
     return this.#sampler.draw(logits, options);
@@ -279,11 +304,13 @@ export class BitSampler implements Disposable {
   /**
    * Draws bits.
    *
-   * @param logits Those of 0 and 1, f32 [images, positions, bits, 2]; with `cfg` all conditional rows, then all unconditional ones.
-   * @returns The tokens, u32 [images, draws, positions, ceil(bits / 32)], or `output`: bit b is bit b % 32 of word b / 32. The caller
-   * disposes it.
+   * @param logits Those of 0 and 1, f32 [images, positions, bits, 2]; with `cfg` all conditional rows, then
+   * all unconditional ones.
+   * @returns The tokens, u32 [images, draws, positions, ceil(bits / 32)], or `output`: bit b is bit b % 32 of
+   * word b / 32. The caller disposes it.
    * @throws {TypeError} If an argument has the wrong type or an option is unknown.
-   * @throws {RangeError} If a number is out of range, or the logits are no whole number of rows for each image.
+   * @throws {RangeError} If a number is out of range, or the logits are no whole number of rows for each
+   * image.
    */
   run(logits: FloatInput, options: RunOptions = {}): DeviceArray {
     return this.#sampler.draw(logits, options);
@@ -296,7 +323,8 @@ export class BitSampler implements Disposable {
 }
 
 /**
- * Makes a sampler of tokens: guidance, temperature, top-k, top-p, min-p (in this order) and any number of draws, in one pass on the device.
+ * Makes a sampler of tokens: guidance, temperature, top-k, top-p, min-p (in this order) and any number of
+ * draws, in one pass on the device.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type.
  * @throws {RangeError} If a number is out of range.
@@ -351,7 +379,8 @@ export function createBitSampler(device: Device, options: BitSamplerOptions): Bi
 /**
  * Draws tokens from logits in one call; {@linkcode createTokenSampler} is for more than one.
  *
- * @param logits [images, positions, vocabulary]; with `cfg` all conditional rows, then all unconditional ones.
+ * @param logits [images, positions, vocabulary]; with `cfg` all conditional rows, then all unconditional
+ * ones.
  * @returns The tokens, [images, draws, positions].
  * @throws {TypeError} If an argument has the wrong type or an option is unknown.
  * @throws {RangeError} If a number is out of range, or the logits are no whole number of rows for each image.
@@ -382,7 +411,8 @@ export async function sample(
 /**
  * Draws bits from logits in one call; {@linkcode createBitSampler} is for more than one.
  *
- * @param logits Those of 0 and 1, [images, positions, bits, 2]; with `cfg` all conditional rows, then all unconditional ones.
+ * @param logits Those of 0 and 1, [images, positions, bits, 2]; with `cfg` all conditional rows, then all
+ * unconditional ones.
  * @returns The tokens, [images, draws, positions, ceil(bits / 32)].
  * @throws {TypeError} If an argument has the wrong type or an option is unknown.
  * @throws {RangeError} If a number is out of range, or the logits are no whole number of rows for each image.
@@ -393,7 +423,10 @@ export async function sample(
  * import { assertEquals } from "@std/assert";
  *
  * const logits = new Float32Array([0, 1, 1, 0, 0, 2, 0, 0]); // one token of four bits
- * assertEquals(await sampleBitTokens(logits, { bits: 4, temperature: 0, device: "cpu" }), new Uint32Array([0b0101]));
+ * assertEquals(
+ *   await sampleBitTokens(logits, { bits: 4, temperature: 0, device: "cpu" }),
+ *   new Uint32Array([0b0101]),
+ * );
  * ```
  */
 export async function sampleBitTokens(

@@ -1,7 +1,7 @@
 /**
- * The matrix of distances or inner products between two sets of vectors, for clustering, for nearest neighbours and for looking at
- * candidates. Densities do not need it: they sum over distances without storing them (`density.ts`). Uploading, tiling and reading back
- * are up to `operations/distances.ts`.
+ * The matrix of distances or inner products between two sets of vectors, for clustering, for nearest
+ * neighbours and for looking at candidates. Densities do not need it: they sum over distances without storing
+ * them (`density.ts`). Uploading, tiling and reading back are up to `operations/distances.ts`.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { type FloatStorage, MAX_DIMENSIONS, storedFloats, wordsOf } from "./inve
 import wgsl from "./distance.wgsl" with { type: "text" };
 
 /**
- * How two vectors are compared: `|a - b|^2`, `|a - b|`, `1 - cos(a, b)`, or the inner product `a . b` itself, which is no distance but
- * a similarity: larger is nearer.
+ * How two vectors are compared: `|a - b|^2`, `|a - b|`, `1 - cos(a, b)`, or the inner product `a . b` itself,
+ * which is no distance but a similarity: larger is nearer.
  */
 export type DistanceMetric = "squared-euclidean" | "euclidean" | "cosine" | "inner-product";
 
@@ -33,8 +33,8 @@ export interface DistanceMatrixArguments {
   /** The other set, [batch, columns, dimensions]; may be the same array. */
   b: DeviceArray;
   /**
-   * The results, [batch, rows, columns]. In f16 each row starts at a whole word: with an odd number of columns, the half behind its last
-   * value is 0.
+   * The results, [batch, rows, columns]. In f16 each row starts at a whole word: with an odd number of
+   * columns, the half behind its last value is 0.
    */
   output: DeviceArray;
   /** Vectors in `a`, in each matrix of the batch. */
@@ -51,7 +51,10 @@ export interface DistanceMatrixArguments {
   inverseA?: DeviceArray;
   /** For the cosine metric, and only for it: the {@linkcode inverseLengths} of `b`, f32 [batch, columns]. */
   inverseB?: DeviceArray;
-  /** How `a` and `b` lie in memory, their values one after the other without gaps, as in a `Float16Array`; "f32" by default. */
+  /**
+   * How `a` and `b` lie in memory, their values one after the other without gaps, as in a `Float16Array`;
+   * "f32" by default.
+   */
   inputStorage?: FloatStorage;
   /** How `output` lies in memory; "f32" by default. */
   outputStorage?: FloatStorage;
@@ -62,8 +65,9 @@ const ACTION = "measure distances";
 const LANES = 64;
 
 /**
- * Writes the distance of every row of `a` to every row of `b`, as a sum over exact differences in f32, whatever the storage. Identical
- * rows are at exactly 0 in all but the inner product. No optional adapter feature is needed.
+ * Writes the distance of every row of `a` to every row of `b`, as a sum over exact differences in f32,
+ * whatever the storage. Identical rows are at exactly 0 in all but the inner product. No optional adapter
+ * feature is needed.
  *
  * With u = 2^-24, n dimensions and the true value D, results in f32 are within
  *
@@ -72,17 +76,19 @@ const LANES = 64;
  * - cosine: `1.01 (n / 2 + 30) u D + 2^-22 sqrt(D) + (n / 8 + 12)^2 2^-47`, from 0 to 2 within that bound,
  * - inner-product: `1.01 (n / 4 + 5) u S + n 2^-125` with S, the sum of all `|a_i b_i|`, below 2^127.
  *
- * Results in f16 are those in f32 rounded to the nearest f16, ties to even: within 2^-11 of the value and 2^-25 besides, and infinite from
- * 65520 on. NaN and infinity are treated as in float64: a row with NaN is at NaN from all others; one with infinity is at Infinity from
- * finite rows and at NaN from one with the same infinity in the same place; its inner product is infinite, or NaN where it meets a 0 or
- * the opposite infinity; its cosine distances are NaN. So are those of rows longer than 2^126. (WGSL lets an adapter assume that there
- * is neither.)
+ * Results in f16 are those in f32 rounded to the nearest f16, ties to even: within 2^-11 of the value and
+ * 2^-25 besides, and infinite from 65520 on. NaN and infinity are treated as in float64: a row with NaN is at
+ * NaN from all others; one with infinity is at Infinity from finite rows and at NaN from one with the same
+ * infinity in the same place; its inner product is infinite, or NaN where it meets a 0 or the opposite
+ * infinity; its cosine distances are NaN. So are those of rows longer than 2^126. (WGSL lets an adapter
+ * assume that there is neither.)
  *
- * A vector shorter than 2^-50 has no direction: as in scikit-learn, its cosine distance to any other vector is 1 (SciPy says NaN); two of
- * them are at 0, since identical rows always are.
+ * A vector shorter than 2^-50 has no direction: as in scikit-learn, its cosine distance to any other vector
+ * is 1 (SciPy says NaN); two of them are at 0, since identical rows always are.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
- * @throws {TypeError} From `plan`, if metric or storage is unknown, or inverse lengths are missing or given without need.
+ * @throws {TypeError} From `plan`, if metric or storage is unknown, or inverse lengths are missing or given
+ * without need.
  *
  * @example
  * ```ts

@@ -1,10 +1,12 @@
 // Distances or inner products between all rows of a and all rows of b, f32 or f16.
-// Bindings: own [batch, own_count, dimensions], others [batch, others_count, dimensions], one of them a and one b; their inverse lengths, f32,
-// for the cosine metric; output [batch, rows, columns], each row starting at a whole word. A thread holds four own vectors and streams
-// the others past them, loaded at addresses that are the same for the whole workgroup: one load serves 256 pairs. Up to 32 dimensions
-// the own vectors stay in registers for 32 others; beyond, 8 others and 4 own vectors advance together, four dimensions at a time.
-// Sums of exact differences, never the norm expansion, so close rows keep their digits and identical rows are at exactly 0. For the
-// cosine metric rows are scaled to length 1 (1 - cos is half the squared distance of unit vectors). Twin: distance.ts.
+// Bindings: own [batch, own_count, dimensions], others [batch, others_count, dimensions], one of them a and
+// one b; their inverse lengths, f32, for the cosine metric; output [batch, rows, columns], each row starting
+// at a whole word. A thread holds four own vectors and streams the others past them, loaded at addresses that
+// are the same for the whole workgroup: one load serves 256 pairs. Up to 32 dimensions the own vectors stay
+// in registers for 32 others; beyond, 8 others and 4 own vectors advance together, four dimensions at a time.
+// Sums of exact differences, never the norm expansion, so close rows keep their digits and identical rows are
+// at exactly 0. For the cosine metric rows are scaled to length 1 (1 - cos is half the squared distance of
+// unit vectors). Twin: distance.ts.
 
 struct Parameters {
   own_count: u32,
@@ -16,7 +18,8 @@ struct Parameters {
   tiles_down: u32,
   // Lanes of a workgroup that have own vectors, four each.
   lanes: u32,
-  // Words from one output of an own vector, of another vector and of a matrix to the next; with f16, own_stride is in halves.
+  // Words from one output of an own vector, of another vector and of a matrix to the next; with f16,
+  // own_stride is in halves.
   own_stride: u32,
   other_stride: u32,
   batch_stride: u32,
@@ -67,7 +70,8 @@ fn unpacked(words: vec4u, i: u32) -> vec4f {
   return bitcast<vec4f>(words);
 }
 
-// Rounds for good: `all_bits` keeps compilers from fusing the product into a difference, which would not be 0 for identical rows.
+// Rounds for good: `all_bits` keeps compilers from fusing the product into a difference, which would not be 0
+// for identical rows.
 fn scaled(x: vec4f, scale: f32) -> vec4f {
   if (METRIC == COSINE) {
     return bitcast<vec4f>(bitcast<vec4u>(x * scale) & vec4u(parameters.all_bits));
@@ -131,7 +135,8 @@ fn terms(x: vec4f, own: mat4x4f) -> vec4f {
   return vec4f(dot(d0, d0), dot(d1, d1), dot(d2, d2), dot(d3, d3));
 }
 
-// The f16 nearest to x, ties to even, as Float16Array rounds; in integers, since WGSL leaves the rounding and what is too large open.
+// The f16 nearest to x, ties to even, as Float16Array rounds; in integers, since WGSL leaves the rounding and
+// what is too large open.
 fn half(x: f32) -> u32 {
   let bits = bitcast<u32>(x) & 0x7fffffffu;
   var nearest = (bits - 0x38000000u + 0xfffu + ((bits >> 13u) & 1u)) >> 13u;

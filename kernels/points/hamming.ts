@@ -1,6 +1,6 @@
 /**
- * The matrix of Hamming distances between two sets of bit strings, such as tokens of binary quantizers or hashes. Densities over bits
- * do not need it: they sum over distances without storing them (`density.ts`).
+ * The matrix of Hamming distances between two sets of bit strings, such as tokens of binary quantizers or
+ * hashes. Densities over bits do not need it: they sum over distances without storing them (`density.ts`).
  *
  * @module
  */
@@ -22,7 +22,10 @@ export interface HammingMatrixArguments {
   rows: number;
   /** Rows of `b`, in each matrix of the batch. */
   columns: number;
-  /** Words of a row, 32 bits each, from 1 to 65535; bits that are not used must be the same in all rows, 0 for example. */
+  /**
+   * Words of a row, 32 bits each, from 1 to 65535; bits that are not used must be the same in all rows, 0 for
+   * example.
+   */
   words: number;
   /** Pairs of sets, 1 by default. */
   batch?: number;
@@ -31,12 +34,15 @@ export interface HammingMatrixArguments {
 const ACTION = "count differing bits";
 /** Threads of a workgroup; each holds four rows. */
 const LANES = 64;
-/** A thread counts eight rows of four words in a turn, and some software adapters end a thread's loops after 65535 turns. */
+/**
+ * A thread counts eight rows of four words in a turn, and some software adapters end a thread's loops after
+ * 65535 turns.
+ */
 export const MAX_WORDS = 65535;
 
 /**
- * Writes the number of bits that differ between every row of `a` and every row of `b`, exactly, as unsigned integers. Divide by the number
- * of bits for SciPy's `hamming`, which is a share.
+ * Writes the number of bits that differ between every row of `a` and every row of `b`, exactly, as unsigned
+ * integers. Divide by the number of bits for SciPy's `hamming`, which is a share.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  *

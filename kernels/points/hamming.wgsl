@@ -1,8 +1,9 @@
 // Hamming distances, in bits, between all rows of a and all rows of b.
-// Bindings: own [batch, own_count, words] and others [batch, others_count, words], one of them a and one b; output [batch, rows, columns].
-// A thread holds four own rows and streams the others past them, loaded at addresses that are the same for the whole workgroup: one load
-// serves 256 pairs. Up to 16 words the own rows stay in registers for 32 others; beyond, 8 others and 4 own rows advance together, four
-// words at a time. Integers only, so every device gives the same. Twin: hamming.ts.
+// Bindings: own [batch, own_count, words] and others [batch, others_count, words], one of them a and one b;
+// output [batch, rows, columns]. A thread holds four own rows and streams the others past them, loaded at
+// addresses that are the same for the whole workgroup: one load serves 256 pairs. Up to 16 words the own rows
+// stay in registers for 32 others; beyond, 8 others and 4 own rows advance together, four words at a time.
+// Integers only, so every device gives the same. Twin: hamming.ts.
 
 struct Parameters {
   own_count: u32,

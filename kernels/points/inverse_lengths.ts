@@ -1,6 +1,6 @@
 /**
- * The inverse lengths of vectors, which cosine distances need once per vector instead of once per pair (`distance.ts`). Scaling the
- * vectors themselves is up to `unit_rows.ts`.
+ * The inverse lengths of vectors, which cosine distances need once per vector instead of once per pair
+ * (`distance.ts`). Scaling the vectors themselves is up to `unit_rows.ts`.
  *
  * @module
  */
@@ -10,7 +10,9 @@ import { floats, words } from "../device/cpu_device.ts";
 import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
 import wgsl from "./inverse_lengths.wgsl" with { type: "text" };
 
-/** How floats lie in memory: as 32-bit words, or as halves, two to a word, the first one in the lower bits. */
+/**
+ * How floats lie in memory: as 32-bit words, or as halves, two to a word, the first one in the lower bits.
+ */
 export type FloatStorage = "f32" | "f16";
 
 /** Arguments of {@linkcode inverseLengths}. */
@@ -27,14 +29,18 @@ export interface InverseLengthsArguments {
   storage?: FloatStorage;
 }
 
-/** A thread takes four dimensions in a turn, and some software adapters end a thread's loops after 65535 turns. */
+/**
+ * A thread takes four dimensions in a turn, and some software adapters end a thread's loops after 65535
+ * turns.
+ */
 export const MAX_DIMENSIONS = 262140;
 
 const ACTION = "measure lengths";
 
 /**
- * Writes `1 / |v|` for every vector v, within (n / 8 + 10) 2^-24 of the true value, relative, for n dimensions. A vector shorter than
- * 2^-50 gets 0; one that is longer than 2^126, or holds NaN or infinity, gets NaN.
+ * Writes `1 / |v|` for every vector v, within (n / 8 + 10) 2^-24 of the true value, relative, for n
+ * dimensions. A vector shorter than 2^-50 gets 0; one that is longer than 2^126, or holds NaN or infinity,
+ * gets NaN.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  * @throws {TypeError} From `plan`, if the storage is unknown.

@@ -1,5 +1,6 @@
-// 1 / |v| for each row v: 0 for a row shorter than 2^-50, NaN for one that holds NaN or infinity or is longer than 2^126.
-// Bindings: input [count, dimensions] f32 or f16, output [count] f32. One thread to a row. Twin: inverse_lengths.ts.
+// 1 / |v| for each row v: 0 for a row shorter than 2^-50, NaN for one that holds NaN or infinity or is longer
+// than 2^126. Bindings: input [count, dimensions] f32 or f16, output [count] f32. One thread to a row. Twin:
+// inverse_lengths.ts.
 
 struct Parameters {
   count: u32,
@@ -28,8 +29,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     return;
   }
   let first = row * parameters.dimensions;
-  // Four partial sums, so that their rounding grows with a quarter of the dimensions; once for values 2^30 times as large, whose squares do
-  // not underflow, and once for values 2^-64 times as large, whose squares do not overflow.
+  // Four partial sums, so that their rounding grows with a quarter of the dimensions; once for values 2^30
+  // times as large, whose squares do not underflow, and once for values 2^-64 times as large, whose squares
+  // do not overflow.
   var large_sums = vec4f();
   var small_sums = vec4f();
   for (var d = 0u; d < parameters.dimensions; d += 4u) {

@@ -1,7 +1,8 @@
 /**
- * Gaussian kernel density at any queries from any points, streamed: for each query and each stretch of the points a partial sum, never the
- * matrix of all pairs. `kernel_density_sum.ts` turns the partial sums into densities; `operations/kde.ts` is the comfortable face of
- * both. The density of candidates given as tokens, with the same bits on every device, is in `density.ts`.
+ * Gaussian kernel density at any queries from any points, streamed: for each query and each stretch of the
+ * points a partial sum, never the matrix of all pairs. `kernel_density_sum.ts` turns the partial sums into
+ * densities; `operations/kde.ts` is the comfortable face of both. The density of candidates given as tokens,
+ * with the same bits on every device, is in `density.ts`.
  *
  * @module
  */
@@ -17,7 +18,10 @@ export interface KernelDensityArguments {
   points: DeviceArray;
   /** Where the density is wanted, f32 [batch, queryCount, dimensions]; may be the points. */
   queries: DeviceArray;
-  /** Weights of the points, f32 [count], the same for all of the batch, or [batch, count]; from 0 on. Below 2^-126 they count as 0. */
+  /**
+   * Weights of the points, f32 [count], the same for all of the batch, or [batch, count]; from 0 on. Below
+   * 2^-126 they count as 0.
+   */
   weights: DeviceArray;
   /** 1 / h, f32 [batch], between 2^-60 and 2^60. */
   inverseBandwidths: DeviceArray;
@@ -33,7 +37,10 @@ export interface KernelDensityArguments {
   dimensions: number;
   /** First query of this call; 0 by default. */
   first?: number;
-  /** Queries of this call, so that the partial sums of many need not fit at once; by default all from `first` on. */
+  /**
+   * Queries of this call, so that the partial sums of many need not fit at once; by default all from `first`
+   * on.
+   */
   block?: number;
   /** Whether each density has weights of its own; off by default. */
   ownWeights?: boolean;
@@ -46,12 +53,15 @@ const ACTION = "sum kernel densities";
 const MAX_REGISTER_QUADS = 8;
 /** The exponent of an empty sum: that of the largest float32, below 0. */
 const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
-/** Terms this many powers of two below the largest so far are left out by the twin: 2^24 of them stay below 2^-40. */
+/**
+ * Terms this many powers of two below the largest so far are left out by the twin: 2^24 of them stay below
+ * 2^-40.
+ */
 const NEGLIGIBLE = 64;
 
 /**
- * Points per partial sum: near the square root of their number, at least 64. It follows from the sizes alone, so that sums always run in
- * the same order.
+ * Points per partial sum: near the square root of their number, at least 64. It follows from the sizes alone,
+ * so that sums always run in the same order.
  *
  * @param count Points of one density.
  * @param dimensions Words of one point.
@@ -66,21 +76,25 @@ const NEGLIGIBLE = 64;
  */
 export function stretchLength(count: number, dimensions: number): number {
   const root = 2 ** Math.round(Math.log2(Math.max(count, 1)) / 2);
-  // Mesa's software Vulkan silently ends a thread's loops after 65535 turns; long rows take a turn per quad and 8 points.
+  // Mesa's software Vulkan silently ends a thread's loops after 65535 turns; long rows take a turn per quad
+  // and 8 points.
   const most = 2 ** Math.floor(Math.log2(2 ** 18 / Math.ceil(dimensions / 4)));
   return Math.min(Math.max(root, 64), Math.max(most, 32));
 }
 
 /**
- * Writes, for each query q and each stretch of the points, `sum of w_j exp(-|q - x_j|^2 / (2 h^2))` as a pair of floats `(top, sum)` that
- * stands for `sum * 2^top`. The integer top follows the largest term, so neither far nor heavy points overflow or vanish; an empty sum is 0.
- * Identical calls give identical bits on one device, and what a query gets does not depend on the other queries.
+ * Writes, for each query q and each stretch of the points, `sum of w_j exp(-|q - x_j|^2 / (2 h^2))` as a pair
+ * of floats `(top, sum)` that stands for `sum * 2^top`. The integer top follows the largest term, so neither
+ * far nor heavy points overflow or vanish; an empty sum is 0. Identical calls give identical bits on one
+ * device, and what a query gets does not depend on the other queries.
  *
- * Bound: let t be `|q - x|^2 / (2 h^2) + |ln w|`, averaged over the points by their shares of the density. To first order, the sum over all
- * points is within a relative `2^-24 ((d + 7) t + 31 + c)` of the true one for the same float32 inputs, where c is the longest chain of
- * additions, `17 + stretch / 32` here. Differences are taken before they are squared, so large offsets cost nothing. Of the factor of t, d + 2
- * are the squared distance and 5 what turns it into an exponent; the 31 are `exp2`, which WGSL promises to within `3 + 2 |x|` units in
- * the last place (x counts from the largest of 32 terms, and is 6 on average at most), and the product with the weight.
+ * Bound: let t be `|q - x|^2 / (2 h^2) + |ln w|`, averaged over the points by their shares of the density. To
+ * first order, the sum over all points is within a relative `2^-24 ((d + 7) t + 31 + c)` of the true one for
+ * the same float32 inputs, where c is the longest chain of additions, `17 + stretch / 32` here. Differences
+ * are taken before they are squared, so large offsets cost nothing. Of the factor of t, d + 2 are the squared
+ * distance and 5 what turns it into an exponent; the 31 are `exp2`, which WGSL promises to within `3 + 2 |x|`
+ * units in the last place (x counts from the largest of 32 terms, and is 6 on average at most), and the
+ * product with the weight.
  *
  * A query with a NaN gives NaN; an infinite one gives 0.
  *
@@ -206,8 +220,8 @@ interface Terms {
 }
 
 /**
- * Writes the sum of one stretch for one query to `out[at]` and the word after it, and returns the largest exponent so far, which was `high`
- * before. Positional, because this is the innermost loop of the twin.
+ * Writes the sum of one stretch for one query to `out[at]` and the word after it, and returns the largest
+ * exponent so far, which was `high` before. Positional, because this is the innermost loop of the twin.
  */
 function addTerms(
   { points, exponents, factor }: Terms,

@@ -1,11 +1,12 @@
-// For every query, the weighted sum of Gaussian kernels over one stretch of the points, never the matrix of all pairs.
-// Bindings: points [batch, count, quads], queries [batch, queries, quads], weights [count] or [batch, count], inverse_bandwidths [batch],
-// partials [batch, stretches, block], two words each: top and sum. A workgroup takes 4 * LANES queries (x), one stretch of the points (y)
-// and one batch element (z).
-// A thread keeps four queries in registers and streams the points past them, which it loads at addresses that are the same for the whole
-// workgroup. Rows of more than 8 quads (QUADS = 0) would not fit; there the queries are loaded again for every 8 points.
-// A sum is in units of 2^top, where the integer top is the largest exponent so far, rounded up: moving it costs no digits, and no
-// exponent is too small. Terms are added in pairs, 16 pairs to a group, the groups to the stretch. Twin: kernel_density.ts.
+// For every query, the weighted sum of Gaussian kernels over one stretch of the points, never the matrix of
+// all pairs. Bindings: points [batch, count, quads], queries [batch, queries, quads], weights [count] or
+// [batch, count], inverse_bandwidths [batch], partials [batch, stretches, block], two words each: top and
+// sum. A workgroup takes 4 * LANES queries (x), one stretch of the points (y) and one batch element (z).
+// A thread keeps four queries in registers and streams the points past them, which it loads at addresses that
+// are the same for the whole workgroup. Rows of more than 8 quads (QUADS = 0) would not fit; there the
+// queries are loaded again for every 8 points. A sum is in units of 2^top, where the integer top is the
+// largest exponent so far, rounded up: moving it costs no digits, and no exponent is too small. Terms are
+// added in pairs, 16 pairs to a group, the groups to the stretch. Twin: kernel_density.ts.
 
 override QUADS: u32;
 override LANES: u32;
@@ -68,7 +69,8 @@ struct Pairs {
   without: vec4u,
 }
 
-// 2^x for integers x <= 0, exactly; 0 below -126. The sum is one of integers, since Mesa would add 127 to a part of a float x first.
+// 2^x for integers x <= 0, exactly; 0 below -126. The sum is one of integers, since Mesa would add 127 to a
+// part of a float x first.
 fn power(x: vec4f) -> vec4f {
   return bitcast<vec4f>((vec4i(max(x, vec4f(-127.0))) + 127) << vec4u(23u));
 }

@@ -1,6 +1,6 @@
 /**
- * The second half of a streamed kernel density: partial sums become densities or their logarithms. The first half is
- * `kernel_density.ts`; what the densities are scaled by is up to the caller.
+ * The second half of a streamed kernel density: partial sums become densities or their logarithms. The first
+ * half is `kernel_density.ts`; what the densities are scaled by is up to the caller.
  *
  * @module
  */
@@ -11,13 +11,18 @@ import { type DeviceArray, type Kernel, requireLength } from "../device/device.t
 import { requireBlock, stretchCount } from "./kernel_density.ts";
 import wgsl from "./kernel_density_sum.wgsl" with { type: "text" };
 
-/** Arguments of {@linkcode kernelDensitySum}. Sizes, `first` and `block` are those given to `kernelDensity`. */
+/**
+ * Arguments of {@linkcode kernelDensitySum}. Sizes, `first` and `block` are those given to `kernelDensity`.
+ */
 export interface KernelDensitySumArguments {
   /** What `kernelDensity` wrote. */
   partials: DeviceArray;
   /** What the sums are multiplied by, f32 [batch, 2]: m in [1, 2) and an integer e for m * 2^e. */
   scales: DeviceArray;
-  /** What the sums are divided by, f32 [queryCount] or [batch, queryCount], above 0 wherever the sum is; nothing by default. */
+  /**
+   * What the sums are divided by, f32 [queryCount] or [batch, queryCount], above 0 wherever the sum is;
+   * nothing by default.
+   */
   shares?: DeviceArray;
   /** The densities, f32 [batch, queryCount]. */
   output: DeviceArray;
@@ -44,10 +49,11 @@ const ACTION = "add up kernel densities";
 /**
  * Writes `scale * sum / share` for each query, or its natural logarithm, in a fixed order of additions.
  *
- * The sum adds `ceil(stretches / 16) + 16` to the longest chain of additions that `kernelDensity` states its bound with. Scaling adds a
- * relative 2^-23, or 2^-21 where the sum is divided; a logarithm is within that bound of the sum, plus 2^-21 and 2^-22 |result|. A density
- * above the range of float32 becomes infinite and one below 2^-126 may become 0; logarithms have no such limits. An empty sum is 0, and
- * its logarithm -infinity, whatever its share.
+ * The sum adds `ceil(stretches / 16) + 16` to the longest chain of additions that `kernelDensity` states its
+ * bound with. Scaling adds a relative 2^-23, or 2^-21 where the sum is divided; a logarithm is within that
+ * bound of the sum, plus 2^-21 and 2^-22 |result|. A density above the range of float32 becomes infinite and
+ * one below 2^-126 may become 0; logarithms have no such limits. An empty sum is 0, and its logarithm
+ * -infinity, whatever its share.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  *
@@ -62,7 +68,15 @@ const ACTION = "add up kernel densities";
  * using partials = device.upload(new Float32Array([-2, 1.5]));
  * using scales = device.upload(new Float32Array([1.5, 3]));
  * using output = device.allocate(1);
- * device.run(kernelDensitySum, { partials, scales, output, batch: 1, count: 1, queryCount: 1, dimensions: 4 });
+ * device.run(kernelDensitySum, {
+ *   partials,
+ *   scales,
+ *   output,
+ *   batch: 1,
+ *   count: 1,
+ *   queryCount: 1,
+ *   dimensions: 4,
+ * });
  * assertEquals([...await readFloats(output)], [1.5 * 2 ** -2 * 1.5 * 2 ** 3]);
  * ```
  */

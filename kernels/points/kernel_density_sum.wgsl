@@ -1,7 +1,8 @@
-// Adds up, for each query, what kernel_density.wgsl left for the stretches, and scales it to a density or its logarithm.
-// Bindings: partials [batch, stretches, block], two words each: top and sum; scales [batch], a mantissa and an exponent each; shares
-// [queries] or [batch, queries], by which the sums are divided if `divided` is 1 (else any array); output [batch, queries] as words.
-// One workgroup per 16 queries (x) and batch element (y): 16 threads share a query's stretches, and one of them adds their sums in order.
+// Adds up, for each query, what kernel_density.wgsl left for the stretches, and scales it to a density or its
+// logarithm. Bindings: partials [batch, stretches, block], two words each: top and sum; scales [batch], a
+// mantissa and an exponent each; shares [queries] or [batch, queries], by which the sums are divided if
+// `divided` is 1 (else any array); output [batch, queries] as words. One workgroup per 16 queries (x) and
+// batch element (y): 16 threads share a query's stretches, and one of them adds their sums in order.
 // Infinities and NaN are written as words. Twin: kernel_density_sum.ts.
 
 struct Parameters {
@@ -32,7 +33,8 @@ const LN_2 = 0.6931471805599453f;
 // [slice, query].
 var<workgroup> sums: array<vec2f, 256>;
 
-// 2^x for integers x <= 127, exactly; 0 below -126. The sum is one of integers, since Mesa would add 127 to a part of a float x first.
+// 2^x for integers x <= 127, exactly; 0 below -126. The sum is one of integers, since Mesa would add 127 to a
+// part of a float x first.
 fn power(x: f32) -> f32 {
   return bitcast<f32>((i32(max(x, -127.0)) + 127) << 23u);
 }

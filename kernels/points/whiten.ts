@@ -1,6 +1,6 @@
 /**
- * Rows moved and turned so that their covariance becomes the unit matrix, or scaled only, and filled up to whole vectors of four words:
- * what `kernel_density.ts` reads. Mean and matrix come from the caller.
+ * Rows moved and turned so that their covariance becomes the unit matrix, or scaled only, and filled up to
+ * whole vectors of four words: what `kernel_density.ts` reads. Mean and matrix come from the caller.
  *
  * @module
  */
@@ -16,9 +16,14 @@ export interface WhitenRowsArguments {
   input: DeviceArray;
   /** What is subtracted first, f32 [batch, dimensions, 2]: a value, and what that leaves of a finer one. */
   mean: DeviceArray;
-  /** The matrices, f32 [batch, dimensions, dimensions], of which the lower triangle is used; or their diagonals, [batch, dimensions]. */
+  /**
+   * The matrices, f32 [batch, dimensions, dimensions], of which the lower triangle is used; or their
+   * diagonals, [batch, dimensions].
+   */
   matrix: DeviceArray;
-  /** The results, f32 [batch, count, dimensions rounded up to a multiple of 4]; an array other than `input`. */
+  /**
+   * The results, f32 [batch, count, dimensions rounded up to a multiple of 4]; an array other than `input`.
+   */
   output: DeviceArray;
   /** Number of mean values and matrices. */
   batch: number;
@@ -35,8 +40,9 @@ const ACTION = "whiten rows";
 /**
  * Writes `matrix (x - mean)` for each row x, followed by zeros up to a multiple of 4 words.
  *
- * Value i is within `(i + 5) 2^-24 sum over k of |matrix[i][k]| |x[k] - mean[k]|` of the true one; a diagonal of powers of two and a mean of
- * 0 is exact. With a NaN among the values it is made of it is NaN, else with an infinite one it is +infinity.
+ * Value i is within `(i + 5) 2^-24 sum over k of |matrix[i][k]| |x[k] - mean[k]|` of the true one; a diagonal
+ * of powers of two and a mean of 0 is exact. With a NaN among the values it is made of it is NaN, else with
+ * an infinite one it is +infinity.
  *
  * @throws {RangeError} From `plan`, if a count is no integer in range or an array is too short.
  *
@@ -98,7 +104,8 @@ export const whitenRows: Kernel<WhitenRowsArguments> = {
 };
 
 /**
- * {@linkcode whitenRows} of one batch element on the host, where mean and matrix may have float64's digits; the result is rounded once.
+ * {@linkcode whitenRows} of one batch element on the host, where mean and matrix may have float64's digits;
+ * the result is rounded once.
  */
 export function whiten(
   input: Float32Array,

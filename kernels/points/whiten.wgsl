@@ -1,8 +1,9 @@
-// Rows as the density kernel wants them: moved by the mean, multiplied by a matrix, and filled up with zeros to `stride` words.
-// Bindings: input [batch, count, dimensions], mean [batch, dimensions], two words each, of which the second is what the first leaves;
-// matrix [batch, dimensions, dimensions], of which the lower triangle is used, or [batch, dimensions] if `diagonal` is 1; output
-// [batch, count, stride] as words. One thread per word. What is not finite stays so: any NaN makes NaN, else any infinity +infinity.
-// Plain f32; the bound is in whiten.ts, its twin.
+// Rows as the density kernel wants them: moved by the mean, multiplied by a matrix, and filled up with zeros
+// to `stride` words. Bindings: input [batch, count, dimensions], mean [batch, dimensions], two words each, of
+// which the second is what the first leaves; matrix [batch, dimensions, dimensions], of which the lower
+// triangle is used, or [batch, dimensions] if `diagonal` is 1; output [batch, count, stride] as words. One
+// thread per word. What is not finite stays so: any NaN makes NaN, else any infinity +infinity. Plain f32;
+// the bound is in whiten.ts, its twin.
 
 struct Parameters {
   batch: u32,

@@ -1,5 +1,6 @@
-// Multiplies and adds in registers, two independent chains of vec4 per thread: as fast as a kernel can compute, the roof for those that do
-// little else. A turn of the loop has 32 steps, so that the loop's own cost hardly counts.
+// Multiplies and adds in registers, two independent chains of vec4 per thread: as fast as a kernel can
+// compute, the roof for those that do little else. A turn of the loop has 32 steps, so that the loop's own
+// cost hardly counts.
 
 struct Parameters {
   threads: u32,

@@ -1,7 +1,7 @@
 /**
- * What a GPU's timestamps mean. The standard says nanoseconds, but Deno hands out the driver's own ticks, whose length it does not tell,
- * and some drivers hand out nothing of use. So the ticks are measured against the host's clock, once per device, and believed only if
- * they keep pace with it and wait for work.
+ * What a GPU's timestamps mean. The standard says nanoseconds, but Deno hands out the driver's own ticks,
+ * whose length it does not tell, and some drivers hand out nothing of use. So the ticks are measured against
+ * the host's clock, once per device, and believed only if they keep pace with it and wait for work.
  *
  * @module
  */
@@ -23,7 +23,10 @@ export const HOST_CLOCK: HostClock = {
   pause: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
 };
 
-/** Marks that are set while nothing runs, and the milliseconds between them: 160 in all, against which a late mark hardly counts. */
+/**
+ * Marks that are set while nothing runs, and the milliseconds between them: 160 in all, against which a late
+ * mark hardly counts.
+ */
 const MARKS = 9;
 const GAP = 20;
 /** Milliseconds of work by which a clock is tested. */
@@ -34,8 +37,8 @@ const NANOSECOND = 1e-6;
 const periods = new WeakMap<Device, Promise<number | undefined>>();
 
 /**
- * Milliseconds of one tick of a device's timelines, or `undefined` if its ticks cannot be had or not be trusted. Takes about a third of
- * a second the first time that a device is asked about.
+ * Milliseconds of one tick of a device's timelines, or `undefined` if its ticks cannot be had or not be
+ * trusted. Takes about a third of a second the first time that a device is asked about.
  */
 export function tickPeriod(device: Device, host: HostClock = HOST_CLOCK): Promise<number | undefined> {
   let period = periods.get(device);
@@ -83,8 +86,9 @@ async function paceOfTicks(device: Device, host: HostClock): Promise<number | un
 }
 
 /**
- * Milliseconds per tick, from marks at known moments: the median over all pairs of marks, which some late marks do not change. Within a
- * percent of the standard's nanosecond, it is that. `undefined` if the ticks do not follow the moments.
+ * Milliseconds per tick, from marks at known moments: the median over all pairs of marks, which some late
+ * marks do not change. Within a percent of the standard's nanosecond, it is that. `undefined` if the ticks do
+ * not follow the moments.
  */
 export function tickLength(moments: readonly number[], ticks: readonly bigint[]): number | undefined {
   const slopes: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * Timing work of one's own on a device, honestly: on the GPU's clock where it can be trusted, without the wait that Deno adds, over
- * rounds in which candidates take turns, and beside the most that the same device can do. The benchmarks of this project are timed by
- * nothing else.
+ * Timing work of one's own on a device, honestly: on the GPU's clock where it can be trusted, without the
+ * wait that Deno adds, over rounds in which candidates take turns, and beside the most that the same device
+ * can do. The benchmarks of this project are timed by nothing else.
  *
  * @module
  */
@@ -34,7 +34,10 @@ export interface ProfileOptions extends TurnOptions, Work {}
 
 /** Something that is called and timed. */
 export interface ProfileSubject extends Work {
-  /** One call. If it returns a promise, that is awaited; if it returns something disposable, that is disposed of. */
+  /**
+   * One call. If it returns a promise, that is awaited; if it returns something disposable, that is disposed
+   * of.
+   */
   readonly call: () => unknown;
   /** Where the call runs. Without one, it is timed on the host's clock. */
   readonly device?: Device | undefined;
@@ -45,14 +48,15 @@ export interface ProfileSubject extends Work {
 /**
  * What a call costs. Times are in milliseconds per call.
  *
- * **Clocks.** On `"gpu"`, the time is that of the GPU between the start of a submission and its end: recording the calls and waiting for
- * the result are not in it. On `"wall"`, it is the host's time for recording and doing the work, less that of a wait for nothing, which
- * takes 11 ms in Deno. `wallMilliseconds` is always the latter: what a program gains by leaving a call away. A kernel that takes less than
- * about 15 µs on the GPU is bound by its recording, and only `milliseconds` shows what the kernel itself does. If a call waits for results
- * of its own, the GPU's pauses are in either.
+ * **Clocks.** On `"gpu"`, the time is that of the GPU between the start of a submission and its end:
+ * recording the calls and waiting for the result are not in it. On `"wall"`, it is the host's time for
+ * recording and doing the work, less that of a wait for nothing, which takes 11 ms in Deno.
+ * `wallMilliseconds` is always the latter: what a program gains by leaving a call away. A kernel that takes
+ * less than about 15 µs on the GPU is bound by its recording, and only `milliseconds` shows what the kernel
+ * itself does. If a call waits for results of its own, the GPU's pauses are in either.
  *
- * **Comparing.** Compare within a process, in {@linkcode profileTurns}, and by medians. Where `low` and `high` lie far apart, something
- * else was running, or the GPU changed its frequency.
+ * **Comparing.** Compare within a process, in {@linkcode profileTurns}, and by medians. Where `low` and
+ * `high` lie far apart, something else was running, or the GPU changed its frequency.
  */
 export interface Profile {
   /** The median over rounds, on the clock named by `clock`. */
@@ -61,11 +65,17 @@ export interface Profile {
   readonly low: number;
   /** The 90th percentile. */
   readonly high: number;
-  /** Whose clock that was: `"gpu"` where the device has timestamps that keep pace with the host's clock, else `"wall"`. */
+  /**
+   * Whose clock that was: `"gpu"` where the device has timestamps that keep pace with the host's clock, else
+   * `"wall"`.
+   */
   readonly clock: "gpu" | "wall";
   /** The median on the host's clock. */
   readonly wallMilliseconds: number;
-  /** Each round's time per call on that clock; the same place is the same round in all results of {@linkcode profileTurns}. */
+  /**
+   * Each round's time per call on that clock; the same place is the same round in all results of
+   * {@linkcode profileTurns}.
+   */
   readonly times: readonly number[];
   /** Calls in each round. */
   readonly calls: number;
@@ -77,7 +87,10 @@ export interface Profile {
   readonly gigabytesPerSecond?: number;
   /** 10^9 operations per second, if the operations were given. */
   readonly gigaopsPerSecond?: number;
-  /** The larger of both as a share of the device's {@linkcode Roof}: 1 is as fast as the device moves memory or multiplies and adds. */
+  /**
+   * The larger of both as a share of the device's {@linkcode Roof}: 1 is as fast as the device moves memory
+   * or multiplies and adds.
+   */
   readonly roofShare?: number;
 }
 
@@ -92,14 +105,15 @@ export interface Roof {
 /**
  * Times calls on a device.
  *
- * The first call is not timed, as it compiles. Calls are repeated until a turn lasts `span` milliseconds; on a GPU, up to 256 kernels are
- * handed over together. With `bytes` or `operations`, the rates that follow are compared with the device's {@linkcode Roof}, which
- * takes about a second to measure the first time. Nothing is left on the device, and if the call throws, the device stays usable.
- * Whatever else runs meanwhile is timed along.
+ * The first call is not timed, as it compiles. Calls are repeated until a turn lasts `span` milliseconds; on
+ * a GPU, up to 256 kernels are handed over together. With `bytes` or `operations`, the rates that follow are
+ * compared with the device's {@linkcode Roof}, which takes about a second to measure the first time. Nothing
+ * is left on the device, and if the call throws, the device stays usable. Whatever else runs meanwhile is
+ * timed along.
  *
  * @param device Where the calls run.
- * @param call One call, e.g. `() => device.run(kernel, args)`. If it returns a promise, that is awaited; if it returns something
- * disposable, such as an array, that is disposed of.
+ * @param call One call, e.g. `() => device.run(kernel, args)`. If it returns a promise, that is awaited; if
+ * it returns something disposable, such as an array, that is disposed of.
  * @param options How long to measure, and what a call has to do.
  * @throws {TypeError} If an option is unknown or of another type, or if the call leaves arrays on the device.
  * @throws {RangeError} If an option is out of bounds.
@@ -133,8 +147,8 @@ export async function profile(
 }
 
 /**
- * Times several calls that take turns in each round, so that whatever else the machine does meets them all: the way to compare two
- * kernels, or a kernel with a library that runs elsewhere. See {@linkcode profile}.
+ * Times several calls that take turns in each round, so that whatever else the machine does meets them all:
+ * the way to compare two kernels, or a kernel with a library that runs elsewhere. See {@linkcode profile}.
  *
  * @returns One result per subject, in their order.
  *
@@ -193,8 +207,9 @@ export async function takeTurns(
 const roofs = new WeakMap<Device, Promise<Roof>>();
 
 /**
- * What a device can do at most, measured there once: the rate of a plain copy and that of plain multiply-adds, in their fastest rounds.
- * On the CPU it is what JavaScript can do. It needs 128 MiB for the copy and takes about a second.
+ * What a device can do at most, measured there once: the rate of a plain copy and that of plain
+ * multiply-adds, in their fastest rounds. On the CPU it is what JavaScript can do. It needs 128 MiB for the
+ * copy and takes about a second.
  */
 export function measureRoof(device: Device): Promise<Roof> {
   return roofOf(device, HOST_CLOCK);
@@ -437,7 +452,8 @@ class Runner {
       if (passed < 0) sum = Infinity;
       sum += passed;
     }
-    // Work cannot take longer than the time until its end was known. A clock that says so was reset, or never was one.
+    // Work cannot take longer than the time until its end was known. A clock that says so was reset, or never
+    // was one.
     if (sum <= elapsed * 1.05) return sum;
     this.#period = undefined;
     distrustTicks(device);

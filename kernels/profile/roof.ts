@@ -1,6 +1,7 @@
 /**
- * Two kernels that do one thing each as fast as it can be done: move words, and multiply and add. What they reach on a device is the
- * roof for every other kernel there. Datasheets promise more; no kernel in the same runtime gets more. The timing is in `profile.ts`.
+ * Two kernels that do one thing each as fast as it can be done: move words, and multiply and add. What they
+ * reach on a device is the roof for every other kernel there. Datasheets promise more; no kernel in the same
+ * runtime gets more. The timing is in `profile.ts`.
  *
  * @module
  */
@@ -38,7 +39,10 @@ export const copyWords: Kernel<CopyWordsArguments> = {
   twin: ({ input, output, count }) => words(output).set(words(input).subarray(0, count)),
 };
 
-/** Operations of {@linkcode multiplyAdd} per thread and turn: 32 steps of 8 multiply-adds, each of which is two. */
+/**
+ * Operations of {@linkcode multiplyAdd} per thread and turn: 32 steps of 8 multiply-adds, each of which is
+ * two.
+ */
 export const MULTIPLY_ADD_OPERATIONS = 32 * 8 * 2;
 
 /** Arguments of {@linkcode multiplyAdd}. */
@@ -66,7 +70,8 @@ export const multiplyAdd: Kernel<MultiplyAddArguments> = {
       workgroups: [Math.ceil(threads / 64), 1, 1],
     };
   },
-  // In double precision, which is as fast here; the values settle at m / (1 - m) and agree within the rounding of floats.
+  // In double precision, which is as fast here; the values settle at m / (1 - m) and agree within the
+  // rounding of floats.
   twin: ({ output, threads, turns }) => {
     const out = floats(output);
     for (let thread = 0; thread < threads; thread++) {

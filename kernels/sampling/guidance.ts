@@ -1,6 +1,6 @@
 /**
- * Classifier-free guidance as a step of its own, for those who want to see or change guided logits. Sampling applies the same guidance
- * while it reads (`sample.ts`), so nobody needs this kernel just to draw tokens.
+ * Classifier-free guidance as a step of its own, for those who want to see or change guided logits. Sampling
+ * applies the same guidance while it reads (`sample.ts`), so nobody needs this kernel just to draw tokens.
  *
  * @module
  */
@@ -19,13 +19,15 @@ export interface GuidanceArguments extends Omit<LogitArguments, "guided" | "weig
 }
 
 /**
- * Guided logits: `conditional + weight * (conditional - unconditional)`, where `logits` holds all conditional rows and then all
- * unconditional ones. The same bits on every device, right to within 4e-7 of the larger of the two terms.
+ * Guided logits: `conditional + weight * (conditional - unconditional)`, where `logits` holds all conditional
+ * rows and then all unconditional ones. The same bits on every device, right to within 4e-7 of the larger of
+ * the two terms.
  *
  * - A value below 2^-64 in size counts as 0, a finite one beyond 2^90 as 2^90, before and after.
- * - A conditional NaN or infinity passes through. Where only the unconditional value is NaN or infinite, guidance has nothing to say
- *   and the conditional value is the result.
- * - With weight 0 the result is the conditional logits, and the unconditional ones are not read; they may then be missing.
+ * - A conditional NaN or infinity passes through. Where only the unconditional value is NaN or infinite,
+ *   guidance has nothing to say and the conditional value is the result.
+ * - With weight 0 the result is the conditional logits, and the unconditional ones are not read; they may
+ *   then be missing.
  *
  * In VAR the weight grows from 0 at the first scale to `cfg` at the last (`cfg * scale / (scales - 1)`).
  *

@@ -1,6 +1,7 @@
-// Classifier-free guidance: guided = conditional + weight * (conditional - unconditional), four values per invocation.
-// Expects exact.wgsl and logit.wgsl in front. logits holds the conditional values, then, when the weight is not 0, as many unconditional
-// ones. Works on bits; the result is canonical (logit.wgsl) and bit for bit that of the twin.
+// Classifier-free guidance: guided = conditional + weight * (conditional - unconditional), four values per
+// invocation. Expects exact.wgsl and logit.wgsl in front. logits holds the conditional values, then, when the
+// weight is not 0, as many unconditional ones. Works on bits; the result is canonical (logit.wgsl) and bit
+// for bit that of the twin.
 
 struct Parameters {
   count: u32,

@@ -1,10 +1,11 @@
 /**
- * What the kernels that read logits agree on: which values count, how guidance combines two of them, their order as integers, and what
- * a truncation is. Twin of `logit.wgsl`; the kernels themselves are in `guidance.ts`, `sample.ts` and `smooth.ts`.
+ * What the kernels that read logits agree on: which values count, how guidance combines two of them, their
+ * order as integers, and what a truncation is. Twin of `logit.wgsl`; the kernels themselves are in
+ * `guidance.ts`, `sample.ts` and `smooth.ts`.
  *
- * A logit is canonical before anything else: below 2^-64 in size it is 0 (a GPU may flush smaller values anyway), beyond 2^90 it is
- * 2^90, there is one NaN, and infinities stay. Then no difference and no guided value leaves the normal range of float32, and
- * every device computes the same bits.
+ * A logit is canonical before anything else: below 2^-64 in size it is 0 (a GPU may flush smaller values
+ * anyway), beyond 2^90 it is 2^90, there is one NaN, and infinities stay. Then no difference and no guided
+ * value leaves the normal range of float32, and every device computes the same bits.
  *
  * @module
  */
@@ -27,7 +28,10 @@ const LARGEST_BITS = 0x6c800000;
 
 /** Arguments of every kernel that reads logits. */
 export interface LogitArguments {
-  /** The logits: f32 [images, positions, vocabulary]; when `guided`, followed by the unconditional ones of the same shape. */
+  /**
+   * The logits: f32 [images, positions, vocabulary]; when `guided`, followed by the unconditional ones of the
+   * same shape.
+   */
   logits: DeviceArray;
   /** Number of images. */
   images: number;
@@ -38,7 +42,8 @@ export interface LogitArguments {
   /** Whether `logits` holds unconditional rows, too; `false` by default. */
   guided?: boolean;
   /**
-   * Weight t of guidance in `conditional + t * (conditional - unconditional)`; 0 by default, which leaves the unconditional rows unread.
+   * Weight t of guidance in `conditional + t * (conditional - unconditional)`; 0 by default, which leaves the
+   * unconditional rows unread.
    */
   weight?: number;
 }
@@ -47,7 +52,8 @@ export interface LogitArguments {
 const MAX_VOCABULARY = 65536;
 
 /**
- * Checks what every kernel that reads logits takes and returns the weight as it will be used: a float32, 0 below 2^-64 in size.
+ * Checks what every kernel that reads logits takes and returns the weight as it will be used: a float32, 0
+ * below 2^-64 in size.
  *
  * @throws {TypeError} If an argument has the wrong type, or there is a weight without unconditional logits.
  * @throws {RangeError} If an argument is out of range or `logits` too short.
@@ -106,8 +112,8 @@ export function rowScratch(length: number): RowScratch {
  * Fills `row` with the canonical, guided bits of one row of logits.
  *
  * @param logits The bits of all logits.
- * @param options `at` is where the conditional row starts, `unconditionalAt` where the other one does, and `weight` comes from
- * {@linkcode requireLogits}.
+ * @param options `at` is where the conditional row starts, `unconditionalAt` where the other one does, and
+ * `weight` comes from {@linkcode requireLogits}.
  */
 export function guideRow(
   logits: Uint32Array,
@@ -139,7 +145,8 @@ export function guideRow(
 }
 
 /**
- * Fills `keys` from canonical bits: integers in the order of the values, 0 for what can never be drawn (NaN and -infinity).
+ * Fills `keys` from canonical bits: integers in the order of the values, 0 for what can never be drawn (NaN
+ * and -infinity).
  *
  * @returns The greatest key.
  */

@@ -1,6 +1,7 @@
-// What the kernels that read logits agree on: which values count, how guidance combines two of them, and their order as integers.
-// Works on the bits of f32, so that infinities, NaN and subnormal values mean the same on every device. Twin: logit.ts.
-// Expects exact.wgsl in front; concatenated in front of guidance.wgsl, sample.wgsl and smooth.wgsl.
+// What the kernels that read logits agree on: which values count, how guidance combines two of them, and
+// their order as integers. Works on the bits of f32, so that infinities, NaN and subnormal values mean the
+// same on every device. Twin: logit.ts. Expects exact.wgsl in front; concatenated in front of guidance.wgsl,
+// sample.wgsl and smooth.wgsl.
 
 const NAN_BITS = 0x7fc00000u;
 const INFINITE_BITS = 0x7f800000u;
@@ -26,7 +27,8 @@ fn guide(conditional_bits: u32, unconditional_bits: u32, weight: f32) -> u32 {
   return select(guided, conditional, max(conditional & 0x7fffffffu, unconditional & 0x7fffffffu) >= INFINITE_BITS);
 }
 
-// An integer in the order of the values; 0 for what can never be drawn: NaN and -infinity. Takes canonical bits.
+// An integer in the order of the values; 0 for what can never be drawn: NaN and -infinity. Takes canonical
+// bits.
 fn logit_key(bits: u32) -> u32 {
   if (bits == NAN_BITS || bits == 0xff800000u) {
     return 0u;
@@ -44,7 +46,8 @@ fn key_logit(key: u32) -> f32 {
   return bitcast<f32>(key_bits(key));
 }
 
-// Whether a token survives a truncation: a key of at least the threshold, and at the threshold an index up to the last one.
+// Whether a token survives a truncation: a key of at least the threshold, and at the threshold an index up to
+// the last one.
 fn is_kept(key: u32, token: u32, threshold: u32, last: u32) -> bool {
   return key > threshold || (key == threshold && token <= last);
 }

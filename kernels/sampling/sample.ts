@@ -1,6 +1,7 @@
 /**
- * Drawing tokens from logits: guidance, temperature, top-k, top-p, min-p and any number of independent draws in one kernel. The same logits
- * and seed give the same tokens, bit for bit, on every device, alone or in a batch: all that decides is integer arithmetic.
+ * Drawing tokens from logits: guidance, temperature, top-k, top-p, min-p and any number of independent draws
+ * in one kernel. The same logits and seed give the same tokens, bit for bit, on every device, alone or in a
+ * batch: all that decides is integer arithmetic.
  *
  * Which of several drawn candidates is taken is left to the hooks, and what a token stands for to the models.
  *
@@ -46,44 +47,53 @@ export interface SampleArguments extends LogitArguments {
   tokens: DeviceArray;
   /** Index of each image in its request, u32 [images]: what its random numbers depend on. */
   lanes: DeviceArray;
-  /** What logits are divided by, 1 by default: 0 for the largest logit (lowest index in a tie), or from 1e-6 to 1e6. */
+  /**
+   * What logits are divided by, 1 by default: 0 for the largest logit (lowest index in a tie), or from 1e-6
+   * to 1e6.
+   */
   temperature?: number;
   /** Keeps the k largest logits and all that tie with the last of them; 0 (default) is off. */
   topK?: number;
   /**
-   * Keeps a token if the tokens ranked before it (larger logit, then lower index) have less than this share of the mass that top-k left;
-   * resolved to 2^-24. 0 (default) and 1 are off.
+   * Keeps a token if the tokens ranked before it (larger logit, then lower index) have less than this share
+   * of the mass that top-k left; resolved to 2^-24. 0 (default) and 1 are off.
    */
   topP?: number;
   /**
-   * Keeps a token if its probability is at least this share of the largest one, after top-k and top-p, as in Hugging Face transformers.
-   * No other token changes that ratio, so it is decided on logits: one stays if it is no more than `-ln(minP) * temperature` below the
-   * largest, both in float32. 0 (default) is off, 1 keeps what ties with the largest.
+   * Keeps a token if its probability is at least this share of the largest one, after top-k and top-p, as in
+   * Hugging Face transformers. No other token changes that ratio, so it is decided on logits: one stays if it
+   * is no more than `-ln(minP) * temperature` below the largest, both in float32. 0 (default) is off, 1 keeps
+   * what ties with the largest.
    */
   minP?: number;
   /** Independent draws per position, 1 by default. */
   draws?: number;
   /**
-   * Applies top-p (and min-p after it) once more before every further draw, to what the one before it left, as the published code of
-   * VAR-Scaling does by editing logits in place; `false` by default.
-   * With a vocabulary from 16384 on, nearly flat logits and hundreds of draws, the passes exceed what a thread may loop on Mesa's software
-   * Vulkan (65535 turns), which then draws wrong tokens without a word.
+   * Applies top-p (and min-p after it) once more before every further draw, to what the one before it left,
+   * as the published code of VAR-Scaling does by editing logits in place; `false` by default.
+   * With a vocabulary from 16384 on, nearly flat logits and hundreds of draws, the passes exceed what a
+   * thread may loop on Mesa's software Vulkan (65535 turns), which then draws wrong tokens without a word.
    */
   compounding?: boolean;
   /** The seed; see `seedWords`. */
   seed: Seed;
   /** Index of the scale, 0-based. */
   scale: number;
-  /** Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or apart. */
+  /**
+   * Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or
+   * apart.
+   */
   firstDraw?: number;
 }
 
 /** Arguments of {@linkcode sampleAndTruncate}. */
 export interface SampleAndTruncateArguments extends SampleArguments {
   /**
-   * Where the truncation of every row goes, u32 [images, positions, 2]: a key of the threshold in the order of the logits (`logit_key`
-   * in `logit.wgsl`), and the index of the last kept token among those tied at it, {@linkcode ALL_TIES} if they all are. The key is 1
-   * if nothing is cut off, with min-p at least that of the smallest logit it would keep, and 2^32 - 1 if nothing can be drawn. With `compounding` it is that of the last draw.
+   * Where the truncation of every row goes, u32 [images, positions, 2]: a key of the threshold in the order
+   * of the logits (`logit_key` in `logit.wgsl`), and the index of the last kept token among those tied at it,
+   * {@linkcode ALL_TIES} if they all are. The key is 1 if nothing is cut off, with min-p at least that of the
+   * smallest logit it would keep, and 2^32 - 1 if nothing can be drawn. With `compounding` it is that of the
+   * last draw.
    */
   truncation: DeviceArray;
 }
@@ -100,16 +110,18 @@ fn report(end: u32) {
 `;
 
 /**
- * Draws tokens. Per row (image and position): guided logits as in `guidance`, divided by the temperature, cut off by top-k, by top-p and by
- * min-p in this order, then independent draws by inverse distribution function in order of token index. Weights are integers in units of 2^-30 of the largest
- * one (so tokens more than 21 nats below it are never drawn), with a relative error below 3e-7 and one unit.
+ * Draws tokens. Per row (image and position): guided logits as in `guidance`, divided by the temperature, cut
+ * off by top-k, by top-p and by min-p in this order, then independent draws by inverse distribution function
+ * in order of token index. Weights are integers in units of 2^-30 of the largest one (so tokens more than 21
+ * nats below it are never drawn), with a relative error below 3e-7 and one unit.
  *
- * NaN and -infinity are never drawn; where a row holds nothing else, the token is {@linkcode NO_TOKEN}. Logits of +infinity share all
- * the weight equally.
+ * NaN and -infinity are never drawn; where a row holds nothing else, the token is {@linkcode NO_TOKEN}.
+ * Logits of +infinity share all the weight equally.
  *
- * Top-k and top-p follow VAR's sampling (top-k keeps all ties; top-p keeps a token iff the mass ranked before it is below p), min-p is that
- * of arXiv 2407.01082, and `compounding` follows the candidates of the published VAR-Scaling code (arXiv 2601.07293). Min-p agrees with
- * exact arithmetic wherever the ratio of probabilities is not within a relative `1.2e-7 * ln(1 / minP)` of `minP`.
+ * Top-k and top-p follow VAR's sampling (top-k keeps all ties; top-p keeps a token iff the mass ranked before
+ * it is below p), min-p is that of arXiv 2407.01082, and `compounding` follows the candidates of the
+ * published VAR-Scaling code (arXiv 2601.07293). Min-p agrees with exact arithmetic wherever the ratio of
+ * probabilities is not within a relative `1.2e-7 * ln(1 / minP)` of `minP`.
  *
  * @throws {TypeError} If an argument has the wrong type.
  * @throws {RangeError} If an argument is out of range or an array too short.
@@ -126,7 +138,16 @@ fn report(end: u32) {
  * using logits = device.upload(new Float32Array([2, 1, 0.5, 1, -1, 0.5, 3, 0.5]));
  * using lanes = device.upload(new Uint32Array([0]));
  * using tokens = device.allocate(100);
- * const row = { logits, tokens, lanes, images: 1, positions: 1, vocabulary: 8, seed: seedWords(7), scale: 0 };
+ * const row = {
+ *   logits,
+ *   tokens,
+ *   lanes,
+ *   images: 1,
+ *   positions: 1,
+ *   vocabulary: 8,
+ *   seed: seedWords(7),
+ *   scale: 0,
+ * };
  *
  * device.run(sampleTokens, { ...row, draws: 100, topK: 4, topP: 0.7 });
  * assert((await readWords(tokens)).every((token) => token === 0 || token === 6));
@@ -143,7 +164,8 @@ export const sampleTokens: Kernel<SampleArguments> = {
 };
 
 /**
- * {@linkcode sampleTokens}, which also reports what was cut off, for kernels that use the truncated distribution itself.
+ * {@linkcode sampleTokens}, which also reports what was cut off, for kernels that use the truncated
+ * distribution itself.
  *
  * @throws {TypeError} If an argument has the wrong type.
  * @throws {RangeError} If an argument is out of range or an array too short.
@@ -163,7 +185,16 @@ export const sampleTokens: Kernel<SampleArguments> = {
  * using lanes = device.upload(new Uint32Array([0]));
  * using tokens = device.allocate(1);
  * using truncation = device.allocate(2);
- * const row = { logits, tokens, lanes, images: 1, positions: 1, vocabulary: 4, seed: seedWords(7), scale: 0 };
+ * const row = {
+ *   logits,
+ *   tokens,
+ *   lanes,
+ *   images: 1,
+ *   positions: 1,
+ *   vocabulary: 4,
+ *   seed: seedWords(7),
+ *   scale: 0,
+ * };
  * device.run(sampleAndTruncate, { ...row, truncation, topK: 2 });
  * const [threshold, last] = await readWords(truncation);
  * assertEquals(bitsFloat(keyBits(threshold!)), 1);
@@ -228,7 +259,10 @@ function plan(args: SampleArguments): Plan {
 /** Tokens of a row whose keys fit into the registers of a workgroup. */
 const KEPT_KEYS = 4096;
 
-/** How many draws one workgroup takes on: as many as keep the loops of a thread below 2^15 turns, since llvmpipe ends them at 65535. */
+/**
+ * How many draws one workgroup takes on: as many as keep the loops of a thread below 2^15 turns, since
+ * llvmpipe ends them at 65535.
+ */
 function drawsPerWorkgroup(vocabulary: number): number {
   const turns = 8 + Math.ceil(vocabulary / 256);
   return 64 * Math.floor(2 ** 15 / turns);
@@ -282,7 +316,8 @@ function draw(args: SampleArguments, truncation: Uint32Array | undefined): void 
       if (k > 0) row.keepCount(k);
       row.weigh();
       let next = firstDraw;
-      // With compounding, draw d sees the filter applied d + 1 times; once a pass changes nothing, the remaining draws are alike.
+      // With compounding, draw d sees the filter applied d + 1 times; once a pass changes nothing, the
+      // remaining draws are alike.
       for (let pass = 0; next < end; pass++) {
         const cut = p > 0 && row.keepShare(p);
         const changed = (reach !== OFF && row.keepReached(reach)) || cut;
@@ -464,7 +499,10 @@ class Row {
     return true;
   }
 
-  /** The token at which the running sum of weights first exceeds the fraction of the total that two random words stand for. */
+  /**
+   * The token at which the running sum of weights first exceeds the fraction of the total that two random
+   * words stand for.
+   */
   tokenAt(pair: Uint32Array): number {
     if (this.#kept === 0) return NO_TOKEN;
     const sums = this.#sums;
@@ -480,7 +518,10 @@ class Row {
   }
 }
 
-/** Finds the key at which a running amount in descending order of keys reaches a limit, eight bits of the keys at a time. */
+/**
+ * Finds the key at which a running amount in descending order of keys reaches a limit, eight bits of the keys
+ * at a time.
+ */
 class RankSearch {
   /** The key found. */
   key = 0;

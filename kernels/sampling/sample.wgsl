@@ -1,8 +1,9 @@
-// Draws tokens: guidance, temperature, top-k, top-p, min-p and any number of independent draws; one workgroup per row (image, position)
-// and share of the draws. Each thread owns a run of tokens; a row of up to 4096 is read once and its keys stay in registers. Expects
-// exact.wgsl, logit.wgsl and threefry.wgsl in front and a function report(end) behind. A token weighs 2^((logit - greatest) * sharpness) as
-// an integer in units of 2^-30, so every sum is exact and free of order, and thresholds and draws come out bit for bit as in the twin.
-// Ranks: larger logit first, then lower index.
+// Draws tokens: guidance, temperature, top-k, top-p, min-p and any number of independent draws; one workgroup
+// per row (image, position) and share of the draws. Each thread owns a run of tokens; a row of up to 4096 is
+// read once and its keys stay in registers. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front and a
+// function report(end) behind. A token weighs 2^((logit - greatest) * sharpness) as an integer in units of
+// 2^-30, so every sum is exact and free of order, and thresholds and draws come out bit for bit as in the
+// twin. Ranks: larger logit first, then lower index.
 
 struct Parameters {
   rows: u32,
@@ -31,7 +32,8 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> lanes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> tokens: array<u32>;
 
-// Whether a row has more tokens than the threads can keep keys of; then keys are read and made anew in each step.
+// Whether a row has more tokens than the threads can keep keys of; then keys are read and made anew in each
+// step.
 override long: bool = false;
 // Whether top-k or top-p may be on.
 override truncating: bool = true;
@@ -43,7 +45,8 @@ const KEPT = 64u;
 const PARTS = 256u;
 const OWN_PARTS = PARTS / THREADS;
 const LISTED = 256u;
-// Loops take several turns at once, in inner loops that compilers unroll, as llvmpipe ends the loops of a thread after 65535 turns in all.
+// Loops take several turns at once, in inner loops that compilers unroll, as llvmpipe ends the loops of a
+// thread after 65535 turns in all.
 const UNROLLED = 4u;
 const OFF = 0xffffffffu;
 const NO_TOKEN = 0xffffffffu;
@@ -51,7 +54,8 @@ const ALL_TIES = 0xffffffffu;
 // Key of 2^91, where +infinity lies when values are put in bins: beyond all finite values.
 const FAR_KEY = 0xed000000u;
 
-// Bins of exact sums: a sum of up to 65536 weights of up to 2^30 as two sums, of their lower 15 bits and of the rest.
+// Bins of exact sums: a sum of up to 65536 weights of up to 2^30 as two sums, of their lower 15 bits and of
+// the rest.
 var<workgroup> bin_low: array<atomic<u32>, PARTS>;
 var<workgroup> bin_high: array<atomic<u32>, PARTS>;
 // Inclusive sums over bins, or over the parts of the row.
@@ -176,9 +180,10 @@ fn bin_of(key: u32, top: f32, scale: f32) -> u32 {
   return u32(min((top - place(key)) * scale, 255.0));
 }
 
-// Moves the threshold to the key at which the running count (top-k) or mass (top-p) in order of rank reaches its limit. The range of keys
-// is cut into bins of equal width, the keys of the bin in which that happens are listed and compared with each other; if they are too
-// many for the list, their range is cut again. Mostly one step is enough, where the digits of the keys would take four.
+// Moves the threshold to the key at which the running count (top-k) or mass (top-p) in order of rank reaches
+// its limit. The range of keys is cut into bins of equal width, the keys of the bin in which that happens are
+// listed and compared with each other; if they are too many for the list, their range is cut again. Mostly
+// one step is enough, where the digits of the keys would take four.
 fn truncate(by_mass: bool) {
   var limit = vec2<u32>(parameters.top_k, 0u);
   var before = vec2<u32>(0u);
@@ -328,7 +333,8 @@ fn truncate(by_mass: bool) {
   drop_keys();
 }
 
-// Keeps the ties at the threshold that have less than the limit in front of them: `before`, and `each` per earlier tie.
+// Keeps the ties at the threshold that have less than the limit in front of them: `before`, and `each` per
+// earlier tie.
 fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
   var ties = 0u;
   for (var first = 0u; first < own; first += UNROLLED) {
@@ -361,7 +367,8 @@ fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
   last = atomicLoad(&index_found);
 }
 
-// The token at which the running mass in order of index first exceeds `point`; `sums` holds the running mass of the threads' tokens.
+// The token at which the running mass in order of index first exceeds `point`; `sums` holds the running mass
+// of the threads' tokens.
 fn token_at(point: vec2<u32>) -> u32 {
   var low = 0u;
   var high = PARTS - 1u;
@@ -483,7 +490,8 @@ fn main(
   let key = stream_key(vec2<u32>(parameters.seed_low, parameters.seed_high), lanes[row / parameters.positions],
     parameters.scale, TOKEN_PURPOSE);
   var next = begin;
-  // With compounding, draw d sees the filter applied d + 1 times; once a pass changes nothing, the remaining draws are alike.
+  // With compounding, draw d sees the filter applied d + 1 times; once a pass changes nothing, the remaining
+  // draws are alike.
   for (var pass_number = 0u; next < end; pass_number++) {
     let old_threshold = threshold;
     let old_last = last;

@@ -1,6 +1,7 @@
 /**
- * Drawing bits from logits: what models with bitwise tokens (Infinity, arXiv 2412.04431) do in place of drawing from a vocabulary. Each bit
- * has two logits and is drawn on its own. The same logits and seed give the same bits on every device, alone or in a batch.
+ * Drawing bits from logits: what models with bitwise tokens (Infinity, arXiv 2412.04431) do in place of
+ * drawing from a vocabulary. Each bit has two logits and is drawn on its own. The same logits and seed give
+ * the same bits on every device, alone or in a batch.
  *
  * @module
  */
@@ -33,23 +34,29 @@ import wgsl from "./sample_bits.wgsl" with { type: "text" };
 /** Arguments of {@linkcode sampleBits}. */
 export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> {
   /**
-   * The logits of the values 0 and 1 of each bit: f32 [images, positions, bits, 2]; when `guided`, followed by the unconditional ones of
-   * the same shape.
+   * The logits of the values 0 and 1 of each bit: f32 [images, positions, bits, 2]; when `guided`, followed
+   * by the unconditional ones of the same shape.
    */
   logits: DeviceArray;
   /** Bits of a token, from 1 to 65536. */
   bits: number;
-  /** Where the tokens go: u32 [images, draws, positions, ceil(bits / 32)]; bit b is bit b % 32 of word b / 32, bits beyond the last are 0. */
+  /**
+   * Where the tokens go: u32 [images, draws, positions, ceil(bits / 32)]; bit b is bit b % 32 of word b / 32,
+   * bits beyond the last are 0.
+   */
   tokens: DeviceArray;
   /** Index of each image in its request, u32 [images]: what its random numbers depend on. */
   lanes: DeviceArray;
   /** What logits are divided by, 1 by default: 0 for the likelier value (0 in a tie), or from 1e-6 to 1e6. */
   temperature?: number;
-  /** Values of a bit to draw from: 1 takes the likelier one (0 in a tie); 0 (default), 2 and more leave both. */
+  /**
+   * Values of a bit to draw from: 1 takes the likelier one (0 in a tie); 0 (default), 2 and more leave both.
+   */
   topK?: number;
   /**
-   * Takes the likelier value for certain where the probability of the other one is at most `1 - topP` (in float32), and else leaves both
-   * as they are. That is what top-p comes to with two values in Infinity's code. 0 (default) and 1 are off.
+   * Takes the likelier value for certain where the probability of the other one is at most `1 - topP` (in
+   * float32), and else leaves both as they are. That is what top-p comes to with two values in Infinity's
+   * code. 0 (default) and 1 are off.
    */
   topP?: number;
   /** Independent draws per position, 1 by default. */
@@ -58,7 +65,10 @@ export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> 
   seed: Seed;
   /** Index of the scale, 0-based. */
   scale: number;
-  /** Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or apart. */
+  /**
+   * Number of the first draw, 0 by default: draws 5 to 9 are the same, whether drawn together with 0 to 4 or
+   * apart.
+   */
   firstDraw?: number;
 }
 
@@ -66,17 +76,19 @@ export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> 
 const MANY_DRAWS = 32;
 
 /**
- * Draws bits. Per bit: two guided logits as in `guidance` (Infinity's `cfg` is `weight + 1`), divided by the temperature, cut off by top-p,
- * then independent draws. The less likely value is drawn with probability w / (1 + w), where w = e^(-difference / temperature) is an
- * integer in units of 2^-30, right to within a relative 3e-7 and one unit (so 21 nats below the other one a value is never drawn), and the
- * probability is rounded up to a multiple of 2^-32.
+ * Draws bits. Per bit: two guided logits as in `guidance` (Infinity's `cfg` is `weight + 1`), divided by the
+ * temperature, cut off by top-p, then independent draws. The less likely value is drawn with probability w /
+ * (1 + w), where w = e^(-difference / temperature) is an integer in units of 2^-30, right to within a
+ * relative 3e-7 and one unit (so 21 nats below the other one a value is never drawn), and the probability is
+ * rounded up to a multiple of 2^-32.
  *
- * - Top-p is decided on the difference of the logits in float32, which must be below `ln((1 - c) / c) * temperature` for c = 1 - topP in
- *   float32; 3.4761 for 0.97 at temperature 1.
- * - NaN and -infinity are never drawn; where both values are that, the bit is 0. Beside +infinity only +infinity is drawn; two of them
- *   are equally likely.
- * - The random words of bits 2i and 2i + 1 are the two words of draw d at counter `(position * ceil(bits / 2) + i, d)` of the image's token
- *   stream: an image draws the same bits alone and in a batch.
+ * - Top-p is decided on the difference of the logits in float32, which must be below
+ *   `ln((1 - c) / c) * temperature` for c = 1 - topP in float32; 3.4761 for 0.97 at temperature 1.
+ * - NaN and -infinity are never drawn; where both values are that, the bit is 0. Beside +infinity only
+ *   +infinity is drawn; two of them are equally likely.
+ * - The random words of bits 2i and 2i + 1 are the two words of draw d at counter
+ *   `(position * ceil(bits / 2) + i, d)` of the image's token stream: an image draws the same bits alone and
+ *   in a batch.
  *
  * Rules of sampling as in Infinity (arXiv 2412.04431, its public code).
  *
@@ -92,7 +104,8 @@ const MANY_DRAWS = 32;
  * import { assert } from "@std/assert";
  *
  * using device = new CpuDevice();
- * using logits = device.upload(new Float32Array([0, 9, 9, 0, 1, 1])); // three bits: surely 1, surely 0, either
+ * // Three bits: surely 1, surely 0, either.
+ * using logits = device.upload(new Float32Array([0, 9, 9, 0, 1, 1]));
  * using lanes = device.upload(new Uint32Array([0]));
  * using tokens = device.allocate(100);
  * const sizes = { images: 1, positions: 1, bits: 3, draws: 100 };
@@ -155,7 +168,8 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
     const count = Math.ceil(bits / 2);
     const row = rowScratch(2 * bits);
     const keys = new Uint32Array(2 * bits);
-    // Of each bit the likelier value, and below which random word the other one is drawn; 0 beyond the last bit.
+    // Of each bit the likelier value, and below which random word the other one is drawn; 0 beyond the last
+    // bit.
     const likelier = new Uint8Array(2 * count);
     const limits = new Uint32Array(2 * count);
     const pair = new Uint32Array(2);
@@ -200,7 +214,10 @@ function sharpness({ temperature = 1, topK = 0 }: SampleBitsArguments): number {
   return temperature === 0 || topK === 1 ? 0 : Math.fround(Math.LOG2E / temperature);
 }
 
-/** The difference of logits from which on the likelier value is certain, as the bits of a float32; all set there is none. */
+/**
+ * The difference of logits from which on the likelier value is certain, as the bits of a float32; all set
+ * there is none.
+ */
 function certainFrom({ topP = 0, temperature = 1 }: SampleBitsArguments): number {
   if (topP === 0 || topP === 1) return 0xffffffff;
   const rest = Math.fround(1 - topP);

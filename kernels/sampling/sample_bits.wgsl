@@ -1,7 +1,8 @@
-// Draws bits: for each bit two logits, guided; the likelier value for certain or one of both at random, packed 32 to a word. One
-// invocation per word and draw. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front. The less likely value weighs
-// w = 2^-(difference * sharpness) beside 1, as an integer in units of 2^-30, and is drawn iff u * (2^30 + w) < w * 2^32 for a random
-// word u: integers, bit for bit as in the twin.
+// Draws bits: for each bit two logits, guided; the likelier value for certain or one of both at random,
+// packed 32 to a word. One invocation per word and draw. Expects exact.wgsl, logit.wgsl and threefry.wgsl in
+// front. The less likely value weighs w = 2^-(difference * sharpness) beside 1, as an integer in units of
+// 2^-30, and is drawn iff u * (2^30 + w) < w * 2^32 for a random word u: integers, bit for bit as in the
+// twin.
 
 struct Parameters {
   // Words of all images and positions.
@@ -32,7 +33,8 @@ override many_draws: bool = true;
 
 const THREADS = 64u;
 
-// What is known of a bit before it is drawn: the likelier value in the highest bit, the weight of the other one below.
+// What is known of a bit before it is drawn: the likelier value in the highest bit, the weight of the other
+// one below.
 var<workgroup> chances: array<u32, 32>;
 
 fn key_at(i: u32, unconditional_at: u32) -> u32 {

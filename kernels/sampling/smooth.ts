@@ -1,6 +1,7 @@
 /**
- * Soft tokens, VAR's `more_smooth`: instead of the code vector of one drawn token, the mean of the code vectors under a sharpened softmax
- * with Gumbel noise. Nicer to look at, never for FID or IS. Which tokens take part is decided before, in `sample.ts`.
+ * Soft tokens, VAR's `more_smooth`: instead of the code vector of one drawn token, the mean of the code
+ * vectors under a sharpened softmax with Gumbel noise. Nicer to look at, never for FID or IS. Which tokens
+ * take part is decided before, in `sample.ts`.
  *
  * @module
  */
@@ -42,9 +43,15 @@ export interface SmoothArguments extends LogitArguments {
   channels: number;
   /** As in `sampleTokens`; at 0 one token is left, and its code vector is the result. 1 by default. */
   temperature?: number;
-  /** What the logits are multiplied by, from 1e-6 to 1e6; in VAR 1 + ratio, where ratio grows from 0 at the first scale to 1 at the last. */
+  /**
+   * What the logits are multiplied by, from 1e-6 to 1e6; in VAR 1 + ratio, where ratio grows from 0 at the
+   * first scale to 1 at the last.
+   */
   sharpness: number;
-  /** Temperature of the softmax with its noise, from 1e-6 to 1e6; in VAR max(0.27 * (1 - 0.95 * ratio), 0.005). */
+  /**
+   * Temperature of the softmax with its noise, from 1e-6 to 1e6; in VAR max(0.27 * (1 - 0.95 * ratio),
+   * 0.005).
+   */
   tau: number;
   /** The seed; see `seedWords`. */
   seed: Seed;
@@ -53,13 +60,13 @@ export interface SmoothArguments extends LogitArguments {
 }
 
 /**
- * Mean code vectors: `softmax((logits / temperature * sharpness + noise) / tau)` over the kept tokens, times the codebook. The logits are
- * guided as in `guidance`; the noise is `-ln(e)` with `e` from the exponential distribution, one per token, from the stream of purpose
- * `noise` at (position, token).
+ * Mean code vectors: `softmax((logits / temperature * sharpness + noise) / tau)` over the kept tokens, times
+ * the codebook. The logits are guided as in `guidance`; the noise is `-ln(e)` with `e` from the exponential
+ * distribution, one per token, from the stream of purpose `noise` at (position, token).
  *
- * A GPU computes in float32 with its own `exp` and `log`: given the guided logits, each weight is right to within a relative
- * `1e-5 * (1 + 1 / tau)`, so a result is off by at most `2e-5 * (1 + 1 / tau)` times the largest code value. Logits of +infinity exclude all others; a position where nothing is kept
- * gets 0.
+ * A GPU computes in float32 with its own `exp` and `log`: given the guided logits, each weight is right to
+ * within a relative `1e-5 * (1 + 1 / tau)`, so a result is off by at most `2e-5 * (1 + 1 / tau)` times the
+ * largest code value. Logits of +infinity exclude all others; a position where nothing is kept gets 0.
  *
  * @throws {TypeError} If an argument has the wrong type.
  * @throws {RangeError} If an argument is out of range or an array too short.

@@ -1,6 +1,7 @@
-// Soft tokens: the mean of the code vectors under softmax((logits * factor + gumbel noise) / tau) over the tokens that a truncation
-// keeps; one workgroup per row (image, position). Expects exact.wgsl, logit.wgsl and threefry.wgsl in front. Plain f32: a weight is right
-// to within a relative 1e-5 * (1 + 1 / tau). Positions where nothing is kept get 0.
+// Soft tokens: the mean of the code vectors under softmax((logits * factor + gumbel noise) / tau) over the
+// tokens that a truncation keeps; one workgroup per row (image, position). Expects exact.wgsl, logit.wgsl and
+// threefry.wgsl in front. Plain f32: a weight is right to within a relative 1e-5 * (1 + 1 / tau). Positions
+// where nothing is kept get 0.
 
 struct Parameters {
   rows: u32,

@@ -1,6 +1,7 @@
 /**
- * What the two convolutional networks of a tokenizer look like: an encoder and a decoder of the taming line, in the layouts in which they
- * were published, with their levels read from the names and shapes of their tensors. The codebook is left to the families.
+ * What the two convolutional networks of a tokenizer look like: an encoder and a decoder of the taming line,
+ * in the layouts in which they were published, with their levels read from the names and shapes of their
+ * tensors. The codebook is left to the families.
  *
  * @module
  */
@@ -126,7 +127,10 @@ export function levelName(
  * import { WeightSet } from "../weights/weight_set.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const tensors = new Map([["encoder.down.0.block.0.conv2.weight", { shape: [64, 64, 3, 3], dtype: "F32" }]]);
+ * const tensors = new Map([["encoder.down.0.block.0.conv2.weight", {
+ *   shape: [64, 64, 3, 3],
+ *   dtype: "F32",
+ * }]]);
  * const set = new WeightSet("tokenizer.pth", tensors);
  * assertEquals(readLevels("encoder", set, VAR_LAYOUT), [{ channels: 64, blocks: 1, attention: false }]);
  * assertEquals(readLevels("decoder", set, VAR_LAYOUT), null);

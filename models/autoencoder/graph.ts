@@ -1,5 +1,6 @@
 /**
- * The graphs of a tokenizer's two networks as ONNX: `decoder` turns a feature map into pixels, `encoder` does the reverse.
+ * The graphs of a tokenizer's two networks as ONNX: `decoder` turns a feature map into pixels, `encoder` does
+ * the reverse.
  *
  * @module
  */
@@ -21,8 +22,8 @@ const NORM_EPSILON = 1e-6;
 const GROUPS = 32;
 
 /**
- * The convolutional parts that the two networks share. Attention happens at the coarsest resolution only, that of the features, which is
- * fed as `map_shape` [0, -1, height, width].
+ * The convolutional parts that the two networks share. Attention happens at the coarsest resolution only,
+ * that of the features, which is fed as `map_shape` [0, -1, height, width].
  */
 class ConvolutionalNetwork {
   readonly weights: GraphWeights;
@@ -39,7 +40,10 @@ class ConvolutionalNetwork {
     this.#mapShape = this.graph.input({ name: "map_shape", type: "int64", shape: [4] });
   }
 
-  /** Names of a token map's dimensions. The runtime takes dimensions of one name for equal when it plans its memory. */
+  /**
+   * Names of a token map's dimensions. The runtime takes dimensions of one name for equal when it plans its
+   * memory.
+   */
   get mapSides(): [string, string] {
     return this.#layout.square ? ["side", "side"] : ["rows", "columns"];
   }
@@ -66,7 +70,8 @@ class ConvolutionalNetwork {
 
   groupNorm(x: string, name: string, channels: number): string {
     const { graph, weights } = this;
-    // ONNX Runtime's WebGPU provider has no group norm: an instance norm with groups for channels is the same. A 0 keeps a dimension.
+    // ONNX Runtime's WebGPU provider has no group norm: an instance norm with groups for channels is the
+    // same. A 0 keeps a dimension.
     const normal = graph.add("InstanceNormalization", [
       graph.reshape(x, [0, GROUPS, -1, 0]),
       graph.constant("float32", new Array(GROUPS).fill(1)),

@@ -1,6 +1,6 @@
 /**
- * The two networks of a tokenizer as they run: the decoder, and the encoder, which is loaded when it is first needed, as generation never
- * does.
+ * The two networks of a tokenizer as they run: the decoder, and the encoder, which is loaded when it is first
+ * needed, as generation never does.
  *
  * @module
  */

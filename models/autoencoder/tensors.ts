@@ -1,6 +1,6 @@
 /**
- * Lists the tensors of a tokenizer's two networks from their sizes, for what has to know them without a file: estimates of memory, and
- * files that are made up.
+ * Lists the tensors of a tokenizer's two networks from their sizes, for what has to know them without a file:
+ * estimates of memory, and files that are made up.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { WeightSet } from "../weights/weight_set.ts";
 import { type Autoencoder, type AutoencoderLayout, levelName, type TokenizerLevel } from "./config.ts";
 
 /**
- * Lists the tensors of the networks that are there and of the convolutions between them and the codes. The middle blocks are taken to have
- * attention if any level has, as in the published ones.
+ * Lists the tensors of the networks that are there and of the convolutions between them and the codes. The
+ * middle blocks are taken to have attention if any level has, as in the published ones.
  *
  * @example FlexVAR's published tokenizer without its codebook
  * ```ts
@@ -43,7 +43,8 @@ export function autoencoderTensors(autoencoder: Autoencoder): ModelTensor[] {
 }
 
 /**
- * Takes the convolutions between the networks and the codes, which a file may hold without the network beside them.
+ * Takes the convolutions between the networks and the codes, which a file may hold without the network beside
+ * them.
  *
  * @throws {ModelFileError} If one of them has an unexpected shape.
  */

@@ -1,6 +1,6 @@
 /**
- * A zip archive as PyTorch writes it: members by name, read by range. A stored member is read where it lies; a compressed one is
- * unpacked whole. What the members hold is left to the caller.
+ * A zip archive as PyTorch writes it: members by name, read by range. A stored member is read where it lies;
+ * a compressed one is unpacked whole. What the members hold is left to the caller.
  *
  * @module
  */
@@ -104,8 +104,9 @@ export class Archive {
   /**
    * Reads the bytes of a member from `begin` to before `end`, which must lie within it.
    *
-   * The checksum is verified when the whole member is read, which is always so for compressed and for small ones. An archive written
-   * without checksums (`torch.serialization.set_crc32_options(False)`) has zeros in their place.
+   * The checksum is verified when the whole member is read, which is always so for compressed and for small
+   * ones. An archive written without checksums (`torch.serialization.set_crc32_options(False)`) has zeros in
+   * their place.
    *
    * @throws {ModelFileError} If the member is damaged.
    */
@@ -171,7 +172,10 @@ export class Archive {
   }
 }
 
-/** Runs a step of zip.js; whatever it throws on a damaged archive becomes the cause of an own error. An abort passes as it is. */
+/**
+ * Runs a step of zip.js; whatever it throws on a damaged archive becomes the cause of an own error. An abort
+ * passes as it is.
+ */
 async function zipErrors<T>(
   source: ByteSource,
   member: string | undefined,

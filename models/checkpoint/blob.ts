@@ -1,11 +1,15 @@
 /**
- * A source as a `Blob`, for whoever takes its bytes in that shape: nothing is read before it is asked for, and then a piece at a time.
+ * A source as a `Blob`, for whoever takes its bytes in that shape: nothing is read before it is asked for,
+ * and then a piece at a time.
  *
  * @module
  */
 import type { ByteSource } from "./source.ts";
 
-/** Read in one go by {@linkcode SourceBlob.stream}. From 2 to 16 MiB all come at about 3 GB/s from the page cache, less at 32 MiB. */
+/**
+ * Read in one go by {@linkcode SourceBlob.stream}. From 2 to 16 MiB all come at about 3 GB/s from the page
+ * cache, less at 32 MiB.
+ */
 const CHUNK_BYTES = 4 << 20;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Checkpoints: named tensors in PyTorch's `.pth` files and in safetensors files, read by range from a path, an address or memory.
- * Which tensors a model needs, and in which shapes, is left to the model.
+ * Checkpoints: named tensors in PyTorch's `.pth` files and in safetensors files, read by range from a path,
+ * an address or memory. Which tensors a model needs, and in which shapes, is left to the model.
  *
  * @module
  */
@@ -16,14 +16,15 @@ export { byteLength, bytesPerElement, decodeFloat32, encodeFloat16 } from "./ten
 export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions } from "./safetensors.ts";
 
 /**
- * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, the bytes of a file, or a source, which is the checkpoint's from then
- * on. The format is told by the content.
+ * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, the bytes of a file, or a source, which
+ * is the checkpoint's from then on. The format is told by the content.
  *
- * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file has names such as
- * `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
+ * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file
+ * has names such as `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
  *
  * @throws {TypeError} If the address is of another scheme.
- * @throws {ModelFileError} If the file cannot be opened, is damaged, or holds anything but tensors and plain containers.
+ * @throws {ModelFileError} If the file cannot be opened, is damaged, or holds anything but tensors and plain
+ * containers.
  *
  * @example
  * ```ts

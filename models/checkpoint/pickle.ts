@@ -1,10 +1,12 @@
 /**
- * A restricted unpickler: turns the binary pickle protocols 2 to 5 into plain data. It runs nothing that the stream names; a type
- * or function outside the caller's table is refused by name. What the objects mean is left to the caller.
+ * A restricted unpickler: turns the binary pickle protocols 2 to 5 into plain data. It runs nothing that the
+ * stream names; a type or function outside the caller's table is refused by name. What the objects mean is
+ * left to the caller.
  *
- * Python's list becomes an array, tuple {@linkcode PickleTuple}, dict `Map`, set and frozenset `Set`, bytes and bytearray
- * `Uint8Array`, int `number` or, beyond 2^53, `bigint`. Nothing becomes a plain object, so no key of the stream can reach a
- * prototype. Opcodes: https://github.com/python/cpython/blob/main/Lib/pickletools.py
+ * Python's list becomes an array, tuple {@linkcode PickleTuple}, dict `Map`, set and frozenset `Set`, bytes
+ * and bytearray `Uint8Array`, int `number` or, beyond 2^53, `bigint`. Nothing becomes a plain object, so no
+ * key of the stream can reach a prototype. Opcodes:
+ * https://github.com/python/cpython/blob/main/Lib/pickletools.py
  *
  * @module
  */
@@ -27,7 +29,8 @@ export class PickleTuple {
 export class PickleGlobal {
   /**
    * @param name Module and name, joined by a dot.
-   * @param call Makes a value from arguments of any kind, which it has to check; throws {@linkcode PickleError}.
+   * @param call Makes a value from arguments of any kind, which it has to check; throws
+   * {@linkcode PickleError}.
    */
   constructor(readonly name: string, readonly call?: (args: readonly unknown[]) => unknown) {}
 }
@@ -36,7 +39,10 @@ export class PickleGlobal {
 export interface UnpickleOptions {
   /** Types and functions that the stream may name. */
   globals?: Iterable<PickleGlobal>;
-  /** Finds the object that a persistent id stands for; throws {@linkcode PickleError}. Without it such ids are refused. */
+  /**
+   * Finds the object that a persistent id stands for; throws {@linkcode PickleError}. Without it such ids are
+   * refused.
+   */
   persistent?: (id: unknown) => unknown;
 }
 
@@ -102,7 +108,10 @@ function toSet(args: readonly unknown[]): Set<unknown> {
   return new Set(args[0]);
 }
 
-/** Protocol 2 has no bytes: Python stores them as text with one character per byte. From protocol 3 on a bytearray is made of bytes. */
+/**
+ * Protocol 2 has no bytes: Python stores them as text with one character per byte. From protocol 3 on a
+ * bytearray is made of bytes.
+ */
 function toBytes(args: readonly unknown[]): Uint8Array {
   const [text = "", encoding = "latin1"] = args;
   if (text instanceof Uint8Array) return text;
@@ -189,8 +198,8 @@ const op = {
 } as const;
 
 /**
- * An opcode of one byte may make an object of two hundred, so their number is bounded: 2^21 keep below half a gigabyte. The largest
- * VAR checkpoint needs about 20,000.
+ * An opcode of one byte may make an object of two hundred, so their number is bounded: 2^21 keep below half a
+ * gigabyte. The largest VAR checkpoint needs about 20,000.
  */
 const maxOpcodes = 1 << 21;
 
@@ -415,7 +424,10 @@ class Unpickler {
     return global.call(args.items);
   }
 
-  /** State beside a value (such as `_metadata` of a state dict) is data of no use here, save for the options of a trainer. */
+  /**
+   * State beside a value (such as `_metadata` of a state dict) is data of no use here, save for the options
+   * of a trainer.
+   */
   #build(value: unknown, state: unknown): void {
     if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof PickleTuple) {
       throw new PickleError("an object that has state", describe(value));
@@ -481,7 +493,9 @@ class Unpickler {
     return this.#view.getUint32(this.#take(4), true);
   }
 
-  /** A length of 64 bits; what a float64 cannot hold is beyond any file and refused where the bytes are taken. */
+  /**
+   * A length of 64 bits; what a float64 cannot hold is beyond any file and refused where the bytes are taken.
+   */
   #length8(): number {
     return Number(this.#view.getBigUint64(this.#take(8), true));
   }

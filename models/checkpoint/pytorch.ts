@@ -1,8 +1,9 @@
 /**
- * Reader of PyTorch's `.pth` and `.pt` files: a zip archive with a pickle that describes the tensors and one member per storage.
- * It runs nothing of the file. Containers nest at will; names are joined by dots.
+ * Reader of PyTorch's `.pth` and `.pt` files: a zip archive with a pickle that describes the tensors and one
+ * member per storage. It runs nothing of the file. Containers nest at will; names are joined by dots.
  *
- * The layout is that of `torch.serialization` since version 1.6: `<root>/data.pkl`, `<root>/data/<key>`, `<root>/byteorder`.
+ * The layout is that of `torch.serialization` since version 1.6: `<root>/data.pkl`, `<root>/data/<key>`,
+ * `<root>/byteorder`.
  *
  * @module
  */
@@ -56,13 +57,18 @@ const maxPickleBytes = 1 << 26;
 /** PyTorch's own operations handle no more. */
 const maxAxes = 64;
 
-/** Expanded tensors (stride 0) may hold more elements than their storage, up to this many: 64 MiB of float32. */
+/**
+ * Expanded tensors (stride 0) may hold more elements than their storage, up to this many: 64 MiB of float32.
+ */
 const maxExpanded = 1 << 24;
 
 /** Real files nest five deep. */
 const maxDepth = 32;
 
-/** Containers can be shared, so a small file can name the same tensor endlessly; this bounds the text of all names. */
+/**
+ * Containers can be shared, so a small file can name the same tensor endlessly; this bounds the text of all
+ * names.
+ */
 const maxNameCharacters = 1 << 26;
 
 /** A member of raw bytes and the type of its elements. */
@@ -158,7 +164,8 @@ function elementType(value: unknown): DType {
 /**
  * Opens a PyTorch checkpoint. The result owns the source.
  *
- * @throws {ModelFileError} If the archive is damaged, or its pickle holds anything but tensors and plain containers.
+ * @throws {ModelFileError} If the archive is damaged, or its pickle holds anything but tensors and plain
+ * containers.
  */
 export async function openPyTorch(source: ByteSource): Promise<Checkpoint> {
   const { file } = source;

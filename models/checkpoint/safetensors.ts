@@ -34,7 +34,8 @@ interface Place {
 /**
  * Opens a safetensors file. The result owns the source.
  *
- * @throws {ModelFileError} If the header is damaged, or does not account for every byte of the file exactly once.
+ * @throws {ModelFileError} If the header is damaged, or does not account for every byte of the file exactly
+ * once.
  */
 export async function openSafetensors(source: ByteSource): Promise<SafetensorsCheckpoint> {
   const { file, size } = source;
@@ -79,7 +80,10 @@ function parseHeader(bytes: Uint8Array, file: string): Record<string, unknown> {
   });
 }
 
-/** `JSON.parse` keeps the last of equal keys and drops the others, so the text, known to be valid, is gone through for its keys. */
+/**
+ * `JSON.parse` keeps the last of equal keys and drops the others, so the text, known to be valid, is gone
+ * through for its keys.
+ */
 function refuseDuplicates(text: string, file: string): void {
   const open: (Set<string> | undefined)[] = [];
   let last = "";
@@ -235,15 +239,16 @@ export interface WriteSafetensorsOptions {
 /**
  * Writes a safetensors file, one tensor in memory at a time.
  *
- * The format allows no gaps, so tensors cannot be padded. Instead they are written in descending order of the power of two that
- * divides their length (otherwise in the given order): the data begin at a multiple of 64 bytes, every tensor of 64·n bytes lies at
- * one, and every other tensor at least at a multiple of its element.
+ * The format allows no gaps, so tensors cannot be padded. Instead they are written in descending order of the
+ * power of two that divides their length (otherwise in the given order): the data begin at a multiple of 64
+ * bytes, every tensor of 64·n bytes lies at one, and every other tensor at least at a multiple of its
+ * element.
  *
- * A file is written beside its place under a temporary name and then renamed, so a failure leaves no half file. A stream is closed
- * at the end and aborted on failure.
+ * A file is written beside its place under a temporary name and then renamed, so a failure leaves no half
+ * file. A stream is closed at the end and aborted on failure.
  *
- * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or bytes of another length
- * than the shape needs are supplied, or metadata are not strings.
+ * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or
+ * bytes of another length than the shape needs are supplied, or metadata are not strings.
  *
  * @example
  * ```ts
@@ -253,7 +258,9 @@ export interface WriteSafetensorsOptions {
  * const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
  * const file = new Response(readable).bytes();
  * const bytes = () => new Uint8Array(new Float32Array([1, 2, 3]).buffer);
- * await writeSafetensors(writable, [{ name: "a", dtype: "F32", shape: [3], bytes }], { metadata: { epoch: "4" } });
+ * await writeSafetensors(writable, [{ name: "a", dtype: "F32", shape: [3], bytes }], {
+ *   metadata: { epoch: "4" },
+ * });
  *
  * using checkpoint = await openCheckpoint(await file);
  * assertEquals(await checkpoint.readFloat32("a"), new Float32Array([1, 2, 3]));
@@ -331,7 +338,8 @@ export interface SafetensorsLayout<Entry extends TensorInfo> {
 /**
  * Lays a file out, as {@linkcode writeSafetensors} writes it.
  *
- * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or metadata are not strings.
+ * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or
+ * metadata are not strings.
  */
 export function layoutSafetensors<Entry extends TensorInfo>(
   entries: Iterable<Entry>,

@@ -1,6 +1,6 @@
 /**
- * Random access to the bytes of a model file, wherever it lies: on disk, in memory or on a web server. What the bytes mean is left
- * to the readers.
+ * Random access to the bytes of a model file, wherever it lies: on disk, in memory or on a web server. What
+ * the bytes mean is left to the readers.
  *
  * @module
  */
@@ -241,7 +241,8 @@ async function openWeb(
       });
     }
     const first = await bodyOf(response, Math.min(blockBytes, range.size), file);
-    // A weak tag does not promise equal bytes, so it must not be sent with If-Range (RFC 9110, section 13.1.5).
+    // A weak tag does not promise equal bytes, so it must not be sent with If-Range (RFC 9110, section
+    // 13.1.5).
     const tag = response.headers.get("etag");
     return new WebSource(url, file, first, range.size, tag?.startsWith('"') ? tag : null, signal);
   } catch (error) {
@@ -285,7 +286,10 @@ function withoutQuery(url: URL): string {
   return url.origin + url.pathname;
 }
 
-/** The error to throw for a failed access: an own one and an abort as they are, anything else as the cause of an own one. */
+/**
+ * The error to throw for a failed access: an own one and an abort as they are, anything else as the cause of
+ * an own one.
+ */
 function readFailure(error: unknown, action: string, file: string, signal: AbortSignal | undefined): unknown {
   if (error instanceof ModelFileError || signal?.aborted) return error;
   return new ModelFileError(action, {

@@ -1,8 +1,9 @@
 /**
- * What a checkpoint is to its reader: named tensors of a type and a shape, with the conversions to and from float32. Where the
- * bytes come from is left to the readers of each format.
+ * What a checkpoint is to its reader: named tensors of a type and a shape, with the conversions to and from
+ * float32. Where the bytes come from is left to the readers of each format.
  *
- * Bytes are little-endian and row-major everywhere, as in both file formats and on every platform that Deno runs on.
+ * Bytes are little-endian and row-major everywhere, as in both file formats and on every platform that Deno
+ * runs on.
  *
  * @module
  */
@@ -21,7 +22,8 @@ export interface TensorInfo {
 }
 
 /**
- * An opened checkpoint: the list of its tensors is in memory, their values are read when asked for. Disposing it closes the file.
+ * An opened checkpoint: the list of its tensors is in memory, their values are read when asked for. Disposing
+ * it closes the file.
  */
 export interface Checkpoint extends Disposable {
   /** Path or address, as error messages give it. */
@@ -29,8 +31,9 @@ export interface Checkpoint extends Disposable {
   /** The container. */
   readonly format: "pytorch" | "safetensors";
   /**
-   * Facts beside the tensors. In a safetensors file its metadata, in a `.pth` file the numbers, booleans and strings found next to
-   * the tensors, by dotted name (`epoch`, `args.depth`). Integers beyond 2^53 come as decimal text.
+   * Facts beside the tensors. In a safetensors file its metadata, in a `.pth` file the numbers, booleans and
+   * strings found next to the tensors, by dotted name (`epoch`, `args.depth`). Integers beyond 2^53 come as
+   * decimal text.
    */
   readonly metadata: Readonly<Record<string, string | number | boolean>>;
   /** Every tensor by name, in the order of the file. */
@@ -42,7 +45,8 @@ export interface Checkpoint extends Disposable {
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Values of a tensor as float32: wider floats and integers are rounded to the nearest, booleans become 0 and 1.
+   * Values of a tensor as float32: wider floats and integers are rounded to the nearest, booleans become 0
+   * and 1.
    *
    * @throws {ModelFileError} If there is no such tensor, or the file is damaged.
    */
@@ -82,7 +86,9 @@ export function bytesPerElement(dtype: DType): 1 | 2 | 4 | 8 {
   return elementBytes[dtype];
 }
 
-/** Elements of a tensor of this shape, without a limit: a product beyond 2^53 is inexact and may be infinite. */
+/**
+ * Elements of a tensor of this shape, without a limit: a product beyond 2^53 is inexact and may be infinite.
+ */
 export function elementCount(shape: readonly number[]): number {
   return shape.includes(0) ? 0 : shape.reduce((count, size) => count * size, 1);
 }
@@ -90,7 +96,8 @@ export function elementCount(shape: readonly number[]): number {
 /**
  * Bytes of a whole tensor.
  *
- * Absurd shapes give a number that no file has, not an error: the caller compares it with the size that is there.
+ * Absurd shapes give a number that no file has, not an error: the caller compares it with the size that is
+ * there.
  *
  * @example
  * ```ts
@@ -106,7 +113,8 @@ export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number 
 }
 
 /**
- * Converts stored bytes to float32. For F32 the result shares the buffer of `bytes` where its alignment allows.
+ * Converts stored bytes to float32. For F32 the result shares the buffer of `bytes` where its alignment
+ * allows.
  *
  * 64-bit integers go through float64, so beyond 2^53 they may be rounded twice.
  *

@@ -1,5 +1,6 @@
 /**
- * A safetensors file that is nowhere: its tensors are produced when their bytes are asked for. What produces them is left to the entries.
+ * A safetensors file that is nowhere: its tensors are produced when their bytes are asked for. What produces
+ * them is left to the entries.
  *
  * @module
  */
@@ -14,7 +15,10 @@ interface Stretch {
   readonly bytes: () => Promise<Uint8Array>;
 }
 
-/** Reads a laid-out file, one tensor in memory at a time. Disposing it does nothing: what the entries read from is their owner's. */
+/**
+ * Reads a laid-out file, one tensor in memory at a time. Disposing it does nothing: what the entries read
+ * from is their owner's.
+ */
 export class VirtualSource extends Source {
   readonly #stretches: readonly Stretch[];
   /** A tensor is usually asked for in pieces, one after the other. */

@@ -23,7 +23,8 @@ export interface ClassConditionalGraphOptions {
 }
 
 /**
- * Builds the graphs by file name, and takes all tensors that they use, and those that the kernels of every family use.
+ * Builds the graphs by file name, and takes all tensors that they use, and those that the kernels of every
+ * family use.
  *
  * @throws {ModelFileError} If a tensor is missing or of another shape.
  */

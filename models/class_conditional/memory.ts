@@ -1,7 +1,7 @@
 /**
- * How much memory a model with a class-conditional transformer and a convolutional tokenizer takes where it runs, from its sizes alone, and
- * which type of weights fits. The sums are estimates of the peak, held against what loaded models really took; nothing here reserves or
- * limits anything.
+ * How much memory a model with a class-conditional transformer and a convolutional tokenizer takes where it
+ * runs, from its sizes alone, and which type of weights fits. The sums are estimates of the peak, held
+ * against what loaded models really took; nothing here reserves or limits anything.
  *
  * @module
  */
@@ -55,7 +55,10 @@ export interface MemoryEstimate {
   readonly image: number;
 }
 
-/** Weights that the graph `transformer` reads, which stay in the type they are stored in. All others become f32 when they are loaded. */
+/**
+ * Weights that the graph `transformer` reads, which stay in the type they are stored in. All others become
+ * f32 when they are loaded.
+ */
 const TRANSFORMER_WEIGHT = /^(blocks\.\d+\.(attn|ffn)|head|word_embed)\./;
 /** Projections of the blocks, which {@linkcode keptConditionBytes} accounts for. */
 const PROJECTION = /^blocks\.\d+\.ada_lin\./;
@@ -90,14 +93,20 @@ function weightBytes({ transformer, tensors }: ModelSizes, dtype: Dtype): number
   return bytes + largestCast;
 }
 
-/** Activations of a block that are alive at once, in units of its width: residual, hidden layer before and after its activation, rest. */
+/**
+ * Activations of a block that are alive at once, in units of its width: residual, hidden layer before and
+ * after its activation, rest.
+ */
 const LIVE_WIDTHS = 12;
-/** Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px. */
+/**
+ * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
+ */
 const LIVE_MAPS = 7;
 /**
- * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each size when they are free. A
- * simulation of such a pool gave 400 MB for one image of the model of depth 16, whose first nine scales were measured to take 403; the
- * factor and the bytes that are there once are fitted to it for depths 16 to 36.
+ * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each
+ * size when they are free. A simulation of such a pool gave 400 MB for one image of the model of depth 16,
+ * whose first nine scales were measured to take 403; the factor and the bytes that are there once are fitted
+ * to it for depths 16 to 36.
  */
 const POOL = { factor: 1.6, bytes: 100e6 };
 
@@ -166,12 +175,15 @@ export function largestArrayBytes(
 }
 
 /**
- * Bytes of weights and activations that WebAssembly's 4 GiB have room for beside the runtime itself: 3840 MiB of f32 weights, 3840 of f16
- * and 3420 of 8-bit ones were loaded and run; 3968 were not.
+ * Bytes of weights and activations that WebAssembly's 4 GiB have room for beside the runtime itself: 3840 MiB
+ * of f32 weights, 3840 of f16 and 3420 of 8-bit ones were loaded and run; 3968 were not.
  */
 export const WASM_BYTES: number = 3840 * 2 ** 20;
 
-/** What {@linkcode chooseDtype} assumes where nothing tells: WebGPU does not, and the host only with the permission `--allow-sys`. */
+/**
+ * What {@linkcode chooseDtype} assumes where nothing tells: WebGPU does not, and the host only with the
+ * permission `--allow-sys`.
+ */
 export const ASSUMED_BYTES: number = 4 * 2 ** 30;
 
 /** Who computes the graphs of a model on a device. */
@@ -188,8 +200,8 @@ export interface Room {
   /** Bytes that are free, by which a type of weights is chosen; `undefined` where nothing tells. */
   readonly available: number | undefined;
   /**
-   * Bytes beyond which nothing is tried; `undefined` where nothing tells. A host may have more than is free just now; WebAssembly has not,
-   * and whoever tells the memory means it.
+   * Bytes beyond which nothing is tried; `undefined` where nothing tells. A host may have more than is free
+   * just now; WebAssembly has not, and whoever tells the memory means it.
    */
   readonly most: number | undefined;
 }
@@ -198,7 +210,8 @@ export interface Room {
  * The room that there is on a device.
  *
  * @param device Where a model is to run.
- * @param options Who computes on the CPU, and what the caller knows, which counts before all else except WebAssembly's own limit.
+ * @param options Who computes on the CPU, and what the caller knows, which counts before all else except
+ * WebAssembly's own limit.
  */
 export async function roomOn(
   device: Device,
@@ -233,9 +246,15 @@ export interface DtypeChoice {
   readonly stored: Dtype;
   /** Who computes. */
   readonly provider: Provider;
-  /** Bytes there are; where that is not known, {@linkcode ASSUMED_BYTES} are assumed, and what takes least is tried at the worst. */
+  /**
+   * Bytes there are; where that is not known, {@linkcode ASSUMED_BYTES} are assumed, and what takes least is
+   * tried at the worst.
+   */
   readonly available: number | undefined;
-  /** Whether half-precision weights can be used as they are: on WebGPU, the feature `shader-f16`. True by default. */
+  /**
+   * Whether half-precision weights can be used as they are: on WebGPU, the feature `shader-f16`. True by
+   * default.
+   */
   readonly halves?: boolean;
 }
 
@@ -243,8 +262,9 @@ export interface DtypeChoice {
 const SMALL_BYTES = 256 * 2 ** 20;
 
 /**
- * The most precise type whose weights fit with one guided image. It is never more precise than what is stored, except that halves become
- * f32 where that is faster: on the CPU, for small models, and where there are no halves. Integers stay what they are.
+ * The most precise type whose weights fit with one guided image. It is never more precise than what is
+ * stored, except that halves become f32 where that is faster: on the CPU, for small models, and where there
+ * are no halves. Integers stay what they are.
  *
  * @throws {RangeError} If it is known that none fits.
  */
@@ -262,7 +282,10 @@ export function chooseDtype(model: ModelSizes, choice: DtypeChoice): Dtype {
   return least;
 }
 
-/** Whether a transformer is so small that its halves are widened everywhere: casts in each run would cost more than memory does. */
+/**
+ * Whether a transformer is so small that its halves are widened everywhere: casts in each run would cost more
+ * than memory does.
+ */
 export function isSmall(model: ModelSizes): boolean {
   return storedBytes(model.tensors.transformer, "f32") <= SMALL_BYTES;
 }
@@ -285,7 +308,8 @@ export interface FitOptions extends Pick<MemoryOptions, "dtype" | "maps"> {
 }
 
 /**
- * Checks that weights fit together with one guided image, and that a GPU's limits admit the largest array that they need.
+ * Checks that weights fit together with one guided image, and that a GPU's limits admit the largest array
+ * that they need.
  *
  * @throws {RangeError} If they do not, naming what would.
  */

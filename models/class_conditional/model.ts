@@ -1,6 +1,7 @@
 /**
- * A model of a class-conditional transformer and a convolutional tokenizer on a device, as VAR and FlexVAR are: how it is loaded from its
- * folder, and all of a model that does not depend on what its scales are and what comes of their tokens. That is left to the families.
+ * A model of a class-conditional transformer and a convolutional tokenizer on a device, as VAR and FlexVAR
+ * are: how it is loaded from its folder, and all of a model that does not depend on what its scales are and
+ * what comes of their tokens. That is left to the families.
  *
  * @module
  */
@@ -84,7 +85,10 @@ export interface ModelParts<Config> {
   readonly owned: AsyncDisposableStack;
 }
 
-/** Files of a model that is being loaded. They are closed when it is; those of the transformer when it is unloaded. */
+/**
+ * Files of a model that is being loaded. They are closed when it is; those of the transformer when it is
+ * unloaded.
+ */
 export interface OpenWeights {
   /** Weights of the transformer. */
   readonly transformer: WeightFiles;
@@ -103,10 +107,11 @@ export interface LoadClassConditionalOptions<Config> extends LoadFamilyOptions {
 }
 
 /**
- * Loads a model from its folder, which is the model's from then on. Weights of another type than the folder's are converted as they are
- * read.
+ * Loads a model from its folder, which is the model's from then on. Weights of another type than the folder's
+ * are converted as they are read.
  *
- * @throws {ModelFileError} If the files are no model of the family, or weights are quantized and another type was asked for.
+ * @throws {ModelFileError} If the files are no model of the family, or weights are quantized and another type
+ * was asked for.
  * @throws {RangeError} If the model is of another depth, or does not fit where it is to run.
  */
 export async function loadClassConditional<Config extends ClassConditionalConfig>(
@@ -142,7 +147,8 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   const session = (graph: Uint8Array, { files }: WeightFiles): Promise<GraphSession> => {
     return createGraphSession(device, graph, { ...sessionOptions, externalFiles: files });
   };
-  // All graphs before the first session, so that a damaged folder is found out before anything large is loaded.
+  // All graphs before the first session, so that a damaged folder is found out before anything large is
+  // loaded.
   const conditionGraph = await source.read("condition.onnx");
   const transformerGraph = await source.read("transformer.onnx");
   const decoderGraph = config.tokenizer.decoder === null ? undefined : await source.read("decoder.onnx");
@@ -191,7 +197,9 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
 export interface Quantized {
   /** Tokens of the scales in order, u32 [images, positions]. */
   readonly tokens: readonly DeviceArray[];
-  /** Features of the picture that the tokens show up to a scale, for the decoder. They belong to the caller. */
+  /**
+   * Features of the picture that the tokens show up to a scale, for the decoder. They belong to the caller.
+   */
   features(scale: number): FeatureMaps;
 }
 
@@ -354,7 +362,8 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
    *
    * @param features The features, which stay the encoding's.
    * @param scales The scales whose tokens are wanted.
-   * @param owned What is freed with the encoding: everything that is allocated for longer than the call goes here.
+   * @param owned What is freed with the encoding: everything that is allocated for longer than the call goes
+   * here.
    */
   protected abstract quantize(
     features: FeatureMaps,

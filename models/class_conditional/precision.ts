@@ -1,11 +1,12 @@
 /**
- * How each tensor of a model with a class-conditional transformer is stored when the large weights are to have a given type. What the
- * graphs make of it is left to them.
+ * How each tensor of a model with a class-conditional transformer is stored when the large weights are to
+ * have a given type. What the graphs make of it is left to them.
  *
- * What a type costs in VAR, measured against f32 over all scales with the same tokens forced, on the demo (trained, depth 4, 2080 positions) and
- * on a model of depth 16 and full size with random weights (1360 positions):
+ * What a type costs in VAR, measured against f32 over all scales with the same tokens forced, on the demo
+ * (trained, depth 4, 2080 positions) and on a model of depth 16 and full size with random weights (1360
+ * positions):
  *
- * | | logits' error / their deviation, rms | greatest | another most likely token | KL divergence, mean nats |
+ * | | logits' error / their deviation, rms | greatest | another likeliest token | KL divergence, nats |
  * |---|---|---|---|---|
  * | demo, f16 | 0.00018 | 0.0013 | 0.05 % | 0.0000002 |
  * | demo, q8 | 0.0040 | 0.026 | 1.0 % | 0.00009 |
@@ -24,7 +25,9 @@ const HALF_MIN_ELEMENTS = 16384;
 
 /** Weights of the blocks' linear layers: with the head, all that every token passes through. */
 const BLOCK_LINEAR = /^blocks\.\d+\.(attn\.mat_qkv|attn\.proj|ffn\.fc1|ffn\.fc2)\.weight$/;
-/** The last linear layer. What is lost here reaches the logits undamped, so it never has fewer than 8 bits. */
+/**
+ * The last linear layer. What is lost here reaches the logits undamped, so it never has fewer than 8 bits.
+ */
 const HEAD = "head.weight";
 /** Codebook and φ convolutions: they decide which token is drawn and how far apart two are. */
 const QUANTIZER = "quantize.";

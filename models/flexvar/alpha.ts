@@ -16,10 +16,16 @@ export const SEARCH: SearchSettings = {
   pick: "density",
 };
 
-/** The conflict threshold is VAR's: between code vectors of length 1, it is below the distance of any maps that differ in two tokens. */
+/**
+ * The conflict threshold is VAR's: between code vectors of length 1, it is below the distance of any maps
+ * that differ in two tokens.
+ */
 const PUBLISHED = { cfg: 2.5, alpha: 2.5, conflictThreshold: 1.8 };
 
-/** α by number of candidates. The paper states 2.5 to 2.8 for 10 to 100 of them; which belongs to which number is ours. */
+/**
+ * α by number of candidates. The paper states 2.5 to 2.8 for 10 to 100 of them; which belongs to which number
+ * is ours.
+ */
 const ALPHA: readonly (readonly [samples: number, alpha: number])[] = [[20, 2.5], [50, 2.65], [100, 2.8]];
 /** The number of candidates for which a folder's α is meant. */
 const TUNED_SAMPLES = 50;

@@ -1,6 +1,6 @@
 /**
- * What a FlexVAR model looks like: its sizes, read from the names and shapes of its tensors. Nothing is assumed about depth, width,
- * vocabulary, positions or tokenizer levels.
+ * What a FlexVAR model looks like: its sizes, read from the names and shapes of its tensors. Nothing is
+ * assumed about depth, width, vocabulary, positions or tokenizer levels.
  *
  * @module
  */

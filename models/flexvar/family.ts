@@ -57,7 +57,10 @@ const TOKENIZER_PART: CheckpointPart = {
   prefix: (tensors) => ["", "model.", "trainer.vae_local."].find((prefix) => isTokenizer(tensors, prefix)),
 };
 
-/** Whether a tokenizer of this layout stands behind a prefix: unlike VAR's, it may have a codebook and nothing beside. */
+/**
+ * Whether a tokenizer of this layout stands behind a prefix: unlike VAR's, it may have a codebook and nothing
+ * beside.
+ */
 function isTokenizer(tensors: Tensors, prefix: string): boolean {
   const foreign = ["quantize.quant_resi.", "decoder.up.", "encoder.down."].map((name) => prefix + name);
   return tensors.has(`${prefix}quantize.embedding.weight`) &&

@@ -1,6 +1,7 @@
 /**
- * A FlexVAR model on a device, and its state between scales. Each scale is a picture by itself: what the next one begins with depends on
- * the tokens of the last one alone, as does the picture that is decoded; the scales before act through the key and value caches.
+ * A FlexVAR model on a device, and its state between scales. Each scale is a picture by itself: what the next
+ * one begins with depends on the tokens of the last one alone, as does the picture that is decoded; the
+ * scales before act through the key and value caches.
  *
  * @module
  */
@@ -134,7 +135,10 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
     };
   }
 
-  /** A source of twice the size is encoded, too: it may be what the models were trained on, and has finer features to pool. */
+  /**
+   * A source of twice the size is encoded, too: it may be what the models were trained on, and has finer
+   * features to pool.
+   */
   protected override admits(pictures: PictureSize, wanted: PictureSize): boolean {
     return [1, 2].some((factor) => {
       return pictures.width === factor * wanted.width && pictures.height === factor * wanted.height;

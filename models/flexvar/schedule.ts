@@ -1,7 +1,7 @@
 /**
- * The scales of a request to FlexVAR: any increasing list of token maps that begins with one token, as each map is a picture of its own
- * size. The lists, the sizes they are found for, and the guidance of each scale, as the paper (arXiv 2502.20313) and the released code
- * have them.
+ * The scales of a request to FlexVAR: any increasing list of token maps that begins with one token, as each
+ * map is a picture of its own size. The lists, the sizes they are found for, and the guidance of each scale,
+ * as the paper (arXiv 2502.20313) and the released code have them.
  *
  * @module
  */
@@ -25,7 +25,10 @@ export const PATCH_NUMBERS: readonly number[] = [1, 2, 3, 4, 5, 6, 8, 10, 13, 16
 /** Side of the largest map that the published models were trained on; beyond it they extrapolate. */
 const TRAINED_SIDE = PATCH_NUMBERS.at(-1)!;
 
-/** The largest step between two maps beyond {@linkcode TRAINED_SIDE}; the published list for 512 px is 16, 23, 32. */
+/**
+ * The largest step between two maps beyond {@linkcode TRAINED_SIDE}; the published list for 512 px is 16, 23,
+ * 32.
+ */
 const LARGEST_STEP = 1.5;
 
 /** Ramps of guidance end at this scale. */
@@ -47,7 +50,10 @@ const SAMPLED_SIDES: ReadonlySet<number> = new Set([...PATCH_NUMBERS, 23, 24, 32
 /** The list of thirteen maps, of which the one for 512 px is a continuation. */
 const THIRTEEN: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16];
 
-/** Lists of the paper and the released code, of 256, 384 and 512 px. Of eight maps there are two; this one is the paper's. */
+/**
+ * Lists of the paper and the released code, of 256, 384 and 512 px. Of eight maps there are two; this one is
+ * the paper's.
+ */
 const PUBLISHED_LISTS: readonly (readonly number[])[] = [
   [1, 2, 4, 6, 10, 16],
   [1, 2, 3, 5, 8, 11, 16],
@@ -107,7 +113,12 @@ const ACTION = "generate";
  * const model = { name: "FlexVAR-d16", pixelsPerToken: 16 };
  * const { scales, picture } = flexVarSchedule(model, { size: { width: 512, height: 256 } });
  * assertEquals(picture, { width: 512, height: 256 });
- * assertEquals(scales.map(({ width, height }) => `${width}×${height}`).slice(0, 4), ["1×1", "4×2", "6×3", "8×4"]);
+ * assertEquals(scales.map(({ width, height }) => `${width}×${height}`).slice(0, 4), [
+ *   "1×1",
+ *   "4×2",
+ *   "6×3",
+ *   "8×4",
+ * ]);
  * ```
  */
 export function flexVarSchedule(
@@ -151,7 +162,10 @@ export function flexVarSchedule(
   };
 }
 
-/** Every scale is sampled, and guidance never exceeds cfg, so that a longer schedule does not change how it begins. */
+/**
+ * Every scale is sampled, and guidance never exceeds cfg, so that a longer schedule does not change how it
+ * begins.
+ */
 function ownSampling(
   { cfg, guidance, ...sampling }: SamplingDefaults,
   k: number,
@@ -161,8 +175,8 @@ function ownSampling(
 }
 
 /**
- * As the released code has it: a ramp goes on beyond cfg after ten scales; beyond `maxpn` it is constant and the likeliest tokens are taken,
- * as they are on sides that are not on the list.
+ * As the released code has it: a ramp goes on beyond cfg after ten scales; beyond `maxpn` it is constant and
+ * the likeliest tokens are taken, as they are on sides that are not on the list.
  */
 function publishedSampling(
   { cfg, guidance, topK, ...sampling }: SamplingDefaults,
@@ -205,7 +219,10 @@ function resolveOptions(
   );
 }
 
-/** The published list of so many maps that ends where the pictures do; what is not square is stretched from a list for 256 px. */
+/**
+ * The published list of so many maps that ends where the pictures do; what is not square is stretched from a
+ * list for 256 px.
+ */
 function listOfSteps(
   steps: number,
   list: readonly number[] | undefined,
@@ -249,8 +266,8 @@ function squareSides(side: number): number[] {
 }
 
 /**
- * A list's maps stretched to the sides of the last one, by the paper's formula. The first stays one token, as the models have but one to
- * begin with; what has become equal to the map before is left out.
+ * A list's maps stretched to the sides of the last one, by the paper's formula. The first stays one token, as
+ * the models have but one to begin with; what has become equal to the map before is left out.
  */
 function stretchedMaps(list: readonly number[], last: MapSize): MapSize[] {
   const finest = list.at(-1)!;

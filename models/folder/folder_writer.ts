@@ -1,7 +1,8 @@
 /**
- * Writing a model folder to disk in bounded memory. Everything goes to a folder beside the place, `NAME.partial`, whose content takes the
- * place at the end. It is locked while somebody writes, and what a killed writer left behind is taken up by the next one: weight files
- * that are complete and of the same origin are kept.
+ * Writing a model folder to disk in bounded memory. Everything goes to a folder beside the place,
+ * `NAME.partial`, whose content takes the place at the end. It is locked while somebody writes, and what a
+ * killed writer left behind is taken up by the next one: weight files that are complete and of the same
+ * origin are kept.
  *
  * @module
  */
@@ -25,15 +26,17 @@ import {
   weightPlaces,
 } from "../weights/weight_files.ts";
 
-/** Writes the files of one model folder; nothing appears at its place before {@linkcode FolderWriter.finish}. */
+/**
+ * Writes the files of one model folder; nothing appears at its place before {@linkcode FolderWriter.finish}.
+ */
 export interface FolderWriter extends AsyncDisposable {
   /** Takes over what the weights are read from, and closes it when they cannot be asked for any more. */
   own<Resource extends Disposable>(resource: Resource): Resource;
   /** Writes a file whole. */
   write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /**
-   * Writes the weights of one part of the model, one tensor in memory at a time, and tells where they have come to lie: in
-   * `part.safetensors`, or in numbered files of at most 1 GiB each.
+   * Writes the weights of one part of the model, one tensor in memory at a time, and tells where they have
+   * come to lie: in `part.safetensors`, or in numbered files of at most 1 GiB each.
    */
   writeTensors(
     part: string,
@@ -46,7 +49,10 @@ export interface FolderWriter extends AsyncDisposable {
 
 /** Options of {@linkcode FolderWriter.writeTensors}. */
 export interface WriteTensorsOptions {
-  /** Where the bytes come from and how they are made: what was written before for an equal text need not be written again. */
+  /**
+   * Where the bytes come from and how they are made: what was written before for an equal text need not be
+   * written again.
+   */
   origin?: string;
   /** Called with the number of bytes whenever a tensor is done. */
   onBytes?: (count: number) => void;
@@ -84,10 +90,12 @@ interface PartialPaths {
 /**
  * Starts a new model folder on disk: files go to `PATH.partial`, whose content takes the place at the end.
  *
- * A writer that is disposed before its end leaves nothing behind. One that is killed leaves `PATH.partial`; the next one for the same place
- * keeps the weight files in it that are complete and of the same origin, and removes the rest.
+ * A writer that is disposed before its end leaves nothing behind. One that is killed leaves `PATH.partial`;
+ * the next one for the same place keeps the weight files in it that are complete and of the same origin, and
+ * removes the rest.
  *
- * @throws {Deno.errors.AlreadyExists} If something is there and `overwrite` is not set, or something is there that is no model folder.
+ * @throws {Deno.errors.AlreadyExists} If something is there and `overwrite` is not set, or something is there
+ * that is no model folder.
  * @throws {Deno.errors.Busy} If another writer is at work for the same place.
  */
 export async function createModelFolder(
@@ -136,7 +144,9 @@ async function exists(path: string): Promise<boolean> {
   return await Deno.lstat(path).then(() => true, () => false);
 }
 
-/** Whether nothing but a model would be lost: a mistaken path must not cost somebody a folder of other things. */
+/**
+ * Whether nothing but a model would be lost: a mistaken path must not cost somebody a folder of other things.
+ */
 async function isReplaceable(place: string): Promise<boolean> {
   try {
     const names = await namesIn(place);

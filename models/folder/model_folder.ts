@@ -1,7 +1,8 @@
 /**
- * The model folder: `model.json`, which says what the model is and lists every other file with its size and SHA-256; ONNX graphs; and
- * their weights as safetensors. Here it is read, from disk or a web server; `folder_writer.ts` writes it, `virtual_folder.ts` makes one
- * that is stored nowhere. What is in the files is left to the families.
+ * The model folder: `model.json`, which says what the model is and lists every other file with its size and
+ * SHA-256; ONNX graphs; and their weights as safetensors. Here it is read, from disk or a web server;
+ * `folder_writer.ts` writes it, `virtual_folder.ts` makes one that is stored nowhere. What is in the files is
+ * left to the families.
  *
  * @module
  */
@@ -55,15 +56,19 @@ export interface ModelTuning {
   readonly conflictThreshold?: number;
 }
 
-/** Reads the files of one model folder. Disposing it closes what it reads from; a folder on disk or on a web server keeps nothing open. */
+/**
+ * Reads the files of one model folder. Disposing it closes what it reads from; a folder on disk or on a web
+ * server keeps nothing open.
+ */
 export interface ModelFolder extends Disposable {
   /** Path or URL, for messages. */
   readonly location: string;
   /** What the folder holds. */
   readonly manifest: ModelManifest;
   /**
-   * What tells the weights from others: the SHA-256 of every weight file by name. The weights of a virtual folder have none, as they are
-   * produced when they are read; there it is the SHA-256 of what they are produced from, by part or file and type: `transformer as q4`.
+   * What tells the weights from others: the SHA-256 of every weight file by name. The weights of a virtual
+   * folder have none, as they are produced when they are read; there it is the SHA-256 of what they are
+   * produced from, by part or file and type: `transformer as q4`.
    */
   readonly fingerprints: Readonly<Record<string, string>>;
   /**
@@ -73,14 +78,16 @@ export interface ModelFolder extends Disposable {
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Opens a file and checks its size and checksum, for which it is read once, piece by piece. The caller closes it.
+   * Opens a file and checks its size and checksum, for which it is read once, piece by piece. The caller
+   * closes it.
    *
    * @throws {ModelFileError} If it is missing or not what the manifest says.
    */
   open(name: string): Promise<ByteSource>;
   /**
-   * Opens the weights of one part of the model, `transformer` for example: the safetensors file of that name or the numbered files it has
-   * been split into. Their sizes and checksums are checked, for which they are read once, piece by piece. The caller closes them.
+   * Opens the weights of one part of the model, `transformer` for example: the safetensors file of that name
+   * or the numbered files it has been split into. Their sizes and checksums are checked, for which they are
+   * read once, piece by piece. The caller closes them.
    *
    * @throws {ModelFileError} If there are none, or they are not what the manifest says.
    */
@@ -151,7 +158,10 @@ export async function openModelFolder(
   return new CheckedFolder(shown, manifest, { read, open, disk });
 }
 
-/** A file up to this size is fetched whole from a web server; a larger one by ranges, after one reading that checks it. */
+/**
+ * A file up to this size is fetched whole from a web server; a larger one by ranges, after one reading that
+ * checks it.
+ */
 const WHOLE_BYTES = 1 << 26;
 
 /** Gets at the files of a folder, unchecked. */

@@ -1,5 +1,6 @@
 /**
- * Checks of the sizes that a model folder's description gives. Which sizes a family has is left to the families.
+ * Checks of the sizes that a model folder's description gives. Which sizes a family has is left to the
+ * families.
  *
  * @module
  */

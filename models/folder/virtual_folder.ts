@@ -1,6 +1,6 @@
 /**
- * A model folder that is stored nowhere: its graphs are in memory, and its weights are produced when they are read. So a checkpoint can be
- * used as a model without a second copy of it on disk or in memory.
+ * A model folder that is stored nowhere: its graphs are in memory, and its weights are produced when they are
+ * read. So a checkpoint can be used as a model without a second copy of it on disk or in memory.
  *
  * @module
  */

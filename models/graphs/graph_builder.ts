@@ -1,7 +1,8 @@
 /**
- * A small writer of ONNX graphs: nodes are added in order, each returns the name of its result, weights stay outside the model in a
- * safetensors file that the graph refers to by offset. Only what visual autoregressive models need; the bytes are
- * written by the wire format of protobuf (https://onnx.ai/onnx/intro/concepts.html, field numbers of onnx.proto3).
+ * A small writer of ONNX graphs: nodes are added in order, each returns the name of its result, weights stay
+ * outside the model in a safetensors file that the graph refers to by offset. Only what visual autoregressive
+ * models need; the bytes are written by the wire format of protobuf
+ * (https://onnx.ai/onnx/intro/concepts.html, field numbers of onnx.proto3).
  *
  * @module
  */
@@ -76,8 +77,9 @@ export interface GraphValue {
 export class GraphBuilder {
   readonly #name: string;
   /**
-   * Casts of weights come before all other nodes: ONNX Runtime orders nodes from the outputs back and, of a node's inputs, follows the one
-   * of the latest node first, so it casts each weight right before its use and not all of them at the start.
+   * Casts of weights come before all other nodes: ONNX Runtime orders nodes from the outputs back and, of a
+   * node's inputs, follows the one of the latest node first, so it casts each weight right before its use and
+   * not all of them at the start.
    */
   #casts: Uint8Array[] = [];
   #nodes: Uint8Array[] = [];
@@ -129,8 +131,8 @@ export class GraphBuilder {
   }
 
   /**
-   * A weight outside the model. Half-precision ones are followed by a cast, which the runtime folds when it loads the graph, unless
-   * {@linkcode keepHalves} forbids it.
+   * A weight outside the model. Half-precision ones are followed by a cast, which the runtime folds when it
+   * loads the graph, unless {@linkcode keepHalves} forbids it.
    */
   weight(name: string, place: ExternalWeight): string {
     return this.#once(`weight ${name}`, () => {
@@ -232,9 +234,10 @@ export class GraphBuilder {
 }
 
 /**
- * A model whose half-precision weights stay halves where it runs: each is declared as an input, too, whose default the weight is, so the
- * runtime cannot fold the cast behind it and casts in each run. Memory is halved; a run reads and writes as many bytes more as the casts
- * take, which matters where few rows meet many weights.
+ * A model whose half-precision weights stay halves where it runs: each is declared as an input, too, whose
+ * default the weight is, so the runtime cannot fold the cast behind it and casts in each run. Memory is
+ * halved; a run reads and writes as many bytes more as the casts take, which matters where few rows meet many
+ * weights.
  *
  * @throws {SyntaxError} If the bytes are no ONNX model.
  */

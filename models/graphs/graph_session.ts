@@ -1,6 +1,7 @@
 /**
- * A graph that is loaded and can be run: the one face of whatever runtime does it. Which runtime that is follows from the device and, on
- * the CPU, from who is to compute; nothing outside `web_graph_session.ts` and `native_graph_session.ts` knows one by name.
+ * A graph that is loaded and can be run: the one face of whatever runtime does it. Which runtime that is
+ * follows from the device and, on the CPU, from who is to compute; nothing outside `web_graph_session.ts` and
+ * `native_graph_session.ts` knows one by name.
  *
  * @module
  */
@@ -24,18 +25,27 @@ export interface ExternalFile {
   readonly path: string;
   /** Content; a blob is read piece by piece when its turn comes. */
   readonly data: Uint8Array | Blob;
-  /** Folder on the disk in which it lies under this name, for a runtime that maps files; it stays as it is while a session lives. */
+  /**
+   * Folder on the disk in which it lies under this name, for a runtime that maps files; it stays as it is
+   * while a session lives.
+   */
   readonly folder?: string;
 }
 
-/** Who computes on the CPU: WebAssembly, which is always there, or a native library, several times faster, that is fetched when asked for. */
+/**
+ * Who computes on the CPU: WebAssembly, which is always there, or a native library, several times faster,
+ * that is fetched when asked for.
+ */
 export type CpuProvider = "wasm" | "native";
 
 /** What a {@linkcode GraphSession} is made from. */
 export interface GraphSessionOptions {
   /** Files with the weights. */
   externalFiles?: readonly ExternalFile[];
-  /** Threads on the CPU; all cores by default. Those of WebAssembly are fixed by whoever loads the runtime first. */
+  /**
+   * Threads on the CPU; all cores by default. Those of WebAssembly are fixed by whoever loads the runtime
+   * first.
+   */
   threads?: number;
   /** Who computes when the device is the CPU; `"wasm"` by default. */
   cpuProvider?: CpuProvider;

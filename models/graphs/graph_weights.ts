@@ -1,5 +1,6 @@
 /**
- * A graph together with the weights that it takes: what the builders of every family's graphs share. What a graph computes is theirs.
+ * A graph together with the weights that it takes: what the builders of every family's graphs share. What a
+ * graph computes is theirs.
  *
  * @module
  */
@@ -45,12 +46,14 @@ export class GraphWeights {
   }
 
   /**
-   * x[rows, inputs] times the transposed weight of a linear layer, plus its bias, with sums in f32 however the weight is stored.
+   * x[rows, inputs] times the transposed weight of a linear layer, plus its bias, with sums in f32 however
+   * the weight is stored.
    *
-   * Halves are cast before a product of floats. A product of halves needs no cast, but ONNX Runtime's WebGPU provider then sums in halves,
-   * too: with 1024 inputs the result is off by 0.0024 of its size instead of the 0.0002 that the rounded weights make. Integers are
-   * multiplied by their scales inside the product; `accuracy_level` 4 would round activations to 8 bits where the provider can, which
-   * makes an error of 0.0054, as large as that of 8-bit weights.
+   * Halves are cast before a product of floats. A product of halves needs no cast, but ONNX Runtime's WebGPU
+   * provider then sums in halves, too: with 1024 inputs the result is off by 0.0024 of its size instead of
+   * the 0.0002 that the rounded weights make. Integers are multiplied by their scales inside the product;
+   * `accuracy_level` 4 would round activations to 8 bits where the provider can, which makes an error of
+   * 0.0054, as large as that of 8-bit weights.
    */
   linear(
     x: string,

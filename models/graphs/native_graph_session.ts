@@ -1,7 +1,8 @@
 /**
- * The door to ONNX Runtime's native build for the CPU: nothing else imports onnxruntime-node. The package has 113 MB and needs
- * `--allow-ffi`, so it is fetched when somebody asks for it and not before. It computes what WebAssembly computes up to the order of sums,
- * with the widest vectors of the processor, and in all memory of the machine instead of 4 GiB.
+ * The door to ONNX Runtime's native build for the CPU: nothing else imports onnxruntime-node. The package has
+ * 113 MB and needs `--allow-ffi`, so it is fetched when somebody asks for it and not before. It computes what
+ * WebAssembly computes up to the order of sums, with the widest vectors of the processor, and in all memory
+ * of the machine instead of 4 GiB.
  *
  * @module
  */
@@ -13,7 +14,10 @@ import type { DeviceArray } from "../../kernels/device/device.ts";
 import type { ExternalFile, GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
 import { externalRanges } from "./graph_builder.ts";
 
-/** In a variable, as Deno fetches every package whose name it finds in an import, and every one in a lock file. */
+/**
+ * In a variable, as Deno fetches every package whose name it finds in an import, and every one in a lock
+ * file.
+ */
 const PACKAGE: string = "npm:onnxruntime-node@1.30.0";
 
 let runtime: Promise<typeof Ort> | undefined;
@@ -68,7 +72,8 @@ export class NativeGraphSession implements GraphSession {
   }
 
   /**
-   * Loads a graph. Weights in files on the disk are mapped into memory and rearranged for the processor from there, others are read first.
+   * Loads a graph. Weights in files on the disk are mapped into memory and rearranged for the processor from
+   * there, others are read first.
    *
    * @throws {Error} If the runtime cannot be loaded, or the graph.
    */
@@ -110,7 +115,8 @@ export class NativeGraphSession implements GraphSession {
   }
 
   /**
-   * Runs the graph. The results belong to the caller, who disposes them. The event loop stands still meanwhile, as it does with WebAssembly.
+   * Runs the graph. The results belong to the caller, who disposes them. The event loop stands still
+   * meanwhile, as it does with WebAssembly.
    *
    * @param inputs What to feed, by name.
    * @param wanted Names of the outputs to fetch; all by default.

@@ -1,10 +1,11 @@
 /**
- * The door to ONNX Runtime: nothing else imports onnxruntime-web. It loads the runtime the one way that gives Deno both WebAssembly
- * threads and WebGPU, shares our `GPUDevice` with it, and speaks in device arrays.
+ * The door to ONNX Runtime: nothing else imports onnxruntime-web. It loads the runtime the one way that gives
+ * Deno both WebAssembly threads and WebGPU, shares our `GPUDevice` with it, and speaks in device arrays.
  *
- * Two things about the runtime shape this file: creating, running and releasing sessions must never overlap (two
- * overlapping runs dead-lock the event loop), so all of it goes through one lock; and an exception from the GPU inside its WebAssembly
- * ends the whole instance, so calls that may fail when a device is lost are made harmless.
+ * Two things about the runtime shape this file: creating, running and releasing sessions must never overlap
+ * (two overlapping runs dead-lock the event loop), so all of it goes through one lock; and an exception from
+ * the GPU inside its WebAssembly ends the whole instance, so calls that may fail when a device is lost are
+ * made harmless.
  *
  * @module
  */
@@ -46,15 +47,17 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   const wasm = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.wasm");
   Object.assign(ort.env.wasm, { numThreads: threads, wasmPaths: { mjs, wasm } });
   ort.env.logLevel = "error";
-  // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it the real file instead.
+  // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it
+  // the real file instead.
   const createObjectUrl = URL.createObjectURL;
   URL.createObjectURL = () => mjs;
-  // When shared memory grows, V8 tells other threads of its new size only at their next interrupt check. A worker that is handed a
-  // pointer into the new part before that traps and ends, and the main thread then waits for it for ever: 5 of 12 runs of the demo
-  // model. Memory that starts at its maximum never grows; untouched pages cost address space only.
+  // When shared memory grows, V8 tells other threads of its new size only at their next interrupt check. A
+  // worker that is handed a pointer into the new part before that traps and ends, and the main thread then
+  // waits for it for ever: 5 of 12 runs of the demo model. Memory that starts at its maximum never grows;
+  // untouched pages cost address space only.
   const { Memory } = WebAssembly;
-  // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so afterwards the page's own
-  // `new Worker` can be what it was.
+  // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so
+  // afterwards the page's own `new Worker` can be what it was.
   const { Worker } = globalThis;
   WebAssembly.Memory = class extends Memory {
     constructor(descriptor: WebAssembly.MemoryDescriptor) {
@@ -74,7 +77,10 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   return ort;
 }
 
-/** Starts the runtime, if it has not been started; takes about half a second, most of it compilation of WebAssembly. */
+/**
+ * Starts the runtime, if it has not been started; takes about half a second, most of it compilation of
+ * WebAssembly.
+ */
 export function startRuntime(threads: number = navigator.hardwareConcurrency): Promise<typeof Ort> {
   return runtime ??= exclusively(() => loadRuntime(threads)).catch((error) => {
     // Somebody may mend the cause, a missing permission say, and try again.
@@ -90,9 +96,10 @@ const prepared = new WeakMap<
 >();
 
 /**
- * Makes a device safe to share: when it is lost, Deno throws from `getMappedRange` of buffers that were mapped at creation, and the
- * exception would end the runtime's WebAssembly instance for good. Such a buffer goes nowhere anyway, so it gets plain memory. Shaders are
- * noted, as the runtime does not tell what the driver says about one that it refuses.
+ * Makes a device safe to share: when it is lost, Deno throws from `getMappedRange` of buffers that were
+ * mapped at creation, and the exception would end the runtime's WebAssembly instance for good. Such a buffer
+ * goes nowhere anyway, so it gets plain memory. Shaders are noted, as the runtime does not tell what the
+ * driver says about one that it refuses.
  */
 function prepareDevice(device: GPUDevice): void {
   if (prepared.has(device)) return;
@@ -207,7 +214,8 @@ export class WebGraphSession implements GraphSession {
         { name: "webgpu", device: device.gpu } as Ort.InferenceSession.WebGpuExecutionProviderOption,
       ];
       settings.preferredOutputLocation = "gpu-buffer";
-      // A node that falls back to the CPU would cost a readback of 11 ms on each run; better to hear about it when loading.
+      // A node that falls back to the CPU would cost a readback of 11 ms on each run; better to hear about it
+      // when loading.
       settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];

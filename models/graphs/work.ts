@@ -4,7 +4,9 @@
  * @module
  */
 
-/** What a model is busy with. Unloading waits for it: a graph must not lose its inputs in the middle of a run. */
+/**
+ * What a model is busy with. Unloading waits for it: a graph must not lose its inputs in the middle of a run.
+ */
 export class Work {
   readonly #running = new Set<Promise<unknown>>();
   readonly #model: string;

@@ -1,7 +1,7 @@
 /**
- * The cache of one repository on disk, as the hub's own libraries lay it out: contents under `blobs`, named by their checksums; the names
- * of a commit's files under `snapshots`, as links to them; commits of branches and tags under `refs`. How the contents get there is left
- * to the download.
+ * The cache of one repository on disk, as the hub's own libraries lay it out: contents under `blobs`, named
+ * by their checksums; the names of a commit's files under `snapshots`, as links to them; commits of branches
+ * and tags under `refs`. How the contents get there is left to the download.
  *
  * @module
  */
@@ -84,7 +84,8 @@ export class RepositoryCache {
       try {
         await Deno.symlink(relative(dirname(pointer), blob), temporary);
       } catch {
-        // Windows wants a privilege for symbolic links, and Deno write access everywhere; the content is there once all the same.
+        // Windows wants a privilege for symbolic links, and Deno write access everywhere; the content is
+        // there once all the same.
         await Deno.link(blob, temporary).catch(() => Deno.copyFile(blob, temporary));
       }
     });
@@ -99,10 +100,11 @@ export class RepositoryCache {
   }
 
   /**
-   * Waits until no other process works on a content. The system gives the lock back when its holder ends, however that happens; the file
-   * stays, as whoever waits for it may have opened it already.
+   * Waits until no other process works on a content. The system gives the lock back when its holder ends,
+   * however that happens; the file stays, as whoever waits for it may have opened it already.
    *
-   * @returns What gives the lock back, or `undefined` where the file system has no locks, as on some clusters.
+   * @returns What gives the lock back, or `undefined` where the file system has no locks, as on some
+   * clusters.
    */
   async lock(etag: string, signal: AbortSignal | undefined): Promise<Disposable | undefined> {
     await Deno.mkdir(this.#locks, { recursive: true });

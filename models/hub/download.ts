@@ -1,6 +1,7 @@
 /**
- * Getting the content of one file onto the disk: bytes are appended to `<checksum>.incomplete`, from where an earlier download has
- * stopped, and the file gets its own name only when all of it is there and has the checksum that the hub promised.
+ * Getting the content of one file onto the disk: bytes are appended to `<checksum>.incomplete`, from where an
+ * earlier download has stopped, and the file gets its own name only when all of it is there and has the
+ * checksum that the hub promised.
  *
  * @module
  */
@@ -16,8 +17,9 @@ import type { HubSettings } from "./settings.ts";
 /**
  * Downloads a file's content.
  *
- * @param options Where to put it, and whether it is certain that nobody else works on it. Otherwise this download keeps to itself: it
- * neither goes on with what another has begun nor leaves anything for others to go on with.
+ * @param options Where to put it, and whether it is certain that nobody else works on it. Otherwise this
+ * download keeps to itself: it neither goes on with what another has begun nor leaves anything for others to
+ * go on with.
  * @throws {HubError} If it cannot be got, or is twice not what the hub promised.
  */
 export async function download(
@@ -202,7 +204,9 @@ class Part implements AsyncDisposable {
   }
 }
 
-/** What a checksum is made with: large files have their SHA-256, others the name that git gives their content. */
+/**
+ * What a checksum is made with: large files have their SHA-256, others the name that git gives their content.
+ */
 function hashFor({ etag, bytes }: RemoteFile): ReturnType<typeof createHash> | undefined {
   if (isSha256(etag)) return createHash("sha256");
   return /^[0-9a-f]{40}$/.test(etag) ? createHash("sha1").update(`blob ${bytes}\0`) : undefined;

@@ -1,6 +1,6 @@
 /**
- * Files of the Hugging Face hub on the own disk: found in the cache if they are there and still those that the hub has, downloaded
- * otherwise, by one process while others wait.
+ * Files of the Hugging Face hub on the own disk: found in the cache if they are there and still those that
+ * the hub has, downloaded otherwise, by one process while others wait.
  *
  * @module
  */
@@ -27,9 +27,10 @@ export interface HubFile {
 }
 
 /**
- * Gets a file of a repository. It is downloaded if the cache, which other Hugging Face libraries share, does not hold it; a download that
- * broke off goes on where it stopped, and the file is found under its name only when it is whole and has the checksum that the hub
- * promised. If the hub cannot be reached, what the cache holds of the same revision is good enough.
+ * Gets a file of a repository. It is downloaded if the cache, which other Hugging Face libraries share, does
+ * not hold it; a download that broke off goes on where it stopped, and the file is found under its name only
+ * when it is whole and has the checksum that the hub promised. If the hub cannot be reached, what the cache
+ * holds of the same revision is good enough.
  *
  * @param place The repository.
  * @param name Name of the file there, with slashes where it lies in a folder.
@@ -93,7 +94,8 @@ export async function hubFile(place: HubPlace, name: string, options: HubOptions
 }
 
 /**
- * Names of a repository's files; where the hub must not be asked or cannot be reached, of those that the cache holds.
+ * Names of a repository's files; where the hub must not be asked or cannot be reached, of those that the
+ * cache holds.
  *
  * @throws {HubError} If nobody can tell.
  */

@@ -1,6 +1,6 @@
 /**
- * The one error of everything that is got from the Hugging Face hub: it says why, in a word for programs and in a sentence with a cure
- * for people.
+ * The one error of everything that is got from the Hugging Face hub: it says why, in a word for programs and
+ * in a sentence with a cure for people.
  *
  * @module
  */
@@ -22,12 +22,15 @@ export type HubFailure = "missing" | "denied" | "unreachable" | "offline" | "cor
  *
  * @example Telling a missing file from a missing network
  * ```ts
- * import { hubFile, HubError, parseHubPlace } from "./mod.ts";
+ * import { HubError, hubFile, parseHubPlace } from "./mod.ts";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const place = parseHubPlace("hf:FoundationVision/var")!;
  * const cacheFolder = await Deno.makeTempDir();
- * const error = await assertRejects(() => hubFile(place, "var_d16.pth", { cacheFolder, offline: true }), HubError);
+ * const error = await assertRejects(
+ *   () => hubFile(place, "var_d16.pth", { cacheFolder, offline: true }),
+ *   HubError,
+ * );
  * assertEquals(error.reason, "offline");
  * await Deno.remove(cacheFolder);
  * ```

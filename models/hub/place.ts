@@ -1,5 +1,6 @@
 /**
- * How a repository on the Hugging Face hub is named: `hf:owner/name`, with `@revision` behind it where it is not the newest state.
+ * How a repository on the Hugging Face hub is named: `hf:owner/name`, with `@revision` behind it where it is
+ * not the newest state.
  *
  * @module
  */
@@ -24,7 +25,10 @@ export interface HubPlace {
  * import { parseHubPlace } from "./place.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(parseHubPlace("hf:FoundationVision/var"), { repository: "FoundationVision/var", revision: "main" });
+ * assertEquals(parseHubPlace("hf:FoundationVision/var"), {
+ *   repository: "FoundationVision/var",
+ *   revision: "main",
+ * });
  * assertEquals(parseHubPlace("hf:FoundationVision/var@v1.0")?.revision, "v1.0");
  * assertEquals(parseHubPlace("models/var"), undefined);
  * ```

@@ -1,7 +1,7 @@
 /**
- * Talking to the Hugging Face hub: what it knows of a file, which files a repository has, and the bytes of one from a place on. Redirects
- * are followed by hand, so that the access token never leaves the hub, and silence ends a request. What is kept of the bytes is left to
- * the download.
+ * Talking to the Hugging Face hub: what it knows of a file, which files a repository has, and the bytes of
+ * one from a place on. Redirects are followed by hand, so that the access token never leaves the hub, and
+ * silence ends a request. What is kept of the bytes is left to the download.
  *
  * @module
  */
@@ -37,8 +37,8 @@ export class HubServer {
   }
 
   /**
-   * Asks for size, checksum and commit of a file. For a large file they stand in the redirect to the host that holds it, which is not
-   * followed: that host would tell of its own copy.
+   * Asks for size, checksum and commit of a file. For a large file they stand in the redirect to the host
+   * that holds it, which is not followed: that host would tell of its own copy.
    */
   async describe(place: HubPlace, name: string, retries: number): Promise<RemoteFile> {
     const subject = `${name} of ${describePlace(place)}`;
@@ -77,8 +77,8 @@ export class HubServer {
   }
 
   /**
-   * Asks for the bytes of a file from an offset on. The answer's status is 206 for that, 200 if the whole file comes, 416 if the file has
-   * no such bytes.
+   * Asks for the bytes of a file from an offset on. The answer's status is 206 for that, 200 if the whole
+   * file comes, 416 if the file has no such bytes.
    */
   async open(file: RemoteFile, offset: number): Promise<Answer> {
     const { place, commit, name } = file;
@@ -139,7 +139,9 @@ export class HubServer {
     }
   }
 
-  /** Sends a request and those that it is redirected to, until `enough` is satisfied with the headers of one. */
+  /**
+   * Sends a request and those that it is redirected to, until `enough` is satisfied with the headers of one.
+   */
   async #request(
     url: URL,
     subject: string,
@@ -259,7 +261,10 @@ export class Answer implements Disposable {
   }
 }
 
-/** Ends a request when its server has been silent for too long or the caller does not want it any more, and says which it was. */
+/**
+ * Ends a request when its server has been silent for too long or the caller does not want it any more, and
+ * says which it was.
+ */
 class Watch {
   readonly #who: string;
   readonly #timeout: number;

@@ -1,6 +1,6 @@
 /**
- * What a download depends on beside the file: where the hub is, where the cache lies, who asks. Options decide, then the environment as
- * the hub's own libraries read it, then their defaults.
+ * What a download depends on beside the file: where the hub is, where the cache lies, who asks. Options
+ * decide, then the environment as the hub's own libraries read it, then their defaults.
  *
  * @module
  */
@@ -26,19 +26,24 @@ export interface HubOptions {
    */
   cacheFolder?: string | undefined;
   /**
-   * Access token, which is sent to the hub and to no other host; `false` for none. By default `$HF_TOKEN`, or what the hub's own login
-   * has left in `$HF_TOKEN_PATH` or `$HF_HOME/token`.
+   * Access token, which is sent to the hub and to no other host; `false` for none. By default `$HF_TOKEN`, or
+   * what the hub's own login has left in `$HF_TOKEN_PATH` or `$HF_HOME/token`.
    */
   token?: string | false | undefined;
   /** Address of the hub; `$HF_ENDPOINT` or `https://huggingface.co` by default. */
   endpoint?: string | URL | undefined;
   /** Take files from the cache only; by default if `$HF_HUB_OFFLINE` is set. */
   offline?: boolean | undefined;
-  /** Milliseconds of silence after which a transfer counts as broken; `$HF_HUB_DOWNLOAD_TIMEOUT` (seconds) or 10 s by default. */
+  /**
+   * Milliseconds of silence after which a transfer counts as broken; `$HF_HUB_DOWNLOAD_TIMEOUT` (seconds) or
+   * 10 s by default.
+   */
   timeout?: number | undefined;
   /** How often in a row a request may fail without a new byte, beyond the first time; 4 by default. */
   retries?: number | undefined;
-  /** Milliseconds before the first repetition, doubled each time; 500 by default. A server may ask for more. */
+  /**
+   * Milliseconds before the first repetition, doubled each time; 500 by default. A server may ask for more.
+   */
   retryDelay?: number | undefined;
   /** Called whenever bytes have come. */
   onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -66,7 +71,8 @@ export interface HubSettings {
 }
 
 /**
- * Fills in what the options leave out. Variables that this program may not read count as not set; nobody is prompted for them.
+ * Fills in what the options leave out. Variables that this program may not read count as not set; nobody is
+ * prompted for them.
  *
  * @throws {TypeError} If an option is unknown, or nothing tells where the cache lies.
  */

@@ -1,5 +1,6 @@
 /**
- * Tokens that are indices into a codebook, as VAR and FlexVAR have them: what the sampler wants of tokens, by the kernels for codebooks.
+ * Tokens that are indices into a codebook, as VAR and FlexVAR have them: what the sampler wants of tokens, by
+ * the kernels for codebooks.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * What a token is belongs to the family: an index into a codebook, or bits. This is all that the sampler wants of tokens, whatever they
- * are: drawing them, measuring the density of candidates, selecting one of them, and the vectors they stand for.
+ * What a token is belongs to the family: an index into a codebook, or bits. This is all that the sampler
+ * wants of tokens, whatever they are: drawing them, measuring the density of candidates, selecting one of
+ * them, and the vectors they stand for.
  *
  * Token maps are u32 [maps, positions, words]: `words` is 1 but for tokens of more than 32 bits.
  *
@@ -45,7 +46,9 @@ export interface DensityArguments
   readonly deviation: NonNullable<BandwidthArguments["deviation"]>;
 }
 
-/** Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for. */
+/**
+ * Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for.
+ */
 export type SelectArguments = Omit<SelectionArguments, "codebook" | "vocabulary" | "channels">;
 
 /** Arguments of {@linkcode TokenSpace.vectors}. */
@@ -77,15 +80,17 @@ export interface TokenSpace {
   readonly codebook: CodeVectors | undefined;
   /** Draws tokens from logits. */
   draw(device: Device, args: DrawArguments): void;
-  /** Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees. */
+  /**
+   * Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees.
+   */
   density(device: Device, args: DensityArguments): void;
   /** Selects one of the candidates of each image. */
   select(device: Device, args: SelectArguments): void;
   /** The vectors that tokens stand for. */
   vectors(device: Device, args: VectorArguments): void;
   /**
-   * Draws tokens, and mixes vectors instead of taking those of the tokens, for smoother pictures; a family whose models do not take mixed
-   * vectors is without it. `output` is f32 [images, channels, positions].
+   * Draws tokens, and mixes vectors instead of taking those of the tokens, for smoother pictures; a family
+   * whose models do not take mixed vectors is without it. `output` is f32 [images, channels, positions].
    */
   mix?(device: Device, args: MixArguments): void;
   /** First position of a map, read back, at which nothing could be drawn, or -1. */

@@ -1,6 +1,6 @@
 /**
- * Settings of VAR-Scaling (arXiv 2601.07293) that suit VAR models: above all its threshold factor α, as the authors have found it for
- * depths, scales and numbers of samples.
+ * Settings of VAR-Scaling (arXiv 2601.07293) that suit VAR models: above all its threshold factor α, as the
+ * authors have found it for depths, scales and numbers of samples.
  *
  * @module
  */
@@ -9,7 +9,10 @@ import { requireInteger } from "../../kernels/arguments.ts";
 import type { ModelTuning } from "../folder/model_folder.ts";
 import type { SearchDefaults, SearchSettings } from "../model.ts";
 
-/** α for the columns N = 20, 50, 100: by depth at scale 1 (paper, table 3a), and by scale at depth 30 (table 2). */
+/**
+ * α for the columns N = 20, 50, 100: by depth at scale 1 (paper, table 3a), and by scale at depth 30 (table
+ * 2).
+ */
 const ALPHA_COLUMNS = [20, 50, 100] as const;
 const ALPHA_BY_DEPTH: Readonly<Record<number, readonly number[]>> = {
   16: [2.4, 2.4, 2.6],
@@ -31,8 +34,8 @@ const ALPHA_BY_SCALE: readonly (readonly number[])[] = [
 ];
 
 /**
- * The paper's α (tables 2 and 3a) for the nearest depth and number of samples. Scales other than 1 were tuned at depth 30 only; for
- * other depths their α is shifted by as much as the depth's differs at scale 1.
+ * The paper's α (tables 2 and 3a) for the nearest depth and number of samples. Scales other than 1 were tuned
+ * at depth 30 only; for other depths their α is shifted by as much as the depth's differs at scale 1.
  *
  * @throws {RangeError} If a number is no integer or below the first possible one.
  *
@@ -73,7 +76,8 @@ export const SEARCH: SearchSettings = {
 const PUBLISHED: SearchDefaults["published"] = { cfg: 1, alpha: 2.3, conflictThreshold: 1.8 };
 
 /**
- * Settings that suit a model: {@linkcode alphaPreset}, shifted if the model's folder knows another α, and the folder's conflict threshold.
+ * Settings that suit a model: {@linkcode alphaPreset}, shifted if the model's folder knows another α, and the
+ * folder's conflict threshold.
  *
  * @param depth Depth of the model.
  * @param tuning What its folder says.

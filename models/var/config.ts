@@ -1,6 +1,6 @@
 /**
- * What a VAR model looks like: its sizes, read from the names and shapes of its tensors. Nothing is assumed about depth, width,
- * vocabulary, patch numbers or tokenizer levels.
+ * What a VAR model looks like: its sizes, read from the names and shapes of its tensors. Nothing is assumed
+ * about depth, width, vocabulary, patch numbers or tokenizer levels.
  *
  * @module
  */
@@ -120,8 +120,8 @@ export function pictureSide(
  * Reads the sizes of a VAR model from the parts that are there.
  *
  * @param weights Tensors of the transformer and of the VQVAE.
- * @param patchNumbers Sides of the token maps, where they are known; else the buffer `lvl_1L` tells them, or, for a published size, the
- * number of tokens.
+ * @param patchNumbers Sides of the token maps, where they are known; else the buffer `lvl_1L` tells them, or,
+ * for a published size, the number of tokens.
  * @throws {ModelFileError} If a tensor is missing or has an unexpected shape.
  */
 export async function inferVarConfig(
@@ -218,9 +218,9 @@ export function varSizes(config: VarConfig): ModelSizes {
 }
 
 /**
- * Which φ convolution serves which scale: the one whose tick is nearest to the scale's place between first and last. Two scales of
- * the published models lie exactly between two ticks, where the rounding of the original decides; the same operations in the same
- * order give the same choice here.
+ * Which φ convolution serves which scale: the one whose tick is nearest to the scale's place between first
+ * and last. Two scales of the published models lie exactly between two ticks, where the rounding of the
+ * original decides; the same operations in the same order give the same choice here.
  *
  * @example The published table
  * ```ts

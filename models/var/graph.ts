@@ -1,6 +1,6 @@
 /**
- * What the graphs of a VAR model have of their own: where the position of the first token comes from; and the tensors that its kernels read
- * beside the graphs.
+ * What the graphs of a VAR model have of their own: where the position of the first token comes from; and the
+ * tensors that its kernels read beside the graphs.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A VAR model on a device: its scales add up to one feature map, which each next scale begins with. What it shares with other
- * class-conditional models is in `class_conditional/model.ts`.
+ * A VAR model on a device: its scales add up to one feature map, which each next scale begins with. What it
+ * shares with other class-conditional models is in `class_conditional/model.ts`.
  *
  * @module
  */

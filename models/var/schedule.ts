@@ -1,5 +1,6 @@
 /**
- * The scales of a request to a VAR model: always its own token maps, each of which adds to one picture of one size.
+ * The scales of a request to a VAR model: always its own token maps, each of which adds to one picture of one
+ * size.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Weights as integers of 4 or 8 bits in blocks of 32 with one f32 scale each, laid out as ONNX Runtime's `com.microsoft.MatMulNBits` takes
- * them. Which weights are stored so is left to the families.
+ * Weights as integers of 4 or 8 bits in blocks of 32 with one f32 scale each, laid out as ONNX Runtime's
+ * `com.microsoft.MatMulNBits` takes them. Which weights are stored so is left to the families.
  *
  * @module
  */
@@ -14,7 +14,8 @@ export const SCALES: string = ".scales";
 /** A matrix in blocks. */
 export interface QuantizedBlocks {
   /**
-   * The integers, [rows, blocks, 32·bits/8]: two values in a byte for 4 bits, the earlier one in the low half. 8 or 128 stands for zero.
+   * The integers, [rows, blocks, 32·bits/8]: two values in a byte for 4 bits, the earlier one in the low
+   * half. 8 or 128 stands for zero.
    */
   readonly packed: Uint8Array<ArrayBuffer>;
   /** The scales, [rows, blocks]; they may be negative. */
@@ -32,10 +33,11 @@ export interface BlockOptions {
 }
 
 /**
- * The scales that are tried, given by how far beyond the lowest integer the value of largest magnitude would come. With 4 bits these five
- * leave 5.5 % less error (root mean square, normally distributed weights: 0.0812 of theirs) than the middle one alone without the fit by
- * least squares, which is llama.cpp's Q4_0 (0.0859), and 16 % less than 7 steps to both sides (0.0970); 19 gain 0.3 % more. With 8 bits the
- * error is 0.005 either way.
+ * The scales that are tried, given by how far beyond the lowest integer the value of largest magnitude would
+ * come. With 4 bits these five leave 5.5 % less error (root mean square, normally distributed weights: 0.0812
+ * of theirs) than the middle one alone without the fit by least squares, which is llama.cpp's Q4_0 (0.0859),
+ * and 16 % less than 7 steps to both sides (0.0970); 19 gain 0.3 % more. With 8 bits the error is 0.005
+ * either way.
  */
 const OVERSHOOTS: Readonly<Record<4 | 8, readonly number[]>> = { 4: [0, -1, -0.5, 0.5, 1], 8: [0] };
 
@@ -53,9 +55,9 @@ export function blockSizes(shape: readonly number[]): BlockOptions {
 }
 
 /**
- * Quantises a matrix. Each block's scale is the best of a few by squared error: the value of largest magnitude goes to about the lowest
- * integer, of which there is one more than of positive ones; then the scale is fitted to the integers by least squares, and the values are
- * rounded again.
+ * Quantises a matrix. Each block's scale is the best of a few by squared error: the value of largest
+ * magnitude goes to about the lowest integer, of which there is one more than of positive ones; then the
+ * scale is fitted to the integers by least squares, and the values are rounded again.
  *
  * @param values The matrix, row by row.
  * @throws {RangeError} If a value is not finite.

@@ -1,6 +1,6 @@
 /**
- * The weights of one part of a model as one safetensors file or as several numbered ones: how they are divided, and how they are read
- * together. Where the files lie is left to the model folder.
+ * The weights of one part of a model as one safetensors file or as several numbered ones: how they are
+ * divided, and how they are read together. Where the files lie is left to the model folder.
  *
  * @module
  */
@@ -24,11 +24,13 @@ export const WEIGHT_FILE_BYTES: number = 2 ** 30;
 
 /** Weights of one part of a model: a checkpoint of one or more files, read when they are asked for. */
 export interface WeightFiles extends Checkpoint {
-  /** Names and content of the files, as a graph session takes them; they can be read until this is disposed. */
+  /**
+   * Names and content of the files, as a graph session takes them; they can be read until this is disposed.
+   */
   readonly files: readonly { readonly path: string; readonly data: Blob; readonly folder?: string }[];
   /**
-   * Values of a tensor as float32, also of one that is stored in blocks of integers: its rows are then whole blocks of 32, with zeros at
-   * the end.
+   * Values of a tensor as float32, also of one that is stored in blocks of integers: its rows are then whole
+   * blocks of 32, with zeros at the end.
    *
    * @throws {ModelFileError} If there is no such tensor.
    */
@@ -59,7 +61,12 @@ export interface StoredWeight {
  *
  * using checkpoint = await openCheckpoint(new URL("tokenizer.safetensors", DEMO_MODEL));
  * const codebook = describeWeights(checkpoint).find(({ name }) => name === "quantize.embedding.weight");
- * assertEquals(codebook, { name: "quantize.embedding.weight", dtype: "F32", shape: [512, 16], bytes: 32768 });
+ * assertEquals(codebook, {
+ *   name: "quantize.embedding.weight",
+ *   dtype: "F32",
+ *   shape: [512, 16],
+ *   bytes: 32768,
+ * });
  * ```
  */
 export function describeWeights({ tensors }: Checkpoint): StoredWeight[] {
@@ -165,7 +172,8 @@ export function weightPlaces(plans: readonly PlannedFile[]): WeightPlaces {
  * Reads weight files together. The result owns the sources.
  *
  * @param file What error messages call the whole.
- * @param sources The files' names and bytes, in order, and the folder on the disk they lie in, where there is one.
+ * @param sources The files' names and bytes, in order, and the folder on the disk they lie in, where there is
+ * one.
  * @throws {ModelFileError} If one is no safetensors file, or two hold a tensor of the same name.
  */
 export async function openWeightFiles(

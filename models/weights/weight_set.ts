@@ -1,6 +1,6 @@
 /**
- * The tensors a model is built from, by name: every tensor that a graph or a kernel uses is taken here, with its shape asserted, so
- * that in the end nothing is missing and nothing is left over.
+ * The tensors a model is built from, by name: every tensor that a graph or a kernel uses is taken here, with
+ * its shape asserted, so that in the end nothing is missing and nothing is left over.
  *
  * @module
  */
@@ -28,7 +28,8 @@ export class WeightSet {
    *
    * @param file Path or URL for messages.
    * @param tensors What the file holds.
-   * @param prefix What stands in front of every name that concerns this set, for example `"trainer.vae_local."`.
+   * @param prefix What stands in front of every name that concerns this set, for example
+   * `"trainer.vae_local."`.
    */
   constructor(file: string, tensors: ReadonlyMap<string, StoredTensor>, prefix: string = "") {
     this.file = file;

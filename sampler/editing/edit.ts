@@ -1,7 +1,8 @@
 /**
- * Zero-shot editing: on the scales that are wanted, positions that a mask keeps get the tokens of a source picture, and the others are
- * generated around them, of what is asked for. No weights are trained for it, and no step of the scale loop is left out. A region is edited
- * as in VAR (arXiv:2404.02905, section 5.2); a picture is refined and expanded as in FlexVAR (arXiv:2502.20313).
+ * Zero-shot editing: on the scales that are wanted, positions that a mask keeps get the tokens of a source
+ * picture, and the others are generated around them, of what is asked for. No weights are trained for it, and
+ * no step of the scale loop is left out. A region is edited as in VAR (arXiv:2404.02905, section 5.2); a
+ * picture is refined and expanded as in FlexVAR (arXiv:2502.20313).
  *
  * @module
  */
@@ -23,39 +24,41 @@ import {
 } from "./mask.ts";
 
 /**
- * What to edit, and where. With the label `null` the region is filled with what suits its surroundings (in- and out-painting), with another
- * one with that. Nothing is pasted at the end: what is kept are tokens, so that also kept parts are as the model's decoder paints them, and
- * borders blend.
+ * What to edit, and where. With the label `null` the region is filled with what suits its surroundings (in-
+ * and out-painting), with another one with that. Nothing is pasted at the end: what is kept are tokens, so
+ * that also kept parts are as the model's decoder paints them, and borders blend.
  *
- * What is kept is told in one of four ways: by a region (`box` or `mask`); by `scales` alone, then all of the source on those; by `refine`;
- * or by `expand`.
+ * What is kept is told in one of four ways: by a region (`box` or `mask`); by `scales` alone, then all of the
+ * source on those; by `refine`; or by `expand`.
  */
 export interface EditRequest extends Region {
   /** The source of all images, or a list with one for each. */
   readonly image: RgbaImage | readonly RgbaImage[];
   /**
-   * What happens to a source that has not the size of what is encoded; see {@linkcode fitImage}. By default one that has the size of the
-   * finished pictures, or is refined, stays whole as far as its proportions allow (`"cover"`), and another one is `"crop"`ped.
+   * What happens to a source that has not the size of what is encoded; see {@linkcode fitImage}. By default
+   * one that has the size of the finished pictures, or is refined, stays whole as far as its proportions
+   * allow (`"cover"`), and another one is `"crop"`ped.
    */
   readonly fit?: Fit;
   /**
-   * The scales on which the source is kept, 0-based; all by default. Without a region, all of the source is kept there. The source is
-   * encoded at the size that pictures have after the last of them.
+   * The scales on which the source is kept, 0-based; all by default. Without a region, all of the source is
+   * kept there. The source is encoded at the size that pictures have after the last of them.
    */
   readonly scales?: readonly number[];
   /**
-   * Keeps all of the source on the scales whose pictures are no larger than it and generates the others, which makes a larger picture of
-   * it, for a model whose scales are pictures of growing size. `false` by default.
+   * Keeps all of the source on the scales whose pictures are no larger than it and generates the others,
+   * which makes a larger picture of it, for a model whose scales are pictures of growing size. `false` by
+   * default.
    */
   readonly refine?: boolean;
   /**
-   * Lays a source that is smaller than what is encoded in its middle, keeps it there and generates what surrounds it. For encoding, the
-   * source's border pixels are continued outwards. `false` by default.
+   * Lays a source that is smaller than what is encoded in its middle, keeps it there and generates what
+   * surrounds it. For encoding, the source's border pixels are continued outwards. `false` by default.
    */
   readonly expand?: boolean;
   /**
-   * 2 encodes the source at twice the size and averages its features, for a model that can, and may lose less of it; 1 by default. The
-   * sizes that sources are compared with are then twice as large.
+   * 2 encodes the source at twice the size and averages its features, for a model that can, and may lose less
+   * of it; 1 by default. The sizes that sources are compared with are then twice as large.
    */
   readonly oversampling?: 1 | 2;
 }
@@ -66,7 +69,10 @@ export interface ResolvedEdit {
   readonly sources: readonly RgbaImage[];
   /** How much of each token of the finest map is kept on the scales that keep anything. */
   readonly shares: Shares;
-  /** Those scales, ascending. The sources have the size that pictures have after the last of them, times the oversampling. */
+  /**
+   * Those scales, ascending. The sources have the size that pictures have after the last of them, times the
+   * oversampling.
+   */
   readonly scales: readonly number[];
   /** How many times as large, in both directions, the sources are encoded. */
   readonly oversampling: number;
@@ -90,8 +96,10 @@ const ACTION = "edit";
 /**
  * Checks and completes an edit of `images` images.
  *
- * @throws {TypeError} If an option is unknown or of the wrong type, it is not told what is kept, or options contradict each other.
- * @throws {RangeError} If a value is out of range, the number or size of the sources does not fit, or nothing would be kept or generated.
+ * @throws {TypeError} If an option is unknown or of the wrong type, it is not told what is kept, or options
+ * contradict each other.
+ * @throws {RangeError} If a value is out of range, the number or size of the sources does not fit, or nothing
+ * would be kept or generated.
  */
 export function resolveEdit(schedule: Schedule, edit: EditRequest, images: number): ResolvedEdit {
   requireOptions(edit, OPTIONS, ACTION);
@@ -114,7 +122,8 @@ export function resolveEdit(schedule: Schedule, edit: EditRequest, images: numbe
   const { width, height } = schedule.scales[last]!.picture;
   const size = { width: oversampling * width, height: oversampling * height };
   if (expand) requireSmaller(given, size);
-  // What is as large as the finished pictures is not to grow beyond their borders on the way to a coarser scale.
+  // What is as large as the finished pictures is not to grow beyond their borders on the way to a coarser
+  // scale.
   const fitOf = (picture: RgbaImage): Fit => {
     return fit ?? (refine || sizeOf(picture) === sizeOf(schedule.picture) ? "cover" : "crop");
   };
@@ -271,7 +280,9 @@ export class EditSources implements Disposable {
     this.#first = shared ? 0 : first;
   }
 
-  /** What is kept on a scale by lanes of the images at these places, if anything is. It belongs to the caller. */
+  /**
+   * What is kept on a scale by lanes of the images at these places, if anything is. It belongs to the caller.
+   */
   scale(scale: number, images: readonly number[]): ScaleEdit | undefined {
     const { device, tokens: { words } } = this.#model;
     const { sources } = this.#edit;

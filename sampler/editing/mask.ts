@@ -1,9 +1,10 @@
 /**
- * Where an edited picture keeps its tokens: from a box or a painted mask to a map of zeros and ones for each scale, as in VAR's zero-shot
- * editing. Which picture is edited, and what becomes of the map, is left to `edit.ts`.
+ * Where an edited picture keeps its tokens: from a box or a painted mask to a map of zeros and ones for each
+ * scale, as in VAR's zero-shot editing. Which picture is edited, and what becomes of the map, is left to
+ * `edit.ts`.
  *
- * The rule by which a coarse token is kept is that of VAR's released code, for all families: FlexVAR's paper (arXiv 2502.20313) edits in the
- * same way but does not give one, and its code cannot edit.
+ * The rule by which a coarse token is kept is that of VAR's released code, for all families: FlexVAR's paper
+ * (arXiv 2502.20313) edits in the same way but does not give one, and its code cannot edit.
  *
  * @module
  */
@@ -19,7 +20,10 @@ export type Box = readonly [y0: number, x0: number, y1: number, x1: number];
 /** A mask: a picture of which white is marked, or rows of numbers from 0 to 1 of which 1 is marked. */
 export type Mask = RgbaImage | readonly (readonly number[])[];
 
-/** What happens to the region that is marked: `"inpaint"` generates it, `"outpaint"` keeps it and generates the rest. */
+/**
+ * What happens to the region that is marked: `"inpaint"` generates it, `"outpaint"` keeps it and generates
+ * the rest.
+ */
 export type EditMode = "inpaint" | "outpaint";
 
 /** What a region is given by: one of the two. */
@@ -27,9 +31,10 @@ export interface Region {
   /** The marked box, in whole tokens of the last scale: edges are rounded to them. */
   readonly box?: Box;
   /**
-   * The marked area, of any shape. A mask of the picture's own size is resized and cropped with it; a square one of any size, one of the
-   * fitted picture's proportions, or one with a value for each token of the last scale covers that. A pixel counts as the mean of its red,
-   * green and blue, as far as it is opaque, and a token as the mean of its pixels.
+   * The marked area, of any shape. A mask of the picture's own size is resized and cropped with it; a square
+   * one of any size, one of the fitted picture's proportions, or one with a value for each token of the last
+   * scale covers that. A pixel counts as the mean of its red, green and blue, as far as it is opaque, and a
+   * token as the mean of its pixels.
    */
   readonly mask?: Mask;
   /** What happens to the marked region; `"inpaint"` by default. */
@@ -67,7 +72,8 @@ export interface Frame {
  * The shares that are kept of each token of the last scale.
  *
  * @throws {TypeError} If neither or both of box and mask are given, or one is of the wrong type.
- * @throws {RangeError} If a value is out of range, the box rounds to nothing, or the mask has neither the size of the pictures nor equal sides.
+ * @throws {RangeError} If a value is out of range, the box rounds to nothing, or the mask has neither the
+ * size of the pictures nor equal sides.
  */
 export function keptShares(region: Region, frame: Frame): Shares {
   const { box, mask, mode = "inpaint" } = region;
@@ -99,8 +105,8 @@ export function middleShares(picture: PictureSize, { map, size }: Pick<Frame, "m
 }
 
 /**
- * Where a scale keeps the source's tokens, 1 or 0 per position: the bilinear resize of the shares, as PyTorch's `interpolate` does it in
- * float32, strictly above one half. The 1×1 map is always kept.
+ * Where a scale keeps the source's tokens, 1 or 0 per position: the bilinear resize of the shares, as
+ * PyTorch's `interpolate` does it in float32, strictly above one half. The 1×1 map is always kept.
  */
 export function keptPositions(shares: Shares, { width, height }: MapSize): Uint32Array<ArrayBuffer> {
   const kept = new Uint32Array(width * height);
@@ -138,7 +144,8 @@ function places(from: number, to: number): TwoTaps[] {
   const { fround } = Math;
   const scale = fround(from / to);
   return Array.from({ length: to }, (_, i) => {
-    // Product and sum are rounded once, as processors with fused multiply-adds do: from 16 to 13 tokens it decides ties.
+    // Product and sum are rounded once, as processors with fused multiply-adds do: from 16 to 13 tokens it
+    // decides ties.
     const place = Math.max(fround(scale * (i + 0.5) - 0.5), 0);
     const low = Math.min(Math.floor(place), from - 1);
     const weight = fround(place - low);
@@ -254,7 +261,9 @@ function averaged(
   return marked;
 }
 
-/** Divides the pixels from `begin` to `end` into equal parts: for each, how much of which pixel belongs to it. */
+/**
+ * Divides the pixels from `begin` to `end` into equal parts: for each, how much of which pixel belongs to it.
+ */
 function coverage(begin: number, end: number, parts: number): Map<number, number>[] {
   const edge = (part: number): number => begin + (end - begin) * part / parts;
   return Array.from({ length: parts }, (_, part) => {

@@ -1,6 +1,7 @@
 /**
- * Reconstruction: what is left of a picture when a model's tokenizer has made tokens of it and a picture of those again, if wanted scale by
- * scale. It tells how well a model can paint at all; the transformer has no part in it.
+ * Reconstruction: what is left of a picture when a model's tokenizer has made tokens of it and a picture of
+ * those again, if wanted scale by scale. It tells how well a model can paint at all; the transformer has no
+ * part in it.
  *
  * @module
  */
@@ -55,7 +56,10 @@ export class ReconstructedImage extends RgbaImage implements PictureError {
   readonly source: RgbaImage;
   /** Its tokens of each scale, row-major. */
   readonly tokens: readonly Uint32Array[];
-  /** What the tokens show after each scale, coarse to fine; the last one is this picture. Empty unless asked for. */
+  /**
+   * What the tokens show after each scale, coarse to fine; the last one is this picture. Empty unless asked
+   * for.
+   */
   readonly stages: readonly RgbaImage[];
   readonly mse: number;
   readonly psnr: number;
@@ -92,7 +96,10 @@ export class ReconstructResult {
     this.images = images;
   }
 
-  /** A sheet with a row per picture: the source, what it was after each scale if that is known, and what it became. */
+  /**
+   * A sheet with a row per picture: the source, what it was after each scale if that is known, and what it
+   * became.
+   */
   grid(options: Partial<GridOptions> = {}): RgbaImage {
     const cells = this.images.flatMap((image): GridCell[] => [
       { image: image.source, caption: "source" },
@@ -121,9 +128,12 @@ export class ReconstructResult {
  * @param model A loaded model with an encoder.
  * @param images One picture or several.
  * @param options How.
- * @returns The pictures as they come back, with their tokens and their distance from what went in. All of it comes in one readback.
- * @throws {TypeError} If an option is unknown or of the wrong type, something is no picture, or the model has no encoder.
- * @throws {RangeError} If a value is out of range, the model cannot follow the schedule, or a picture has not its size though `fit` is `"exact"`.
+ * @returns The pictures as they come back, with their tokens and their distance from what went in. All of it
+ * comes in one readback.
+ * @throws {TypeError} If an option is unknown or of the wrong type, something is no picture, or the model has
+ * no encoder.
+ * @throws {RangeError} If a value is out of range, the model cannot follow the schedule, or a picture has not
+ * its size though `fit` is `"exact"`.
  * @throws {DeviceLostError} If the GPU device is lost.
  *
  * @example

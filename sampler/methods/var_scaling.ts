@@ -1,6 +1,7 @@
 /**
- * VAR-Scaling (arXiv 2601.07293): draw many candidates of one early token map, measure by a Gaussian kernel density in codebook space
- * which of them are representative, and continue from one of those. Costs no transformer pass.
+ * VAR-Scaling (arXiv 2601.07293): draw many candidates of one early token map, measure by a Gaussian kernel
+ * density in codebook space which of them are representative, and continue from one of those. Costs no
+ * transformer pass.
  *
  * @module
  */
@@ -26,46 +27,58 @@ import type { ScaleStep } from "../step.ts";
 /** Options of {@linkcode varScaling}. Each preset sets all of them; what is given beside it wins. */
 export interface VarScalingOptions {
   /**
-   * Where the other options start from: `"default"`; `"published"`, which does what the released code does; or `"paper"`, which
-   * follows the paper's text to the letter.
+   * Where the other options start from: `"default"`; `"published"`, which does what the released code does;
+   * or `"paper"`, which follows the paper's text to the letter.
    */
   preset?: VarScalingPreset;
-  /** Scale or scales on which to search, 0-based; by default that of the model's `search`, 1 (the 2×2 map) for VAR. */
+  /**
+   * Scale or scales on which to search, 0-based; by default that of the model's `search`, 1 (the 2×2 map) for
+   * VAR.
+   */
   scale?: number | readonly number[];
   /** Candidates N per image; by default those of the model's `search`, 50 for VAR. */
   samples?: number;
   /**
-   * Threshold factor α on the mean density; by default what suits the model, the scale and the number of samples by the model's `search`.
-   * It must be retuned when one of them changes.
+   * Threshold factor α on the mean density; by default what suits the model, the scale and the number of
+   * samples by the model's `search`. It must be retuned when one of them changes.
    */
   alpha?: number;
   /** Candidates k that are kept at most; by default those of the model's `search`, 10 for VAR. */
   representatives?: number;
   /**
-   * Of two maps closer than this (Euclidean, over the vectors of all tokens) only the first is kept; by default what suits the model by its
-   * `search`. 0 is off.
+   * Of two maps closer than this (Euclidean, over the vectors of all tokens) only the first is kept; by
+   * default what suits the model by its `search`. 0 is off.
    */
   conflictThreshold?: number;
   /**
-   * `"var-scaling"` keeps the densest where the density is high and random ones where it is low; `"top-k"` always keeps the densest,
-   * `"small-k"` the least dense, `"random-k"` random ones. By default that of the model's `search`, the first for VAR.
+   * `"var-scaling"` keeps the densest where the density is high and random ones where it is low; `"top-k"`
+   * always keeps the densest, `"small-k"` the least dense, `"random-k"` random ones. By default that of the
+   * model's `search`, the first for VAR.
    */
   strategy?: Strategy;
   /** How code vectors are compared for the density; `"euclidean"` by default. */
   distance?: Distance;
-  /** `"published"` (default): low density if max < α·mean; `"paper"`: if α·mean < max, as the paper prints it. */
+  /**
+   * `"published"` (default): low density if max < α·mean; `"paper"`: if α·mean < max, as the paper prints it.
+   */
   rule?: DensityRule;
-  /** `"independent"` (default) candidates, or `"compounding"`: top-p applied once more for each, as the released code does. */
+  /**
+   * `"independent"` (default) candidates, or `"compounding"`: top-p applied once more for each, as the
+   * released code does.
+   */
   filter?: "independent" | "compounding";
-  /** Bandwidth from each `"image"` alone (default), or averaged over the `"batch"`, as the released code does. */
+  /**
+   * Bandwidth from each `"image"` alone (default), or averaged over the `"batch"`, as the released code does.
+   */
   bandwidth?: "image" | "batch";
   /** Divisor of the standard deviation: N (`"population"`, default) or N - 1 (`"sample"`). */
   deviation?: "population" | "sample";
   /** One density per `"position"`, summed (default), or one of the whole map (`"joint"`). */
   features?: FeatureGrouping;
   /**
-   * One of the kept is drawn by `"density"`, the densest is taken (`"argmax"`), one at random (`"uniform"`), or one is drawn by `"rank"`:
-   * of k kept ones the first with weight k, the last with weight 1. By default that of the model's `search`, the first for VAR.
+   * One of the kept is drawn by `"density"`, the densest is taken (`"argmax"`), one at random (`"uniform"`),
+   * or one is drawn by `"rank"`: of k kept ones the first with weight k, the last with weight 1. By default
+   * that of the model's `search`, the first for VAR.
    */
   pick?: Pick;
 }
@@ -122,8 +135,8 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Makes the VAR-Scaling hook. In an edit it compares what candidates generate, not what is kept, and has nothing to say on scales of which
- * everything is.
+ * Makes the VAR-Scaling hook. In an edit it compares what candidates generate, not what is kept, and has
+ * nothing to say on scales of which everything is.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type.
  * @throws {RangeError} If a value is out of range.
@@ -134,7 +147,10 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
  * import { assertEquals } from "@std/assert";
  *
  * await using model = await loadModel("demo", { device: "cpu" });
- * const { images: [image] } = await generate(model, { labels: "blue cone", hooks: [varScaling({ samples: 20 })] });
+ * const { images: [image] } = await generate(model, {
+ *   labels: "blue cone",
+ *   hooks: [varScaling({ samples: 20 })],
+ * });
  * const decision = image!.decisions[0]!.value as VarScalingDecision;
  * assertEquals(decision.samples, 20);
  * assertEquals(decision.low, decision.max < decision.alpha * decision.mean);

@@ -1,7 +1,7 @@
 /**
- * From a picture of any size to one that a model takes: what is transparent laid on white, then the preprocessing of VAR's validation set
- * (shorter edge to 1.125 times the size, the middle cut out), to the byte as torchvision and Pillow do it; or a picture laid in the middle
- * of a larger one, to be continued.
+ * From a picture of any size to one that a model takes: what is transparent laid on white, then the
+ * preprocessing of VAR's validation set (shorter edge to 1.125 times the size, the middle cut out), to the
+ * byte as torchvision and Pillow do it; or a picture laid in the middle of a larger one, to be continued.
  *
  * @module
  */
@@ -13,8 +13,9 @@ import type { PictureSize } from "../../models/schedule.ts";
 import { RgbaImage } from "./image.ts";
 
 /**
- * What happens to a picture that is not of the wanted size: it is resized to a little more and the middle `"crop"`ped, as for VAR's
- * validation set; resized so that it just `"cover"`s the size, and only what sticks out cut off; or it must be of `"exact"`ly that size.
+ * What happens to a picture that is not of the wanted size: it is resized to a little more and the middle
+ * `"crop"`ped, as for VAR's validation set; resized so that it just `"cover"`s the size, and only what sticks
+ * out cut off; or it must be of `"exact"`ly that size.
  */
 export type Fit = "crop" | "cover" | "exact";
 
@@ -29,7 +30,10 @@ export interface Place {
   readonly top: number;
 }
 
-/** The part of a picture that {@linkcode fitImage} leaves, in pixels of the resized picture, of which this is the size. */
+/**
+ * The part of a picture that {@linkcode fitImage} leaves, in pixels of the resized picture, of which this is
+ * the size.
+ */
 export interface Crop extends PictureSize, Place {}
 
 const ACTION = "fit the picture";
@@ -44,9 +48,10 @@ const PRECISION = 22;
 const LANCZOS = 3;
 
 /**
- * Fits a picture to opaque pixels of a size. One that has that size already stays as it is; any other is resized by Lanczos' filter until it
- * is 1.125 times as wide and as high as wanted, or with `"cover"` just as wide or as high, and more in one direction; the middle is cut
- * out. What is transparent is laid on white first.
+ * Fits a picture to opaque pixels of a size. One that has that size already stays as it is; any other is
+ * resized by Lanczos' filter until it is 1.125 times as wide and as high as wanted, or with `"cover"` just as
+ * wide or as high, and more in one direction; the middle is cut out. What is transparent is laid on white
+ * first.
  *
  * @param image The picture.
  * @param size Pixels of a row and number of rows, or the edge of a square.
@@ -91,7 +96,10 @@ export function middleOf(image: PictureSize, { width, height }: PictureSize): Pl
   return { left: Math.floor((width - image.width) / 2), top: Math.floor((height - image.height) / 2) };
 }
 
-/** Lays a picture in the middle of a larger one, which its border pixels fill. What is transparent is laid on white first. */
+/**
+ * Lays a picture in the middle of a larger one, which its border pixels fill. What is transparent is laid on
+ * white first.
+ */
 export function extendImage(image: RgbaImage, size: PictureSize): RgbaImage {
   const source = opaque(onWhite(image), image);
   const { left, top } = middleOf(image, size);
@@ -117,7 +125,8 @@ export function requireImage(image: RgbaImage): void {
 }
 
 /**
- * Puts pictures of one size on a device as a model's encoder takes them, without alpha. They belong to the caller.
+ * Puts pictures of one size on a device as a model's encoder takes them, without alpha. They belong to the
+ * caller.
  *
  * @param device Where they go.
  * @param pictures The pictures, at least one.
@@ -140,7 +149,10 @@ export function uploadPictures(
   return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
-/** How a picture of one size is resized and cut to another. Torchvision truncates the longer edge; Python rounds halves to even. */
+/**
+ * How a picture of one size is resized and cut to another. Torchvision truncates the longer edge; Python
+ * rounds halves to even.
+ */
 export function cropOf({ width, height }: PictureSize, wanted: PictureSize, fit: Fit): Crop {
   const margin = fit === "cover" ? 1 : MARGIN;
   const leastWidth = roundHalfEven(margin * wanted.width);
@@ -190,8 +202,9 @@ interface Taps {
 }
 
 /**
- * Weights of output pixels `first` to `first + count - 1` where `from` pixels become `to`: those of `precompute_coeffs` and
- * `normalize_coeffs_8bpc` in Pillow's Resample.c, step by step, so that the rounding is the same.
+ * Weights of output pixels `first` to `first + count - 1` where `from` pixels become `to`: those of
+ * `precompute_coeffs` and `normalize_coeffs_8bpc` in Pillow's Resample.c, step by step, so that the rounding
+ * is the same.
  */
 function lanczos(from: number, to: number, part: { readonly first: number; readonly count: number }): Taps {
   const scale = from / to;

@@ -1,6 +1,6 @@
 /**
- * A small bitmap font of our own for captions, and what depends on the widths of its letters: how long a text is
- * and where its lines break. Colors, places and magnification are left to the grid.
+ * A small bitmap font of our own for captions, and what depends on the widths of its letters: how long a text
+ * is and where its lines break. Colors, places and magnification are left to the grid.
  *
  * @module
  */
@@ -9,7 +9,9 @@
 export interface Glyph {
   /** Columns, without the blank column that follows. */
   readonly width: number;
-  /** From the top, nine rows of `width` characters each, two below the baseline: `#` is ink and `.` is not. */
+  /**
+   * From the top, nine rows of `width` characters each, two below the baseline: `#` is ink and `.` is not.
+   */
   readonly rows: readonly string[];
 }
 
@@ -93,8 +95,8 @@ const sheets: readonly (readonly [string, string])[] = [
 ];
 
 /**
- * All glyphs by character: printable ASCII, `×`, `–`, `…`, and U+FFFD, an empty box that stands for everything
- * else.
+ * All glyphs by character: printable ASCII, `×`, `–`, `…`, and U+FFFD, an empty box that stands for
+ * everything else.
  *
  * @example
  * ```ts
@@ -145,9 +147,9 @@ export interface WrapOptions {
 }
 
 /**
- * Breaks a text into lines of at most `options.width` columns of the font, between words where that is possible.
- * What does not fit the last line is cut off and replaced by `…`; where not even that fits, there are no more
- * lines.
+ * Breaks a text into lines of at most `options.width` columns of the font, between words where that is
+ * possible. What does not fit the last line is cut off and replaced by `…`; where not even that fits, there
+ * are no more lines.
  *
  * @example
  * ```ts

@@ -19,7 +19,8 @@ export interface GridCell {
 }
 
 /**
- * How many times larger a picture is shown, so that small ones can be looked at: to about 192 pixels, and never smaller than it is.
+ * How many times larger a picture is shown, so that small ones can be looked at: to about 192 pixels, and
+ * never smaller than it is.
  *
  * @example
  * ```ts
@@ -35,8 +36,8 @@ export function viewScale({ width }: RgbaImage): number {
 }
 
 /**
- * A picture stretched to another size, each pixel taken from the nearest one: so that pictures of different sizes, such as previews of a
- * model whose scales grow, can stand in one grid.
+ * A picture stretched to another size, each pixel taken from the nearest one: so that pictures of different
+ * sizes, such as previews of a model whose scales grow, can stand in one grid.
  *
  * @throws {RangeError} If a size is no integer >= 1.
  *
@@ -75,7 +76,9 @@ export interface GridOptions {
   rowTitles?: readonly string[];
   /** A text above the grid, on up to two lines. Default: none. */
   title?: string;
-  /** Pixels between pictures, and around the grid. Default: a sixteenth of a scaled picture, and at least 8. */
+  /**
+   * Pixels between pictures, and around the grid. Default: a sixteenth of a scaled picture, and at least 8.
+   */
   gap?: number;
   /** How many pixels wide and high each pixel of a picture becomes. Default: 1. */
   scale?: number;
@@ -95,13 +98,13 @@ const captionSpace = 4;
 /**
  * Draws a list of pictures, row by row, as one opaque picture.
  *
- * Each pixel of the 5×7 font becomes a square whose side is the width of a scaled picture over 128, rounded down
- * and at least 1. Without captions and titles, the picture in row `r` and column `c` has its top left corner at
- * `x = gap + c * (width * scale + gap)`, `y = gap + r * (height * scale + gap)`. With them, pictures move down and
- * to the right, and texts never cover a picture or one another.
+ * Each pixel of the 5×7 font becomes a square whose side is the width of a scaled picture over 128, rounded
+ * down and at least 1. Without captions and titles, the picture in row `r` and column `c` has its top left
+ * corner at `x = gap + c * (width * scale + gap)`, `y = gap + r * (height * scale + gap)`. With them,
+ * pictures move down and to the right, and texts never cover a picture or one another.
  *
- * @throws {RangeError} If there are no pictures, their sizes differ, there is not one row title per row, or an
- * option is out of range.
+ * @throws {RangeError} If there are no pictures, their sizes differ, there is not one row title per row, or
+ * an option is out of range.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * The picture that a person gets back: RGBA pixels that know how to become a PNG file, how to come from one, and
- * how to show themselves in a notebook. How pictures are made, and how several are laid out, is left to others.
+ * The picture that a person gets back: RGBA pixels that know how to become a PNG file, how to come from one,
+ * and how to show themselves in a notebook. How pictures are made, and how several are laid out, is left to
+ * others.
  *
  * @module
  */
@@ -125,9 +126,9 @@ export class RgbaImage {
   }
 
   /**
-   * The picture as the bytes of a PNG file (W3C PNG specification, third edition) with 8 bits per channel, and
-   * with an alpha channel only if a pixel needs it. The same pixels give the same bytes: there is no time stamp
-   * and no other metadata.
+   * The picture as the bytes of a PNG file (W3C PNG specification, third edition) with 8 bits per channel,
+   * and with an alpha channel only if a pixel needs it. The same pixels give the same bytes: there is no time
+   * stamp and no other metadata.
    *
    * @example
    * ```ts
@@ -205,8 +206,8 @@ export class RgbaImage {
 }
 
 /**
- * Throws where the file is cut, damaged, or holds more or fewer pixels than it claims. The pngjs decoder cannot
- * tell: its synchronous inflater reports no errors in Deno, and then yields whatever the memory held.
+ * Throws where the file is cut, damaged, or holds more or fewer pixels than it claims. The pngjs decoder
+ * cannot tell: its synchronous inflater reports no errors in Deno, and then yields whatever the memory held.
  */
 function checkPng(png: Uint8Array): void {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);

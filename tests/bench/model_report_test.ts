@@ -132,7 +132,8 @@ Deno.test("a small model is measured in processes of its own", async () => {
   assertEquals([exact!.scaled!.length, exact!.peer, exact!.off], [1, undefined, undefined]);
   assertEquals(exact!.scaled![0]!.kernels! > exact!.rounds![0]!.kernels!, true);
   assertEquals(exact!.weights > coarse!.weights, true);
-  // Blocks of 8 bits change logits, but little; pixels come of the same tokens by convolutions that are f16 at most.
+  // Blocks of 8 bits change logits, but little; pixels come of the same tokens by convolutions that are f16
+  // at most.
   const { logits, image } = coarse!.off!;
   assertEquals([logits > 0, logits < record.deviation / 10, image < 0.01], [true, true, true]);
 });

@@ -18,7 +18,8 @@ Deno.test("reference: by hand", () => {
   const codebook = new Float32Array([1, 2, 3, 4]);
   const lookup = { positions: 1, vocabulary: 2, channels: 2 };
   assertEquals(values("lookup", lookup, { codebook, tokens: new Uint32Array([1]) }), [3, 4]);
-  // Two candidates that differ in one bit of two: deviations 1/2 and 0, Silverman's factor (2 * 4 / 4)^(-1/6).
+  // Two candidates that differ in one bit of two: deviations 1/2 and 0, Silverman's factor (2 * 4 /
+  // 4)^(-1/6).
   const bandwidth = 0.25 * 2 ** (-1 / 6) + 1e-6;
   const [density] = values("hamming density", { draws: 2, positions: 1, bits: 2 }, {
     tokens: new Uint32Array([0b01, 0b11]),

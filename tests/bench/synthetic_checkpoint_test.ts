@@ -78,7 +78,10 @@ Deno.test("synthetic FlexVAR checkpoints have as many parameters as the publishe
   }
 });
 
-/** Tensors of a checkpoint that PyTorch wrote of the same modules in other sizes, as far as their names begin with the prefix. */
+/**
+ * Tensors of a checkpoint that PyTorch wrote of the same modules in other sizes, as far as their names begin
+ * with the prefix.
+ */
 async function modules(
   file: string,
   sizes: Readonly<Record<number, number>> = {},
@@ -216,8 +219,9 @@ Deno.test("what is written is read with the values that were meant", async () =>
     });
     assertEquals(new Set(await checkpoint.readFloat32("blocks.1.attn.zero_k_bias")), new Set([0]));
 
-    // 524288 values of standard deviation 2 / √128: their mean is within 5 standard errors of 0, their deviation near what is meant.
-    // The bank of 65536 normal numbers has errors of its own, √8 times as large.
+    // 524288 values of standard deviation 2 / √128: their mean is within 5 standard errors of 0, their
+    // deviation near what is meant. The bank of 65536 normal numbers has errors of its own, √8 times as
+    // large.
     const head = await checkpoint.readFloat32("head.weight");
     const mean = head.reduce((sum, value) => sum + value, 0) / head.length;
     const deviation = Math.sqrt(head.reduce((sum, value) => sum + (value - mean) ** 2, 0) / head.length);

@@ -1,6 +1,7 @@
 /**
- * The command line with families that it has not been written for, one of which takes texts: their options, their checkpoints, prompts with
- * commas. That they generate, edit and convert, the test of the family itself shows.
+ * The command line with families that it has not been written for, one of which takes texts: their options,
+ * their checkpoints, prompts with commas. That they generate, edit and convert, the test of the family itself
+ * shows.
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";

@@ -39,7 +39,10 @@ export async function succeed(...args: string[]): Promise<Outcome> {
   return outcome;
 }
 
-/** Registers a test that gets an empty folder of its own. The graph runtime keeps its threads, so nothing is sanitized. */
+/**
+ * Registers a test that gets an empty folder of its own. The graph runtime keeps its threads, so nothing is
+ * sanitized.
+ */
 export function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
   Deno.test({
     name,

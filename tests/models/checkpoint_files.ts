@@ -1,4 +1,6 @@
-/** Checkpoints on disk as they are published and as trainers save them, of tensors whose values are at hand. */
+/**
+ * Checkpoints on disk as they are published and as trainers save them, of tensors whose values are at hand.
+ */
 
 import { type PyTorchTensor, writePyTorch } from "../../bench/pytorch_file.ts";
 import { type FilledTensor, safetensors } from "./flexvar/checkpoints.ts";

@@ -1,6 +1,6 @@
 /**
- * Converting to each type, to disk and on the fly, from checkpoints and from folders: all ways come to the same bytes, and these are what
- * rounding the checkpoint's own numbers gives.
+ * Converting to each type, to disk and on the fly, from checkpoints and from folders: all ways come to the
+ * same bytes, and these are what rounding the checkpoint's own numbers gives.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";

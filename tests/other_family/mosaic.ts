@@ -1,8 +1,9 @@
 /**
- * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts instead of classes, its
- * tokens are 40 bits in two words, its maps are not square, guidance is constant and may be given scale by scale, what it paints has any
- * size, and its two checkpoints are called `net` and `text`. Its transformer is a formula. It is registered like any family, and that is
- * all that the sampler and the command line get to know of it.
+ * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts
+ * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant and
+ * may be given scale by scale, what it paints has any size, and its two checkpoints are called `net` and
+ * `text`. Its transformer is a formula. It is registered like any family, and that is all that the sampler
+ * and the command line get to know of it.
  *
  * @module
  */
@@ -274,7 +275,10 @@ class Mosaic implements Model {
   }
 }
 
-/** Adds the codes of every scale to a map of the last one's size. It computes on the host, so it runs on the CPU only. */
+/**
+ * Adds the codes of every scale to a map of the last one's size. It computes on the host, so it runs on the
+ * CPU only.
+ */
 class MosaicGeneration implements Generation {
   readonly guided: boolean;
   readonly #model: Mosaic;

@@ -1,4 +1,7 @@
-/** The sampler with tokens that are no indices: 40 bits in two words, on maps that are not square, from prompts instead of classes. */
+/**
+ * The sampler with tokens that are no indices: 40 bits in two words, on maps that are not square, from
+ * prompts instead of classes.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { readFloats, readWords } from "../../kernels/device/device.ts";

@@ -1,6 +1,6 @@
 /**
- * The sampler with a family whose schedules, sizes and previews differ from VAR's: a small FlexVAR model of random weights. It paints two
- * pixels for each token, and every scale is a picture of its own size.
+ * The sampler with a family whose schedules, sizes and previews differ from VAR's: a small FlexVAR model of
+ * random weights. It paints two pixels for each token, and every scale is a picture of its own size.
  */
 
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
@@ -35,7 +35,10 @@ function flexVar(kind: "cpu" | "webgpu"): Promise<Model> {
   return loaded.get(kind)!;
 }
 
-/** Registers a test once per device. On the CPU it runs twice: maps of positions stay there for the second time, but nothing else may. */
+/**
+ * Registers a test once per device. On the CPU it runs twice: maps of positions stay there for the second
+ * time, but nothing else may.
+ */
 function testOnFlexVar(title: string, test: (model: Model) => Promise<void>): void {
   for (const kind of ["cpu", "webgpu"] as const) {
     Deno.test({
@@ -329,7 +332,8 @@ testOnFlexVar("VAR-Scaling searches on the family's scale with its thresholds", 
 testOnFlexVar(
   "each scale is drawn and guided as the schedule says, unless a hook says otherwise",
   async (model) => {
-    // By the rules of the released code, 7 tokens along an edge are not sampled, and a ramp that is longer than ten scales exceeds cfg.
+    // By the rules of the released code, 7 tokens along an edge are not sampled, and a ramp that is longer
+    // than ten scales exceeds cfg.
     const patchNumbers = [1, 2, 7];
     const likeliest: ScaleHook = { name: "sure", choose: (step) => step.choose(step.draw(1, { topK: 1 })) };
     const drawn: ScaleHook = {

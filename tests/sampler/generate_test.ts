@@ -154,7 +154,8 @@ Deno.test({
   fn: async () => {
     const cpu = await sharedModel("demo", "cpu");
     const gpu = await sharedModel("demo", "webgpu");
-    // The logits differ by rounding, so that a draw on a knife's edge could differ; none of these seeds has one.
+    // The logits differ by rounding, so that a draw on a knife's edge could differ; none of these seeds has
+    // one.
     const requests: GenerateRequest[] = [
       { labels: ["red torus", null], seed: 1 },
       { labels: "red cube", seed: 2, hooks: [varScaling()], cfg: 3 },
@@ -168,8 +169,8 @@ Deno.test({
         b.images.map(({ decisions }) => decisions),
         a.images.map(({ decisions }) => decisions),
       );
-      // Both decoders compute in float32, and their results agree to 2e-3 of 0 to 1, which is half a step of 1/255; the cut to
-      // bytes then makes one step of it at most.
+      // Both decoders compute in float32, and their results agree to 2e-3 of 0 to 1, which is half a step of
+      // 1/255; the cut to bytes then makes one step of it at most.
       const difference = largestDifference(pixelsOf(a), pixelsOf(b));
       assert(difference <= 1, `pixels differ by ${difference}`);
     }
@@ -567,9 +568,9 @@ Deno.test({
       const a = await generate(await sharedModel(name, "cpu"), request);
       const b = await generate(await sharedModel(name, "webgpu"), request);
       assertEquals(tokensOf(b), tokensOf(a));
-      // Logits agree to about 1e-4. They are multiplied by at most 2 / 0.0135 before the softmax, so a weight is right to 1.5 %, and
-      // where two codes share a position evenly, features are off by a quarter of that of their distance: 0.4 %, one step of 255,
-      // doubled for the decoder and one more for the cut to bytes.
+      // Logits agree to about 1e-4. They are multiplied by at most 2 / 0.0135 before the softmax, so a weight
+      // is right to 1.5 %, and where two codes share a position evenly, features are off by a quarter of that
+      // of their distance: 0.4 %, one step of 255, doubled for the decoder and one more for the cut to bytes.
       const difference = largestDifference(pixelsOf(a), pixelsOf(b));
       assert(difference <= 3, `${name}: pixels differ by ${difference}`);
     }

@@ -175,7 +175,8 @@ testOnModel("tiny", "best of n as a hook keeps the best attempt of each image", 
   assertEquals(best.images.map(({ lane }) => lane), wanted.map(({ lane }) => lane));
   assertEquals(tokensOf(best), tokensOf({ images: wanted }));
   for (const [i, image] of best.images.entries()) assertEquals(redness(image), redness(wanted[i]!));
-  // Attempts count as images of a batch of 8: two of these and then the third; each batch costs a preview, and all one readback.
+  // Attempts count as images of a batch of 8: two of these and then the third; each batch costs a preview,
+  // and all one readback.
   assertEquals(best.trace.batches.map(({ lanes }) => lanes), [8, 4]);
   assertEquals(best.trace.readbacks, 3);
   for (const batch of [1, 4, 12]) {
@@ -185,8 +186,9 @@ testOnModel("tiny", "best of n as a hook keeps the best attempt of each image", 
 });
 
 /**
- * Scaled spatial guidance (arXiv 2602.05534), in short: what a scale's logits add to those of the scale before, stretched to its size, is
- * amplified. Keeps the logits of the scale before between two calls, hence the disposal.
+ * Scaled spatial guidance (arXiv 2602.05534), in short: what a scale's logits add to those of the scale
+ * before, stretched to its size, is amplified. Keeps the logits of the scale before between two calls, hence
+ * the disposal.
  */
 function spatialGuidance(strength: number): ScaleHook & Disposable {
   let before: { logits: DeviceArray; side: number } | undefined;
@@ -288,8 +290,8 @@ testOnModel("tiny", "spatial guidance as a hook", async (model) => {
 });
 
 /**
- * More variety, after DiverseVAR (arXiv 2511.17074): what all positions of an early scale have in common is weakened in the feature
- * vectors that the transformer gets.
+ * More variety, after DiverseVAR (arXiv 2511.17074): what all positions of an early scale have in common is
+ * weakened in the feature vectors that the transformer gets.
  */
 function weakenCommon(share: number, scales: readonly number[]): ScaleHook {
   return {
@@ -377,7 +379,8 @@ testOnModel(
     }
     assertEquals(new Set(tokensOf({ images }).map((maps) => String(maps[2]))).size, 5);
 
-    // A lane keeps its own random numbers wherever it stands: attempt 2 after the others are gone is attempt 2 among four.
+    // A lane keeps its own random numbers wherever it stands: attempt 2 after the others are gone is attempt
+    // 2 among four.
     const all = await generate(model, { ...request, hooks: [keepAll(4)] });
     const only: ScaleHook = { name: "only", lanes: 4, scales: [0], gather: () => [6, 2] };
     const kept = await generate(model, { ...request, hooks: [only] });
@@ -418,7 +421,8 @@ testOnModel("tiny", "a second gatherer of a scale sees the lanes of the first", 
 });
 
 testOnModel("tiny", "lane numbers are used again, so that resampling may go on for ever", async (model) => {
-  // Of 200 attempts 199 are dropped, and the last one is repeated: more numbers than there are, if none came back.
+  // Of 200 attempts 199 are dropped, and the last one is repeated: more numbers than there are, if none came
+  // back.
   const resample: ScaleHook = {
     name: "resample",
     lanes: 200,
@@ -503,7 +507,8 @@ testOnModel("tiny", "reports cost no readback and follow their lanes", async (mo
     hooks: [report([0, 1, 3]), swap],
   });
   assertEquals(trace.readbacks, 1);
-  // Lanes before: image 0 has 0, 1, 2 and image 1 has 3, 4, 5. Lane 2 is continued twice, the copy under the free number 1.
+  // Lanes before: image 0 has 0, 1, 2 and image 1 has 3, 4, 5. Lane 2 is continued twice, the copy under the
+  // free number 1.
   const origins = [[0, 0], [0, 2], [0, 2], [1, 0], [1, 2]];
   const now = [[0, 0], [0, 1], [0, 2], [1, 0], [1, 2]];
   assertEquals(images.map(({ index, lane }) => [index, lane]), now);

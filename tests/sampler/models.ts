@@ -1,7 +1,7 @@
 /**
- * The models that the sampler's tests run on, loaded once per file and device: the bundled demo, and a tiny VAR model of random weights that
- * is made on the spot. The tiny one paints 8×8 pictures in four scales, a tenth of a second each even on a software GPU, and serves where
- * a model is needed but not a good one.
+ * The models that the sampler's tests run on, loaded once per file and device: the bundled demo, and a tiny
+ * VAR model of random weights that is made on the spot. The tiny one paints 8×8 pictures in four scales, a
+ * tenth of a second each even on a software GPU, and serves where a model is needed but not a good one.
  *
  * @module
  */

@@ -216,7 +216,8 @@ Deno.test("without labels, classes are drawn from the seed, each by its own plac
   assertEquals(ids(3, 50).slice(0, 10), ids(3, 10));
   assertNotEquals(ids(3, 50), ids(4, 50));
   assertNotEquals(ids(3, 50), ids(3n + (1n << 40n), 50));
-  // Uniform: chi-squared with 63 degrees of freedom is below 127 with a probability of 1 - 3e-6, over images as well as over seeds.
+  // Uniform: chi-squared with 63 degrees of freedom is below 127 with a probability of 1 - 3e-6, over images
+  // as well as over seeds.
   const seeds = Array.from({ length: 6400 }, (_, seed) => ids(seed, 1)[0]!);
   for (const sample of [ids(0, 6400), ids(123456789, 6400), seeds]) {
     const counts = new Array<number>(64).fill(0);

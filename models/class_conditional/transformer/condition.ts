@@ -1,7 +1,8 @@
 /**
- * What depends on a class alone: the first token and the modulations of all blocks. It is evaluated when a class is first asked for and
- * kept, so that a long run evaluates each class once, and so that the blocks' projections, a third of a model's weights, are read from
- * its files one after the other and need not stay in memory.
+ * What depends on a class alone: the first token and the modulations of all blocks. It is evaluated when a
+ * class is first asked for and kept, so that a long run evaluates each class once, and so that the blocks'
+ * projections, a third of a model's weights, are read from its files one after the other and need not stay in
+ * memory.
  *
  * @module
  */
@@ -18,8 +19,8 @@ import type { TransformerConfig } from "./config.ts";
 import { modulationGraph } from "./graph.ts";
 
 /**
- * Bytes for 165 classes of the model of depth 16 or 47 of depth 30, and for the projections of small models only, as reading them again
- * would take longer than they are worth.
+ * Bytes for 165 classes of the model of depth 16 or 47 of depth 30, and for the projections of small models
+ * only, as reading them again would take longer than they are worth.
  */
 const BUDGET: ConditionBudget = { classes: 64 * 2 ** 20, projections: 64 * 2 ** 20 };
 
@@ -117,7 +118,10 @@ export class ConditionCache implements AsyncDisposable {
     return cache;
   }
 
-  /** For each label its rows of all arrays: `first`, `modulation.head` and `modulation.0` and so on. They belong to the caller. */
+  /**
+   * For each label its rows of all arrays: `first`, `modulation.head` and `modulation.0` and so on. They
+   * belong to the caller.
+   */
   condition(labels: readonly number[]): Promise<Record<string, DeviceArray>> {
     // One at a time: another batch may need the rows of this one's classes.
     const condition = this.#last.then(() => this.#condition(labels));

@@ -1,6 +1,6 @@
 /**
- * Sizes of the class-conditional transformer that VAR and FlexVAR share, read from the names and shapes of its tensors. Which positions it
- * knows, and what its tokens are, is left to the families.
+ * Sizes of the class-conditional transformer that VAR and FlexVAR share, read from the names and shapes of
+ * its tensors. Which positions it knows, and what its tokens are, is left to the families.
  *
  * @module
  */

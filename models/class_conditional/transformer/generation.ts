@@ -1,6 +1,7 @@
 /**
- * What the generation of any class-conditional transformer keeps between two scales: the condition, the growing key and value caches, and
- * the features that the next scale begins with. Which positions a scale has, and what comes of its tokens, is left to the families.
+ * What the generation of any class-conditional transformer keeps between two scales: the condition, the
+ * growing key and value caches, and the features that the next scale begins with. Which positions a scale
+ * has, and what comes of its tokens, is left to the families.
  *
  * @module
  */
@@ -90,9 +91,11 @@ export class TransformerState implements Disposable {
   }
 
   /**
-   * Logits of the next scale, f32 [rows, positions, vocabulary], for which the caches grow. They belong to the caller.
+   * Logits of the next scale, f32 [rows, positions, vocabulary], for which the caches grow. They belong to
+   * the caller.
    *
-   * @param positions What is added to its embedded features, f32 [positions, C]; of the first scale that is part of the condition.
+   * @param positions What is added to its embedded features, f32 [positions, C]; of the first scale that is
+   * part of the condition.
    * @throws {RangeError} If all scales are done.
    * @throws {TypeError} If the model has been disposed.
    */
@@ -134,7 +137,8 @@ export class TransformerState implements Disposable {
   /**
    * Ends a scale.
    *
-   * @param features What the next one begins with, f32 [images, positions, channels], which stays the caller's; nothing after the last.
+   * @param features What the next one begins with, f32 [images, positions, channels], which stays the
+   * caller's; nothing after the last.
    * @throws {RangeError} If all scales are done.
    */
   advance(features: DeviceArray | undefined): void {
@@ -151,7 +155,8 @@ export class TransformerState implements Disposable {
   /**
    * Rearranges the batch: the new lane i continues the old lane `lanes[i]`.
    *
-   * @param own What the family keeps of each image, which is rearranged, too: words of one image after those of the other.
+   * @param own What the family keeps of each image, which is rearranged, too: words of one image after those
+   * of the other.
    * @returns New arrays in place of `own`, whose arrays are disposed.
    * @throws {RangeError} If no lane would be left, or one of them is none.
    */

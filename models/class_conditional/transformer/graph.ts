@@ -1,7 +1,8 @@
 /**
- * The graphs of the class-conditional transformer that VAR and FlexVAR share, as ONNX: `condition` and `modulation` turn class labels into
- * everything that depends on them alone; `transformer` turns the features of one scale into logits and grows the key and value caches.
- * Formulas: the VAR paper (arXiv 2404.02905), section 3.2 and appendix A, and the published layout of its tensors.
+ * The graphs of the class-conditional transformer that VAR and FlexVAR share, as ONNX: `condition` and
+ * `modulation` turn class labels into everything that depends on them alone; `transformer` turns the features
+ * of one scale into logits and grows the key and value caches. Formulas: the VAR paper (arXiv 2404.02905),
+ * section 3.2 and appendix A, and the published layout of its tensors.
  *
  * Rows of a batch: all conditional rows first, then, with guidance, all unconditional rows.
  *
@@ -15,11 +16,17 @@ import type { TransformerConfig, TransformerSizes } from "./config.ts";
 
 /** Layer norms add this to the variance. */
 const NORM_EPSILON = 1e-6;
-/** Added to the mean square of a query or key: keeps a zero vector at zero and is far below the rounding of any other. */
+/**
+ * Added to the mean square of a query or key: keeps a zero vector at zero and is far below the rounding of
+ * any other.
+ */
 const UNIT_EPSILON = 1e-30;
 /** Upper bound of the learnt logarithm of the attention scale. */
 const MAX_LOG_SCALE = Math.log(100);
-/** Parts of a block's modulation in their order: gate, gate, scale, scale, shift, shift. What is added: a scale enters as 1 + s. */
+/**
+ * Parts of a block's modulation in their order: gate, gate, scale, scale, shift, shift. What is added: a
+ * scale enters as 1 + s.
+ */
 const BLOCK_ONES = [0, 0, 1, 1, 0, 0];
 /** Parts of the head's modulation: scale, shift. */
 const HEAD_ONES = [1, 0];
@@ -34,8 +41,8 @@ function modulate(graph: GraphBuilder, modulation: string, ones: readonly number
 }
 
 /**
- * Adds the position of the first token to a graph, [1, 1, C] or [1, C]: the part of a first token that is neither its class nor
- * `pos_start`.
+ * Adds the position of the first token to a graph, [1, 1, C] or [1, C]: the part of a first token that is
+ * neither its class nor `pos_start`.
  */
 export type FirstPosition = (weights: GraphWeights) => string;
 
@@ -48,8 +55,9 @@ export interface ConditionGraphOptions {
 }
 
 /**
- * Labels [rows] to first token [rows, 1, C] and head modulation [rows, 2, C]; and either, where all blocks share one projection, each
- * block's modulation [rows, 6, C], or else what {@linkcode modulationGraph} makes it from, [rows, C].
+ * Labels [rows] to first token [rows, 1, C] and head modulation [rows, 2, C]; and either, where all blocks
+ * share one projection, each block's modulation [rows, 6, C], or else what {@linkcode modulationGraph} makes
+ * it from, [rows, C].
  */
 export function conditionGraph(
   config: TransformerConfig,
@@ -93,8 +101,9 @@ export function conditionGraph(
 }
 
 /**
- * Activated class embeddings [rows, C] to the modulation [rows, 6, C] of a block whose projection is fed, too: `weight` [6C, C] and `bias`
- * [6C]. So one graph serves all blocks, and their projections, a third of the model, need not stay where it runs.
+ * Activated class embeddings [rows, C] to the modulation [rows, 6, C] of a block whose projection is fed,
+ * too: `weight` [6C, C] and `bias` [6C]. So one graph serves all blocks, and their projections, a third of
+ * the model, need not stay where it runs.
  */
 export function modulationGraph(width: number): Uint8Array<ArrayBuffer> {
   const graph = new GraphBuilder("modulation");
@@ -110,9 +119,10 @@ export function modulationGraph(width: number): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Features [rows, length, Cvae] of one scale to logits [rows * length, V]. `positions` [rows or 1, length, C] is added to the embedded
- * features; the first scale has zero features and the condition's first token as positions. `map_shape` is [rows, length, C] once more
- * as a feed, because computing it inside would put nodes on the CPU.
+ * Features [rows, length, Cvae] of one scale to logits [rows * length, V]. `positions` [rows or 1, length, C]
+ * is added to the embedded features; the first scale has zero features and the condition's first token as
+ * positions. `map_shape` is [rows, length, C] once more as a feed, because computing it inside would put
+ * nodes on the CPU.
  */
 export function transformerGraph(
   sizes: TransformerSizes,

@@ -1,5 +1,6 @@
 /**
- * Lists the tensors of a class-conditional transformer from its sizes. What its files hold of positions is told by the families.
+ * Lists the tensors of a class-conditional transformer from its sizes. What its files hold of positions is
+ * told by the families.
  *
  * @module
  */
@@ -29,7 +30,10 @@ import type { TransformerSizes } from "./config.ts";
  *   vocabulary: 8912,
  *   channels: 32,
  * };
- * assertEquals(elementsOf(transformerTensors(sizes, [{ name: "pos_1LC", shape: [1, 1024, 32, 32] }])), 315_561_936);
+ * assertEquals(
+ *   elementsOf(transformerTensors(sizes, [{ name: "pos_1LC", shape: [1, 1024, 32, 32] }])),
+ *   315_561_936,
+ * );
  * ```
  */
 export function transformerTensors(

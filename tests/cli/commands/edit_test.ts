@@ -1,5 +1,6 @@
 /**
- * `varscale edit` on the CPU with the bundled model: what it writes is what the library makes of the same request.
+ * `varscale edit` on the CPU with the bundled model: what it writes is what the library makes of the same
+ * request.
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";

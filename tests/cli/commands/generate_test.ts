@@ -1,5 +1,6 @@
 /**
- * `varscale generate` on the CPU with the bundled model: what it writes is what the library makes of the same request.
+ * `varscale generate` on the CPU with the bundled model: what it writes is what the library makes of the same
+ * request.
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";

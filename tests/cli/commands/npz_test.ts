@@ -1,5 +1,6 @@
 /**
- * `varscale npz`: the bytes that NumPy reads, in an order that mixes the classes, and nothing where an image is missing or wrong.
+ * `varscale npz`: the bytes that NumPy reads, in an order that mixes the classes, and nothing where an image
+ * is missing or wrong.
  */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -68,7 +69,8 @@ testInFolder("An archive is byte for byte one that NumPy has read", async (folde
   const path = `${folder}/small.npz`;
   const second = [0, ...new Array<number>(11).fill(1)];
   await writeNpz(path, [2, 2, 2, 3], rows(new Array<number>(12).fill(0), second));
-  // np.load(path)["arr_0"] of NumPy 2.4 gave these rows as uint8 [2, 2, 2, 3], and zipfile.testzip() no complaint.
+  // np.load(path)["arr_0"] of NumPy 2.4 gave these rows as uint8 [2, 2, 2, 3], and zipfile.testzip() no
+  // complaint.
   const recorded = `
     504b03042d000000000000002100340b6f00ffffffffffffffff090014006172725f302e6e7079010010009800000000
     0000009800000000000000934e554d5059010076007b276465736372273a20277c7531272c2027666f727472616e5f6f
@@ -124,8 +126,8 @@ testInFolder(
     const other = await pack("other.npz", "--seed", "1");
     const matches = shuffled.filter(([a, b], i) => a === other[i]![0] && b === other[i]![1]).length;
     assert(matches < 10, "Seeds give the same order");
-    // Among 72 of 360, a class of 12 has 2.4 images on average with a standard deviation of 1.35: none or 9 are rare,
-    // and far from the 12 or none that the order by name gives.
+    // Among 72 of 360, a class of 12 has 2.4 images on average with a standard deviation of 1.35: none or 9
+    // are rare, and far from the 12 or none that the order by name gives.
     for (const split of [0, 1, 2, 3, 4]) {
       const part = shuffled.slice(72 * split, 72 * split + 72);
       const counts = Array.from({ length: 30 }, (_, id) => part.filter(([classId]) => classId === id).length);

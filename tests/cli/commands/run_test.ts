@@ -1,5 +1,6 @@
 /**
- * `varscale run` on the CPU: the images are those of the library, however the run was cut, split, grown or broken.
+ * `varscale run` on the CPU: the images are those of the library, however the run was cut, split, grown or
+ * broken.
  */
 
 import {
@@ -413,7 +414,8 @@ testInFolder("Two processes cannot do the same work, but different parts of it",
   {
     using _part = await lockFolder(folder, { part: 1, parts: 2 });
     assertEquals([await locked(), await locked("1/2"), await locked("2/2")], [true, true, false]);
-    // A third overlaps with a half, and takes a file of it that is not finished for what a killed process left.
+    // A third overlaps with a half, and takes a file of it that is not finished for what a killed process
+    // left.
     assertEquals([await locked("1/3"), await locked("3/3")], [true, true]);
   }
   assertEquals([await locked(), await locked("1/2"), await locked("1/3")], [false, false, false]);

@@ -10,8 +10,8 @@ import { SIX, SIX_EXPECTED, TWO, TWO_EXPECTED } from "../../fixtures/var-scaling
 import { densities, type Pool, type PoolShape, randomPool, silverman, vectorOf } from "../../var_scaling.ts";
 
 /**
- * How far a bandwidth may be off: each value by 2^-23 of its dimension's range, the sum and the products by a rounding each. The root mean
- * square of the values' errors bounds the error of a standard deviation.
+ * How far a bandwidth may be off: each value by 2^-23 of its dimension's range, the sum and the products by a
+ * rounding each. The root mean square of the values' errors bounds the error of a standard deviation.
  */
 function bound(vectors: readonly number[][], h: number): number {
   const n = vectors.length;

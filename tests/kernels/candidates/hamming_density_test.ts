@@ -19,7 +19,10 @@ interface Shape {
   bits: number;
 }
 
-/** Bits that are mostly 0, those beyond the last included, so that all distances occur; `rare` is the probability of a 1. */
+/**
+ * Bits that are mostly 0, those beyond the last included, so that all distances occur; `rare` is the
+ * probability of a 1.
+ */
 function sparseBits(
   random: () => number,
   { images, draws, positions, bits }: Shape,

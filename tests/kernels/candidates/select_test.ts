@@ -330,7 +330,8 @@ testOnDevices("conflicts are Euclidean distances below the threshold, not at it"
   const scores = new Float32Array([3, 2, 1]);
   const run = async (conflictThreshold: number): Promise<number[]> =>
     kept((await selection(device, pool, scores, { ...PLAIN, conflictThreshold })).decisions[0]!);
-  // Distances: 5 between the first two, 0.5 between the last two, sqrt(22.25) = 4.72 between the first and the last.
+  // Distances: 5 between the first two, 0.5 between the last two, sqrt(22.25) = 4.72 between the first and
+  // the last.
   assertEquals(await run(0.5), [0, 1, 2]);
   assertEquals(await run(0.5 + 2 ** -20), [0, 1]);
   assertEquals(await run(5), [0, 1]);

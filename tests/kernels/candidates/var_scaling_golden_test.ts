@@ -1,9 +1,11 @@
 /**
- * The kernels of VAR-Scaling one after the other, against what the published implementation chose; see the fixture's README.
+ * The kernels of VAR-Scaling one after the other, against what the published implementation chose; see the
+ * fixture's README.
  *
- * Its sort is not stable and its order by score was not recorded, so among equal scores that order is anyone's guess. In these set-ups
- * the lower index first leads to the recorded probabilities all the same; which of the candidates that tie for the highest came first
- * cannot be known, so any of them may be the recorded one.
+ * Its sort is not stable and its order by score was not recorded, so among equal scores that order is
+ * anyone's guess. In these set-ups the lower index first leads to the recorded probabilities all the same;
+ * which of the candidates that tie for the highest came first cannot be known, so any of them may be the
+ * recorded one.
  */
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
@@ -103,7 +105,8 @@ testOnDevices(
         for (const [i, { probability }] of kept.entries()) {
           assertAlmostEquals(probability, wanted[i]!, TOLERANCE, `set-up ${c}, image ${image}`);
         }
-        // The one with the highest probability, in a tie the first accepted; without a recorded order, any of those in the tie.
+        // The one with the highest probability, in a tie the first accepted; without a recorded order, any of
+        // those in the tie.
         const most = Math.max(...wanted);
         const best = kept.filter((_, i) => wanted[i]! > most - TOLERANCE * most);
         const allowed = orders[image] ? [kept[wanted.indexOf(most)]!] : best;

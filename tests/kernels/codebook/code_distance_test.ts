@@ -44,7 +44,8 @@ testOnDevices("distances to codes are those of float64", async (device) => {
       for (let c = 0; c < channels; c++) {
         wanted += (data.rows[row * channels + c]! - data.codes[data.ids[row]! * channels + c]!) ** 2;
       }
-      // Each difference is rounded and squared, each square adds three roundings; differences below 2^-50 count as 0.
+      // Each difference is rounded and squared, each square adds three roundings; differences below 2^-50
+      // count as 0.
       const bound = (3 * channels + 2) * 2 ** -24 * wanted * 1.001 + channels * 2 ** -100;
       assert(Math.abs(found[row]! - wanted) <= bound, `${found[row]}, ${wanted}`);
     }

@@ -62,7 +62,8 @@ function exactly(rows: Float32Array, codes: Float32Array, channels: number): num
 
 testOnDevices("of integers, the first of the codes at the least distance is found", async (device) => {
   const random = testRandom(17);
-  // Few levels, so that distances, exact integers in every arithmetic, are often equal; ragged rows, codes and channels.
+  // Few levels, so that distances, exact integers in every arithmetic, are often equal; ragged rows, codes
+  // and channels.
   const shapes = [[9, 1, 2], [17, 5, 1], [8, 130, 3], [1, 700, 4], [33, 513, 5], [16, 300, 64], [
     5,
     129,
@@ -196,7 +197,8 @@ testOnDevices("unit rows have length 1 and the direction they had", async (devic
     const norm = Math.hypot(...rows.subarray(row * channels, (row + 1) * channels));
     for (let i = row * channels; i < (row + 1) * channels; i++) {
       const wanted = row < 2 ? 0 : rows[i]! / norm;
-      // The squares' sum is off by up to 3 roundings a channel, the norm by half of that; root, inverse and product by one each.
+      // The squares' sum is off by up to 3 roundings a channel, the norm by half of that; root, inverse and
+      // product by one each.
       const limit = (1.5 * channels + 5) * 2 ** -23 * Math.abs(wanted);
       assertEquals(Math.abs(units[i]! - wanted) <= limit, true, `${units[i]}, ${wanted}`);
     }

@@ -1,6 +1,6 @@
 /**
- * A GPU whose kernels take as long as a test says, with a clock of its own, and a host clock beside it: what is measured on it can be
- * computed by hand.
+ * A GPU whose kernels take as long as a test says, with a clock of its own, and a host clock beside it: what
+ * is measured on it can be computed by hand.
  *
  * @module
  */
@@ -25,7 +25,10 @@ export interface FakeGpuOptions {
   readonly scratch?: number;
   /** What a readback takes besides the work. Default: 10. */
   readonly wait?: number;
-  /** A mark's ticks at a time on the GPU's clock; `submitted` is when the host handed it over. Default: nanoseconds. */
+  /**
+   * A mark's ticks at a time on the GPU's clock; `submitted` is when the host handed it over. Default:
+   * nanoseconds.
+   */
   readonly ticks?: (time: number, submitted: number) => bigint;
   /** Without timestamps, timelines are on the host's clock. Default: true. */
   readonly timestamps?: boolean;

@@ -63,7 +63,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   },
 };
 
-/** Values of all kinds between 2^-40 and 2^40 in size: full mantissas, small integers, powers of two and their neighbours. */
+/**
+ * Values of all kinds between 2^-40 and 2^40 in size: full mantissas, small integers, powers of two and their
+ * neighbours.
+ */
 function samples(count: number): Float32Array<ArrayBuffer> {
   const random = testRandom(1);
   return Float32Array.from({ length: count }, (_, i) => {

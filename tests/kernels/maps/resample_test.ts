@@ -102,7 +102,8 @@ Deno.test("weights sum to 1 and equal sides give the identity, for every method"
 });
 
 Deno.test("the mask of an edit keeps the published number of tokens", () => {
-  // Box 0.1 to 0.8 of a 16 x 16 map is generated (rows and columns 2 to 12); a token is kept where the resized mask exceeds 1/2.
+  // Box 0.1 to 0.8 of a 16 x 16 map is generated (rows and columns 2 to 12); a token is kept where the
+  // resized mask exceeds 1/2.
   const kept = [0, 5, 8, 16, 20, 29, 51, 89, 135];
   for (const [i, side] of [2, 3, 4, 5, 6, 8, 10, 13, 16].entries()) {
     const inside = matrix("bilinear", 16, side).map((row) => {
@@ -150,8 +151,8 @@ testOnDevices("resample gives the published quantiser's vectors", async (device)
 
 testOnDevices("resample agrees with PyTorch", async (device) => {
   // x = torch.sin(torch.arange(100, dtype=torch.float64) * 1.7).float().reshape(2, 2, 5, 5)
-  // F.interpolate(x, size=(7, 7), mode=mode)[1, 0, [0, 3]] and F.interpolate(x, size=(3, 3), mode=mode)[1, 0], torch 2.13
-  // deno-fmt-ignore
+  // F.interpolate(x, size=(7, 7), mode=mode)[1, 0, [0, 3]] and F.interpolate(x, size=(3, 3), mode=mode)[1,
+  // 0], torch 2.13 deno-fmt-ignore
   const recorded: Record<ResampleMethod, [number[], number[]]> = {
     bicubic: [
       [-0.0611322522, -0.849760652, -0.823433638, 0.417976886, 1.08256161, 0.348926246, -0.802207291, 1.07529724, 0.502524674, -0.448108524, -0.987756073, -0.164258122, 0.681038976, 0.964932859],
@@ -170,7 +171,8 @@ testOnDevices("resample agrees with PyTorch", async (device) => {
   for (const [method, [up, down]] of Object.entries(recorded) as [ResampleMethod, [number[], number[]]][]) {
     const seven = await resized(device, method, x, { images: 2, channels: 2, from: 5, to: 7 });
     const plane = seven.subarray(2 * 49, 3 * 49);
-    // PyTorch computes source coordinates and weights in float32: a few units of 2^-24 times a slope of about 1 a tap.
+    // PyTorch computes source coordinates and weights in float32: a few units of 2^-24 times a slope of about
+    // 1 a tap.
     assertClose([...plane.subarray(0, 7), ...plane.subarray(21, 28)], up, 2e-6);
     const three = await resized(device, method, x, { images: 2, channels: 2, from: 5, to: 3 });
     assertClose(three.subarray(18, 27), down, 2e-6);
@@ -307,7 +309,8 @@ testOnDevices("resample with a table of each side agrees with PyTorch", async (d
     using across = createResampleTable(device, method, 7, 4);
     const shape = { table, across, images: 2, channels: 2, layout: "planes" } as const;
     const plane = (await resizedAcross(device, x, shape)).subarray(2 * 20, 3 * 20);
-    // PyTorch computes source coordinates and weights in float32: a few units of 2^-24 times a slope of about 1 a tap.
+    // PyTorch computes source coordinates and weights in float32: a few units of 2^-24 times a slope of about
+    // 1 a tap.
     assertClose([...plane.subarray(0, 4), ...plane.subarray(12, 16)], expected, 2e-6);
   }
 });

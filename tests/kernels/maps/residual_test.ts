@@ -99,10 +99,10 @@ testOnDevices("residual agrees with the formula in float64", async (device) => {
 });
 
 testOnDevices("residual agrees with PyTorch", async (device) => {
-  // g = lambda n, p: torch.sin(torch.arange(n, dtype=torch.float64) * p).float(), h = g(360, 1.7).reshape(2, 5, 6, 6),
-  // state = g(360, 0.9).reshape(2, 5, 6, 6), w = g(225, 0.37).reshape(5, 5, 3, 3) * 0.2, b = g(5, 2.3), then all .double();
-  // phi = lambda r: (1 - r) * h + r * F.conv2d(h, w, b, padding=1): (state + phi(0.5))[1, 4] and (state - phi(0.25))[0, 2, 0]
-  // deno-fmt-ignore
+  // g = lambda n, p: torch.sin(torch.arange(n, dtype=torch.float64) * p).float(), h = g(360, 1.7).reshape(2,
+  // 5, 6, 6), state = g(360, 0.9).reshape(2, 5, 6, 6), w = g(225, 0.37).reshape(5, 5, 3, 3) * 0.2, b = g(5,
+  // 2.3), then all .double(); phi = lambda r: (1 - r) * h + r * F.conv2d(h, w, b, padding=1): (state +
+  // phi(0.5))[1, 4] and (state - phi(0.25))[0, 2, 0] deno-fmt-ignore
   const added = [
     0.289933678, -0.419579257, -0.362901148, -0.650829108, -0.488564752, 0.91972196,
     1.67504624, 0.472783423, -0.68898476, -0.55645367, -0.339737199, -0.278705879,

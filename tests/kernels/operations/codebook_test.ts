@@ -43,7 +43,8 @@ testOnDevices(
       for (let row = 0; row < count; row++) {
         const wanted = distances(features.subarray(row * channels, (row + 1) * channels), codes, metric);
         assertEquals(ids[row], wanted.indexOf(Math.min(...wanted)));
-        // Each vector of length 1 is off by (1.5 · 6 + 5)·2^-23 at most, so a distance of at most 2 by twice that, and its square by 112.
+        // Each vector of length 1 is off by (1.5 · 6 + 5)·2^-23 at most, so a distance of at most 2 by twice
+        // that, and its square by 112.
         assert(Math.abs(found[row]! - wanted[ids[row]!]!) < 128 * 2 ** -23, `${found[row]} of row ${row}`);
       }
       assertEquals(found[count], -1);

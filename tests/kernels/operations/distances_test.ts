@@ -11,8 +11,9 @@ import {
 import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { sharedGpu, testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 
-// SciPy 1.17.1 with NumPy 2.4.6, in float64: cdist(x, y), squareform(pdist(y)), x @ y.T, and cdist(..., "hamming") * 64 of the bits of two
-// and three rows of the same array. All inputs are exact in f32, and in f16.
+// SciPy 1.17.1 with NumPy 2.4.6, in float64: cdist(x, y), squareform(pdist(y)), x @ y.T, and cdist(...,
+// "hamming") * 64 of the bits of two and three rows of the same array. All inputs are exact in f32, and in
+// f16.
 const X = Float32Array.from({ length: 15 }, (_, i) => ((i * 37) % 101 - 50) / 16);
 const Y = Float32Array.from({ length: 20 }, (_, i) => ((i * 53 + 7) % 97 - 40) / 8);
 const SCIPY = {
@@ -54,7 +55,8 @@ testOnDevices("distances are SciPy's", async (device) => {
   for (const metric of DISTANCE_METRICS) {
     const found = await distances(X, Y, { dimensions: 5, metric, device });
     assert(found instanceof Float32Array);
-    // Sums and differences of multiples of 2^-8 are exact; the cosine's bound is 33 2^-24 D + 2^-22 sqrt(D) for D of 0.7 and more.
+    // Sums and differences of multiples of 2^-8 are exact; the cosine's bound is 33 2^-24 D + 2^-22 sqrt(D)
+    // for D of 0.7 and more.
     assertNear(found, SCIPY[metric], metric === "cosine" ? 40 * 2 ** -24 : 14 * 2 ** -24);
     const halves = await distances(Float16Array.from(X), Float16Array.from(Y), {
       dimensions: 5,
@@ -221,7 +223,8 @@ testOnDevices("halves on a device", async (device) => {
   const halves = Float16Array.from([9, ...X]);
   using measure = createDistances(device, { dimensions: 5, inputStorage: "f16", outputStorage: "f16" });
   const wanted = await distances(X, { dimensions: 5, outputStorage: "f16", device });
-  // 15 halves at an odd place of the host's memory, and as words of the device, where a sixteenth is left over.
+  // 15 halves at an odd place of the host's memory, and as words of the device, where a sixteenth is left
+  // over.
   using found = measure.within(halves.subarray(1));
   using words = device.upload(new Uint32Array(Float16Array.from([...X, NaN]).buffer));
   using again = measure.between(words, halves.subarray(1));

@@ -250,7 +250,8 @@ testOnDevices("distances of the check vectors", async (device) => {
   const shape = { rows: 6, columns: 6, dimensions: 4, metric: "squared-euclidean" } as const;
   const found = await distances(device, SIX.codebook, SIX.codebook, shape);
   for (const [i, wanted] of SIX_EXPECTED.squaredDistances.flat().entries()) {
-    // The vectors are decimal numbers rounded to f32: 2^-24 of values up to 1.2, twice in a difference up to 2.
+    // The vectors are decimal numbers rounded to f32: 2^-24 of values up to 1.2, twice in a difference up to
+    // 2.
     assert(Math.abs(found[i]! - wanted) <= 4 * 2 * 2 * 1.2 * 2 ** -23, `${i}: ${found[i]}, ${wanted}`);
   }
 });

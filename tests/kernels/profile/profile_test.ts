@@ -57,7 +57,8 @@ Deno.test("calls that take longer to record than to do are told apart from slow 
 });
 
 Deno.test("ticks of any length are turned into milliseconds", async () => {
-  // Nanoseconds of NVIDIA and Mesa, 10 ns of AMD, 52.08 and 83.33 ns of Intel, and a clock that started long ago.
+  // Nanoseconds of NVIDIA and Mesa, 10 ns of AMD, 52.08 and 83.33 ns of Intel, and a clock that started long
+  // ago.
   for (const length of [1, 10, 1000 / 19.2, 1000 / 12]) {
     const gpu = new FakeGpu({
       costs: COSTS,
@@ -186,7 +187,8 @@ Deno.test("a wait that was disturbed does not make the work after it look short"
   const read = gpu.read.bind(gpu);
   let reads = 0;
   gpu.read = (arrays) => {
-    // Each turn waits twice: for nothing, then for the work. The first of these lasts longer in every third turn.
+    // Each turn waits twice: for nothing, then for the work. The first of these lasts longer in every third
+    // turn.
     if (reads++ % 6 === 0) gpu.time += 60;
     return read(arrays);
   };

@@ -47,7 +47,8 @@ testOnDevices("guided logits follow the formula to within rounding", async (devi
     for (let i = 0; i < count; i++) {
       const c = conditional[i]!;
       const term = exactWeight * (c - unconditional[i]!);
-      // Three roundings in the product, one in the difference, one in the sum, which may be twice the larger term: 6 * 2^-24.
+      // Three roundings in the product, one in the difference, one in the sum, which may be twice the larger
+      // term: 6 * 2^-24.
       const error = Math.abs(result[i]! - (c + term)) / Math.max(Math.abs(c), Math.abs(term));
       assert(error <= 6 * 2 ** -24, `${c}, ${unconditional[i]}, ${weight}: off by a relative ${error}`);
     }

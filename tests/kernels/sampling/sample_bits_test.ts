@@ -51,7 +51,8 @@ function randomWord(
   return threefry(streamKey(seed, image, scale, PURPOSE.token), [index, draw])[bit & 1]!;
 }
 
-// What PyTorch 2.x left of these pairs (softmax, ascending sort, running sum <= 0.03 dropped, softmax anew), in float32.
+// What PyTorch 2.x left of these pairs (softmax, ascending sort, running sum <= 0.03 dropped, softmax anew),
+// in float32.
 const CUT_AT_097 = [
   [[0, 0], 0.5],
   [[0, 3.4000000953674316], 0.9677046],
@@ -118,7 +119,8 @@ testOnDevices("bits have the frequencies of the softmax, each on its own", async
   }, 0);
   // 64 degrees of freedom: outside of 30 to 115 with a chance of 2e-4.
   assert(chi > 30 && chi < 115, `chi-square ${chi}`);
-  // Neighbouring bits, which share a call of the generator or do not, and the same bit of neighbouring draws are independent.
+  // Neighbouring bits, which share a call of the generator or do not, and the same bit of neighbouring draws
+  // are independent.
   const bitOf = (draw: number, bit: number) => (tokens[2 * draw + (bit >> 5)]! >>> (bit & 31)) & 1;
   for (const [bitStep, drawStep] of [[1, 0], [2, 0], [32, 0], [0, 1]] as const) {
     let sum = 0;
@@ -242,7 +244,8 @@ testOnDevices("top-p is decided exactly", async (device) => {
 });
 
 testOnDevices("what is certain is drawn whatever the random word", async (device) => {
-  // Words 3 and 2 of the first 2^30 draws, found by going through them: the smallest there are, at which a chance of 2^-30 would come true.
+  // Words 3 and 2 of the first 2^30 draws, found by going through them: the smallest there are, at which a
+  // chance of 2^-30 would come true.
   for (const [firstDraw, bit, word] of [[721188855, 0, 3], [212077909, 1, 2]] as const) {
     assertEquals(randomWord([7, 0], 0, 1, 0, bit, firstDraw), word);
     const common = { bits: 2, firstDraw };

@@ -15,7 +15,10 @@ import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 
 type Options = Partial<Omit<SampleAndTruncateArguments, "logits" | "tokens" | "lanes" | "truncation">>;
 
-/** Draws from `data` and returns the tokens and the truncations. By default one image, as many positions as the data holds. */
+/**
+ * Draws from `data` and returns the tokens and the truncations. By default one image, as many positions as
+ * the data holds.
+ */
 async function sample(
   device: Device,
   data: Float32Array,
@@ -77,7 +80,10 @@ function uniform(seed: Seed, image: number, scale: number, position: number, dra
   return ((a >>> 8) + (b >>> 8) * 2 ** -24) * 2 ** -24;
 }
 
-/** The inverse distribution function over `kept`, in order of index, and the distance from `u` to the nearest step. */
+/**
+ * The inverse distribution function over `kept`, in order of index, and the distance from `u` to the nearest
+ * step.
+ */
 function inverse(logits: number[], kept: number[], u: number): { token: number; margin: number } {
   const ascending = kept.toSorted((a, b) => a - b);
   const most = Math.max(...ascending.map((i) => logits[i]!));
@@ -107,7 +113,8 @@ function bell(
   );
 }
 
-// Check vector 5 of VAR's filters: the sets by hand from the softmax 0.193303 0.071112 0.043132 0.071112 0.009624 0.043132 0.525453 0.043132.
+// Check vector 5 of VAR's filters: the sets by hand from the softmax 0.193303 0.071112 0.043132 0.071112
+// 0.009624 0.043132 0.525453 0.043132.
 testOnDevices("filters keep the sets of the worked example", async (device) => {
   const row = new Float32Array([2, 1, 0.5, 1, -1, 0.5, 3, 0.5]);
   const cases: [topK: number, topP: number, kept: number[]][] = [
@@ -315,7 +322,8 @@ testOnDevices("top-p is decided exactly", async (device) => {
       }
     }
   }
-  // Two tokens of weights 2^30 and 65 or 64: the second stays iff 2^30 < (2^30 + weight) * (1 - 2^-24), which is iff weight > 64.000004.
+  // Two tokens of weights 2^30 and 65 or 64: the second stays iff 2^30 < (2^30 + weight) * (1 - 2^-24), which
+  // is iff weight > 64.000004.
   for (const [weight, kept] of [[65, 2], [64, 1]] as const) {
     const row = new Float32Array([0, -Math.log(2 ** 30 / (weight + 0.5))]);
     const { truncation } = await sample(device, row, { vocabulary: 2, topP: 1 - 2 ** -24 });
@@ -425,7 +433,8 @@ testOnDevices("rows with infinities, NaN and ties follow the rules", async (devi
   assertEquals(await distinct([0, -0, 1e-30, -1e-30], { topP: 0.6 }), [0, 1, 2]);
   assertEquals(await distinct([-3e38, 3e38]), [1]);
   assertEquals(await distinct([-3e38, -3e38]), [0, 1]);
-  // Guidance: 1 + 2 * (1 - 3) = -3 against 0.5 + 2 * 0.5 = 1.5; then the second entry has no unconditional value.
+  // Guidance: 1 + 2 * (1 - 3) = -3 against 0.5 + 2 * 0.5 = 1.5; then the second entry has no unconditional
+  // value.
   assertEquals(await distinct([1, 0.5, 3, 0], { vocabulary: 2, guided: true, weight: 2, temperature: 0 }), [
     1,
   ]);
@@ -528,7 +537,8 @@ testOnDevices("min-p is decided exactly", async (device) => {
 
 testOnDevices("with compounding, top-p sees what min-p left", async (device) => {
   const row = new Float32Array(TWELVE);
-  // From 0.055 on by min-p: eight tokens of 0.89 in all; then top-p 0.9 keeps those before 0.801, before 0.7155, ...
+  // From 0.055 on by min-p: eight tokens of 0.89 in all; then top-p 0.9 keeps those before 0.801, before
+  // 0.7155, ...
   const options = { vocabulary: 12, topP: 0.9, minP: 0.27, compounding: true };
   for (const [i, count] of [8, 7, 6, 6].entries()) {
     const { truncation, tokens } = await sample(device, row, { ...options, draws: i + 1 });

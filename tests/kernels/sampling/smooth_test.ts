@@ -160,7 +160,8 @@ testOnDevices("top-p takes part through the truncation", async (device) => {
   assert(actual! >= 1 && actual! <= 2);
 });
 
-// With tau towards 0 the softmax becomes the maximum, and the maximum of logits with Gumbel noise is a draw from their softmax.
+// With tau towards 0 the softmax becomes the maximum, and the maximum of logits with Gumbel noise is a draw
+// from their softmax.
 testOnDevices("the noise turns the sharp limit into draws from the softmax", async (device) => {
   const row = [0.3, 1.4, -0.7, 0.9, 0, -2, 0.1];
   const positions = 8000;

@@ -1,4 +1,6 @@
-/** The tokenizer's networks as they run: what is fed, when the encoder is loaded, and that both are unloaded. */
+/**
+ * The tokenizer's networks as they run: what is fed, when the encoder is loaded, and that both are unloaded.
+ */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";

@@ -1,5 +1,6 @@
 /**
- * Builds zip archives, pickles and safetensors files byte by byte, for tests that need damaged and hostile ones.
+ * Builds zip archives, pickles and safetensors files byte by byte, for tests that need damaged and hostile
+ * ones.
  *
  * @module
  */

@@ -3,8 +3,9 @@ import { IMAGENET_CLASSES, imagenetClassNames } from "../../../models/class_cond
 import { resolveClass } from "../../../models/label.ts";
 
 /**
- * Class numbers that publications and libraries agree on, spread over the list, so that a name too many or too few anywhere shifts some of
- * them. Ends of families (the last snake, the first and the last dog) stand closest to where an error would be.
+ * Class numbers that publications and libraries agree on, spread over the list, so that a name too many or
+ * too few anywhere shifts some of them. Ends of families (the last snake, the first and the last dog) stand
+ * closest to where an error would be.
  */
 const KNOWN: Readonly<Record<number, string>> = {
   0: "tench",

@@ -113,7 +113,8 @@ for (const dtype of DTYPES) {
 }
 
 Deno.test("weights are what the type says, without the blocks' projections", () => {
-  // Parameters without projections, section by section, of depth 16: what the transformer graph reads, and what becomes f32.
+  // Parameters without projections, section by section, of depth 16: what the transformer graph reads, and
+  // what becomes f32.
   const config = published(16);
   const linear = 16 * (12 * 1024 ** 2 + 8 * 1024 + 1024 + 1024 + 16) - 16 * 1024 + 1024 * 33 +
     4096 * 1025;
@@ -126,7 +127,8 @@ Deno.test("weights are what the type says, without the blocks' projections", () 
   assertEquals(of("f32") - of("q8"), (4 - 1.125) * (large - 32 * 1024) + (2 - 4) * 32 * 1024);
   // The head keeps 8 bits.
   assertEquals(of("q8") - of("q4"), 0.5 * (large - 32 * 1024 - 4096 * 1024));
-  // 823 MB of linear layers, 259 of the decoder and codebook, 67 for classes, 18 for embeddings and the head's projection.
+  // 823 MB of linear layers, 259 of the decoder and codebook, 67 for classes, 18 for embeddings and the
+  // head's projection.
   assert(Math.abs(of("f32") - 1.167 * GB) < 0.001 * GB, `${of("f32")}`);
 });
 
@@ -136,7 +138,8 @@ Deno.test("an image of the model of depth 16 takes what caches, activations and 
     return estimateMemory({ ...sizes, decoder }, { dtype: "f32", provider: "wasm" }).image;
   };
   const image = imageBytes(null);
-  // Keys and values of 255 and of 424 tokens at the scale before the last: the specification's 178.3 MB for 680 tokens, in proportion.
+  // Keys and values of 255 and of 424 tokens at the scale before the last: the specification's 178.3 MB for
+  // 680 tokens, in proportion.
   const caches = 178.3e6 * (255 + 424) / 680;
   assert(image > caches && image < 1.35 * caches, `${image}`);
   // What was measured of the published decoder for one image of 256 px.
@@ -432,12 +435,14 @@ Deno.test("an image takes what the maps of its schedule need, of any shape", () 
     return estimateMemory(sizes, { dtype: "f32", provider, maps }).image;
   };
   assertEquals(of(sizes.maps), estimateMemory(sizes, { dtype: "f32", provider: "wasm" }).image);
-  // Seven arrays of the decoder's finest level, 128 channels of 16 × 16 pixels a token, and the class: (1 + 2 + 6 · 16) vectors twice.
+  // Seven arrays of the decoder's finest level, 128 channels of 16 × 16 pixels a token, and the class: (1 + 2
+  // + 6 · 16) vectors twice.
   const decoded = (tokens: number): number => 7 * 4 * 128 * 256 * tokens + 2 * 4 * 99 * 1024;
   assertEquals(of(squares(1, 32)), decoded(32 * 32));
   assertEquals(of([{ width: 1, height: 1 }, { width: 24, height: 12 }]), decoded(24 * 12));
   assertEquals(of([{ width: 1, height: 1 }, { width: 12, height: 24 }]), decoded(24 * 12));
-  // Two rows of keys and values of 16 blocks, for 680 and for 680 + 529 tokens, and what 529 tokens have in a block and as logits.
+  // Two rows of keys and values of 16 blocks, for 680 and for 680 + 529 tokens, and what 529 tokens have in a
+  // block and as logits.
   const scales = estimateMemory({ ...sizes, decoder: null }, {
     dtype: "f32",
     provider: "webgpu",
@@ -446,7 +451,8 @@ Deno.test("an image takes what the maps of its schedule need, of any shape", () 
   const caches = 2 * 4 * 2 * 16 * 1024 * (680 + 680 + 529);
   const activations = 2 * 4 * 529 * (12 * 1024 + 2 * 8912);
   assertEquals(scales, Math.ceil(1.6 * (caches + activations)) + 2 * 4 * 99 * 1024);
-  // On the CPU, 16 heads of scores too: of 1024 tokens with all 2233, at the last scale, whose caches are one block's.
+  // On the CPU, 16 heads of scores too: of 1024 tokens with all 2233, at the last scale, whose caches are one
+  // block's.
   const onCpu = estimateMemory({ ...sizes, decoder: null }, {
     dtype: "f32",
     provider: "wasm",

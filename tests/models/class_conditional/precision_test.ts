@@ -1,6 +1,6 @@
 /**
- * Which tensors are stored how, and what the graphs make of them: exactly what is stored, with sums in float32, and logits no further from
- * those of float32 than the weights are.
+ * Which tensors are stored how, and what the graphs make of them: exactly what is stored, with sums in
+ * float32, and logits no further from those of float32 than the weights are.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -112,7 +112,10 @@ function rootMeanSquare(values: Float32Array): number {
   return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 }
 
-/** How far the weights of the linear layers are from those of float32, as a share of their size: the most of any layer. */
+/**
+ * How far the weights of the linear layers are from those of float32, as a share of their size: the most of
+ * any layer.
+ */
 async function weightError(folder: ModelFolder, original: ModelFolder): Promise<number> {
   using weights = await folder.weights("transformer");
   using exact = await original.weights("transformer");
@@ -159,8 +162,9 @@ for (const dtype of ["f16", "q8", "q4"] as const) {
       const wanted = await logitsOf(device, await openModelSource(source), "f32");
       const found = await logitsOf(device, await openModelSource(source, { dtype }), dtype);
       const error = rootMeanSquare(found.map((value, i) => value - wanted[i]!));
-      // A layer adds noise of this share of its result's size, as its products add up with errors that are independent of each other. So are
-      // the noises of the layers that follow each other: four in a block and the head, and the projection of the class in each block.
+      // A layer adds noise of this share of its result's size, as its products add up with errors that are
+      // independent of each other. So are the noises of the layers that follow each other: four in a block
+      // and the head, and the projection of the class in each block.
       const share = await weightError(stored, original);
       const layers = 5 * config.depth + 2;
       const bound = Math.sqrt(layers) * share * rootMeanSquare(wanted);

@@ -1,6 +1,6 @@
 /**
- * Checkpoints of FlexVAR models that are made on the spot: small ones of random weights, and any whose values are told. They are named as
- * the published ones and hold their buffers for training, too.
+ * Checkpoints of FlexVAR models that are made on the spot: small ones of random weights, and any whose values
+ * are told. They are named as the published ones and hold their buffers for training, too.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import type { ModelTensor } from "../../../models/weights/model_tensor.ts";
 import { testRandom } from "../../devices.ts";
 
 /**
- * A small model: one block, two levels of two pixels a token, attention in the coarsest, an encoder. It paints 32×32 pictures in the usual
- * ten scales.
+ * A small model: one block, two levels of two pixels a token, attention in the coarsest, an encoder. It
+ * paints 32×32 pictures in the usual ten scales.
  */
 export const SMALL_FLEXVAR: FlexVarConfig = {
   depth: 1,
@@ -56,7 +56,9 @@ export function filledFlexVar(
   };
 }
 
-/** The tensors of the two files as they are published: without the network that the configuration is without. */
+/**
+ * The tensors of the two files as they are published: without the network that the configuration is without.
+ */
 export function flexVarTensors(
   config: FlexVarConfig,
 ): { transformer: ModelTensor[]; tokenizer: ModelTensor[] } {

@@ -1,6 +1,6 @@
 /**
- * FlexVAR against numbers recorded from the released code: the whole way from checkpoints to logits, tokens and pixels. The weights follow
- * formulas; see the fixture's README.
+ * FlexVAR against numbers recorded from the released code: the whole way from checkpoints to logits, tokens
+ * and pixels. The weights follow formulas; see the fixture's README.
  */
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
@@ -209,8 +209,9 @@ testOnDevices("features get the recorded codes", async (device) => {
 });
 
 /**
- * The recorded decoder has an input of 16 channels and 3×2 positions. Here each position has a token of its own, whose code is a unit
- * vector, which the convolution before the decoder turns into what was recorded there.
+ * The recorded decoder has an input of 16 channels and 3×2 positions. Here each position has a token of its
+ * own, whose code is a unit vector, which the convolution before the decoder turns into what was recorded
+ * there.
  */
 const DECODER: FlexVarConfig = {
   ...SMALL_FLEXVAR,

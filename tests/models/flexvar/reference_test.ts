@@ -1,9 +1,9 @@
 /**
- * The whole model against numbers recorded from an implementation in PyTorch that shares nothing with this one; see the fixture's README.
- * Tokens are forced, so every scale is compared on its own.
+ * The whole model against numbers recorded from an implementation in PyTorch that shares nothing with this
+ * one; see the fixture's README. Tokens are forced, so every scale is compared on its own.
  *
- * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32, as for VAR; guided logits may be off by the sum of
- * what they are made of.
+ * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32, as for VAR; guided
+ * logits may be off by the sum of what they are made of.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -280,7 +280,10 @@ function photo({ width, height }: PictureSize, n: number): Float32Array<ArrayBuf
   });
 }
 
-/** Encodes a picture of the fixture and compares features, the tokens of all scales, and the recorded pictures. */
+/**
+ * Encodes a picture of the fixture and compares features, the tokens of all scales, and the recorded
+ * pictures.
+ */
 async function compareEncoding(
   model: Model,
   recorded: Checkpoint,

@@ -44,7 +44,9 @@ Deno.test("the usual schedule is the one that the models are evaluated with", ()
   }
 });
 
-/** Published lists: which scales are greedy, the last weight of guidance at cfg 2.5, and the number of tokens. */
+/**
+ * Published lists: which scales are greedy, the last weight of guidance at cfg 2.5, and the number of tokens.
+ */
 const TABLE: readonly [list: number[], tokens: number, greedy: number[], last: number][] = [
   [[1, 2, 4, 6, 10, 16], 413, [], 2.5],
   [[1, 2, 3, 5, 8, 11, 16], 480, [11], 2.5],
@@ -237,7 +239,8 @@ Deno.test("a size that is no square stretches the maps by the paper's formula", 
     picture: { width: 304, height: 208 },
     sampling: { topK: 900, topP: 0.95, minP: 0, temperature: 1, guidanceWeight: 2.5 * (8 / 9) },
   });
-  // A picture of less than 16 tokens may begin with other maps than the ten's: 16 → 3, so 1 2 … come out alike.
+  // A picture of less than 16 tokens may begin with other maps than the ten's: 16 → 3, so 1 2 … come out
+  // alike.
   assertEquals(maps({ size: { width: 48, height: 32 } }), ["1×1", "2×1", "3×2"]);
 });
 

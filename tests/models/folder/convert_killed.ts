@@ -1,5 +1,6 @@
 /**
- * A conversion that kills its own process, as a power cut or `kill -9` would: after so many tensors, or at the so-manieth rename.
+ * A conversion that kills its own process, as a power cut or `kill -9` would: after so many tensors, or at
+ * the so-manieth rename.
  *
  *     deno run -A convert_killed.ts VAR VAE OUTPUT DTYPE tensors|renames COUNT
  *

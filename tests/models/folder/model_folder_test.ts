@@ -1,4 +1,7 @@
-/** Model folders: written whole or not at all, read from wherever they lie, and believed only where sizes and checksums agree. */
+/**
+ * Model folders: written whole or not at all, read from wherever they lie, and believed only where sizes and
+ * checksums agree.
+ */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openCheckpoint, type SafetensorsEntry } from "../../../models/checkpoint/mod.ts";

@@ -1,4 +1,6 @@
-/** A folder that is stored nowhere has the same bytes as one that is written, whichever of them are asked for. */
+/**
+ * A folder that is stored nowhere has the same bytes as one that is written, whichever of them are asked for.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { SafetensorsEntry } from "../../../models/checkpoint/mod.ts";

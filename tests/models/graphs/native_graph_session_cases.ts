@@ -1,6 +1,7 @@
 /**
- * What the native CPU provider must do, as tests for a process of its own: `native_graph_session_test.ts` runs them, with `--no-lock`, so that the
- * project's lock file does not take up a package that only few will fetch.
+ * What the native CPU provider must do, as tests for a process of its own: `native_graph_session_test.ts`
+ * runs them, with `--no-lock`, so that the project's lock file does not take up a package that only few will
+ * fetch.
  *
  * @module
  */
@@ -127,7 +128,10 @@ Deno.test("both CPU providers compute the same from weights of every type, up to
   for (const dtype of DTYPES) await compare("var-adaln", dtype);
 });
 
-/** The weights of y = x wᵀ + b in a file: after 8 bytes of nothing, 7 MB of ones for w and 8 bytes of twos for b. */
+/**
+ * The weights of y = x wᵀ + b in a file: after 8 bytes of nothing, 7 MB of ones for w and 8 bytes of twos for
+ * b.
+ */
 const COLUMNS = 900_000;
 const file = new Uint8Array(4 * (2 * COLUMNS + 4));
 new Float32Array(file.buffer).fill(1, 2, 2 + 2 * COLUMNS).fill(2, 2 + 2 * COLUMNS);

@@ -1,4 +1,7 @@
-/** The native CPU provider, in processes of its own: what it computes, and what is said where it cannot be loaded. */
+/**
+ * The native CPU provider, in processes of its own: what it computes, and what is said where it cannot be
+ * loaded.
+ */
 
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch } from "@std/assert";

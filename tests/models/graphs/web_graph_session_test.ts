@@ -111,13 +111,16 @@ testOnGpu("a shader that the driver refuses is told in the driver's words", asyn
     stderr: "piped",
   }).output();
   const said = new TextDecoder().decode(stdout).trim();
-  // ONNX Runtime 1.30 writes a bitcast that Deno's shader compiler takes for another type; another driver, or version, may not mind.
+  // ONNX Runtime 1.30 writes a bitcast that Deno's shader compiler takes for another type; another driver, or
+  // version, may not mind.
   const refused = said.startsWith('ShaderCompilationError: Cannot compile the shader of kernel "Clip":\n');
   assert(refused || said === "accepted 1", `${said}\n${new TextDecoder().decode(stderr)}`);
   if (device.info.description.includes("llvmpipe")) assert(/Shader 'Clip' parsing error/.test(said), said);
 });
 
-/** What a module on its own does with the demo: prints, or sends, a checksum of the tokens of `images` images. */
+/**
+ * What a module on its own does with the demo: prints, or sends, a checksum of the tokens of `images` images.
+ */
 function demoModule(images: number, threads: number, rounds: number, deliver: string): string {
   const from = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   return `
@@ -162,7 +165,8 @@ Deno.test("web workers stay what they are, and the demo runs in one", async () =
 });
 
 Deno.test("threads do not wait for each other for ever", async () => {
-  // In 5 of 12 runs they did, before the memory they share was made not to grow; whoever waits longer than a minute waits for ever.
+  // In 5 of 12 runs they did, before the memory they share was made not to grow; whoever waits longer than a
+  // minute waits for ever.
   const { success, stdout, stderr, signal } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--quiet", demoModule(8, 2, 3, "console.log")],
     cwd: new URL("../../..", import.meta.url),

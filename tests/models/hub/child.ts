@@ -1,5 +1,6 @@
 /**
- * A process of its own that shows its settings, or gets a file: `settings OPTIONS` or `file PLACE NAME OPTIONS`, options as JSON.
+ * A process of its own that shows its settings, or gets a file: `settings OPTIONS` or
+ * `file PLACE NAME OPTIONS`, options as JSON.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * A Hugging Face hub on this machine, with a second host that holds the large files, and with the faults that real ones have.
+ * A Hugging Face hub on this machine, with a second host that holds the large files, and with the faults that
+ * real ones have.
  *
  * @module
  */

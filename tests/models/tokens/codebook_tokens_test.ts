@@ -1,4 +1,7 @@
-/** Tokens that are indices into a codebook, as the sampler uses them: against the definitions, on numbers that are worked out by hand. */
+/**
+ * Tokens that are indices into a codebook, as the sampler uses them: against the definitions, on numbers that
+ * are worked out by hand.
+ */
 
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { silvermanFactor } from "../../../kernels/candidates/bandwidth.ts";
@@ -44,7 +47,10 @@ testOnDevices("the likeliest token is drawn where nothing else is left", async (
   assertEquals(space.firstMissing(Uint32Array.of(3, 0, 1)), -1);
 });
 
-/** The density of candidates of one image by the definition, in f64: Gaussian kernels of Silverman's width, summed over positions. */
+/**
+ * The density of candidates of one image by the definition, in f64: Gaussian kernels of Silverman's width,
+ * summed over positions.
+ */
 function densityOf(maps: readonly (readonly number[])[], options: Partial<DensityArguments>): number[] {
   const { distance = "euclidean", features = "position", deviation = "population" } = options;
   const vectorOf = (token: number): number[] => {

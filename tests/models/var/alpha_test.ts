@@ -24,7 +24,8 @@ Deno.test("alpha by depth, scale and number of samples, as the paper's tables ha
   for (const [scale, row] of byScale.entries()) {
     assertEquals(samples.map((n) => alphaPreset({ depth: 30, scale, samples: n })), row);
   }
-  // The nearest column and depth, the lower one in the middle; a shift between depths at other scales; the last row beyond the table.
+  // The nearest column and depth, the lower one in the middle; a shift between depths at other scales; the
+  // last row beyond the table.
   assertEquals(alphaPreset({ depth: 4, scale: 1, samples: 1 }), 2.4);
   assertEquals(alphaPreset({ depth: 36, scale: 1, samples: 5000 }), 2.4);
   assertEquals(alphaPreset({ depth: 22, scale: 1, samples: 35 }), 2.3);

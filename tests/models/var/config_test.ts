@@ -1,6 +1,7 @@
 /**
- * What is read from the names and shapes of tensors, and how checkpoints that do not make a model are refused. Refusals depend on the
- * list of tensors alone, so most checkpoints here have the names and shapes of the golden ones and zeros for values.
+ * What is read from the names and shapes of tensors, and how checkpoints that do not make a model are
+ * refused. Refusals depend on the list of tensors alone, so most checkpoints here have the names and shapes
+ * of the golden ones and zeros for values.
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
@@ -159,7 +160,10 @@ async function shapesOf(file: URL): Promise<Shapes> {
 /** Which scale each token of patch numbers 1 2 3 4 belongs to. */
 const SCALES = [1, 2, 3, 4].flatMap((side, scale) => new Array<number>(side * side).fill(scale));
 
-/** A safetensors file with these tensors, bytes of zero all but `lvl_1L`, which comes first and tells the scales. */
+/**
+ * A safetensors file with these tensors, bytes of zero all but `lvl_1L`, which comes first and tells the
+ * scales.
+ */
 function fileOf(shapes: Shapes): Uint8Array<ArrayBuffer> {
   const names = [...shapes.keys()].sort((a, b) => Number(b === "lvl_1L") - Number(a === "lvl_1L"));
   let end = 0;
@@ -216,7 +220,8 @@ Deno.test("each tensor that is missing is missed", async () => {
       else elsewhere.push(name);
     }
   }
-  // The first and last are what a checkpoint is told by; without the second, the first block has another kind of attention.
+  // The first and last are what a checkpoint is told by; without the second, the first block has another kind
+  // of attention.
   assertEquals(elsewhere, ["pos_start", "blocks.0.attn.scale_mul_1H11", "quantize.embedding.weight"]);
 });
 

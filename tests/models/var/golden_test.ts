@@ -1,6 +1,6 @@
 /**
- * The whole model against numbers recorded from the published implementation: the same tokens are forced, so every scale can be
- * compared on its own; see the fixture's README.
+ * The whole model against numbers recorded from the published implementation: the same tokens are forced, so
+ * every scale can be compared on its own; see the fixture's README.
  *
  * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32 weights.
  */
@@ -155,10 +155,11 @@ testOnDevices("the encoder gives the published features, tokens and reconstructi
 });
 
 /**
- * Bound of what float16 weights may change in a value that went through `layers` linear layers, one after the other, and whose root mean
- * square is `size`. A weight is off by up to 2^-11 of itself, evenly spread, so a layer adds noise of 2^-11 / √3 of its result's size (its
- * products add up with their errors independent of each other); the layers' noises are independent, hence the root; and 6 times the noise
- * is not met by chance among the 10^6 values that are compared.
+ * Bound of what float16 weights may change in a value that went through `layers` linear layers, one after the
+ * other, and whose root mean square is `size`. A weight is off by up to 2^-11 of itself, evenly spread, so a
+ * layer adds noise of 2^-11 / √3 of its result's size (its products add up with their errors independent of
+ * each other); the layers' noises are independent, hence the root; and 6 times the noise is not met by chance
+ * among the 10^6 values that are compared.
  */
 function halfTolerance(layers: number, size: number): number {
   return 6 * Math.sqrt(layers) * HALF_ROUNDING / Math.sqrt(3) * size;

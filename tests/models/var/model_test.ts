@@ -9,7 +9,10 @@ import { testOnDevices, testRandom } from "../../devices.ts";
 import { randomCheckpoints } from "../../sampler/models.ts";
 import { differenceOf, goldenCheckpoints, maxDifference, openGolden } from "../../fixtures/golden/golden.ts";
 
-/** Rows do not know of each other; only the order of the same sums may differ with their number. A tenth of the golden tolerance. */
+/**
+ * Rows do not know of each other; only the order of the same sums may differ with their number. A tenth of
+ * the golden tolerance.
+ */
 const TOLERANCE = 1e-5;
 
 function loadSmall(device: Device): Promise<Model> {

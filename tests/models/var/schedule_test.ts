@@ -1,4 +1,7 @@
-/** Schedules of VAR models: the model's own maps, guided as the paper has it; everything else is refused with the reason. */
+/**
+ * Schedules of VAR models: the model's own maps, guided as the paper has it; everything else is refused with
+ * the reason.
+ */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { ScheduleRequest } from "../../../models/schedule.ts";

@@ -1,4 +1,7 @@
-/** Blocks of integers: their layout is ONNX Runtime's, their scales are at least as good as common practice, their extremes are harmless. */
+/**
+ * Blocks of integers: their layout is ONNX Runtime's, their scales are at least as good as common practice,
+ * their extremes are harmless.
+ */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { readFloats } from "../../../kernels/device/device.ts";

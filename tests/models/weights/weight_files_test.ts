@@ -216,7 +216,8 @@ Deno.test("a large file on a web server is read by range, a small one whole and 
     requests.length = 0;
     using large = await folder.weights("large");
     assert(requests.every((request) => /^large\.safetensors \d+$/.test(request)), requests[0]);
-    // The beginning when it is opened, all of it once to check it, in pieces of 4 MiB, and the beginning again for the list of tensors.
+    // The beginning when it is opened, all of it once to check it, in pieces of 4 MiB, and the beginning
+    // again for the list of tensors.
     assertEquals(requests.length, 1 + 17 + 1);
     requests.length = 0;
     assertEquals(await large.readFloat32("t0"), values(0, 3));

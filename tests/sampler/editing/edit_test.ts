@@ -49,7 +49,10 @@ async function tokensOfPictures(model: Model, images: readonly RgbaImage[]): Pro
   return tokensOf(await reconstruct(model, images));
 }
 
-/** The published method step by step: tokens are drawn as ever, brought to the host, mixed there, and forced upon the generation. */
+/**
+ * The published method step by step: tokens are drawn as ever, brought to the host, mixed there, and forced
+ * upon the generation.
+ */
 function mixing(sources: readonly number[][][], kept: readonly Uint32Array[]): ScaleHook {
   return {
     name: "mixing",

@@ -117,7 +117,8 @@ Deno.test("a token's share is the mean over its part of the mask, also of parts 
 });
 
 Deno.test("a mask of the picture's own size is cropped with it", () => {
-  // 54×36 is resized to 27×18, of which columns 5.5 to 21.5 rounded to even, 6 to 22, and rows 1 to 17 are left.
+  // 54×36 is resized to 27×18, of which columns 5.5 to 21.5 rounded to even, 6 to 22, and rows 1 to 17 are
+  // left.
   const picture = { width: 54, height: 36 };
   const marked = new RgbaImage(54, 36);
   for (let y = 0; y < 36; y++) marked.data.fill(255, 4 * 54 * y + 4 * 28, 4 * 54 * y + 4 * 44);
@@ -200,7 +201,8 @@ function text(values: Iterable<number>, width: number): string {
 Deno.test("boxes and masks on maps that are not square", () => {
   const box = keptShares({ box: [0.25, 0, 1, 0.5], mode: "outpaint" }, wideFrame);
   assertEquals([box.width, box.height, text(box.values, 6)], [6, 4, "000000/111000/111000/111000"]);
-  // A square mask covers the picture, and so does one of its proportions, and one that has a value for each token.
+  // A square mask covers the picture, and so does one of its proportions, and one that has a value for each
+  // token.
   const quarter = "111000/111000/000000/000000";
   const masks: Mask[] = [
     [[1, 0], [0, 0]],
@@ -232,7 +234,8 @@ Deno.test("boxes and masks on maps that are not square", () => {
 });
 
 Deno.test("a mask of the picture's own size is cropped with it to one that is not square", () => {
-  // 576×144 is resized to 288×72, so that its height is 1.125 · 64, and of that columns 96 to 192 and rows 4 to 68 are left.
+  // 576×144 is resized to 288×72, so that its height is 1.125 · 64, and of that columns 96 to 192 and rows 4
+  // to 68 are left.
   const picture = { width: 576, height: 144 };
   const mask = Array.from({ length: 144 }, () => Array.from({ length: 576 }, (_, x) => x < 288 ? 1 : 0));
   const { values } = keptShares({ mask, mode: "outpaint" }, { ...wideFrame, pictures: [picture] });
@@ -268,7 +271,8 @@ Deno.test("maps of any shape are resized by rows and columns apart", () => {
 
 Deno.test("a picture in the middle of a larger one is kept where it covers tokens", () => {
   const shares = middleShares({ width: 40, height: 64 }, wideFrame);
-  // From column 28 to 68 in tokens of 16: a quarter of the second, all of the next two, and a quarter of the fifth.
+  // From column 28 to 68 in tokens of 16: a quarter of the second, all of the next two, and a quarter of the
+  // fifth.
   const row = [0, 0.25, 1, 1, 0.25, 0];
   assertEquals([...shares.values], [...row, ...row, ...row, ...row]);
   // In the middle of an odd rest it lies further left and up.

@@ -164,7 +164,10 @@ const decisionOf = (image: GeneratedImage, scale = 1): VarScalingDecision => {
     .value as VarScalingDecision;
 };
 
-/** Scores are sums of float32 kernels: relative 1e-5 of the true ones, as the bounds of bandwidth and density give for 4 channels. */
+/**
+ * Scores are sums of float32 kernels: relative 1e-5 of the true ones, as the bounds of bandwidth and density
+ * give for 4 channels.
+ */
 const PRECISION = 2e-5;
 
 /** Runs one search and checks it against the oracle. */

@@ -53,7 +53,8 @@ Deno.test("a picture of the size stays as it is, whatever the fit", () => {
 });
 
 Deno.test("a picture that covers the size loses only what sticks out", () => {
-  // A frame of four pixels around 48×40: at half the size two, of which those at the left and right are cut off with two more columns.
+  // A frame of four pixels around 48×40: at half the size two, of which those at the left and right are cut
+  // off with two more columns.
   const image = new RgbaImage(48, 40);
   for (let at = 0; at < image.data.length; at += 4) {
     const [x, y] = [at / 4 % 48, Math.floor(at / 4 / 48)];

@@ -13,7 +13,10 @@ function noise(width: number, height: number, alpha?: number): RgbaImage {
   return image;
 }
 
-/** A decoder of our own, after the PNG specification (W3C, third edition), for 8-bit true color without interlacing. */
+/**
+ * A decoder of our own, after the PNG specification (W3C, third edition), for 8-bit true color without
+ * interlacing.
+ */
 function decode(png: Uint8Array): { width: number; height: number; chunks: string[]; data: number[] } {
   assertEquals([...png.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
@@ -200,7 +203,8 @@ Deno.test("decode() reads true color, written by Pillow", () => {
 });
 
 Deno.test("decode() reads interlaced pixels of 16 bits", () => {
-  // Channels 257 * (100 x + y, 10 y, 255 - 50 x), packed by Python's zlib; Pillow reads the same 8-bit pixels from it.
+  // Channels 257 * (100 x + y, 10 y, 255 - 50 x), packed by Python's zlib; Pillow reads the same 8-bit pixels
+  // from it.
   const png = Uint8Array.fromBase64(
     "iVBORw0KGgoAAAANSUhEUgAAAAMAAAADEAIAAAH+3c49AAAAOUlEQVR42g3HsQ0AIAwDQUPp2iNClspCgJSZTL45PdDZOAfIxJyS/Z7U" +
       "sxZQhQipGYO09yar7iUzP3R+Fjk7JN0nAAAAAElFTkSuQmCC",

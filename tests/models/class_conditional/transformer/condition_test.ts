@@ -1,4 +1,7 @@
-/** Conditions of classes: evaluated once, kept within a budget, put together in any order, also for batches at the same time. */
+/**
+ * Conditions of classes: evaluated once, kept within a budget, put together in any order, also for batches at
+ * the same time.
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Device, type DeviceArray, readFloats } from "../../../../kernels/device/device.ts";
