@@ -4,7 +4,21 @@
  * @module
  */
 
-export * from "./checkpoint/mod.ts";
+export {
+  byteLength,
+  type ByteSource,
+  bytesPerElement,
+  type Checkpoint,
+  decodeFloat32,
+  type DType,
+  encodeFloat16,
+  openCheckpoint,
+  type OpenSourceOptions,
+  type SafetensorsEntry,
+  type TensorInfo,
+  writeSafetensors,
+  type WriteSafetensorsOptions,
+} from "./checkpoint/mod.ts";
 export {
   type CheckpointDescription,
   type Checkpoints,

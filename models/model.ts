@@ -6,7 +6,7 @@
  */
 
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
-import type { Pick, Strategy } from "../kernels/candidates/select.ts";
+import type { PickRule, Strategy } from "../kernels/candidates/select.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelTuning } from "./folder/model_folder.ts";
 import type { Label, ResolvedLabel } from "./label.ts";
@@ -108,7 +108,7 @@ export interface SearchSettings {
   /** Which candidates are kept. */
   readonly strategy: Strategy;
   /** How one of the kept is taken. */
-  readonly pick: Pick;
+  readonly pick: PickRule;
 }
 
 /** Settings of VAR-Scaling that suit a model, also from what its folder says. */

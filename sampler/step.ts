@@ -14,7 +14,12 @@ import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import { gatherRows } from "../kernels/maps/gather.ts";
 import { guidance } from "../kernels/sampling/guidance.ts";
 import { mergeMaps } from "../kernels/maps/merge.ts";
-import { decisionLength, type DensityRule, type Pick, type Strategy } from "../kernels/candidates/select.ts";
+import {
+  decisionLength,
+  type DensityRule,
+  type PickRule,
+  type Strategy,
+} from "../kernels/candidates/select.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
 import type { Scale, Schedule } from "../models/schedule.ts";
@@ -93,7 +98,7 @@ export interface SelectOptions {
   /** When a density counts as low; `"published"` by default. */
   rule?: DensityRule;
   /** How one of the kept is taken; `"density"` by default. */
-  pick?: Pick;
+  pick?: PickRule;
 }
 
 /** What a {@linkcode ScaleStep} is made of. */

@@ -7,7 +7,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { floatBits, product, squareRoot } from "../exact/exact.ts";
 import { EXACT_SUMS_WGSL, MAX_DRAWS, truncate, truncateWide } from "../exact/exact_sums.ts";
 import wgsl from "./bandwidth.wgsl" with { type: "text" };

@@ -8,7 +8,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { DeviceArray, Kernel } from "../device/device.ts";
 import { MAX_DRAWS } from "../exact/exact_sums.ts";
 import wgsl from "./group_tokens.wgsl" with { type: "text" };
 

@@ -6,12 +6,12 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
+import { requireInteger, requireNumber } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { exp2Negative, product } from "../exact/exact.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS } from "../exact/exact_sums.ts";
-import { requireEpsilon } from "./gaussian.ts";
 import { MAX_BITS } from "./hamming_bandwidth.ts";
 import wgsl from "./hamming_density.wgsl" with { type: "text" };
 import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities.ts";
@@ -104,7 +104,7 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(bits, "bits", ACTION, { min: 1, max: MAX_BITS });
     requireInteger(draws * positions, "draws * positions", ACTION, { min: 1, max: MAX_TERMS });
-    requireEpsilon(epsilon, ACTION);
+    requireNumber(epsilon, "epsilon", ACTION, { min: 0 });
     requireLength(tokens, images * draws * positions * Math.ceil(bits / 32), ACTION);
     requireLength(bandwidth, images * positions, ACTION);
     requireLength(sums, images * positions * draws * 2, ACTION);

@@ -5,18 +5,9 @@
  */
 
 import { requireInteger } from "../arguments.ts";
-import {
-  copyRange,
-  type Device,
-  type DeviceArray,
-  type DeviceCounters,
-  hostTimeline,
-  type Kernel,
-  requireDisjoint,
-  requireRange,
-  requireWords,
-  type Timeline,
-} from "./device.ts";
+import { copyRange, requireDisjoint, requireRange, requireWords } from "./array_checks.ts";
+import type { Device, DeviceArray, DeviceCounters, Kernel, Timeline } from "./device.ts";
+import { hostTimeline } from "./host_timeline.ts";
 
 /** A device array in host memory, with a view for each way to read its words. */
 export class HostArray implements DeviceArray {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mustBe } from "../arguments.ts";
 import { CpuDevice } from "./cpu_device.ts";
 import type { Device, DeviceKind } from "./device.ts";
 import { WebGpuDevice } from "./webgpu_device.ts";
@@ -38,11 +39,7 @@ export async function openDevice(choice: DeviceChoice = "auto"): Promise<Device>
   if (choice === "cpu") return new CpuDevice();
   if (choice === "webgpu") return await WebGpuDevice.open();
   if (choice !== "auto") {
-    throw new RangeError(
-      `Cannot open a device as it must be "auto", "webgpu" or "cpu": current value is ${
-        JSON.stringify(choice)
-      }`,
-    );
+    throw new RangeError(mustBe('"auto", "webgpu" or "cpu"', choice, "it", "open a device"));
   }
   const found = await findGpu();
   if (typeof found !== "string") return await WebGpuDevice.open(found);

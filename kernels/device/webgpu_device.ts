@@ -6,21 +6,10 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
-import {
-  copyRange,
-  type Device,
-  type DeviceArray,
-  type DeviceCounters,
-  hostTimeline,
-  type Kernel,
-  type Plan,
-  requireDisjoint,
-  requireRange,
-  requireWords,
-  type Timeline,
-  writtenBindings,
-} from "./device.ts";
+import { mustBe, requireInteger } from "../arguments.ts";
+import { copyRange, requireDisjoint, requireRange, requireWords, writtenBindings } from "./array_checks.ts";
+import type { Device, DeviceArray, DeviceCounters, Kernel, Plan, Timeline } from "./device.ts";
+import { hostTimeline } from "./host_timeline.ts";
 import { DeviceLostError, NoAdapterError, OutOfMemoryError, ShaderCompilationError } from "./errors.ts";
 import { nextTurn } from "./next_turn.ts";
 
@@ -214,9 +203,7 @@ export class WebGpuDevice implements Device {
    */
   static from(gpu: GPUDevice): WebGpuDevice {
     if (!(gpu instanceof GPUDevice)) {
-      throw new TypeError(
-        `Cannot run on a device as it must be a GPUDevice: current value is ${String(gpu)}`,
-      );
+      throw new TypeError(mustBe("a GPUDevice", gpu, "it", "run on a device"));
     }
     return new WebGpuDevice(gpu, gpu.adapterInfo, false);
   }
@@ -282,7 +269,7 @@ export class WebGpuDevice implements Device {
       ? { buffer: source, size: undefined }
       : source;
     if (!(buffer instanceof GPUBuffer)) {
-      throw new TypeError(`Cannot ${action} as it must be a GPUBuffer: current value is ${String(buffer)}`);
+      throw new TypeError(mustBe("a GPUBuffer", buffer, "it", action));
     }
     requireUsage(buffer, "STORAGE", action);
     requireInteger(offset, "offset", action, { min: 0, max: buffer.size });

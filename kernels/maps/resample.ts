@@ -8,7 +8,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import type { FeatureLayout } from "../codebook/lookup.ts";
 import wgsl from "./resample.wgsl" with { type: "text" };
 

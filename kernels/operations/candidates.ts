@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import { type FeatureGrouping, silvermanBandwidth } from "../candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { readFloats } from "../device/device.ts";
@@ -19,7 +19,7 @@ import {
   type Decision,
   decisionLength,
   type DensityRule,
-  type Pick,
+  type PickRule,
   PICKS,
   readDecision,
   RULES,
@@ -85,7 +85,7 @@ export interface CandidateChoice {
   /** Candidates nearer than this to a kept one are passed over, 0 (off) by default; for codebooks only. */
   conflictThreshold?: number;
   /** How one of the kept is taken; `"density"` by default. */
-  pick?: Pick;
+  pick?: PickRule;
   /** Seed of the random numbers, 0 by default. Image i of a call has those of image i. */
   seed?: number | bigint;
 }
@@ -312,11 +312,7 @@ export function createCandidateDensity(
 ): CandidateDensity {
   requireOptions(options, DENSITY_OPTIONS, CREATE);
   if (typeof codes !== "object" || codes === null) {
-    throw new TypeError(
-      `Cannot ${CREATE} as the codes must be { codebook, channels } or { bits }: current value is ${
-        String(codes)
-      }`,
-    );
+    throw new TypeError(mustBe("{ codebook, channels } or { bits }", codes, "the codes", CREATE));
   }
   requireOptions(codes, "bits" in codes ? ["bits"] : ["codebook", "channels"], CREATE);
   const { distance = "euclidean", features = "position", deviation = "population", epsilon = 1e-6 } = options;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import { bitCodes, type BitsShape, signBits } from "../codebook/bits.ts";
 import { codeDistances } from "../codebook/code_distance.ts";
 import { type Device, type DeviceArray, readFloats, readWords } from "../device/device.ts";
@@ -411,11 +411,7 @@ function bitsShape(
 
 function requireFloats(value: unknown, name: string, action: string): void {
   if (value instanceof Float32Array) return;
-  throw new TypeError(
-    `Cannot ${action} as ${name} must be a Float32Array: current value is ${
-      Object.prototype.toString.call(value).slice(8, -1)
-    }`,
-  );
+  throw new TypeError(mustBe("a Float32Array", value, name, action));
 }
 
 /** The rows of `input` at length 1, freed with `resources`. */

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { DISTANCE_METRICS, distanceMatrix, type DistanceMetric } from "../points/distance.ts";
 import { hammingMatrix, MAX_WORDS } from "../points/hamming.ts";
@@ -441,11 +441,8 @@ function countVectors(
   const type = typeOf(task);
   const words = lengthOf(input as FloatInput | WordInput);
   if (words === undefined || ArrayBuffer.isView(input) && input.constructor.name !== type) {
-    const actual = Object.prototype.toString.call(input).slice(8, -1);
-    throw new TypeError(
-      `Cannot ${ACTION} as ${name} must be a ${type}, or a device array or GPUBuffer where there is a device: ` +
-        `current value is ${actual}`,
-    );
+    const wanted = `a ${type}, or a device array or GPUBuffer where there is a device`;
+    throw new TypeError(mustBe(wanted, input, name, ACTION));
   }
   const halves = task.inputStorage === "f16" && !ArrayBuffer.isView(input);
   const length = halves ? 2 * words : words;

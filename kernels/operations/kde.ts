@@ -7,7 +7,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { mustBe, requireBoolean, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import { silvermanFactor } from "../candidates/bandwidth.ts";
 import { type Device, type DeviceArray, readFloats } from "../device/device.ts";
 import { kernelDensity, stretchCount } from "../points/kernel_density.ts";
@@ -510,18 +510,13 @@ function requireShape(
 
 function requireFlags(flags: Readonly<Record<string, boolean>>, action: string): void {
   for (const [name, value] of Object.entries(flags)) {
-    if (typeof value === "boolean") continue;
-    throw new TypeError(
-      `Cannot ${action} as ${name} must be true or false: current value is ${String(value)}`,
-    );
+    requireBoolean(value, name, action);
   }
 }
 
 function requireFactor(factor: number): number {
   if (typeof factor === "number" && factor > 0 && factor < Infinity) return factor;
-  throw new RangeError(
-    `Cannot ${FIT} as the bandwidth must be above 0 and finite: current value is ${String(factor)}`,
-  );
+  throw new RangeError(mustBe("above 0 and finite", factor, "the bandwidth", FIT));
 }
 
 /** Checks the weights of one density and returns the exponent of the largest, as a power of two. */

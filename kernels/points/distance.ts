@@ -8,7 +8,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { type FloatStorage, MAX_DIMENSIONS, storedFloats, wordsOf } from "./inverse_lengths.ts";
 import wgsl from "./distance.wgsl" with { type: "text" };
 

@@ -7,9 +7,10 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
+import { mustBe, requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { DeviceArray, Kernel } from "../device/device.ts";
 import wgsl from "./kernel_density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode kernelDensity}. */
@@ -132,9 +133,7 @@ export const kernelDensity: Kernel<KernelDensityArguments> = {
     requireInteger(queryCount, "queryCount", ACTION, { min: 0 });
     requireInteger(dimensions, "dimensions", ACTION, { min: 1, max: 32768 });
     if (dimensions % 4 !== 0) {
-      throw new RangeError(
-        `Cannot ${ACTION} as dimensions must be a multiple of 4: current value is ${dimensions}`,
-      );
+      throw new RangeError(mustBe("a multiple of 4", dimensions, "dimensions", ACTION));
     }
     const { first, block } = requireBlock(args, ACTION);
     if (leaveOneOut && queryCount !== count) {
@@ -272,7 +271,7 @@ export function stretchCount(count: number, dimensions: number, action: string):
   const stretches = Math.ceil(count / stretchLength(count, dimensions));
   if (stretches > 65535) {
     throw new RangeError(
-      `Cannot ${action} as count is too large for rows of ${dimensions} words: current value is ${count}`,
+      `Cannot ${action} as count is too large for rows of ${dimensions} words: it is ${count}`,
     );
   }
   return stretches;

@@ -10,7 +10,8 @@
 
 import { requireInteger, requireNumber } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, type Plan, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, type Plan, spread } from "../device/device.ts";
 import { bitsFloat, exp2Negative, floatBits, randomPoint, share } from "../exact/exact.ts";
 import {
   canonical,

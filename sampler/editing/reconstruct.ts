@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
+import { requireBoolean, requireInteger, requireOptions } from "../../kernels/arguments.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
 import type { Model } from "../../models/model.ts";
@@ -155,11 +155,7 @@ export async function reconstruct(
 ): Promise<ReconstructResult> {
   requireOptions(options, OPTIONS, ACTION);
   const { progressive = false, patchNumbers, size, fit = "crop", batch = 8, signal } = options;
-  if (typeof progressive !== "boolean") {
-    throw new TypeError(
-      `Cannot ${ACTION} as progressive must be a boolean: current value is ${String(progressive)}`,
-    );
-  }
+  requireBoolean(progressive, "progressive", ACTION);
   requireInteger(batch, "batch", ACTION, { min: 1 });
   const given = Array.isArray(images) ? images as readonly RgbaImage[] : [images as RgbaImage];
   requireInteger(given.length, "the number of pictures", ACTION, { min: 1 });

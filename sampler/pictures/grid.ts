@@ -5,7 +5,7 @@
  * @module
  */
 
-import { requireInteger } from "../../kernels/arguments.ts";
+import { mustBe, requireInteger } from "../../kernels/arguments.ts";
 import type { PictureSize } from "../../models/schedule.ts";
 import { capHeight, glyphOf, textWidth, wrapText } from "./glyphs.ts";
 import { RgbaImage } from "./image.ts";
@@ -228,19 +228,13 @@ function fillSquare(to: RgbaImage, square: { x: number; y: number; size: number;
 }
 
 function checkInteger(name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(
-      `Cannot draw a grid as ${name} must be an integer >= ${least}: current value is ${value}`,
-    );
-  }
+  requireInteger(value, name, "draw a grid", { min: least });
 }
 
 function parseColor(name: string, value: string): Rgb {
   const [, red, green, blue] = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value) ?? [];
   if (red === undefined || green === undefined || blue === undefined) {
-    throw new RangeError(
-      `Cannot draw a grid as ${name} must be a color like #fafafa: current value is ${value}`,
-    );
+    throw new RangeError(mustBe("a color like #fafafa", value, name, "draw a grid"));
   }
   return [parseInt(red, 16), parseInt(green, 16), parseInt(blue, 16)];
 }

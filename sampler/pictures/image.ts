@@ -6,6 +6,7 @@
  * @module
  */
 
+import { mustBe, requireInteger } from "../../kernels/arguments.ts";
 import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
 // pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
@@ -96,23 +97,16 @@ export class RgbaImage {
     data?: Uint8ClampedArray<ArrayBuffer> | Uint8Array<ArrayBuffer>,
   ) {
     for (const [name, value] of Object.entries({ width, height })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new RangeError(
-          `Cannot make an image as ${name} must be an integer >= 1: current value is ${value}`,
-        );
-      }
+      requireInteger(value, name, ACTION, { min: 1 });
     }
     const size = width * height * 4;
     // Other arrays would have their bytes taken for channels.
     if (data !== undefined && !(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-      throw new TypeError(
-        "Cannot make an image as data must be a Uint8Array or Uint8ClampedArray: " +
-          `current value is ${Object.prototype.toString.call(data)}`,
-      );
+      throw new TypeError(mustBe("a Uint8Array or Uint8ClampedArray", data, "data", ACTION));
     }
     if (data !== undefined && data.length !== size) {
       throw new TypeError(
-        `Cannot make an image as ${width}×${height} RGBA pixels take ${size} bytes: current value is ${data.length}`,
+        `Cannot ${ACTION} as ${width}×${height} RGBA pixels take ${size} bytes: data holds ${data.length}`,
       );
     }
     this.width = width;
@@ -204,6 +198,8 @@ export class RgbaImage {
     return rgb;
   }
 }
+
+const ACTION = "make an image";
 
 /**
  * Throws where the file is cut, damaged, or holds more or fewer pixels than it claims. The pngjs decoder

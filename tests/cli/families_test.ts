@@ -6,7 +6,8 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RunRecord } from "../../cli/generation/run_record.ts";
-import { generate, loadModel, registerFamily, type ScheduleRequest } from "../../mod.ts";
+import { generate, loadModel, registerFamily } from "../../mod.ts";
+import type { ScheduleRequest } from "../../models/mod.ts";
 import { safetensors } from "../models/flexvar/checkpoints.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";
 

@@ -16,7 +16,6 @@ import {
   type GenerateRequest,
   loadModel,
   type Model,
-  openModelSource,
   reconstruct,
   registerFamily,
   RgbaImage,
@@ -24,7 +23,7 @@ import {
   varScaling,
   type VarScalingDecision,
 } from "../../mod.ts";
-import { writeSafetensors } from "../../models/checkpoint/mod.ts";
+import { openModelSource, writeSafetensors } from "../../models/mod.ts";
 import { BITS, MOSAIC } from "./mosaic.ts";
 
 registerFamily(MOSAIC);

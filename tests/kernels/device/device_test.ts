@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { requireChoice, requireInteger } from "../../../kernels/arguments.ts";
 import { CpuDevice, words } from "../../../kernels/device/cpu_device.ts";
+import { requireLength, requireRange } from "../../../kernels/device/array_checks.ts";
 import {
   type Device,
   type DeviceArray,
@@ -8,8 +9,6 @@ import {
   type Kernel,
   readFloats,
   readWords,
-  requireLength,
-  requireRange,
   spread,
 } from "../../../kernels/device/device.ts";
 import { DeviceLostError, NoAdapterError, ShaderCompilationError } from "../../../kernels/device/errors.ts";
@@ -650,7 +649,7 @@ Deno.test("argument checks name the wanted and the given value", () => {
     [
       () => requireInteger("1" as unknown as number, "n", "act", { min: 0 }),
       TypeError,
-      "Cannot act as n must be a number: current value is 1",
+      'Cannot act as n must be a number: current value is "1"',
     ],
     [
       () => requireInteger(4, "n", "act", { min: 0, max: 3 }),
@@ -665,7 +664,7 @@ Deno.test("argument checks name the wanted and the given value", () => {
     [
       () => requireChoice<string>("c", ["a", "b"], "word", "act"),
       TypeError,
-      'Cannot act as word must be one of "a", "b": current value is c',
+      'Cannot act as word must be one of "a", "b": current value is "c"',
     ],
   ];
   for (const [call, type, message] of cases) {

@@ -227,8 +227,11 @@ Deno.test("gridImage refuses what it cannot lay out", () => {
     [{ columns: 1, scale: 0.5 }, "scale must be an integer >= 1: current value is 0.5"],
     [{ columns: 1, gap: -1 }, "gap must be an integer >= 0: current value is -1"],
     [{ columns: 1, rowTitles: ["a"] }, "one row title for each of 2 rows: current number is 1"],
-    [{ columns: 1, background: "white" }, "background must be a color like #fafafa: current value is white"],
-    [{ columns: 1, ink: "#12345g" }, "ink must be a color like #fafafa: current value is #12345g"],
+    [
+      { columns: 1, background: "white" },
+      'background must be a color like #fafafa: current value is "white"',
+    ],
+    [{ columns: 1, ink: "#12345g" }, 'ink must be a color like #fafafa: current value is "#12345g"'],
   ];
   for (const [options, message] of refused) {
     assertThrows(() => gridImage(cells, options), RangeError, message);
