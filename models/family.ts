@@ -12,7 +12,7 @@ import type { Dtype } from "./weights/dtype.ts";
 import type { ModelFolder } from "./folder/model_folder.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
 import type { Model, SearchSettings } from "./model.ts";
-import type { WeightPlaces } from "./graphs/graph_builder.ts";
+import type { WeightPlaces } from "./weights/weight_places.ts";
 import type { SamplingDefaults, ScheduleSettings } from "./schedule.ts";
 import type { StoredTensor, WeightSet } from "./weights/weight_set.ts";
 

@@ -12,7 +12,7 @@ import type { Family, ModelWeights } from "./family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
 import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
 import { ModelFileError } from "./model_file_error.ts";
-import type { WeightPlaces } from "./graphs/graph_builder.ts";
+import type { WeightPlaces } from "./weights/weight_places.ts";
 import {
   type BlockOptions,
   blockShapes,

@@ -79,15 +79,9 @@ export type {
   StartOptions,
 } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
-export {
-  describeGraph,
-  type Dimension,
-  type ElementType,
-  type ExternalWeight,
-  type GraphDescription,
-  type GraphValue,
-  type WeightPlaces,
-} from "./graphs/graph_builder.ts";
+export { describeGraph, type GraphDescription } from "./graphs/graph_file.ts";
+export type { Dimension, GraphValue } from "./graphs/graph_builder.ts";
+export type { ElementType, ExternalWeight, WeightPlaces } from "./weights/weight_places.ts";
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
   GUIDANCE_FORMULAS,

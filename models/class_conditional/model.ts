@@ -15,7 +15,8 @@ import type { Dtype } from "../weights/dtype.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_folder.ts";
 import { openFolderAs } from "../folder_conversion.ts";
-import { createGraphSession, type GraphSession, type GraphSessionOptions } from "../graphs/graph_session.ts";
+import { createGraphSession } from "../graphs/create_session.ts";
+import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
 import { type Label, resolveClass, type ResolvedLabel } from "../label.ts";
 import { estimateMemory, isSmall, type ModelSizes, resolveDtype, type Room, roomOn } from "./memory.ts";
 import type {
@@ -28,7 +29,7 @@ import type {
   SearchDefaults,
   StartOptions,
 } from "../model.ts";
-import { keepHalves } from "../graphs/graph_builder.ts";
+import { keepHalves } from "../graphs/graph_file.ts";
 import type {
   MapSize,
   PictureSize,

@@ -4,14 +4,10 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { readFloats } from "../../../kernels/device/device.ts";
 import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { encodeFloat16 } from "../../../models/checkpoint/mod.ts";
-import {
-  describeGraph,
-  externalRanges,
-  type ExternalWeight,
-  GraphBuilder,
-  keepHalves,
-} from "../../../models/graphs/graph_builder.ts";
-import { createGraphSession } from "../../../models/graphs/graph_session.ts";
+import { describeGraph, externalRanges, keepHalves } from "../../../models/graphs/graph_file.ts";
+import type { ExternalWeight } from "../../../models/weights/weight_places.ts";
+import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
+import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 
 /** The weights, one after the other: 2×3 in float32, then 3 in float16. */
