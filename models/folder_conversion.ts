@@ -20,7 +20,7 @@ import {
   type QuantizedBlocks,
   SCALES,
 } from "./weights/quantize.ts";
-import { requireDepth } from "./class_conditional/transformer/config.ts";
+import { requireDepth } from "./folder/sizes.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 import { WeightSet } from "./weights/weight_set.ts";
 

@@ -39,7 +39,8 @@ import type {
   ScheduleRequest,
 } from "../schedule.ts";
 import { ConditionCache } from "./transformer/condition.ts";
-import { requireDepth, type TransformerConfig } from "./transformer/config.ts";
+import { requireDepth } from "../folder/sizes.ts";
+import type { TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import { Work } from "../graphs/work.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks of the sizes that a model folder's description gives. Which sizes a family has is left to the
- * families.
+ * Checks of the sizes that a model folder's description gives, and of the depth that somebody asks for. Which
+ * sizes a family has is left to the families.
  *
  * @module
  */
@@ -52,4 +52,23 @@ export function requireSizes<Sizes extends object>(
     demand((sizes as Sizes)[name as keyof Sizes], `${path}.${name}`, check);
   }
   return sizes as Sizes;
+}
+
+/**
+ * Checks that a model has the depth that was asked for.
+ *
+ * @param model What it is called, and its depth.
+ * @param depth The depth that it must have; any by default.
+ * @param action What cannot be done otherwise, for the message.
+ * @throws {RangeError} If it has another one.
+ */
+export function requireDepth(
+  model: { readonly name: string; readonly depth: number },
+  depth: number | undefined,
+  action: string,
+): void {
+  if (depth === undefined || depth === model.depth) return;
+  throw new RangeError(
+    `Cannot ${action} the model "${model.name}" as depth must be its own, ${model.depth}: current value is ${depth}`,
+  );
 }

@@ -7,10 +7,10 @@
 
 import {
   type AutoencoderConfig,
+  type AutoencoderLayout,
   isLevels,
   pixelsPerToken,
   readLevels,
-  VAR_LAYOUT,
 } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
 import type { ModelWeights } from "../family.ts";
@@ -34,6 +34,17 @@ export interface TokenizerConfig extends AutoencoderConfig {
   /** Number of shared φ convolutions. */
   readonly residuals: number;
 }
+
+/** The layout of VAR's tokenizer. */
+export const VAR_LAYOUT: AutoencoderLayout = {
+  levels: { decoder: "decoder.up", encoder: "encoder.down" },
+  passed: false,
+  residual: "block",
+  middle: ["mid.block_1", "mid.attn_1", "mid.block_2"],
+  fused: true,
+  quantSide: 3,
+  square: true,
+};
 
 /** A VAR model: class-conditional transformer and tokenizer. */
 export interface VarConfig extends TransformerConfig {

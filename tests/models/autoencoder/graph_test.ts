@@ -1,12 +1,12 @@
+import { FLEXVAR_LAYOUT } from "../../../models/flexvar/config.ts";
+import { VAR_LAYOUT } from "../../../models/var/config.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import {
   type Autoencoder,
-  FLEXVAR_LAYOUT,
   levelName,
   pixelsPerToken,
   readLevels,
-  VAR_LAYOUT,
 } from "../../../models/autoencoder/config.ts";
 import { decoderGraph, encoderGraph } from "../../../models/autoencoder/graph.ts";
 import { autoencoderTensors, takeQuantConvolutions } from "../../../models/autoencoder/tensors.ts";
