@@ -18,7 +18,9 @@ import { openFolderAs } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
 import { type Label, resolveClass, type ResolvedLabel } from "../label.ts";
-import { estimateMemory, isSmall, type ModelSizes, resolveDtype, type Room, roomOn } from "./memory.ts";
+import { requireFit, resolveDtype } from "../graphs/fit.ts";
+import { type Room, roomOn } from "../graphs/room.ts";
+import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
 import type {
   DecodedPictures,
   EncodeOptions,
@@ -132,9 +134,15 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   const sizes = sizesOf(config);
   requireDepth({ name, depth: config.depth }, depth, "load");
   const room = await roomOn(device, { cpuProvider, memory });
-  const dtype = resolveDtype(sizes, room, { choice, stored });
+  const small = isSmall(sizes);
+  const dtype = resolveDtype(bytesNeeded(sizes, { provider: room.provider }), room, {
+    choice,
+    stored,
+    small,
+    largestArray: (dtype) => largestArrayBytes(sizes, { dtype }),
+  });
   // The runtime widens what is small enough; a conversion would take longer to set up.
-  const widened = dtype === "f32" && stored === "f16" && isSmall(sizes);
+  const widened = dtype === "f32" && stored === "f16" && small;
   const source = dtype === stored || widened
     ? folder
     : owned.use(await openFolderAs(family, folder, { dtype }));
@@ -388,6 +396,23 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
   protected pictureOf({ width, height }: MapSize): PictureSize {
     const factor = pixelsPerToken(this.parts.config.tokenizer);
     return { width: width * factor, height: height * factor };
+  }
+
+  /**
+   * Checks that the weights fit together with one guided image of these token maps.
+   *
+   * @param action What cannot be done otherwise, for the message.
+   * @throws {RangeError} If they do not.
+   */
+  protected requireFit(maps: readonly MapSize[], action: string): void {
+    const { sizes, room, dtype, stored } = this.parts;
+    const largestArray = largestArrayBytes(sizes, { dtype, maps });
+    requireFit(bytesNeeded(sizes, { provider: room.provider, maps }), room, {
+      dtype,
+      stored,
+      largestArray,
+      action,
+    });
   }
 
   /** Bytes of each image of a guided batch at the peak. */

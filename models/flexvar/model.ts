@@ -25,7 +25,6 @@ import {
   type Quantized,
 } from "../class_conditional/model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import { requireFit } from "../class_conditional/memory.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
@@ -85,13 +84,13 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {
-    const { name, parts: { sizes, room, dtype, stored, config } } = this;
+    const { name, parts: { config } } = this;
     const schedule = flexVarSchedule({ name, pixelsPerToken: pixelsPerToken(config.tokenizer) }, request);
     const { scales: maps, picture } = schedule;
     const [what, { width, height }] = picture.width > 0
       ? ["pictures", picture] as const
       : ["token maps", maps.at(-1)!] as const;
-    requireFit(sizes, room, { dtype, stored, maps, action: `generate ${what} of ${width}×${height}` });
+    this.requireFit(maps, `generate ${what} of ${width}×${height}`);
     return { ...schedule, imageBytes: this.imageBytes(maps) };
   }
 
