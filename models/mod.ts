@@ -99,11 +99,11 @@ export {
 } from "./schedule.ts";
 export type {
   CodeVectors,
-  DensityArguments as TokenDensityArguments,
   Distance,
   DrawArguments,
   MixArguments,
-  SelectArguments as TokenSelectArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "./tokens/token_space.ts";

@@ -67,7 +67,7 @@ function isTokenizer(tensors: Tensors, prefix: string): boolean {
     !tensors.keys().some((name) => foreign.some((other) => name.startsWith(other)));
 }
 
-function describe(config: Partial<FlexVarConfig>): Fact[] {
+function factsOf(config: Partial<FlexVarConfig>): Fact[] {
   const { tokenizer } = config;
   const facts: Fact[] = [];
   if (config.depth !== undefined) {
@@ -119,7 +119,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   classes: ({ classes }) => classes,
   modelName: ({ depth }) => `FlexVAR-d${depth}`,
   classNames: ({ classes }) => classes === undefined ? [] : imagenetClassNames(classes),
-  describe,
+  describe: factsOf,
   graphs: flexVarGraphs,
   storedDtype,
   load: async (folder, device, options) => {

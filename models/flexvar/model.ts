@@ -28,7 +28,7 @@ import { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
-import { searchDefaults } from "./alpha.ts";
+import { flexVarSearch } from "./alpha.ts";
 import type { FlexVarConfig } from "./config.ts";
 import { flexVarSchedule, PATCH_NUMBERS } from "./schedule.ts";
 
@@ -80,7 +80,7 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
   }
 
   get search(): SearchDefaults {
-    return searchDefaults(this.tuning);
+    return flexVarSearch(this.tuning);
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {

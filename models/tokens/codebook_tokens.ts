@@ -16,10 +16,10 @@ import { smoothCodes } from "../../kernels/sampling/smooth.ts";
 import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import type {
   CodeVectors,
-  DensityArguments,
   DrawArguments,
   MixArguments,
-  SelectArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "./token_space.ts";
@@ -71,7 +71,7 @@ export class CodebookTokens implements TokenSpace {
 
   density(
     device: Device,
-    { scores, distance, features, bandwidth, deviation, ...maps }: DensityArguments,
+    { scores, distance, features, bandwidth, deviation, ...maps }: TokenDensityArguments,
   ): void {
     requireChoice(distance, ["euclidean", "cosine"], "distance", "estimate densities");
     requireChoice(bandwidth, ["image", "batch"], "bandwidth", "estimate densities");
@@ -84,7 +84,7 @@ export class CodebookTokens implements TokenSpace {
     runDensity(device, { ...sizes, bandwidth: widths, scores, batchBandwidth: bandwidth === "batch" });
   }
 
-  select(device: Device, args: SelectArguments): void {
+  select(device: Device, args: TokenSelectArguments): void {
     const { array, vocabulary, channels } = this.codebook;
     device.run(selectCandidates, { ...args, codebook: array, vocabulary, channels });
   }

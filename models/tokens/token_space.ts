@@ -12,7 +12,7 @@ import type { BandwidthArguments } from "../../kernels/candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
 import type { SampleArguments } from "../../kernels/sampling/sample.ts";
-import type { SelectArguments as SelectionArguments } from "../../kernels/candidates/select.ts";
+import type { SelectArguments } from "../../kernels/candidates/select.ts";
 import type { SmoothArguments } from "../../kernels/sampling/smooth.ts";
 
 /** The vectors behind tokens that are indices. */
@@ -32,7 +32,7 @@ export type Distance = "euclidean" | "cosine";
 export type DrawArguments = Omit<SampleArguments, "vocabulary">;
 
 /** Arguments of {@linkcode TokenSpace.density}. */
-export interface DensityArguments
+export interface TokenDensityArguments
   extends Required<Pick<BandwidthArguments, "tokens" | "images" | "draws" | "positions">> {
   /** Where the densities go, f32 [images, draws]. */
   readonly scores: DeviceArray;
@@ -49,7 +49,7 @@ export interface DensityArguments
 /**
  * Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for.
  */
-export type SelectArguments = Omit<SelectionArguments, "codebook" | "vocabulary" | "channels">;
+export type TokenSelectArguments = Omit<SelectArguments, "codebook" | "vocabulary" | "channels">;
 
 /** Arguments of {@linkcode TokenSpace.vectors}. */
 export interface VectorArguments {
@@ -83,9 +83,9 @@ export interface TokenSpace {
   /**
    * Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees.
    */
-  density(device: Device, args: DensityArguments): void;
+  density(device: Device, args: TokenDensityArguments): void;
   /** Selects one of the candidates of each image. */
-  select(device: Device, args: SelectArguments): void;
+  select(device: Device, args: TokenSelectArguments): void;
   /** The vectors that tokens stand for. */
   vectors(device: Device, args: VectorArguments): void;
   /**

@@ -95,7 +95,7 @@ export const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>
  *
  * @throws {ModelFileError} If the numbers do not describe square maps.
  */
-export function patchNumbersOf(scales: ArrayLike<number>, file: string): number[] {
+export function patchNumbersOfLevels(scales: ArrayLike<number>, file: string): number[] {
   const counts: number[] = [];
   for (let i = 0; i < scales.length; i++) counts[scales[i]!] = (counts[scales[i]!] ?? 0) + 1;
   const sides = Array.from(counts, (count) => Math.sqrt(count ?? 0));
@@ -141,7 +141,7 @@ export async function inferVarConfig(
 ): Promise<Partial<VarConfig>> {
   const sides = patchNumbers ??
     (transformer?.set.has("lvl_1L")
-      ? patchNumbersOf(await transformer.readFloat32("lvl_1L"), transformer.set.file)
+      ? patchNumbersOfLevels(await transformer.readFloat32("lvl_1L"), transformer.set.file)
       : undefined);
   return {
     ...(transformer === undefined ? {} : inferVarTransformer(transformer.set, sides)),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { loadClassConditional } from "../class_conditional/model.ts";
+import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional/model.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
 import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
 import { imagenetClassNames } from "../class_conditional/imagenet.ts";
@@ -34,9 +34,9 @@ const UNUSED = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV
 
 type Tensors = ReadonlyMap<string, StoredTensor>;
 
-const TRANSFORMER: CheckpointPart = {
+const TRANSFORMER_PART: CheckpointPart = {
   name: "var",
-  weights: "transformer",
+  weights: TRANSFORMER,
   title: "the transformer",
   landmark: LANDMARKS.transformer,
   unused: UNUSED,
@@ -49,9 +49,9 @@ const TRANSFORMER: CheckpointPart = {
     }),
 };
 
-const TOKENIZER: CheckpointPart = {
+const TOKENIZER_PART: CheckpointPart = {
   name: "vae",
-  weights: "tokenizer",
+  weights: TOKENIZER,
   title: "the tokenizer",
   landmark: LANDMARKS.tokenizer,
   unused: UNUSED,
@@ -84,7 +84,7 @@ const FILES: PublishedFiles = {
 export const VAR: Family<VarConfig> = {
   name: "var",
   title: "VAR",
-  parts: [TRANSFORMER, TOKENIZER],
+  parts: [TRANSFORMER_PART, TOKENIZER_PART],
   published: FILES,
   defaults: DEFAULTS,
   search: SEARCH,

@@ -20,7 +20,7 @@ import { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
-import { searchDefaults } from "./alpha.ts";
+import { varSearch } from "./alpha.ts";
 import { pictureSide, residualOfScale, squareMaps, type VarConfig } from "./config.ts";
 import { varSchedule } from "./schedule.ts";
 
@@ -95,7 +95,7 @@ class VarModel extends ClassConditionalModel<VarConfig> {
   }
 
   get search(): SearchDefaults {
-    return searchDefaults(this.depth, this.tuning);
+    return varSearch(this.depth, this.tuning);
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {

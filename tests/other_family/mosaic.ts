@@ -38,9 +38,9 @@ import {
   type ScheduleRequest,
 } from "../../models/schedule.ts";
 import type {
-  DensityArguments,
   DrawArguments,
-  SelectArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "../../models/tokens/token_space.ts";
@@ -83,14 +83,14 @@ class BitTokens implements TokenSpace {
     device.run(sampleBits, { ...args, bits: BITS });
   }
 
-  density(device: Device, args: DensityArguments): void {
+  density(device: Device, args: TokenDensityArguments): void {
     const { images, positions, deviation } = args;
     using bandwidth = device.allocate(images * positions, "bandwidths");
     device.run(hammingBandwidth, { ...args, output: bandwidth, bits: BITS, deviation });
     runHammingDensity(device, { ...args, bandwidth, bits: BITS });
   }
 
-  select(device: Device, args: SelectArguments): void {
+  select(device: Device, args: TokenSelectArguments): void {
     // Without a threshold no vectors are looked at.
     if (args.conflictThreshold !== 0) {
       throw new RangeError("Cannot select as conflictThreshold must be 0 for bits");

@@ -492,8 +492,8 @@ Deno.test("a model without networks still generates tokens", async () => {
 });
 
 Deno.test("α of a model's folder shifts that of its number of candidates", async () => {
-  const { searchDefaults } = await import("../../../models/flexvar/alpha.ts");
-  const { alpha, conflictThreshold, published } = searchDefaults({ alpha: 2, conflictThreshold: 1 });
+  const { flexVarSearch } = await import("../../../models/flexvar/alpha.ts");
+  const { alpha, conflictThreshold, published } = flexVarSearch({ alpha: 2, conflictThreshold: 1 });
   assertAlmostEquals(alpha({ scale: 2, samples: 50 }), 2, 1e-9);
   assertAlmostEquals(alpha({ scale: 2, samples: 100 }), 2.15, 1e-9);
   assertEquals([conflictThreshold, published.conflictThreshold], [1, 1.8]);

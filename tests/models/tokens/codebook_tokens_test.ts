@@ -10,7 +10,7 @@ import { NO_TOKEN } from "../../../kernels/sampling/sample.ts";
 import { decisionLength, readDecision } from "../../../kernels/candidates/select.ts";
 import { seedWords } from "../../../kernels/exact/threefry.ts";
 import { CodebookTokens } from "../../../models/tokens/codebook_tokens.ts";
-import type { DensityArguments, TokenSpace } from "../../../models/tokens/token_space.ts";
+import type { TokenDensityArguments, TokenSpace } from "../../../models/tokens/token_space.ts";
 import { testOnDevices } from "../../devices.ts";
 
 /** Four codes of two channels: two directions, each short and long. */
@@ -51,7 +51,7 @@ testOnDevices("the likeliest token is drawn where nothing else is left", async (
  * The density of candidates of one image by the definition, in f64: Gaussian kernels of Silverman's width,
  * summed over positions.
  */
-function densityOf(maps: readonly (readonly number[])[], options: Partial<DensityArguments>): number[] {
+function densityOf(maps: readonly (readonly number[])[], options: Partial<TokenDensityArguments>): number[] {
   const { distance = "euclidean", features = "position", deviation = "population" } = options;
   const vectorOf = (token: number): number[] => {
     const code = CODES[token]!;
@@ -158,7 +158,7 @@ testOnDevices("a way of comparing that is none is refused", (device) => {
   } as const;
   for (const wrong of [{ distance: "manhattan" }, { bandwidth: "wide" }, { features: "all" }]) {
     const { liveArrays } = device.counters;
-    const args = { ...usual, ...wrong } as unknown as DensityArguments;
+    const args = { ...usual, ...wrong } as unknown as TokenDensityArguments;
     assertThrows(() => space.density(device, args), TypeError, `Cannot estimate`);
     assertEquals(device.counters.liveArrays, liveArrays);
   }
