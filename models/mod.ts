@@ -107,7 +107,7 @@ export type {
   TokenSpace,
   VectorArguments,
 } from "./tokens/token_space.ts";
-export { CodebookTokens } from "./tokens/codebook_tokens.ts";
+export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export { alphaPreset } from "./var/alpha.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";

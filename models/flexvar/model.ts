@@ -47,7 +47,7 @@ export async function makeFlexVarModel(
   const bias = await transformer.readFloat32("word_embed.bias");
   for (let i = 0; i < positions.length; i++) positions[i]! += bias[Math.floor(i / positionSide ** 2)]!;
   return new FlexVarModel(parts, {
-    tokens: new CodebookTokens({ array: codebook, vocabulary, channels }, { mix: false }),
+    tokens: new CodebookTokens({ array: codebook, vocabulary, channels }),
     positions: owned.use(device.upload(positions, "map of positions")),
   });
 }

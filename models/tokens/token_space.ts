@@ -13,7 +13,6 @@ import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
 import type { SampleArguments } from "../../kernels/sampling/sample.ts";
 import type { SelectArguments } from "../../kernels/candidates/select.ts";
-import type { SmoothArguments } from "../../kernels/sampling/smooth.ts";
 
 /** The vectors behind tokens that are indices. */
 export interface CodeVectors {
@@ -66,7 +65,12 @@ export interface VectorArguments {
 }
 
 /** Arguments of {@linkcode TokenSpace.mix}. */
-export interface MixArguments extends DrawArguments, Pick<SmoothArguments, "output" | "sharpness" | "tau"> {}
+export interface MixArguments extends DrawArguments {
+  /** Where the vectors go, f32 [images, channels, positions]. */
+  readonly output: DeviceArray;
+  /** Place of the scale among all, from 0 for the first to 1 for the last, or 0 for an only one. */
+  readonly ratio: number;
+}
 
 /** The tokens of a family. */
 export interface TokenSpace {
@@ -90,7 +94,7 @@ export interface TokenSpace {
   vectors(device: Device, args: VectorArguments): void;
   /**
    * Draws tokens, and mixes vectors instead of taking those of the tokens, for smoother pictures; a family
-   * whose models do not take mixed vectors is without it. `output` is f32 [images, channels, positions].
+   * whose models do not take mixed vectors is without it.
    */
   mix?(device: Device, args: MixArguments): void;
   /** First position of a map, read back, at which nothing could be drawn, or -1. */
