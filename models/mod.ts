@@ -21,6 +21,7 @@ export type {
   Fact,
   Family,
   FamilyOption,
+  FileElsewhere,
   LoadFamilyOptions,
   ModelWeights,
   PartWeights,
@@ -40,6 +41,7 @@ export {
   type FolderWriter,
   type WriteTensorsOptions,
 } from "./folder/folder_writer.ts";
+export type { ModelSize } from "./folder/sizes.ts";
 export { type ConvertOptions, openFolderAs } from "./folder_conversion.ts";
 export { createVirtualFolder, type VirtualFolderOptions } from "./folder/virtual_folder.ts";
 export { describeWeights, type StoredWeight, type WeightFiles } from "./weights/weight_files.ts";
@@ -64,7 +66,15 @@ export {
 } from "./hub/mod.ts";
 export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
-export { type ClassModel, isUnconditional, type Label, resolveClass, type ResolvedLabel } from "./label.ts";
+export {
+  type ClassLabels,
+  type ClassModel,
+  isUnconditional,
+  type Label,
+  resolveClass,
+  type ResolvedLabel,
+  type TextLabels,
+} from "./label.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {

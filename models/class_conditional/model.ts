@@ -17,7 +17,7 @@ import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_fo
 import { openFolderAs } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
-import { type Label, resolveClass, type ResolvedLabel } from "../label.ts";
+import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
 import { requireFit, resolveDtype } from "../graphs/fit.ts";
 import { type Room, roomOn } from "../graphs/room.ts";
 import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
@@ -41,7 +41,7 @@ import type {
   ScheduleRequest,
 } from "../schedule.ts";
 import { ConditionCache } from "./transformer/condition.ts";
-import { requireDepth } from "../folder/sizes.ts";
+import { requireModelSize } from "../folder/sizes.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
@@ -123,7 +123,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   device: Device,
   options: LoadClassConditionalOptions<Config>,
 ): Promise<Model> {
-  const { family, sizesOf, make, threads, cpuProvider, memory, depth } = options;
+  const { family, sizesOf, make, threads, cpuProvider, memory, size } = options;
   const { dtype: choice = "auto", ownsDevice = false } = options;
   await using stack = new AsyncDisposableStack();
   const owned = stack.use(new AsyncDisposableStack());
@@ -132,7 +132,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   const { dtype: stored, name } = folder.manifest;
   const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
   const sizes = sizesOf(config);
-  requireDepth({ name, depth: config.depth }, depth, "load");
+  requireModelSize({ name, size: config.depth }, size, "load");
   const room = await roomOn(device, { cpuProvider, memory });
   const small = isSmall(sizes);
   const dtype = resolveDtype(bytesNeeded(sizes, { provider: room.provider }), room, {
@@ -263,16 +263,14 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     return this.parts.room.most;
   }
 
-  get depth(): number {
+  /** Depth of the transformer. */
+  get size(): number {
     return this.parts.config.depth;
   }
 
-  get classes(): number {
-    return this.parts.config.classes;
-  }
-
-  get classNames(): readonly string[] {
-    return this.parts.folder.manifest.classNames;
+  get labels(): ClassLabels {
+    const { config: { classes }, folder: { manifest: { classNames } } } = this.parts;
+    return { kind: "classes", count: classes, names: classNames };
   }
 
   get defaults(): SamplingDefaults {

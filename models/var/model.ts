@@ -96,7 +96,7 @@ class VarModel extends ClassConditionalModel<VarConfig> {
   }
 
   get search(): SearchDefaults {
-    return varSearch(this.depth, this.tuning);
+    return varSearch(this.size, this.tuning);
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {

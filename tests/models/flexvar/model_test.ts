@@ -125,12 +125,12 @@ function unitCodes(): number[][] {
 
 testOnDevices("a loaded model says what it is", async (device) => {
   await using model = await load(device);
-  assertEquals([model.family, model.name, model.depth, model.classes], ["flexvar", "FlexVAR-d1", 1, 5]);
+  assertEquals([model.family, model.name, model.size], ["flexvar", "FlexVAR-d1", 1]);
   assertEquals(model.patchNumbers, [1, 2, 3, 4, 5, 6, 8, 10, 13, 16]);
   assertEquals([model.encodes, model.decodes], [true, true]);
   assertEquals(model.defaults.cfg, 2.5);
   assertEquals(model.defaults.topP, 0.95);
-  assertEquals(model.classNames, []);
+  assertEquals(model.labels, { kind: "classes", count: 5, names: [] });
   assertEquals(model.tokens.mix, undefined);
   assertEquals([model.tokens.words, model.tokens.logits, model.tokens.channels], [1, vocabulary, channels]);
   const { scale, alpha, conflictThreshold, published } = model.search;

@@ -364,7 +364,7 @@ testOnModel(
 
 testOnModel("tiny", "a model that knows what suits it moves the thresholds", async (model) => {
   const tuned = changed(model, {
-    search: varSearch(model.depth, { alpha: 1.5, conflictThreshold: 3.5 }),
+    search: varSearch(Number(model.size), { alpha: 1.5, conflictThreshold: 3.5 }),
   });
   const run = async (model: Model, options: VarScalingOptions): Promise<VarScalingDecision[]> => {
     const { images } = await generate(model, { ...REQUEST, hooks: [varScaling(options)] });
