@@ -10,17 +10,17 @@ import { requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { type AutoencoderConfig, pixelsPerToken } from "../autoencoder/config.ts";
 import { AutoencoderNetworks, type FeatureMaps } from "../autoencoder/networks.ts";
-import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import type { Dtype } from "../weights/dtype.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_folder.ts";
+import { requireModelSize } from "../folder/sizes.ts";
 import { openFolderAs } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
-import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
-import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
 import { requireFit, resolveDtype } from "../graphs/fit.ts";
+import { keepHalves } from "../graphs/graph_file.ts";
+import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
 import { type Room, roomOn } from "../graphs/room.ts";
-import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
+import { Work } from "../graphs/work.ts";
+import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
 import type {
   DecodedPictures,
   EncodeOptions,
@@ -31,7 +31,6 @@ import type {
   SearchDefaults,
   StartOptions,
 } from "../model.ts";
-import { keepHalves } from "../graphs/graph_file.ts";
 import type {
   MapSize,
   PictureSize,
@@ -40,12 +39,13 @@ import type {
   Schedule,
   ScheduleRequest,
 } from "../schedule.ts";
+import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
+import type { Dtype } from "../weights/dtype.ts";
+import type { WeightFiles } from "../weights/weight_files.ts";
+import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
 import { ConditionCache } from "./transformer/condition.ts";
-import { requireModelSize } from "../folder/sizes.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";
-import type { WeightFiles } from "../weights/weight_files.ts";
-import { Work } from "../graphs/work.ts";
 
 /** Name of the transformer's weights in a model folder. */
 export const TRANSFORMER = "transformer";
