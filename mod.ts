@@ -46,6 +46,7 @@ export {
   type Checkpoint,
   type CheckpointDescription,
   type Checkpoints,
+  type ClassLabels,
   type ConversionSource,
   convertModel,
   type ConvertOptions,
@@ -79,6 +80,7 @@ export {
   type Model,
   ModelFileError,
   type ModelFolder,
+  type ModelSize,
   type ModelSource,
   type ModelTuning,
   openCheckpoint,
@@ -95,6 +97,7 @@ export {
   type SearchSettings,
   type StoredWeight,
   type TensorInfo,
+  type TextLabels,
   type TokenSpace,
 } from "./models/mod.ts";
 

@@ -241,14 +241,15 @@ function resolveLabels(
 ): ResolvedLabel[] {
   const { count, indices, seed } = drawn;
   if (labels === undefined) {
-    if (model.classes === 0) {
+    const { labels: known } = model;
+    if (known.kind === "texts") {
       throw new TypeError(
         `Cannot generate as labels must hold a prompt: the model "${model.name}" has no classes to draw from`,
       );
     }
     return indices.map((index) => {
       const [word] = threefry(seed, [index, CLASS_STREAM]);
-      return model.resolveLabel(Math.floor(word / 2 ** 32 * model.classes));
+      return model.resolveLabel(Math.floor(word / 2 ** 32 * known.count));
     });
   }
   const list = Array.isArray(labels) ? labels as readonly Label[] : [labels as Label];

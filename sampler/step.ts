@@ -334,13 +334,7 @@ export class ScaleStep implements Disposable {
     const features = this.allocate(images * space.channels * positions, "mixed features");
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     // Requests for it are refused where there is no mixing.
-    space.mix!(this.device, {
-      ...this.#sampling({}),
-      tokens,
-      output: features,
-      sharpness: 1 + ratio,
-      tau: Math.max(0.27 * (1 - 0.95 * ratio), 0.005),
-    });
+    space.mix!(this.device, { ...this.#sampling({}), tokens, output: features, ratio });
     this.#keep(tokens, 1);
     this.#keepFeatures(features);
     return { tokens, features };

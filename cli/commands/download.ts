@@ -10,11 +10,10 @@ import { columns, formatJson } from "../output/files.ts";
 import { hubPlace, Transfer } from "../output/hub_model.ts";
 import { type Arguments, flag, integer, list, section, text, UsageError } from "../options/options.ts";
 
-/** A repository that people know, and its transformers. */
-const EXAMPLES = FAMILIES.map(({ published: { repository, example } }) => ({
-  place: `hf:${repository}`,
-  example,
-}));
+/** A repository that people know, and its transformers, of families that tell their models by depth. */
+const EXAMPLES = FAMILIES.map(({ published }) => published)
+  .filter(({ example, sizeOf }) => typeof sizeOf(example) === "number")
+  .map(({ repository, example }) => ({ place: `hf:${repository}`, example }));
 
 const OPTIONS = {
   ...section("Model", {

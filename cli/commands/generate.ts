@@ -37,6 +37,7 @@ import {
   MODEL_OPTIONS,
   type ModelPlace,
   modelPlace,
+  sizeRecord,
 } from "../options/model_options.ts";
 import {
   type Arguments,
@@ -185,7 +186,7 @@ export const generate = command({
 export interface Plan {
   readonly place: ModelPlace;
   /** What is known of the model beside the options. */
-  readonly loading?: Pick<LoadValues, "modelDepth" | "dtype">;
+  readonly loading?: Pick<LoadValues, "modelDepth" | "modelSize" | "dtype">;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */
   readonly request: (model: Model) => GenerateRequest;
@@ -319,16 +320,16 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Plan {
   };
 }
 
-function listedLabels({ classes }: Model, listed: string | undefined): string[] {
+function listedLabels({ labels }: Model, listed: string | undefined): string[] {
   if (listed === undefined) return [];
-  return classes === 0 ? [listed] : listed.split(",").map((label) => label.trim());
+  return labels.kind === "texts" ? [listed] : listed.split(",").map((label) => label.trim());
 }
 
 function labelsOf(model: Model, label: string): Label[] {
   if (label === "null") return [null];
   if (label !== "all") return [labelOf(model, label)];
-  requireClasses(model, 'generate "all" classes');
-  return Array.from({ length: model.classes }, (_, id) => id);
+  const { count } = requireClasses(model, 'generate "all" classes');
+  return Array.from({ length: count }, (_, id) => id);
 }
 
 async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Promise<Plan> {
@@ -345,6 +346,7 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
     place: modelPlace(options) ?? record.model.place,
     loading: {
       modelDepth: options.modelDepth ?? record.model.depth,
+      modelSize: record.model.size,
       dtype: record.model.dtype ?? options.dtype,
     },
     variants: recordedVariants(record),
@@ -382,7 +384,7 @@ async function recordOf(
     model: {
       name: model.name,
       family: model.family,
-      depth: model.depth,
+      ...sizeRecord(model.size),
       dtype: model.dtype,
       place: plan.place,
       fingerprints: model.fingerprints,

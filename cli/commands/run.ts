@@ -27,6 +27,7 @@ import {
   MODEL_OPTIONS,
   type ModelPlace,
   modelPlace,
+  sizeRecord,
 } from "../options/model_options.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "./npz.ts";
 import {
@@ -65,6 +66,8 @@ import {
 } from "../series/series_record.ts";
 import { VERSION } from "../version.ts";
 
+/** What the command does, for messages. */
+const WHAT = "make images of all classes";
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;
 /**
@@ -210,7 +213,7 @@ async function execute({ options, operands }: Arguments<typeof OPTIONS>, io: Io)
   };
   await using opened = new OpenedModel(await open());
   const { model } = opened;
-  requireClasses(model, "make images of all classes");
+  requireClasses(model, WHAT);
   const request = requestOf(model, options);
   const settings = settingsOf(options, model, checkRequest(model, request));
   const now = recordOf(model, { place, settings, options });
@@ -389,16 +392,17 @@ function recordOf(
 ): SeriesRecord {
   const { place, settings, options } = facts;
   const { classes = ["all"], numImagesPerClass: imagesPerClass } = options;
-  const { name, family, depth, dtype, fingerprints, tuning } = model;
-  const most = Math.floor(MAX_INDEX / model.classes);
+  const { name, family, dtype, fingerprints, tuning } = model;
+  const { count } = requireClasses(model, WHAT);
+  const most = Math.floor(MAX_INDEX / count);
   if (imagesPerClass > most) {
     throw new UsageError(
-      `Option --num-images-per-class must be at most ${most} for ${model.classes} classes: current value is ${imagesPerClass}`,
+      `Option --num-images-per-class must be at most ${most} for ${count} classes: current value is ${imagesPerClass}`,
     );
   }
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: { name, family, depth, dtype, place, fingerprints, tuning },
+    model: { name, family, ...sizeRecord(model.size), dtype, place, fingerprints, tuning },
     device: deviceRecord(model, options),
     settings,
     classes: [...new Set(classes.flatMap((text) => classesOf(model, text)))].sort((a, b) => a - b),
@@ -408,7 +412,8 @@ function recordOf(
 
 /** Classes by number, range or name. */
 function classesOf(model: Model, text: string): number[] {
-  const [, first, last] = text === "all" ? ["", "0", model.classes - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
+  const { count } = requireClasses(model, WHAT);
+  const [, first, last] = text === "all" ? ["", "0", count - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
   if (first === undefined || last === undefined) return [classOf(model, text)];
   const [low, high] = [classOf(model, first), classOf(model, String(last))];
   if (low > high) {
@@ -457,8 +462,9 @@ export interface FillJob {
 
 /** Makes images and writes them to a folder. */
 export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<void> {
-  const { model: { classes }, request, sharedNoise, output, only, failures, progress, io } = job;
+  const { request, sharedNoise, output, only, failures, progress, io } = job;
   if (cells.length === 0) return;
+  const { count: classes } = requireClasses(job.model, WHAT);
   // Numbered image by image and in each by class, so that more images per class change none.
   const numbers = cells.map(({ classId, image }) => sharedNoise ? image : image * classes + classId);
   const fileOf = ({ index, label }: Pick<GeneratedImage, "index" | "label">): string => {

@@ -75,7 +75,7 @@ export function unpickle(bytes: Uint8Array, options: UnpickleOptions = {}): unkn
 }
 
 /** What a value is called in messages. */
-export function describe(value: unknown): string {
+export function nameOfValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "None";
   if (Array.isArray(value)) return "a list";
@@ -103,7 +103,7 @@ function noArguments(name: string, args: readonly unknown[]): void {
 
 function toSet(args: readonly unknown[]): Set<unknown> {
   if (args.length !== 1 || !Array.isArray(args[0])) {
-    throw new PickleError("a set made of a list", describe(args[0]));
+    throw new PickleError("a set made of a list", nameOfValue(args[0]));
   }
   return new Set(args[0]);
 }
@@ -116,7 +116,7 @@ function toBytes(args: readonly unknown[]): Uint8Array {
   const [text = "", encoding = "latin1"] = args;
   if (text instanceof Uint8Array) return text;
   if (typeof text !== "string" || (encoding !== "latin1" && encoding !== "latin-1")) {
-    throw new PickleError("bytes as latin1 text", `${describe(text)} in ${describe(encoding)}`);
+    throw new PickleError("bytes as latin1 text", `${nameOfValue(text)} in ${nameOfValue(encoding)}`);
   }
   return Uint8Array.from(text, (character) => {
     const code = character.codePointAt(0)!;
@@ -341,7 +341,7 @@ class Unpickler {
       case op.addItems: {
         const items = this.#popMark();
         const set = this.#top();
-        if (!(set instanceof Set)) throw new PickleError("a set to add to", describe(set));
+        if (!(set instanceof Set)) throw new PickleError("a set to add to", nameOfValue(set));
         for (const item of items) set.add(item);
         return;
       }
@@ -365,7 +365,10 @@ class Unpickler {
         const name = this.#pop();
         const module = this.#pop();
         if (typeof module !== "string" || typeof name !== "string") {
-          throw new PickleError("names of a module and a type", `${describe(module)} and ${describe(name)}`);
+          throw new PickleError(
+            "names of a module and a type",
+            `${nameOfValue(module)} and ${nameOfValue(name)}`,
+          );
         }
         return void stack.push(this.#global(module, name));
       }
@@ -381,7 +384,7 @@ class Unpickler {
       }
       case op.binPersistentId: {
         const id = this.#pop();
-        if (this.#persistent === undefined) throw new PickleError("no persistent ids", describe(id));
+        if (this.#persistent === undefined) throw new PickleError("no persistent ids", nameOfValue(id));
         return void stack.push(this.#persistent(id));
       }
       default:
@@ -414,9 +417,9 @@ class Unpickler {
 
   #call(global: unknown, args: unknown): unknown {
     if (!(global instanceof PickleGlobal) || global.call === undefined) {
-      throw new PickleError("something that makes values", describe(global));
+      throw new PickleError("something that makes values", nameOfValue(global));
     }
-    if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", describe(args));
+    if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", nameOfValue(args));
     for (const item of args.items) {
       if (Array.isArray(item) || typeof item === "string") this.#copies -= item.length;
     }
@@ -430,11 +433,11 @@ class Unpickler {
    */
   #build(value: unknown, state: unknown): void {
     if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof PickleTuple) {
-      throw new PickleError("an object that has state", describe(value));
+      throw new PickleError("an object that has state", nameOfValue(value));
     }
     if (!(value instanceof Namespace)) return;
     if (!(state instanceof Map)) {
-      throw new PickleError("the state of argparse.Namespace as a dict", describe(state));
+      throw new PickleError("the state of argparse.Namespace as a dict", nameOfValue(state));
     }
     this.#copies -= state.size;
     if (this.#copies < 0) throw new PickleError("every state about once", "the same one over and over");
@@ -449,13 +452,13 @@ class Unpickler {
   #list(): unknown[] {
     const list = this.#top();
     if (Array.isArray(list)) return list;
-    throw new PickleError("a list to append to", describe(list));
+    throw new PickleError("a list to append to", nameOfValue(list));
   }
 
   #dict(): Map<unknown, unknown> {
     const dict = this.#top();
     if (dict instanceof Map) return dict;
-    throw new PickleError("a dict to set items in", describe(dict));
+    throw new PickleError("a dict to set items in", nameOfValue(dict));
   }
 
   #top(): unknown {

@@ -9,7 +9,7 @@
  */
 import { ModelFileError } from "../model_file_error.ts";
 import { Archive } from "./archive.ts";
-import { describe, PickleError, PickleGlobal, PickleTuple, quote, unpickle } from "./pickle.ts";
+import { nameOfValue, PickleError, PickleGlobal, PickleTuple, quote, unpickle } from "./pickle.ts";
 import type { ByteSource } from "./source.ts";
 import {
   byteLength,
@@ -109,10 +109,10 @@ class View {
 function torchGlobals(): PickleGlobal[] {
   const rebuild = (args: readonly unknown[], dtype?: unknown): View => {
     const [storage, offset, shape, strides] = args;
-    if (!(storage instanceof Storage)) throw new PickleError("a storage of a tensor", describe(storage));
+    if (!(storage instanceof Storage)) throw new PickleError("a storage of a tensor", nameOfValue(storage));
     const sizes = integers(shape, "the shape of a tensor");
     const steps = integers(strides, "the strides of a tensor");
-    if (!isCount(offset)) throw new PickleError("the offset of a tensor", describe(offset));
+    if (!isCount(offset)) throw new PickleError("the offset of a tensor", nameOfValue(offset));
     if (sizes.length !== steps.length || sizes.length > maxAxes) {
       throw new PickleError(
         `as many strides as sizes, at most ${maxAxes}`,
@@ -123,7 +123,7 @@ function torchGlobals(): PickleGlobal[] {
   };
   const parameter = ([view]: readonly unknown[]): View => {
     if (view instanceof View) return view;
-    throw new PickleError("a tensor within a parameter", describe(view));
+    throw new PickleError("a tensor within a parameter", nameOfValue(view));
   };
   return [
     ...[...Object.keys(storageTypes), ...Object.keys(elementTypes)].map((name) => new PickleGlobal(name)),
@@ -148,17 +148,17 @@ function isCount(value: unknown): value is number {
 }
 
 function integers(value: unknown, what: string): readonly number[] {
-  if (!(value instanceof PickleTuple)) throw new PickleError(`${what} as a tuple`, describe(value));
+  if (!(value instanceof PickleTuple)) throw new PickleError(`${what} as a tuple`, nameOfValue(value));
   return value.items.map((item) => {
     if (isCount(item)) return item;
-    throw new PickleError(`${what} >= 0`, describe(item));
+    throw new PickleError(`${what} >= 0`, nameOfValue(item));
   });
 }
 
 function elementType(value: unknown): DType {
   const dtype = value instanceof PickleGlobal ? elementTypes[value.name] : undefined;
   if (dtype !== undefined) return dtype;
-  throw new PickleError("an element type", describe(value));
+  throw new PickleError("an element type", nameOfValue(value));
 }
 
 /**
@@ -234,7 +234,7 @@ function findStorage(archive: Archive, root: string, id: unknown): Storage {
   if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isCount(count)) {
     throw new PickleError(
       "the id of a storage",
-      id instanceof PickleTuple ? `(${id.items.slice(0, 5).map(describe).join(", ")})` : describe(id),
+      id instanceof PickleTuple ? `(${id.items.slice(0, 5).map(nameOfValue).join(", ")})` : nameOfValue(id),
     );
   }
   const member = `${root}data/${key}`;
@@ -258,7 +258,7 @@ class Flattener {
 
   run(value: unknown): { views: Map<string, View>; metadata: Map<string, string | number | boolean> } {
     const isContainer = value instanceof Map || value instanceof PickleTuple || Array.isArray(value);
-    if (!isContainer && !(value instanceof View)) throw new PickleError("tensors", describe(value));
+    if (!isContainer && !(value instanceof View)) throw new PickleError("tensors", nameOfValue(value));
     this.#visit(value, isContainer ? "" : "tensor", 0);
     return { views: this.#views, metadata: this.#metadata };
   }
@@ -296,8 +296,8 @@ class Flattener {
 
   #key(key: unknown, parent: string): string {
     if (typeof key === "string") return key;
-    if (key === null || ["number", "bigint", "boolean"].includes(typeof key)) return describe(key);
-    throw new PickleError(`keys that are text or numbers in ${quote(parent)}`, describe(key));
+    if (key === null || ["number", "bigint", "boolean"].includes(typeof key)) return nameOfValue(key);
+    throw new PickleError(`keys that are text or numbers in ${quote(parent)}`, nameOfValue(key));
   }
 
   #claim(name: string): void {

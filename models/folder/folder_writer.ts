@@ -18,7 +18,7 @@ import {
   modelManifest,
   openModelFolder,
 } from "./model_folder.ts";
-import type { WeightPlaces } from "../graphs/graph_builder.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
 import {
   type PlannedFile,
   planWeightFiles,

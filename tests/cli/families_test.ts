@@ -18,6 +18,12 @@ registerFamily({
   ...MOSAIC,
   title: "Mosaic",
   publishedHelp: "tiles in one color",
+  // Those of the other one are told by names, which are no depths.
+  published: {
+    ...MOSAIC.published,
+    example: "mosaic_1.safetensors",
+    sizeOf: (file) => file === "mosaic_1.safetensors" ? 1 : undefined,
+  },
   options: {
     ...MOSAIC.options,
     grout: { kind: "boolean", help: "Leave gaps", defaultText: "on" },

@@ -49,7 +49,7 @@ function openRecorded(): Promise<Checkpoint> {
 async function loaded(device: Device, source: ModelSource = { var: trained, vae: trained }): Promise<Model> {
   const model = await loadModel(source, { device });
   assertEquals(model.family, "flexvar");
-  assertEquals(model.classes, 10);
+  assertEquals(model.labels, { kind: "classes", count: 10, names: [] });
   return model;
 }
 

@@ -181,7 +181,7 @@ testOnDevices(
     );
     const size = Math.max(...sizes);
     // Four blocks of four linear layers, and the head.
-    const logits = halfTolerance(4 * model.depth + 1, size);
+    const logits = halfTolerance(4 * Number(model.size) + 1, size);
     requireBelow(found.logits, logits, "logits");
     // At the last scale (1 + t) conditional - t unconditional logits, whose errors are independent.
     requireBelow(found.guided, logits * Math.hypot(1 + 1.5, 1.5), "guided logits");
