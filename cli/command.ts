@@ -15,18 +15,6 @@ import {
   wrap,
 } from "./options/options.ts";
 
-/** Where a command writes, and what ends it. */
-export interface Io {
-  /** Writes to standard output. */
-  out(text: string): void;
-  /** Writes to standard error. */
-  err(text: string): void;
-  /** Whether standard error is a terminal, so that a line can be drawn again. */
-  readonly terminal: boolean;
-  /** Ends the command; Ctrl-C does. */
-  readonly signal: AbortSignal;
-}
-
 /** One command as it is written. */
 export interface CommandSpec<Table extends OptionTable> {
   /** First word of its command line. */

@@ -12,22 +12,14 @@ import {
   hubModel,
   type ModelFolder,
 } from "../../mod.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
+import { type Arguments, choice, flag, number, optionName, section, text } from "../options/options.ts";
+import { perFamily } from "../options/sampling_options.ts";
 import { ByteProgress } from "../output/byte_progress.ts";
-import { command, type Io } from "../command.ts";
 import { columns, duration, exists, formatJson, readClassNames, size } from "../output/files.ts";
 import { hubPlace, Transfer } from "../output/hub_model.ts";
-import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  number,
-  optionName,
-  section,
-  text,
-  UsageError,
-} from "../options/options.ts";
-import { perFamily } from "../options/sampling_options.ts";
 
 const OPTIONS = {
   ...section("From", {

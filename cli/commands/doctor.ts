@@ -14,9 +14,10 @@ import {
   RUNTIME_VERSION,
   whyNoGpu,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { type Arguments, flag, section, toggle } from "../options/options.ts";
 import { columns, duration, formatJson, size } from "../output/files.ts";
-import { type Arguments, flag, section, toggle, UsageError } from "../options/options.ts";
 import { VERSION } from "../version.ts";
 
 const OPTIONS = section("Checks", {

@@ -5,10 +5,11 @@
  */
 
 import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { type Arguments, flag, integer, list, section, text } from "../options/options.ts";
 import { columns, formatJson } from "../output/files.ts";
 import { hubPlace, Transfer } from "../output/hub_model.ts";
-import { type Arguments, flag, integer, list, section, text, UsageError } from "../options/options.ts";
 
 /** A repository that people know, and its transformers. */
 const EXAMPLES = FAMILIES.map(({ published: { repository, example } }) => ({

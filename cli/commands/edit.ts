@@ -6,9 +6,8 @@
  */
 
 import type { Box } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import { absolute, readPicture } from "../output/files.ts";
-import { COUNT_OPTIONS, execute, GENERATE_OPTIONS, planOfOptions } from "./generate.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
 import {
   type Arguments,
   choice,
@@ -19,9 +18,10 @@ import {
   scales,
   section,
   text,
-  UsageError,
   type Values,
 } from "../options/options.ts";
+import { absolute, readPicture } from "../output/files.ts";
+import { COUNT_OPTIONS, execute, GENERATE_OPTIONS, planOfOptions } from "./generate.ts";
 import { FIT_OPTION } from "./reconstruct.ts";
 
 const box: Kind<Box> = {

@@ -15,7 +15,7 @@ import {
   RUNTIME_VERSION,
   type Trace,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
+import { command } from "../command.ts";
 import {
   drawRegion,
   type GivenEdit,
@@ -25,7 +25,19 @@ import {
   REGION_FILE,
   SOURCE_FILE,
 } from "../generation/edit_record.ts";
-import { exists, formatJson, plural, refuseExisting, sha256, slug, writeWhole } from "../output/files.ts";
+import {
+  compareRuns,
+  type ImageRecord,
+  imageRecord,
+  readRunRecord,
+  recordedVariants,
+  type RunRecord,
+  runRecord,
+  type Variant,
+} from "../generation/run_record.ts";
+import { drawGrid, jsonSummary, summary, title, type VariantResult } from "../generation/run_report.ts";
+import { completeSampling, samplingRecord } from "../generation/sampling_record.ts";
+import { type Io, UsageError } from "../io.ts";
 import {
   CHECKPOINT_OPTIONS,
   describeDevice,
@@ -49,25 +61,13 @@ import {
   seed,
   text,
   toggle,
-  UsageError,
   type Values,
 } from "../options/options.ts";
-import { Progress } from "../output/progress.ts";
 import { checkRequest, labelOf, requireClasses } from "../options/requests.ts";
-import {
-  compareRuns,
-  type ImageRecord,
-  imageRecord,
-  readRunRecord,
-  recordedVariants,
-  type RunRecord,
-  runRecord,
-  type Variant,
-} from "../generation/run_record.ts";
-import { drawGrid, jsonSummary, summary, title, type VariantResult } from "../generation/run_report.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS, samplingRequest } from "../options/sampling_options.ts";
-import { completeSampling, samplingRecord } from "../generation/sampling_record.ts";
 import { SCALING_OPTIONS, scalingHook } from "../options/scaling_options.ts";
+import { exists, formatJson, plural, refuseExisting, sha256, slug, writeWhole } from "../output/files.ts";
+import { Progress } from "../output/progress.ts";
 import { VERSION } from "../version.ts";
 
 /** More images than this have no grid unless one is asked for. */

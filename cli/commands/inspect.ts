@@ -20,9 +20,10 @@ import {
   openModelFolder,
   type StoredWeight,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { type Arguments, flag, section } from "../options/options.ts";
 import { columns, formatJson, isUrl, plural, size } from "../output/files.ts";
-import { type Arguments, flag, section, UsageError } from "../options/options.ts";
 
 const OPTIONS = section("Output", {
   tensors: { kind: flag, help: "List every tensor" },

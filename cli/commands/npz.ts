@@ -7,21 +7,12 @@
 
 import { basename, join, resolve } from "node:path";
 import { RgbaImage, type Seed, seedWords, threefry } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { type Arguments, choice, flag, integer, list, section, seed, text } from "../options/options.ts";
 import { exists, plural, size } from "../output/files.ts";
-import { writeNpz } from "../series/npz_file.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  integer,
-  list,
-  section,
-  seed,
-  text,
-  UsageError,
-} from "../options/options.ts";
 import { Progress } from "../output/progress.ts";
+import { writeNpz } from "../series/npz_file.ts";
 import {
   type Cell,
   cellsOf,

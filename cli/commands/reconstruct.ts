@@ -12,7 +12,19 @@ import {
   type ReconstructedImage,
   type RgbaImage,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import {
+  describeDevice,
+  DEVICE_OPTIONS,
+  deviceRecord,
+  load,
+  MODEL_OPTIONS,
+  modelPlace,
+} from "../options/model_options.ts";
+import { type Arguments, choice, flag, integer, section, text } from "../options/options.ts";
+import { asked } from "../options/requests.ts";
+import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import {
   columns,
   formatJson,
@@ -22,17 +34,6 @@ import {
   slug,
   writeWhole,
 } from "../output/files.ts";
-import {
-  describeDevice,
-  DEVICE_OPTIONS,
-  deviceRecord,
-  load,
-  MODEL_OPTIONS,
-  modelPlace,
-} from "../options/model_options.ts";
-import { type Arguments, choice, flag, integer, section, text, UsageError } from "../options/options.ts";
-import { asked } from "../options/requests.ts";
-import { MAP_OPTIONS } from "../options/sampling_options.ts";
 
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;

@@ -17,9 +17,9 @@ import {
   type SearchSettings,
   type SeriesOptions,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import { duration, plural, size, writeWhole } from "../output/files.ts";
-import { lockFolder, type Shard, shardName } from "../series/folder_lock.ts";
+import { command } from "../command.ts";
+import { samplingRecord } from "../generation/sampling_record.ts";
+import { type Io, UsageError } from "../io.ts";
 import {
   DEVICE_OPTIONS,
   deviceRecord,
@@ -28,7 +28,6 @@ import {
   type ModelPlace,
   modelPlace,
 } from "../options/model_options.ts";
-import { archiveOf, describeArchive, packImages, refuseArchive } from "./npz.ts";
 import {
   type Arguments,
   flag,
@@ -38,14 +37,14 @@ import {
   seed,
   text,
   texts,
-  UsageError,
   type Values,
 } from "../options/options.ts";
-import { Progress } from "../output/progress.ts";
 import { checkRequest, classOf, requireClasses } from "../options/requests.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS, samplingRequest } from "../options/sampling_options.ts";
-import { samplingRecord } from "../generation/sampling_record.ts";
 import { SCALING_OPTIONS, scalingHook } from "../options/scaling_options.ts";
+import { duration, plural, size, writeWhole } from "../output/files.ts";
+import { Progress } from "../output/progress.ts";
+import { lockFolder, type Shard, shardName } from "../series/folder_lock.ts";
 import {
   FailureList,
   missingIn,
@@ -64,6 +63,7 @@ import {
   type SeriesSettings,
 } from "../series/series_record.ts";
 import { VERSION } from "../version.ts";
+import { archiveOf, describeArchive, packImages, refuseArchive } from "./npz.ts";
 
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;

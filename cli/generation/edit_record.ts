@@ -15,8 +15,8 @@ import {
   RgbaImage,
   type Schedule,
 } from "../../mod.ts";
+import { UsageError } from "../io.ts";
 import { readPicture, sha256 } from "../output/files.ts";
-import { UsageError } from "../options/options.ts";
 
 /** The picture as the model got it. */
 export const SOURCE_FILE = "source.png";

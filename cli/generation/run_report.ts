@@ -15,10 +15,10 @@ import {
   type Trace,
   viewScale,
 } from "../../mod.ts";
-import { REGION_FILE } from "./edit_record.ts";
-import { duration, plural } from "../output/files.ts";
 import { describeDevice } from "../options/model_options.ts";
 import { list } from "../options/options.ts";
+import { duration, plural } from "../output/files.ts";
+import { REGION_FILE } from "./edit_record.ts";
 import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
 import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";
 

@@ -15,7 +15,7 @@ import {
   type Model,
   whyNoGpu,
 } from "../../mod.ts";
-import type { Io } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
 import { absolute, readClassNames } from "../output/files.ts";
 import { hubPlace, Transfer } from "../output/hub_model.ts";
 import {
@@ -27,7 +27,6 @@ import {
   type OptionTable,
   section,
   text,
-  UsageError,
 } from "./options.ts";
 
 /** Key of a part's checkpoint, in tables of options and in records. */

@@ -10,11 +10,6 @@ import { closestString } from "npm:deno-std@1.4.0/text/closest_string.js";
 import { levenshteinDistance } from "npm:deno-std@1.4.0/text/levenshtein_distance.js";
 import type { PictureSize } from "../../mod.ts";
 
-/** The command line is wrong: the program ends with exit code 2 and points to the help. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 /** What an option's value is: how it is shown in the help and read from the command line. */
 export interface Kind<Value> {
   /** Stands for the value in the help; without it the option is a switch. */

@@ -6,7 +6,7 @@
  */
 
 import { Pace } from "../../mod.ts";
-import type { Io } from "../command.ts";
+import type { Io } from "../io.ts";
 import { duration, size } from "./files.ts";
 
 /** Milliseconds between two drawings of the line; the pace is that of the last 32. */

@@ -6,7 +6,7 @@
 
 import { resolve } from "node:path";
 import { RgbaImage } from "../../mod.ts";
-import { UsageError } from "../options/options.ts";
+import { UsageError } from "../io.ts";
 
 /** Has a file written under a temporary name and then gives it its own, so that no half file is ever seen. */
 export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {

@@ -6,10 +6,9 @@
  */
 
 import { type DownloadProgress, type HubPlace, parseHubPlace } from "../../mod.ts";
+import { type Io, UsageError } from "../io.ts";
 import { ByteProgress } from "./byte_progress.ts";
-import type { Io } from "../command.ts";
 import { isUrl } from "./files.ts";
-import { UsageError } from "../options/options.ts";
 
 /**
  * The repository that a text names, or `undefined` if it names something else.

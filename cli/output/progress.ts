@@ -6,7 +6,7 @@
  */
 
 import { Pace } from "../../mod.ts";
-import type { Io } from "../command.ts";
+import type { Io } from "../io.ts";
 import { duration, plural } from "./files.ts";
 
 /** Milliseconds between two lines where there is no terminal. */

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { exists, formatJson, writeWhole } from "../output/files.ts";
+import { UsageError } from "../io.ts";
 import { describeDevice } from "../options/model_options.ts";
-import { list, UsageError } from "../options/options.ts";
+import { list } from "../options/options.ts";
+import { exists, formatJson, writeWhole } from "../output/files.ts";
 import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
 
 /** What a PNG file ends with: the chunk IEND, which is empty. */

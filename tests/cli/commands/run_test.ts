@@ -12,9 +12,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { existsSync } from "node:fs";
-import { lockFolder } from "../../../cli/series/folder_lock.ts";
-import { Progress } from "../../../cli/output/progress.ts";
 import { fillFolder } from "../../../cli/commands/run.ts";
+import { Progress } from "../../../cli/output/progress.ts";
+import { lockFolder } from "../../../cli/series/folder_lock.ts";
 import { FailureList } from "../../../cli/series/series_folder.ts";
 import { DeviceLostError, generate, loadModel, type Model, RgbaImage, varScaling } from "../../../mod.ts";
 import { hasGpu, requireGpu } from "../../devices.ts";

@@ -3,6 +3,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { UsageError } from "../../../cli/io.ts";
 import {
   bytes,
   choice,
@@ -23,7 +24,6 @@ import {
   text,
   texts,
   toggle,
-  UsageError,
 } from "../../../cli/options/options.ts";
 
 const TABLE = {

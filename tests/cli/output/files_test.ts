@@ -3,6 +3,7 @@
  */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { UsageError } from "../../../cli/io.ts";
 import {
   absolute,
   duration,
@@ -13,7 +14,6 @@ import {
   slug,
   writeWhole,
 } from "../../../cli/output/files.ts";
-import { UsageError } from "../../../cli/options/options.ts";
 import { filesIn, testInFolder } from "../run.ts";
 
 Deno.test("JSON keeps every value, lists of numbers on one line", () => {
