@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Io } from "./io.ts";
 import {
   type Arguments,
   describeOptions,

@@ -7,7 +7,11 @@
 
 import type { Box } from "../../mod.ts";
 import { command } from "../command.ts";
+import { execute } from "../generation/execute.ts";
+import { planOfOptions } from "../generation/plan.ts";
 import { type Io, UsageError } from "../io.ts";
+import { FIT_OPTION } from "../options/fit_option.ts";
+import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import {
   type Arguments,
   choice,
@@ -21,8 +25,6 @@ import {
   type Values,
 } from "../options/options.ts";
 import { absolute, readPicture } from "../output/files.ts";
-import { COUNT_OPTIONS, execute, GENERATE_OPTIONS, planOfOptions } from "./generate.ts";
-import { FIT_OPTION } from "./reconstruct.ts";
 
 const box: Kind<Box> = {
   placeholder: "Y0,X0,Y1,X1",

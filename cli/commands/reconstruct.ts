@@ -5,15 +5,10 @@
  */
 
 import { basename, extname } from "node:path";
-import {
-  fitImage,
-  FITS,
-  reconstruct as library,
-  type ReconstructedImage,
-  type RgbaImage,
-} from "../../mod.ts";
+import { fitImage, reconstruct as library, type ReconstructedImage, type RgbaImage } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
+import { FIT_OPTION } from "../options/fit_option.ts";
 import {
   describeDevice,
   DEVICE_OPTIONS,
@@ -22,7 +17,7 @@ import {
   MODEL_OPTIONS,
   modelPlace,
 } from "../options/model_options.ts";
-import { type Arguments, choice, flag, integer, section, text } from "../options/options.ts";
+import { type Arguments, flag, integer, section, text } from "../options/options.ts";
 import { asked } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import {
@@ -37,14 +32,6 @@ import {
 
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;
-
-/** How a picture comes to a model's size: an option of all commands that take one. */
-export const FIT_OPTION = {
-  kind: choice(FITS),
-  help:
-    "A picture of another size than the model's is resized to a little more and its middle cropped, resized to just cover it, or refused",
-  defaultText: "crop",
-};
 
 const OPTIONS = {
   ...section("Reconstruction", {

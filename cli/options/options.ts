@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { closestString } from "npm:deno-std@1.4.0/text/closest_string.js";
 import { levenshteinDistance } from "npm:deno-std@1.4.0/text/levenshtein_distance.js";
 import type { PictureSize } from "../../mod.ts";
+import { UsageError } from "../io.ts";
 
 /** What an option's value is: how it is shown in the help and read from the command line. */
 export interface Kind<Value> {
