@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { resolve } from "node:path";
 import { crc32 } from "node:zlib";
-import { archiveOf } from "../../../cli/commands/npz.ts";
+import { archiveOf } from "../../../cli/series/archive.ts";
 import { writeNpz } from "../../../cli/series/npz_file.ts";
 import { RgbaImage } from "../../../mod.ts";
 import { filesIn, run, succeed, testInFolder } from "../run.ts";

@@ -12,8 +12,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { existsSync } from "node:fs";
-import { fillFolder } from "../../../cli/commands/run.ts";
 import { Progress } from "../../../cli/output/progress.ts";
+import { fillFolder } from "../../../cli/series/fill_folder.ts";
 import { lockFolder } from "../../../cli/series/folder_lock.ts";
 import { FailureList } from "../../../cli/series/series_folder.ts";
 import { DeviceLostError, generate, loadModel, type Model, RgbaImage, varScaling } from "../../../mod.ts";
