@@ -15,7 +15,16 @@ import {
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
-import { type Arguments, choice, flag, number, optionName, section, text } from "../options/options.ts";
+import {
+  type Arguments,
+  choice,
+  flag,
+  number,
+  optionName,
+  refuseOperands,
+  section,
+  text,
+} from "../options/options.ts";
 import { perFamily } from "../options/sampling_options.ts";
 import { ByteProgress } from "../output/byte_progress.ts";
 import { columns, duration, exists, formatJson, readClassNames, size } from "../output/files.ts";
@@ -89,7 +98,7 @@ export const convert = command({
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { overwrite = false, dtype, name, json } = options;
-  if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
+  refuseOperands(operands, 0);
   const output = required("--output", options.output);
   if (!overwrite && await exists(output)) {
     throw new UsageError(`Cannot write ${output}: it exists; choose another --output, or --overwrite`);

@@ -15,8 +15,8 @@ import {
   whyNoGpu,
 } from "../../mod.ts";
 import { command } from "../command.ts";
-import { type Io, UsageError } from "../io.ts";
-import { type Arguments, flag, section, toggle } from "../options/options.ts";
+import type { Io } from "../io.ts";
+import { type Arguments, flag, refuseOperands, section, toggle } from "../options/options.ts";
 import { columns, duration, formatJson, size } from "../output/files.ts";
 import { VERSION } from "../version.ts";
 
@@ -80,7 +80,7 @@ interface Report {
 }
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
-  if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
+  refuseOperands(operands, 0);
   const adapter = await adapterReport();
   const reason = await whyNoGpu() ?? null;
   const demo = await demoReport(io.signal);

@@ -7,7 +7,7 @@
 import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { type Arguments, flag, integer, list, section, text } from "../options/options.ts";
+import { type Arguments, flag, integer, list, refuseOperands, section, text } from "../options/options.ts";
 import { columns, formatJson } from "../output/files.ts";
 import { hubPlace, Transfer } from "../output/hub_model.ts";
 
@@ -62,8 +62,8 @@ export const download = command({
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const [name, ...more] = operands;
-  if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}"`);
+  const [name] = operands;
+  refuseOperands(operands, 1);
   if (name === undefined) throw new UsageError(`What to download is needed, like ${EXAMPLES[0]!.place}`);
   const place = placeOf(name);
   using transfer = new Transfer(io);

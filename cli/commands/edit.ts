@@ -19,6 +19,7 @@ import {
   type Kind,
   list,
   optionName,
+  refuseOperands,
   scales,
   section,
   text,
@@ -112,9 +113,9 @@ export const edit = command({
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const [image, ...others] = operands;
+  const [image] = operands;
   if (image === undefined) throw new UsageError("The picture to edit is missing: IMAGE.png");
-  if (others.length > 0) throw new UsageError(`Unexpected argument "${others[0]}"`);
+  refuseOperands(operands, 1);
   requireConsistent(options);
   const { box, mask, expand, refine, keepScales, oversampling, fit } = options;
   const common = {

@@ -22,7 +22,7 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { type Arguments, flag, section } from "../options/options.ts";
+import { type Arguments, flag, refuseOperands, section } from "../options/options.ts";
 import { columns, formatJson, isUrl, plural, size } from "../output/files.ts";
 
 const OPTIONS = section("Output", {
@@ -48,9 +48,9 @@ export const inspect = command({
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
   const { tensors = false, classes = false, json = false } = options;
-  const [place, extra] = operands;
+  const [place] = operands;
   if (place === undefined) throw new UsageError("PLACE is needed: a checkpoint, a model folder, or demo");
-  if (extra !== undefined) throw new UsageError(`Unexpected argument "${extra}"`);
+  refuseOperands(operands, 1);
   if (await isCheckpoint(place)) {
     using checkpoint = await openCheckpoint(place, { signal: io.signal });
     if (classes) {

@@ -7,7 +7,16 @@
 
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { type Arguments, choice, flag, integer, section, seed, text } from "../options/options.ts";
+import {
+  type Arguments,
+  choice,
+  flag,
+  integer,
+  refuseOperands,
+  section,
+  seed,
+  text,
+} from "../options/options.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
 
 const OPTIONS = {
@@ -47,9 +56,9 @@ export const npz = command({
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const [folder, ...rest] = operands;
+  const [folder] = operands;
   if (folder === undefined) throw new UsageError("DIR is needed: the folder with the images");
-  if (rest.length > 0) throw new UsageError(`Unexpected argument "${rest[0]}"`);
+  refuseOperands(operands, 1);
   const { output = archiveOf(folder), expect, order, overwrite, quiet = false } = options;
   await refuseArchive(output, overwrite ?? false);
   const { images, shape } = await packImages(folder, output, {

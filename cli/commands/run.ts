@@ -5,14 +5,13 @@
  * @module
  */
 
-import { FAMILIES, type Model } from "../../mod.ts";
+import { FAMILIES, type GenerateRequest, type Model } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { load, modelPlace } from "../options/model_options.ts";
-import type { Arguments } from "../options/options.ts";
-import { checkRequest, requireClasses } from "../options/requests.ts";
-import { scalingHook } from "../options/scaling_options.ts";
-import { SERIES_OPTIONS } from "../options/series_options.ts";
+import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
+import { type Arguments, refuseOperands } from "../options/options.ts";
+import { checkRequest } from "../options/requests.ts";
+import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
 import { duration, plural } from "../output/files.ts";
 import { Progress } from "../output/progress.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
@@ -26,9 +25,21 @@ import {
   refuseStrangers,
   takeUp,
 } from "../series/series_folder.ts";
-import { type Cell, imageFile, knownDifferences, readSeriesRecord } from "../series/series_record.ts";
-import { knownSettings, recordOfSeries, requestOf, settingsOf } from "../series/series_settings.ts";
-import { shardName, shareOf, wholeClasses } from "../series/share.ts";
+import {
+  type Cell,
+  imageFile,
+  knownDifferences,
+  readSeriesRecord,
+  type SeriesRecord,
+} from "../series/series_record.ts";
+import {
+  isCoupled,
+  knownSettings,
+  recordOfSeries,
+  requestOf,
+  settingsOf,
+} from "../series/series_settings.ts";
+import { shareOf, wholeClasses } from "../series/share.ts";
 
 /** The command. */
 export const run = command({
@@ -49,93 +60,25 @@ export const run = command({
     "--model hf:jiaosiyu1999/FlexVAR --depth 24 -o out -n 50 --batch auto --memory 20GB",
     "--model demo -o out -n 10 --npz",
   ],
-  run: (args, io) => execute(args, io),
+  run: execute,
 });
 
-async function execute({ options, operands }: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<number> {
-  const { output, shard, quiet = false, npz = false } = options;
-  if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
-  if (output === undefined) throw new UsageError("Option --output is needed: the folder for the images");
-  if (npz && shard !== undefined) {
-    throw new UsageError(
-      "Options --npz and --shard exclude each other: pack the folder when all parts are done",
-    );
-  }
-  const coupled = scalingHook(options, true)?.coupled ?? false;
-  if (coupled && options.batch !== undefined && options.batch !== options.numImagesPerClass) {
-    throw new UsageError(
-      `Option --batch must be left out, as --bandwidth batch couples all images of a class: current value is ${options.batch}`,
-    );
-  }
+async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<number> {
+  const { options } = args;
+  const output = requireConsistent(args);
   const place = modelPlace(options) ?? { folder: "demo" };
+  const { npz = false, quiet = false } = options;
   if (npz) await refuseArchive(archiveOf(output), false);
-  const notice = (line: string): void => {
-    if (!quiet) io.err(`varscale: ${line}\n`);
-  };
-
   await Deno.mkdir(output, { recursive: true });
-  using _lock = await lockFolder(output, shard);
-  const before = await readSeriesRecord(output);
-  // Loading a large model takes minutes; what can be refused before that should be.
-  if (before === undefined) await refuseStrangers(output);
-  else {
-    const family = FAMILIES.find(({ name }) => name === before.model.family);
-    refuseDifferences(output, knownDifferences(before.settings, knownSettings(options, family?.search)));
-  }
-  const open = (): Promise<Model> => {
-    return load(place, options, io);
-  };
-  await using opened = new OpenedModel(await open());
-  const { model } = opened;
-  requireClasses(model, "make images of all classes");
-  const request = requestOf(model, options);
-  const settings = settingsOf(options, model, checkRequest(model, request));
-  const now = recordOfSeries(model, { place, settings, options });
-  for (const warning of await takeUp(output, { before, now }, coupled)) {
-    io.err(`varscale: warning: ${warning}\n`);
-  }
-
-  const share = shareOf(now, shard, coupled);
-  const missing = await missingIn(output, share);
-  const failures = new FailureList(
-    `${output}/failed${shard === undefined ? "" : `-${shardName(shard)}`}.json`,
-  );
-  await failures.clear();
-  const progress = new Progress(io, { total: share.length, done: share.length - missing.length, quiet });
-  const begun = performance.now();
-  try {
-    await fillFolder(coupled ? wholeClasses(share, missing) : missing, {
-      model,
-      reopen: async (lost) => {
-        progress.clear();
-        notice(lost.message);
-        return await opened.replace(open);
-      },
-      request,
-      sharedNoise: settings.sharedNoise,
-      output,
-      only: new Set(missing.map(imageFile)),
-      failures,
-      progress,
-      io,
-    });
-  } catch (error) {
-    progress.clear();
-    notice(
-      `${progress.done} of ${
-        plural(share.length, "image")
-      } are in ${output}; the same command makes the others`,
-    );
-    throw error;
-  }
-  progress.clear();
-  if (!quiet) io.out(summary({ output, share, missing, failures, milliseconds: performance.now() - begun }));
+  using _lock = await lockFolder(output, options.shard);
+  const before = await recordBefore(output, options);
+  await using opened = await OpenedModel.open(() => load(place, options, io));
+  const request = requestOf(opened.model, options);
+  const record = await recordNow(output, { before, model: opened.model, request, place, options, io });
+  const failures = await makeMissing(output, { opened, request, record, options, io });
   if (failures.length > 0) {
-    io.err(
-      `varscale: ${
-        plural(failures.length, "image")
-      } failed; ${failures.path} tells why, and the same command tries again\n`,
-    );
+    const failed = plural(failures.length, "image");
+    io.err(`varscale: ${failed} failed; ${failures.path} tells why, and the same command tries again\n`);
     return 1;
   }
   if (npz) {
@@ -144,6 +87,118 @@ async function execute({ options, operands }: Arguments<typeof SERIES_OPTIONS>, 
     if (!quiet) io.out(describeArchive(archive, images, shape));
   }
   return 0;
+}
+
+/**
+ * Refuses what no model can do.
+ *
+ * @returns The folder for the images.
+ * @throws {UsageError} If options are missing or exclude each other.
+ */
+function requireConsistent({ options, operands }: Arguments<typeof SERIES_OPTIONS>): string {
+  const { output, shard, npz, batch, numImagesPerClass } = options;
+  refuseOperands(operands, 0);
+  if (output === undefined) throw new UsageError("Option --output is needed: the folder for the images");
+  if (npz && shard !== undefined) {
+    throw new UsageError(
+      "Options --npz and --shard exclude each other: pack the folder when all parts are done",
+    );
+  }
+  if (isCoupled(options) && batch !== undefined && batch !== numImagesPerClass) {
+    throw new UsageError(
+      `Option --batch must be left out, as --bandwidth batch couples all images of a class: current value is ${batch}`,
+    );
+  }
+  return output;
+}
+
+/**
+ * The record in the folder. Loading a large model takes minutes, so what can be refused before that is.
+ *
+ * @throws {UsageError} If the folder is not that of such a run.
+ */
+async function recordBefore(output: string, options: SeriesValues): Promise<SeriesRecord | undefined> {
+  const before = await readSeriesRecord(output);
+  if (before === undefined) {
+    await refuseStrangers(output);
+    return undefined;
+  }
+  const family = FAMILIES.find(({ name }) => name === before.model.family);
+  refuseDifferences(output, knownDifferences(before.settings, knownSettings(options, family?.search)));
+  return before;
+}
+
+/**
+ * The record of this go, which from now on is that of the folder.
+ *
+ * @throws {UsageError} If the images that are there were made otherwise.
+ */
+async function recordNow(
+  output: string,
+  facts: {
+    readonly before: SeriesRecord | undefined;
+    readonly model: Model;
+    readonly request: GenerateRequest;
+    readonly place: ModelPlace;
+    readonly options: SeriesValues;
+    readonly io: Io;
+  },
+): Promise<SeriesRecord> {
+  const { before, model, request, place, options, io } = facts;
+  const settings = settingsOf(options, model, checkRequest(model, request));
+  const now = recordOfSeries(model, { place, settings, options });
+  for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
+    io.err(`varscale: warning: ${warning}\n`);
+  }
+  return now;
+}
+
+/** Makes what the folder lacks of this process's share. */
+async function makeMissing(
+  output: string,
+  facts: {
+    readonly opened: OpenedModel;
+    readonly request: GenerateRequest;
+    readonly record: SeriesRecord;
+    readonly options: SeriesValues;
+    readonly io: Io;
+  },
+): Promise<FailureList> {
+  const { opened, request, record, options, io } = facts;
+  const { shard, quiet = false } = options;
+  const coupled = isCoupled(options);
+  const share = shareOf(record, shard, coupled);
+  const missing = await missingIn(output, share);
+  const failures = await FailureList.begin(output, shard);
+  const progress = new Progress(io, { total: share.length, done: share.length - missing.length, quiet });
+  const notice = (line: string): void => {
+    progress.clear();
+    if (!quiet) io.err(`varscale: ${line}\n`);
+  };
+  const begun = performance.now();
+  try {
+    await fillFolder(coupled ? wholeClasses(share, missing) : missing, {
+      model: opened.model,
+      reopen: async (lost) => {
+        notice(lost.message);
+        return await opened.reopen();
+      },
+      request,
+      sharedNoise: record.settings.sharedNoise,
+      output,
+      only: new Set(missing.map(imageFile)),
+      failures,
+      progress,
+      io,
+    });
+  } catch (error) {
+    const images = plural(share.length, "image");
+    notice(`${progress.done} of ${images} are in ${output}; the same command makes the others`);
+    throw error;
+  }
+  progress.clear();
+  if (!quiet) io.out(summary({ output, share, missing, failures, milliseconds: performance.now() - begun }));
+  return failures;
 }
 
 function summary(facts: {

@@ -14,8 +14,8 @@ import {
   RUNTIME_VERSION,
   type Trace,
 } from "../../mod.ts";
-import { type Io, UsageError } from "../io.ts";
-import { type GenerateValues, GRID_IMAGES, MAX_GRID_IMAGES } from "../options/generate_options.ts";
+import type { Io } from "../io.ts";
+import type { GenerateValues } from "../options/generate_options.ts";
 import { describeDevice, type DeviceRecord, deviceRecord, load } from "../options/model_options.ts";
 import { list } from "../options/options.ts";
 import { checkRequest } from "../options/requests.ts";
@@ -23,82 +23,141 @@ import { exists, formatJson, plural, refuseExisting, sha256, writeWhole } from "
 import { Progress } from "../output/progress.ts";
 import { VERSION } from "../version.ts";
 import { drawRegion, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
-import { Layout } from "./layout.ts";
+import { GRID_FILE, Layout, RECORD_FILE } from "./layout.ts";
 import type { GenerationPlan } from "./plan.ts";
 import { compareRuns, type ImageRecord, imageRecord, type RunRecord, runRecord } from "./run_record.ts";
 import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
 import { samplingRecord } from "./sampling_record.ts";
 
-/** Carries out a run: loads the model, generates, and writes images and record. */
+/** Carries out a generation. */
 export async function execute(plan: GenerationPlan, options: GenerateValues, io: Io): Promise<void> {
   const { output, overwrite, quiet, json } = options;
   // Loading a large model takes minutes; what can be refused before that should be.
-  if (!overwrite) await refuseExisting(output, ["run.json"]);
+  if (!overwrite) await refuseExisting(output, [RECORD_FILE]);
   const begun = performance.now();
-  const notice = (line: string): void => {
-    if (!quiet) io.err(`varscale: ${line}\n`);
-  };
   await using model = await load(plan.place, { ...options, ...plan.loading }, io);
   const loading = performance.now() - begun;
   const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...plan.request(model), hooks }));
-  const layout = new Layout(requests[0]!, plan.variants);
-  const cells = layout.images * plan.variants.length;
-  const grid = plan.grid ?? (cells > 1 && cells <= GRID_IMAGES);
-  if (grid && cells > MAX_GRID_IMAGES) {
-    throw new UsageError(
-      `Option --grid must be for at most ${MAX_GRID_IMAGES} images: current number is ${cells}`,
-    );
-  }
-  const { edit } = requests[0]!;
-  if (!overwrite) {
-    await refuseExisting(output, [
-      ...layout.files(),
-      ...(edit === undefined ? [] : [SOURCE_FILE, REGION_FILE]),
-      ...(grid ? ["grid.png"] : []),
-    ]);
-  }
+  const [request] = requests as [ResolvedRequest];
+  const layout = new Layout(request, plan);
+  if (!overwrite) await refuseExisting(output, layout.files());
   const device = deviceRecord(model, options);
   for (const warning of warnings(model, device, plan.record)) io.err(`varscale: warning: ${warning}\n`);
 
+  const results = await makeVariants(plan, { model, output, layout, quiet: quiet ?? false, io });
+  await writeSheets(plan, { model, request, results, output, layout });
+  const record = await recordOf(model, plan, {
+    request,
+    results,
+    loading,
+    grid: layout.grid,
+    device,
+    threads: options.threads ?? navigator.hardwareConcurrency,
+  });
+  await writeWhole(`${output}/${RECORD_FILE}`, `${formatJson(record)}\n`);
+  const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
+  if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
+  else if (!quiet) io.out(summary(record, { model, output, agreement }));
+}
+
+/** Makes the images of all variants. If it is interrupted, those that are finished stay. */
+async function makeVariants(
+  plan: GenerationPlan,
+  job: {
+    readonly model: Model;
+    readonly output: string;
+    readonly layout: Layout;
+    readonly quiet: boolean;
+    readonly io: Io;
+  },
+): Promise<VariantResult[]> {
+  const { model, output, layout, quiet, io } = job;
   const made = !await exists(output);
   await Deno.mkdir(output, { recursive: true });
-  const progress = new Progress(io, { total: cells, quiet: quiet ?? false });
+  const progress = new Progress(io, { total: layout.cells, quiet });
   const results: VariantResult[] = [];
   try {
     for (const { name, hooks } of plan.variants) {
       const request = { ...plan.request(model), hooks, signal: io.signal };
-      results.push(await runVariant({ model, request, name, output, layout, progress, keep: grid }));
+      results.push(await makeVariant({ model, request, name, output, layout, progress }));
     }
   } catch (error) {
     progress.clear();
-    if (progress.done > 0) notice(`${progress.done} of ${plural(cells, "image")} are in ${output}`);
-    else if (made) await Deno.remove(output).catch(() => {});
+    if (progress.done === 0) {
+      if (made) await Deno.remove(output).catch(() => {});
+    } else if (!quiet) {
+      io.err(`varscale: ${progress.done} of ${plural(layout.cells, "image")} are in ${output}\n`);
+    }
     throw error;
   }
   progress.clear();
-  if (grid) {
-    const sheet = drawGrid(results, {
-      columns: plan.columns,
-      title: title(model, plan.variants, requests[0]!),
-    });
-    await writeWhole(`${output}/grid.png`, sheet.png());
+  return results;
+}
+
+/** Makes the images of one variant, and keeps them if a grid wants them. */
+async function makeVariant(job: {
+  readonly model: Model;
+  readonly request: GenerateRequest;
+  readonly name: string;
+  readonly output: string;
+  readonly layout: Layout;
+  readonly progress: Progress;
+}): Promise<VariantResult> {
+  const { model, request, name, output, layout, progress } = job;
+  const records: ImageRecord[] = [];
+  const images: GeneratedImage[] = [];
+  let trace: Trace | undefined;
+  let batch = "";
+  let left = 0;
+  for await (const event of library.stream(model, request)) {
+    if (event.type === "batch") {
+      batch = `${name}  batch ${event.batch + 1}/${event.batches}`;
+      left = event.images.length;
+      progress.draw(batch);
+    } else if (event.type === "scale") {
+      progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
+    } else if (event.type === "preview") {
+      for (const { index, image } of event.images) {
+        await writeWhole(`${output}/${layout.file(name, index, event.scale)}`, image.png());
+      }
+    } else if (event.type === "image") {
+      const { image } = event;
+      const file = layout.file(name, image.index);
+      const png = image.png();
+      await writeWhole(`${output}/${file}`, png);
+      const previews = layout.previews(name, image.index);
+      records.push(imageRecord(image, { file, variant: name, sha256: await sha256(png), previews }));
+      if (layout.grid) images.push(image);
+      progress.image();
+      if (--left === 0) progress.batch();
+    } else {
+      trace = event.trace;
+    }
+  }
+  return { name, records, images, trace: trace! };
+}
+
+/** Writes the grid of all images, and what is edited beside what is kept, where there is such a thing. */
+async function writeSheets(
+  plan: GenerationPlan,
+  facts: {
+    readonly model: Model;
+    readonly request: ResolvedRequest;
+    readonly results: readonly VariantResult[];
+    readonly output: string;
+    readonly layout: Layout;
+  },
+): Promise<void> {
+  const { model, request, results, output, layout } = facts;
+  const { edit, schedule } = request;
+  if (layout.grid) {
+    const sheet = drawGrid(results, { columns: plan.columns, title: title(model, plan.variants, request) });
+    await writeWhole(`${output}/${GRID_FILE}`, sheet.png());
   }
   if (edit !== undefined) {
     await writeWhole(`${output}/${SOURCE_FILE}`, edit.sources[0]!.png());
-    await writeWhole(`${output}/${REGION_FILE}`, drawRegion(edit, requests[0]!.schedule).png());
+    await writeWhole(`${output}/${REGION_FILE}`, drawRegion(edit, schedule).png());
   }
-  const record = await recordOf(model, plan, {
-    request: requests[0]!,
-    results,
-    loading,
-    grid,
-    device,
-    threads: options.threads ?? navigator.hardwareConcurrency,
-  });
-  await writeWhole(`${output}/run.json`, `${formatJson(record)}\n`);
-  const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
-  if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
-  else if (!quiet) io.out(summary(record, { model, output, agreement }));
 }
 
 /** Everything about a finished run. */
@@ -135,7 +194,7 @@ async function recordOf(
       name,
       hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),
     })),
-    grid: grid ? { file: "grid.png", columns: plan.columns } : null,
+    grid: grid ? { file: GRID_FILE, columns: plan.columns } : null,
     timings: {
       load: loading,
       variants: Object.fromEntries(results.map(({ name, trace }) => [name, trace])),
@@ -175,47 +234,4 @@ function warnings(model: Model, device: DeviceRecord, record: RunRecord | undefi
       ? []
       : [`the run was recorded on ${describeDevice(record.device)}, and this is ${describeDevice(device)}`]),
   ];
-}
-
-async function runVariant(job: {
-  readonly model: Model;
-  readonly request: GenerateRequest;
-  readonly name: string;
-  readonly output: string;
-  readonly layout: Layout;
-  readonly progress: Progress;
-  readonly keep: boolean;
-}): Promise<VariantResult> {
-  const { model, request, name, output, layout, progress, keep } = job;
-  const records: ImageRecord[] = [];
-  const images: GeneratedImage[] = [];
-  let trace: Trace | undefined;
-  let batch = "";
-  let left = 0;
-  for await (const event of library.stream(model, request)) {
-    if (event.type === "batch") {
-      batch = `${name}  batch ${event.batch + 1}/${event.batches}`;
-      left = event.images.length;
-      progress.draw(batch);
-    } else if (event.type === "scale") {
-      progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
-    } else if (event.type === "preview") {
-      for (const { index, image } of event.images) {
-        await writeWhole(`${output}/${layout.file(name, index, event.scale)}`, image.png());
-      }
-    } else if (event.type === "image") {
-      const { image } = event;
-      const file = layout.file(name, image.index);
-      const png = image.png();
-      await writeWhole(`${output}/${file}`, png);
-      const previews = [...layout.previews].map((scale) => layout.file(name, image.index, scale));
-      records.push(imageRecord(image, { file, variant: name, sha256: await sha256(png), previews }));
-      if (keep) images.push(image);
-      progress.image();
-      if (--left === 0) progress.batch();
-    } else {
-      trace = event.trace;
-    }
-  }
-  return { name, records, images, trace: trace! };
 }

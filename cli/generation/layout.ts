@@ -6,29 +6,45 @@
  */
 
 import type { ResolvedRequest } from "../../mod.ts";
+import { UsageError } from "../io.ts";
+import { GRID_IMAGES, MAX_GRID_IMAGES } from "../options/generate_options.ts";
 import { slug } from "../output/files.ts";
+import { REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
+import type { GenerationPlan } from "./plan.ts";
 import type { Variant } from "./run_record.ts";
+
+/** The record of the run. */
+export const RECORD_FILE = "run.json";
+/** The sheet with all images. */
+export const GRID_FILE = "grid.png";
 
 /** File names of a run. */
 export class Layout {
+  /** Whether there is a sheet with all images. */
+  readonly grid: boolean;
   readonly #request: ResolvedRequest;
   readonly #variants: readonly Variant[];
   readonly #digits: number;
 
-  constructor(request: ResolvedRequest, variants: readonly Variant[]) {
+  /**
+   * @param request What the model is asked for.
+   * @param plan The variants, and whether a grid is wanted.
+   * @throws {UsageError} If there are too many images for the grid that is wanted.
+   */
+  constructor(request: ResolvedRequest, { variants, grid }: Pick<GenerationPlan, "variants" | "grid">) {
     this.#request = request;
     this.#variants = variants;
     this.#digits = Math.max(3, String(request.labels.length - 1).length);
+    this.grid = grid ?? (this.cells > 1 && this.cells <= GRID_IMAGES);
+    if (!this.grid || this.cells <= MAX_GRID_IMAGES) return;
+    throw new UsageError(
+      `Option --grid must be for at most ${MAX_GRID_IMAGES} images: current number is ${this.cells}`,
+    );
   }
 
-  /** Images of each variant. */
-  get images(): number {
-    return this.#request.labels.length;
-  }
-
-  /** Scales with a preview. */
-  get previews(): ReadonlySet<number> {
-    return this.#request.previews;
+  /** Images of all variants. */
+  get cells(): number {
+    return this.#request.labels.length * this.#variants.length;
   }
 
   /**
@@ -42,13 +58,23 @@ export class Layout {
     return `${parts.join("_")}.png`;
   }
 
-  /** All of them. */
+  /** The previews of an image. */
+  previews(variant: string, index: number): string[] {
+    return [...this.#request.previews].map((scale) => this.file(variant, index, scale));
+  }
+
+  /** All files but the record. */
   files(): string[] {
-    return this.#variants.flatMap(({ name }) =>
-      Array.from({ length: this.images }, (_, index) => [
+    const images = this.#variants.flatMap(({ name }) => {
+      return this.#request.labels.flatMap((_, index) => [
         this.file(name, index),
-        ...[...this.previews].map((scale) => this.file(name, index, scale)),
-      ]).flat()
-    );
+        ...this.previews(name, index),
+      ]);
+    });
+    return [
+      ...images,
+      ...(this.#request.edit === undefined ? [] : [SOURCE_FILE, REGION_FILE]),
+      ...(this.grid ? [GRID_FILE] : []),
+    ];
   }
 }

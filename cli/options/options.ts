@@ -277,6 +277,15 @@ export function parse<Table extends OptionTable>(
   };
 }
 
+/**
+ * Refuses arguments beyond the first `count`.
+ *
+ * @throws {UsageError} If there is one.
+ */
+export function refuseOperands(operands: readonly string[], count: number): void {
+  if (operands.length > count) throw new UsageError(`Unexpected argument "${operands[count]}"`);
+}
+
 /** Name of an option on the command line. */
 export function optionName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -16,7 +16,7 @@ import {
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
 import { deviceRecord, type ModelPlace } from "../options/model_options.ts";
-import { checkRequest, classOf } from "../options/requests.ts";
+import { checkRequest, classOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
 import type { SeriesValues } from "../options/series_options.ts";
@@ -27,8 +27,18 @@ import { type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_r
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;
 
-/** What every image is asked for, labels and numbers apart. */
+/** Whether the options make an image depend on the others of its class. */
+export function isCoupled(options: SeriesValues): boolean {
+  return scalingHook(options, true)?.coupled ?? false;
+}
+
+/**
+ * What every image is asked for, labels and numbers apart.
+ *
+ * @throws {UsageError} If the model has no classes, or those of a class do not fit into memory together.
+ */
 export function requestOf(model: Model, options: SeriesValues): GenerateRequest {
+  requireClasses(model, "make images of all classes");
   const { seed, numImagesPerClass: count, batch, memory } = options;
   const hook = hookOf(options, model);
   const sampling = samplingRequest(options);
@@ -122,7 +132,11 @@ function leftOpen(
   return Object.fromEntries(Object.entries(values).filter(([name]) => settings[name] === "preset"));
 }
 
-/** The record of a run as this go would begin it. */
+/**
+ * The record of a run as this go would begin it.
+ *
+ * @throws {UsageError} If there is no such class, or there would be too many images.
+ */
 export function recordOfSeries(
   model: Model,
   facts: { readonly place: ModelPlace; readonly settings: SeriesSettings; readonly options: SeriesValues },
