@@ -13,8 +13,8 @@ import {
   type OptionTable,
   parse,
   section,
-  wrap,
 } from "./options/options.ts";
+import { wrap } from "./output/columns.ts";
 
 /** One command as it is written. */
 export interface CommandSpec<Table extends OptionTable> {

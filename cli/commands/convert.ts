@@ -14,6 +14,7 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
+import { readClassNames } from "../options/given_files.ts";
 import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
 import {
   type Arguments,
@@ -25,10 +26,14 @@ import {
   section,
   text,
 } from "../options/options.ts";
+import { hubPlace } from "../options/place.ts";
 import { perFamily } from "../options/sampling_options.ts";
 import { ByteProgress } from "../output/byte_progress.ts";
-import { columns, duration, exists, formatJson, readClassNames, size } from "../output/files.ts";
-import { hubPlace, Transfer } from "../output/hub_model.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { Transfer } from "../output/transfer.ts";
+import { duration, size } from "../output/units.ts";
+import { exists } from "../output/whole_file.ts";
 
 const OPTIONS = {
   ...section("From", {

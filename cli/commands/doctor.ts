@@ -17,7 +17,9 @@ import {
 import { command } from "../command.ts";
 import type { Io } from "../io.ts";
 import { type Arguments, flag, refuseOperands, section, toggle } from "../options/options.ts";
-import { columns, duration, formatJson, size } from "../output/files.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { duration, size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
 
 const OPTIONS = section("Checks", {

@@ -7,9 +7,12 @@
 import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { type Arguments, flag, integer, list, refuseOperands, section, text } from "../options/options.ts";
-import { columns, formatJson } from "../output/files.ts";
-import { hubPlace, Transfer } from "../output/hub_model.ts";
+import { type Arguments, flag, integer, refuseOperands, section, text } from "../options/options.ts";
+import { hubPlace } from "../options/place.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { Transfer } from "../output/transfer.ts";
+import { list } from "../output/words.ts";
 
 /** A repository that people know, and its transformers. */
 const EXAMPLES = FAMILIES.map(({ published: { repository, example } }) => ({

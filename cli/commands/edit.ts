@@ -12,12 +12,12 @@ import { planOfOptions } from "../generation/plan.ts";
 import { type Io, UsageError } from "../io.ts";
 import { FIT_OPTION } from "../options/fit_option.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
+import { readPicture } from "../options/given_files.ts";
 import {
   type Arguments,
   choice,
   flag,
   type Kind,
-  list,
   optionName,
   refuseOperands,
   scales,
@@ -25,7 +25,8 @@ import {
   text,
   type Values,
 } from "../options/options.ts";
-import { absolute, readPicture } from "../output/files.ts";
+import { absolute } from "../options/place.ts";
+import { list } from "../output/words.ts";
 
 const box: Kind<Box> = {
   placeholder: "Y0,X0,Y1,X1",

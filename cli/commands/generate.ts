@@ -14,7 +14,8 @@ import { completeSampling } from "../generation/sampling_record.ts";
 import { type Io, UsageError } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import { CHECKPOINT_OPTIONS, modelPlace } from "../options/model_options.ts";
-import { type Arguments, list, optionName, section, text } from "../options/options.ts";
+import { type Arguments, optionName, section, text } from "../options/options.ts";
+import { list } from "../output/words.ts";
 
 const OPTIONS = {
   ...section("What to generate", {

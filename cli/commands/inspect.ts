@@ -23,7 +23,11 @@ import {
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { type Arguments, flag, refuseOperands, section } from "../options/options.ts";
-import { columns, formatJson, isUrl, plural, size } from "../output/files.ts";
+import { isUrl } from "../options/place.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { size } from "../output/units.ts";
+import { plural } from "../output/words.ts";
 
 const OPTIONS = section("Output", {
   tensors: { kind: flag, help: "List every tensor" },

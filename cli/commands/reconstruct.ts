@@ -9,6 +9,7 @@ import { fitImage, reconstruct as library, type ReconstructedImage, type RgbaIma
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { FIT_OPTION } from "../options/fit_option.ts";
+import { readPicture } from "../options/given_files.ts";
 import {
   describeDevice,
   DEVICE_OPTIONS,
@@ -20,15 +21,11 @@ import {
 import { type Arguments, flag, integer, section, text } from "../options/options.ts";
 import { asked } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";
-import {
-  columns,
-  formatJson,
-  plural,
-  readPicture,
-  refuseExisting,
-  slug,
-  writeWhole,
-} from "../output/files.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { slug } from "../output/slug.ts";
+import { refuseExisting, writeWhole } from "../output/whole_file.ts";
+import { plural } from "../output/words.ts";
 
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;

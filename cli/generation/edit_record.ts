@@ -16,7 +16,8 @@ import {
   type Schedule,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
-import { readPicture, sha256 } from "../output/files.ts";
+import { readPicture } from "../options/given_files.ts";
+import { sha256 } from "../output/sha256.ts";
 
 /** The picture as the model got it. */
 export const SOURCE_FILE = "source.png";

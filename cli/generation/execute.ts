@@ -17,10 +17,12 @@ import {
 import type { Io } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import { describeDevice, type DeviceRecord, deviceRecord, load } from "../options/model_options.ts";
-import { list } from "../options/options.ts";
 import { checkRequest } from "../options/requests.ts";
-import { exists, formatJson, plural, refuseExisting, sha256, writeWhole } from "../output/files.ts";
+import { formatJson } from "../output/format_json.ts";
 import { Progress } from "../output/progress.ts";
+import { sha256 } from "../output/sha256.ts";
+import { exists, refuseExisting, writeWhole } from "../output/whole_file.ts";
+import { list, plural } from "../output/words.ts";
 import { VERSION } from "../version.ts";
 import { drawRegion, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
 import { GRID_FILE, Layout, RECORD_FILE } from "./layout.ts";

@@ -8,7 +8,7 @@
 import type { ResolvedRequest } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { GRID_IMAGES, MAX_GRID_IMAGES } from "../options/generate_options.ts";
-import { slug } from "../output/files.ts";
+import { slug } from "../output/slug.ts";
 import { REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
 import type { GenerationPlan } from "./plan.ts";
 import type { Variant } from "./run_record.ts";

@@ -15,9 +15,9 @@ import type {
   Trace,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
+import { readJson } from "../options/given_files.ts";
 import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
 import { recordedHook } from "../options/scaling_options.ts";
-import { readJson } from "../output/files.ts";
 import type { EditRecord } from "./edit_record.ts";
 import type { OldSamplingRecord } from "./sampling_record.ts";
 

@@ -16,8 +16,8 @@ import {
   viewScale,
 } from "../../mod.ts";
 import { describeDevice } from "../options/model_options.ts";
-import { list } from "../options/options.ts";
-import { duration, plural } from "../output/files.ts";
+import { duration } from "../output/units.ts";
+import { list, plural } from "../output/words.ts";
 import { REGION_FILE } from "./edit_record.ts";
 import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
 import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";

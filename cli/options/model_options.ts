@@ -16,18 +16,11 @@ import {
   whyNoGpu,
 } from "../../mod.ts";
 import { type Io, UsageError } from "../io.ts";
-import { absolute, readClassNames } from "../output/files.ts";
-import { hubPlace, Transfer } from "../output/hub_model.ts";
-import {
-  choice,
-  integer,
-  list,
-  type Option,
-  optionName,
-  type OptionTable,
-  section,
-  text,
-} from "./options.ts";
+import { Transfer } from "../output/transfer.ts";
+import { list } from "../output/words.ts";
+import { readClassNames } from "./given_files.ts";
+import { choice, integer, type Option, optionName, type OptionTable, section, text } from "./options.ts";
+import { absolute, hubPlace } from "./place.ts";
 
 /** Key of a part's checkpoint, in tables of options and in records. */
 type CheckpointKey = `${string}Ckpt`;

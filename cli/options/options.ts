@@ -10,6 +10,8 @@ import { closestString } from "npm:deno-std@1.4.0/text/closest_string.js";
 import { levenshteinDistance } from "npm:deno-std@1.4.0/text/levenshtein_distance.js";
 import type { PictureSize } from "../../mod.ts";
 import { UsageError } from "../io.ts";
+import { wrap } from "../output/columns.ts";
+import { list } from "../output/words.ts";
 
 /** What an option's value is: how it is shown in the help and read from the command line. */
 export interface Kind<Value> {
@@ -291,11 +293,6 @@ export function optionName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-/** Words with commas and a conjunction. */
-export function list(words: readonly string[], conjunction: "and" | "or"): string {
-  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;
-}
-
 function spellingsOf(table: OptionTable): Map<string, Spelling> {
   const spellings = new Map<string, Spelling>();
   for (const [name, option] of Object.entries(table)) {
@@ -393,19 +390,4 @@ function describeOption(name: string, option: Option<unknown>): string {
 function defaultOf({ default: value, defaultText }: Option<unknown>): string[] {
   if (defaultText !== undefined) return [`default: ${defaultText}`];
   return value === undefined || typeof value === "boolean" ? [] : [`default: ${value}`];
-}
-
-/** Breaks a text at spaces into lines of at most `width` characters. */
-export function wrap(content: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of content.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === "" ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

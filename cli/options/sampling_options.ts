@@ -13,6 +13,7 @@ import {
   type GenerateRequest,
   GUIDANCE_FORMULAS,
 } from "../../mod.ts";
+import { list } from "../output/words.ts";
 import {
   bytes,
   choice,
@@ -20,7 +21,6 @@ import {
   integer,
   integerOrAuto,
   type Kind,
-  list,
   number,
   type Option,
   type OptionTable,

@@ -7,7 +7,7 @@
 
 import { Pace } from "../../mod.ts";
 import type { Io } from "../io.ts";
-import { duration, size } from "./files.ts";
+import { duration, size } from "./units.ts";
 
 /** Milliseconds between two drawings of the line; the pace is that of the last 32. */
 const FRAME = 250;

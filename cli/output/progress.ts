@@ -7,7 +7,8 @@
 
 import { Pace } from "../../mod.ts";
 import type { Io } from "../io.ts";
-import { duration, plural } from "./files.ts";
+import { duration } from "./units.ts";
+import { plural } from "./words.ts";
 
 /** Milliseconds between two lines where there is no terminal. */
 const INTERVAL = 10_000;

@@ -8,9 +8,10 @@
 import { basename, join, resolve } from "node:path";
 import { RgbaImage, type Seed, seedWords, threefry } from "../../mod.ts";
 import { type Io, UsageError } from "../io.ts";
-import { list } from "../options/options.ts";
-import { exists, plural, size } from "../output/files.ts";
 import { Progress } from "../output/progress.ts";
+import { size } from "../output/units.ts";
+import { exists } from "../output/whole_file.ts";
+import { list, plural } from "../output/words.ts";
 import { writeNpz } from "./npz_file.ts";
 import {
   type Cell,

@@ -13,8 +13,8 @@ import {
   type SeriesOptions,
 } from "../../mod.ts";
 import type { Io } from "../io.ts";
-import { writeWhole } from "../output/files.ts";
 import type { Progress } from "../output/progress.ts";
+import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
 import { type Cell, imageFile } from "./series_record.ts";
 

@@ -6,8 +6,9 @@
 
 import { UsageError } from "../io.ts";
 import { describeDevice } from "../options/model_options.ts";
-import { list } from "../options/options.ts";
-import { exists, formatJson, writeWhole } from "../output/files.ts";
+import { formatJson } from "../output/format_json.ts";
+import { exists, writeWhole } from "../output/whole_file.ts";
+import { list } from "../output/words.ts";
 import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
 import { type Shard, shardName } from "./share.ts";
 

@@ -20,7 +20,7 @@ import { checkRequest, classOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
 import type { SeriesValues } from "../options/series_options.ts";
-import { size } from "../output/files.ts";
+import { size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
 import { type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_record.ts";
 
