@@ -16,7 +16,8 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import type { Io } from "../io.ts";
-import { type Arguments, flag, refuseOperands, section, toggle } from "../options/options.ts";
+import { type Arguments, refuseOperands, section, toggle } from "../options/options.ts";
+import { JSON_OPTION } from "../options/output_options.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
 import { duration, size } from "../output/units.ts";
@@ -24,7 +25,7 @@ import { VERSION } from "../version.ts";
 
 const OPTIONS = section("Checks", {
   run: { kind: toggle, help: "Generate images with the bundled model on each device", defaultText: "on" },
-  json: { kind: flag, help: "Print one JSON object" },
+  json: JSON_OPTION,
 });
 
 /** The command. */

@@ -23,6 +23,7 @@ import {
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { type Arguments, flag, refuseOperands, section } from "../options/options.ts";
+import { JSON_OPTION } from "../options/output_options.ts";
 import { isUrl } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
@@ -32,7 +33,7 @@ import { plural } from "../output/words.ts";
 const OPTIONS = section("Output", {
   tensors: { kind: flag, help: "List every tensor" },
   classes: { kind: flag, help: "List the classes by number and name, and nothing else" },
-  json: { kind: flag, help: "Print one JSON object" },
+  json: JSON_OPTION,
 });
 
 /** The command. */

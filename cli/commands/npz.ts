@@ -17,6 +17,7 @@ import {
   seed,
   text,
 } from "../options/options.ts";
+import { quietOption } from "../options/output_options.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
 
 const OPTIONS = {
@@ -36,7 +37,7 @@ const OPTIONS = {
     },
     seed: { kind: seed, short: "s", help: "Seed of the shuffled order", default: 0 },
     overwrite: { kind: flag, help: "Replace the archive if it is there already" },
-    quiet: { kind: flag, short: "q", help: "Print nothing but errors" },
+    quiet: quietOption("errors"),
   }),
 };
 

@@ -19,6 +19,7 @@ import {
   modelPlace,
 } from "../options/model_options.ts";
 import { type Arguments, flag, integer, section, text } from "../options/options.ts";
+import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
 import { asked } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import { columns } from "../output/columns.ts";
@@ -46,9 +47,9 @@ const OPTIONS = {
       help: `Folder for the pictures, reconstruct.json, and for up to ${GRID_ROWS} pictures grid.png`,
       default: "out",
     },
-    overwrite: { kind: flag, help: "Replace files that are there already; without it that is an error" },
-    json: { kind: flag, help: "Print one JSON object" },
-    quiet: { kind: flag, short: "q", help: "Print nothing but errors and the JSON object" },
+    overwrite: OVERWRITE_OPTION,
+    json: JSON_OPTION,
+    quiet: quietOption("errors and the JSON object"),
   }),
 };
 

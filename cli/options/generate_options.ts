@@ -7,6 +7,7 @@
 
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { flag, integer, scalesOrAll, section, seed, text, toggle, type Values } from "./options.ts";
+import { OVERWRITE_OPTION, quietOption } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";
 
@@ -47,7 +48,7 @@ export const GENERATE_OPTIONS = {
       default: "out",
       aliases: ["output-dir"],
     },
-    overwrite: { kind: flag, help: "Replace files that are there already; without it that is an error" },
+    overwrite: OVERWRITE_OPTION,
     compare: { kind: flag, help: "Make each image plain and with VAR-Scaling, from the same seed" },
     grid: {
       kind: toggle,
@@ -57,7 +58,7 @@ export const GENERATE_OPTIONS = {
     columns: { kind: integer("N", 1, MAX_GRID_IMAGES), help: "Images in a row of the grid", default: 8 },
     preview: { kind: scalesOrAll, help: "Write what the images look like after these scales, too" },
     json: { kind: flag, help: "Print one JSON object: paths, decisions, timings" },
-    quiet: { kind: flag, short: "q", help: "Print nothing but errors, warnings and the JSON object" },
+    quiet: quietOption("errors, warnings and the JSON object"),
   }),
 };
 

@@ -7,6 +7,7 @@
 import type { Shard } from "../series/share.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { flag, integer, type Kind, section, seed, text, texts, type Values } from "./options.ts";
+import { quietOption } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";
 
@@ -91,7 +92,7 @@ export const SERIES_OPTIONS = {
       aliases: ["output-dir"],
     },
     npz: { kind: flag, help: "Pack the images into DIR.npz in the end, like varscale npz" },
-    quiet: { kind: flag, short: "q", help: "Print nothing but errors and warnings" },
+    quiet: quietOption("errors and warnings"),
   }),
 };
 
