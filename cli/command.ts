@@ -6,14 +6,10 @@
  */
 
 import type { Io } from "./io.ts";
-import {
-  type Arguments,
-  describeOptions,
-  flag,
-  type OptionTable,
-  parse,
-  section,
-} from "./options/options.ts";
+import { describeOptions } from "./options/help.ts";
+import { flag } from "./options/kinds.ts";
+import { type Arguments, type OptionTable, section } from "./options/options.ts";
+import { parse } from "./options/parse.ts";
 import { wrap } from "./output/columns.ts";
 
 /** One command as it is written. */

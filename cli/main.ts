@@ -16,7 +16,7 @@ import { npz } from "./commands/npz.ts";
 import { reconstruct } from "./commands/reconstruct.ts";
 import { run } from "./commands/run.ts";
 import { type Io, UsageError } from "./io.ts";
-import { nearest } from "./options/options.ts";
+import { nearest } from "./options/nearest.ts";
 import { list } from "./output/words.ts";
 import { VERSION } from "./version.ts";
 

@@ -15,17 +15,9 @@ import {
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { readClassNames } from "../options/given_files.ts";
+import { choice, flag, number, text } from "../options/kinds.ts";
 import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  number,
-  optionName,
-  refuseOperands,
-  section,
-  text,
-} from "../options/options.ts";
+import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { perFamily } from "../options/sampling_options.ts";
 import { ByteProgress } from "../output/byte_progress.ts";

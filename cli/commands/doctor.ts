@@ -16,7 +16,8 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import type { Io } from "../io.ts";
-import { type Arguments, refuseOperands, section, toggle } from "../options/options.ts";
+import { toggle } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { JSON_OPTION } from "../options/output_options.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";

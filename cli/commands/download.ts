@@ -7,7 +7,8 @@
 import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { type Arguments, flag, integer, refuseOperands, section, text } from "../options/options.ts";
+import { flag, integer, text } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";

@@ -13,18 +13,8 @@ import { type Io, UsageError } from "../io.ts";
 import { FIT_OPTION } from "../options/fit_option.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import { readPicture } from "../options/given_files.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  type Kind,
-  optionName,
-  refuseOperands,
-  scales,
-  section,
-  text,
-  type Values,
-} from "../options/options.ts";
+import { choice, flag, type Kind, scales, text } from "../options/kinds.ts";
+import { type Arguments, optionName, refuseOperands, section, type Values } from "../options/options.ts";
 import { absolute } from "../options/place.ts";
 import { list } from "../output/words.ts";
 

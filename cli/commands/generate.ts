@@ -13,8 +13,9 @@ import { readRunRecord, recordedVariants } from "../generation/run_record.ts";
 import { completeSampling } from "../generation/sampling_record.ts";
 import { type Io, UsageError } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
+import { text } from "../options/kinds.ts";
 import { CHECKPOINT_OPTIONS, modelPlace } from "../options/model_options.ts";
-import { type Arguments, optionName, section, text } from "../options/options.ts";
+import { type Arguments, optionName, section } from "../options/options.ts";
 import { list } from "../output/words.ts";
 
 const OPTIONS = {

@@ -22,7 +22,8 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { type Arguments, flag, refuseOperands, section } from "../options/options.ts";
+import { flag } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { JSON_OPTION } from "../options/output_options.ts";
 import { isUrl } from "../options/place.ts";
 import { columns } from "../output/columns.ts";

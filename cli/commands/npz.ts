@@ -7,16 +7,8 @@
 
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  integer,
-  refuseOperands,
-  section,
-  seed,
-  text,
-} from "../options/options.ts";
+import { choice, flag, integer, seed, text } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { quietOption } from "../options/output_options.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
 

@@ -10,6 +10,7 @@ import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { FIT_OPTION } from "../options/fit_option.ts";
 import { readPicture } from "../options/given_files.ts";
+import { flag, integer, text } from "../options/kinds.ts";
 import {
   describeDevice,
   DEVICE_OPTIONS,
@@ -18,7 +19,7 @@ import {
   MODEL_OPTIONS,
   modelPlace,
 } from "../options/model_options.ts";
-import { type Arguments, flag, integer, section, text } from "../options/options.ts";
+import { type Arguments, section } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
 import { asked } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";

@@ -5,7 +5,7 @@
  */
 
 import { FITS } from "../../mod.ts";
-import { choice } from "./options.ts";
+import { choice } from "./kinds.ts";
 
 /** How a picture comes to a model's size: an option of all commands that take one. */
 export const FIT_OPTION = {

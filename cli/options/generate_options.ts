@@ -5,8 +5,9 @@
  * @module
  */
 
+import { flag, integer, scalesOrAll, seed, text, toggle } from "./kinds.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
-import { flag, integer, scalesOrAll, section, seed, text, toggle, type Values } from "./options.ts";
+import { section, type Values } from "./options.ts";
 import { OVERWRITE_OPTION, quietOption } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";

@@ -19,7 +19,8 @@ import { type Io, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 import { readClassNames } from "./given_files.ts";
-import { choice, integer, type Option, optionName, type OptionTable, section, text } from "./options.ts";
+import { choice, integer, text } from "./kinds.ts";
+import { type Option, optionName, type OptionTable, section } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
 
 /** Key of a part's checkpoint, in tables of options and in records. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { flag, type Option } from "./options.ts";
+import { flag } from "./kinds.ts";
+import type { Option } from "./options.ts";
 
 /** Files may be replaced. */
 export const OVERWRITE_OPTION = {

@@ -13,7 +13,7 @@ import {
   resolveRequest,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
-import { nearest } from "./options.ts";
+import { nearest } from "./nearest.ts";
 
 /**
  * What a text means to a model: a class, or the text itself for one that takes texts.

@@ -5,8 +5,9 @@
  */
 
 import type { Shard } from "../series/share.ts";
+import { flag, integer, type Kind, seed, text, texts } from "./kinds.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
-import { flag, integer, type Kind, section, seed, text, texts, type Values } from "./options.ts";
+import { section, type Values } from "./options.ts";
 import { quietOption } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";

@@ -4,27 +4,26 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { UsageError } from "../../../cli/io.ts";
+import { describeOptions } from "../../../cli/options/help.ts";
 import {
   bytes,
   choice,
-  describeOptions,
   flag,
   integer,
   integerOrAuto,
-  nearest,
   number,
-  optionName,
-  parse,
   pictureSize,
   scales,
   scalesOrAll,
-  section,
   seed,
   sides,
   text,
   texts,
   toggle,
-} from "../../../cli/options/options.ts";
+} from "../../../cli/options/kinds.ts";
+import { nearest } from "../../../cli/options/nearest.ts";
+import { optionName, section } from "../../../cli/options/options.ts";
+import { parse } from "../../../cli/options/parse.ts";
 
 const TABLE = {
   ...section("First", {
