@@ -1,6 +1,6 @@
 /**
- * What a generation will do, with nothing left to ask the command line for: from options here, from the record
- * of a run in the command that repeats one. Doing it is left to `execute.ts`.
+ * What a generation will do, with nothing left to ask the command line for: from options here, from the
+ * record of a run in the command that repeats one. Doing it is left to `execute.ts`.
  *
  * @module
  */

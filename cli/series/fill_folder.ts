@@ -1,6 +1,6 @@
 /**
- * Makes images of classes and writes each to its file as it is finished. Which images there shall be, and whose
- * the folder is, is settled before.
+ * Makes images of classes and writes each to its file as it is finished. Which images there shall be, and
+ * whose the folder is, is settled before.
  *
  * @module
  */
