@@ -28,6 +28,7 @@ import { JSON_OPTION } from "../options/output_options.ts";
 import { isUrl } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
+import { textWidth } from "../output/text_width.ts";
 import { size } from "../output/units.ts";
 import { plural } from "../output/words.ts";
 
@@ -253,12 +254,12 @@ function showFile({ file, bytes, problem, graph, tensors }: FileReport, all: boo
   return all && tensors !== undefined ? `${head}  ${showSum(tensors)}\n${showTensors(tensors)}` : head;
 }
 
-/** Breaks a list into lines of at most `width` characters, between its items. */
+/** Breaks a list into lines of at most `width` columns, between its items. */
 function wrapList(items: readonly string[], width: number): string[] {
   const lines: string[] = [];
   for (const item of items) {
     const last = lines.at(-1);
-    if (last === undefined || last.length + 2 + item.length > width) lines.push(item);
+    if (last === undefined || textWidth(last) + 2 + textWidth(item) > width) lines.push(item);
     else lines[lines.length - 1] = `${last}, ${item}`;
   }
   return lines;

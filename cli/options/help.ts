@@ -5,6 +5,7 @@
  */
 
 import { wrap } from "../output/columns.ts";
+import { padColumns, textWidth } from "../output/text_width.ts";
 import { type Option, optionName, type OptionTable } from "./options.ts";
 
 /** Columns of a help text. */
@@ -34,7 +35,7 @@ function describeOption(name: string, option: Option<unknown>): string {
   ];
   const lines = wrap(`${option.help}${facts.length === 0 ? "" : ` (${facts.join("; ")})`}`, WIDTH - INDENT);
   const pad = " ".repeat(INDENT);
-  const first = head.length + 2 <= INDENT ? head.padEnd(INDENT) + lines.shift() : head;
+  const first = textWidth(head) + 2 <= INDENT ? padColumns(head, INDENT) + lines.shift() : head;
   return [first, ...lines.map((line) => pad + line)].join("\n");
 }
 

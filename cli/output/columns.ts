@@ -4,12 +4,14 @@
  * @module
  */
 
-/** Breaks a text at spaces into lines of at most `width` characters. */
+import { padColumns, textWidth } from "./text_width.ts";
+
+/** Breaks a text at spaces into lines of at most `width` columns. */
 export function wrap(content: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
   for (const word of content.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
+    if (line !== "" && textWidth(line) + 1 + textWidth(word) > width) {
       lines.push(line);
       line = word;
     } else {
@@ -21,6 +23,6 @@ export function wrap(content: string, width: number): string[] {
 
 /** Two columns of texts. */
 export function columns(rows: readonly (readonly [string, string])[], indent: string = ""): string {
-  const width = Math.max(0, ...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `${indent}${left.padEnd(width)}  ${right}\n`).join("");
+  const width = Math.max(0, ...rows.map(([left]) => textWidth(left)));
+  return rows.map(([left, right]) => `${indent}${padColumns(left, width)}  ${right}\n`).join("");
 }
