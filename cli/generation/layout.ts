@@ -8,7 +8,7 @@
 import type { ResolvedRequest } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { GRID_IMAGES, MAX_GRID_IMAGES } from "../options/generate_options.ts";
-import { slug } from "../output/slug.ts";
+import { numberedName, slug } from "../output/file_name.ts";
 import { REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
 import type { GenerationPlan } from "./plan.ts";
 import type { Variant } from "./run_record.ts";
@@ -24,7 +24,6 @@ export class Layout {
   readonly grid: boolean;
   readonly #request: ResolvedRequest;
   readonly #variants: readonly Variant[];
-  readonly #digits: number;
 
   /**
    * @param request What the model is asked for.
@@ -34,7 +33,6 @@ export class Layout {
   constructor(request: ResolvedRequest, { variants, grid }: Pick<GenerationPlan, "variants" | "grid">) {
     this.#request = request;
     this.#variants = variants;
-    this.#digits = Math.max(3, String(request.labels.length - 1).length);
     this.grid = grid ?? (this.cells > 1 && this.cells <= GRID_IMAGES);
     if (!this.grid || this.cells <= MAX_GRID_IMAGES) return;
     throw new UsageError(
@@ -52,7 +50,8 @@ export class Layout {
    * preview.
    */
   file(variant: string, index: number, scale?: number): string {
-    const parts = [String(index).padStart(this.#digits, "0"), slug(this.#request.labels[index]!.name)];
+    const { labels } = this.#request;
+    const parts = [numberedName(index, labels.length, labels[index]!.name)];
     if (this.#variants.length > 1) parts.push(slug(variant));
     if (scale !== undefined) parts.push(`scale-${scale}`);
     return `${parts.join("_")}.png`;
