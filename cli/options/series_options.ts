@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { Shard } from "../series/share.ts";
 import { flag, integer, type Kind, seed, text, texts } from "./kinds.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { section, type Values } from "./options.ts";
@@ -17,6 +16,14 @@ import { SCALING_OPTIONS } from "./scaling_options.ts";
  * whatever suits it.
  */
 const AUTHORS = "that of the published experiments with the model";
+
+/** A part of a whole that is split among several processes. */
+export interface Shard {
+  /** Number of the part, from 1. */
+  readonly part: number;
+  /** Number of parts. */
+  readonly parts: number;
+}
 
 const shard: Kind<Shard> = {
   placeholder: "I/N",

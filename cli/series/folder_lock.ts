@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Shard, shardName } from "./share.ts";
+import type { Shard } from "../options/series_options.ts";
+import { shardName } from "./share.ts";
 /**
  * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other;
  * parts of another number of parts overlap with them, and are refused as all of it is. The files of the locks

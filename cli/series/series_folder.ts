@@ -6,11 +6,12 @@
 
 import { UsageError } from "../io.ts";
 import { describeDevice } from "../options/model_options.ts";
+import type { Shard } from "../options/series_options.ts";
 import { formatJson } from "../output/format_json.ts";
 import { exists, writeWhole } from "../output/whole_file.ts";
 import { list } from "../output/words.ts";
 import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
-import { type Shard, shardName } from "./share.ts";
+import { shardName } from "./share.ts";
 
 /** What a PNG file ends with: the chunk IEND, which is empty. */
 const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];

@@ -4,15 +4,8 @@
  * @module
  */
 
+import type { Shard } from "../options/series_options.ts";
 import { type Cell, cellsOf, type SeriesRecord } from "./series_record.ts";
-
-/** A part of a whole that is split among several processes. */
-export interface Shard {
-  /** Number of the part, from 1. */
-  readonly part: number;
-  /** Number of parts. */
-  readonly parts: number;
-}
 
 /** A part as it stands in file names. */
 export function shardName({ part, parts }: Shard): string {
@@ -20,7 +13,11 @@ export function shardName({ part, parts }: Shard): string {
 }
 
 /** The images of a part: equal stretches of all of them, or of all classes where those must stay whole. */
-export function shareOf(record: SeriesRecord, shard: Shard | undefined, coupled: boolean): Cell[] {
+export function shareOf(
+  record: Pick<SeriesRecord, "classes" | "imagesPerClass">,
+  shard: Shard | undefined,
+  coupled: boolean,
+): Cell[] {
   const cells = cellsOf(record);
   if (shard === undefined) return cells;
   const unit = coupled ? record.imagesPerClass : 1;
