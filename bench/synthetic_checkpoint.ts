@@ -14,9 +14,9 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { join } from "node:path";
-import { exists, replaceFile } from "../cli/output/files.ts";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import { type PyTorchTensor, type StateDict, writePyTorch } from "./pytorch_file.ts";
 import { constant, normal, TensorList } from "./random_tensors.ts";
@@ -318,13 +318,20 @@ export async function writeSynthetic(
   state: StateDict,
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
-  if (!options.overwrite && await exists(path)) {
+  if (!options.overwrite && existsSync(path)) {
     throw new Deno.errors.AlreadyExists(`Cannot write ${path} as it exists: give --overwrite to replace it`);
   }
-  await replaceFile(path, async (temporary) => {
-    using file = await Deno.open(temporary, { createNew: true, write: true });
-    writePyTorch(file, state);
-  });
+  const temporary = `${path}.tmp`;
+  try {
+    {
+      using file = await Deno.open(temporary, { create: true, truncate: true, write: true });
+      writePyTorch(file, state);
+    }
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
 }
 
 /** What the command line asks for. */

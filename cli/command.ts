@@ -5,27 +5,12 @@
  * @module
  */
 
-import {
-  type Arguments,
-  describeOptions,
-  flag,
-  type OptionTable,
-  parse,
-  section,
-  wrap,
-} from "./options/options.ts";
-
-/** Where a command writes, and what ends it. */
-export interface Io {
-  /** Writes to standard output. */
-  out(text: string): void;
-  /** Writes to standard error. */
-  err(text: string): void;
-  /** Whether standard error is a terminal, so that a line can be drawn again. */
-  readonly terminal: boolean;
-  /** Ends the command; Ctrl-C does. */
-  readonly signal: AbortSignal;
-}
+import type { Io } from "./io.ts";
+import { describeOptions } from "./options/help.ts";
+import { flag } from "./options/kinds.ts";
+import { type Arguments, type OptionTable, section } from "./options/options.ts";
+import { parse } from "./options/parse.ts";
+import { wrap } from "./output/columns.ts";
 
 /** One command as it is written. */
 export interface CommandSpec<Table extends OptionTable> {

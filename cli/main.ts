@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Command, Io } from "./command.ts";
+import type { Command } from "./command.ts";
 import { convert } from "./commands/convert.ts";
 import { doctor } from "./commands/doctor.ts";
 import { download } from "./commands/download.ts";
@@ -13,9 +13,11 @@ import { edit } from "./commands/edit.ts";
 import { generate } from "./commands/generate.ts";
 import { inspect } from "./commands/inspect.ts";
 import { npz } from "./commands/npz.ts";
-import { list, nearest, UsageError } from "./options/options.ts";
 import { reconstruct } from "./commands/reconstruct.ts";
 import { run } from "./commands/run.ts";
+import { type Io, UsageError } from "./io.ts";
+import { nearest } from "./options/nearest.ts";
+import { list } from "./output/words.ts";
 import { VERSION } from "./version.ts";
 
 const COMMANDS: readonly Command[] = [

@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { serveFile } from "./static_server.ts";
+import { serveFile } from "../tools/static_server.ts";
 
 /** Serves the project's files while `use` runs in an empty folder; returns the paths that were asked for. */
 async function serve(use: (base: string, folder: string) => Promise<void>): Promise<string[]> {

@@ -12,22 +12,20 @@ import {
   hubModel,
   type ModelFolder,
 } from "../../mod.ts";
-import { ByteProgress } from "../output/byte_progress.ts";
-import { command, type Io } from "../command.ts";
-import { columns, duration, exists, formatJson, readClassNames, size } from "../output/files.ts";
-import { hubPlace, Transfer } from "../output/hub_model.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { readClassNames } from "../options/given_files.ts";
+import { choice, flag, number, text } from "../options/kinds.ts";
 import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  number,
-  optionName,
-  section,
-  text,
-  UsageError,
-} from "../options/options.ts";
+import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
+import { hubPlace } from "../options/place.ts";
 import { perFamily } from "../options/sampling_options.ts";
+import { ByteProgress } from "../output/byte_progress.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { Transfer } from "../output/transfer.ts";
+import { duration, size } from "../output/units.ts";
+import { exists } from "../output/whole_file.ts";
 
 const OPTIONS = {
   ...section("From", {
@@ -97,7 +95,7 @@ export const convert = command({
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { overwrite = false, dtype, name, json } = options;
-  if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
+  refuseOperands(operands, 0);
   const output = required("--output", options.output);
   if (!overwrite && await exists(output)) {
     throw new UsageError(`Cannot write ${output}: it exists; choose another --output, or --overwrite`);

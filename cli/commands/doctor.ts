@@ -14,14 +14,19 @@ import {
   RUNTIME_VERSION,
   whyNoGpu,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import { columns, duration, formatJson, size } from "../output/files.ts";
-import { type Arguments, flag, section, toggle, UsageError } from "../options/options.ts";
+import { command } from "../command.ts";
+import type { Io } from "../io.ts";
+import { toggle } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
+import { JSON_OPTION } from "../options/output_options.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { duration, size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
 
 const OPTIONS = section("Checks", {
   run: { kind: toggle, help: "Generate images with the bundled model on each device", defaultText: "on" },
-  json: { kind: flag, help: "Print one JSON object" },
+  json: JSON_OPTION,
 });
 
 /** The command. */
@@ -79,7 +84,7 @@ interface Report {
 }
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
-  if (operands.length > 0) throw new UsageError(`Unexpected argument "${operands[0]}"`);
+  refuseOperands(operands, 0);
   const adapter = await adapterReport();
   const reason = await whyNoGpu() ?? null;
   const demo = await demoReport(io.signal);

@@ -5,10 +5,15 @@
  */
 
 import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import { columns, formatJson } from "../output/files.ts";
-import { hubPlace, Transfer } from "../output/hub_model.ts";
-import { type Arguments, flag, integer, list, section, text, UsageError } from "../options/options.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { flag, integer, text } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
+import { hubPlace } from "../options/place.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { Transfer } from "../output/transfer.ts";
+import { list } from "../output/words.ts";
 
 /** A repository that people know, and its transformers, of families that tell their models by depth. */
 const EXAMPLES = FAMILIES.map(({ published }) => published)
@@ -60,8 +65,8 @@ export const download = command({
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const [name, ...more] = operands;
-  if (more.length > 0) throw new UsageError(`Unexpected argument "${more[0]}"`);
+  const [name] = operands;
+  refuseOperands(operands, 1);
   if (name === undefined) throw new UsageError(`What to download is needed, like ${EXAMPLES[0]!.place}`);
   const place = placeOf(name);
   using transfer = new Transfer(io);

@@ -6,23 +6,17 @@
  */
 
 import type { Box } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import { absolute, readPicture } from "../output/files.ts";
-import { COUNT_OPTIONS, execute, GENERATE_OPTIONS, planOfOptions } from "./generate.ts";
-import {
-  type Arguments,
-  choice,
-  flag,
-  type Kind,
-  list,
-  optionName,
-  scales,
-  section,
-  text,
-  UsageError,
-  type Values,
-} from "../options/options.ts";
-import { FIT_OPTION } from "./reconstruct.ts";
+import { command } from "../command.ts";
+import { execute } from "../generation/execute.ts";
+import { planOfOptions } from "../generation/plan.ts";
+import { type Io, UsageError } from "../io.ts";
+import { FIT_OPTION } from "../options/fit_option.ts";
+import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
+import { readPicture } from "../options/given_files.ts";
+import { choice, flag, type Kind, scales, text } from "../options/kinds.ts";
+import { type Arguments, optionName, refuseOperands, section, type Values } from "../options/options.ts";
+import { absolute } from "../options/place.ts";
+import { list } from "../output/words.ts";
 
 const box: Kind<Box> = {
   placeholder: "Y0,X0,Y1,X1",
@@ -110,9 +104,9 @@ export const edit = command({
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const [image, ...others] = operands;
+  const [image] = operands;
   if (image === undefined) throw new UsageError("The picture to edit is missing: IMAGE.png");
-  if (others.length > 0) throw new UsageError(`Unexpected argument "${others[0]}"`);
+  refuseOperands(operands, 1);
   requireConsistent(options);
   const { box, mask, expand, refine, keepScales, oversampling, fit } = options;
   const common = {

@@ -20,14 +20,22 @@ import {
   openModelFolder,
   type StoredWeight,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import { columns, formatJson, isUrl, plural, size } from "../output/files.ts";
-import { type Arguments, flag, section, UsageError } from "../options/options.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { flag } from "../options/kinds.ts";
+import { type Arguments, refuseOperands, section } from "../options/options.ts";
+import { JSON_OPTION } from "../options/output_options.ts";
+import { isUrl } from "../options/place.ts";
+import { columns } from "../output/columns.ts";
+import { formatJson } from "../output/format_json.ts";
+import { textWidth } from "../output/text_width.ts";
+import { size } from "../output/units.ts";
+import { plural } from "../output/words.ts";
 
 const OPTIONS = section("Output", {
   tensors: { kind: flag, help: "List every tensor" },
   classes: { kind: flag, help: "List the classes by number and name, and nothing else" },
-  json: { kind: flag, help: "Print one JSON object" },
+  json: JSON_OPTION,
 });
 
 /** The command. */
@@ -47,9 +55,9 @@ export const inspect = command({
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
   const { tensors = false, classes = false, json = false } = options;
-  const [place, extra] = operands;
+  const [place] = operands;
   if (place === undefined) throw new UsageError("PLACE is needed: a checkpoint, a model folder, or demo");
-  if (extra !== undefined) throw new UsageError(`Unexpected argument "${extra}"`);
+  refuseOperands(operands, 1);
   if (await isCheckpoint(place)) {
     using checkpoint = await openCheckpoint(place, { signal: io.signal });
     if (classes) {
@@ -246,12 +254,12 @@ function showFile({ file, bytes, problem, graph, tensors }: FileReport, all: boo
   return all && tensors !== undefined ? `${head}  ${showSum(tensors)}\n${showTensors(tensors)}` : head;
 }
 
-/** Breaks a list into lines of at most `width` characters, between its items. */
+/** Breaks a list into lines of at most `width` columns, between its items. */
 function wrapList(items: readonly string[], width: number): string[] {
   const lines: string[] = [];
   for (const item of items) {
     const last = lines.at(-1);
-    if (last === undefined || last.length + 2 + item.length > width) lines.push(item);
+    if (last === undefined || textWidth(last) + 2 + textWidth(item) > width) lines.push(item);
     else lines[lines.length - 1] = `${last}, ${item}`;
   }
   return lines;

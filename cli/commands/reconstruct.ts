@@ -6,44 +6,42 @@
 
 import { basename, extname } from "node:path";
 import {
+  type Fit,
   fitImage,
-  FITS,
+  type Model,
+  type PictureSize,
   reconstruct as library,
   type ReconstructedImage,
+  type ReconstructOptions,
   type RgbaImage,
+  type Schedule,
 } from "../../mod.ts";
-import { command, type Io } from "../command.ts";
-import {
-  columns,
-  formatJson,
-  plural,
-  readPicture,
-  refuseExisting,
-  slug,
-  writeWhole,
-} from "../output/files.ts";
+import { command } from "../command.ts";
+import { type Io, UsageError } from "../io.ts";
+import { FIT_OPTION } from "../options/fit_option.ts";
+import { readPicture } from "../options/given_files.ts";
+import { flag, integer, text } from "../options/kinds.ts";
 import {
   describeDevice,
   DEVICE_OPTIONS,
+  type DeviceRecord,
   deviceRecord,
   load,
   MODEL_OPTIONS,
   modelPlace,
 } from "../options/model_options.ts";
-import { type Arguments, choice, flag, integer, section, text, UsageError } from "../options/options.ts";
+import { type Arguments, section, type Values } from "../options/options.ts";
+import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
 import { asked } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";
+import { columns } from "../output/columns.ts";
+import { numberedName } from "../output/file_name.ts";
+import { formatJson } from "../output/format_json.ts";
+import { refuseExisting, writeWhole } from "../output/whole_file.ts";
+import { plural } from "../output/words.ts";
 
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;
-
-/** How a picture comes to a model's size: an option of all commands that take one. */
-export const FIT_OPTION = {
-  kind: choice(FITS),
-  help:
-    "A picture of another size than the model's is resized to a little more and its middle cropped, resized to just cover it, or refused",
-  defaultText: "crop",
-};
 
 const OPTIONS = {
   ...section("Reconstruction", {
@@ -61,9 +59,9 @@ const OPTIONS = {
       help: `Folder for the pictures, reconstruct.json, and for up to ${GRID_ROWS} pictures grid.png`,
       default: "out",
     },
-    overwrite: { kind: flag, help: "Replace files that are there already; without it that is an error" },
-    json: { kind: flag, help: "Print one JSON object" },
-    quiet: { kind: flag, short: "q", help: "Print nothing but errors and the JSON object" },
+    overwrite: OVERWRITE_OPTION,
+    json: JSON_OPTION,
+    quiet: quietOption("errors and the JSON object"),
   }),
 };
 
@@ -86,14 +84,11 @@ export const reconstruct = command({
 });
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
-  const { output, overwrite = false, progressive = false, fit = "crop", batch, json, quiet } = options;
+  const { output, overwrite = false, progressive = false, batch, json, quiet } = options;
   if (operands.length === 0) throw new UsageError("The pictures to reconstruct are missing: IMAGE.png …");
-  const pictures = [];
+  const pictures: RgbaImage[] = [];
   for (const path of operands) pictures.push(await readPicture(path));
-  const digits = Math.max(3, String(operands.length - 1).length);
-  const names = operands.map((path, i) => {
-    return `${String(i).padStart(digits, "0")}_${slug(basename(path, extname(path)))}`;
-  });
+  const names = operands.map((path, i) => numberedName(i, operands.length, basename(path, extname(path))));
   const grid = operands.length <= GRID_ROWS;
   if (!overwrite) {
     await refuseExisting(output, [
@@ -103,63 +98,111 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     ]);
   }
   await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
-  const { patchNumbers, size } = options;
-  const maps = {
-    ...(patchNumbers === undefined ? {} : { patchNumbers }),
-    ...(size === undefined ? {} : { size }),
-  };
+  const maps = mapsOf(options);
   const schedule = asked(() => model.schedule(maps));
-  const fitted = (picture: RgbaImage, i: number): RgbaImage => {
-    try {
-      return fitImage(picture, schedule.picture, fit);
-    } catch (error) {
-      throw new UsageError(`${operands[i]}: ${(error as Error).message}`);
-    }
-  };
-  const earlier = progressive ? schedule.scales.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
-  if (!overwrite) await refuseExisting(output, names.flatMap((name) => earlier.map((end) => name + end)));
-  const result = await library(model, pictures.map(fitted), {
-    ...maps,
-    progressive,
-    batch,
-    signal: io.signal,
-  });
+  const stages = progressive ? schedule.scales.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
+  if (!overwrite) await refuseExisting(output, names.flatMap((name) => stages.map((end) => name + end)));
+
+  const fitted = fitAll(pictures, { paths: operands, size: schedule.picture, fit: options.fit });
+  const result = await library(model, fitted, { ...maps, progressive, batch, signal: io.signal });
   await Deno.mkdir(output, { recursive: true });
   for (const [i, image] of result.images.entries()) {
     await writeWhole(`${output}/${names[i]}.png`, image.png());
-    for (const [scale, end] of earlier.entries()) {
+    for (const [scale, end] of stages.entries()) {
       await writeWhole(`${output}/${names[i]}${end}`, image.stages[scale]!.png());
     }
   }
   if (grid) await writeWhole(`${output}/grid.png`, result.grid().png());
-  const report = {
-    model: { name: model.name, fingerprints: model.fingerprints },
-    device: deviceRecord(model, options),
-    fit,
-    ...schedule.settings.maps,
-    images: result.images.map((image, i) => ({
-      source: operands[i]!,
-      file: `${names[i]}.png`,
-      stages: earlier.map((end) => names[i] + end),
-      // JSON has no infinity, which a picture without any error has.
-      mse: image.mse,
-      psnr: Number.isFinite(image.psnr) ? image.psnr : null,
-      tokens: image.tokens.map((map) => [...map]),
-    })),
-  };
+  const report = reportOf(model, schedule, {
+    options,
+    sources: operands,
+    names,
+    stages,
+    images: result.images,
+  });
   await writeWhole(`${output}/reconstruct.json`, `${formatJson(report)}\n`);
   if (json) {
     const images = report.images.map(({ tokens: _tokens, ...image }) => image);
     io.out(`${formatJson({ output, ...report, images })}\n`);
   } else if (!quiet) {
-    io.out(
-      `${plural(operands.length, "picture")} in ${output}: ${model.name}, on ${
-        describeDevice(report.device)
-      }\n`,
-    );
-    const line = (image: ReconstructedImage, i: number): [string, string] => {
-      return [`${output}/${names[i]}.png`, `${image.psnr.toFixed(2)} dB`];
-    };
-    io.out(columns(result.images.map(line), "  "));
+    io.out(summary(report, output));
   }
+}
+
+/** The token maps that the options ask for. */
+function mapsOf(
+  { patchNumbers, size }: Values<typeof MAP_OPTIONS>,
+): Pick<ReconstructOptions, "patchNumbers" | "size"> {
+  return {
+    ...(patchNumbers === undefined ? {} : { patchNumbers }),
+    ...(size === undefined ? {} : { size }),
+  };
+}
+
+/** Pictures in the size of a model's. */
+function fitAll(
+  pictures: readonly RgbaImage[],
+  to: { readonly paths: readonly string[]; readonly size: PictureSize; readonly fit: Fit | undefined },
+): RgbaImage[] {
+  return pictures.map((picture, i) => {
+    try {
+      return fitImage(picture, to.size, to.fit ?? "crop");
+    } catch (error) {
+      throw new UsageError(`${to.paths[i]}: ${(error as Error).message}`);
+    }
+  });
+}
+
+/** Content of `reconstruct.json`. */
+interface Report {
+  readonly model: Pick<Model, "name" | "fingerprints">;
+  readonly device: DeviceRecord;
+  readonly fit: Fit;
+  readonly images: readonly {
+    readonly source: string;
+    readonly file: string;
+    readonly stages: readonly string[];
+    readonly mse: number;
+    /** JSON has no infinity, which a picture without any error has. */
+    readonly psnr: number | null;
+    readonly tokens: readonly (readonly number[])[];
+  }[];
+}
+
+function reportOf(
+  model: Model,
+  schedule: Schedule,
+  facts: {
+    readonly options: Values<typeof OPTIONS>;
+    readonly sources: readonly string[];
+    readonly names: readonly string[];
+    readonly stages: readonly string[];
+    readonly images: readonly ReconstructedImage[];
+  },
+): Report {
+  const { options, sources, names, stages, images } = facts;
+  return {
+    model: { name: model.name, fingerprints: model.fingerprints },
+    device: deviceRecord(model, options),
+    fit: options.fit ?? "crop",
+    ...schedule.settings.maps,
+    images: images.map(({ mse, psnr, tokens }, i) => ({
+      source: sources[i]!,
+      file: `${names[i]}.png`,
+      stages: stages.map((end) => names[i] + end),
+      mse,
+      psnr: Number.isFinite(psnr) ? psnr : null,
+      tokens: tokens.map((map) => [...map]),
+    })),
+  };
+}
+
+function summary({ model, device, images }: Report, output: string): string {
+  const head = `${plural(images.length, "picture")} in ${output}: ${model.name}, on ${
+    describeDevice(device)
+  }\n`;
+  return head + columns(
+    images.map(({ file, psnr }) => [`${output}/${file}`, `${(psnr ?? Infinity).toFixed(2)} dB`] as const),
+    "  ",
+  );
 }

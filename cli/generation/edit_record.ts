@@ -15,8 +15,9 @@ import {
   RgbaImage,
   type Schedule,
 } from "../../mod.ts";
-import { readPicture, sha256 } from "../output/files.ts";
-import { UsageError } from "../options/options.ts";
+import { UsageError } from "../io.ts";
+import { readPicture } from "../options/given_files.ts";
+import { sha256 } from "../output/sha256.ts";
 
 /** The picture as the model got it. */
 export const SOURCE_FILE = "source.png";

@@ -14,12 +14,12 @@ import type {
   ScaleHook,
   Trace,
 } from "../../mod.ts";
-import type { EditRecord } from "./edit_record.ts";
-import { readJson } from "../output/files.ts";
+import { UsageError } from "../io.ts";
+import { readJson } from "../options/given_files.ts";
 import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
-import { UsageError } from "../options/options.ts";
-import type { OldSamplingRecord } from "./sampling_record.ts";
 import { recordedHook } from "../options/scaling_options.ts";
+import type { EditRecord } from "./edit_record.ts";
+import type { OldSamplingRecord } from "./sampling_record.ts";
 
 /** Version of the layout. */
 const RECORD_VERSION = 1;

@@ -15,10 +15,11 @@ import {
   type Trace,
   viewScale,
 } from "../../mod.ts";
-import { REGION_FILE } from "./edit_record.ts";
-import { duration, plural } from "../output/files.ts";
 import { describeDevice } from "../options/model_options.ts";
-import { list } from "../options/options.ts";
+import { duration } from "../output/units.ts";
+import { list, plural } from "../output/words.ts";
+import { REGION_FILE } from "./edit_record.ts";
+import { RECORD_FILE } from "./layout.ts";
 import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
 import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";
 
@@ -95,7 +96,7 @@ export function drawGrid(
 export function jsonSummary(record: RunRecord, output: string, agreement: Agreement | undefined): unknown {
   return {
     output,
-    run: `${output}/run.json`,
+    run: `${output}/${RECORD_FILE}`,
     grid: record.grid === null ? null : `${output}/${record.grid.file}`,
     model: record.model,
     device: record.device,
@@ -120,46 +121,53 @@ export function summary(
   const { images, device, request, variants } = record;
   const sampling = describeSampling(completeSampling(request), model);
   const total = Object.values(record.timings.variants).reduce((sum, { total }) => sum + total, 0);
+  const made = [model.name, ...sampling, `seed ${request.seed}`].join(", ");
   const lines = [
-    `${plural(images.length, "image")} in ${duration(total)}: ${
-      [model.name, ...sampling, `seed ${request.seed}`].join(", ")
-    }, on ${describeDevice(device)}`,
+    `${plural(images.length, "image")} in ${duration(total)}: ${made}, on ${describeDevice(device)}`,
+    ...variants.flatMap((variant) => describeSearch(variant, images, model)),
+    ...(agreement === undefined ? [] : [describeAgreement(agreement)]),
+    ...listFiles(record, output),
   ];
-  for (const { name, hooks } of variants) {
-    const [hook] = hooks;
-    if (hook === undefined) continue;
-    const decisions = images.filter(({ variant }) => variant === name).flatMap((image) => image.decisions);
-    const values = decisions.map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
-    const scaling = `${titleOf(name)} ${describeScaling(hook.settings as Record<string, unknown>, model)}`;
-    if (values.length === 0) {
-      lines.push(`${scaling}: nothing to choose, as all of it is kept`);
-      continue;
-    }
-    const alphas = [...new Set(values.map(({ alpha }) => Number(alpha.toFixed(3))))].map(String);
-    const ratios = values.map(({ ratio }) => ratio);
-    const low = values.filter((value) => value.low).length;
-    lines.push(
-      `${scaling}: max/mean density from ` +
-        `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}, alpha ${
-          list(alphas, "and")
-        }, ` +
-        `${low} of ${values.length} low`,
-    );
-  }
-  if (agreement !== undefined) {
-    const { images, sameTokens, sameFiles } = agreement;
-    lines.push(
-      `Repeated: ${sameTokens} of ${
-        plural(images, "image")
-      } with the same tokens, ${sameFiles} with the same pixels`,
-    );
-  }
-  const files = images.map(({ file }) => `  ${output}/${file}`);
-  lines.push(...(files.length > 12 ? [...files.slice(0, 10), "  …", files.at(-1)!] : files));
-  const previews = images.reduce((sum, image) => sum + image.previews.length, 0);
-  if (previews > 0) lines.push(`  ${output}/*_scale-*.png  ${plural(previews, "preview")}`);
-  if (request.edit !== undefined) lines.push(`  ${output}/${REGION_FILE}  what is generated`);
-  if (record.grid !== null) lines.push(`  ${output}/${record.grid.file}`);
-  lines.push(`  ${output}/run.json`);
   return `${lines.join("\n")}\n`;
+}
+
+/** What the search of a variant found. */
+function describeSearch(
+  { name, hooks: [hook] }: RunRecord["variants"][number],
+  images: readonly ImageRecord[],
+  model: Model,
+): string[] {
+  if (hook === undefined) return [];
+  const scaling = `${titleOf(name)} ${describeScaling(hook.settings as Record<string, unknown>, model)}`;
+  const values = images.filter(({ variant }) => variant === name)
+    .flatMap(({ decisions }) => decisions)
+    .map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
+  if (values.length === 0) return [`${scaling}: nothing to choose, as all of it is kept`];
+  const alphas = [...new Set(values.map(({ alpha }) => Number(alpha.toFixed(3))))].map(String);
+  const ratios = values.map(({ ratio }) => ratio);
+  const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(2));
+  const low = values.filter((value) => value.low).length;
+  return [
+    `${scaling}: max/mean density from ${least} to ${most}, alpha ${
+      list(alphas, "and")
+    }, ${low} of ${values.length} low`,
+  ];
+}
+
+function describeAgreement({ images, sameTokens, sameFiles }: Agreement): string {
+  const all = plural(images, "image");
+  return `Repeated: ${sameTokens} of ${all} with the same tokens, ${sameFiles} with the same pixels`;
+}
+
+/** The files of a run, of many images only some. */
+function listFiles({ images, request, grid }: RunRecord, output: string): string[] {
+  const files = images.map(({ file }) => `  ${output}/${file}`);
+  const previews = images.reduce((sum, image) => sum + image.previews.length, 0);
+  return [
+    ...(files.length > 12 ? [...files.slice(0, 10), "  …", files.at(-1)!] : files),
+    ...(previews > 0 ? [`  ${output}/*_scale-*.png  ${plural(previews, "preview")}`] : []),
+    ...(request.edit === undefined ? [] : [`  ${output}/${REGION_FILE}  what is generated`]),
+    ...(grid === null ? [] : [`  ${output}/${grid.file}`]),
+    `  ${output}/${RECORD_FILE}`,
+  ];
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Model, ResolvedRequest, SamplingDefaults, ScheduleSettings } from "../../mod.ts";
-import { plural } from "../output/files.ts";
+import { plural } from "../output/words.ts";
 
 /** What a record says of drawing tokens, by the names that a request has for it. */
 export interface SamplingRecord extends SamplingDefaults, Maps {

@@ -16,20 +16,13 @@ import {
   type ModelSize,
   whyNoGpu,
 } from "../../mod.ts";
-import type { Io } from "../command.ts";
-import { absolute, readClassNames } from "../output/files.ts";
-import { hubPlace, Transfer } from "../output/hub_model.ts";
-import {
-  choice,
-  integer,
-  list,
-  type Option,
-  optionName,
-  type OptionTable,
-  section,
-  text,
-  UsageError,
-} from "./options.ts";
+import { type Io, UsageError } from "../io.ts";
+import { Transfer } from "../output/transfer.ts";
+import { list } from "../output/words.ts";
+import { readClassNames } from "./given_files.ts";
+import { choice, integer, text } from "./kinds.ts";
+import { type Option, optionName, type OptionTable, section } from "./options.ts";
+import { absolute, hubPlace } from "./place.ts";
 
 /** Key of a part's checkpoint, in tables of options and in records. */
 type CheckpointKey = `${string}Ckpt`;

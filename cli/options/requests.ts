@@ -13,7 +13,8 @@ import {
   type ResolvedRequest,
   resolveRequest,
 } from "../../mod.ts";
-import { nearest, UsageError } from "./options.ts";
+import { UsageError } from "../io.ts";
+import { nearest } from "./nearest.ts";
 
 /**
  * What a text means to a model: a class, or the text itself for one that takes texts.

@@ -13,6 +13,7 @@ import {
   type GenerateRequest,
   GUIDANCE_FORMULAS,
 } from "../../mod.ts";
+import { list } from "../output/words.ts";
 import {
   bytes,
   choice,
@@ -20,17 +21,13 @@ import {
   integer,
   integerOrAuto,
   type Kind,
-  list,
   number,
-  type Option,
-  type OptionTable,
   pictureSize,
-  section,
   sides,
   text,
   toggle,
-  type Values,
-} from "./options.ts";
+} from "./kinds.ts";
+import { type Option, type OptionTable, section, type Values } from "./options.ts";
 
 /** A value of each family: once if it is the same for all, `1.5 for VAR, 2.5 for FlexVAR` otherwise. */
 export function perFamily(value: (family: Family) => unknown): string {

@@ -5,7 +5,8 @@
  */
 
 import { PICKS, RULES, type ScaleHook, STRATEGIES, varScaling, type VarScalingOptions } from "../../mod.ts";
-import { choice, integer, number, scales, section, toggle, type Values } from "./options.ts";
+import { choice, integer, number, scales, toggle } from "./kinds.ts";
+import { section, type Values } from "./options.ts";
 import { perFamily } from "./sampling_options.ts";
 
 /** What the library does where an option is not given, so that the help tells the truth. */

@@ -6,8 +6,9 @@
  */
 
 import { Pace } from "../../mod.ts";
-import type { Io } from "../command.ts";
-import { duration, size } from "./files.ts";
+import type { Io } from "../io.ts";
+import { StatusLine } from "./status_line.ts";
+import { duration, size } from "./units.ts";
 
 /** Milliseconds between two drawings of the line; the pace is that of the last 32. */
 const FRAME = 250;
@@ -17,12 +18,12 @@ const INTERVAL = 10_000;
 /** Tells a person how far a command has come with its bytes. */
 export class ByteProgress implements Disposable {
   readonly #io: Io;
+  readonly #line: StatusLine;
   readonly #what: string;
   readonly #now: () => number;
   #pace: Pace | undefined;
   #told: number;
   #marked: number;
-  #drawn = false;
 
   /**
    * @param io Where to write.
@@ -32,6 +33,7 @@ export class ByteProgress implements Disposable {
   constructor(io: Io, options: { what: string; now?: () => number }) {
     const { what, now = () => performance.now() } = options;
     this.#io = io;
+    this.#line = new StatusLine(io);
     this.#what = what;
     this.#now = now;
     this.#told = this.#marked = now();
@@ -51,13 +53,12 @@ export class ByteProgress implements Disposable {
       `${this.#what} ${size(done)} of ${size(total)}`,
       ...(perSecond === 0 ? [] : [`${size(perSecond)}/s`, `${duration(1000 * secondsLeft)} left`]),
     ].join(", ");
-    this.#io.err(this.#io.terminal ? `\r\x1b[2K${facts.slice(0, 79)}` : `varscale: ${facts}\n`);
-    this.#drawn = true;
+    if (this.#io.terminal) this.#line.draw(facts);
+    else this.#io.err(`varscale: ${facts}\n`);
   }
 
   /** Takes the line away. */
   [Symbol.dispose](): void {
-    if (this.#drawn && this.#io.terminal) this.#io.err("\r\x1b[2K");
-    this.#drawn = false;
+    this.#line.clear();
   }
 }

@@ -6,8 +6,10 @@
  */
 
 import { Pace } from "../../mod.ts";
-import type { Io } from "../command.ts";
-import { duration, plural } from "./files.ts";
+import type { Io } from "../io.ts";
+import { StatusLine } from "./status_line.ts";
+import { duration } from "./units.ts";
+import { plural } from "./words.ts";
 
 /** Milliseconds between two lines where there is no terminal. */
 const INTERVAL = 10_000;
@@ -20,9 +22,9 @@ export class Progress {
   readonly #now: () => number;
   readonly #begun: number;
   readonly #pace: Pace;
+  readonly #line: StatusLine;
   #done: number;
   #failed = 0;
-  #drawn = false;
   #told = -Infinity;
 
   /**
@@ -33,6 +35,7 @@ export class Progress {
   constructor(io: Io, options: { total: number; done?: number; quiet: boolean; now?: () => number }) {
     const { total, done = 0, quiet, now = () => performance.now() } = options;
     this.#io = io;
+    this.#line = new StatusLine(io);
     this.#quiet = quiet;
     this.#total = total;
     this.#done = done;
@@ -60,8 +63,7 @@ export class Progress {
   draw(place: string): void {
     if (this.#quiet || !this.#io.terminal) return;
     const facts = [place, `images ${this.#done}/${this.#total}`, ...this.#facts()];
-    this.#io.err(`\r\x1b[2K${facts.filter((fact) => fact !== "").join("  ").slice(0, 79)}`);
-    this.#drawn = true;
+    this.#line.draw(facts.filter((fact) => fact !== "").join("  "));
   }
 
   /** A batch is done. */
@@ -75,8 +77,7 @@ export class Progress {
 
   /** Takes the line away. */
   clear(): void {
-    if (this.#drawn) this.#io.err("\r\x1b[2K");
-    this.#drawn = false;
+    this.#line.clear();
   }
 
   #facts(): string[] {

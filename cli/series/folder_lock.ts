@@ -5,14 +5,8 @@
  * @module
  */
 
-/** A part of a whole that is split among several processes. */
-export interface Shard {
-  /** Number of the part, from 1. */
-  readonly part: number;
-  /** Number of parts. */
-  readonly parts: number;
-}
-
+import type { Shard } from "../options/series_options.ts";
+import { shardName } from "./share.ts";
 /**
  * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other;
  * parts of another number of parts overlap with them, and are refused as all of it is. The files of the locks
@@ -43,9 +37,4 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
     );
   }
   return locks.move();
-}
-
-/** A part as it stands in file names. */
-export function shardName({ part, parts }: Shard): string {
-  return `${part}-of-${parts}`;
 }

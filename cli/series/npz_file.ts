@@ -10,7 +10,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { replaceFile } from "../output/files.ts";
+import { replaceFile } from "../output/whole_file.ts";
 
 /** Name of the member: what `numpy.savez` calls an array without a name. */
 const MEMBER = "arr_0.npy";

@@ -4,10 +4,14 @@
  * @module
  */
 
-import { exists, formatJson, writeWhole } from "../output/files.ts";
+import { UsageError } from "../io.ts";
 import { describeDevice } from "../options/model_options.ts";
-import { list, UsageError } from "../options/options.ts";
+import type { Shard } from "../options/series_options.ts";
+import { formatJson } from "../output/format_json.ts";
+import { exists, writeWhole } from "../output/whole_file.ts";
+import { list } from "../output/words.ts";
 import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
+import { shardName } from "./share.ts";
 
 /** What a PNG file ends with: the chunk IEND, which is empty. */
 const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];
@@ -131,6 +135,15 @@ export class FailureList {
     this.#path = path;
   }
 
+  /** An empty list in a folder; that of an earlier go, of the same part of the run, is removed. */
+  static async begin(folder: string, shard: Shard | undefined): Promise<FailureList> {
+    const list = new FailureList(
+      `${folder}/failed${shard === undefined ? "" : `-${shardName(shard)}`}.json`,
+    );
+    if (await exists(list.path)) await Deno.remove(list.path);
+    return list;
+  }
+
   /** Where the list is. */
   get path(): string {
     return this.#path;
@@ -139,11 +152,6 @@ export class FailureList {
   /** Number of failures. */
   get length(): number {
     return this.#records.length;
-  }
-
-  /** Removes the list of an earlier go. */
-  async clear(): Promise<void> {
-    if (await exists(this.#path)) await Deno.remove(this.#path);
   }
 
   /** Adds to the list. */

@@ -6,10 +6,12 @@
  */
 
 import type { Dtype, ModelTuning } from "../../mod.ts";
-import { exists, formatJson, readJson } from "../output/files.ts";
-import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
-import { UsageError } from "../options/options.ts";
 import { completeSampling, type SamplingRecord } from "../generation/sampling_record.ts";
+import { UsageError } from "../io.ts";
+import { readJson } from "../options/given_files.ts";
+import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
+import { formatJson } from "../output/format_json.ts";
+import { exists } from "../output/whole_file.ts";
 
 /** Version of the layout. */
 const RECORD_VERSION = 1;

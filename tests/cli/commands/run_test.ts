@@ -3,22 +3,11 @@
  * broken.
  */
 
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertNotEquals,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { existsSync } from "node:fs";
-import { lockFolder } from "../../../cli/series/folder_lock.ts";
-import { Progress } from "../../../cli/output/progress.ts";
-import { fillFolder } from "../../../cli/commands/run.ts";
-import { FailureList } from "../../../cli/series/series_folder.ts";
-import { DeviceLostError, generate, loadModel, type Model, RgbaImage, varScaling } from "../../../mod.ts";
+import { generate, loadModel, type Model, RgbaImage, varScaling } from "../../../mod.ts";
 import { hasGpu, requireGpu } from "../../devices.ts";
-import { changed, TINY_NAMES, tinyCheckpoints } from "../../sampler/models.ts";
+import { TINY_NAMES, tinyCheckpoints } from "../../sampler/models.ts";
 import { filesIn, type Outcome, ROOT, run, succeed, testInFolder } from "../run.ts";
 
 /** Every class of the tiny model, three images each. */
@@ -390,37 +379,6 @@ testInFolder("Other settings are refused, each by name", async (folder) => {
   assertStringIncludes(deep.err, "depth must be its own, 1: current value is 30");
 });
 
-testInFolder("Two processes cannot do the same work, but different parts of it", async (folder) => {
-  const locked = async (shard?: string): Promise<boolean> => {
-    const [part, parts] = shard?.split("/").map(Number) ?? [];
-    try {
-      using _lock = await lockFolder(
-        folder,
-        shard === undefined ? undefined : { part: part!, parts: parts! },
-      );
-      return false;
-    } catch (error) {
-      assertStringIncludes((error as Error).message, `Cannot work in ${folder} as another process is at `);
-      return true;
-    }
-  };
-  {
-    using _whole = await lockFolder(folder, undefined);
-    assertEquals([await locked(), await locked("1/2")], [true, true]);
-    const { code, err } = await run(["run", "-o", folder, "--device", "cpu"]);
-    assertEquals(code, 1);
-    assertEquals(err, `varscale: Cannot work in ${folder} as another process is at it\n`);
-  }
-  {
-    using _part = await lockFolder(folder, { part: 1, parts: 2 });
-    assertEquals([await locked(), await locked("1/2"), await locked("2/2")], [true, true, false]);
-    // A third overlaps with a half, and takes a file of it that is not finished for what a killed process
-    // left.
-    assertEquals([await locked("1/3"), await locked("3/3")], [true, true]);
-  }
-  assertEquals([await locked(), await locked("1/2"), await locked("1/3")], [false, false, false]);
-});
-
 testInFolder("An image that fails is listed, costs no other one, and is tried again", async (folder) => {
   const healthy = await checkpoints(`${folder}/healthy`);
   const broken = await checkpoints(`${folder}/broken`, 3);
@@ -550,62 +508,6 @@ testInFolder("Shared noise gives image i of every class the same random numbers"
     const name = `class_${Math.floor(i / 2)}_img_${i % 2}.png`;
     assertEquals(RgbaImage.decode(await Deno.readFile(`${output}/${name}`)).data, data, name);
   }
-});
-
-testInFolder("A lost device is replaced, and what was there stays", async (folder) => {
-  await checkpoints(`${folder}/model`);
-  await using healthy = await loadTiny(`${folder}/model`);
-  let starts = 0;
-  const failing = changed(healthy, {
-    start: (options) => {
-      if (starts++ < 1) return healthy.start(options);
-      return Promise.reject(new DeviceLostError("unknown", "unplugged"));
-    },
-  });
-  let err = "";
-  const io = {
-    out: () => {},
-    err: (text: string) => err += text,
-    terminal: false,
-    signal: new AbortController().signal,
-  };
-  const cells = [0, 1, 2, 3, 4].map((classId) => ({ classId, image: 0 }));
-  const names = cells.map(({ classId }) => `class_${classId}_img_0.png`);
-  const output = `${folder}/out`;
-  await Deno.mkdir(output);
-  let lost = 0;
-  await fillFolder(cells, {
-    model: failing,
-    reopen: () => {
-      lost++;
-      return Promise.resolve(healthy);
-    },
-    request: { batch: 2 },
-    sharedNoise: false,
-    output,
-    only: new Set(names),
-    failures: new FailureList(`${output}/failed.json`),
-    progress: new Progress(io, { total: 5, quiet: true }),
-    io,
-  });
-  assertEquals([lost, err], [1, ""]);
-  assertEquals(filesIn(output), names);
-  const wanted = await generate(healthy, { labels: [0, 1, 2, 3, 4] });
-  for (const [i, name] of names.entries()) {
-    assertEquals(RgbaImage.decode(await Deno.readFile(`${output}/${name}`)).data, wanted.images[i]!.data);
-  }
-  await assertRejects(() =>
-    fillFolder(cells, {
-      model: failing,
-      reopen: () => Promise.resolve(failing),
-      request: {},
-      sharedNoise: false,
-      output,
-      only: new Set(names),
-      failures: new FailureList(`${output}/failed.json`),
-      progress: new Progress(io, { total: 5, quiet: true }),
-      io,
-    }), DeviceLostError);
 });
 
 testInFolder("A run can end with the archive of its images", async (folder) => {

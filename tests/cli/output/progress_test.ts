@@ -58,6 +58,12 @@ Deno.test("On a terminal one line is drawn again, and taken away", () => {
   ]);
 });
 
+Deno.test("The line of a terminal is cut to 79 columns, between characters", () => {
+  const { progress, lines } = begin({ terminal: true, total: 10 });
+  progress.draw(`a${"円錐".repeat(30)}`);
+  assertEquals(lines, [`\r\x1b[2Ka${"円錐".repeat(19)}円`]);
+});
+
 Deno.test("Who wants quiet has it", () => {
   for (const terminal of [true, false]) {
     const { progress, lines, batch } = begin({ terminal, total: 10, quiet: true });

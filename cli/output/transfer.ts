@@ -1,29 +1,12 @@
 /**
- * Models of the Hugging Face hub on the command line: their places, and what is shown while their files are
- * downloaded.
+ * What is shown while the files of a model are downloaded.
  *
  * @module
  */
 
-import { type DownloadProgress, type HubPlace, parseHubPlace } from "../../mod.ts";
+import type { DownloadProgress } from "../../mod.ts";
+import type { Io } from "../io.ts";
 import { ByteProgress } from "./byte_progress.ts";
-import type { Io } from "../command.ts";
-import { isUrl } from "./files.ts";
-import { UsageError } from "../options/options.ts";
-
-/**
- * The repository that a text names, or `undefined` if it names something else.
- *
- * @throws {UsageError} If it begins like the name of a repository and is none.
- */
-export function hubPlace(text: string): HubPlace | undefined {
-  if (isUrl(text)) return undefined;
-  try {
-    return parseHubPlace(text);
-  } catch (error) {
-    throw new UsageError((error as Error).message, { cause: error });
-  }
-}
 
 /** Shows downloads, one file after the other. */
 export class Transfer implements Disposable {

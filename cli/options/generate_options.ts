@@ -1,0 +1,67 @@
+/**
+ * The options of all commands that generate: how many images and which, how, and where to. What is generated
+ * is each command's own.
+ *
+ * @module
+ */
+
+import { flag, integer, scalesOrAll, seed, text, toggle } from "./kinds.ts";
+import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
+import { section, type Values } from "./options.ts";
+import { OVERWRITE_OPTION, quietOption } from "./output_options.ts";
+import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
+import { SCALING_OPTIONS } from "./scaling_options.ts";
+
+/** More images than this have no grid unless one is asked for. */
+export const GRID_IMAGES = 64;
+/** More than this have none at all: a picture of all of them would not fit into memory. */
+export const MAX_GRID_IMAGES = 512;
+
+/** How many images, and which: options of all commands that generate. */
+export const COUNT_OPTIONS = {
+  count: {
+    kind: integer("N", 1),
+    short: "n",
+    help: "Images per label",
+    default: 1,
+    aliases: ["num-images-per-class"],
+  },
+  seed: {
+    kind: seed,
+    short: "s",
+    help: "Image i depends on the seed and i alone, not on the batch it is in",
+    default: 0,
+  },
+};
+
+/** How to generate and where to: options of all commands that generate. */
+export const GENERATE_OPTIONS = {
+  ...MODEL_OPTIONS,
+  ...SAMPLING_OPTIONS,
+  ...BATCH_OPTIONS,
+  ...SCALING_OPTIONS,
+  ...DEVICE_OPTIONS,
+  ...section("Output", {
+    output: {
+      kind: text("DIR"),
+      short: "o",
+      help: "Folder for the images, grid.png and run.json",
+      default: "out",
+      aliases: ["output-dir"],
+    },
+    overwrite: OVERWRITE_OPTION,
+    compare: { kind: flag, help: "Make each image plain and with VAR-Scaling, from the same seed" },
+    grid: {
+      kind: toggle,
+      help: "Write all images on one labelled sheet, grid.png",
+      defaultText: `for 2 to ${GRID_IMAGES} images`,
+    },
+    columns: { kind: integer("N", 1, MAX_GRID_IMAGES), help: "Images in a row of the grid", default: 8 },
+    preview: { kind: scalesOrAll, help: "Write what the images look like after these scales, too" },
+    json: { kind: flag, help: "Print one JSON object: paths, decisions, timings" },
+    quiet: quietOption("errors, warnings and the JSON object"),
+  }),
+};
+
+/** Values of the options of all commands that generate. */
+export type GenerateValues = Values<typeof COUNT_OPTIONS & typeof GENERATE_OPTIONS>;

@@ -1,0 +1,50 @@
+/**
+ * Files that a command line or a record names, read. What is wrong with them is wrong with the command line.
+ *
+ * @module
+ */
+
+import { RgbaImage } from "../../mod.ts";
+import { UsageError } from "../io.ts";
+
+/** Has a file read; where it is missing or holds something else, the message names it. */
+async function readGiven<Content>(path: string, read: () => Promise<Content>): Promise<Content> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const reason = error instanceof Deno.errors.NotFound ? "no such file" : (error as Error).message;
+    throw new UsageError(`Cannot read ${path}: ${reason}`);
+  }
+}
+
+/**
+ * Reads a JSON file.
+ *
+ * @throws {UsageError} If there is no such file, or it is no JSON.
+ */
+export function readJson(path: string): Promise<unknown> {
+  return readGiven(path, async () => JSON.parse(await Deno.readTextFile(path)));
+}
+
+/**
+ * Reads a picture: a PNG file.
+ *
+ * @throws {UsageError} If there is no such file, or it is none.
+ */
+export function readPicture(path: string): Promise<RgbaImage> {
+  return readGiven(path, async () => RgbaImage.decode(await Deno.readFile(path)));
+}
+
+/**
+ * Reads the names of classes: a JSON list of texts.
+ *
+ * @throws {UsageError} If the file holds anything else.
+ */
+export async function readClassNames(path: string): Promise<readonly string[]> {
+  const names = await readJson(path);
+  if (!Array.isArray(names) || names.some((name) => typeof name !== "string")) {
+    throw new UsageError(`Cannot use ${path} for class names: it must be a JSON list of texts`);
+  }
+  return names;
+}

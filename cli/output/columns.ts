@@ -1,0 +1,28 @@
+/**
+ * Texts laid out for a terminal: broken into lines, and in columns.
+ *
+ * @module
+ */
+
+import { padColumns, textWidth } from "./text_width.ts";
+
+/** Breaks a text at spaces into lines of at most `width` columns. */
+export function wrap(content: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of content.split(" ")) {
+    if (line !== "" && textWidth(line) + 1 + textWidth(word) > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+/** Two columns of texts. */
+export function columns(rows: readonly (readonly [string, string])[], indent: string = ""): string {
+  const width = Math.max(0, ...rows.map(([left]) => textWidth(left)));
+  return rows.map(([left, right]) => `${indent}${padColumns(left, width)}  ${right}\n`).join("");
+}

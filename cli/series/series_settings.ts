@@ -1,0 +1,184 @@
+/**
+ * What the options of a long run come to: the request and the settings of every image, and the record of the
+ * run. What is left open without a preset is as in the published experiments with the model.
+ *
+ * @module
+ */
+
+import {
+  type ClassLabels,
+  type GenerateRequest,
+  type Model,
+  type ResolvedRequest,
+  RUNTIME_VERSION,
+  type ScaleHook,
+  type SearchSettings,
+} from "../../mod.ts";
+import { samplingRecord } from "../generation/sampling_record.ts";
+import { UsageError } from "../io.ts";
+import { deviceRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
+import { checkRequest, classOf, requireClasses } from "../options/requests.ts";
+import { samplingRequest } from "../options/sampling_options.ts";
+import { scalingHook } from "../options/scaling_options.ts";
+import type { SeriesValues } from "../options/series_options.ts";
+import { size } from "../output/units.ts";
+import { VERSION } from "../version.ts";
+import { type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_record.ts";
+
+/** The numbers of images end here. */
+const MAX_INDEX = 2 ** 24;
+
+/**
+ * The classes that a long run is about.
+ *
+ * @throws {UsageError} If the model has none.
+ */
+export function classesFor(model: Model): ClassLabels {
+  return requireClasses(model, "make images of all classes");
+}
+
+/** Whether the options make an image depend on the others of its class. */
+export function isCoupled(options: SeriesValues): boolean {
+  return scalingHook(options, true)?.coupled ?? false;
+}
+
+/**
+ * What every image is asked for, labels and numbers apart.
+ *
+ * @throws {UsageError} If the model has no classes, or those of a class do not fit into memory together.
+ */
+export function requestOf(model: Model, options: SeriesValues): GenerateRequest {
+  classesFor(model);
+  const { seed, numImagesPerClass: count, batch, memory } = options;
+  const hook = hookOf(options, model);
+  const sampling = samplingRequest(options);
+  const request: GenerateRequest = {
+    seed,
+    ...sampling,
+    cfg: sampling.cfg ?? model.search.published.cfg,
+    hooks: hook === undefined ? [] : [hook],
+  };
+  if (!hook?.coupled) {
+    return {
+      ...request,
+      ...(batch === undefined ? {} : { batch }),
+      ...(memory === undefined ? {} : { memory }),
+    };
+  }
+  const { schedule: { imageBytes } } = checkRequest(model, request);
+  const needed = model.weightBytes + count * imageBytes;
+  if (needed <= (memory ?? Infinity)) return { ...request, batch: count };
+  throw new UsageError(
+    `Option --memory must be at least ${
+      size(needed)
+    } for the ${count} images of a class together: current value is ${size(memory!)}`,
+  );
+}
+
+/**
+ * The search: what is left open without a preset is as in the experiments of the method's authors with the
+ * model.
+ */
+function hookOf(options: SeriesValues, { search: { published } }: Model): ScaleHook | undefined {
+  if (options.preset !== undefined) return scalingHook(options, true);
+  return scalingHook({
+    ...options,
+    alpha: options.alpha ?? published.alpha,
+    conflictThreshold: options.conflictThreshold ?? published.conflictThreshold,
+  }, true);
+}
+
+/** The settings that do not depend on the model, but at most on its family. */
+export function knownSettings(
+  options: SeriesValues,
+  search: SearchSettings | undefined,
+): Partial<SeriesSettings> {
+  const { seed, sharedNoise = false, cfg, guidance, topK, topP, minP, temperature, moreSmooth = false } =
+    options;
+  const { preset: _preset, ...scaling } = scalingHook(options, true)?.settings ?? {};
+  const facts = {
+    ...{ seed, sharedNoise, cfg, guidance, topK, topP, minP, temperature, moreSmooth },
+    published: options.published ?? false,
+    scaling: options.scaling === false ? null : Object.fromEntries(
+      Object.entries({ ...scaling, ...familyValues(scaling, search) }).filter(([, value]) =>
+        value !== "preset"
+      ),
+    ),
+  };
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
+}
+
+/** All settings. What the search has from the model stands there by value, but for what suits it best. */
+export function settingsOf(options: SeriesValues, model: Model, request: ResolvedRequest): SeriesSettings {
+  const { seed, sharedNoise = false } = options;
+  return { seed, sharedNoise, ...samplingRecord(request), scaling: searchOf(request.hooks[0], model) };
+}
+
+function searchOf(hook: ScaleHook | undefined, { search }: Model): SeriesSettings["scaling"] {
+  if (hook?.settings === undefined) return null;
+  const { preset, ...settings } = hook.settings;
+  return {
+    ...settings,
+    ...familyValues(settings, search),
+    ...(preset === "published" ? leftOpen(settings, search.published) : {}),
+  };
+}
+
+/** What a search leaves to the family. */
+function familyValues(
+  settings: Readonly<Record<string, unknown>>,
+  search: SearchSettings | undefined,
+): Readonly<Record<string, unknown>> {
+  if (search === undefined) return {};
+  const { scale, samples, representatives, strategy, pick } = search;
+  return leftOpen(settings, { scale: [scale], samples, representatives, strategy, pick });
+}
+
+/** The values that take the place of what is left open. */
+function leftOpen(
+  settings: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => settings[name] === "preset"));
+}
+
+/**
+ * The record of a run as this go would begin it.
+ *
+ * @throws {UsageError} If there is no such class, or there would be too many images.
+ */
+export function recordOfSeries(
+  model: Model,
+  facts: { readonly place: ModelPlace; readonly settings: SeriesSettings; readonly options: SeriesValues },
+): SeriesRecord {
+  const { place, settings, options } = facts;
+  const { classes = ["all"], numImagesPerClass: imagesPerClass } = options;
+  const { name, family, dtype, fingerprints, tuning } = model;
+  const { count } = classesFor(model);
+  const most = Math.floor(MAX_INDEX / count);
+  if (imagesPerClass > most) {
+    throw new UsageError(
+      `Option --num-images-per-class must be at most ${most} for ${count} classes: current value is ${imagesPerClass}`,
+    );
+  }
+  return seriesRecord({
+    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
+    model: { name, family, ...sizeRecord(model.size), dtype, place, fingerprints, tuning },
+    device: deviceRecord(model, options),
+    settings,
+    classes: [...new Set(classes.flatMap((text) => classesOf(model, text)))].sort((a, b) => a - b),
+    imagesPerClass,
+  });
+}
+
+/** Classes by number, range or name. */
+function classesOf(model: Model, text: string): number[] {
+  const { count } = classesFor(model);
+  const [, first, last] = text === "all" ? ["", "0", count - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
+  if (first === undefined || last === undefined) return [classOf(model, text)];
+  const [low, high] = [classOf(model, first), classOf(model, String(last))];
+  if (low > high) {
+    throw new UsageError(`Option --classes must have ranges from low to high: current value is "${text}"`);
+  }
+  return Array.from({ length: high - low + 1 }, (_, i) => low + i);
+}
