@@ -228,6 +228,8 @@ fn main(
       atomicAdd(&unique, 1u);
     }
   }
+  // What follows overwrites `order`, of which each thread has just read others' parts.
+  storageBarrier();
   workgroupBarrier();
   let top = atomicLoad(&greatest) >> 23u;
   var sum = vec2<u32>(0u);
@@ -289,7 +291,7 @@ fn main(
     workgroupBarrier();
     if (lane == 0u) {
       var i = place + 1u;
-      while (i < draws && (atomicLoad(&rejected[i / 32u]) >> (i % 32u) & 1u) == 1u) {
+      while (i < draws && ((atomicLoad(&rejected[i / 32u]) >> (i % 32u)) & 1u) == 1u) {
         i++;
       }
       next = i;

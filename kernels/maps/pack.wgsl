@@ -36,5 +36,7 @@ fn main(
   }
   let area = parameters.area;
   let red = i / area * 3u * area + i % area;
-  pixels[i] = level(image[red]) | level(image[red + area]) << 8u | level(image[red + 2u * area]) << 16u | 0xff000000u;
+  let green = red + area;
+  let blue = green + area;
+  pixels[i] = level(image[red]) | (level(image[green]) << 8u) | (level(image[blue]) << 16u) | 0xff000000u;
 }

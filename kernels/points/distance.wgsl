@@ -148,7 +148,7 @@ fn half(x: f32) -> u32 {
   } else if (bits >= 0x477ff000u) {
     nearest = 0x7c00u;
   }
-  return nearest | (bitcast<u32>(x) >> 16u & 0x8000u);
+  return nearest | ((bitcast<u32>(x) >> 16u) & 0x8000u);
 }
 
 // Writes the results of the own vectors `column` with another vector.
