@@ -6,7 +6,7 @@
 // in registers for 32 others; beyond, 8 others and 4 own vectors advance together, four dimensions at a time.
 // Sums of exact differences, never the norm expansion, so close rows keep their digits and identical rows are
 // at exactly 0. For the cosine metric rows are scaled to length 1 (1 - cos is half the squared distance of
-// unit vectors). Twin: distance.ts.
+// unit vectors). Expects nothing in front of it. Twin: distance.ts.
 
 struct Parameters {
   own_count: u32,
@@ -46,6 +46,8 @@ override HALF_OUTPUT: bool;
 @group(0) @binding(3) var<storage, read> own_inverse: array<f32>;
 @group(0) @binding(4) var<storage, read> others_inverse: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<u32>;
+
+const LANES = 64u;
 
 fn own_value(i: u32) -> f32 {
   if (HALF_INPUTS) {
@@ -188,7 +190,7 @@ fn store(sums: vec4f, column: vec4u, at: u32, scales: vec4f, scale: f32) {
   }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
