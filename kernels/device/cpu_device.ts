@@ -18,6 +18,9 @@ import {
   type Timeline,
 } from "./device.ts";
 
+/** A page is not told its processor's. */
+const ARCHITECTURE = typeof Deno === "undefined" ? "" : `${Deno.build.arch}, `;
+
 /** A device array in host memory, with a view for each way to read its words. */
 export class HostArray implements DeviceArray {
   readonly device: CpuDevice;
@@ -103,7 +106,7 @@ function hosted(array: DeviceArray): HostArray {
  */
 export class CpuDevice implements Device {
   readonly kind = "cpu";
-  readonly name = `CPU (${Deno.build.arch}, ${navigator.hardwareConcurrency} threads)`;
+  readonly name = `CPU (${ARCHITECTURE}${navigator.hardwareConcurrency} threads)`;
   #counters = { readbacks: 0, bytesRead: 0, dispatches: 0, liveArrays: 0, liveBytes: 0 };
 
   get counters(): DeviceCounters {

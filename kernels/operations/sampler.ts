@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { describe, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import { type Device, type DeviceArray, type Kernel, type Plan, readWords } from "../device/device.ts";
 import type { DeviceChoice } from "../device/open_device.ts";
 import { sampleBits } from "../sampling/sample_bits.ts";
@@ -224,9 +224,10 @@ class Sampler<Settings> implements Disposable {
 
   #indices(images: readonly number[] | Uint32Array): readonly number[] {
     if (!(images instanceof Uint32Array || Array.isArray(images)) || images.length === 0) {
+      const given = Array.isArray(images) ? "[]" : describe(images);
       throw new TypeError(
         `Cannot ${this.#action} as images must be a list of one or more indices: current value is ${
-          Deno.inspect(images)
+          given
         }`,
       );
     }
