@@ -226,9 +226,7 @@ class Sampler<Settings> implements Disposable {
     if (!(images instanceof Uint32Array || Array.isArray(images)) || images.length === 0) {
       const given = Array.isArray(images) ? "[]" : describe(images);
       throw new TypeError(
-        `Cannot ${this.#action} as images must be a list of one or more indices: current value is ${
-          given
-        }`,
+        `Cannot ${this.#action} as images must be a list of one or more indices: current value is ${given}`,
       );
     }
     for (const image of images) {
