@@ -14,6 +14,9 @@ import { overridesOf } from "./shaders.ts";
 /** Whether a missing adapter is a failure. */
 export const requireGpu: boolean = Deno.args.includes("--require-gpu");
 
+/** Whether a missing Chromium, with a page and a Vulkan driver of its own, is a failure. */
+export const requireChromium: boolean = Deno.args.includes("--require-chromium");
+
 /** Whether this machine has an adapter. */
 export const hasGpu: boolean = await navigator.gpu.requestAdapter() !== null;
 

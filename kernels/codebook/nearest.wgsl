@@ -92,6 +92,8 @@ fn main(
   let last = parameters.vocabulary - 1u;
   let rows = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(parameters.count - 1u));
   let more = min(vec4u(first) + vec4u(4u, 5u, 6u, 7u), vec4u(parameters.count - 1u));
+  // The rows are written out: with arrays of eight and loops over them the same bits take 1.2 to 1.4 times as
+  // long on llvmpipe (256 to 16384 rows, 4096 codes, 32 channels).
   var best0 = vec3u(NONE);
   var best1 = best0;
   var best2 = best0;

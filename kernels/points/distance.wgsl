@@ -225,6 +225,8 @@ fn main(
   let stride = parameters.other_stride;
 
   if (STEPS > 0u) {
+    // Written out: with an array of blocks and a loop over it the same bits take 1.3 to 1.4 times as long on
+    // llvmpipe at 32 dimensions, and as long at 4.
     let b0 = block(first, 0u, scales);
     let b1 = block(first, 4u, scales);
     let b2 = block(first, 8u, scales);
@@ -263,7 +265,8 @@ fn main(
     return;
   }
 
-  // Others beyond the last are computed as if they were the last, and not stored.
+  // Others beyond the last are computed as if they were the last, and not stored. Written out, too: an array
+  // of sums and a loop over it take 1.15 to 1.3 times as long at 128 and 512 dimensions.
   let lower = row + min(start + vec4u(0u, 1u, 2u, 3u), vec4u(last));
   let upper = row + min(start + vec4u(4u, 5u, 6u, 7u), vec4u(last));
   let x = lower * dimensions;

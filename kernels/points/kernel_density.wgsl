@@ -46,7 +46,8 @@ struct Sums {
   sum: vec4f,
 }
 
-// One quad of each of the four queries.
+// Quads of the four queries: up to eight of each. Members rather than an array, which would be indexed in a
+// loop: that takes 1.03 to 1.13 times as long on llvmpipe at 32 dimensions.
 struct Own {
   a: mat4x4f,
   b: mat4x4f,

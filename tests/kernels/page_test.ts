@@ -5,12 +5,11 @@
 
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
+import { requireChromium } from "../devices.ts";
 import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { PageReport } from "./page.ts";
 import { answersOn } from "./page_calls.ts";
 
-/** Whether a missing browser is a failure. */
-const requireBrowser = Deno.args.includes("--require-browser");
 /** Names of the program; Debian's package `chromium-headless-shell` is the smallest that has it. */
 const BROWSERS = ["chromium-headless-shell", "chromium", "google-chrome"];
 /** Starting the browser and compiling four kernels take 3 s on two idle cores. */
@@ -94,7 +93,7 @@ const { script, problem } = browser === undefined
 
 Deno.test({
   name: `kernels in a page give what they give here${problem && ` (${problem})`}`,
-  ignore: problem !== "" && !requireBrowser,
+  ignore: problem !== "" && !requireChromium,
   fn: async () => {
     if (browser === undefined || problem !== "") throw new Error(`Cannot open a page as ${problem}`);
     const { cpu, webgpu, opened, failure } = await openPage(browser, script);
