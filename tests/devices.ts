@@ -9,13 +9,10 @@
 import { CpuDevice } from "../kernels/device/cpu_device.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { WebGpuDevice } from "../kernels/device/webgpu_device.ts";
+import { requireGpu } from "./required.ts";
 import { overridesOf } from "./shaders.ts";
 
-/** Whether a missing adapter is a failure. */
-export const requireGpu: boolean = Deno.args.includes("--require-gpu");
-
-/** Whether a missing Chromium, with a page and a Vulkan driver of its own, is a failure. */
-export const requireChromium: boolean = Deno.args.includes("--require-chromium");
+export { requireGpu };
 
 /** Whether this machine has an adapter. */
 export const hasGpu: boolean = await navigator.gpu.requestAdapter() !== null;

@@ -5,7 +5,7 @@
  */
 
 import { assert, assertMatch } from "@std/assert";
-import { requireChromium, requireGpu } from "../devices.ts";
+import { requireChromium, requireGpu } from "../required.ts";
 import { PROJECT } from "../shaders.ts";
 
 /** Dawn's build for Node, which holds Chrome's compiler. */

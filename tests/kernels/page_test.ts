@@ -5,8 +5,8 @@
 
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "@std/assert";
-import { requireChromium } from "../devices.ts";
 import { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import { requireChromium } from "../required.ts";
 import type { PageReport } from "./page.ts";
 import { answersOn } from "./page_calls.ts";
 
