@@ -97,6 +97,7 @@ for (let i = 1; i < ONES.length; i++) ONES[i] = ONES[i >> 1]! + (i & 1);
 export const hammingDensity: Kernel<HammingDensityArguments> = {
   name: "hamming_density",
   wgsl: EXACT_SUMS_WGSL + wgsl,
+  overrides: { words: [...Array(MAX_BITS / 32).keys()].map((i) => i + 1) },
   plan(args) {
     const { tokens, bandwidth, sums, images, draws, positions, bits, epsilon = 1e-6 } = args;
     requireInteger(images, "images", ACTION, { min: 0 });

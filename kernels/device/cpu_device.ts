@@ -9,6 +9,9 @@ import { copyRange, requireDisjoint, requireRange, requireWords } from "./array_
 import type { Device, DeviceArray, DeviceCounters, Kernel, Timeline } from "./device.ts";
 import { hostTimeline } from "./host_timeline.ts";
 
+/** A page is not told its processor's. */
+const ARCHITECTURE = typeof Deno === "undefined" ? "" : `${Deno.build.arch}, `;
+
 /** A device array in host memory, with a view for each way to read its words. */
 export class HostArray implements DeviceArray {
   readonly device: CpuDevice;
@@ -94,7 +97,7 @@ function hosted(array: DeviceArray): HostArray {
  */
 export class CpuDevice implements Device {
   readonly kind = "cpu";
-  readonly name = `CPU (${Deno.build.arch}, ${navigator.hardwareConcurrency} threads)`;
+  readonly name = `CPU (${ARCHITECTURE}${navigator.hardwareConcurrency} threads)`;
   #counters = { readbacks: 0, bytesRead: 0, dispatches: 0, liveArrays: 0, liveBytes: 0 };
 
   get counters(): DeviceCounters {

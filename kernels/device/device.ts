@@ -72,6 +72,11 @@ export interface Kernel<Arguments> {
   /** Complete WGSL source. */
   readonly wgsl: string;
   /**
+   * Every value that a numeric `override` constant may have in a plan, by its name, so that all pipelines of
+   * the kernel are known before it runs.
+   */
+  readonly overrides?: Readonly<Record<string, readonly number[]>>;
+  /**
    * Checks the arguments and lays out the GPU call. Runs on both devices, so a bad call fails the same way on
    * each.
    */

@@ -7,7 +7,7 @@
 import { mustBe } from "../arguments.ts";
 import { CpuDevice } from "./cpu_device.ts";
 import type { Device, DeviceKind } from "./device.ts";
-import { WebGpuDevice } from "./webgpu_device.ts";
+import { adapterName, WebGpuDevice } from "./webgpu_device.ts";
 
 /**
  * Where to run: `"webgpu"`, `"cpu"`, or `"auto"`. For {@linkcode openDevice} and models, `"auto"` takes a GPU
@@ -59,7 +59,7 @@ async function findGpu(): Promise<GPUAdapter | string> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return "no WebGPU adapter found";
   if (adapter.info.isFallbackAdapter) {
-    return `the only WebGPU adapter is software (${adapter.info.description})`;
+    return `the only WebGPU adapter is software (${adapterName(adapter.info)})`;
   }
   return adapter;
 }

@@ -156,7 +156,7 @@ export class WebGpuDevice implements Device {
     this.gpu = gpu;
     this.#owned = owned;
     this.info = info;
-    this.name = info.description || info.vendor || "WebGPU adapter";
+    this.name = adapterName(info);
     gpu.lost.then((lost) => this.#lost ??= lost);
     gpu.addEventListener("uncapturederror", (event) => {
       if (owned) event.preventDefault();
@@ -632,6 +632,11 @@ export class WebGpuDevice implements Device {
       return buffer;
     };
   }
+}
+
+/** What an adapter is called: in a page, which gets no description, by its vendor and architecture. */
+export function adapterName({ description, vendor, architecture }: GPUAdapterInfo): string {
+  return description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU adapter";
 }
 
 /**

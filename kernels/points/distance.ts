@@ -109,6 +109,7 @@ const LANES = 64;
 export const distanceMatrix: Kernel<DistanceMatrixArguments> = {
   name: "distance",
   wgsl,
+  overrides: { METRIC: [...DISTANCE_METRICS.keys()], STEPS: [...Array(9).keys()] },
   plan(args) {
     const { a, b, output, rows, columns, dimensions, batch = 1, metric, inverseA, inverseB } = args;
     const { inputStorage = "f32", outputStorage = "f32" } = args;

@@ -64,6 +64,7 @@ export const MAX_WORDS = 65535;
 export const hammingMatrix: Kernel<HammingMatrixArguments> = {
   name: "hamming",
   wgsl,
+  overrides: { STEPS: [...Array(5).keys()] },
   plan({ a, b, output, rows, columns, words, batch = 1 }) {
     requireInteger(rows, "rows", ACTION, { min: 0 });
     requireInteger(columns, "columns", ACTION, { min: 0 });

@@ -125,6 +125,7 @@ export function stretchLength(count: number, dimensions: number): number {
 export const kernelDensity: Kernel<KernelDensityArguments> = {
   name: "kernel_density",
   wgsl,
+  overrides: { QUADS: [...Array(MAX_REGISTER_QUADS + 1).keys()], LANES: [16, 32, 64] },
   plan(args) {
     const { points, queries, weights, inverseBandwidths, partials } = args;
     const { batch, count, queryCount, dimensions, ownWeights = false, leaveOneOut = false } = args;

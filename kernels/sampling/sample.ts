@@ -101,11 +101,11 @@ export interface SampleAndTruncateArguments extends SampleArguments {
 
 const SILENT = "\nfn report(end: u32) {}\n";
 const REPORTING = `
-@group(0) @binding(4) var<storage, read_write> truncation: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read_write> truncation: array<vec2u>;
 
 fn report(end: u32) {
   if (lane == 0u && end == parameters.first_draw + parameters.draws) {
-    truncation[row] = vec2<u32>(threshold, last);
+    truncation[row] = vec2u(threshold, last);
   }
 }
 `;

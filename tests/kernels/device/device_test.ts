@@ -55,6 +55,7 @@ const stored: Kernel<{ target: DeviceArray; constants?: Record<string, number> }
       target_words[3] = parameters.d + parameters.e;
       target_words[4] = constant;
     }`,
+  overrides: { constant: [5, 9] },
   plan: ({ target, constants }) => ({
     arrays: [target],
     parameters: [["u32", 0xfffffffe], ["i32", -2], ["f32", 0.1], ["u32", 1], ["u32", 2]],
