@@ -1,7 +1,7 @@
 /**
- * Checkpoints and types of weights: converts a model to a folder in each type, loads it by its path, and paints
- * the same pictures with each, a row a type. Takes checkpoints as they are published or as a trainer saves
- * them (`var_d16.pth vae_ch160v4096z32.pth`); without any, the bundled demo model is what is converted.
+ * Checkpoints and types of weights: converts a model to a folder in each type, loads it by its path, and
+ * paints the same pictures with each, a row a type. Takes checkpoints as they are published or as a trainer
+ * saves them (`var_d16.pth vae_ch160v4096z32.pth`); without any, the bundled demo model is what is converted.
  *
  *     deno run -R -W examples/checkpoints_and_types.ts [FOLDER [TRANSFORMER TOKENIZER]]
  *

@@ -1,7 +1,7 @@
 /**
- * Many images: a series that writes each picture as soon as its batch is done, can be stopped at any time, and
- * goes on where it was when it is started again. A picture depends on the seed and its own number alone, so
- * the folder is the same in the end.
+ * Many images: a series that writes each picture as soon as its batch is done, can be stopped at any time,
+ * and goes on where it was when it is started again. A picture depends on the seed and its own number alone,
+ * so the folder is the same in the end.
  *
  *     deno run -R -W examples/many_images.ts [FOLDER [IMAGES PER LABEL]]
  *
