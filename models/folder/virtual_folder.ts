@@ -79,9 +79,13 @@ interface VirtualFolderParts {
 }
 
 class VirtualFolder implements ModelFolder {
+  readonly location: string;
+  readonly manifest: ModelManifest;
   readonly #parts: VirtualFolderParts;
 
-  constructor(readonly location: string, readonly manifest: ModelManifest, parts: VirtualFolderParts) {
+  constructor(location: string, manifest: ModelManifest, parts: VirtualFolderParts) {
+    this.location = location;
+    this.manifest = manifest;
     this.#parts = parts;
   }
 
