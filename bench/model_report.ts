@@ -20,7 +20,6 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { pictureSize } from "../cli/options/options.ts";
 import { requireInteger } from "../kernels/arguments.ts";
 import { percentile } from "../kernels/profile/profile.ts";
 import { familyOfCheckpoints } from "../models/families.ts";
@@ -161,11 +160,14 @@ function word<Word extends string>(text: string, name: string, allowed: readonly
 }
 
 function sizeOf(text: string): number | PictureSize {
-  try {
-    return pictureSize.parse(text);
-  } catch (error) {
-    throw new RangeError(`Cannot report as --size ${(error as Error).message}: current value is "${text}"`);
+  const [, width, height = width] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
+  if (width === undefined) {
+    throw new RangeError(
+      "Cannot report as --size must be a size in pixels, like 512, or width and height, like 512x256: " +
+        `current value is "${text}"`,
+    );
   }
+  return text.includes("x") ? { width: Number(width), height: Number(height) } : Number(width);
 }
 
 /** What one way of running takes. Times are of batches, in milliseconds. */

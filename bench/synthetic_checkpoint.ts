@@ -16,7 +16,6 @@
 
 import { parseArgs } from "node:util";
 import { join } from "node:path";
-import { exists, replaceFile } from "../cli/output/files.ts";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import { type PyTorchTensor, type StateDict, writePyTorch } from "./pytorch_file.ts";
 import { constant, normal, TensorList } from "./random_tensors.ts";
@@ -318,13 +317,28 @@ export async function writeSynthetic(
   state: StateDict,
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
-  if (!options.overwrite && await exists(path)) {
+  if (!options.overwrite && await isThere(path)) {
     throw new Deno.errors.AlreadyExists(`Cannot write ${path} as it exists: give --overwrite to replace it`);
   }
-  await replaceFile(path, async (temporary) => {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
     using file = await Deno.open(temporary, { createNew: true, write: true });
     writePyTorch(file, state);
-  });
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** What the command line asks for. */

@@ -49,7 +49,25 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 /** Tests that mirror no file; each opens with what it is about. */
 const STORIES: readonly string[] = [
+  "tests/bad_input_test.ts",
+  "tests/bench/peers_test.ts",
+  "tests/cli/families_test.ts",
+  "tests/cli/flexvar_test.ts",
   "tests/house_test.ts",
+  "tests/kernels/candidates/var_scaling_golden_test.ts",
+  "tests/kernels/device/buffers_test.ts",
+  "tests/models/checkpoint/fuzz_test.ts",
+  "tests/models/checkpoint/hostile_test.ts",
+  "tests/models/flexvar/generate_test.ts",
+  "tests/models/flexvar/golden_test.ts",
+  "tests/models/flexvar/reference_test.ts",
+  "tests/models/hub/processes_test.ts",
+  "tests/models/var/golden_test.ts",
+  "tests/other_family/mosaic_test.ts",
+  "tests/sampler/bits_test.ts",
+  "tests/sampler/flexvar_test.ts",
+  "tests/sampler/stream_test.ts",
+  "tests/url_test.ts",
 ];
 
 const root = new URL("../", import.meta.url);

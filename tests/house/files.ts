@@ -33,7 +33,7 @@ export function vagueNames(paths: Iterable<string>): string[] {
   });
 }
 
-/** Tests that belong to no source file; `stories` lists those that tell one of their own, and open with it. */
+/** Tests that belong to no source file. `stories` lists those that tell one of their own. */
 export function strayTests(tree: Tree, stories: readonly string[]): string[] {
   const stray = [...tree.keys()].flatMap((path) => {
     if (!path.endsWith("_test.ts") || stories.includes(path) || isMirrored(tree, path)) return [];

@@ -1,3 +1,9 @@
+/**
+ * The memory of both devices: views, copies, uploads, buffers that are used again, and what is refused.
+ *
+ * @module
+ */
+
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { words } from "../../../kernels/device/cpu_device.ts";
 import { type DeviceArray, type Kernel, readWords, writtenBindings } from "../../../kernels/device/device.ts";

@@ -3,6 +3,8 @@
  * every scale can be compared on its own; see the fixture's README.
  *
  * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32 weights.
+ *
+ * @module
  */
 
 import { assert, assertEquals } from "@std/assert";
