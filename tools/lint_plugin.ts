@@ -22,7 +22,7 @@ export const STORIES: readonly string[] = [
   "house", // the rules of the tree
 ];
 
-/** Functions that register a test and take its title first. */
+/** Functions that register a test. */
 const REGISTERS_TEST = /^(Deno\.test(\.(ignore|only))?|test[A-Z]\w*)$/;
 
 /** The project's rules, named `varscale/…`. */
@@ -90,7 +90,7 @@ const plugin: Deno.lint.Plugin = {
           },
           CallExpression(node) {
             if (!REGISTERS_TEST.test(context.sourceCode.getText(node.callee))) return;
-            const title = titleOf(node.arguments[0]);
+            const title = titleOf(node.arguments);
             if (title === undefined) return;
             const subject = /^[A-Za-z_]\w*/.exec(startOf(title))?.[0];
             if (subject !== undefined && subjects.has(subject)) return;
@@ -155,15 +155,18 @@ function* wideLines(text: string, [start, end]: Deno.lint.Range): Generator<Deno
 
 type Title = Deno.lint.StringLiteral | Deno.lint.TemplateLiteral;
 
-/** The title that a call gives a test, by itself or as `name` of a definition; none if it is computed. */
-function titleOf(argument: Deno.lint.CallExpression["arguments"][number] | undefined): Title | undefined {
-  if (argument?.type === "ObjectExpression") {
-    for (const property of argument.properties) {
-      if (property.type !== "Property" || property.key.type !== "Identifier") continue;
-      if (property.key.name === "name") return asTitle(property.value);
-    }
+/**
+ * The title that a call gives a test: `name` of a definition, or the last text that it passes, as a helper of
+ * ours may take the name of a model before it. None if it is computed.
+ */
+function titleOf(given: Deno.lint.CallExpression["arguments"]): Title | undefined {
+  const [first] = given;
+  if (first?.type !== "ObjectExpression") return given.map(asTitle).findLast((title) => title !== undefined);
+  for (const property of first.properties) {
+    if (property.type !== "Property" || property.key.type !== "Identifier") continue;
+    if (property.key.name === "name") return asTitle(property.value);
   }
-  return argument && asTitle(argument);
+  return undefined;
 }
 
 function asTitle(node: Deno.lint.Node): Title | undefined {

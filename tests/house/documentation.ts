@@ -19,7 +19,12 @@ export interface ModuleDoc {
 /** One name that a module exports; overloads and merged declarations are several. */
 export interface SymbolDoc {
   readonly name: string;
-  readonly declarations: readonly { readonly kind: string; readonly jsDoc?: JsDoc }[];
+  readonly declarations: readonly {
+    readonly kind: string;
+    readonly jsDoc?: JsDoc;
+    /** Of a class, its constructors. */
+    readonly def?: { readonly constructors?: readonly { readonly jsDoc?: JsDoc }[] };
+  }[];
 }
 
 interface JsDoc {
@@ -55,15 +60,20 @@ export function undocumented({ nodes }: Documentation): string[] {
   ]);
 }
 
-/** Exported functions and classes that nobody shows in use. */
+/** Exported functions and classes that are not shown in use, by themselves or by their constructor. */
 export function withoutExample({ nodes }: Documentation): string[] {
-  const names = Object.entries(nodes).flatMap(([module, { symbols = [] }]) =>
-    symbols.filter(({ declarations }) =>
-      declarations.some(({ kind }) => kind === "function" || kind === "class") &&
-      !declarations.some(({ jsDoc }) => jsDoc?.tags?.some(({ kind }) => kind === "example"))
-    ).map(({ name }) => ({ name, module }))
-  );
   const seen = new Set<string>();
-  return names.filter(({ name }) => !seen.has(name) && seen.add(name))
-    .map(({ name, module }) => `${name} of ${module} has no @example: show its use, with a result to check`);
+  return Object.entries(nodes).flatMap(([module, { symbols = [] }]) =>
+    symbols.filter(({ name, declarations }) =>
+      declarations.some(({ kind }) => kind === "function" || kind === "class") &&
+      !declarations.flatMap((declaration) => [declaration, ...declaration.def?.constructors ?? []]).some(
+        hasExample,
+      ) &&
+      !seen.has(name) && seen.add(name)
+    ).map(({ name }) => `${name} of ${module} has no @example: show its use, with a result to check`)
+  );
+}
+
+function hasExample({ jsDoc }: { readonly jsDoc?: JsDoc }): boolean {
+  return jsDoc?.tags?.some(({ kind }) => kind === "example") ?? false;
 }

@@ -12,6 +12,7 @@ const documentation: Documentation = {
         { name: "Silent", declarations: [{ kind: "interface" }] },
         { name: "empty", declarations: [{ kind: "function", jsDoc: { doc: "\n", tags: [] } }] },
         { name: "overloaded", declarations: [{ kind: "function" }, { kind: "function", jsDoc: EXAMPLE }] },
+        { name: "Made", declarations: [{ kind: "class", def: { constructors: [{}, { jsDoc: EXAMPLE }] } }] },
         { name: "LIMIT", declarations: [{ kind: "variable", jsDoc: { doc: "Is." } }] },
       ],
     },
@@ -27,6 +28,7 @@ Deno.test("undocumented: names exports, and modules, without a word", () => {
     "mod.ts does not say what it offers: give it a module comment",
     "Silent of mod.ts is exported without a word: document it",
     "empty of mod.ts is exported without a word: document it",
+    "Made of mod.ts is exported without a word: document it",
   ]);
 });
 

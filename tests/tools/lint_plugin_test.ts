@@ -86,6 +86,7 @@ Deno.test("plugin: titles of tests begin with a name that the file imports, or a
     "Deno.test(`${name}: does`, f);",
     "Deno.test(name, f);",
     `testOnDevices("b, twice", f);`,
+    `testOnModel("demo", "b: does", f);`,
     `${STORIES[0]};testOnGpu("${STORIES[0]} generate: does", f);`,
     `testRandom(7); test("does", f); run("does");`,
   ];
@@ -102,5 +103,6 @@ Deno.test("plugin: titles of tests begin with a name that the file imports, or a
     assertEquals(reports(file(`Deno.test({ fn, name: ${title} });`)), [`test-titles: ${title}`]);
     assertEquals(reports(file(`testOnDevices(${title}, f);`)), [`test-titles: ${title}`]);
     assertEquals(reports(file(`Deno.test.ignore(${title}, f);`)), [`test-titles: ${title}`]);
+    assertEquals(reports(file(`testOnModel("demo", ${title}, f);`)), [`test-titles: ${title}`]);
   }
 });
