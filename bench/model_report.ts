@@ -160,14 +160,13 @@ function word<Word extends string>(text: string, name: string, allowed: readonly
 }
 
 function sizeOf(text: string): number | PictureSize {
-  const [, width, height = width] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
+  const [, width, height] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
   if (width === undefined) {
     throw new RangeError(
-      "Cannot report as --size must be a size in pixels, like 512, or width and height, like 512x256: " +
-        `current value is "${text}"`,
+      `Cannot report as --size must be a size in pixels, like "512" or "512x256": current value is "${text}"`,
     );
   }
-  return text.includes("x") ? { width: Number(width), height: Number(height) } : Number(width);
+  return height === undefined ? Number(width) : { width: Number(width), height: Number(height) };
 }
 
 /** What one way of running takes. Times are of batches, in milliseconds. */

@@ -14,6 +14,7 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
@@ -317,26 +318,18 @@ export async function writeSynthetic(
   state: StateDict,
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
-  if (!options.overwrite && await isThere(path)) {
+  if (!options.overwrite && existsSync(path)) {
     throw new Deno.errors.AlreadyExists(`Cannot write ${path} as it exists: give --overwrite to replace it`);
   }
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  const temporary = `${path}.tmp`;
   try {
-    using file = await Deno.open(temporary, { createNew: true, write: true });
-    writePyTorch(file, state);
+    {
+      using file = await Deno.open(temporary, { create: true, truncate: true, write: true });
+      writePyTorch(file, state);
+    }
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }
