@@ -16,6 +16,8 @@ export const STORIES: readonly string[] = [
   "varscale", // the command line
   "import", // the modules by their addresses
   "published", // numbers of the published implementations
+  "shaders", // what holds for all of them, whatever they compute
+  "page", // the kernels in a browser
   "native", // onnxruntime-node, in processes of its own
   "bad input", // what a person gets wrong, over the whole face
   "house", // the rules of the tree
