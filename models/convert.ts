@@ -109,6 +109,16 @@ export async function convertModel(
  * quantized already.
  * @throws {RangeError} If the model is of another size, or has another number of classes than there are
  * names.
+ *
+ * @example
+ * ```ts
+ * import { openModelSource } from "./convert.ts";
+ * import { DEMO_MODEL } from "./load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using folder = await openModelSource({ folder: DEMO_MODEL }, { dtype: "f32" });
+ * assertEquals([folder.manifest.dtype, folder.manifest.name], ["f32", "demo"]);
+ * ```
  */
 export async function openModelSource(
   source: ConversionSource,

@@ -187,6 +187,19 @@ export async function convertFolder(
  * @param family The family that the model is of.
  * @param folder The folder, which stays the caller's.
  * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family.
+ *
+ * @example
+ * ```ts
+ * import { openFolderAs } from "./folder_conversion.ts";
+ * import { familyNamed } from "./families.ts";
+ * import { openModelFolder } from "./folder/model_folder.ts";
+ * import { DEMO_MODEL } from "./load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using original = await openModelFolder(DEMO_MODEL);
+ * using widened = await openFolderAs(familyNamed("var")!, original, { dtype: "f32" });
+ * assertEquals([original.manifest.dtype, widened.manifest.dtype], ["f16", "f32"]);
+ * ```
  */
 export async function openFolderAs(
   family: Family,

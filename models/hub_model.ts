@@ -236,8 +236,8 @@ async function withOtherParts(
 }
 
 /**
- * The first of some files that is there, or, for a part that may lie beside the transformer, the only checkpoint
- * that is no transformer.
+ * The first of some files that is there, or, for a part that may lie beside the transformer, the only
+ * checkpoint that is no transformer.
  */
 async function otherPart(
   place: HubPlace,

@@ -21,7 +21,19 @@ export interface ResolvedLabel {
   readonly prompt?: string;
 }
 
-/** Whether a label conditions nothing, so that guidance has nothing to guide to. */
+/**
+ * Whether a label conditions nothing, so that guidance has nothing to guide to.
+ *
+ * @example
+ * ```ts
+ * import { isUnconditional } from "./label.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(isUnconditional({ id: null, name: "none" }), true);
+ * assertEquals(isUnconditional({ id: 207, name: "golden retriever" }), false);
+ * assertEquals(isUnconditional({ id: null, name: "a fox", prompt: "a fox" }), false);
+ * ```
+ */
 export function isUnconditional({ id, prompt }: ResolvedLabel): boolean {
   return id === null && prompt === undefined;
 }

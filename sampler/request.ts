@@ -147,6 +147,17 @@ const CLASS_STREAM = 0xffffffff;
  * none.
  * @throws {RangeError} If a value is out of range, a label is no class of the model, or the model cannot do
  * what is asked.
+ *
+ * @example
+ * ```ts
+ * import { loadModel, resolveRequest } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const { labels, seed, schedule } = resolveRequest(model, { labels: "red torus" });
+ * assertEquals([labels.map(({ name }) => name), seed], [["red torus"], 0]);
+ * assertEquals(schedule.scales.length, model.patchNumbers.length);
+ * ```
  */
 export function resolveRequest(model: Model, request: GenerateRequest): ResolvedRequest {
   if (typeof model?.start !== "function") {

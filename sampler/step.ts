@@ -120,7 +120,29 @@ export interface ScaleStepParts {
   readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
 }
 
-/** One scale of one batch, in the hands of a hook. */
+/**
+ * One scale of one batch, in the hands of a hook.
+ *
+ * @example
+ * ```ts
+ * import { generate, loadModel, readFloats, type ScaleHook } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A hook that looks at the densities of eight draws on the third scale, and takes the first of them.
+ * const densities: number[] = [];
+ * const look: ScaleHook = {
+ *   name: "look",
+ *   scales: [2],
+ *   async choose(step) {
+ *     const candidates = step.draw(8);
+ *     densities.push(...await readFloats(step.density(candidates, 8)));
+ *   },
+ * };
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * await generate(model, { labels: "red torus", hooks: [look] });
+ * assertEquals(densities.length, 8);
+ * ```
+ */
 export class ScaleStep implements Disposable {
   readonly #parts: ScaleStepParts;
   readonly #owned = new DisposableStack();

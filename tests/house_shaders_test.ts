@@ -1,6 +1,8 @@
 /**
  * Rules that every shader of a kernel keeps: what its header says and that it is true, one spelling of types,
  * sizes by name, and constants that are the same in the twin.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertMatch, assertNotMatch, assertThrows } from "@std/assert";

@@ -1,6 +1,6 @@
 /**
- * How many columns of a terminal a text takes: two where East Asian scripts and emoji are drawn wide, none for
- * what is drawn onto the character before it.
+ * How many columns of a terminal a text takes: two where East Asian scripts and emoji are drawn wide, none
+ * for what is drawn onto the character before it.
  *
  * @std/cli has `unicodeWidth` for it, but deno-std 1.4.0, its package on npm, lacks the table that it reads.
  *
@@ -16,8 +16,8 @@ const WIDE =
 /** A character of no column of its own. */
 const SILENT = /^[\p{Mark}\p{Control}\p{Default_Ignorable_Code_Point}]/u;
 /**
- * What needs no look at its characters: Latin letters, punctuation, arrows, and signs of mathematics. The first
- * look costs 10 ms, which the help would take otherwise.
+ * What needs no look at its characters: Latin letters, punctuation, arrows, and signs of mathematics. The
+ * first look costs 10 ms, which the help would take otherwise.
  */
 const PLAIN = /^[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2190-\u22ff]*$/;
 

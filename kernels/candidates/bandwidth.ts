@@ -66,8 +66,8 @@ export function silvermanFactor(points: number, dimensions: number): number {
 
 /**
  * Writes the bandwidth h (VAR-Scaling, arXiv 2601.07293, eq. 3): the standard deviation over the candidates,
- * averaged over the dimensions, times `silvermanFactor(draws, dimensions)`. The published code adds 1e-6; here
- * the density does, since it may average over the batch first.
+ * averaged over the dimensions, times `silvermanFactor(draws, dimensions)`. The published code adds 1e-6;
+ * here the density does, since it may average over the batch first.
  *
  * The result has the same bits on every device and does not depend on the order of the candidates; where all
  * candidates agree it is exactly 0. Per dimension the values are rounded to 2^-24 of their range. A token

@@ -147,6 +147,14 @@ export const DECISION_WORDS = 7;
 /**
  * Words of one image's record: {@linkcode DECISION_WORDS}, then an index and a probability for each
  * representative.
+ *
+ * @example
+ * ```ts
+ * import { DECISION_WORDS, decisionLength } from "./select.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(decisionLength(10), DECISION_WORDS + 20);
+ * ```
  */
 export function decisionLength(representatives: number): number {
   return DECISION_WORDS + 2 * representatives;

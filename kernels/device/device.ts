@@ -167,7 +167,20 @@ export async function readFloats(array: DeviceArray): Promise<Float32Array<Array
   return new Float32Array(words!.buffer);
 }
 
-/** Brings one array to the host as unsigned integers; see {@linkcode readFloats}. */
+/**
+ * Brings one array to the host as unsigned integers; see {@linkcode readFloats}.
+ *
+ * @example
+ * ```ts
+ * import { readWords } from "./device.ts";
+ * import { CpuDevice } from "./cpu_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using array = device.upload(new Uint32Array([7, 0xffffffff]));
+ * assertEquals([...await readWords(array)], [7, 0xffffffff]);
+ * ```
+ */
 export async function readWords(array: DeviceArray): Promise<Uint32Array<ArrayBuffer>> {
   const [words] = await array.device.read([array]);
   return words!;

@@ -48,7 +48,19 @@ export async function openDevice(choice: DeviceChoice = "auto"): Promise<Device>
   return new CpuDevice();
 }
 
-/** Why `"auto"` would not run on WebGPU, or `undefined` if it would. */
+/**
+ * Why `"auto"` would not run on WebGPU, or `undefined` if it would.
+ *
+ * @example
+ * ```ts
+ * import { openDevice, whyNoGpu } from "./open_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reason = await whyNoGpu(); // "no WebGPU adapter found", say
+ * using device = await openDevice("auto");
+ * assertEquals(device.kind, reason === undefined ? "webgpu" : "cpu");
+ * ```
+ */
 export async function whyNoGpu(): Promise<string | undefined> {
   const found = await findGpu();
   return typeof found === "string" ? found : undefined;

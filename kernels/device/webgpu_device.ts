@@ -58,7 +58,23 @@ export interface GpuPlace {
   readonly owner?: GpuArray;
 }
 
-/** A device array in GPU memory. */
+/**
+ * A device array in GPU memory.
+ *
+ * @example
+ * ```ts
+ * import { WebGpuDevice } from "./webgpu_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const adapter = await navigator.gpu?.requestAdapter();
+ * if (adapter) {
+ *   using device = await WebGpuDevice.open(adapter);
+ *   using array = device.allocate(5, "scores");
+ *   assertEquals(array.buffer.label, "scores"); // a GPUBuffer, for pipelines of one's own
+ *   assertEquals(array.buffer.size, 32);
+ * }
+ * ```
+ */
 export class GpuArray implements DeviceArray {
   readonly device: WebGpuDevice;
   readonly length: number;
@@ -126,7 +142,27 @@ export class GpuArray implements DeviceArray {
   }
 }
 
-/** The GPU as a device. Open it with {@linkcode WebGpuDevice.open}. */
+/**
+ * The GPU as a device. Open it with {@linkcode WebGpuDevice.open}.
+ *
+ * @example
+ * ```ts
+ * import { WebGpuDevice } from "./webgpu_device.ts";
+ * import { readFloats } from "./device.ts";
+ * import { unitRows } from "../codebook/unit_rows.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const adapter = await navigator.gpu?.requestAdapter();
+ * if (adapter) {
+ *   using device = await WebGpuDevice.open(adapter);
+ *   using rows = device.upload(new Float32Array([3, 4]));
+ *   using unit = device.allocate(2, "unit");
+ *   device.run(unitRows, { input: rows, output: unit, count: 1, channels: 2 });
+ *   assertEquals([...await readFloats(unit)].map((value) => value.toFixed(4)), ["0.6000", "0.8000"]);
+ *   assertEquals(device.counters.readbacks, 1);
+ * }
+ * ```
+ */
 export class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly name: string;

@@ -134,6 +134,22 @@ const CHOICE = ["strategy", "rule", "alpha", "representatives", "conflictThresho
 
 /**
  * Densities of candidates with one codebook or number of bits. Made by {@linkcode createCandidateDensity}.
+ *
+ * @example
+ * ```ts
+ * import { createCandidateDensity } from "./candidates.ts";
+ * import { readDecision } from "../candidates/select.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assert } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using density = createCandidateDensity(device, { bits: 4 });
+ * const tokens = new Uint32Array([0b0000, 0b0001, 0b0000, 0b1111]); // four candidates of one token
+ * using record = density.choose(tokens, { draws: 4, representatives: 1 });
+ * const { chosen } = readDecision(await readWords(record));
+ * assert(chosen === 0 || chosen === 2); // the outlier is never the densest
+ * ```
  */
 export class CandidateDensity implements Disposable {
   readonly #device: Device;

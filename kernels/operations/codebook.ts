@@ -64,7 +64,23 @@ export interface CodebookNearestOptions {
   distances?: Target;
 }
 
-/** A codebook on a device; make it with {@linkcode createCodebook}. Disposing it frees it. */
+/**
+ * A codebook on a device; make it with {@linkcode createCodebook}. Disposing it frees it.
+ *
+ * @example
+ * ```ts
+ * import { createCodebook } from "./codebook.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using codebook = createCodebook(device, new Float32Array([0, 0, 3, 4]), { channels: 2 });
+ * assertEquals(codebook.vocabulary, 2);
+ * using vectors = codebook.lookup(new Uint32Array([1, 0]));
+ * assertEquals([...await readFloats(vectors)], [3, 4, 0, 0]);
+ * ```
+ */
 export class Codebook implements Disposable {
   /** Where it is. */
   readonly device: Device;

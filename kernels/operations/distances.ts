@@ -142,6 +142,19 @@ export function createDistances(device: Device, options: DistancesOptions): Dist
 /**
  * Distances on one device; see {@linkcode createDistances}. Disposing it frees what it keeps between calls,
  * but no results.
+ *
+ * @example
+ * ```ts
+ * import { createDistances } from "./distances.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using distances = createDistances(device, { metric: "hamming", words: 1 });
+ * using matrix = distances.within(new Uint32Array([0b000, 0b001, 0b111]));
+ * assertEquals([...await readWords(matrix)], [0, 1, 3, 1, 0, 2, 3, 2, 0]);
+ * ```
  */
 export class Distances implements Disposable {
   readonly #device: Device;

@@ -120,7 +120,25 @@ interface Fit {
   readonly effectiveCount: number;
 }
 
-/** A fitted density. Make it by {@linkcode createKde}. */
+/**
+ * A fitted density. Make it by {@linkcode createKde}.
+ *
+ * @example
+ * ```ts
+ * import { createKde } from "./kde.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using density = await createKde(device, new Float32Array([0, 0, 1, 2]), { dimensions: 1 });
+ * assertEquals(density.count, 4);
+ * assertAlmostEquals(density.factors[0]!, 4 ** (-1 / 5), 1e-12); // Scott's rule
+ * using early = density.run(new Float32Array([0.5]));
+ * using late = density.run(new Float32Array([3.5])); // the fit serves again
+ * assertEquals((await readFloats(early))[0]! > (await readFloats(late))[0]!, true);
+ * ```
+ */
 export class Kde implements Disposable {
   /** Where it runs. */
   readonly device: Device;

@@ -210,6 +210,18 @@ const roofs = new WeakMap<Device, Promise<Roof>>();
  * What a device can do at most, measured there once: the rate of a plain copy and that of plain
  * multiply-adds, in their fastest rounds. On the CPU it is what JavaScript can do. It needs 128 MiB for the
  * copy and takes about a second.
+ *
+ * @example
+ * ```ts
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { measureRoof } from "./profile.ts";
+ * import { assert, assertStrictEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * const roof = await measureRoof(device);
+ * assert(roof.gigabytesPerSecond > 0 && roof.gigaopsPerSecond > 0);
+ * assertStrictEquals(await measureRoof(device), roof); // measured once
+ * ```
  */
 export function measureRoof(device: Device): Promise<Roof> {
   return roofOf(device, HOST_CLOCK);

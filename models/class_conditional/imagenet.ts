@@ -27,7 +27,8 @@ export const IMAGENET_CLASSES: readonly string[] = Object.freeze(names);
 /**
  * Classes of a model whose checkpoints have no names: ImageNet's if there are as many.
  *
- * @param published Whether a model of such sizes may have been trained with those, which is left to the families.
+ * @param published Whether a model of such sizes may have been trained with those, which is left to the
+ * families.
  */
 export function classLabels(count: number, { published }: { readonly published: boolean }): ClassLabels {
   const known = published && count === IMAGENET_CLASSES.length;

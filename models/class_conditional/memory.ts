@@ -1,7 +1,7 @@
 /**
  * How much memory a model with a class-conditional transformer and a convolutional tokenizer takes where it
- * runs, from its sizes alone. The sums are estimates of the peak, held against what loaded models really took;
- * whether they fit is left to `graphs/fit.ts`.
+ * runs, from its sizes alone. The sums are estimates of the peak, held against what loaded models really
+ * took; whether they fit is left to `graphs/fit.ts`.
  *
  * @module
  */

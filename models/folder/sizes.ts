@@ -1,6 +1,6 @@
 /**
- * Checks of the sizes that a model folder's description gives, and of the size that somebody asks for. Which sizes
- * a family has is left to the families.
+ * Checks of the sizes that a model folder's description gives, and of the size that somebody asks for. Which
+ * sizes a family has is left to the families.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Which type of weights fits into the room that a model has, and the refusal of what does not. How many bytes a
- * model needs as a type is told by its family.
+ * Which type of weights fits into the room that a model has, and the refusal of what does not. How many bytes
+ * a model needs as a type is told by its family.
  *
  * @module
  */

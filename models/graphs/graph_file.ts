@@ -1,6 +1,6 @@
 /**
- * What a finished ONNX model file holds: its outline, where the weights outside it lie, and the same model with
- * half-precision weights that stay halves. Writing a graph is left to `graph_builder.ts`.
+ * What a finished ONNX model file holds: its outline, where the weights outside it lie, and the same model
+ * with half-precision weights that stay halves. Writing a graph is left to `graph_builder.ts`.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * What the generation of any transformer keeps between two scales: which scale comes next, and the keys and
- * values of all tokens so far, which grow with each scale and follow the lanes when a batch is rearranged. What
- * else a graph is fed, conditions and features, is left to the families.
+ * values of all tokens so far, which grow with each scale and follow the lanes when a batch is rearranged.
+ * What else a graph is fed, conditions and features, is left to the families.
  *
  * @module
  */

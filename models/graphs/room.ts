@@ -1,6 +1,6 @@
 /**
- * How much memory there is for a model where it is to run, and who computes there. What fits into it is left to
- * `fit.ts`.
+ * How much memory there is for a model where it is to run, and who computes there. What fits into it is left
+ * to `fit.ts`.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Where the bytes of weights lie that stay outside the graphs that read them. Who writes the files, and what a
- * graph does with a weight, is left to others.
+ * Where the bytes of weights lie that stay outside the graphs that read them. Who writes the files, and what
+ * a graph does with a weight, is left to others.
  *
  * @module
  */

@@ -50,7 +50,19 @@ export interface PictureError {
   readonly psnr: number;
 }
 
-/** A picture that has been through the tokenizer. */
+/**
+ * A picture that has been through the tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { ReconstructedImage, RgbaImage } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const source = new RgbaImage(1, 1, new Uint8ClampedArray([255, 255, 255, 255]));
+ * const image = new ReconstructedImage(source, new Uint8ClampedArray([255, 255, 255, 255]), { tokens: [] });
+ * assertEquals([image.mse, image.psnr], [0, Infinity]);
+ * ```
+ */
 export class ReconstructedImage extends RgbaImage implements PictureError {
   /** The picture as the model got it: fitted to its size. */
   readonly source: RgbaImage;
@@ -86,7 +98,20 @@ export class ReconstructedImage extends RgbaImage implements PictureError {
   }
 }
 
-/** Reconstructed pictures. In a notebook they show themselves beside their sources. */
+/**
+ * Reconstructed pictures. In a notebook they show themselves beside their sources.
+ *
+ * @example
+ * ```ts
+ * import { ReconstructedImage, ReconstructResult, RgbaImage } from "../mod.ts";
+ * import { assert } from "@std/assert";
+ *
+ * const gray = new Uint8ClampedArray(4 * 64 * 64).fill(128);
+ * const image = new ReconstructedImage(new RgbaImage(64, 64, gray), gray, { tokens: [] });
+ * const sheet = new ReconstructResult([image]).grid(); // source and copy side by side
+ * assert(sheet.width > 2 * 64 && sheet.height > 64);
+ * ```
+ */
 export class ReconstructResult {
   /** The pictures, in the order in which they were given. */
   readonly images: readonly ReconstructedImage[];

@@ -2,6 +2,8 @@
  * The command line with families that it has not been written for, one of which takes texts: their options,
  * their checkpoints, prompts with commas. That they generate, edit and convert, the test of the family itself
  * shows.
+ *
+ * @module
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";

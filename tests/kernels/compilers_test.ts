@@ -2,6 +2,8 @@
  * The kernels under another compiler and another driver than those that all other tests run on, each in a
  * process of its own: Deno's compiler lets pass what WGSL forbids, and one driver's arithmetic proves nothing
  * about the next. `docs/compilers.md` lists what is shown where.
+ *
+ * @module
  */
 
 import { assert, assertMatch } from "@std/assert";

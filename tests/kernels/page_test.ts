@@ -1,6 +1,8 @@
 /**
  * The kernels in a page: `kernels/mod.ts` bundled for a browser and called in headless Chromium, on the CPU
  * and on WebGPU, whose driver there is SwiftShader, software that comes with the browser.
+ *
+ * @module
  */
 
 import { fileURLToPath } from "node:url";

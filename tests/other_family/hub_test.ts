@@ -1,6 +1,6 @@
 /**
- * Files on the hub that are not all in one repository, and models that are told apart by names of sizes: what a
- * text-to-image family publishes.
+ * Files on the hub that are not all in one repository, and models that are told apart by names of sizes: what
+ * a text-to-image family publishes.
  */
 
 import { assertEquals, assertRejects } from "@std/assert";

@@ -3,8 +3,8 @@
  * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant and
  * may be given scale by scale, what it paints has any size, its models are told apart by names of sizes, and
  * its two checkpoints are called `net` and `text`, of which the second lies in a repository of others. Its
- * transformer is a formula. It is registered like any family, and that is all that the sampler and the command
- * line get to know of it.
+ * transformer is a formula. It is registered like any family, and that is all that the sampler and the
+ * command line get to know of it.
  *
  * @module
  */

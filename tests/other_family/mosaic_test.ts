@@ -1,6 +1,8 @@
 /**
  * A family that is as unlike the others as can be is registered, and nothing else: then the library and the
  * command line generate, search, edit, preview, convert, inspect and repeat with it.
+ *
+ * @module
  */
 
 import {

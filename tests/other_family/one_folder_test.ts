@@ -1,6 +1,6 @@
 /**
- * What a third family costs: a folder of its own and one line in `families.ts`, or one call of `registerFamily`.
- * Counted in what the program imports, and shown with a family that is registered here.
+ * What a third family costs: a folder of its own and one line in `families.ts`, or one call of
+ * `registerFamily`. Counted in what the program imports, and shown with a family that is registered here.
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";

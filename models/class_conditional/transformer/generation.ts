@@ -1,7 +1,7 @@
 /**
  * What the generation of any class-conditional transformer keeps between two scales beside its key and value
- * caches: the condition with the modulations of its adaptive norms, and the features that the next scale begins
- * with. Which positions a scale has, and what comes of its tokens, is left to the families.
+ * caches: the condition with the modulations of its adaptive norms, and the features that the next scale
+ * begins with. Which positions a scale has, and what comes of its tokens, is left to the families.
  *
  * @module
  */

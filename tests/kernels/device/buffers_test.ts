@@ -1,3 +1,9 @@
+/**
+ * The memory of both devices: views, copies, uploads, buffers that are used again, and what is refused.
+ *
+ * @module
+ */
+
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { words } from "../../../kernels/device/cpu_device.ts";
 import { writtenBindings } from "../../../kernels/device/array_checks.ts";

@@ -4,6 +4,8 @@
  *
  * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32, as for VAR; guided
  * logits may be off by the sum of what they are made of.
+ *
+ * @module
  */
 
 import { assert, assertEquals } from "@std/assert";
