@@ -5,7 +5,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../kernels/arguments.ts";
+import { requireChoice, requireInteger, requireOptions, requireText } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
 import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
@@ -156,12 +156,7 @@ function requireLoadOptions(options: LoadModelOptions): void {
   for (const name of ["threads", "memory", "depth"] as const) {
     if (options[name] !== undefined) requireInteger(options[name], name, "load the model", { min: 1 });
   }
-  const { size } = options;
-  if (size !== undefined && (typeof size !== "string" || size === "")) {
-    throw new TypeError(
-      `Cannot load the model as size must be a name: current value is ${Deno.inspect(size)}`,
-    );
-  }
+  if (options.size !== undefined) requireText(options.size, "size", "load the model");
   askedSize(options, "load the model");
   if (dtype !== undefined) requireChoice(dtype, ["auto", ...DTYPES], "dtype", "load the model");
   if (cpuProvider !== undefined) {

@@ -54,7 +54,7 @@ export const BITS = 40;
 /** Pixels along an edge of a token of the last scale. */
 const PATCH = 2;
 /** Bytes of one picture on its way, whatever its size: nobody measured it. */
-export const IMAGE_BYTES = 100_000;
+const IMAGE_BYTES = 100_000;
 
 /** The only size that there is. */
 const SIZE = "tiny";
