@@ -61,7 +61,8 @@ export function completeText(shader: Shader, kernelShaders: readonly Shader[]): 
 /** Every kernel that a module below `kernels/` exports. */
 export async function allKernels(): Promise<NamedKernel[]> {
   const kernels = new Map<unknown, NamedKernel>();
-  for (const path of await filesIn("kernels/", ".ts")) {
+  // The door only hands on what the rooms hold.
+  for (const path of (await filesIn("kernels/", ".ts")).filter((path) => path !== "kernels/mod.ts")) {
     const module = await import(new URL(path, PROJECT).href);
     for (const [name, value] of Object.entries(module)) {
       if (isKernel(value) && !kernels.has(value)) {
