@@ -1,6 +1,6 @@
 /**
- * The commands in the order in which people meet them. Each is loaded when it is asked for: most bring the whole
- * library, which takes five times as long as everything that the overview needs.
+ * The commands in the order in which people meet them. Each is loaded when it is asked for: most bring the
+ * whole library, and with it the overview takes 80 ms instead of 20.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The line of a terminal that says how far a command has come, drawn again and again and taken away in the end.
+ * The line of a terminal that says how far a command has come, drawn again and again and taken away in the
+ * end.
  *
  * @module
  */
