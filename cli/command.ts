@@ -12,12 +12,16 @@ import { type Arguments, type OptionTable, section } from "./options/options.ts"
 import { parse } from "./options/parse.ts";
 import { wrap } from "./output/columns.ts";
 
-/** One command as it is written. */
-export interface CommandSpec<Table extends OptionTable> {
+/** How a command is listed. */
+export interface Title {
   /** First word of its command line. */
   readonly name: string;
   /** What it does, in a line. */
   readonly summary: string;
+}
+
+/** One command as it is written. */
+export interface CommandSpec<Table extends OptionTable> {
   /** What follows its name, one line for each form. */
   readonly usage: readonly string[];
   /** What is to know beyond the options, one paragraph each. */
@@ -32,14 +36,10 @@ export interface CommandSpec<Table extends OptionTable> {
 
 /** A command as the program calls it. */
 export interface Command {
-  /** First word of its command line. */
-  readonly name: string;
-  /** What it does, in a line. */
-  readonly summary: string;
   /** The text of its help. */
-  help(): string;
+  help(title: Title): string;
   /** Parses its arguments and does it; the result is the exit code. */
-  run(args: readonly string[], io: Io): Promise<number>;
+  run(title: Title, args: readonly string[], io: Io): Promise<number>;
 }
 
 /** Options that every command has. */
@@ -48,31 +48,29 @@ const COMMON = section("General", {
   help: { kind: flag, short: "h", help: "Show this help" },
 });
 
+/** Columns of a help text. */
+const WIDTH = 96;
+
 /** Makes a command of its description. */
 export function command<Table extends OptionTable>(spec: CommandSpec<Table>): Command {
   const table = { ...spec.options, ...COMMON };
-  const help = (): string => {
-    const usage = spec.usage.map((form, i) =>
-      `${i === 0 ? "Usage:" : "      "} varscale ${spec.name} ${form}`
-    );
+  const help = ({ name, summary }: Title): string => {
+    const usage = spec.usage.map((form, i) => `${i === 0 ? "Usage:" : "      "} varscale ${name} ${form}`);
+    const examples = spec.examples.map((example) => `  varscale ${name} ${example}`.trimEnd());
     return [
-      `${spec.summary}.`,
+      `${summary}.`,
       usage.join("\n"),
-      ...(spec.description ?? []).map((paragraph) => wrap(paragraph, 96).join("\n")),
-      describeOptions(table),
-      `Examples:\n${
-        spec.examples.map((example) => `  varscale ${spec.name} ${example}`.trimEnd()).join("\n")
-      }`,
+      ...(spec.description ?? []).map((paragraph) => wrap(paragraph, WIDTH).join("\n")),
+      describeOptions(table, WIDTH),
+      ["Examples:", ...examples].join("\n"),
     ].join("\n\n") + "\n";
   };
   return {
-    name: spec.name,
-    summary: spec.summary,
     help,
-    async run(args, io) {
+    async run(title, args, io) {
       const parsed = parse(table, args);
       if ((parsed.options as { help: boolean }).help) {
-        io.out(help());
+        io.out(help(title));
         return 0;
       }
       return await spec.run(parsed as unknown as Arguments<Table>, io) ?? 0;

@@ -5,32 +5,11 @@
  * @module
  */
 
-import type { Command } from "./command.ts";
-import { convert } from "./commands/convert.ts";
-import { doctor } from "./commands/doctor.ts";
-import { download } from "./commands/download.ts";
-import { edit } from "./commands/edit.ts";
-import { generate } from "./commands/generate.ts";
-import { inspect } from "./commands/inspect.ts";
-import { npz } from "./commands/npz.ts";
-import { reconstruct } from "./commands/reconstruct.ts";
-import { run } from "./commands/run.ts";
+import { COMMANDS, type ListedCommand } from "./commands.ts";
 import { type Io, UsageError } from "./io.ts";
 import { nearest } from "./options/nearest.ts";
 import { list } from "./output/words.ts";
 import { VERSION } from "./version.ts";
-
-const COMMANDS: readonly Command[] = [
-  generate,
-  run,
-  edit,
-  reconstruct,
-  npz,
-  download,
-  convert,
-  inspect,
-  doctor,
-];
 
 /**
  * Runs a command line and returns the exit code.
@@ -73,12 +52,19 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
     io.out(`varscale ${VERSION}\n`);
     return 0;
   }
-  if (first !== "help") return await find(first).run(rest, io);
-  io.out(rest[0] === undefined ? overview() : find(rest[0]).help());
+  const [wanted] = first === "help" ? rest : [first];
+  if (wanted === undefined) {
+    io.out(overview());
+    return 0;
+  }
+  const listed = find(wanted);
+  const command = await listed.load();
+  if (first !== "help") return await command.run(listed, rest, io);
+  io.out(command.help(listed));
   return 0;
 }
 
-function find(name: string): Command {
+function find(name: string): ListedCommand {
   const found = COMMANDS.find((command) => command.name === name);
   if (found !== undefined) return found;
   const names = [...COMMANDS.map((command) => command.name), "help"];

@@ -69,8 +69,6 @@ const OPTIONS = {
 
 /** The command. */
 export const convert = command({
-  name: "convert",
-  summary: "Convert PyTorch checkpoints, or the weights of a model folder, to a model folder",
   usage: [
     "--var-ckpt FILE --vae-ckpt FILE --output DIR [OPTIONS]",
     "--model PLACE --output DIR [OPTIONS]",

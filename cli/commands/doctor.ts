@@ -31,8 +31,6 @@ const OPTIONS = section("Checks", {
 
 /** The command. */
 export const doctor = command({
-  name: "doctor",
-  summary: "Check this machine: versions, GPU, threads, the bundled model",
   usage: ["[OPTIONS]"],
   description: ["The exit code is 1 if something that is there does not work. No GPU is no failure."],
   options: OPTIONS,

@@ -45,8 +45,6 @@ const OPTIONS = {
 
 /** The command. */
 export const download = command({
-  name: "download",
-  summary: "Get a model from the Hugging Face hub, to use it without a connection later",
   usage: ["hf:OWNER/NAME[@REVISION] [OPTIONS]"],
   description: [
     "What is in the cache already is not fetched again, a download that broke off goes on where it stopped, and a file " +

@@ -78,8 +78,6 @@ const OPTIONS = {
 
 /** The command. */
 export const edit = command({
-  name: "edit",
-  summary: "Generate a part of a picture anew: in-painting, out-painting, another class, finer scales",
   usage: [
     "IMAGE.png --box Y0,X0,Y1,X1 [OPTIONS]",
     "IMAGE.png --mask MASK.png [OPTIONS]",

@@ -54,8 +54,6 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
 
 /** The command. */
 export const generate = command({
-  name: "generate",
-  summary: "Generate images, with or without VAR-Scaling",
   usage: ["[LABEL …] [OPTIONS]", "--repeat RUN.json [OPTIONS]"],
   description: [
     'A LABEL is the name or number of a class, "all" for every class, or "null" for none, which means anything. ' +

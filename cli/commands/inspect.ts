@@ -40,8 +40,6 @@ const OPTIONS = section("Output", {
 
 /** The command. */
 export const inspect = command({
-  name: "inspect",
-  summary: "Show what a checkpoint or a model folder holds, and check that it is whole",
   usage: ["PLACE [OPTIONS]"],
   description: [
     'PLACE is a checkpoint (.pth or .safetensors) or a model folder, as a path or URL, or "demo" for the bundled model. ' +

@@ -35,8 +35,6 @@ const OPTIONS = {
 
 /** The command. */
 export const npz = command({
-  name: "npz",
-  summary: "Pack the images of a folder into one NumPy archive, for evaluators",
   usage: ["DIR [OPTIONS]"],
   description: [
     "The archive holds one array, arr_0, of bytes: images, rows, columns, and red, green, blue. All PNG files of the folder " +

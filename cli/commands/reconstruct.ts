@@ -67,8 +67,6 @@ const OPTIONS = {
 
 /** The command. */
 export const reconstruct = command({
-  name: "reconstruct",
-  summary: "Encode pictures to tokens and decode them again",
   usage: ["IMAGE.png … [OPTIONS]"],
   description: [
     "Shows what a model's tokenizer makes of a picture, and how far that is from the picture: PSNR in decibels of the resized " +

@@ -44,8 +44,6 @@ import { shareOf, wholeClasses } from "../series/share.ts";
 
 /** The command. */
 export const run = command({
-  name: "run",
-  summary: "Generate many images of every class, as the published VAR-Scaling script does",
   usage: ["--vae-ckpt FILE --var-ckpt FILE --output DIR [OPTIONS]", "--model PLACE --output DIR [OPTIONS]"],
   description: [
     "The command line of the published script works as it stands, with underscores or dashes. Without --preset the settings are its own, " +

@@ -8,22 +8,20 @@ import { wrap } from "../output/columns.ts";
 import { padColumns, textWidth } from "../output/text_width.ts";
 import { type Option, optionName, type OptionTable } from "./options.ts";
 
-/** Columns of a help text. */
-const WIDTH = 96;
 /** Column at which explanations start. */
 const INDENT = 30;
 
-/** The part of a help text that lists options, section by section. */
-export function describeOptions(table: OptionTable): string {
+/** The part of a help text that lists options, section by section, in lines of at most `width` columns. */
+export function describeOptions(table: OptionTable, width: number): string {
   const sections = new Map<string, string[]>();
   for (const [name, option] of Object.entries(table)) {
     const title = option.section ?? "Options";
-    sections.set(title, [...sections.get(title) ?? [], describeOption(name, option)]);
+    sections.set(title, [...sections.get(title) ?? [], describeOption(name, option, width)]);
   }
   return [...sections].map(([title, lines]) => `${title}:\n${lines.join("\n")}`).join("\n\n");
 }
 
-function describeOption(name: string, option: Option<unknown>): string {
+function describeOption(name: string, option: Option<unknown>, width: number): string {
   const { kind, short, aliases = [] } = option;
   const long = kind.negatable ? optionName(name).replace("--", "--[no-]") : optionName(name);
   const head = `  ${short === undefined ? "   " : `-${short},`} ${long}${
@@ -33,7 +31,7 @@ function describeOption(name: string, option: Option<unknown>): string {
     ...defaultOf(option),
     ...(aliases.length === 0 ? [] : [`also ${aliases.map((alias) => `--${alias}`).join(", ")}`]),
   ];
-  const lines = wrap(`${option.help}${facts.length === 0 ? "" : ` (${facts.join("; ")})`}`, WIDTH - INDENT);
+  const lines = wrap(`${option.help}${facts.length === 0 ? "" : ` (${facts.join("; ")})`}`, width - INDENT);
   const pad = " ".repeat(INDENT);
   const first = textWidth(head) + 2 <= INDENT ? padColumns(head, INDENT) + lines.shift() : head;
   return [first, ...lines.map((line) => pad + line)].join("\n");

@@ -63,7 +63,16 @@ export function refuseOperands(operands: readonly string[], count: number): void
   if (operands.length > count) throw new UsageError(`Unexpected argument "${operands[count]}"`);
 }
 
-/** Name of an option on the command line. */
+/**
+ * Name of an option on the command line.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(optionName("topK"), "--top-k");
+ * ```
+ */
 export function optionName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

@@ -31,6 +31,20 @@ type Spellings = ReadonlyMap<string, Spelling>;
  * Reads a command line.
  *
  * @throws {UsageError} If an option is unknown, given twice, lacks its value, or has a wrong one.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { integer, toggle } from "./kinds.ts";
+ *
+ * const table = {
+ *   topK: { kind: integer("K", 0), short: "k", help: "Draw from the K likeliest" },
+ *   grid: { kind: toggle, help: "Sheet of all" },
+ * };
+ * const { options, operands } = parse(table, ["--top_k=900", "red torus", "--no-grid"]);
+ * assertEquals(options, { topK: 900, grid: false });
+ * assertEquals(operands, ["red torus"]);
+ * ```
  */
 export function parse<Table extends OptionTable>(
   table: Table,

@@ -6,7 +6,16 @@
 
 import { padColumns, textWidth } from "./text_width.ts";
 
-/** Breaks a text at spaces into lines of at most `width` columns. */
+/**
+ * Breaks a text at spaces into lines of at most `width` columns.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(wrap("red torus, blue cone", 10), ["red torus,", "blue cone"]);
+ * ```
+ */
 export function wrap(content: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
@@ -21,7 +30,16 @@ export function wrap(content: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** Two columns of texts. */
+/**
+ * Two columns of texts.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(columns([["torus", "1"], ["ドーナツ", "2"]]), "torus     1\nドーナツ  2\n");
+ * ```
+ */
 export function columns(rows: readonly (readonly [string, string])[], indent: string = ""): string {
   const width = Math.max(0, ...rows.map(([left]) => textWidth(left)));
   return rows.map(([left, right]) => `${indent}${padColumns(left, width)}  ${right}\n`).join("");

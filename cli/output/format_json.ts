@@ -7,6 +7,14 @@
 /**
  * JSON for people and programs: lists of numbers and whatever is short stay on one line. Seeds beyond 2^53
  * become texts.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const value = { seed: 2n ** 53n, scales: [1, 2] };
+ * assertEquals(formatJson(value), '{ "seed": "9007199254740992", "scales": [1, 2] }');
+ * ```
  */
 export function formatJson(value: unknown, indent: string = ""): string {
   if (typeof value === "bigint") return `"${value}"`;

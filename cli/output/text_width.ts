@@ -47,12 +47,30 @@ function characterWidth(character: string): number {
   return SILENT.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
 }
 
-/** A text with so many spaces behind it that it takes a number of columns; a longer one stays as it is. */
+/**
+ * A text with so many spaces behind it that it takes a number of columns; a longer one stays as it is.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(padColumns("円", 4), "円  ");
+ * ```
+ */
 export function padColumns(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - textWidth(text)));
 }
 
-/** The beginning of a text that takes at most a number of columns. */
+/**
+ * The beginning of a text that takes at most a number of columns.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(cutColumns("円錐", 3), "円");
+ * ```
+ */
 export function cutColumns(text: string, width: number): string {
   if (PLAIN.test(text)) return text.slice(0, width);
   let taken = 0;

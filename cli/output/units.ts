@@ -4,7 +4,16 @@
  * @module
  */
 
-/** A time span: `340 ms`, `12.3 s`, `4 min 05 s`, `31 h 02 min`. */
+/**
+ * A time span: `340 ms`, `12.3 s`, `4 min 05 s`, `31 h 02 min`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([340, 12_300, 245_000].map(duration), ["340 ms", "12.3 s", "4 min 05 s"]);
+ * ```
+ */
 export function duration(milliseconds: number): string {
   if (milliseconds < 999.5) return `${Math.round(milliseconds)} ms`;
   if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
@@ -14,7 +23,16 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-/** A number of bytes: `812 bytes`, `15.4 MiB`. */
+/**
+ * A number of bytes: `812 bytes`, `15.4 MiB`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([812, 15.4 * 2 ** 20].map(size), ["812 bytes", "15.4 MiB"]);
+ * ```
+ */
 export function size(bytes: number): string {
   const units = ["KiB", "MiB", "GiB", "TiB"];
   if (bytes < 1024) return `${bytes} bytes`;

@@ -19,7 +19,7 @@ const TABLE = {
 };
 
 Deno.test("describeOptions lists every option with its section, default and other names", () => {
-  const help = describeOptions(TABLE);
+  const help = describeOptions(TABLE, 96);
   for (const [name, { help: explanation }] of Object.entries(TABLE)) {
     assertStringIncludes(help, optionName(name).replace("--grid", "--[no-]grid"));
     assertStringIncludes(help, explanation);
