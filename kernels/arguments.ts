@@ -257,7 +257,7 @@ export function mustBe(wanted: string, value: unknown, name: string, action: str
 
 /** How much of a text, a list and an object a message shows. */
 const SHOWN_CHARACTERS = 100;
-const SHOWN_ITEMS = 8;
+const SHOWN_ITEMS = 16;
 const SHOWN_ENTRIES = 4;
 
 /**

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { mustBe } from "../kernels/arguments.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
 import { openSource, sourceSha256 } from "./checkpoint/source.ts";
 import {
@@ -194,11 +195,7 @@ async function openCheckpoints(
 ): Promise<OpenParts & Disposable & { readonly family: Family }> {
   const names = typeof places === "object" && places !== null ? Object.keys(places) : [];
   if (familiesOfParts(names).length === 0 || names.some((name) => places[name] === undefined)) {
-    throw new TypeError(
-      `Cannot convert the model as its source must be ${knownParts()}, or { folder }: current value is ${
-        Deno.inspect(places)
-      }`,
-    );
+    throw new TypeError(mustBe(`${knownParts()}, or { folder }`, places, "its source", "convert the model"));
   }
   using stack = new DisposableStack();
   const byPart: Record<string, Checkpoint> = {};

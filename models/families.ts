@@ -4,6 +4,7 @@
  * @module
  */
 
+import { mustBe } from "../kernels/arguments.ts";
 import type { Checkpoint } from "./checkpoint/mod.ts";
 import type { CheckpointPart, Family } from "./family.ts";
 import { FLEXVAR } from "./flexvar/family.ts";
@@ -56,9 +57,7 @@ export function registerFamily(family: Family): void {
 export function familyNamed(name: string): Family {
   const found = FAMILIES.find((family) => family.name === name);
   if (found !== undefined) return found;
-  throw new RangeError(
-    `Cannot find the family as its name must be ${knownNames()}: current value is "${name}"`,
-  );
+  throw new RangeError(mustBe(knownNames(), name, "its name", "find the family"));
 }
 
 /**

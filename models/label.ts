@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mustBe } from "../kernels/arguments.ts";
 /**
  * A class by number or name, a prompt for a model that takes texts, or `null` for no condition at all, which
  * means "anything".
@@ -88,18 +89,13 @@ export function resolveClass(model: ClassModel, label: Label): ResolvedLabel {
   if (label === null) return { id: null, name: "null class" };
   if (typeof label === "number") {
     if (!Number.isInteger(label) || label < 0 || label >= model.labels.count) {
-      throw new RangeError(
-        `Cannot generate as a label must be a class from 0 to ${
-          model.labels.count - 1
-        }: current value is ${label}`,
-      );
+      const wanted = `a class from 0 to ${model.labels.count - 1}`;
+      throw new RangeError(mustBe(wanted, label, "a label", "generate"));
     }
     return named(model, label);
   }
   if (typeof label !== "string") {
-    throw new TypeError(
-      `Cannot generate as a label must be a number or a name: current value is ${Deno.inspect(label)}`,
-    );
+    throw new TypeError(mustBe("a number or a name", label, "a label", "generate"));
   }
   const wanted = label.trim().toLowerCase();
   const { names } = model.labels;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions, requireText } from "../kernels/arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireOptions, requireText } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
 import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
@@ -147,11 +147,7 @@ function requireLoadOptions(options: LoadModelOptions): void {
   const known = typeof device === "object" && device !== null ||
     [undefined, "auto", "webgpu", "cpu"].includes(device as DeviceChoice | undefined);
   if (!known) {
-    throw new TypeError(
-      `Cannot load the model as device must be "auto", "webgpu", "cpu" or a device: current value is ${
-        Deno.inspect(device)
-      }`,
-    );
+    throw new TypeError(mustBe('"auto", "webgpu", "cpu" or a device', device, "device", "load the model"));
   }
   for (const name of ["threads", "memory", "depth"] as const) {
     if (options[name] !== undefined) requireInteger(options[name], name, "load the model", { min: 1 });
@@ -164,11 +160,7 @@ function requireLoadOptions(options: LoadModelOptions): void {
   }
   if (classNames === undefined) return;
   if (!Array.isArray(classNames) || classNames.some((name) => typeof name !== "string")) {
-    throw new TypeError(
-      `Cannot load the model as classNames must be a list of names: current value is ${
-        Deno.inspect(classNames)
-      }`,
-    );
+    throw new TypeError(mustBe("a list of names", classNames, "classNames", "load the model"));
   }
 }
 
@@ -211,9 +203,12 @@ async function openCheckpoints(
   const parts = Object.entries(checkpoints ?? {}).flatMap(([part, place]) => place === undefined ? [] : part);
   if (familiesOfParts(parts).length === 0) {
     throw new TypeError(
-      `Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or ${knownParts()}: current value is ${
-        Deno.inspect(checkpoints)
-      }`,
+      mustBe(
+        `"demo", a folder, "hf:owner/name", or ${knownParts()}`,
+        checkpoints,
+        "its source",
+        "load the model",
+      ),
     );
   }
   return await openModelSource(checkpoints, {

@@ -232,13 +232,13 @@ const REQUESTS: readonly Row[] = [
     "token maps that the model does not have",
     request({ patchNumbers: [1, 2, 4] }),
     RangeError,
-    'Cannot generate as patchNumbers must be 1, 2, 3, 4 for the model "VAR-d1", which knows no others: current value is 1, 2, 4',
+    'Cannot generate as patchNumbers must be [1, 2, 3, 4] for the model "VAR-d1", which knows no others: current value is [1, 2, 4]',
   ],
   [
     "a size that the model does not paint",
     request({ size: { width: 16, height: 8 } }),
     RangeError,
-    'Cannot generate as size must be 8×8 for the model "VAR-d1", which knows no others: current value is 16×8',
+    'Cannot generate as size must be 8×8 for the model "VAR-d1", which knows no others: current value is { width: 16, height: 8 }',
   ],
   [
     "what only other families know",
@@ -824,7 +824,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "another protocol",
       load({ ...good, var: new URL("ftp://example.com/var.pth") }),
       TypeError,
-      "Cannot open the model file as its address must be http, https or file: current value is ftp:",
+      'Cannot open the model file as its address must be http, https or file: current value is "ftp:"',
     ],
     [
       "the two swapped",

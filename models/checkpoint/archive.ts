@@ -4,6 +4,7 @@
  *
  * @module
  */
+
 import { crc32 } from "node:zlib";
 import { type FileEntry, Reader, ZipReader } from "npm:@zip.js/zip.js@2.24.0";
 import { ModelFileError } from "../model_file_error.ts";

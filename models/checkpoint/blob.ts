@@ -4,6 +4,7 @@
  *
  * @module
  */
+
 import type { ByteSource } from "./source.ts";
 
 /**

@@ -4,6 +4,7 @@
  *
  * @module
  */
+
 import { ModelFileError } from "../model_file_error.ts";
 import { openPyTorch } from "./pytorch.ts";
 import { openSafetensors } from "./safetensors.ts";

@@ -7,6 +7,7 @@
  *
  * @module
  */
+
 import { ModelFileError } from "../model_file_error.ts";
 import { Archive } from "./archive.ts";
 import { nameOfValue, PickleError, PickleGlobal, PickleTuple, quote, unpickle } from "./pickle.ts";

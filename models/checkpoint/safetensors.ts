@@ -5,6 +5,8 @@
  *
  * @module
  */
+
+import { mustBe } from "../../kernels/arguments.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import type { ByteSource } from "./source.ts";
 import {
@@ -347,7 +349,7 @@ export function layoutSafetensors<Entry extends TensorInfo>(
 ): SafetensorsLayout<Entry> {
   for (const [key, value] of Object.entries(metadata ?? {})) {
     if (typeof value !== "string") {
-      throw new TypeError(`Cannot write the metadata as ${key} must be a string: current value is ${value}`);
+      throw new TypeError(mustBe("a text", value, key, "write the metadata"));
     }
   }
   const ordered = order([...entries]);
@@ -365,17 +367,13 @@ function order<Entry extends TensorInfo>(entries: Entry[]): Entry[] {
   const names = new Set<string>();
   for (const { name, dtype, shape } of entries) {
     if (name === METADATA_KEY || names.has(name)) {
-      throw new TypeError(
-        `Cannot write a tensor as its name must be new and not reserved: current value is ${name}`,
-      );
+      throw new TypeError(mustBe("new and not reserved", name, "its name", "write a tensor"));
     }
     if (!isDType(dtype)) {
-      throw new TypeError(`Cannot write ${name} as its dtype must be known: current value is ${dtype}`);
+      throw new TypeError(mustBe("known", dtype, "its dtype", `write ${name}`));
     }
     if (!isCounts(shape)) {
-      throw new TypeError(
-        `Cannot write ${name} as its shape must be integers >= 0: current value is [${shape}]`,
-      );
+      throw new TypeError(mustBe("integers >= 0", shape, "its shape", `write ${name}`));
     }
     names.add(name);
   }

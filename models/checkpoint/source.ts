@@ -4,6 +4,8 @@
  *
  * @module
  */
+
+import { mustBe } from "../../kernels/arguments.ts";
 import { createHash } from "node:crypto";
 import { ModelFileError } from "../model_file_error.ts";
 
@@ -59,9 +61,7 @@ export async function openSource(
     return await FileSource.open(url ?? from, signal, label);
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") {
-    throw new TypeError(
-      `Cannot open the model file as its address must be http, https or file: current value is ${url.protocol}`,
-    );
+    throw new TypeError(mustBe("http, https or file", url.protocol, "its address", "open the model file"));
   }
   return await openWeb(url, signal, label);
 }

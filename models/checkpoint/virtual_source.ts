@@ -4,6 +4,7 @@
  *
  * @module
  */
+
 import { entryBytes, type SafetensorsEntry, type SafetensorsLayout } from "./safetensors.ts";
 import { Source } from "./source.ts";
 import { byteLength } from "./tensor.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
+import { mustBe, requireBoolean, requireInteger, requireOptions, shown } from "../../kernels/arguments.ts";
 import type { FamilyOption } from "../family.ts";
 import { patchNumbersOf, pictureSizeOf, resolveSampling } from "../sampling.ts";
 import {
@@ -204,11 +204,7 @@ function resolveOptions(
   published: boolean,
   options: Readonly<Record<string, unknown>>,
 ): { readonly steps?: number; readonly maxpn?: number } {
-  if (typeof published !== "boolean") {
-    throw new TypeError(
-      `Cannot ${ACTION} as published must be a boolean: current value is ${Deno.inspect(published)}`,
-    );
-  }
+  requireBoolean(published, "published", ACTION);
   requireOptions(options, Object.keys(OPTIONS), ACTION);
   for (const [name, { min = 1 }] of Object.entries(OPTIONS)) {
     if (options[name] !== undefined) requireInteger(options[name] as number, name, ACTION, { min });
@@ -235,12 +231,11 @@ function listOfSteps(
   const known = PUBLISHED_LISTS.filter((sides) => sides.at(-1) === side);
   const found = known.find((sides) => sides.length === steps);
   if (found !== undefined) return found;
+  const lengths = known.map(({ length }) => length).join(", ");
   throw new RangeError(
     known.length === 0
       ? `Cannot ${ACTION} as no list is published for token maps up to ${side}×${side}; use patchNumbers`
-      : `Cannot ${ACTION} as steps must be ${
-        known.map(({ length }) => length).join(", ")
-      } for token maps up to ${side}×${side}: current value is ${steps}`,
+      : mustBe(`${lengths} for token maps up to ${side}×${side}`, steps, "steps", ACTION),
   );
 }
 
@@ -289,7 +284,7 @@ function requirePatchNumbers(patchNumbers: readonly number[]): number[] {
   for (const side of patchNumbersOf(patchNumbers)) requireInteger(side, "a patch number", ACTION, { min: 1 });
   const refuse = (reason: string): never => {
     throw new RangeError(
-      `Cannot ${ACTION} as patchNumbers must ${reason}: current value is ${Deno.inspect(patchNumbers)}`,
+      `Cannot ${ACTION} as patchNumbers must ${reason}: current value is ${shown(patchNumbers)}`,
     );
   };
   if (patchNumbers[0] !== 1) refuse("begin with 1, the class's own token");
@@ -308,9 +303,7 @@ function requireMap({ name, pixelsPerToken }: FlexVarScheduleModel, size: number
   const tokens = (pixels: number, what: string): number => {
     requireInteger(pixels, what, ACTION, { min: 1 });
     if (pixels % pixelsPerToken === 0) return pixels / pixelsPerToken;
-    throw new RangeError(
-      `Cannot ${ACTION} as ${what} must be a multiple of ${pixelsPerToken}: current value is ${pixels}`,
-    );
+    throw new RangeError(mustBe(`a multiple of ${pixelsPerToken}`, pixels, what, ACTION));
   };
   return { width: tokens(width, "the width"), height: tokens(height, "the height") };
 }

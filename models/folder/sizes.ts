@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mustBe } from "../../kernels/arguments.ts";
 import { ModelFileError } from "../model_file_error.ts";
 
 /** Whether a value can be what it stands for. */
@@ -104,7 +105,5 @@ export function requireModelSize(
 ): void {
   if (size === undefined || size === model.size) return;
   const what = typeof model.size === "number" ? "depth" : "size";
-  throw new RangeError(
-    `Cannot ${action} the model "${model.name}" as ${what} must be its own, ${model.size}: current value is ${size}`,
-  );
+  throw new RangeError(mustBe(`its own, ${model.size}`, size, what, `${action} the model "${model.name}"`));
 }

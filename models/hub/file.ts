@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mustBe } from "../../kernels/arguments.ts";
 import { dirname } from "node:path";
 import { MANIFEST, openModelFolder } from "../folder/model_folder.ts";
 import { isSha256, RepositoryCache } from "./cache.ts";
@@ -56,9 +57,7 @@ export interface HubFile {
  */
 export async function hubFile(place: HubPlace, name: string, options: HubOptions = {}): Promise<HubFile> {
   if (!isRelativePath(name)) {
-    throw new TypeError(
-      `Cannot download a file as its name must be a path within the repository: current value is "${name}"`,
-    );
+    throw new TypeError(mustBe("a path within the repository", name, "its name", "download a file"));
   }
   const settings = await hubSettings(options);
   const { offline, signal } = settings;

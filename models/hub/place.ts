@@ -5,6 +5,8 @@
  * @module
  */
 
+import { shown } from "../../kernels/arguments.ts";
+
 /** A repository of models on the Hugging Face hub, at one of its revisions. */
 export interface HubPlace {
   /** Owner and name, as in `FoundationVision/var`. */
@@ -37,7 +39,9 @@ export function parseHubPlace(text: string): HubPlace | undefined {
   if (!text.startsWith("hf:")) return undefined;
   const refuse = (reason: string): never => {
     throw new TypeError(
-      `Cannot find a repository of the Hugging Face hub as ${reason}, like "hf:FoundationVision/var": current value is "${text}"`,
+      `Cannot find a repository of the Hugging Face hub as ${reason}, like "hf:FoundationVision/var": current value is ${
+        shown(text)
+      }`,
     );
   };
   const [, repository, revision] = /^hf:(?:\/\/)?([^@]*)(?:@(.*))?$/s.exec(text) as unknown as string[];

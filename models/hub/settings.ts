@@ -6,7 +6,7 @@
  */
 
 import { join, resolve } from "node:path";
-import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
+import { mustBe, requireInteger, requireOptions } from "../../kernels/arguments.ts";
 
 /** How far a file has come. */
 export interface DownloadProgress {
@@ -102,7 +102,7 @@ function endpoint(address: string | URL): URL {
   const url = URL.parse(String(address));
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new TypeError(
-      `Cannot use the Hugging Face hub as its endpoint must be an http or https address: current value is "${address}"`,
+      mustBe("an http or https address", address, "its endpoint", "use the Hugging Face hub"),
     );
   }
   return url;

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { mustBe } from "../../kernels/arguments.ts";
 import { patchNumbersOf, pictureSizeOf, resolveSampling } from "../sampling.ts";
 import { guidanceWeight, type SamplingDefaults, type Schedule, type ScheduleRequest } from "../schedule.ts";
 
@@ -76,25 +77,28 @@ const ACTION = "generate";
 /** Checks that nothing else is asked for than what the model does. */
 function requireOwn(model: VarScheduleModel, request: ScheduleRequest): void {
   const { patchNumbers, size, published = false, familyOptions = {} } = request;
-  const refuse = (name: string, own: string, given: string): never => {
+  const refuse = (name: string, own: string, given: unknown): never => {
     throw new RangeError(
-      `Cannot ${ACTION} as ${name} must be ${own} for the model "${model.name}", which knows no others: current value is ${given}`,
+      mustBe(`${own} for the model "${model.name}", which knows no others`, given, name, ACTION),
     );
   };
   if (patchNumbers !== undefined) {
-    const [own, given] = [model.patchNumbers.join(", "), patchNumbersOf(patchNumbers).join(", ")];
-    if (own !== given) refuse("patchNumbers", own, given);
+    const own = model.patchNumbers.join(", ");
+    if (own !== patchNumbersOf(patchNumbers).join(", ")) refuse("patchNumbers", `[${own}]`, patchNumbers);
   }
   if (size !== undefined) {
     const { width, height } = pictureSizeOf(size);
     const own = model.pictureSide;
-    if (width !== own || height !== own) refuse("size", `${own}×${own}`, `${width}×${height}`);
+    if (width !== own || height !== own) refuse("size", `${own}×${own}`, size);
   }
   if (published !== false) {
     throw new TypeError(
-      `Cannot ${ACTION} as published must be false for a VAR model, which is always sampled as its released code does it: current value is ${
-        Deno.inspect(published)
-      }`,
+      mustBe(
+        "false for a VAR model, which is always sampled as its released code does it",
+        published,
+        "published",
+        ACTION,
+      ),
     );
   }
   requireNoOptions(familyOptions);
@@ -103,9 +107,5 @@ function requireOwn(model: VarScheduleModel, request: ScheduleRequest): void {
 function requireNoOptions(options: Readonly<Record<string, unknown>>): void {
   const names = typeof options === "object" && options !== null ? Object.keys(options) : undefined;
   if (names?.length === 0) return;
-  throw new TypeError(
-    `Cannot ${ACTION} as familyOptions must be empty for a VAR model, which has none: current value is ${
-      Deno.inspect(options)
-    }`,
-  );
+  throw new TypeError(mustBe("empty for a VAR model, which has none", options, "familyOptions", ACTION));
 }

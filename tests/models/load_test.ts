@@ -354,7 +354,7 @@ Deno.test("a model of another depth is refused before anything is loaded", async
   await assertRejects(
     () => loadModel("demo", { device, size: "2B" }),
     RangeError,
-    'Cannot load the model "demo" as depth must be its own, 4: current value is 2B',
+    'Cannot load the model "demo" as depth must be its own, 4: current value is "2B"',
   );
   await assertRejects(
     () => loadModel("demo", { device, size: 4 as unknown as string }),

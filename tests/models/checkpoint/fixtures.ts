@@ -3,6 +3,7 @@
  *
  * @module
  */
+
 import expected from "../../fixtures/checkpoint/expected.json" with { type: "json" };
 
 /** What torch says of one file. */

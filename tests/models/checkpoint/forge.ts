@@ -4,6 +4,7 @@
  *
  * @module
  */
+
 import { crc32 } from "node:zlib";
 import {
   characters,

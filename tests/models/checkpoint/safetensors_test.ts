@@ -193,7 +193,7 @@ Deno.test("Wrong arguments of the writer are refused before anything is written"
   let touched = false;
   const sink = (): WritableStream<Uint8Array> => new WritableStream({ write: () => void (touched = true) });
   const a = entry("a", "U8", [1]);
-  await assertRejects(() => writeSafetensors(sink(), [a, a]), TypeError, "current value is a");
+  await assertRejects(() => writeSafetensors(sink(), [a, a]), TypeError, 'current value is "a"');
   await assertRejects(
     () => writeSafetensors(sink(), [{ ...a, name: "__metadata__" }]),
     TypeError,
@@ -207,10 +207,10 @@ Deno.test("Wrong arguments of the writer are refused before anything is written"
   await assertRejects(
     () => writeSafetensors(sink(), [{ ...a, dtype: "F8" as DType }]),
     TypeError,
-    "current value is F8",
+    'current value is "F8"',
   );
   const metadata = { epoch: 4 } as unknown as Record<string, string>;
-  await assertRejects(() => writeSafetensors(sink(), [a], { metadata }), TypeError, "epoch must be a string");
+  await assertRejects(() => writeSafetensors(sink(), [a], { metadata }), TypeError, "epoch must be a text: current value is 4");
   assertEquals(touched, false);
 });
 

@@ -146,7 +146,7 @@ Deno.test("A file that cannot be opened is reported with its cause", async () =>
   const missing = await assertRejects(() => openCheckpoint("no/such.pth"), ModelFileError, "no/such.pth");
   assertEquals(missing.cause instanceof Deno.errors.NotFound, true);
   await assertRejects(() => openCheckpoint(new URL(".", import.meta.url)), ModelFileError);
-  await assertRejects(() => openCheckpoint(new URL("ftp://host/x.pth")), TypeError, "current value is ftp:");
+  await assertRejects(() => openCheckpoint(new URL("ftp://host/x.pth")), TypeError, 'current value is "ftp:"');
 });
 
 Deno.test("A file that becomes shorter is noticed", async () => {

@@ -297,7 +297,7 @@ Deno.test("impossible schedules are refused with the reason", () => {
   refused(
     { patchNumbers: [1, 3, 3] },
     RangeError,
-    "patchNumbers must increase: current value is [ 1, 3, 3 ]",
+    "patchNumbers must increase: current value is [1, 3, 3]",
   );
   refused({ patchNumbers: [1, 3, 2] }, RangeError, "patchNumbers must increase");
   refused({ patchNumbers: [1, 2.5] }, RangeError, "a patch number must be an integer >= 1");
