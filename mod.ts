@@ -1,6 +1,10 @@
 /**
  * varscale: inference-time scaling of visual autoregressive image models, on WebGPU or the CPU.
  *
+ * This is what a script or a notebook uses: load a model, generate, search, edit, save. Kernels for work of
+ * one's own have a door of theirs, `kernels/mod.ts`; what a new family of models is built of comes from
+ * `models/mod.ts`.
+ *
  * @example
  * ```ts
  * import { generate, loadModel, varScaling } from "./mod.ts";
@@ -14,6 +18,139 @@
  * @module
  */
 
-export * from "./kernels/mod.ts";
-export * from "./models/mod.ts";
-export * from "./sampler/mod.ts";
+// Where it runs.
+export {
+  CpuDevice,
+  type Device,
+  type DeviceArray,
+  type DeviceChoice,
+  type DeviceCounters,
+  type DeviceKind,
+  DeviceLostError,
+  NoAdapterError,
+  openDevice,
+  OutOfMemoryError,
+  readFloats,
+  readWords,
+  type Seed,
+  seedWords,
+  ShaderCompilationError,
+  threefry,
+  WebGpuDevice,
+  whyNoGpu,
+} from "./kernels/mod.ts";
+export { type DensityRule, type PickRule, PICKS, RULES, STRATEGIES, type Strategy } from "./kernels/mod.ts";
+
+// Models: loaded, converted, looked into.
+export {
+  type Checkpoint,
+  type CheckpointDescription,
+  type Checkpoints,
+  type ClassLabels,
+  type ConversionSource,
+  convertModel,
+  type ConvertOptions,
+  type CpuProvider,
+  createModelFolder,
+  DEMO_MODEL,
+  describeCheckpoint,
+  describeGraph,
+  describeWeights,
+  type DownloadProgress,
+  type Dtype,
+  DTYPES,
+  type Fact,
+  FAMILIES,
+  type Family,
+  type FamilyOption,
+  type Generation,
+  type GraphDescription,
+  type GraphValue,
+  GUIDANCE_FORMULAS,
+  type GuidanceFormula,
+  HubError,
+  hubModel,
+  type HubOptions,
+  type HubPlace,
+  IMAGENET_CLASSES,
+  type Label,
+  loadModel,
+  type LoadModelOptions,
+  type MapSize,
+  type Model,
+  ModelFileError,
+  type ModelFolder,
+  type ModelSize,
+  type ModelSource,
+  type ModelTuning,
+  openCheckpoint,
+  openModelFolder,
+  parseHubPlace,
+  type PictureSize,
+  registerFamily,
+  type ResolvedLabel,
+  RUNTIME_VERSION,
+  type SamplingDefaults,
+  type Scale,
+  type Schedule,
+  type ScheduleSettings,
+  type SearchSettings,
+  type StoredWeight,
+  type TensorInfo,
+  type TextLabels,
+  type TokenSpace,
+} from "./models/mod.ts";
+
+// Pictures, and methods that act while they are painted.
+export {
+  type BatchEvent,
+  type BatchTimings,
+  type Box,
+  type DensityOptions,
+  type DoneEvent,
+  type DrawOptions,
+  type EditMode,
+  type EditRequest,
+  type Fit,
+  fitImage,
+  FITS,
+  generate,
+  GeneratedImage,
+  type GenerateEvent,
+  type GenerateRequest,
+  GenerateResult,
+  generateSeries,
+  type GridCell,
+  gridImage,
+  type GridOptions,
+  type HookDecision,
+  type ImageEvent,
+  type Lane,
+  type Mask,
+  Pace,
+  pictureError,
+  type PreviewEvent,
+  reconstruct,
+  ReconstructedImage,
+  type ReconstructOptions,
+  ReconstructResult,
+  type ResolvedEdit,
+  type ResolvedRequest,
+  resolveRequest,
+  RgbaImage,
+  type SamplingSettings,
+  type ScaleEvent,
+  type ScaleHook,
+  type ScaleStep,
+  type SelectOptions,
+  type SeriesBatch,
+  type SeriesFailure,
+  type SeriesOptions,
+  type SeriesProgress,
+  type Trace,
+  varScaling,
+  type VarScalingDecision,
+  type VarScalingOptions,
+  type VarScalingPreset,
+  viewScale,
+} from "./sampler/mod.ts";

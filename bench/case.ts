@@ -153,6 +153,7 @@ export function naive<Arguments>(
   plan: (args: Arguments) => {
     arrays: readonly DeviceArray[];
     parameters: readonly Parameter[];
+    constants?: Readonly<Record<string, number>>;
     threads?: number;
     workgroups?: number;
   },
@@ -161,8 +162,8 @@ export function naive<Arguments>(
     name: `naive ${name}`,
     wgsl,
     plan: (args) => {
-      const { arrays, parameters, threads = 0, workgroups = Math.ceil(threads / 64) } = plan(args);
-      return { arrays, parameters, workgroups: spread(workgroups) };
+      const { threads = 0, workgroups = Math.ceil(threads / 64), ...rest } = plan(args);
+      return { ...rest, workgroups: spread(workgroups) };
     },
     twin: () => {
       throw new TypeError(`Cannot run "naive ${name}" on the CPU as it exists in WGSL only`);

@@ -12,14 +12,18 @@ import { type BenchCase, naive, type Workbench } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/distance.wgsl" with { type: "text" };
 
-const naiveSquared = naiveDistance(naiveWgsl, 1);
-const naiveCosine = naiveDistance(naiveWgsl.replace("COSINE = false", "COSINE = true"), 1);
-const naiveHalves = naiveDistance(naiveWgsl.replace("HALVES = false", "HALVES = true"), 2);
+const naiveSquared = naiveDistance({}, 1);
+const naiveCosine = naiveDistance({ COSINE: 1 }, 1);
+const naiveHalves = naiveDistance({ HALVES: 1 }, 2);
 
-function naiveDistance(wgsl: string, valuesPerWord: number): Kernel<DistanceMatrixArguments> {
-  return naive("distance", wgsl, ({ a, b, output, rows, columns, dimensions }) => ({
+function naiveDistance(
+  constants: Readonly<Record<string, number>>,
+  valuesPerWord: number,
+): Kernel<DistanceMatrixArguments> {
+  return naive("distance", naiveWgsl, ({ a, b, output, rows, columns, dimensions }) => ({
     arrays: [a, b, output],
     parameters: [["u32", rows], ["u32", columns], ["u32", dimensions]],
+    constants,
     threads: rows * columns / valuesPerWord,
   }));
 }

@@ -180,7 +180,8 @@ if (import.meta.main) {
   });
   const load = performance.now() - begun;
   const { name: runner, kind, counters } = model.device;
-  const { name, classes, tokens: { logits } } = model;
+  const { name, labels, tokens: { logits } } = model;
+  const classes = labels.kind === "classes" ? labels.count : 0;
   const { scales } = model.schedule(size);
   await say({
     ...{ name: runner, load, gpu: kind === "webgpu" ? counters.liveBytes : null },

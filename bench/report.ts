@@ -13,7 +13,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { requireInteger, requireNumber } from "../kernels/mod.ts";
+import { requireInteger, requireNumber } from "../kernels/arguments.ts";
 import { measureRoof } from "../kernels/profile/profile.ts";
 import type { BenchCase } from "./case.ts";
 import { openDevices } from "./devices.ts";

@@ -11,7 +11,20 @@ import { nearest } from "./options/nearest.ts";
 import { list } from "./output/words.ts";
 import { VERSION } from "./version.ts";
 
-/** Runs a command line and returns the exit code. */
+/**
+ * Runs a command line and returns the exit code.
+ *
+ * @example
+ * ```ts
+ * import { main } from "./main.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let text = "";
+ * const io = { out: (t: string) => void (text += t), err: () => {}, terminal: false };
+ * assertEquals(await main(["--version"], { ...io, signal: new AbortController().signal }), 0);
+ * assertEquals(text.startsWith("varscale "), true);
+ * ```
+ */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   try {
     return await dispatch(args, io);

@@ -50,16 +50,135 @@
  * @module
  */
 
-export { requireChoice, requireInteger, requireNumber, requireOptions } from "./arguments.ts";
-export * from "./candidates/bandwidth.ts";
-export * from "./codebook/bits.ts";
-export * from "./codebook/code_distance.ts";
+// Devices: where kernels run.
 export { CpuDevice, floats, HostArray, words } from "./device/cpu_device.ts";
-export * from "./candidates/density.ts";
-export * from "./device/device.ts";
-export * from "./points/distance.ts";
-export * from "./device/errors.ts";
-export * from "./maps/gather.ts";
+export type {
+  Device,
+  DeviceArray,
+  DeviceCounters,
+  DeviceKind,
+  Kernel,
+  Parameter,
+  Plan,
+  Timeline,
+} from "./device/device.ts";
+export { readFloats, readWords, spread } from "./device/device.ts";
+export {
+  DeviceLostError,
+  NoAdapterError,
+  OutOfMemoryError,
+  ShaderCompilationError,
+} from "./device/errors.ts";
+export { type DeviceChoice, openDevice, whyNoGpu } from "./device/open_device.ts";
+export { GpuArray, type GpuPlace, WebGpuDevice } from "./device/webgpu_device.ts";
+
+// One call, or create once and run many.
+export {
+  type CandidateChoice,
+  CandidateDensity,
+  candidateDensity,
+  type CandidateDensityCallOptions,
+  type CandidateDensityOptions,
+  type CandidateSizes,
+  type ChooseOptions,
+  createCandidateDensity,
+  type Representative,
+  representativeCandidate,
+  type RepresentativeOptions,
+  type ScoresOptions,
+  type TokenCodes,
+} from "./operations/candidates.ts";
+export {
+  bitsToCodes,
+  type BitsToCodesOptions,
+  Codebook,
+  type CodebookLookupOptions,
+  type CodebookMetric,
+  type CodebookNearestOptions,
+  type CodebookOptions,
+  codesToBits,
+  type CodesToBitsOptions,
+  createCodebook,
+  lookup,
+  type LookupOptions,
+  nearest,
+  type NearestOptions,
+} from "./operations/codebook.ts";
+export {
+  type BitDistanceOptions,
+  createDistances,
+  type DistanceInput,
+  Distances,
+  distances,
+  type DistancesCallOptions,
+  type DistancesOptions,
+  type DistancesRunOptions,
+  type DistanceTile,
+  distanceTiles,
+  type VectorDistanceOptions,
+  type Vectors,
+} from "./operations/distances.ts";
+export type { FloatInput, Target, WordInput } from "./operations/input.ts";
+export {
+  type BandwidthRule,
+  createKde,
+  Kde,
+  kde,
+  type KdeCallOptions,
+  type KdeOptions,
+  type KdeRunOptions,
+  type KernelCovariance,
+} from "./operations/kde.ts";
+export {
+  BitSampler,
+  type BitSamplerOptions,
+  createBitSampler,
+  createTokenSampler,
+  type DrawingOptions,
+  type RunOptions,
+  sample,
+  sampleBitTokens,
+  type SampleBitTokensOptions,
+  type SampleOptions,
+  type SamplerOptions,
+  TokenSampler,
+  type TokenSamplerOptions,
+} from "./operations/sampler.ts";
+
+// Kernels by themselves, room by room.
+export {
+  PURPOSE,
+  type Purpose,
+  randomWords,
+  type RandomWordsArguments,
+  type Seed,
+  seedWords,
+  streamKey,
+  threefry,
+  threefry2x32,
+  THREEFRY_WGSL,
+} from "./exact/threefry.ts";
+
+export { guidance, type GuidanceArguments } from "./sampling/guidance.ts";
+export type { LogitArguments } from "./sampling/logit.ts";
+export {
+  ALL_TIES,
+  NO_TOKEN,
+  sampleAndTruncate,
+  type SampleAndTruncateArguments,
+  type SampleArguments,
+  sampleTokens,
+} from "./sampling/sample.ts";
+export { sampleBits, type SampleBitsArguments } from "./sampling/sample_bits.ts";
+export { type SmoothArguments, smoothCodes } from "./sampling/smooth.ts";
+
+export {
+  type BandwidthArguments,
+  type FeatureGrouping,
+  silvermanBandwidth,
+  silvermanFactor,
+} from "./candidates/bandwidth.ts";
+export { type DensityArguments, gaussianDensity, logDensity } from "./candidates/density.ts";
 export { groupDensity, type GroupDensityArguments, runDensity } from "./candidates/group_density.ts";
 export {
   type CandidateShape,
@@ -67,40 +186,81 @@ export {
   groupTokens,
   type GroupTokensArguments,
 } from "./candidates/group_tokens.ts";
-export * from "./sampling/guidance.ts";
 export { hammingBandwidth, type HammingBandwidthArguments } from "./candidates/hamming_bandwidth.ts";
-export { hammingMatrix, type HammingMatrixArguments } from "./points/hamming.ts";
 export {
   hammingDensity,
   type HammingDensityArguments,
   type HammingScoresArguments,
   runHammingDensity,
 } from "./candidates/hamming_density.ts";
+export {
+  type Decision,
+  DECISION_WORDS,
+  decisionLength,
+  type DensityRule,
+  type PickRule,
+  PICKS,
+  readDecision,
+  RULES,
+  type SelectArguments,
+  selectCandidates,
+  STRATEGIES,
+  type Strategy,
+} from "./candidates/select.ts";
+export { type ScratchOptions, sumDensities, type SumDensitiesArguments } from "./candidates/sum_densities.ts";
+
+export {
+  DISTANCE_METRICS,
+  distanceMatrix,
+  type DistanceMatrixArguments,
+  type DistanceMetric,
+} from "./points/distance.ts";
+export { hammingMatrix, type HammingMatrixArguments } from "./points/hamming.ts";
 export { type FloatStorage, inverseLengths, type InverseLengthsArguments } from "./points/inverse_lengths.ts";
 export { kernelDensity, type KernelDensityArguments, stretchLength } from "./points/kernel_density.ts";
 export { kernelDensitySum, type KernelDensitySumArguments } from "./points/kernel_density_sum.ts";
-export type { LogitArguments } from "./sampling/logit.ts";
-export * from "./codebook/lookup.ts";
-export * from "./maps/merge.ts";
-export * from "./codebook/nearest.ts";
-export * from "./device/open_device.ts";
-export * from "./operations/candidates.ts";
-export * from "./operations/codebook.ts";
-export * from "./operations/distances.ts";
-export * from "./operations/kde.ts";
-export * from "./operations/sampler.ts";
-export type { FloatInput, Target, WordInput } from "./operations/input.ts";
-export * from "./maps/pack.ts";
-export { measureRoof, profile, profileTurns } from "./profile/profile.ts";
-export type { Profile, ProfileOptions, ProfileSubject, Roof, TurnOptions, Work } from "./profile/profile.ts";
-export * from "./maps/resample.ts";
-export * from "./maps/residual.ts";
-export * from "./sampling/sample.ts";
-export * from "./sampling/sample_bits.ts";
-export * from "./candidates/select.ts";
-export * from "./sampling/smooth.ts";
-export { type ScratchOptions, sumDensities, type SumDensitiesArguments } from "./candidates/sum_densities.ts";
-export * from "./exact/threefry.ts";
-export * from "./codebook/unit_rows.ts";
-export { GpuArray, type GpuPlace, WebGpuDevice } from "./device/webgpu_device.ts";
 export { whitenRows, type WhitenRowsArguments } from "./points/whiten.ts";
+
+export {
+  bitCodes,
+  type BitCodesArguments,
+  type BitsShape,
+  signBits,
+  type SignBitsArguments,
+} from "./codebook/bits.ts";
+export { codeDistances, type CodeDistancesArguments } from "./codebook/code_distance.ts";
+export {
+  type CodebookFormat,
+  codebookLookup,
+  type CodebookLookupArguments,
+  type FeatureLayout,
+} from "./codebook/lookup.ts";
+export { nearestCodes, type NearestCodesArguments } from "./codebook/nearest.ts";
+export { unitRows, type UnitRowsArguments } from "./codebook/unit_rows.ts";
+
+export { gatherRows, type GatherRowsArguments } from "./maps/gather.ts";
+export { mergeMaps, type MergeMapsArguments } from "./maps/merge.ts";
+export { packPixels, type PackPixelsArguments } from "./maps/pack.ts";
+export {
+  createResampleTable,
+  resample,
+  type ResampleArguments,
+  type ResampleMethod,
+  type ResampleTable,
+  type ResampleWeights,
+  resampleWeights,
+} from "./maps/resample.ts";
+export { residualUpdate, type ResidualUpdateArguments } from "./maps/residual.ts";
+
+// How long it takes.
+export {
+  measureRoof,
+  type Profile,
+  profile,
+  type ProfileOptions,
+  type ProfileSubject,
+  profileTurns,
+  type Roof,
+  type TurnOptions,
+  type Workload,
+} from "./profile/profile.ts";

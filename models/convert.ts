@@ -27,6 +27,7 @@ import {
   weightsOf,
 } from "./folder_conversion.ts";
 import type { FolderWriter } from "./folder/folder_writer.ts";
+import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 
@@ -62,7 +63,7 @@ export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
  * @throws {TypeError} If the source is none.
  * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are
  * quantized already.
- * @throws {RangeError} If the model is of another depth, or has another number of classes than there are
+ * @throws {RangeError} If the model is of another size, or has another number of classes than there are
  * names.
  *
  * @example
@@ -106,8 +107,18 @@ export async function convertModel(
  * @throws {TypeError} If the source is none.
  * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are
  * quantized already.
- * @throws {RangeError} If the model is of another depth, or has another number of classes than there are
+ * @throws {RangeError} If the model is of another size, or has another number of classes than there are
  * names.
+ *
+ * @example
+ * ```ts
+ * import { openModelSource } from "./convert.ts";
+ * import { DEMO_MODEL } from "./load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using folder = await openModelSource({ folder: DEMO_MODEL }, { dtype: "f32" });
+ * assertEquals([folder.manifest.dtype, folder.manifest.name], ["f32", "demo"]);
+ * ```
  */
 export async function openModelSource(
   source: ConversionSource,
@@ -264,7 +275,7 @@ export async function describeCheckpoint(checkpoint: Checkpoint): Promise<Checkp
       parts,
       config,
       facts: family.describe(config),
-      classNames: family.classNames(config),
+      classNames: classNamesOf(family.labels(config)),
       problem: undefined,
     };
   } catch (error) {

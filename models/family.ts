@@ -10,9 +10,11 @@
 import type { Device } from "../kernels/device/device.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelFolder } from "./folder/model_folder.ts";
+import type { ModelSize } from "./folder/sizes.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
+import type { ClassLabels, TextLabels } from "./label.ts";
 import type { Model, SearchSettings } from "./model.ts";
-import type { WeightPlaces } from "./graphs/graph_builder.ts";
+import type { WeightPlaces } from "./weights/weight_places.ts";
 import type { SamplingDefaults, ScheduleSettings } from "./schedule.ts";
 import type { StoredTensor, WeightSet } from "./weights/weight_set.ts";
 
@@ -46,18 +48,31 @@ export interface PartWeights {
  */
 export type ModelWeights = Readonly<Record<string, PartWeights>>;
 
+/** A file in a repository of its own: a text encoder that others have published, say. */
+export interface FileElsewhere {
+  /** The repository, like `"google/flan-t5-xl"`. */
+  readonly repository: string;
+  /** Branch, tag or commit; `"main"` by default. */
+  readonly revision?: string;
+  /** Name there. */
+  readonly name: string;
+}
+
 /** Files of a family on the hub, by the names under which they were published. */
 export interface PublishedFiles {
   /** The repository that people know, like `"FoundationVision/var"`. */
   readonly repository: string;
   /** An example of a transformer's name, for messages. */
   readonly example: string;
-  /** Depth of the transformer that a file name tells, or `undefined` for any other file. */
-  depthOf(file: string): number | undefined;
-  /** Name of the transformer of a depth, where it is known without asking. */
-  transformer(depth: number): string | undefined;
-  /** Names that the other parts may have, in order of preference, by part. */
-  readonly others: Readonly<Record<string, readonly string[]>>;
+  /** Size of the model whose transformer has this file name, or `undefined` for any other file. */
+  sizeOf(file: string): ModelSize | undefined;
+  /** Name of the transformer of a size, where it is known without asking. */
+  transformer(size: ModelSize): string | undefined;
+  /**
+   * Where the other parts may be, in order of preference, by part: names beside the transformer, or files in
+   * other repositories.
+   */
+  readonly others: Readonly<Record<string, readonly (string | FileElsewhere)[]>>;
 }
 
 /** An option that only one family has. */
@@ -84,8 +99,8 @@ export interface LoadFamilyOptions {
   readonly dtype?: Dtype | "auto";
   /** Bytes that it may take. */
   readonly memory?: number;
-  /** Depth that it must have. */
-  readonly depth?: number;
+  /** Size that it must have. */
+  readonly size?: ModelSize;
   /** Whether the model disposes the device. */
   readonly ownsDevice?: boolean;
 }
@@ -130,14 +145,15 @@ export interface Family<Config = any> {
    * @throws {ModelFileError} Naming the first one that is missing or none.
    */
   requireConfig(config: unknown, file: string): Config;
-  /** Depth of a model. */
-  depth(config: Config): number;
-  /** Number of classes; 0 for a model that takes texts. */
-  classes(config: Config): number;
+  /** What tells a model from others of the family. */
+  size(config: Config): ModelSize;
   /** Name of a model that has been given none. */
   modelName(config: Config): string;
-  /** Names of the classes of a model that has been given none: those of ImageNet for published sizes. */
-  classNames(config: Partial<Config>): readonly string[];
+  /**
+   * What a model may be asked for that has been given no names: its classes have those of ImageNet for
+   * published sizes, else none. `undefined` where the sizes of one part do not tell.
+   */
+  labels(config: Partial<Config>): ClassLabels | TextLabels | undefined;
   /** Sizes in words, of a whole model or of one part. */
   describe(config: Partial<Config>): readonly Fact[];
   /** Builds the graphs, and takes all tensors that they and the kernels use. */
@@ -157,7 +173,7 @@ export interface Family<Config = any> {
    * Loads a model from its folder, which is the model's from then on.
    *
    * @throws {ModelFileError} If the files are no model of the family.
-   * @throws {RangeError} If it is of another depth, or does not fit where it is to run.
+   * @throws {RangeError} If it is of another size, or does not fit where it is to run.
    */
   load(folder: ModelFolder, device: Device, options: LoadFamilyOptions): Promise<Model>;
 }

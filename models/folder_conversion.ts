@@ -11,8 +11,9 @@ import type { Dtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
 import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
+import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
-import type { WeightPlaces } from "./graphs/graph_builder.ts";
+import type { WeightPlaces } from "./weights/weight_places.ts";
 import {
   type BlockOptions,
   blockShapes,
@@ -20,7 +21,7 @@ import {
   type QuantizedBlocks,
   SCALES,
 } from "./weights/quantize.ts";
-import { requireDepth } from "./class_conditional/transformer/config.ts";
+import { askedSize, requireModelSize } from "./folder/sizes.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 import { WeightSet } from "./weights/weight_set.ts";
 
@@ -42,8 +43,10 @@ export interface ConvertOptions {
    * made from one.
    */
   tuning?: ModelTuning;
-  /** Depth that the model must have; any by default. */
+  /** Depth that the model must have, of a family that tells its models by it; any by default. */
   depth?: number;
+  /** Name of the size that the model must have, of a family that tells its models by such; any by default. */
+  size?: string;
   /** Called whenever a tensor has been written, with the bytes of tensors written so far and in all. */
   onProgress?: (done: number, total: number) => void;
   /** Ends the conversion. */
@@ -93,7 +96,7 @@ export function partNotFound({ file, tensors }: Checkpoint, landmarks: readonly 
  * Converts a model whose parts are open, one tensor in memory at a time.
  *
  * @throws {ModelFileError} If the tensors do not make a model of the family.
- * @throws {RangeError} If the model is of another depth, or has another number of classes than there are
+ * @throws {RangeError} If the model is of another size, or has another number of classes than there are
  * names.
  */
 export async function convertParts(
@@ -107,13 +110,14 @@ export async function convertParts(
     if (weights[part.weights] === undefined) throw partNotFound(checkpoints[part.weights]!, [part.landmark]);
   }
   const config = known === undefined ? await family.infer(weights) : await family.inferAgain(weights, known);
+  const labels = family.labels(config);
   const {
-    classNames = defaults.classNames ?? family.classNames(config),
+    classNames = defaults.classNames ?? classNamesOf(labels),
     name = defaults.name ?? family.modelName(config),
   } = options;
   const tuning = { ...defaults.tuning, ...options.tuning };
-  requireDepth({ name, depth: family.depth(config) }, options.depth, "convert");
-  const classes = family.classes(config);
+  requireModelSize({ name, size: family.size(config) }, askedSize(options, "convert the model"), "convert");
+  const classes = labels?.kind === "classes" ? labels.count : 0;
   if (classNames.length !== 0 && classNames.length !== classes) {
     throw new RangeError(
       `Cannot convert the model as it has ${classes} classes: the number of class names is ${classNames.length}`,
@@ -183,6 +187,19 @@ export async function convertFolder(
  * @param family The family that the model is of.
  * @param folder The folder, which stays the caller's.
  * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family.
+ *
+ * @example
+ * ```ts
+ * import { openFolderAs } from "./folder_conversion.ts";
+ * import { familyNamed } from "./families.ts";
+ * import { openModelFolder } from "./folder/model_folder.ts";
+ * import { DEMO_MODEL } from "./load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using original = await openModelFolder(DEMO_MODEL);
+ * using widened = await openFolderAs(familyNamed("var")!, original, { dtype: "f32" });
+ * assertEquals([original.manifest.dtype, widened.manifest.dtype], ["f16", "f32"]);
+ * ```
  */
 export async function openFolderAs(
   family: Family,

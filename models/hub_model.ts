@@ -8,8 +8,9 @@
 import { dirname } from "node:path";
 import { requireInteger } from "../kernels/arguments.ts";
 import { FAMILIES, familyOfFolder } from "./families.ts";
-import type { CheckpointPart, Family } from "./family.ts";
+import type { CheckpointPart, Family, FileElsewhere } from "./family.ts";
 import { MANIFEST, openModelFolder } from "./folder/model_folder.ts";
+import { type ModelSize, sizeInWords } from "./folder/sizes.ts";
 import {
   describePlace,
   HubError,
@@ -37,9 +38,10 @@ export type HubModel = { readonly folder: string } | HubCheckpoints;
  * `var_d16.pth` and the tokenizer `vae_ch160v4096z32.pth`. Of which family they are, the names tell.
  *
  * @param place The repository, for example that of `hf:FoundationVision/var`.
- * @param depth Depth of the transformer; it may be `undefined` where the repository has only one.
- * @returns Path of the model folder, or paths of the checkpoints, all of one commit.
- * @throws {RangeError} If the depth is none.
+ * @param size Depth of the transformer, or the name of a size; it may be `undefined` where the repository has
+ * only one.
+ * @returns Path of the model folder, or paths of the checkpoints, those of a repository all of one commit.
+ * @throws {RangeError} If a depth is none.
  * @throws {HubError} If the repository has no such model, or a file cannot be got.
  * @throws {ModelFileError} If the repository holds a folder of a family that is not known.
  *
@@ -57,37 +59,37 @@ export type HubModel = { readonly folder: string } | HubCheckpoints;
  */
 export async function hubModel(
   place: HubPlace,
-  depth: number | undefined,
+  size: ModelSize | undefined,
   options: HubOptions = {},
 ): Promise<HubModel> {
-  if (depth === undefined) {
+  if (size === undefined) {
     const names = await hubFileNames(place, options);
     if (names.includes(MANIFEST)) return { folder: await hubModelFolder(place, options) };
     const { family, name } = onlyTransformer(place, names);
     return await withOtherParts(place, family, { transformer: await hubFile(place, name, options), options });
   }
-  requireInteger(depth, "depth", "find the model", { min: 1 });
+  if (typeof size === "number") requireInteger(size, "depth", "find the model", { min: 1 });
   try {
-    const { family, transformer } = await transformerOfDepth(place, depth, options);
+    const { family, transformer } = await transformerOfSize(place, size, options);
     return await withOtherParts(place, family, { transformer, options });
   } catch (error) {
     if (!isAbsent(error) || !(await namesIfKnown(place, options)).includes(MANIFEST)) throw error;
-    return { folder: await folderOfDepth(place, depth, options) };
+    return { folder: await folderOfSize(place, size, options) };
   }
 }
 
-/** A model folder, whose depth is looked at before gigabytes are fetched. */
-async function folderOfDepth(place: HubPlace, depth: number, options: HubOptions): Promise<string> {
+/** A model folder, whose size is looked at before gigabytes are fetched. */
+async function folderOfSize(place: HubPlace, size: ModelSize, options: HubOptions): Promise<string> {
   const { path, commit } = await hubFile(place, MANIFEST, options);
   const folder = await openModelFolder(dirname(path), { signal: options.signal });
   const family = familyOfFolder(folder, "use a model of this family");
-  const found = family.depth(family.requireConfig(folder.manifest.config, path));
-  if (found === depth) return await hubModelFolder({ ...place, revision: commit }, options);
+  const found = family.size(family.requireConfig(folder.manifest.config, path));
+  if (found === size) return await hubModelFolder({ ...place, revision: commit }, options);
   throw new HubError(
     "missing",
-    `Cannot find a model of depth ${depth} in ${
-      describePlace(place)
-    }: the one that is there has depth ${found}`,
+    `Cannot find a model of ${sizeInWords(size)} in ${describePlace(place)}: the one that is there has ${
+      sizeInWords(found)
+    }`,
   );
 }
 
@@ -95,17 +97,24 @@ async function folderOfDepth(place: HubPlace, depth: number, options: HubOptions
 interface NamedTransformer {
   readonly family: Family;
   readonly name: string;
-  readonly depth: number;
+  readonly size: ModelSize;
 }
 
-/** The transformers among files, in order of depth. */
+/** The transformers among files, in order of size: by depth, then by name, of which 2 comes before 10. */
 function transformersIn(names: readonly string[]): NamedTransformer[] {
+  const order = new Intl.Collator("en", { numeric: true });
   return names.flatMap((name) =>
     FAMILIES.flatMap((family) => {
-      const depth = family.published.depthOf(name);
-      return depth === undefined ? [] : [{ family, name, depth }];
+      const size = family.published.sizeOf(name);
+      return size === undefined ? [] : [{ family, name, size }];
     })
-  ).sort((a, b) => a.depth - b.depth);
+  ).sort((a, b) => {
+    return typeof a.size === typeof b.size
+      ? order.compare(`${a.size}`, `${b.size}`)
+      : typeof a.size === "number"
+      ? -1
+      : 1;
+  });
 }
 
 function onlyTransformer(place: HubPlace, names: readonly string[]): NamedTransformer {
@@ -120,33 +129,43 @@ function onlyTransformer(place: HubPlace, names: readonly string[]): NamedTransf
       }: it has neither ${MANIFEST} nor ${examples} or the like`,
     );
   }
-  if (found.every(({ depth }) => depth === first.depth)) return chooseOfDepth(place, first.depth, found)!;
+  if (found.every(({ size }) => size === first.size)) return chooseOfSize(place, first.size, found)!;
   throw new HubError(
     "missing",
-    `Cannot choose a model of ${describePlace(place)}: it has several, say which by its depth: ${
-      depthsOf(found)
+    `Cannot choose a model of ${describePlace(place)}: it has several, say which by its ${
+      sizesOf(found, ":")
     }`,
   );
 }
 
-function depthsOf(transformers: readonly NamedTransformer[]): string {
-  return [...new Set(transformers.map(({ depth }) => depth))].join(", ");
+/** The sizes that there are, in words: `depth 16, 20`, `size 2B, 8B`, or both. */
+function sizesOf(transformers: readonly NamedTransformer[], after: string = ""): string {
+  const sizes = [...new Set(transformers.map(({ size }) => size))];
+  const depths = sizes.filter((size) => typeof size === "number");
+  const names = sizes.filter((size) => typeof size === "string");
+  return [
+    ...(depths.length === 0 ? [] : [`depth${after} ${depths.join(", ")}`]),
+    ...(names.length === 0 ? [] : [`size${after} ${names.join(", ")}`]),
+  ].join(" or ");
 }
 
 /**
- * The transformer of a depth. Asking for the file that is most likely there costs less than asking what is
+ * The transformer of a size. Asking for the file that is most likely there costs less than asking what is
  * there.
  */
-async function transformerOfDepth(
+async function transformerOfSize(
   place: HubPlace,
-  depth: number,
+  size: ModelSize,
   options: HubOptions,
 ): Promise<{ family: Family; transformer: HubFile }> {
-  const likely = likelyTransformer(place, depth);
-  const get = async ({ family, name }: NamedTransformer): ReturnType<typeof transformerOfDepth> => {
+  const likely = likelyTransformer(place, size);
+  const get = async ({ family, name }: NamedTransformer): ReturnType<typeof transformerOfSize> => {
     return { family, transformer: await hubFile(place, name, options) };
   };
-  let absent = new HubError("missing", `Cannot find a model of depth ${depth} in ${describePlace(place)}`);
+  let absent = new HubError(
+    "missing",
+    `Cannot find a model of ${sizeInWords(size)} in ${describePlace(place)}`,
+  );
   if (likely !== undefined) {
     try {
       return await get(likely);
@@ -155,47 +174,50 @@ async function transformerOfDepth(
     }
   }
   const there = transformersIn(await namesIfKnown(place, options));
-  const found = chooseOfDepth(place, depth, there);
+  const found = chooseOfSize(place, size, there);
   if (found !== undefined) return await get(found);
-  throw there.length === 0 ? absent : addHint(absent, `there is depth ${depthsOf(there)}`);
+  throw there.length === 0 ? absent : addHint(absent, `there is ${sizesOf(there)}`);
 }
 
 /**
  * A transformer that a repository may have: of the family whose repository it is, or of the first one that
  * knows a name.
  */
-function likelyTransformer({ repository }: HubPlace, depth: number): NamedTransformer | undefined {
+function likelyTransformer({ repository }: HubPlace, size: ModelSize): NamedTransformer | undefined {
   const owners = FAMILIES.filter(({ published }) => published.repository === repository);
   const candidates = (owners.length > 0 ? owners : FAMILIES).flatMap((family) => {
-    const name = family.published.transformer(depth);
-    return name === undefined ? [] : [{ family, name, depth }];
+    const name = family.published.transformer(size);
+    return name === undefined ? [] : [{ family, name, size }];
   });
   return candidates[0];
 }
 
 /**
- * The transformer of a depth, if there is one: with its published name, in the order of the families, or else
+ * The transformer of a size, if there is one: with its published name, in the order of the families, or else
  * the only one.
  */
-function chooseOfDepth(
+function chooseOfSize(
   place: HubPlace,
-  depth: number,
+  size: ModelSize,
   there: readonly NamedTransformer[],
 ): NamedTransformer | undefined {
-  const found = there.filter((transformer) => transformer.depth === depth);
+  const found = there.filter((transformer) => transformer.size === size);
   for (const { published } of FAMILIES) {
-    const usual = found.find(({ name }) => name === published.transformer(depth));
+    const usual = found.find(({ name }) => name === published.transformer(size));
     if (usual !== undefined) return usual;
   }
   if (found.length < 2) return found[0];
   const names = found.map(({ name }) => name).join(" and ");
   throw new HubError(
     "missing",
-    `Cannot choose a model of depth ${depth} of ${describePlace(place)}: it has ${names}`,
+    `Cannot choose a model of ${sizeInWords(size)} of ${describePlace(place)}: it has ${names}`,
   );
 }
 
-/** The other parts of a transformer's model, of the same commit, whatever is pushed meanwhile. */
+/**
+ * The other parts of a transformer's model: those beside it of the same commit, whatever is pushed meanwhile,
+ * and those that their family has elsewhere.
+ */
 async function withOtherParts(
   place: HubPlace,
   family: Family,
@@ -213,28 +235,46 @@ async function withOtherParts(
   };
 }
 
-/** The file of the first of some names that is there, or the only checkpoint that is no transformer. */
+/**
+ * The first of some files that is there, or, for a part that may lie beside the transformer, the only
+ * checkpoint that is no transformer.
+ */
 async function otherPart(
   place: HubPlace,
-  candidates: readonly string[],
+  candidates: readonly (string | FileElsewhere)[],
   options: HubOptions,
 ): Promise<HubFile> {
-  const [likely, ...less] = candidates;
-  let absent = new HubError("missing", `Cannot find all parts of the model in ${describePlace(place)}`);
-  if (likely !== undefined) {
+  let absent: HubError | undefined;
+  let names: readonly string[] | undefined;
+  for (const candidate of candidates) {
+    // What is less likely beside the transformer is asked for only if it is there.
+    if (typeof candidate === "string" && absent !== undefined) {
+      names ??= await namesIfKnown(place, options);
+      if (!names.includes(candidate)) continue;
+    }
     try {
-      return await hubFile(place, likely, options);
+      return typeof candidate === "string"
+        ? await hubFile(place, candidate, options)
+        : await fileElsewhere(candidate, options);
     } catch (error) {
-      absent = requireAbsent(error);
+      absent ??= requireAbsent(error);
     }
   }
-  const names = await namesIfKnown(place, options);
+  absent ??= new HubError("missing", `Cannot find all parts of the model in ${describePlace(place)}`);
+  if (candidates.length > 0 && candidates.every((candidate) => typeof candidate !== "string")) throw absent;
+  names ??= await namesIfKnown(place, options);
   const rest = names.filter((name) => name.endsWith(".pth") && transformersIn([name]).length === 0);
-  const found = less.find((name) => names.includes(name)) ?? (rest.length === 1 ? rest[0] : undefined);
-  if (found !== undefined) return await hubFile(place, found, options);
+  if (rest.length === 1) return await hubFile(place, rest[0]!, options);
   throw rest.length === 0
     ? absent
     : addHint(absent, `which of ${rest.join(", ")} stands for it is not known`);
+}
+
+async function fileElsewhere(
+  { repository, revision = "main", name }: FileElsewhere,
+  options: HubOptions,
+): Promise<HubFile> {
+  return await hubFile({ repository, revision }, name, options);
 }
 
 function isAbsent(error: unknown): error is HubError {

@@ -21,19 +21,50 @@ export interface ResolvedLabel {
   readonly prompt?: string;
 }
 
-/** Whether a label conditions nothing, so that guidance has nothing to guide to. */
+/**
+ * Whether a label conditions nothing, so that guidance has nothing to guide to.
+ *
+ * @example
+ * ```ts
+ * import { isUnconditional } from "./label.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(isUnconditional({ id: null, name: "none" }), true);
+ * assertEquals(isUnconditional({ id: 207, name: "golden retriever" }), false);
+ * assertEquals(isUnconditional({ id: null, name: "a fox", prompt: "a fox" }), false);
+ * ```
+ */
 export function isUnconditional({ id, prompt }: ResolvedLabel): boolean {
   return id === null && prompt === undefined;
+}
+
+/** What a model that knows classes may be asked for. */
+export interface ClassLabels {
+  /** Tells it from texts. */
+  readonly kind: "classes";
+  /** Number of classes, the null class not counted. */
+  readonly count: number;
+  /** Their names in order; empty where they have none. */
+  readonly names: readonly string[];
+}
+
+/** What a model that takes texts may be asked for: anything. */
+export interface TextLabels {
+  /** Tells it from classes. */
+  readonly kind: "texts";
+}
+
+/** Names of the classes; none where there are no classes, or nothing is known of them. */
+export function classNamesOf(labels: ClassLabels | TextLabels | undefined): readonly string[] {
+  return labels?.kind === "classes" ? labels.names : [];
 }
 
 /** A model whose labels are classes. */
 export interface ClassModel {
   /** Its name, for messages. */
   readonly name: string;
-  /** Number of classes. */
-  readonly classes: number;
-  /** Their names in order; empty where they have none. */
-  readonly classNames: readonly string[];
+  /** Its classes. */
+  readonly labels: ClassLabels;
 }
 
 /**
@@ -47,7 +78,8 @@ export interface ClassModel {
  * import { resolveClass } from "./label.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const model = { name: "two", classes: 2, classNames: ["red cube", "blue cone"] };
+ * const labels = { kind: "classes", count: 2, names: ["red cube", "blue cone"] } as const;
+ * const model = { name: "two", labels };
  * assertEquals(resolveClass(model, "Blue cone"), { id: 1, name: "blue cone" });
  * assertEquals(resolveClass(model, null), { id: null, name: "null class" });
  * ```
@@ -55,10 +87,10 @@ export interface ClassModel {
 export function resolveClass(model: ClassModel, label: Label): ResolvedLabel {
   if (label === null) return { id: null, name: "null class" };
   if (typeof label === "number") {
-    if (!Number.isInteger(label) || label < 0 || label >= model.classes) {
+    if (!Number.isInteger(label) || label < 0 || label >= model.labels.count) {
       throw new RangeError(
         `Cannot generate as a label must be a class from 0 to ${
-          model.classes - 1
+          model.labels.count - 1
         }: current value is ${label}`,
       );
     }
@@ -70,20 +102,21 @@ export function resolveClass(model: ClassModel, label: Label): ResolvedLabel {
     );
   }
   const wanted = label.trim().toLowerCase();
-  const exact = model.classNames.findIndex((name) => name.toLowerCase() === wanted);
+  const { names } = model.labels;
+  const exact = names.findIndex((name) => name.toLowerCase() === wanted);
   if (exact >= 0) return named(model, exact);
   if (/^\d+$/.test(wanted)) return resolveClass(model, Number(wanted));
   const terms = wanted.split(/\s+/);
   const shared = (name: string): number => terms.filter((term) => name.toLowerCase().includes(term)).length;
-  const near = model.classNames.filter((name) => shared(name) > 0).sort((a, b) => shared(b) - shared(a));
-  const hint = model.classNames.length === 0
+  const near = names.filter((name) => shared(name) > 0).sort((a, b) => shared(b) - shared(a));
+  const hint = names.length === 0
     ? "the model has no class names, use a number"
     : near.length > 0
     ? `did you mean ${near.slice(0, 3).map((name) => `"${name}"`).join(", ")}?`
-    : `class names are like "${model.classNames[0]}"`;
+    : `class names are like "${names[0]}"`;
   throw new RangeError(`Cannot find the class "${label}" in the model "${model.name}"; ${hint}`);
 }
 
 function named(model: ClassModel, id: number): ResolvedLabel {
-  return { id, name: model.classNames[id] ?? `class ${id}` };
+  return { id, name: model.labels.names[id] ?? `class ${id}` };
 }

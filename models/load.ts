@@ -5,13 +5,14 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../kernels/arguments.ts";
+import { requireChoice, requireInteger, requireOptions, requireText } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
 import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
 import { type Dtype, DTYPES } from "./weights/dtype.ts";
 import { familiesOfParts, familyOfFolder, knownParts } from "./families.ts";
 import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
+import { askedSize } from "./folder/sizes.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
 import { type DownloadProgress, type HubOptions, parseHubPlace } from "./hub/mod.ts";
 import { hubModel } from "./hub_model.ts";
@@ -51,6 +52,8 @@ export interface LoadModelOptions {
   memory?: number;
   /** Depth that the model must have: which one of a repository with several, and a check otherwise. */
   depth?: number;
+  /** The same for a family that tells its models by the name of a size, like `"2B"`. */
+  size?: string;
   /** Cache, token and endpoint for `"hf:…"`; by default what the environment says, as for Python. */
   hub?: Omit<HubOptions, "signal" | "onProgress">;
   /** Called as files are downloaded. */
@@ -73,7 +76,7 @@ export interface LoadModelOptions {
  * cache that Python uses too.
  * @throws {ModelFileError} If the files are no model.
  * @throws {HubError} If the files cannot be downloaded.
- * @throws {RangeError} If the model is of another depth, or does not fit into the memory there is.
+ * @throws {RangeError} If the model is of another size, or does not fit into the memory there is.
  * @throws {NoAdapterError} If `device: "webgpu"` was asked for and there is no adapter.
  *
  * @example
@@ -83,7 +86,7 @@ export interface LoadModelOptions {
  *
  * await using model = await loadModel("demo", { device: "cpu" });
  * assertEquals(model.patchNumbers, [1, 2, 3, 4, 6, 8]);
- * assertEquals(model.classNames[32], "red torus");
+ * assertEquals(model.resolveLabel("red torus"), { id: 32, name: "red torus" });
  * ```
  */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
@@ -100,8 +103,9 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   // From here on the folder is the model's.
   stack.move();
   try {
-    const { threads, cpuProvider, dtype, memory, depth } = options;
-    const given = Object.entries({ threads, cpuProvider, dtype, memory, depth })
+    const { threads, cpuProvider, dtype, memory } = options;
+    const size = askedSize(options, "load the model");
+    const given = Object.entries({ threads, cpuProvider, dtype, memory, size })
       .filter(([, value]) => value !== undefined);
     return await family.load(folder, device, { ...Object.fromEntries(given), ownsDevice });
   } catch (error) {
@@ -130,6 +134,7 @@ const OPTIONS = [
   "dtype",
   "memory",
   "depth",
+  "size",
   "hub",
   "onProgress",
   "classNames",
@@ -151,6 +156,8 @@ function requireLoadOptions(options: LoadModelOptions): void {
   for (const name of ["threads", "memory", "depth"] as const) {
     if (options[name] !== undefined) requireInteger(options[name], name, "load the model", { min: 1 });
   }
+  if (options.size !== undefined) requireText(options.size, "size", "load the model");
+  askedSize(options, "load the model");
   if (dtype !== undefined) requireChoice(dtype, ["auto", ...DTYPES], "dtype", "load the model");
   if (cpuProvider !== undefined) {
     requireChoice(cpuProvider, ["wasm", "native"], "cpuProvider", "load the model");
@@ -167,14 +174,14 @@ function requireLoadOptions(options: LoadModelOptions): void {
 
 /** Opens what names a model as a folder; what lies on the hub is brought to this machine before. */
 async function openSourceFolder(source: ModelSource, options: LoadModelOptions): Promise<ModelFolder> {
-  const { depth, hub, onProgress, signal } = options;
+  const { hub, onProgress, signal } = options;
   if (source === "") {
     throw new TypeError('Cannot load the model as its source must not be empty: current value is ""');
   }
   if (typeof source !== "string" && !(source instanceof URL)) return await openCheckpoints(source, options);
   const place = typeof source === "string" ? parseHubPlace(source) : undefined;
   if (place === undefined) return await openFolder(source, options);
-  const found = await hubModel(place, depth, {
+  const found = await hubModel(place, askedSize(options, "load the model"), {
     ...hub,
     signal,
     ...(onProgress === undefined ? {} : { onProgress }),

@@ -4,7 +4,21 @@
  * @module
  */
 
-export * from "./checkpoint/mod.ts";
+export {
+  byteLength,
+  type ByteSource,
+  bytesPerElement,
+  type Checkpoint,
+  decodeFloat32,
+  type DType,
+  encodeFloat16,
+  openCheckpoint,
+  type OpenSourceOptions,
+  type SafetensorsEntry,
+  type TensorInfo,
+  writeSafetensors,
+  type WriteSafetensorsOptions,
+} from "./checkpoint/mod.ts";
 export {
   type CheckpointDescription,
   type Checkpoints,
@@ -21,6 +35,7 @@ export type {
   Fact,
   Family,
   FamilyOption,
+  FileElsewhere,
   LoadFamilyOptions,
   ModelWeights,
   PartWeights,
@@ -40,6 +55,7 @@ export {
   type FolderWriter,
   type WriteTensorsOptions,
 } from "./folder/folder_writer.ts";
+export type { ModelSize } from "./folder/sizes.ts";
 export { type ConvertOptions, openFolderAs } from "./folder_conversion.ts";
 export { createVirtualFolder, type VirtualFolderOptions } from "./folder/virtual_folder.ts";
 export { describeWeights, type StoredWeight, type WeightFiles } from "./weights/weight_files.ts";
@@ -64,7 +80,15 @@ export {
 } from "./hub/mod.ts";
 export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
-export { type ClassModel, isUnconditional, type Label, resolveClass, type ResolvedLabel } from "./label.ts";
+export {
+  type ClassLabels,
+  type ClassModel,
+  isUnconditional,
+  type Label,
+  resolveClass,
+  type ResolvedLabel,
+  type TextLabels,
+} from "./label.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
@@ -79,15 +103,9 @@ export type {
   StartOptions,
 } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
-export {
-  describeGraph,
-  type Dimension,
-  type ElementType,
-  type ExternalWeight,
-  type GraphDescription,
-  type GraphValue,
-  type WeightPlaces,
-} from "./graphs/graph_builder.ts";
+export { describeGraph, type GraphDescription } from "./graphs/graph_file.ts";
+export type { Dimension, GraphValue } from "./graphs/graph_builder.ts";
+export type { ElementType, ExternalWeight, WeightPlaces } from "./weights/weight_places.ts";
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
   GUIDANCE_FORMULAS,
@@ -105,15 +123,15 @@ export {
 } from "./schedule.ts";
 export type {
   CodeVectors,
-  DensityArguments as TokenDensityArguments,
   Distance,
   DrawArguments,
   MixArguments,
-  SelectArguments as TokenSelectArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "./tokens/token_space.ts";
-export { CodebookTokens } from "./tokens/codebook_tokens.ts";
+export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export { alphaPreset } from "./var/alpha.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";

@@ -6,10 +6,11 @@
  */
 
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
-import type { Pick, Strategy } from "../kernels/candidates/select.ts";
+import type { PickRule, Strategy } from "../kernels/candidates/select.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelTuning } from "./folder/model_folder.ts";
-import type { Label, ResolvedLabel } from "./label.ts";
+import type { ModelSize } from "./folder/sizes.ts";
+import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
 
@@ -108,7 +109,7 @@ export interface SearchSettings {
   /** Which candidates are kept. */
   readonly strategy: Strategy;
   /** How one of the kept is taken. */
-  readonly pick: Pick;
+  readonly pick: PickRule;
 }
 
 /** Settings of VAR-Scaling that suit a model, also from what its folder says. */
@@ -142,12 +143,10 @@ export interface Model extends AsyncDisposable {
   readonly weightBytes: number;
   /** Bytes that it and what it makes may take there at the most, where that is known. */
   readonly memoryLimit: number | undefined;
-  /** Transformer depth. */
-  readonly depth: number;
-  /** Number of classes, the null class not counted; 0 for a model that takes texts. */
-  readonly classes: number;
-  /** Names of the classes in order; empty where they have none. */
-  readonly classNames: readonly string[];
+  /** What tells it from others of its family: the depth of its transformer, or a name. */
+  readonly size: ModelSize;
+  /** What it may be asked for: classes or texts. */
+  readonly labels: ClassLabels | TextLabels;
   /** Sides of the token maps of its usual schedule, coarse to fine. */
   readonly patchNumbers: readonly number[];
   /** How tokens are drawn unless a request says otherwise. */

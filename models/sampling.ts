@@ -5,7 +5,15 @@
  * @module
  */
 
-import { requireChoice, requireOptions } from "../kernels/arguments.ts";
+import {
+  mustBe,
+  requireChoice,
+  requireInteger,
+  requireList,
+  requireNumber,
+  requireObject,
+  requireOptions,
+} from "../kernels/arguments.ts";
 import {
   GUIDANCE_FORMULAS,
   type PictureSize,
@@ -14,6 +22,9 @@ import {
 } from "./schedule.ts";
 
 const ACTION = "generate";
+
+/** The most that a count of a request may be, such as top-k: kernels take it as a signed word. */
+export const MAX_COUNT = 2 ** 31 - 1;
 
 /** Names of all that a schedule may be asked for. */
 export const SCHEDULE_OPTIONS = [
@@ -50,53 +61,23 @@ export function resolveSampling(request: ScheduleRequest, defaults: SamplingDefa
   requireOptions(request, SCHEDULE_OPTIONS, ACTION);
   const guidance = request.guidance ?? defaults.guidance;
   requireChoice(guidance, GUIDANCE_FORMULAS, "guidance", ACTION);
-  const temperature = numberOf("temperature", request.temperature ?? defaults.temperature, {
-    min: 0,
-    max: 1e6,
-  });
+  const temperature = requireNumber(
+    request.temperature ?? defaults.temperature,
+    "temperature",
+    ACTION,
+    { min: 0, max: 1e6 },
+  );
   if (temperature !== 0 && temperature < 1e-6) {
-    throw new RangeError(
-      `Cannot generate as temperature must be 0 or at least 1e-6: current value is ${temperature}`,
-    );
+    throw new RangeError(mustBe("0 or at least 1e-6", temperature, "temperature", ACTION));
   }
   return {
-    cfg: numberOf("cfg", request.cfg ?? defaults.cfg, { min: 0, max: 1e6 }),
+    cfg: requireNumber(request.cfg ?? defaults.cfg, "cfg", ACTION, { min: 0, max: 1e6 }),
     guidance,
-    topK: integerOf("topK", request.topK ?? defaults.topK, { min: 0 }),
-    topP: numberOf("topP", request.topP ?? defaults.topP, { min: 0, max: 1 }),
-    minP: numberOf("minP", request.minP ?? defaults.minP, { min: 0, max: 1 }),
+    topK: requireInteger(request.topK ?? defaults.topK, "topK", ACTION, { min: 0, max: MAX_COUNT }),
+    topP: requireNumber(request.topP ?? defaults.topP, "topP", ACTION, { min: 0, max: 1 }),
+    minP: requireNumber(request.minP ?? defaults.minP, "minP", ACTION, { min: 0, max: 1 }),
     temperature,
   };
-}
-
-/**
- * A number that a request gives.
- *
- * @throws {TypeError} If it is none.
- * @throws {RangeError} If it is out of range.
- */
-export function numberOf(
-  name: string,
-  value: number,
-  { min, max }: { readonly min: number; readonly max: number },
-): number {
-  requireNumeric(name, value);
-  if (value >= min && value <= max) return value;
-  throw new RangeError(
-    `Cannot ${ACTION} as ${name} must be from ${min} to ${max}: current value is ${value}`,
-  );
-}
-
-/**
- * An integer below 2^31 that a request gives.
- *
- * @throws {TypeError} If it is no number.
- * @throws {RangeError} If it is out of range.
- */
-export function integerOf(name: string, value: number, { min }: { readonly min: number }): number {
-  requireNumeric(name, value);
-  if (Number.isSafeInteger(value) && value >= min && value < 2 ** 31) return value;
-  throw new RangeError(`Cannot ${ACTION} as ${name} must be an integer >= ${min}: current value is ${value}`);
 }
 
 /**
@@ -105,12 +86,7 @@ export function integerOf(name: string, value: number, { min }: { readonly min: 
  * @throws {TypeError} If they are no list.
  */
 export function patchNumbersOf(patchNumbers: readonly number[]): readonly number[] {
-  if (Array.isArray(patchNumbers)) return patchNumbers;
-  throw new TypeError(
-    `Cannot ${ACTION} as patchNumbers must be a list of numbers: current value is ${
-      Deno.inspect(patchNumbers)
-    }`,
-  );
+  return requireList(patchNumbers, "patchNumbers", ACTION, "a list of numbers");
 }
 
 /**
@@ -120,17 +96,5 @@ export function patchNumbersOf(patchNumbers: readonly number[]): readonly number
  */
 export function pictureSizeOf(size: number | PictureSize): PictureSize {
   if (typeof size === "number") return { width: size, height: size };
-  if (typeof size === "object" && size !== null) return size;
-  throw new TypeError(
-    `Cannot ${ACTION} as size must be a number or a width and a height: current value is ${
-      Deno.inspect(size)
-    }`,
-  );
-}
-
-function requireNumeric(name: string, value: unknown): void {
-  if (typeof value === "number") return;
-  throw new TypeError(
-    `Cannot ${ACTION} as ${name} must be a number: current value is ${Deno.inspect(value)}`,
-  );
+  return requireObject(size, "size", ACTION, "a number or a width and a height");
 }

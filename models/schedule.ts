@@ -106,7 +106,20 @@ export interface Schedule {
   readonly imageBytes: number;
 }
 
-/** Whether unconditional logits change anything on some scale. */
+/**
+ * Whether unconditional logits change anything on some scale.
+ *
+ * @example
+ * ```ts
+ * import { isGuided } from "./schedule.ts";
+ * import { loadModel } from "./load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * assertEquals(isGuided(model.schedule({ cfg: 1.5 })), true);
+ * assertEquals(isGuided(model.schedule({ cfg: 0 })), false);
+ * ```
+ */
 export function isGuided({ scales }: Schedule): boolean {
   return scales.some(({ sampling }) => sampling.guidanceWeight !== 0);
 }

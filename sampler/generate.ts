@@ -5,6 +5,7 @@
  * @module
  */
 
+import { shown } from "../kernels/arguments.ts";
 import type { DeviceArray, Timeline } from "../kernels/device/device.ts";
 import { nextTurn } from "../kernels/device/next_turn.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
@@ -432,11 +433,11 @@ function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: st
   if (!Array.isArray(order)) {
     throw new TypeError(
       `Cannot gather lanes as the hook "${hook}" must return a list of lanes: current value is ${
-        String(order)
+        shown(order)
       }`,
     );
   }
-  for (const lane of order as readonly number[]) {
+  for (const lane of order) {
     if (!Number.isInteger(lane) || lane < 0 || lane >= lanes.length) {
       throw new RangeError(
         `Cannot gather lanes as the hook "${hook}" asked for lane ${lane}: there are lanes 0 to ${
@@ -445,7 +446,7 @@ function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: st
       );
     }
   }
-  const left = Map.groupBy(order as readonly number[], (lane) => lanes[lane]!.image);
+  const left = Map.groupBy(order, (lane) => lanes[lane]!.image);
   for (const { image } of lanes) {
     const count = left.get(image)?.length ?? 0;
     if (count === 0) {

@@ -58,7 +58,19 @@ export interface ScaleHook {
   gather?(step: ScaleStep): readonly number[] | undefined | Promise<readonly number[] | undefined>;
 }
 
-/** The scales on which a hook acts with a model, or `undefined` for all. */
+/**
+ * The scales on which a hook acts with a model, or `undefined` for all.
+ *
+ * @example
+ * ```ts
+ * import { loadModel, scalesOf, varScaling } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * assertEquals(scalesOf(varScaling({ scale: 1 }), model), [1]);
+ * assertEquals(scalesOf({ name: "looks at everything" }, model), undefined);
+ * ```
+ */
 export function scalesOf({ scales }: ScaleHook, model: Model): readonly number[] | undefined {
   return typeof scales === "function" ? scales(model) : scales;
 }

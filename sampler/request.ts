@@ -5,11 +5,20 @@
  * @module
  */
 
-import { requireOptions } from "../kernels/arguments.ts";
+import {
+  mustBe,
+  requireBoolean,
+  requireFunction,
+  requireInteger,
+  requireList,
+  requireNumber,
+  requireObject,
+  requireOptions,
+} from "../kernels/arguments.ts";
 import { type Seed, seedWords, threefry } from "../kernels/exact/threefry.ts";
 import type { Label, ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
-import { integerOf, numberOf, SCHEDULE_OPTIONS } from "../models/sampling.ts";
+import { MAX_COUNT, SCHEDULE_OPTIONS } from "../models/sampling.ts";
 import type { GuidanceFormula, PictureSize, Schedule, ScheduleRequest } from "../models/schedule.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
@@ -138,40 +147,39 @@ const CLASS_STREAM = 0xffffffff;
  * none.
  * @throws {RangeError} If a value is out of range, a label is no class of the model, or the model cannot do
  * what is asked.
+ *
+ * @example
+ * ```ts
+ * import { loadModel, resolveRequest } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const { labels, seed, schedule } = resolveRequest(model, { labels: "red torus" });
+ * assertEquals([labels.map(({ name }) => name), seed], [["red torus"], 0]);
+ * assertEquals(schedule.scales.length, model.patchNumbers.length);
+ * ```
  */
 export function resolveRequest(model: Model, request: GenerateRequest): ResolvedRequest {
   if (typeof model?.start !== "function") {
-    throw new TypeError(
-      `Cannot generate as the model must be what loadModel() resolves to: current value is ${String(model)}`,
-    );
+    throw new TypeError(mustBe("what loadModel() resolves to", model, "the model", "generate"));
   }
-  if (typeof request !== "object" || request === null) {
-    throw new TypeError(
-      `Cannot generate as the request must be an object: current value is ${String(request)}`,
-    );
-  }
+  requireObject(request, "the request", "generate");
   requireOptions(request, OPTIONS, "generate");
   const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
-  const count = integerOf("count", request.count ?? 1, { min: 1 });
+  const count = requireInteger(request.count ?? 1, "count", "generate", { min: 1, max: MAX_COUNT });
   const asked = SCHEDULE_OPTIONS.filter((name) => request[name] !== undefined);
   const schedule = model.schedule(
     Object.fromEntries(asked.map((name) => [name, request[name]])) as ScheduleRequest,
   );
   const batch = resolveBatch(model, schedule, request);
-  if (typeof moreSmooth !== "boolean") {
-    throw new TypeError(
-      `Cannot generate as moreSmooth must be a boolean: current value is ${String(moreSmooth)}`,
-    );
-  }
+  requireBoolean(moreSmooth, "moreSmooth", "generate");
   if (moreSmooth && model.tokens.mix === undefined) {
     throw new RangeError(
       `Cannot generate with moreSmooth as the model "${model.name}" does not take mixed vectors`,
     );
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(
-      `Cannot generate as signal must be an AbortSignal: current value is ${String(signal)}`,
-    );
+    throw new TypeError(mustBe("an AbortSignal", signal, "signal", "generate"));
   }
   const words = seedWords(seed);
   const indices = resolveIndices(request, count);
@@ -206,14 +214,14 @@ function resolveBatch(model: Model, schedule: Schedule, { batch, memory }: Gener
     return fitting(model.memoryLimit ?? Infinity, DEFAULT_BATCH);
   }
   if (typeof batch === "string" ? batch !== "auto" : memory === undefined) {
-    return integerOf("batch", batch as number, { min: 1 });
+    return requireInteger(batch as number, "batch", "generate", { min: 1, max: MAX_COUNT });
   }
   if (memory === undefined || typeof batch === "number") {
     throw new RangeError(
       `Cannot generate as memory and batch: "auto" go together: current values are ${memory} and ${batch}`,
     );
   }
-  numberOf("memory", memory, { min: 1, max: Number.MAX_SAFE_INTEGER });
+  requireNumber(memory, "memory", "generate", { min: 1, max: Number.MAX_SAFE_INTEGER });
   return fitting(memory, MAX_AUTO_BATCH);
 }
 
@@ -226,19 +234,8 @@ function resolveIndices({ labels, indices }: GenerateRequest, count: number): re
     );
   }
   if (indices === undefined) return Array.from({ length: images }, (_, i) => i);
-  if (!Array.isArray(indices)) {
-    throw new TypeError(
-      `Cannot generate as indices must be a list of numbers: current value is ${Deno.inspect(indices)}`,
-    );
-  }
-  for (const index of indices as readonly number[]) {
-    if (!Number.isInteger(index) || index < 0 || index >= MAX_IMAGES) {
-      throw new RangeError(
-        `Cannot generate as an index must be an integer from 0 to ${MAX_IMAGES - 1}: current value is ${
-          Deno.inspect(index)
-        }`,
-      );
-    }
+  for (const index of requireList(indices, "indices", "generate", "a list of numbers")) {
+    requireInteger(index, "an index", "generate", { min: 0, max: MAX_IMAGES - 1 });
   }
   if (indices.length !== images) {
     throw new RangeError(
@@ -255,14 +252,15 @@ function resolveLabels(
 ): ResolvedLabel[] {
   const { count, indices, seed } = drawn;
   if (labels === undefined) {
-    if (model.classes === 0) {
+    const { labels: known } = model;
+    if (known.kind === "texts") {
       throw new TypeError(
         `Cannot generate as labels must hold a prompt: the model "${model.name}" has no classes to draw from`,
       );
     }
     return indices.map((index) => {
       const [word] = threefry(seed, [index, CLASS_STREAM]);
-      return model.resolveLabel(Math.floor(word / 2 ** 32 * model.classes));
+      return model.resolveLabel(Math.floor(word / 2 ** 32 * known.count));
     });
   }
   const list = Array.isArray(labels) ? labels as readonly Label[] : [labels as Label];
@@ -277,39 +275,22 @@ function checkHooks(
   hooks: readonly ScaleHook[],
   { scales: { length: scales } }: Schedule,
 ): Pick<ResolvedRequest, "hookScales" | "lanes"> {
-  if (!Array.isArray(hooks)) {
-    throw new TypeError(`Cannot generate as hooks must be a list: current value is ${String(hooks)}`);
-  }
+  requireList(hooks, "hooks", "generate");
   let lanes = 1;
   const hookScales: (readonly number[] | undefined)[] = [];
-  for (const hook of hooks as readonly ScaleHook[]) {
+  for (const hook of hooks) {
     if (typeof hook?.name !== "string") {
-      throw new TypeError(
-        `Cannot generate as a hook must be an object with a name: current value is ${String(hook)}`,
-      );
+      throw new TypeError(mustBe("an object with a name", hook, "a hook", "generate"));
     }
     if (hook.guide === undefined && hook.choose === undefined && hook.gather === undefined) {
       throw new TypeError(`Cannot generate as the hook "${hook.name}" has none of guide, choose and gather`);
     }
     for (const part of ["guide", "choose", "gather"] as const) {
-      const value: unknown = hook[part];
-      if (value !== undefined && typeof value !== "function") {
-        throw new TypeError(
-          `Cannot generate as ${part} of the hook "${hook.name}" must be a function: current value is ${
-            String(value)
-          }`,
-        );
-      }
+      const value = hook[part];
+      if (value !== undefined) requireFunction(value, `${part} of the hook "${hook.name}"`, "generate");
     }
     const wantedScales = scalesOf(hook, model);
-    if (!Array.isArray(wantedScales ?? [])) {
-      throw new TypeError(
-        `Cannot generate as scales of the hook "${hook.name}" must be a list: current value is ${
-          String(wantedScales)
-        }`,
-      );
-    }
-    for (const scale of wantedScales ?? []) {
+    for (const scale of requireList(wantedScales ?? [], `scales of the hook "${hook.name}"`, "generate")) {
       if (!Number.isInteger(scale) || scale < 0 || scale >= scales) {
         throw new RangeError(
           `Cannot generate as the hook "${hook.name}" acts on scale ${scale}: there are scales 0 to ${
@@ -320,11 +301,7 @@ function checkHooks(
     }
     hookScales.push(wantedScales);
     const wanted = hook.lanes ?? 1;
-    if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_LANES) {
-      throw new RangeError(
-        `Cannot generate as the lanes of the hook "${hook.name}" must be from 1 to ${MAX_LANES}: current value is ${wanted}`,
-      );
-    }
+    requireInteger(wanted, `lanes of the hook "${hook.name}"`, "generate", { min: 1, max: MAX_LANES });
     lanes = Math.max(lanes, wanted);
   }
   return { hookScales, lanes };
@@ -335,19 +312,8 @@ function resolvePreviews(
   previews: boolean | readonly number[],
 ): ReadonlySet<number> {
   if (typeof previews === "boolean") return new Set(Array(previews ? scales : 0).keys());
-  if (!Array.isArray(previews)) {
-    throw new TypeError(
-      `Cannot generate as previews must be a boolean or a list of scales: current value is ${
-        String(previews)
-      }`,
-    );
-  }
-  for (const scale of previews as readonly number[]) {
-    if (!Number.isInteger(scale) || scale < 0 || scale >= scales) {
-      throw new RangeError(
-        `Cannot generate as previews must be scales from 0 to ${scales - 1}: current value is ${scale}`,
-      );
-    }
+  for (const scale of requireList(previews, "previews", "generate", "a boolean or a list of scales")) {
+    requireInteger(scale, "each scale of previews", "generate", { min: 0, max: scales - 1 });
   }
   return new Set(previews as readonly number[]);
 }

@@ -35,7 +35,20 @@ export interface ImageOrigin {
   readonly decisions: readonly HookDecision[];
 }
 
-/** A generated picture. */
+/**
+ * A generated picture.
+ *
+ * @example
+ * ```ts
+ * import { generate, loadModel } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const { images: [image] } = await generate(model, { labels: "blue cube", seed: 7 });
+ * assertEquals([image!.caption, image!.seed, image!.width], ["blue cube #0", 7, 64]);
+ * assertEquals(image!.tokens.map(({ length }) => length), model.patchNumbers.map((side) => side ** 2));
+ * ```
+ */
 export class GeneratedImage extends RgbaImage implements ImageOrigin {
   readonly index: number;
   readonly lane: number;
@@ -101,7 +114,21 @@ export interface Trace {
   readonly dispatches: number;
 }
 
-/** Pictures and trace. In a notebook it shows itself as a grid. */
+/**
+ * Pictures and trace. In a notebook it shows itself as a grid.
+ *
+ * @example
+ * ```ts
+ * import { generate, loadModel } from "../mod.ts";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const result = await generate(model, { labels: ["red torus", "blue cube"], seed: 7 });
+ * assertEquals(result.images.length, 2);
+ * assertEquals(result.trace.readbacks, 1);
+ * assert(result.grid().width > 2 * 64); // both on one sheet
+ * ```
+ */
 export class GenerateResult {
   /** The pictures, in the order of the request. */
   readonly images: readonly GeneratedImage[];

@@ -14,7 +14,12 @@ import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import { gatherRows } from "../kernels/maps/gather.ts";
 import { guidance } from "../kernels/sampling/guidance.ts";
 import { mergeMaps } from "../kernels/maps/merge.ts";
-import { decisionLength, type DensityRule, type Pick, type Strategy } from "../kernels/candidates/select.ts";
+import {
+  decisionLength,
+  type DensityRule,
+  type PickRule,
+  type Strategy,
+} from "../kernels/candidates/select.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
 import type { Scale, Schedule } from "../models/schedule.ts";
@@ -93,7 +98,7 @@ export interface SelectOptions {
   /** When a density counts as low; `"published"` by default. */
   rule?: DensityRule;
   /** How one of the kept is taken; `"density"` by default. */
-  pick?: Pick;
+  pick?: PickRule;
 }
 
 /** What a {@linkcode ScaleStep} is made of. */
@@ -115,7 +120,29 @@ export interface ScaleStepParts {
   readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
 }
 
-/** One scale of one batch, in the hands of a hook. */
+/**
+ * One scale of one batch, in the hands of a hook.
+ *
+ * @example
+ * ```ts
+ * import { generate, loadModel, readFloats, type ScaleHook } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A hook that looks at the densities of eight draws on the third scale, and takes the first of them.
+ * const densities: number[] = [];
+ * const look: ScaleHook = {
+ *   name: "look",
+ *   scales: [2],
+ *   async choose(step) {
+ *     const candidates = step.draw(8);
+ *     densities.push(...await readFloats(step.density(candidates, 8)));
+ *   },
+ * };
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * await generate(model, { labels: "red torus", hooks: [look] });
+ * assertEquals(densities.length, 8);
+ * ```
+ */
 export class ScaleStep implements Disposable {
   readonly #parts: ScaleStepParts;
   readonly #owned = new DisposableStack();
@@ -329,13 +356,7 @@ export class ScaleStep implements Disposable {
     const features = this.allocate(images * space.channels * positions, "mixed features");
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     // Requests for it are refused where there is no mixing.
-    space.mix!(this.device, {
-      ...this.#sampling({}),
-      tokens,
-      output: features,
-      sharpness: 1 + ratio,
-      tau: Math.max(0.27 * (1 - 0.95 * ratio), 0.005),
-    });
+    space.mix!(this.device, { ...this.#sampling({}), tokens, output: features, ratio });
     this.#keep(tokens, 1);
     this.#keepFeatures(features);
     return { tokens, features };

@@ -7,22 +7,17 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { decisionLength, gaussianDensity, guidance, type Kernel, sampleTokens } from "../kernels/mod.ts";
 import {
-  alphaPreset,
   convertModel,
   CpuDevice,
   createModelFolder,
-  createVirtualFolder,
-  decisionLength,
   type Device,
   type DeviceArray,
   DeviceLostError,
-  gaussianDensity,
   generate,
   type GenerateRequest,
   gridImage,
-  guidance,
-  type Kernel,
   loadModel,
   type Model,
   ModelFileError,
@@ -30,7 +25,6 @@ import {
   openDevice,
   openModelFolder,
   RgbaImage,
-  sampleTokens,
   type ScaleHook,
   type ScaleStep,
   seedWords,
@@ -39,6 +33,7 @@ import {
   type VarScalingOptions,
   WebGpuDevice,
 } from "../mod.ts";
+import { alphaPreset, createVirtualFolder } from "../models/mod.ts";
 import { testOnGpu } from "./devices.ts";
 import { holdings, testOnModel, TINY_NAMES, tinyCheckpoints } from "./sampler/models.ts";
 
@@ -93,7 +88,7 @@ const REQUESTS: readonly Row[] = [
     "a model that was not waited for",
     (model) => generate(wrong(Promise.resolve(model))),
     TypeError,
-    "Cannot generate as the model must be what loadModel() resolves to: current value is [object Promise]",
+    "Cannot generate as the model must be what loadModel() resolves to: current value is Promise",
   ],
   [
     "a request that is none",
@@ -105,7 +100,7 @@ const REQUESTS: readonly Row[] = [
     "a label for a request",
     request("sea"),
     TypeError,
-    "Cannot generate as the request must be an object: current value is sea",
+    'Cannot generate as the request must be an object: current value is "sea"',
   ],
   [
     "a misspelt option",
@@ -165,7 +160,7 @@ const REQUESTS: readonly Row[] = [
     "a seed of 65 bits",
     request({ seed: 2n ** 64n }),
     RangeError,
-    "Cannot use seed as it must be an integer from 0 to 2^64 - 1: current value is 18446744073709551616",
+    "Cannot use seed as it must be an integer from 0 to 2^64 - 1: current value is 18446744073709551616n",
   ],
   [
     "a seed as text",
@@ -195,7 +190,7 @@ const REQUESTS: readonly Row[] = [
     "a broken top-k",
     request({ topK: 1.5 }),
     RangeError,
-    "Cannot generate as topK must be an integer >= 0: current value is 1.5",
+    "Cannot generate as topK must be an integer from 0 to 2147483647: current value is 1.5",
   ],
   [
     "top-p as a percentage",
@@ -219,7 +214,7 @@ const REQUESTS: readonly Row[] = [
     "no images",
     request({ count: 0 }),
     RangeError,
-    "Cannot generate as count must be an integer >= 1: current value is 0",
+    "Cannot generate as count must be an integer from 1 to 2147483647: current value is 0",
   ],
   [
     "too many images",
@@ -231,7 +226,7 @@ const REQUESTS: readonly Row[] = [
     "another formula of guidance",
     request({ guidance: "linear" }),
     TypeError,
-    'Cannot generate as guidance must be one of "ramp", "constant": current value is linear',
+    'Cannot generate as guidance must be one of "ramp", "constant": current value is "linear"',
   ],
   [
     "token maps that the model does not have",
@@ -261,7 +256,7 @@ const REQUESTS: readonly Row[] = [
     "an empty batch",
     request({ batch: 0 }),
     RangeError,
-    "Cannot generate as batch must be an integer >= 1: current value is 0",
+    "Cannot generate as batch must be an integer from 1 to 2147483647: current value is 0",
   ],
   [
     "a number for a switch",
@@ -273,19 +268,19 @@ const REQUESTS: readonly Row[] = [
     "a controller for a signal",
     request({ signal: new AbortController() }),
     TypeError,
-    "Cannot generate as signal must be an AbortSignal: current value is [object AbortController]",
+    "Cannot generate as signal must be an AbortSignal: current value is AbortController",
   ],
   [
     "a preview of a scale that is not there",
     request({ previews: [4] }),
     RangeError,
-    "Cannot generate as previews must be scales from 0 to 3: current value is 4",
+    "Cannot generate as each scale of previews must be an integer from 0 to 3: current value is 4",
   ],
   [
     "previews as text",
     (model) => generate.stream(model, { previews: wrong("all") }).next(),
     TypeError,
-    "Cannot generate as previews must be a boolean or a list of scales: current value is all",
+    'Cannot generate as previews must be a boolean or a list of scales: current value is "all"',
   ],
 ];
 
@@ -294,7 +289,7 @@ const HOOKS: readonly Row[] = [
     "a hook instead of a list",
     request({ hooks: varScaling() }),
     TypeError,
-    "Cannot generate as hooks must be a list: current value is [object Object]",
+    'Cannot generate as hooks must be a list: current value is { name: "var-scaling", scales: a function, coupled: false, settings: {…}, … 1 more }',
   ],
   [
     "a hook that is none",
@@ -312,7 +307,7 @@ const HOOKS: readonly Row[] = [
     "a hook with a text for a function",
     hook({ name: "mine", guide: "strong" }),
     TypeError,
-    'Cannot generate as guide of the hook "mine" must be a function: current value is strong',
+    'Cannot generate as guide of the hook "mine" must be a function: current value is "strong"',
   ],
   [
     "one scale instead of a list",
@@ -330,7 +325,7 @@ const HOOKS: readonly Row[] = [
     "too many lanes",
     hook({ name: "mine", lanes: 257, gather() {} }),
     RangeError,
-    'Cannot generate as the lanes of the hook "mine" must be from 1 to 256: current value is 257',
+    'Cannot generate as lanes of the hook "mine" must be an integer from 1 to 256: current value is 257',
   ],
   [
     "tokens for one position of four",
@@ -375,13 +370,13 @@ const HOOKS: readonly Row[] = [
     "an unknown distance",
     inHook((step) => void step.density(step.draw(2), 2, { distance: wrong("city block") })),
     TypeError,
-    'Cannot estimate densities as distance must be one of "euclidean", "cosine": current value is city block',
+    'Cannot estimate densities as distance must be one of "euclidean", "cosine": current value is "city block"',
   ],
   [
     "an unknown bandwidth",
     inHook((step) => void step.density(step.draw(2), 2, { bandwidth: wrong("row") })),
     TypeError,
-    'Cannot estimate densities as bandwidth must be one of "image", "batch": current value is row',
+    'Cannot estimate densities as bandwidth must be one of "image", "batch": current value is "row"',
   ],
   [
     "more candidates than were drawn",
@@ -411,7 +406,7 @@ const HOOKS: readonly Row[] = [
     "an order that is no list",
     gathering(new Uint32Array(1)),
     TypeError,
-    'Cannot gather lanes as the hook "mine" must return a list of lanes: current value is 0',
+    'Cannot gather lanes as the hook "mine" must return a list of lanes: current value is Uint32Array(1)',
   ],
 ];
 
@@ -433,19 +428,19 @@ const SEARCHES: readonly Row[] = [
     "an unknown preset",
     search({ preset: "best" }),
     TypeError,
-    "Cannot make the VAR-Scaling hook as preset must be default, published, paper: current value is best",
+    'Cannot make the VAR-Scaling hook as preset must be one of "default", "published", "paper": current value is "best"',
   ],
   [
     "a preset that every object has",
     search({ preset: "constructor" }),
     TypeError,
-    /current value is constructor$/,
+    /current value is "constructor"$/,
   ],
   [
     "an unknown strategy",
     search({ strategy: "top" }),
     TypeError,
-    "Cannot make the VAR-Scaling hook as strategy must be var-scaling, top-k, small-k, random-k: current value is top",
+    'Cannot make the VAR-Scaling hook as strategy must be one of "var-scaling", "top-k", "small-k", "random-k": current value is "top"',
   ],
   [
     "no candidates",
@@ -630,7 +625,7 @@ const PICTURES: readonly Row[] = [
     "pixels for another size",
     () => new RgbaImage(2, 2, new Uint8Array(12)),
     TypeError,
-    "Cannot make an image as 2×2 RGBA pixels take 16 bytes: current value is 12",
+    "Cannot make an image as 2×2 RGBA pixels take 16 bytes: data holds 12",
   ],
   [
     "a file that is no picture",
@@ -661,7 +656,7 @@ const PICTURES: readonly Row[] = [
     "a color by name",
     grid({ ink: "red" }),
     RangeError,
-    "Cannot draw a grid as ink must be a color like #fafafa: current value is red",
+    'Cannot draw a grid as ink must be a color like #fafafa: current value is "red"',
   ],
 ];
 
@@ -751,7 +746,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, hub, onProgress, classNames, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, signal',
     ],
     [
       "a number for a device",
@@ -787,13 +782,13 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "doubles for words",
       ({ device }) => device.upload(wrong(new Float64Array(2))),
       TypeError,
-      "Cannot upload words as the data must be a Float32Array or Uint32Array: current value is Float64Array",
+      "Cannot upload words as the data must be a Float32Array or Uint32Array: current value is Float64Array(2)",
     ],
     [
       "a list for words",
       ({ device }) => device.upload(wrong([1, 2])),
       TypeError,
-      "Cannot upload words as the data must be a Float32Array or Uint32Array: current value is Array",
+      "Cannot upload words as the data must be a Float32Array or Uint32Array: current value is [1, 2]",
     ],
     [
       "an unknown device",

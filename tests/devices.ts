@@ -9,9 +9,10 @@
 import { CpuDevice } from "../kernels/device/cpu_device.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { WebGpuDevice } from "../kernels/device/webgpu_device.ts";
+import { requireGpu } from "./required.ts";
+import { overridesOf } from "./shaders.ts";
 
-/** Whether a missing adapter is a failure. */
-export const requireGpu: boolean = Deno.args.includes("--require-gpu");
+export { requireGpu };
 
 /** Whether this machine has an adapter. */
 export const hasGpu: boolean = await navigator.gpu.requestAdapter() !== null;
@@ -20,10 +21,28 @@ let shared: Promise<WebGpuDevice> | undefined;
 
 /** One WebGPU device for all tests of a file, so that shaders compile once. */
 export async function sharedGpu(): Promise<WebGpuDevice> {
-  shared ??= WebGpuDevice.open();
+  shared ??= openStrict();
   const device = await shared;
   if (device.lost === undefined) return device;
-  return await (shared = WebGpuDevice.open());
+  return await (shared = openStrict());
+}
+
+/**
+ * A WebGPU device on which a kernel may only run with constants that it names, since those are what the other
+ * compilers are asked about.
+ */
+async function openStrict(): Promise<WebGpuDevice> {
+  const device = await WebGpuDevice.open();
+  const run: Device["run"] = device.run.bind(device);
+  device.run = (kernel, args) => {
+    const named = overridesOf(kernel);
+    for (const [name, value] of Object.entries(kernel.plan(args).constants ?? {})) {
+      if (named[name]?.includes(value)) continue;
+      throw new RangeError(`The kernel "${kernel.name}" names no value ${value} of its constant ${name}`);
+    }
+    run(kernel, args);
+  };
+  return device;
 }
 
 /** Registers a test that needs WebGPU. */

@@ -1,5 +1,5 @@
 // The walk over the search order and the draw among the kept candidates, one thread per image, from what
-// rank.wgsl and conflicts.wgsl have written. Expects threefry.wgsl in front.
+// rank.wgsl and conflicts.wgsl have written. Expects threefry.wgsl in front of it.
 
 struct Parameters {
   images: u32,

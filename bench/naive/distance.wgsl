@@ -1,5 +1,5 @@
 // Squared distances, one thread per output word, everything from global memory. Its variations, cosine by the
-// textbook formula and f16, are made by changing the two constants.
+// textbook formula and f16, are made by the two constants.
 
 struct Parameters {
   rows: u32,
@@ -7,8 +7,8 @@ struct Parameters {
   dimensions: u32,
 }
 
-const COSINE = false;
-const HALVES = false;
+override COSINE: bool = false;
+override HALVES: bool = false;
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> a: array<u32>;

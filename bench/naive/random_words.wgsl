@@ -1,4 +1,4 @@
-// Random words, one thread per word: every pair is computed twice. Expects threefry.wgsl in front.
+// Random words, one thread per word: every pair is computed twice. Expects threefry.wgsl in front of it.
 
 struct Parameters {
   count: u32,

@@ -1,6 +1,6 @@
 // The search order of the candidates, one thread per candidate, which finds the image's rule, its own rank
-// among all others, and whether an earlier candidate has the same map. Expects threefry.wgsl in front. Scores
-// must be positive.
+// among all others, and whether an earlier candidate has the same map. Expects threefry.wgsl in front of
+// it. Scores must be positive.
 
 struct Parameters {
   images: u32,

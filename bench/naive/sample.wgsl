@@ -1,6 +1,6 @@
 // Sampling as one would write it first: guide, sort the whole row (bitonic, in storage), sum probabilities in
 // f32 in order of rank for top-k and top-p, then walk the row for every draw. One workgroup per row; the
-// vocabulary must be a power of 2, and min-p off. Expects threefry.wgsl in front.
+// vocabulary must be a power of 2, and min-p off. Expects threefry.wgsl in front of it.
 
 struct Parameters {
   rows: u32,

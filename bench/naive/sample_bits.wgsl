@@ -1,5 +1,6 @@
 // Drawing bits as one would write it first: one thread per word and draw, which for each bit computes the
-// probability of a 1 and a random word anew. Expects threefry.wgsl in front; no care for NaN or infinities.
+// probability of a 1 and a random word anew. Expects threefry.wgsl in front of it. No care for NaN
+// or infinities.
 
 struct Parameters {
   items: u32,

@@ -1,6 +1,6 @@
 // Mean code vectors, one thread per value: each goes through the whole vocabulary with an online softmax, so
-// that all channels of a position repeat the same noise. Without guidance; expects exact.wgsl, logit.wgsl and
-// threefry.wgsl in front, for the truncation's keys.
+// that all channels of a position repeat the same noise. Without guidance. Expects exact.wgsl, logit.wgsl and
+// threefry.wgsl in front of it, for the truncation's keys.
 
 struct Parameters {
   rows: u32,

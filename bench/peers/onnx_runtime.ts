@@ -8,7 +8,8 @@
 import { type Device, type DeviceArray, GpuArray } from "../../kernels/mod.ts";
 import { readFloats, readWords } from "../../kernels/device/device.ts";
 import { GraphBuilder } from "../../models/graphs/graph_builder.ts";
-import { createGraphSession, type GraphSession } from "../../models/graphs/graph_session.ts";
+import { createGraphSession } from "../../models/graphs/create_session.ts";
+import type { GraphSession } from "../../models/graphs/graph_session.ts";
 import { RUNTIME_VERSION } from "../../models/graphs/web_graph_session.ts";
 import { finish, openDevices } from "../devices.ts";
 import type { PeerRun, PeerTask } from "../peer.ts";

@@ -15,11 +15,10 @@ import { formatJson } from "../output/format_json.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 
-/** A repository that people know, and its transformers. */
-const EXAMPLES = FAMILIES.map(({ published: { repository, example } }) => ({
-  place: `hf:${repository}`,
-  example,
-}));
+/** A repository that people know, and its transformers, of families that tell their models by depth. */
+const EXAMPLES = FAMILIES.map(({ published }) => published)
+  .filter(({ example, sizeOf }) => typeof sizeOf(example) === "number")
+  .map(({ repository, example }) => ({ place: `hf:${repository}`, example }));
 
 const OPTIONS = {
   ...section("Model", {

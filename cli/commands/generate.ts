@@ -95,6 +95,7 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
     place: modelPlace(options) ?? record.model.place,
     loading: {
       modelDepth: options.modelDepth ?? record.model.depth,
+      modelSize: record.model.size,
       dtype: record.model.dtype ?? options.dtype,
     },
     variants: recordedVariants(record),

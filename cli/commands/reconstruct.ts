@@ -12,9 +12,9 @@ import {
   type PictureSize,
   reconstruct as library,
   type ReconstructedImage,
+  type ReconstructOptions,
   type RgbaImage,
   type Schedule,
-  type ScheduleRequest,
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
@@ -128,7 +128,9 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
 }
 
 /** The token maps that the options ask for. */
-function mapsOf({ patchNumbers, size }: Values<typeof MAP_OPTIONS>): ScheduleRequest {
+function mapsOf(
+  { patchNumbers, size }: Values<typeof MAP_OPTIONS>,
+): Pick<ReconstructOptions, "patchNumbers" | "size"> {
   return {
     ...(patchNumbers === undefined ? {} : { patchNumbers }),
     ...(size === undefined ? {} : { size }),

@@ -16,7 +16,13 @@ import {
 } from "../../mod.ts";
 import type { Io } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
-import { describeDevice, type DeviceRecord, deviceRecord, load } from "../options/model_options.ts";
+import {
+  describeDevice,
+  type DeviceRecord,
+  deviceRecord,
+  load,
+  sizeRecord,
+} from "../options/model_options.ts";
 import { checkRequest } from "../options/requests.ts";
 import { formatJson } from "../output/format_json.ts";
 import { Progress } from "../output/progress.ts";
@@ -181,7 +187,7 @@ async function recordOf(
     model: {
       name: model.name,
       family: model.family,
-      depth: model.depth,
+      ...sizeRecord(model.size),
       dtype: model.dtype,
       place: plan.place,
       fingerprints: model.fingerprints,

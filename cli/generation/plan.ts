@@ -19,7 +19,7 @@ import type { RunRecord, Variant } from "./run_record.ts";
 export interface GenerationPlan {
   readonly place: ModelPlace;
   /** What is known of the model beside the options. */
-  readonly loading?: Pick<LoadValues, "modelDepth" | "dtype">;
+  readonly loading?: Pick<LoadValues, "modelDepth" | "modelSize" | "dtype">;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */
   readonly request: (model: Model) => GenerateRequest;
@@ -73,14 +73,14 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
   };
 }
 
-function listedLabels({ classes }: Model, listed: string | undefined): string[] {
+function listedLabels({ labels }: Model, listed: string | undefined): string[] {
   if (listed === undefined) return [];
-  return classes === 0 ? [listed] : listed.split(",").map((label) => label.trim());
+  return labels.kind === "texts" ? [listed] : listed.split(",").map((label) => label.trim());
 }
 
 function labelsOf(model: Model, label: string): Label[] {
   if (label === "null") return [null];
   if (label !== "all") return [labelOf(model, label)];
-  requireClasses(model, 'generate "all" classes');
-  return Array.from({ length: model.classes }, (_, id) => id);
+  const { count } = requireClasses(model, 'generate "all" classes');
+  return Array.from({ length: count }, (_, id) => id);
 }

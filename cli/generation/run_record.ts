@@ -78,7 +78,8 @@ export interface RunRecord {
   readonly model: {
     readonly name: string;
     readonly family: string;
-    readonly depth: number;
+    readonly depth?: number;
+    readonly size?: string;
     /** Type of the large weights; records made before there was a choice are without it. */
     readonly dtype?: Dtype;
     readonly place: ModelPlace;

@@ -13,6 +13,7 @@ import {
   FAMILIES,
   loadModel,
   type Model,
+  type ModelSize,
   whyNoGpu,
 } from "../../mod.ts";
 import { type Io, UsageError } from "../io.ts";
@@ -198,6 +199,8 @@ export interface LoadValues {
   readonly threads?: number | undefined;
   readonly memory?: number | undefined;
   readonly modelDepth?: number | undefined;
+  /** Name of the size, of a family that tells its models by such. */
+  readonly modelSize?: string | undefined;
   /** Whether to say nothing on the way. */
   readonly quiet?: boolean | undefined;
 }
@@ -212,7 +215,7 @@ export async function load(
   values: LoadValues,
   io: Io,
 ): Promise<Model> {
-  const { device, dtype, cpuProvider, threads, memory, modelDepth, quiet = false } = values;
+  const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
   const notice = (text: string): void => {
     if (!quiet) io.err(`varscale: ${text}\n`);
   };
@@ -227,6 +230,7 @@ export async function load(
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { memory }),
     ...(modelDepth === undefined ? {} : { depth: modelDepth }),
+    ...(modelSize === undefined ? {} : { size: modelSize }),
   };
   const { source, classNames } = "folder" in place
     ? { source: place.folder }
@@ -244,6 +248,11 @@ export async function load(
     if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
     throw error;
   }
+}
+
+/** The size of a model as records hold it: a depth, or the name of a size. */
+export function sizeRecord(size: ModelSize): { readonly depth: number } | { readonly size: string } {
+  return typeof size === "number" ? { depth: size } : { size };
 }
 
 async function chooseDevice(notice: (text: string) => void): Promise<DeviceKind> {

@@ -6,6 +6,7 @@
  */
 
 import {
+  type ClassLabels,
   type GenerateRequest,
   type Label,
   type Model,
@@ -24,7 +25,8 @@ export function labelOf(model: Model, text: string): Exclude<Label, null> {
   try {
     return model.resolveLabel(text).id ?? text;
   } catch (error) {
-    const hint = nearest(text, model.classNames);
+    const { labels } = model;
+    const hint = labels.kind === "classes" ? nearest(text, labels.names) : undefined;
     throw new UsageError(
       hint === undefined
         ? (error as Error).message
@@ -43,12 +45,12 @@ export function classOf(model: Model, text: string): number {
 }
 
 /**
- * Refuses what is for classes of a model that has none.
+ * The classes of a model, for what is possible with classes only.
  *
  * @throws {UsageError} If it takes texts.
  */
-export function requireClasses({ name, classes }: Model, action: string): void {
-  if (classes > 0) return;
+export function requireClasses({ name, labels }: Model, action: string): ClassLabels {
+  if (labels.kind === "classes") return labels;
   throw new UsageError(`Cannot ${action} as the model "${name}" has none: it takes texts`);
 }
 

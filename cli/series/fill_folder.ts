@@ -17,6 +17,7 @@ import type { Progress } from "../output/progress.ts";
 import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
 import { type Cell, imageFile } from "./series_record.ts";
+import { classesFor } from "./series_settings.ts";
 
 /** What {@linkcode fillFolder} needs. */
 export interface FillJob {
@@ -42,14 +43,15 @@ export interface FillJob {
 
 /** Makes images and writes them to a folder. */
 export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<void> {
-  const { model: { classes }, request, sharedNoise, output, only, failures, progress, io } = job;
+  const { model, request, sharedNoise, output, only, failures, progress, io } = job;
   if (cells.length === 0) return;
+  const { count: classes } = classesFor(model);
   // Numbered image by image and in each by class, so that more images per class change none.
   const numbers = cells.map(({ classId, image }) => sharedNoise ? image : image * classes + classId);
   const fileOf = ({ index, label }: Pick<GeneratedImage, "index" | "label">): string => {
     return imageFile({ classId: label.id!, image: sharedNoise ? index : Math.floor(index / classes) });
   };
-  const batches = generateSeries(job.model, {
+  const batches = generateSeries(model, {
     ...request,
     labels: cells.map(({ classId }) => classId),
     indices: numbers,

@@ -62,9 +62,9 @@ export async function takeUp(
 ): Promise<string[]> {
   const { before, now } = records;
   const facts = (
-    { settings, model: { family, depth, dtype, fingerprints, tuning } }: SeriesRecord,
+    { settings, model: { family, depth, size, dtype, fingerprints, tuning } }: SeriesRecord,
   ): unknown => {
-    return { ...settings, model: { family, depth, dtype, fingerprints, tuning } };
+    return { ...settings, model: { family, depth, size, dtype, fingerprints, tuning } };
   };
   if (before !== undefined) {
     const asked = new Set(now.classes);

@@ -46,7 +46,8 @@ export interface SeriesRecord {
   readonly model: {
     readonly name: string;
     readonly family: string;
-    readonly depth: number;
+    readonly depth?: number;
+    readonly size?: string;
     readonly dtype: Dtype;
     readonly place: ModelPlace;
     readonly fingerprints: Readonly<Record<string, string>>;

@@ -6,6 +6,7 @@
  */
 
 import {
+  type ClassLabels,
   type GenerateRequest,
   type Model,
   type ResolvedRequest,
@@ -15,7 +16,7 @@ import {
 } from "../../mod.ts";
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
-import { deviceRecord, type ModelPlace } from "../options/model_options.ts";
+import { deviceRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
 import { checkRequest, classOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
@@ -26,6 +27,15 @@ import { type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_r
 
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;
+
+/**
+ * The classes that a long run is about.
+ *
+ * @throws {UsageError} If the model has none.
+ */
+export function classesFor(model: Model): ClassLabels {
+  return requireClasses(model, "make images of all classes");
+}
 
 /** Whether the options make an image depend on the others of its class. */
 export function isCoupled(options: SeriesValues): boolean {
@@ -38,7 +48,7 @@ export function isCoupled(options: SeriesValues): boolean {
  * @throws {UsageError} If the model has no classes, or those of a class do not fit into memory together.
  */
 export function requestOf(model: Model, options: SeriesValues): GenerateRequest {
-  requireClasses(model, "make images of all classes");
+  classesFor(model);
   const { seed, numImagesPerClass: count, batch, memory } = options;
   const hook = hookOf(options, model);
   const sampling = samplingRequest(options);
@@ -143,16 +153,17 @@ export function recordOfSeries(
 ): SeriesRecord {
   const { place, settings, options } = facts;
   const { classes = ["all"], numImagesPerClass: imagesPerClass } = options;
-  const { name, family, depth, dtype, fingerprints, tuning } = model;
-  const most = Math.floor(MAX_INDEX / model.classes);
+  const { name, family, dtype, fingerprints, tuning } = model;
+  const { count } = classesFor(model);
+  const most = Math.floor(MAX_INDEX / count);
   if (imagesPerClass > most) {
     throw new UsageError(
-      `Option --num-images-per-class must be at most ${most} for ${model.classes} classes: current value is ${imagesPerClass}`,
+      `Option --num-images-per-class must be at most ${most} for ${count} classes: current value is ${imagesPerClass}`,
     );
   }
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: { name, family, depth, dtype, place, fingerprints, tuning },
+    model: { name, family, ...sizeRecord(model.size), dtype, place, fingerprints, tuning },
     device: deviceRecord(model, options),
     settings,
     classes: [...new Set(classes.flatMap((text) => classesOf(model, text)))].sort((a, b) => a - b),
@@ -162,7 +173,8 @@ export function recordOfSeries(
 
 /** Classes by number, range or name. */
 function classesOf(model: Model, text: string): number[] {
-  const [, first, last] = text === "all" ? ["", "0", model.classes - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
+  const { count } = classesFor(model);
+  const [, first, last] = text === "all" ? ["", "0", count - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
   if (first === undefined || last === undefined) return [classOf(model, text)];
   const [low, high] = [classOf(model, first), classOf(model, String(last))];
   if (low > high) {

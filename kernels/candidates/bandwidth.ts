@@ -7,7 +7,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { floatBits, product, squareRoot } from "../exact/exact.ts";
 import { EXACT_SUMS_WGSL, MAX_DRAWS, truncate, truncateWide } from "../exact/exact_sums.ts";
 import wgsl from "./bandwidth.wgsl" with { type: "text" };
@@ -65,8 +66,8 @@ export function silvermanFactor(points: number, dimensions: number): number {
 
 /**
  * Writes the bandwidth h (VAR-Scaling, arXiv 2601.07293, eq. 3): the standard deviation over the candidates,
- * averaged over the dimensions, times `silvermanFactor(draws, dimensions)`. The published code adds 1e-6; here
- * the density does, since it may average over the batch first.
+ * averaged over the dimensions, times `silvermanFactor(draws, dimensions)`. The published code adds 1e-6;
+ * here the density does, since it may average over the batch first.
  *
  * The result has the same bits on every device and does not depend on the order of the candidates; where all
  * candidates agree it is exactly 0. Per dimension the values are rounded to 2^-24 of their range. A token

@@ -30,12 +30,12 @@ struct Parameters {
 
 const LANES = 256u;
 const COLUMNS = 32u;
-const SLICES = 8u;
+const SLICES = LANES / COLUMNS;
 
 // What each thread found among its candidates.
 var<workgroup> least: array<f32, LANES>;
 var<workgroup> greatest: array<f32, LANES>;
-var<workgroup> partial: array<vec2<u32>, LANES>;
+var<workgroup> partial: array<vec2u, LANES>;
 var<workgroup> deviations: array<f32, COLUMNS>;
 
 // A token that is no code stands for zeros.
@@ -47,7 +47,7 @@ fn value(image: u32, draw: u32, position: u32, channel: u32) -> f32 {
   return codebook[token * parameters.channels + channel];
 }
 
-fn total(column: u32) -> vec2<u32> {
+fn total(column: u32) -> vec2u {
   var sum = partial[column];
   for (var slice = 1u; slice < SLICES; slice++) {
     sum = add64(sum, partial[slice * COLUMNS + column]);
@@ -55,7 +55,7 @@ fn total(column: u32) -> vec2<u32> {
   return sum;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -100,16 +100,16 @@ fn main(
     let to_units = bitcast<f32>((277u - exponent) << 23u);
     let from_units = bitcast<f32>((exponent - 23u) << 23u);
 
-    var sum = vec2<u32>(0u);
+    var sum = vec2u(0u);
     for (var i = slice; i < draws; i += SLICES) {
-      sum = add64(sum, vec2<u32>(u32((value(image, i, position, channel) - low) * to_units), 0u));
+      sum = add64(sum, vec2u(u32((value(image, i, position, channel) - low) * to_units), 0u));
     }
     partial[lane] = sum;
     workgroupBarrier();
     // A few units off at most; the second order error that leaves is far below f32.
     let mean = i32(product(truncate64(total(column)), parameters.one_over_draws));
     workgroupBarrier();
-    var squares = vec2<u32>(0u);
+    var squares = vec2u(0u);
     for (var i = slice; i < draws; i += SLICES) {
       let off = u32(abs(i32((value(image, i, position, channel) - low) * to_units) - mean));
       squares = add64(squares, multiply_wide(off, off));

@@ -6,12 +6,13 @@
  * @module
  */
 
-import { requireChoice, requireInteger } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireNumber } from "../arguments.ts";
 import type { FeatureGrouping } from "./bandwidth.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS, truncate } from "../exact/exact_sums.ts";
-import { kernelSums, requireEpsilon, widthOf } from "./gaussian.ts";
+import { kernelSums, widthOf } from "./gaussian.ts";
 import wgsl from "./density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode gaussianDensity}. */
@@ -111,13 +112,9 @@ export const gaussianDensity: Kernel<DensityArguments> = {
     requireInteger(vocabulary, "vocabulary", ACTION, { min: 1 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireChoice(features, ["position", "joint"], "features", ACTION);
-    requireEpsilon(epsilon, ACTION);
+    requireNumber(epsilon, "epsilon", ACTION, { min: 0 });
     if (draws * positions > MAX_TERMS) {
-      throw new RangeError(
-        `Cannot ${ACTION} as draws * positions must be <= ${MAX_TERMS}: current value is ${
-          draws * positions
-        }`,
-      );
+      throw new RangeError(mustBe(`<= ${MAX_TERMS}`, draws * positions, "draws * positions", ACTION));
     }
     const joint = features === "joint";
     requireLength(tokens, images * draws * positions, ACTION);

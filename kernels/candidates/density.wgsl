@@ -34,8 +34,8 @@ const LANES = 64u;
 
 // 64-bit sums of four candidates.
 struct Sums {
-  low: vec4<u32>,
-  high: vec4<u32>,
+  low: vec4u,
+  high: vec4u,
 }
 
 // What each thread found for the eight candidates.
@@ -45,8 +45,8 @@ fn token(image: u32, draw: u32, position: u32) -> u32 {
   return tokens[(image * parameters.draws + min(draw, parameters.draws - 1u)) * parameters.positions + position];
 }
 
-fn tokens_from(image: u32, draw: u32, position: u32) -> vec4<u32> {
-  return vec4<u32>(
+fn tokens_from(image: u32, draw: u32, position: u32) -> vec4u {
+  return vec4u(
     token(image, draw, position),
     token(image, draw + 1u, position),
     token(image, draw + 2u, position),
@@ -58,8 +58,8 @@ fn tokens_from(image: u32, draw: u32, position: u32) -> vec4<u32> {
 // one that is no code stands for zeros.
 struct Rows {
   x: u32,
-  a: vec4<u32>,
-  b: vec4<u32>,
+  a: vec4u,
+  b: vec4u,
   known_x: bool,
   known_a: vec4<bool>,
   known_b: vec4<bool>,
@@ -67,15 +67,15 @@ struct Rows {
 
 // Squared distances between them.
 struct Distances {
-  a: vec4<f32>,
-  b: vec4<f32>,
+  a: vec4f,
+  b: vec4f,
 }
 
-fn rows(x: u32, a: vec4<u32>, b: vec4<u32>) -> Rows {
+fn rows(x: u32, a: vec4u, b: vec4u) -> Rows {
   let known_x = x < parameters.vocabulary;
-  let known_a = a < vec4<u32>(parameters.vocabulary);
-  let known_b = b < vec4<u32>(parameters.vocabulary);
-  let none = vec4<u32>(0u);
+  let known_a = a < vec4u(parameters.vocabulary);
+  let known_b = b < vec4u(parameters.vocabulary);
+  let none = vec4u(0u);
   return Rows(
     select(0u, x * parameters.channels, known_x),
     select(none, a * parameters.channels, known_a),
@@ -86,8 +86,8 @@ fn rows(x: u32, a: vec4<u32>, b: vec4<u32>) -> Rows {
   );
 }
 
-fn values(at: vec4<u32>, known: vec4<bool>) -> vec4<f32> {
-  return select(vec4<f32>(0.0), vec4<f32>(codebook[at.x], codebook[at.y], codebook[at.z], codebook[at.w]), known);
+fn values(at: vec4u, known: vec4<bool>) -> vec4f {
+  return select(vec4f(0.0), vec4f(codebook[at.x], codebook[at.y], codebook[at.z], codebook[at.w]), known);
 }
 
 fn add_channel(sums: Distances, at: Rows, channel: u32) -> Distances {
@@ -98,16 +98,16 @@ fn add_channel(sums: Distances, at: Rows, channel: u32) -> Distances {
   );
 }
 
-fn add_kernel(sums: Sums, distances: vec4<f32>, factor: f32, same: vec4<bool>) -> Sums {
-  let value = vec4<u32>(
+fn add_kernel(sums: Sums, distances: vec4f, factor: f32, same: vec4<bool>) -> Sums {
+  let value = vec4u(
     exp2_negative(product(distances.x, factor)),
     exp2_negative(product(distances.y, factor)),
     exp2_negative(product(distances.z, factor)),
     exp2_negative(product(distances.w, factor)),
   );
-  let kernel = select(value, vec4<u32>(0x40000000u), same);
+  let kernel = select(value, vec4u(0x40000000u), same);
   let low = sums.low + kernel;
-  return Sums(low, sums.high + select(vec4<u32>(0u), vec4<u32>(1u), low < kernel));
+  return Sums(low, sums.high + select(vec4u(0u), vec4u(1u), low < kernel));
 }
 
 // The bandwidth with epsilon.
@@ -122,7 +122,7 @@ fn width(image: u32, place: u32, places: u32) -> f32 {
   return product(sum, parameters.one_over_images) + parameters.epsilon;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -151,8 +151,8 @@ fn main(
         let code = token(image, other, position);
         let a = tokens_from(image, first, position);
         let b = tokens_from(image, first + 4u, position);
-        same_a &= a == vec4<u32>(code);
-        same_b &= b == vec4<u32>(code);
+        same_a &= a == vec4u(code);
+        same_b &= b == vec4u(code);
         let at = rows(code, a, b);
         // Four channels a turn: some software adapters end a thread's loops after 65535 turns.
         let whole = parameters.channels & ~3u;
@@ -173,10 +173,10 @@ fn main(
   partial[lane] = array<Sums, 2>(sums_a, sums_b);
   workgroupBarrier();
   if (lane < 8u && first + lane < parameters.draws) {
-    var total = vec2<u32>(0u);
+    var total = vec2u(0u);
     for (var i = 0u; i < LANES; i++) {
       let sums = partial[i][lane / 4u];
-      total = add64(total, vec2<u32>(sums.low[lane % 4u], sums.high[lane % 4u]));
+      total = add64(total, vec2u(sums.low[lane % 4u], sums.high[lane % 4u]));
     }
     if (parameters.leave_one_out == 1u) {
       total = subtract64(total, multiply_wide(places, 0x40000000u));

@@ -8,18 +8,6 @@
 import { exp2Negative, product } from "../exact/exact.ts";
 import { addSquaredDistance } from "../exact/exact_sums.ts";
 
-/**
- * Checks what is added to bandwidths.
- *
- * @throws {RangeError} If it is negative or not finite.
- */
-export function requireEpsilon(epsilon: number, action: string): void {
-  if (epsilon >= 0 && epsilon < Infinity) return;
-  throw new RangeError(
-    `Cannot ${action} as epsilon must be a finite number >= 0: current value is ${epsilon}`,
-  );
-}
-
 /** The bandwidth of a place, averaged over the images if asked for, with epsilon. */
 export function widthOf(
   widths: Float32Array,

@@ -6,12 +6,13 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
+import { requireInteger, requireNumber } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
 import { type DensityArguments, gaussianDensity } from "./density.ts";
-import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS } from "../exact/exact_sums.ts";
-import { kernelSums, requireEpsilon, widthOf } from "./gaussian.ts";
+import { kernelSums, widthOf } from "./gaussian.ts";
 import wgsl from "./group_density.wgsl" with { type: "text" };
 import { groupSizes, groupTokens } from "./group_tokens.ts";
 import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities.ts";
@@ -100,7 +101,7 @@ export const groupDensity: Kernel<GroupDensityArguments> = {
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(rows, "rows", ACTION, { min: 1, max: MAX_DRAWS });
     requireInteger(channels, "channels", ACTION, { min: 1 });
-    requireEpsilon(epsilon, ACTION);
+    requireNumber(epsilon, "epsilon", ACTION, { min: 0 });
     const blocks = Math.ceil(channels / 4);
     requireLength(groups, images * positions * rows * 2, ACTION);
     requireLength(vectors, images * positions * rows * blocks * 4, ACTION);

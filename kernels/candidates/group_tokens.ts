@@ -8,7 +8,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { DeviceArray, Kernel } from "../device/device.ts";
 import { MAX_DRAWS } from "../exact/exact_sums.ts";
 import wgsl from "./group_tokens.wgsl" with { type: "text" };
 
@@ -55,6 +56,17 @@ const ACTION = "group tokens";
 /**
  * Rows and words of the arrays of {@linkcode groupTokens}: at a position there are no more groups than
  * candidates, and no more than codes and one for all tokens that are no code.
+ *
+ * @example
+ * ```ts
+ * import { groupSizes } from "./group_tokens.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sizes = groupSizes({ images: 2, draws: 50, positions: 4, vocabulary: 4096, channels: 32 });
+ * assertEquals(sizes.rows, 50); // no more groups than candidates
+ * assertEquals(sizes.members, 2 * 4 * 50);
+ * assertEquals(groupSizes({ images: 1, draws: 50, positions: 4, vocabulary: 8, channels: 32 }).rows, 9);
+ * ```
  */
 export function groupSizes(
   { images, draws, positions, vocabulary, channels }: CandidateShape,

@@ -5,7 +5,7 @@
 // unused rows 0, 0), vectors [images, positions, ceil(channels / 4), rows] of four channels each (zeros
 // beyond the last channel), sums [images, positions, rows, 2] (set to 0 for group_density.wgsl). A workgroup
 // takes one position after another and counts its tokens in its part of the table. Integers and copies only.
-// Twin: group_tokens.ts.
+// Expects nothing in front of it. Twin: group_tokens.ts.
 
 struct Parameters {
   // images * positions.
@@ -23,9 +23,9 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> codebook: array<f32>;
 @group(0) @binding(3) var<storage, read_write> table: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> members: array<u32>;
-@group(0) @binding(5) var<storage, read_write> groups: array<vec2<u32>>;
+@group(0) @binding(5) var<storage, read_write> groups: array<vec2u>;
 @group(0) @binding(6) var<storage, read_write> vectors: array<f32>;
-@group(0) @binding(7) var<storage, read_write> sums: array<vec2<u32>>;
+@group(0) @binding(7) var<storage, read_write> sums: array<vec2u>;
 
 const LANES = 256u;
 
@@ -39,7 +39,7 @@ fn channel(token: u32, c: u32) -> f32 {
   return codebook[token * parameters.channels + c];
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let size = parameters.vocabulary + 1u;
   let entries = group.x * size;
@@ -54,8 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       atomicStore(&table[entries + i], 0u);
     }
     for (var i = lane; i < rows; i += LANES) {
-      groups[place * rows + i] = vec2<u32>(0u);
-      sums[place * rows + i] = vec2<u32>(0u);
+      groups[place * rows + i] = vec2u(0u);
+      sums[place * rows + i] = vec2u(0u);
     }
     storageBarrier();
     for (var i = lane; i < parameters.draws; i += LANES) {
@@ -78,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var i = begin; i < end; i++) {
       let drawn = atomicLoad(&table[entries + i]);
       if (drawn > 0u) {
-        groups[place * rows + row] = vec2<u32>(i, drawn);
+        groups[place * rows + row] = vec2u(i, drawn);
         atomicStore(&table[entries + i], row);
         row++;
       }

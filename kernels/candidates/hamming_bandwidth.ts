@@ -8,7 +8,8 @@
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { silvermanFactor } from "./bandwidth.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { EXACT_WGSL, product, squareRoot } from "../exact/exact.ts";
 import { MAX_DRAWS } from "../exact/exact_sums.ts";
 import wgsl from "./hamming_bandwidth.wgsl" with { type: "text" };

@@ -27,7 +27,7 @@ const BITS = 32u;
 var<workgroup> ones: array<u32, LANES>;
 var<workgroup> deviations: array<f32, BITS>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,

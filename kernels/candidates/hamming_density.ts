@@ -6,12 +6,12 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
+import { requireInteger, requireNumber } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { exp2Negative, product } from "../exact/exact.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS } from "../exact/exact_sums.ts";
-import { requireEpsilon } from "./gaussian.ts";
 import { MAX_BITS } from "./hamming_bandwidth.ts";
 import wgsl from "./hamming_density.wgsl" with { type: "text" };
 import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities.ts";
@@ -97,6 +97,7 @@ for (let i = 1; i < ONES.length; i++) ONES[i] = ONES[i >> 1]! + (i & 1);
 export const hammingDensity: Kernel<HammingDensityArguments> = {
   name: "hamming_density",
   wgsl: EXACT_SUMS_WGSL + wgsl,
+  overrides: { words: [...Array(MAX_BITS / 32).keys()].map((i) => i + 1) },
   plan(args) {
     const { tokens, bandwidth, sums, images, draws, positions, bits, epsilon = 1e-6 } = args;
     requireInteger(images, "images", ACTION, { min: 0 });
@@ -104,7 +105,7 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(bits, "bits", ACTION, { min: 1, max: MAX_BITS });
     requireInteger(draws * positions, "draws * positions", ACTION, { min: 1, max: MAX_TERMS });
-    requireEpsilon(epsilon, ACTION);
+    requireNumber(epsilon, "epsilon", ACTION, { min: 0 });
     requireLength(tokens, images * draws * positions * Math.ceil(bits / 32), ACTION);
     requireLength(bandwidth, images * positions, ACTION);
     requireLength(sums, images * positions * draws * 2, ACTION);

@@ -19,25 +19,25 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read> bandwidth: array<f32>;
-@group(0) @binding(3) var<storage, read_write> sums: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> sums: array<vec2u>;
 
 // Words of one token; known to the compiler, as a loop over one word costs as much as the comparison.
 override words: u32 = 1u;
 
 const LANES = 64u;
 const OWN = 2u * LANES;
-// Bits of a token at most, and a distance more; filled up to eight values at least.
-const VALUES = 520u;
+// Of a token.
+const MAX_BITS = 512u;
 // Turns after which a byte could overflow.
 const TURNS = 255u;
 
 // Kernel values by distance.
-var<workgroup> kernel: array<u32, VALUES>;
+var<workgroup> kernel: array<u32, MAX_BITS + 1u>;
 
 // The four tokens from a draw on; what is beyond the last is repeated.
-fn others(first: u32, stride: u32, draw: u32) -> vec4<u32> {
+fn others(first: u32, stride: u32, draw: u32) -> vec4u {
   let last = parameters.draws - 1u;
-  return vec4<u32>(
+  return vec4u(
     tokens[first + min(draw, last) * stride],
     tokens[first + min(draw + 1u, last) * stride],
     tokens[first + min(draw + 2u, last) * stride],
@@ -46,48 +46,48 @@ fn others(first: u32, stride: u32, draw: u32) -> vec4<u32> {
 }
 
 struct Distances {
-  a: vec4<u32>,
-  b: vec4<u32>,
+  a: vec4u,
+  b: vec4u,
 }
 
 fn distances(own_a: u32, own_b: u32, at_a: u32, at_b: u32, first: u32, stride: u32, draw: u32, last: u32) -> Distances {
   var mask = select(0xffffffffu, last, words == 1u);
   let token = others(first, stride, draw);
-  var a = countOneBits((token ^ vec4<u32>(own_a)) & vec4<u32>(mask));
-  var b = countOneBits((token ^ vec4<u32>(own_b)) & vec4<u32>(mask));
+  var a = countOneBits((token ^ vec4u(own_a)) & vec4u(mask));
+  var b = countOneBits((token ^ vec4u(own_b)) & vec4u(mask));
   for (var word = 1u; word < words; word++) {
     mask = select(0xffffffffu, last, word + 1u == words);
     let part = others(first + word, stride, draw);
-    a += countOneBits((part ^ vec4<u32>(tokens[at_a + word])) & vec4<u32>(mask));
-    b += countOneBits((part ^ vec4<u32>(tokens[at_b + word])) & vec4<u32>(mask));
+    a += countOneBits((part ^ vec4u(tokens[at_a + word])) & vec4u(mask));
+    b += countOneBits((part ^ vec4u(tokens[at_b + word])) & vec4u(mask));
   }
   return Distances(a, b);
 }
 
 // One in the byte of a distance, of those from `least` to `least + 3`.
-fn tally(distance: vec4<u32>, least: u32, one: vec4<u32>) -> vec4<u32> {
-  let place = distance - vec4<u32>(least);
-  return select(vec4<u32>(0u), one << ((place & vec4<u32>(3u)) * 8u), place < vec4<u32>(4u));
+fn tally(distance: vec4u, least: u32, one: vec4u) -> vec4u {
+  let place = distance - vec4u(least);
+  return select(vec4u(0u), one << ((place & vec4u(3u)) * 8u), place < vec4u(4u));
 }
 
 // What the four distances counted in a byte contribute.
-fn weigh(counts: vec4<u32>, least: u32) -> vec2<u32> {
-  var sum = vec2<u32>(0u);
+fn weigh(counts: vec4u, least: u32) -> vec2u {
+  var sum = vec2u(0u);
   for (var i = 0u; i < 4u; i++) {
-    let fields = (counts >> vec4<u32>(8u * i)) & vec4<u32>(0xffu);
+    let fields = (counts >> vec4u(8u * i)) & vec4u(0xffu);
     sum = add64(sum, multiply_wide(fields.x + fields.y + fields.z + fields.w, kernel[least + i]));
   }
   return sum;
 }
 
 // What four distances contribute.
-fn look_up(distance: vec4<u32>, one: vec4<u32>) -> vec2<u32> {
-  let low = add64(vec2<u32>(kernel[distance.x] * one.x, 0u), vec2<u32>(kernel[distance.y] * one.y, 0u));
-  let high = add64(vec2<u32>(kernel[distance.z] * one.z, 0u), vec2<u32>(kernel[distance.w] * one.w, 0u));
+fn look_up(distance: vec4u, one: vec4u) -> vec2u {
+  let low = add64(vec2u(kernel[distance.x] * one.x, 0u), vec2u(kernel[distance.y] * one.y, 0u));
+  let high = add64(vec2u(kernel[distance.z] * one.z, 0u), vec2u(kernel[distance.w] * one.w, 0u));
   return add64(low, high);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -116,18 +116,18 @@ fn main(
   let own_b = tokens[at_b];
   // The bits of the last word that count.
   let last = 0xffffffffu >> (32u * words - parameters.bits);
-  let steps = vec4<u32>(0u, 1u, 2u, 3u);
-  var sum_a = vec2<u32>(0u);
-  var sum_b = vec2<u32>(0u);
+  let steps = vec4u(0u, 1u, 2u, 3u);
+  var sum_a = vec2u(0u);
+  var sum_b = vec2u(0u);
   // Values fall with the distance.
   if (parameters.bits < 8u || kernel[8] == 0u) {
     for (var start = 0u; start < draws; start += 4u * TURNS) {
-      var near_a = vec4<u32>(0u);
-      var near_b = vec4<u32>(0u);
-      var far_a = vec4<u32>(0u);
-      var far_b = vec4<u32>(0u);
+      var near_a = vec4u(0u);
+      var near_b = vec4u(0u);
+      var far_a = vec4u(0u);
+      var far_b = vec4u(0u);
       for (var draw = start; draw < min(draws, start + 4u * TURNS); draw += 4u) {
-        let one = select(vec4<u32>(0u), vec4<u32>(1u), vec4<u32>(draw) + steps < vec4<u32>(draws));
+        let one = select(vec4u(0u), vec4u(1u), vec4u(draw) + steps < vec4u(draws));
         let distance = distances(own_a, own_b, at_a, at_b, first, stride, draw, last);
         near_a += tally(distance.a, 0u, one);
         near_b += tally(distance.b, 0u, one);
@@ -139,7 +139,7 @@ fn main(
     }
   } else {
     for (var draw = 0u; draw < draws; draw += 4u) {
-      let one = select(vec4<u32>(0u), vec4<u32>(1u), vec4<u32>(draw) + steps < vec4<u32>(draws));
+      let one = select(vec4u(0u), vec4u(1u), vec4u(draw) + steps < vec4u(draws));
       let distance = distances(own_a, own_b, at_a, at_b, first, stride, draw, last);
       sum_a = add64(sum_a, look_up(distance.a, one));
       sum_b = add64(sum_b, look_up(distance.b, one));

@@ -7,9 +7,10 @@
  * @module
  */
 
-import { requireChoice, requireInteger } from "../arguments.ts";
+import { requireChoice, requireInteger, requireNumber } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { bitsFloat, floatBits, product, reciprocal } from "../exact/exact.ts";
 import { addSquaredDistance, EXACT_SUMS_WGSL, MAX_DRAWS, truncate } from "../exact/exact_sums.ts";
 import wgsl from "./select.wgsl" with { type: "text" };
@@ -43,7 +44,7 @@ export type DensityRule = "published" | "paper";
  * representatives the one accepted as number r, from 0 on, with probability `(k - r) / (k (k + 1) / 2)`, as
  * VAR-Scaling's released code for Infinity does.
  */
-export type Pick = "density" | "argmax" | "uniform" | "rank";
+export type PickRule = "density" | "argmax" | "uniform" | "rank";
 
 /** Every {@linkcode Strategy}. */
 export const STRATEGIES: readonly Strategy[] = ["var-scaling", "top-k", "small-k", "random-k"];
@@ -51,8 +52,8 @@ export const STRATEGIES: readonly Strategy[] = ["var-scaling", "top-k", "small-k
 /** Every {@linkcode DensityRule}. */
 export const RULES: readonly DensityRule[] = ["published", "paper"];
 
-/** Every {@linkcode Pick}. */
-export const PICKS: readonly Pick[] = ["density", "argmax", "uniform", "rank"];
+/** Every {@linkcode PickRule}. */
+export const PICKS: readonly PickRule[] = ["density", "argmax", "uniform", "rank"];
 
 /** Arguments of {@linkcode selectCandidates}. */
 export interface SelectArguments {
@@ -97,7 +98,7 @@ export interface SelectArguments {
   /** Rule for low density; `"published"` by default. */
   rule?: DensityRule;
   /** Final choice; `"density"` by default. */
-  pick?: Pick;
+  pick?: PickRule;
   /**
    * A search order, u32 [images, draws], to use instead of the strategy's, which reproduces a recorded run.
    * An index beyond the last candidate means the last.
@@ -146,6 +147,14 @@ export const DECISION_WORDS = 7;
 /**
  * Words of one image's record: {@linkcode DECISION_WORDS}, then an index and a probability for each
  * representative.
+ *
+ * @example
+ * ```ts
+ * import { DECISION_WORDS, decisionLength } from "./select.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(decisionLength(10), DECISION_WORDS + 20);
+ * ```
  */
 export function decisionLength(representatives: number): number {
   return DECISION_WORDS + 2 * representatives;
@@ -259,8 +268,8 @@ export const selectCandidates: Kernel<SelectArguments> = {
     requireInteger(vocabulary, "vocabulary", ACTION, { min: 1 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireInteger(representatives, "representatives", ACTION, { min: 1, max: draws });
-    requireNumber(alpha, "alpha", 2 ** 20);
-    requireNumber(conflictThreshold, "conflictThreshold", 2 ** 40);
+    requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
+    requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
     requireChoice(strategy, STRATEGIES, "strategy", ACTION);
     requireChoice(rule, RULES, "rule", ACTION);
     requireChoice(pick, PICKS, "pick", ACTION);
@@ -364,17 +373,6 @@ export const selectCandidates: Kernel<SelectArguments> = {
     }
   },
 };
-
-function requireNumber(value: number, name: string, max: number): void {
-  if (typeof value !== "number") {
-    throw new TypeError(`Cannot ${ACTION} as ${name} must be a number: current value is ${String(value)}`);
-  }
-  if (!(value >= 0 && value <= max)) {
-    throw new RangeError(
-      `Cannot ${ACTION} as ${name} must be a number from 0 to ${max}: current value is ${value}`,
-    );
-  }
-}
 
 /** The square of the threshold, kept above 0 where f32 has no square for it: it still tells copies. */
 function conflictLimit(threshold: number): number {

@@ -2,10 +2,10 @@
 // Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels],
 // lanes [images], given_order [images, draws] (any array unless `given` is 1), order [images, draws], tokens
 // [images, positions], decision [images, 7 + 2 representatives] (laid out as in select.ts). One workgroup per
-// image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front. Same bits on every device: scores
-// become integers in units of 2^-35 of the power of 2 below the greatest, and all sums, the mean and the draw
-// are made of those; squared distances are summed in channel order; equal keys go to the lower candidate.
-// Twin: select.ts.
+// image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front of it. Same bits on every device:
+// scores become integers in units of 2^-35 of the power of 2 below the greatest, and all sums, the mean and
+// the draw are made of those; squared distances are summed in channel order; equal keys go to the lower
+// candidate. Twin: select.ts.
 
 struct Parameters {
   images: u32,
@@ -40,7 +40,8 @@ struct Parameters {
 @group(0) @binding(8) var<storage, read_write> decision: array<u32>;
 
 const LANES = 256u;
-const WORDS = 7u;
+const MAX_DRAWS = 8192u;
+const DECISION_WORDS = 7u;
 const NONE = 0xffffffffu;
 
 // What the candidates are sorted by.
@@ -51,10 +52,10 @@ const AT_RANDOM = 3u;
 
 var<workgroup> greatest: atomic<u32>;
 var<workgroup> unique: atomic<u32>;
-var<workgroup> partial: array<vec2<u32>, LANES>;
+var<workgroup> partial: array<vec2u, LANES>;
 var<workgroup> low: u32;
 // One bit per place of the search order: in conflict with an accepted candidate.
-var<workgroup> rejected: array<atomic<u32>, 256>;
+var<workgroup> rejected: array<atomic<u32>, MAX_DRAWS / 32u>;
 var<workgroup> next: u32;
 var<workgroup> chosen: u32;
 
@@ -68,34 +69,34 @@ fn score_bits(image: u32, candidate: u32) -> u32 {
 }
 
 // A score as an integer of at most 36 bits, at least 1; `top` is the exponent field of the greatest score.
-fn weight(bits: u32, top: u32) -> vec2<u32> {
+fn weight(bits: u32, top: u32) -> vec2u {
   let gap = top - (bits >> 23u);
   if (gap >= 36u) {
-    return vec2<u32>(1u, 0u);
+    return vec2u(1u, 0u);
   }
   let mantissa = (bits & 0x7fffffu) | 0x800000u;
   if (gap >= 12u) {
-    return vec2<u32>(mantissa >> (gap - 12u), 0u);
+    return vec2u(mantissa >> (gap - 12u), 0u);
   }
   return multiply_wide(mantissa, 1u << (12u - gap));
 }
 
 // What a kept candidate is drawn in proportion to: its score, or how many were kept from it on.
-fn draw_weight(bits: u32, top: u32, left: u32) -> vec2<u32> {
+fn draw_weight(bits: u32, top: u32, left: u32) -> vec2u {
   if (parameters.pick == 3u) {
-    return vec2<u32>(left, 0u);
+    return vec2u(left, 0u);
   }
   return weight(bits, top);
 }
 
 // floor(x / divisor) for a divisor below 2^31, one binary digit at a time.
-fn divide64(x: vec2<u32>, divisor: u32) -> vec2<u32> {
-  var quotient = vec2<u32>(0u);
+fn divide64(x: vec2u, divisor: u32) -> vec2u {
+  var quotient = vec2u(0u);
   var rest = 0u;
   for (var i = 0u; i < 64u; i++) {
     let word = select(x.x, x.y, i < 32u);
     rest = (rest << 1u) | ((word >> (31u - (i & 31u))) & 1u);
-    quotient = vec2<u32>(quotient.x << 1u, (quotient.y << 1u) | (quotient.x >> 31u));
+    quotient = vec2u(quotient.x << 1u, (quotient.y << 1u) | (quotient.x >> 31u));
     if (rest >= divisor) {
       rest -= divisor;
       quotient.x |= 1u;
@@ -126,7 +127,7 @@ fn first_difference(image: u32, a: u32, b: u32) -> u32 {
 }
 
 // Whether candidate a goes before candidate b; equals go by index.
-fn precedes(image: u32, a: u32, b: u32, by: u32, stream: vec2<u32>) -> bool {
+fn precedes(image: u32, a: u32, b: u32, by: u32, stream: vec2u) -> bool {
   var x = 0u;
   var y = 0u;
   switch by {
@@ -138,8 +139,8 @@ fn precedes(image: u32, a: u32, b: u32, by: u32, stream: vec2<u32>) -> bool {
       }
     }
     case AT_RANDOM: {
-      x = threefry(stream, vec2<u32>(0u, a)).x;
-      y = threefry(stream, vec2<u32>(0u, b)).x;
+      x = threefry(stream, vec2u(0u, a)).x;
+      y = threefry(stream, vec2u(0u, b)).x;
     }
     case SPARSEST_FIRST: {
       x = score_bits(image, a);
@@ -156,7 +157,7 @@ fn precedes(image: u32, a: u32, b: u32, by: u32, stream: vec2<u32>) -> bool {
 // Bitonic sort of the image's part of `order`, which must hold every candidate once. Every run is merged
 // upwards, the second of two taken in reverse, so that places beyond the last candidate stay out of it as if
 // they held something greater.
-fn sort(image: u32, lane: u32, by: u32, stream: vec2<u32>) {
+fn sort(image: u32, lane: u32, by: u32, stream: vec2u) {
   let draws = parameters.draws;
   let start = image * draws;
   for (var run = 1u; run < draws; run *= 2u) {
@@ -201,7 +202,7 @@ fn in_conflict(image: u32, a: u32, b: u32) -> bool {
   return true;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -213,8 +214,8 @@ fn main(
   }
   let draws = parameters.draws;
   let start = image * draws;
-  let seed = vec2<u32>(parameters.seed_low, parameters.seed_high);
-  let record = image * (WORDS + 2u * parameters.representatives);
+  let seed = vec2u(parameters.seed_low, parameters.seed_high);
+  let record = image * (DECISION_WORDS + 2u * parameters.representatives);
 
   // Greatest, number of different maps, mean, rule.
   for (var a = lane; a < draws; a += LANES) {
@@ -222,15 +223,17 @@ fn main(
     order[start + a] = a;
   }
   storageBarrier();
-  sort(image, lane, BY_MAP, vec2<u32>(0u));
+  sort(image, lane, BY_MAP, vec2u(0u));
   for (var i = lane; i < draws; i += LANES) {
     if (i == 0u || first_difference(image, order[start + i - 1u], order[start + i]) < parameters.positions) {
       atomicAdd(&unique, 1u);
     }
   }
+  // What follows overwrites `order`, of which each thread has just read others' parts.
+  storageBarrier();
   workgroupBarrier();
   let top = atomicLoad(&greatest) >> 23u;
-  var sum = vec2<u32>(0u);
+  var sum = vec2u(0u);
   for (var a = lane; a < draws; a += LANES) {
     sum = add64(sum, weight(score_bits(image, a), top));
   }
@@ -273,7 +276,7 @@ fn main(
     }
     let accepted = order[start + place];
     if (lane == 0u) {
-      decision[record + WORDS + 2u * kept] = accepted;
+      decision[record + DECISION_WORDS + 2u * kept] = accepted;
     }
     kept++;
     if (kept == parameters.representatives) {
@@ -289,7 +292,7 @@ fn main(
     workgroupBarrier();
     if (lane == 0u) {
       var i = place + 1u;
-      while (i < draws && (atomicLoad(&rejected[i / 32u]) >> (i % 32u) & 1u) == 1u) {
+      while (i < draws && ((atomicLoad(&rejected[i / 32u]) >> (i % 32u)) & 1u) == 1u) {
         i++;
       }
       next = i;
@@ -299,19 +302,19 @@ fn main(
 
   // Shares and the final draw.
   if (lane == 0u) {
-    var total = vec2<u32>(0u);
+    var total = vec2u(0u);
     for (var i = 0u; i < kept; i++) {
-      total = add64(total, draw_weight(score_bits(image, decision[record + WORDS + 2u * i]), top, kept - i));
+      total = add64(total, draw_weight(score_bits(image, decision[record + DECISION_WORDS + 2u * i]), top, kept - i));
     }
-    let word = threefry(stream_key(seed, lanes[image], parameters.scale, CHOICE_PURPOSE), vec2<u32>(0u)).x;
+    let word = threefry(stream_key(seed, lanes[image], parameters.scale, CHOICE_PURPOSE), vec2u(0u)).x;
     // floor(total * word / 2^32), below the total.
-    let mark = add64(multiply_wide(total.y, word), vec2<u32>(multiply_wide(total.x, word).y, 0u));
+    let mark = add64(multiply_wide(total.y, word), vec2u(multiply_wide(total.x, word).y, 0u));
     let one_over_total = reciprocal(truncate64(total));
     var drawn = NONE;
     var best = 0u;
-    var cumulative = vec2<u32>(0u);
+    var cumulative = vec2u(0u);
     for (var i = 0u; i < parameters.representatives; i++) {
-      let entry = record + WORDS + 2u * i;
+      let entry = record + DECISION_WORDS + 2u * i;
       if (i >= kept) {
         decision[entry] = NONE;
         decision[entry + 1u] = 0u;
@@ -324,7 +327,7 @@ fn main(
       if (drawn == NONE && less64(mark, cumulative)) {
         drawn = i;
       }
-      let best_candidate = decision[record + WORDS + 2u * best];
+      let best_candidate = decision[record + DECISION_WORDS + 2u * best];
       let best_bits = score_bits(image, best_candidate);
       if (bits > best_bits || (bits == best_bits && decision[entry] < best_candidate)) {
         best = i;
@@ -335,10 +338,10 @@ fn main(
     } else if (parameters.pick == 2u) {
       drawn = multiply_wide(kept, word).y;
     }
-    chosen = decision[record + WORDS + 2u * drawn];
+    chosen = decision[record + DECISION_WORDS + 2u * drawn];
     decision[record + 4u] = kept;
     decision[record + 5u] = chosen;
-    decision[record + 6u] = decision[record + WORDS + 2u * drawn + 1u];
+    decision[record + 6u] = decision[record + DECISION_WORDS + 2u * drawn + 1u];
   }
   workgroupBarrier();
   for (var position = lane; position < parameters.positions; position += LANES) {

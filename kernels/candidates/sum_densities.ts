@@ -8,7 +8,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { EXACT_SUMS_WGSL, MAX_DRAWS, MAX_TERMS, truncate } from "../exact/exact_sums.ts";
 import wgsl from "./sum_densities.wgsl" with { type: "text" };
 

@@ -19,26 +19,28 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> members: array<u32>;
 @group(0) @binding(3) var<storage, read_write> scores: array<f32>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let candidate = (group.y * groups.x + group.x) * 64u + lane;
+  let candidate = (group.y * groups.x + group.x) * LANES + lane;
   if (candidate >= parameters.images * parameters.draws) {
     return;
   }
   let image = candidate / parameters.draws;
   let draw = candidate % parameters.draws;
-  var total = vec2<u32>(0u);
+  var total = vec2u(0u);
   for (var position = 0u; position < parameters.positions; position++) {
     var row = draw;
     if (parameters.grouped == 1u) {
       row = min(members[candidate * parameters.positions + position], parameters.rows - 1u);
     }
     let at = 2u * ((image * parameters.positions + position) * parameters.rows + row);
-    total = add64(total, vec2<u32>(sums[at], sums[at + 1u]));
+    total = add64(total, vec2u(sums[at], sums[at + 1u]));
   }
   if (parameters.leave_one_out == 1u) {
     total = subtract64(total, multiply_wide(parameters.positions, 0x40000000u));

@@ -1,9 +1,9 @@
 // From the bits of tokens to vectors of two values, as a feature map.
 // Bindings: packed [images, tokens, ceil(bits / 32)]; output as rows [images, positions, channels] or, when
 // `planes` is 1, as planes [images, channels, positions]. A bit that is 1 gives `magnitude`, one that is 0
-// the same below zero; exact. Twin: bits.ts. Without patches, bit c of a token is channel c of its position.
-// With patches of 2×2 (`patch_width` tokens in a line, 0 without), bit 4 c + 2 dy + dx is channel c of the
-// position dy below and dx to the right of the patch's first.
+// the same below zero; exact. Expects nothing in front of it. Twin: bits.ts. Without patches, bit c of a
+// token is channel c of its position. With patches of 2×2 (`patch_width` tokens in a line, 0 without), bit 4
+// c + 2 dy + dx is channel c of the position dy below and dx to the right of the patch's first.
 // Planes: 64 positions and 8 channels per workgroup; the bits of 8 channels are always in one word. Rows: up
 // to 8 threads per position.
 
@@ -25,6 +25,10 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> packed: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
+const LANES = 64u;
+// Channels of a workgroup that writes planes.
+const GROUP_CHANNELS = 8u;
+
 // Where a position's bits are: first word of its token, its first bit in the token.
 fn home(place: u32) -> vec2u {
   let width = parameters.patch_width;
@@ -42,7 +46,7 @@ fn code(bits: u32) -> f32 {
   return select(-parameters.magnitude, parameters.magnitude, (bits & 1u) == 1u);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -52,12 +56,12 @@ fn main(
   let positions = parameters.positions;
   let step = select(4u, 1u, parameters.patch_width == 0u);
   if (parameters.planes == 1u) {
-    let place = (group.z * groups.x + group.x) * 64u + lane;
+    let place = (group.z * groups.x + group.x) * LANES + lane;
     if (place >= parameters.count) {
       return;
     }
-    let begin = group.y * 8u;
-    let end = min(begin + 8u, channels);
+    let begin = group.y * GROUP_CHANNELS;
+    let end = min(begin + GROUP_CHANNELS, channels);
     let start = home(place);
     let first = start.y + begin * step;
     var bits = packed[start.x + (first >> 5u)] >> (first & 31u);
@@ -70,7 +74,7 @@ fn main(
     }
     return;
   }
-  let place = ((group.y * groups.x + group.x) * 64u + lane) >> parameters.shift;
+  let place = ((group.y * groups.x + group.x) * LANES + lane) >> parameters.shift;
   if (place >= parameters.count) {
     return;
   }

@@ -7,10 +7,11 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireNumber } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireNumber } from "../arguments.ts";
 import bitCodesWgsl from "./bit_codes.wgsl" with { type: "text" };
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import type { FeatureLayout } from "./lookup.ts";
 import signBitsWgsl from "./sign_bits.wgsl" with { type: "text" };
 
@@ -189,9 +190,7 @@ function sizes(shape: BitsShape, action: string) {
   if (patchWidth !== undefined) {
     requireInteger(patchWidth, "patchWidth", action, { min: 1 });
     if (tokens % patchWidth !== 0) {
-      throw new RangeError(
-        `Cannot ${action} as tokens must be a multiple of patchWidth, ${patchWidth}: current value is ${tokens}`,
-      );
+      throw new RangeError(mustBe(`a multiple of patchWidth, ${patchWidth}`, tokens, "tokens", action));
     }
   }
   const perPatch = patchWidth === undefined ? 1 : 4;

@@ -16,15 +16,16 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> tokens: array<u32>;
 @group(0) @binding(4) var<storage, read_write> distances: array<u32>;
 
+const LANES = 64u;
 const INFINITE = 0x7f800000u;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let row = (group.y * groups.x + group.x) * 64u + lane;
+  let row = (group.y * groups.x + group.x) * LANES + lane;
   if (row >= parameters.count) {
     return;
   }

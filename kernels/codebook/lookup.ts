@@ -7,7 +7,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { floatBits } from "../exact/exact.ts";
 import wgsl from "./lookup.wgsl" with { type: "text" };
 

@@ -2,9 +2,10 @@
 // Bindings: tokens [images, positions]; codebook [vocabulary, channels], or in half precision, two to a word,
 // if HALF is set; output as rows [images, positions, channels] or, when `planes` is 1, as planes [images,
 // channels, positions]. Words are copied and halves widened, both exactly. A token outside the vocabulary
-// (NO_TOKEN included) gives zeros. Twin: lookup.ts. Planes: 64 tokens and 8 channels per workgroup, a thread
-// writing these channels of its token. Rows: up to 8 threads per token, each of which takes every 8th
-// channel. So neighbouring threads write neighbouring words, and a thread reads one token.
+// (NO_TOKEN included) gives zeros. Expects nothing in front of it. Twin: lookup.ts. Planes: 64 tokens and 8
+// channels per workgroup, a thread writing these channels of its token. Rows: up to 8 threads per token, each
+// of which takes every 8th channel. So neighbouring threads write neighbouring words, and a thread reads one
+// token.
 
 struct Parameters {
   count: u32,
@@ -22,6 +23,10 @@ override HALF: bool = false;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read> codebook: array<u32>;
 @group(0) @binding(3) var<storage, read_write> output: array<u32>;
+
+const LANES = 64u;
+// Channels of a workgroup that writes planes.
+const GROUP_CHANNELS = 8u;
 
 // The float with the value of a half.
 fn widen(half: u32) -> u32 {
@@ -42,7 +47,7 @@ fn word(token: u32, channel: u32) -> u32 {
   return select(0u, codebook[i], known);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -51,13 +56,13 @@ fn main(
   let channels = parameters.channels;
   let positions = parameters.positions;
   if (parameters.planes == 1u) {
-    let place = (group.z * groups.x + group.x) * 64u + lane;
+    let place = (group.z * groups.x + group.x) * LANES + lane;
     if (place >= parameters.count) {
       return;
     }
     let token = tokens[place];
-    let begin = group.y * 8u;
-    let end = min(begin + 8u, channels);
+    let begin = group.y * GROUP_CHANNELS;
+    let end = min(begin + GROUP_CHANNELS, channels);
     let image = place / positions;
     var i = (image * channels + begin) * positions + place - image * positions;
     for (var channel = begin; channel < end; channel++) {
@@ -66,7 +71,7 @@ fn main(
     }
     return;
   }
-  let place = ((group.y * groups.x + group.x) * 64u + lane) >> parameters.shift;
+  let place = ((group.y * groups.x + group.x) * LANES + lane) >> parameters.shift;
   if (place >= parameters.count) {
     return;
   }

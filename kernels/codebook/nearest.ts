@@ -7,7 +7,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { addSquaredDistance, EXACT_SUMS_WGSL } from "../exact/exact_sums.ts";
 import wgsl from "./nearest.wgsl" with { type: "text" };
 

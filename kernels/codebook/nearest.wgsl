@@ -29,16 +29,16 @@ struct Parameters {
 const ROWS = 8u;
 const LANES = 128u;
 // Threads that settle one row in the end, and the partial results each of them looks at.
-const SETTLERS = 16u;
-const SHARE = 8u;
+const SETTLERS = LANES / ROWS;
+const SHARE = LANES / SETTLERS;
 const INFINITE = 0x7f800000u;
 const NONE = 0xffffffffu;
 
 // What each thread found for each row: bits of the least and the second least plain distance, and the code of
 // the least.
-var<workgroup> least: array<u32, 1024>;
-var<workgroup> second: array<u32, 1024>;
-var<workgroup> code_of_least: array<u32, 1024>;
+var<workgroup> least: array<u32, ROWS * LANES>;
+var<workgroup> second: array<u32, ROWS * LANES>;
+var<workgroup> code_of_least: array<u32, ROWS * LANES>;
 // Of each settler: bits of the least plain distance; bits of the least exact distance, code.
 var<workgroup> floors: array<u32, LANES>;
 var<workgroup> settled: array<vec2u, LANES>;
@@ -77,7 +77,7 @@ fn exact_step(sum: f32, feature: u32, code: u32, inside: bool) -> f32 {
   return add_square(sum, select(0.0, difference(features[feature], codebook[code]), inside));
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -92,6 +92,8 @@ fn main(
   let last = parameters.vocabulary - 1u;
   let rows = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(parameters.count - 1u));
   let more = min(vec4u(first) + vec4u(4u, 5u, 6u, 7u), vec4u(parameters.count - 1u));
+  // The rows are written out: with arrays of eight and loops over them the same bits take 1.2 to 1.4 times as
+  // long on llvmpipe (256 to 16384 rows, 4096 codes, 32 channels).
   var best0 = vec3u(NONE);
   var best1 = best0;
   var best2 = best0;

@@ -1,8 +1,8 @@
 // From feature maps to the bits of tokens: a bit is 1 where the value is above 0.
 // Bindings: features as rows [images, positions, channels] or, when `planes` is 1, as planes [images,
 // channels, positions]; packed [images, tokens, ceil(bits / 32)]. Zeros of both signs and NaN give 0; bits
-// beyond the last are 0; exact. Twin: bits.ts. Which bit is which value: see bit_codes.wgsl. One thread per
-// word.
+// beyond the last are 0; exact. Expects nothing in front of it. Twin: bits.ts. Which bit is which value: see
+// bit_codes.wgsl. One thread per word.
 
 struct Parameters {
   // Tokens of all images, and positions of one.
@@ -20,13 +20,15 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> features: array<u32>;
 @group(0) @binding(2) var<storage, read_write> packed: array<u32>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let token = (group.z * groups.x + group.x) * 64u + lane;
+  let token = (group.z * groups.x + group.x) * LANES + lane;
   if (token >= parameters.count) {
     return;
   }

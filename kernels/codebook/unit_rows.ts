@@ -8,7 +8,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { addSquare, EXACT_WGSL, product, reciprocal, squareRoot } from "../exact/exact.ts";
 import wgsl from "./unit_rows.wgsl" with { type: "text" };
 

@@ -12,13 +12,15 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> input: array<f32>;
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let row = (group.y * groups.x + group.x) * 64u + lane;
+  let row = (group.y * groups.x + group.x) * LANES + lane;
   if (row >= parameters.count) {
     return;
   }

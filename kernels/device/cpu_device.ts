@@ -5,20 +5,27 @@
  */
 
 import { requireInteger } from "../arguments.ts";
-import {
-  copyRange,
-  type Device,
-  type DeviceArray,
-  type DeviceCounters,
-  hostTimeline,
-  type Kernel,
-  requireDisjoint,
-  requireRange,
-  requireWords,
-  type Timeline,
-} from "./device.ts";
+import { copyRange, requireDisjoint, requireRange, requireWords } from "./array_checks.ts";
+import type { Device, DeviceArray, DeviceCounters, Kernel, Timeline } from "./device.ts";
+import { hostTimeline } from "./host_timeline.ts";
 
-/** A device array in host memory, with a view for each way to read its words. */
+/** A page is not told its processor's. */
+const ARCHITECTURE = typeof Deno === "undefined" ? "" : `${Deno.build.arch}, `;
+
+/**
+ * A device array in host memory, with a view for each way to read its words.
+ *
+ * @example
+ * ```ts
+ * import { CpuDevice } from "./cpu_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using array = device.upload(new Float32Array([1, 2]));
+ * array.f32[1] = 0.5; // no copy, no readback
+ * assertEquals(array.u32[1], 0x3f000000);
+ * ```
+ */
 export class HostArray implements DeviceArray {
   readonly device: CpuDevice;
   readonly label: string;
@@ -64,12 +71,39 @@ export class HostArray implements DeviceArray {
   }
 }
 
-/** The floats of an array on the CPU device, for twins. */
+/**
+ * The floats of an array on the CPU device, for twins.
+ *
+ * @example
+ * ```ts
+ * import { CpuDevice, floats } from "./cpu_device.ts";
+ * import type { Device } from "./device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device: Device = new CpuDevice();
+ * using array = device.upload(new Float32Array([1, 2]));
+ * floats(array)[0] = 3;
+ * assertEquals([...floats(array)], [3, 2]);
+ * ```
+ */
 export function floats(array: DeviceArray): Float32Array<ArrayBuffer> {
   return hosted(array).f32;
 }
 
-/** The words of an array on the CPU device, for twins. */
+/**
+ * The words of an array on the CPU device, for twins.
+ *
+ * @example
+ * ```ts
+ * import { CpuDevice, words } from "./cpu_device.ts";
+ * import type { Device } from "./device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device: Device = new CpuDevice();
+ * using array = device.upload(new Float32Array([1, -0]));
+ * assertEquals([...words(array)], [0x3f800000, 0x80000000]);
+ * ```
+ */
 export function words(array: DeviceArray): Uint32Array<ArrayBuffer> {
   return hosted(array).u32;
 }
@@ -103,7 +137,7 @@ function hosted(array: DeviceArray): HostArray {
  */
 export class CpuDevice implements Device {
   readonly kind = "cpu";
-  readonly name = `CPU (${Deno.build.arch}, ${navigator.hardwareConcurrency} threads)`;
+  readonly name = `CPU (${ARCHITECTURE}${navigator.hardwareConcurrency} threads)`;
   #counters = { readbacks: 0, bytesRead: 0, dispatches: 0, liveArrays: 0, liveBytes: 0 };
 
   get counters(): DeviceCounters {

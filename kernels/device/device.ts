@@ -13,8 +13,6 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
-
 /** Where a device runs its kernels. */
 export type DeviceKind = "cpu" | "webgpu";
 
@@ -73,6 +71,11 @@ export interface Kernel<Arguments> {
   readonly name: string;
   /** Complete WGSL source. */
   readonly wgsl: string;
+  /**
+   * Every value that a numeric `override` constant may have in a plan, by its name, so that all pipelines of
+   * the kernel are known before it runs.
+   */
+  readonly overrides?: Readonly<Record<string, readonly number[]>>;
   /**
    * Checks the arguments and lays out the GPU call. Runs on both devices, so a bad call fails the same way on
    * each.
@@ -145,22 +148,6 @@ export interface Device extends Disposable {
   timeline(capacity: number): Timeline;
 }
 
-/** A timeline on the host's clock: right where kernels have run when their call returns. */
-export function hostTimeline(capacity: number): Timeline {
-  requireInteger(capacity, "capacity", "start a timeline", { min: 1, max: MAX_MARKS });
-  const marks: number[] = [];
-  return {
-    clock: "host",
-    mark: () => {
-      requireInteger(marks.length + 1, "the number of marks", "mark a timeline", { min: 1, max: capacity });
-      marks.push(performance.now());
-    },
-    finish: () => undefined,
-    durations: () => marks.slice(1).map((mark, i) => mark - marks[i]!),
-    [Symbol.dispose]: () => {},
-  };
-}
-
 /**
  * Brings one array to the host as floats. Each call is one readback; use {@linkcode Device.read} for several.
  *
@@ -180,7 +167,20 @@ export async function readFloats(array: DeviceArray): Promise<Float32Array<Array
   return new Float32Array(words!.buffer);
 }
 
-/** Brings one array to the host as unsigned integers; see {@linkcode readFloats}. */
+/**
+ * Brings one array to the host as unsigned integers; see {@linkcode readFloats}.
+ *
+ * @example
+ * ```ts
+ * import { readWords } from "./device.ts";
+ * import { CpuDevice } from "./cpu_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using array = device.upload(new Uint32Array([7, 0xffffffff]));
+ * assertEquals([...await readWords(array)], [7, 0xffffffff]);
+ * ```
+ */
 export async function readWords(array: DeviceArray): Promise<Uint32Array<ArrayBuffer>> {
   const [words] = await array.device.read([array]);
   return words!;
@@ -188,9 +188,6 @@ export async function readWords(array: DeviceArray): Promise<Uint32Array<ArrayBu
 
 /** WebGPU's guaranteed limit of workgroups along one side. */
 const MAX_WORKGROUPS = 65535;
-/** WebGPU's limit of timestamps in one query set. */
-const MAX_MARKS = 4096;
-
 /**
  * Lays `count` workgroups out on the x and y sides so that no side exceeds the limit of 65535. The shader
  * finds its own number as `workgroup_id.y * num_workgroups.x + workgroup_id.x` and must stop when that is not
@@ -208,112 +205,4 @@ const MAX_MARKS = 4096;
 export function spread(count: number): [x: number, y: number, z: number] {
   const rows = Math.max(1, Math.ceil(count / MAX_WORKGROUPS));
   return [Math.ceil(count / rows), rows, 1];
-}
-
-/**
- * Checks that `length` words from `offset` on lie within an array.
- *
- * @throws {TypeError} If one of them is not a number.
- * @throws {RangeError} If they do not.
- */
-export function requireRange(array: DeviceArray, offset: number, length: number, action: string): void {
-  requireInteger(offset, "offset", action, { min: 0 });
-  requireInteger(length, "length", action, { min: 0 });
-  if (offset + length > array.length) {
-    throw new RangeError(
-      `Cannot ${action} as offset + length must be <= ${array.length}, the words of "${array.label}": ` +
-        `offset is ${offset} and length is ${length}`,
-    );
-  }
-}
-
-/**
- * The range of a copy with its defaults filled in, checked against both arrays.
- *
- * @throws {TypeError} If source and target are the same array, which WebGPU forbids.
- * @throws {RangeError} If the range does not lie within both.
- */
-export function copyRange(
-  source: DeviceArray,
-  target: DeviceArray,
-  range: { sourceOffset?: number; targetOffset?: number; length?: number },
-): { sourceOffset: number; targetOffset: number; length: number } {
-  const { sourceOffset = 0, targetOffset = 0, length = source.length - sourceOffset } = range;
-  if (source === target) {
-    throw new TypeError(
-      `Cannot copy words as source and target must be two arrays: both are "${source.label}"`,
-    );
-  }
-  requireRange(source, sourceOffset, length, "copy words");
-  requireRange(target, targetOffset, length, "copy words");
-  return { sourceOffset, targetOffset, length };
-}
-
-/** Which storage bindings of a kernel's shader are written, from `@binding(1)` on. */
-export function writtenBindings(wgsl: string): readonly boolean[] {
-  let written = writtenBySource.get(wgsl);
-  if (written === undefined) {
-    written = [];
-    for (const [, binding, access] of wgsl.matchAll(STORAGE_BINDING)) {
-      written[Number(binding) - 1] = access === "read_write";
-    }
-    writtenBySource.set(wgsl, written);
-  }
-  return written;
-}
-
-const STORAGE_BINDING = /@binding\((\d+)\)\s*var<storage(?:,\s*(\w+))?>/g;
-const writtenBySource = new Map<string, boolean[]>();
-
-/**
- * Checks that no word which a kernel writes is bound a second time in the same call: what it would read there
- * differs between devices.
- *
- * @param stretches Where the arrays of the plan lie: a token for the memory, and the first and last byte but
- * one.
- * @throws {TypeError} If one is.
- */
-export function requireDisjoint(
-  kernel: { readonly name: string; readonly wgsl: string },
-  arrays: readonly DeviceArray[],
-  stretches: readonly { readonly memory: unknown; readonly start: number; readonly end: number }[],
-): void {
-  const written = writtenBindings(kernel.wgsl);
-  for (const [i, a] of stretches.entries()) {
-    if (!written[i]) continue;
-    for (const [j, b] of stretches.entries()) {
-      if (i === j || a.memory !== b.memory || a.start >= b.end || b.start >= a.end) continue;
-      throw new TypeError(
-        `Cannot run "${kernel.name}" as it writes "${arrays[i]!.label}", which shares words with "${
-          arrays[j]!.label
-        }" in the same call`,
-      );
-    }
-  }
-}
-
-/**
- * Checks that data are words as a device stores them; other arrays would be converted silently.
- *
- * @throws {TypeError} If they are not.
- */
-export function requireWords(data: Float32Array | Uint32Array, action: string): void {
-  if (data instanceof Float32Array || data instanceof Uint32Array) return;
-  const given = Object.prototype.toString.call(data).slice(8, -1);
-  throw new TypeError(
-    `Cannot ${action} as the data must be a Float32Array or Uint32Array: current value is ${given}`,
-  );
-}
-
-/**
- * Checks that an array holds at least `length` words.
- *
- * @throws {RangeError} If it is shorter.
- */
-export function requireLength(array: DeviceArray, length: number, action: string): void {
-  if (array.length < length) {
-    throw new RangeError(
-      `Cannot ${action} as "${array.label}" must hold at least ${length} words: it holds ${array.length}`,
-    );
-  }
 }

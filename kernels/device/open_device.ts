@@ -4,9 +4,10 @@
  * @module
  */
 
+import { mustBe } from "../arguments.ts";
 import { CpuDevice } from "./cpu_device.ts";
 import type { Device, DeviceKind } from "./device.ts";
-import { WebGpuDevice } from "./webgpu_device.ts";
+import { adapterName, WebGpuDevice } from "./webgpu_device.ts";
 
 /**
  * Where to run: `"webgpu"`, `"cpu"`, or `"auto"`. For {@linkcode openDevice} and models, `"auto"` takes a GPU
@@ -38,11 +39,7 @@ export async function openDevice(choice: DeviceChoice = "auto"): Promise<Device>
   if (choice === "cpu") return new CpuDevice();
   if (choice === "webgpu") return await WebGpuDevice.open();
   if (choice !== "auto") {
-    throw new RangeError(
-      `Cannot open a device as it must be "auto", "webgpu" or "cpu": current value is ${
-        JSON.stringify(choice)
-      }`,
-    );
+    throw new RangeError(mustBe('"auto", "webgpu" or "cpu"', choice, "it", "open a device"));
   }
   const found = await findGpu();
   if (typeof found !== "string") return await WebGpuDevice.open(found);
@@ -51,7 +48,19 @@ export async function openDevice(choice: DeviceChoice = "auto"): Promise<Device>
   return new CpuDevice();
 }
 
-/** Why `"auto"` would not run on WebGPU, or `undefined` if it would. */
+/**
+ * Why `"auto"` would not run on WebGPU, or `undefined` if it would.
+ *
+ * @example
+ * ```ts
+ * import { openDevice, whyNoGpu } from "./open_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reason = await whyNoGpu(); // "no WebGPU adapter found", say
+ * using device = await openDevice("auto");
+ * assertEquals(device.kind, reason === undefined ? "webgpu" : "cpu");
+ * ```
+ */
 export async function whyNoGpu(): Promise<string | undefined> {
   const found = await findGpu();
   return typeof found === "string" ? found : undefined;
@@ -62,7 +71,7 @@ async function findGpu(): Promise<GPUAdapter | string> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return "no WebGPU adapter found";
   if (adapter.info.isFallbackAdapter) {
-    return `the only WebGPU adapter is software (${adapter.info.description})`;
+    return `the only WebGPU adapter is software (${adapterName(adapter.info)})`;
   }
   return adapter;
 }

@@ -6,21 +6,10 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
-import {
-  copyRange,
-  type Device,
-  type DeviceArray,
-  type DeviceCounters,
-  hostTimeline,
-  type Kernel,
-  type Plan,
-  requireDisjoint,
-  requireRange,
-  requireWords,
-  type Timeline,
-  writtenBindings,
-} from "./device.ts";
+import { mustBe, requireInteger } from "../arguments.ts";
+import { copyRange, requireDisjoint, requireRange, requireWords, writtenBindings } from "./array_checks.ts";
+import type { Device, DeviceArray, DeviceCounters, Kernel, Plan, Timeline } from "./device.ts";
+import { hostTimeline } from "./host_timeline.ts";
 import { DeviceLostError, NoAdapterError, OutOfMemoryError, ShaderCompilationError } from "./errors.ts";
 import { nextTurn } from "./next_turn.ts";
 
@@ -69,7 +58,23 @@ export interface GpuPlace {
   readonly owner?: GpuArray;
 }
 
-/** A device array in GPU memory. */
+/**
+ * A device array in GPU memory.
+ *
+ * @example
+ * ```ts
+ * import { WebGpuDevice } from "./webgpu_device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const adapter = await navigator.gpu?.requestAdapter();
+ * if (adapter) {
+ *   using device = await WebGpuDevice.open(adapter);
+ *   using array = device.allocate(5, "scores");
+ *   assertEquals(array.buffer.label, "scores"); // a GPUBuffer, for pipelines of one's own
+ *   assertEquals(array.buffer.size, 32);
+ * }
+ * ```
+ */
 export class GpuArray implements DeviceArray {
   readonly device: WebGpuDevice;
   readonly length: number;
@@ -137,7 +142,27 @@ export class GpuArray implements DeviceArray {
   }
 }
 
-/** The GPU as a device. Open it with {@linkcode WebGpuDevice.open}. */
+/**
+ * The GPU as a device. Open it with {@linkcode WebGpuDevice.open}.
+ *
+ * @example
+ * ```ts
+ * import { WebGpuDevice } from "./webgpu_device.ts";
+ * import { readFloats } from "./device.ts";
+ * import { unitRows } from "../codebook/unit_rows.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const adapter = await navigator.gpu?.requestAdapter();
+ * if (adapter) {
+ *   using device = await WebGpuDevice.open(adapter);
+ *   using rows = device.upload(new Float32Array([3, 4]));
+ *   using unit = device.allocate(2, "unit");
+ *   device.run(unitRows, { input: rows, output: unit, count: 1, channels: 2 });
+ *   assertEquals([...await readFloats(unit)].map((value) => value.toFixed(4)), ["0.6000", "0.8000"]);
+ *   assertEquals(device.counters.readbacks, 1);
+ * }
+ * ```
+ */
 export class WebGpuDevice implements Device {
   readonly kind = "webgpu";
   readonly name: string;
@@ -167,7 +192,7 @@ export class WebGpuDevice implements Device {
     this.gpu = gpu;
     this.#owned = owned;
     this.info = info;
-    this.name = info.description || info.vendor || "WebGPU adapter";
+    this.name = adapterName(info);
     gpu.lost.then((lost) => this.#lost ??= lost);
     gpu.addEventListener("uncapturederror", (event) => {
       if (owned) event.preventDefault();
@@ -214,9 +239,7 @@ export class WebGpuDevice implements Device {
    */
   static from(gpu: GPUDevice): WebGpuDevice {
     if (!(gpu instanceof GPUDevice)) {
-      throw new TypeError(
-        `Cannot run on a device as it must be a GPUDevice: current value is ${String(gpu)}`,
-      );
+      throw new TypeError(mustBe("a GPUDevice", gpu, "it", "run on a device"));
     }
     return new WebGpuDevice(gpu, gpu.adapterInfo, false);
   }
@@ -282,7 +305,7 @@ export class WebGpuDevice implements Device {
       ? { buffer: source, size: undefined }
       : source;
     if (!(buffer instanceof GPUBuffer)) {
-      throw new TypeError(`Cannot ${action} as it must be a GPUBuffer: current value is ${String(buffer)}`);
+      throw new TypeError(mustBe("a GPUBuffer", buffer, "it", action));
     }
     requireUsage(buffer, "STORAGE", action);
     requireInteger(offset, "offset", action, { min: 0, max: buffer.size });
@@ -645,6 +668,11 @@ export class WebGpuDevice implements Device {
       return buffer;
     };
   }
+}
+
+/** What an adapter is called: in a page, which gets no description, by its vendor and architecture. */
+export function adapterName({ description, vendor, architecture }: GPUAdapterInfo): string {
+  return description || [vendor, architecture].filter(Boolean).join(" ") || "WebGPU adapter";
 }
 
 /**

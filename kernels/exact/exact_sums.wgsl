@@ -9,16 +9,16 @@ fn difference(a: f32, b: f32) -> f32 {
 }
 
 // Four sums at once: sum + difference(a, b)^2.
-fn add_squared_differences(sum: vec4<f32>, a: f32, b: vec4<f32>) -> vec4<f32> {
-  let whole = vec4<f32>(a) - b;
-  let d = select(whole, vec4<f32>(0.0), abs(whole) < vec4<f32>(0x1p-50f));
-  let h = bitcast<vec4<f32>>(bitcast<vec4<u32>>(d) & vec4<u32>(0xfffff000u));
+fn add_squared_differences(sum: vec4f, a: f32, b: vec4f) -> vec4f {
+  let whole = vec4f(a) - b;
+  let d = select(whole, vec4f(0.0), abs(whole) < vec4f(0x1p-50f));
+  let h = bitcast<vec4f>(bitcast<vec4u>(d) & vec4u(0xfffff000u));
   let l = d - h;
   return ((sum + h * h) + 2.0 * h * l) + l * l;
 }
 
 // The largest f32 that does not exceed x.
-fn truncate64(x: vec2<u32>) -> f32 {
+fn truncate64(x: vec2u) -> f32 {
   let length = select(32u - countLeadingZeros(x.x), 64u - countLeadingZeros(x.y), x.y != 0u);
   if (length <= 24u) {
     return f32(x.x);

@@ -1,6 +1,6 @@
 // The random words of consecutive draws at one position of one stream: output[2 * i] and output[2 * i + 1]
-// belong to draw i. Expects threefry.wgsl in front, and the bindings below; one invocation per draw. Integers
-// only, bit for bit as the twin.
+// belong to draw i. Bindings: output [count, 2]. One invocation per draw. Integers only, the same on every
+// device. Expects threefry.wgsl in front of it. Twin: threefry.ts.
 
 struct Parameters {
   count: u32,
@@ -15,19 +15,21 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read_write> output: array<u32>;
 
-@compute @workgroup_size(256)
+const LANES = 256u;
+
+@compute @workgroup_size(LANES)
 fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let draw = (group.y * groups.x + group.x) * 256u + lane;
+  let draw = (group.y * groups.x + group.x) * LANES + lane;
   if (draw >= parameters.count) {
     return;
   }
-  let seed = vec2<u32>(parameters.seed_low, parameters.seed_high);
+  let seed = vec2u(parameters.seed_low, parameters.seed_high);
   let key = stream_key(seed, parameters.image, parameters.scale, parameters.purpose);
-  let words = threefry(key, vec2<u32>(parameters.position, draw));
+  let words = threefry(key, vec2u(parameters.position, draw));
   output[2u * draw] = words.x;
   output[2u * draw + 1u] = words.y;
 }

@@ -7,8 +7,9 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { mustBe, requireInteger } from "../arguments.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { words } from "../device/cpu_device.ts";
 import randomWordsWgsl from "./random_words.wgsl" with { type: "text" };
 import wgsl from "./threefry.wgsl" with { type: "text" };
@@ -55,19 +56,13 @@ export const MAX_SCALE: number = 2 ** 24 - 1;
  */
 export function seedWords(seed: number | bigint): Seed {
   if (typeof seed !== "number" && typeof seed !== "bigint") {
-    throw new TypeError(
-      `Cannot use seed as it must be a number or a bigint: current value is ${String(seed)}`,
-    );
+    throw new TypeError(mustBe("a number or a bigint", seed, "it", "use seed"));
   }
   if (typeof seed === "number" && !Number.isSafeInteger(seed)) {
-    throw new RangeError(
-      `Cannot use seed as it must be an integer below 2^53, or a bigint: current value is ${seed}`,
-    );
+    throw new RangeError(mustBe("an integer below 2^53, or a bigint", seed, "it", "use seed"));
   }
   if (seed < 0 || seed >= 2n ** 64n) {
-    throw new RangeError(
-      `Cannot use seed as it must be an integer from 0 to 2^64 - 1: current value is ${seed}`,
-    );
+    throw new RangeError(mustBe("an integer from 0 to 2^64 - 1", seed, "it", "use seed"));
   }
   const wide = BigInt(seed);
   return [Number(wide & 0xffffffffn), Number(wide >> 32n)];
@@ -174,7 +169,7 @@ export function streamKey(seed: Seed, image: number, scale: number, purpose: Pur
  */
 export function requireStream(seed: Seed, scale: number, action: string): void {
   if (!Array.isArray(seed) || seed.length !== 2) {
-    throw new TypeError(`Cannot ${action} as seed must be two words: current value is ${String(seed)}`);
+    throw new TypeError(mustBe("two words", seed, "seed", action));
   }
   for (const word of seed) requireInteger(word, "each word of seed", action, { min: 0, max: 0xffffffff });
   requireInteger(scale, "scale", action, { min: 0, max: MAX_SCALE });

@@ -6,7 +6,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import wgsl from "./gather.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode gatherRows}. */

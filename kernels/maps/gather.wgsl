@@ -1,7 +1,7 @@
 // Copies chosen rows: output row i is input row rows[i].
 // Bindings: input [input_rows, stride], rows [count], output [count, stride]; words are copied, whatever they
-// mean, so the result is exact. An index that is not below `input_rows` gives a row of zeros. Twin:
-// gather.ts.
+// mean, so the result is exact. An index that is not below `input_rows` gives a row of zeros. Expects nothing
+// in front of it. Twin: gather.ts.
 // Neighbouring threads copy neighbouring words: of a long row some workgroups 64 words each at a time, of a
 // short row up to 8 threads a word each.
 
@@ -20,7 +20,9 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
 @group(0) @binding(3) var<storage, read_write> output: array<u32>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -28,10 +30,10 @@ fn main(
 ) {
   let stride = parameters.stride;
   var place = group.z * groups.y + group.y;
-  var begin = group.x * 64u + lane;
-  var step = groups.x * 64u;
+  var begin = group.x * LANES + lane;
+  var step = groups.x * LANES;
   if (parameters.long_rows == 0u) {
-    place = ((group.y * groups.x + group.x) * 64u + lane) >> parameters.shift;
+    place = ((group.y * groups.x + group.x) * LANES + lane) >> parameters.shift;
     step = 1u << parameters.shift;
     begin = lane & (step - 1u);
   }

@@ -8,7 +8,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type Device, type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import type { FeatureLayout } from "../codebook/lookup.ts";
 import wgsl from "./resample.wgsl" with { type: "text" };
 
@@ -126,6 +127,21 @@ export function resampleWeights(method: ResampleMethod, from: number, to: number
  *
  * @throws {TypeError} If the method is unknown.
  * @throws {RangeError} If a side is no integer >= 1.
+ *
+ * @example
+ * ```ts
+ * import { createResampleTable, resample } from "./resample.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using table = createResampleTable(device, "area", 2, 1);
+ * using input = device.upload(new Float32Array([1, 2, 3, 6]));
+ * using output = device.allocate(1);
+ * device.run(resample, { input, output, table, images: 1, channels: 1, layout: "planes" });
+ * assertEquals([...await readFloats(output)], [3]);
+ * ```
  */
 export function createResampleTable(
   device: Device,

@@ -4,8 +4,8 @@
 // column_taps], the same arrays where maps are square; output as planes [images, channels, to_rows,
 // to_columns] or, when `rows` is 1, as rows [images, to_rows * to_columns, channels]. One thread per position
 // and 8 channels, which share the weights and where they lie.
-// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Twin:
-// resample.ts.
+// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Expects
+// nothing in front of it. Twin: resample.ts.
 
 struct Parameters {
   images: u32,
@@ -29,7 +29,9 @@ struct Parameters {
 @group(0) @binding(7) var<storage, read> column_weights: array<f32>;
 @group(0) @binding(8) var<storage, read_write> output: array<f32>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -38,7 +40,7 @@ fn main(
   let width = parameters.to_columns;
   let area = parameters.to_rows * width;
   let channels = parameters.channels;
-  let i = (group.z * groups.x + group.x) * 64u + lane;
+  let i = (group.z * groups.x + group.x) * LANES + lane;
   if (i >= parameters.images * area) {
     return;
   }

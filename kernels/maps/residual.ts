@@ -5,9 +5,10 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
+import { mustBe, requireInteger, requireNumber } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import wgsl from "./residual.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode residualUpdate}. */
@@ -65,11 +66,9 @@ export const residualUpdate: Kernel<ResidualUpdateArguments> = {
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireInteger(side, "side", ACTION, { min: 1 });
-    if (!Number.isFinite(blend)) {
-      throw new RangeError(`Cannot ${ACTION} as blend must be a finite number: current value is ${blend}`);
-    }
+    requireNumber(blend, "blend", ACTION);
     if (sign !== 1 && sign !== -1) {
-      throw new RangeError(`Cannot ${ACTION} as sign must be 1 or -1: current value is ${sign}`);
+      throw new RangeError(mustBe("1 or -1", sign, "sign", ACTION));
     }
     if (features === state) {
       throw new TypeError(

@@ -3,11 +3,13 @@
 // [channels], state planes (in and out). A workgroup computes 4 output channels of an 8 x 8 tile: it stages
 // 16 input channels at a time with their border, and the weights for its 4 outputs. `keep` and `share` carry
 // the sign. Plain f32: for n = 9 * channels the update is off by at most (n + 6) * 2^-24 * (keep |h| + share
-// (sum |weight * h| + |bias|)). Twin: residual.ts.
+// (sum |weight * h| + |bias|)). Expects nothing in front of it. Twin: residual.ts.
 
 const TILE = 8u;
-const HALO = 10u;
+// A tile with its border.
+const HALO = TILE + 2u;
 const CHUNK = 16u;
+const LANES = TILE * TILE;
 
 struct Parameters {
   count: u32,
@@ -26,7 +28,7 @@ struct Parameters {
 var<workgroup> patch_values: array<f32, CHUNK * HALO * HALO>;
 var<workgroup> taps: array<vec4f, CHUNK * 9u>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -50,7 +52,7 @@ fn main(
   var sum = vec4f();
   for (var chunk = 0u; chunk < channels; chunk += CHUNK) {
     let depth = min(CHUNK, channels - chunk);
-    for (var i = lane; i < depth * HALO * HALO; i += 64u) {
+    for (var i = lane; i < depth * HALO * HALO; i += LANES) {
       // One less than the border's place; beyond the left and upper edge it wraps to a large number, which is
       // outside, too.
       let u = left + i % HALO - 1u;
@@ -61,7 +63,7 @@ fn main(
       }
       patch_values[i] = value;
     }
-    for (var i = lane; i < depth * 9u; i += 64u) {
+    for (var i = lane; i < depth * 9u; i += LANES) {
       var quad = vec4f();
       for (var o = 0u; o < min(4u, channels - output); o++) {
         quad[o] = weight[((output + o) * channels + chunk) * 9u + i];

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import { type FeatureGrouping, silvermanBandwidth } from "../candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { readFloats } from "../device/device.ts";
@@ -19,7 +19,7 @@ import {
   type Decision,
   decisionLength,
   type DensityRule,
-  type Pick,
+  type PickRule,
   PICKS,
   readDecision,
   RULES,
@@ -85,7 +85,7 @@ export interface CandidateChoice {
   /** Candidates nearer than this to a kept one are passed over, 0 (off) by default; for codebooks only. */
   conflictThreshold?: number;
   /** How one of the kept is taken; `"density"` by default. */
-  pick?: Pick;
+  pick?: PickRule;
   /** Seed of the random numbers, 0 by default. Image i of a call has those of image i. */
   seed?: number | bigint;
 }
@@ -134,6 +134,22 @@ const CHOICE = ["strategy", "rule", "alpha", "representatives", "conflictThresho
 
 /**
  * Densities of candidates with one codebook or number of bits. Made by {@linkcode createCandidateDensity}.
+ *
+ * @example
+ * ```ts
+ * import { createCandidateDensity } from "./candidates.ts";
+ * import { readDecision } from "../candidates/select.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assert } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using density = createCandidateDensity(device, { bits: 4 });
+ * const tokens = new Uint32Array([0b0000, 0b0001, 0b0000, 0b1111]); // four candidates of one token
+ * using record = density.choose(tokens, { draws: 4, representatives: 1 });
+ * const { chosen } = readDecision(await readWords(record));
+ * assert(chosen === 0 || chosen === 2); // the outlier is never the densest
+ * ```
  */
 export class CandidateDensity implements Disposable {
   readonly #device: Device;
@@ -312,11 +328,7 @@ export function createCandidateDensity(
 ): CandidateDensity {
   requireOptions(options, DENSITY_OPTIONS, CREATE);
   if (typeof codes !== "object" || codes === null) {
-    throw new TypeError(
-      `Cannot ${CREATE} as the codes must be { codebook, channels } or { bits }: current value is ${
-        String(codes)
-      }`,
-    );
+    throw new TypeError(mustBe("{ codebook, channels } or { bits }", codes, "the codes", CREATE));
   }
   requireOptions(codes, "bits" in codes ? ["bits"] : ["codebook", "channels"], CREATE);
   const { distance = "euclidean", features = "position", deviation = "population", epsilon = 1e-6 } = options;

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import { bitCodes, type BitsShape, signBits } from "../codebook/bits.ts";
 import { codeDistances } from "../codebook/code_distance.ts";
 import { type Device, type DeviceArray, readFloats, readWords } from "../device/device.ts";
@@ -64,7 +64,23 @@ export interface CodebookNearestOptions {
   distances?: Target;
 }
 
-/** A codebook on a device; make it with {@linkcode createCodebook}. Disposing it frees it. */
+/**
+ * A codebook on a device; make it with {@linkcode createCodebook}. Disposing it frees it.
+ *
+ * @example
+ * ```ts
+ * import { createCodebook } from "./codebook.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using codebook = createCodebook(device, new Float32Array([0, 0, 3, 4]), { channels: 2 });
+ * assertEquals(codebook.vocabulary, 2);
+ * using vectors = codebook.lookup(new Uint32Array([1, 0]));
+ * assertEquals([...await readFloats(vectors)], [3, 4, 0, 0]);
+ * ```
+ */
 export class Codebook implements Disposable {
   /** Where it is. */
   readonly device: Device;
@@ -411,11 +427,7 @@ function bitsShape(
 
 function requireFloats(value: unknown, name: string, action: string): void {
   if (value instanceof Float32Array) return;
-  throw new TypeError(
-    `Cannot ${action} as ${name} must be a Float32Array: current value is ${
-      Object.prototype.toString.call(value).slice(8, -1)
-    }`,
-  );
+  throw new TypeError(mustBe("a Float32Array", value, name, action));
 }
 
 /** The rows of `input` at length 1, freed with `resources`. */

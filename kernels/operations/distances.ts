@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { DISTANCE_METRICS, distanceMatrix, type DistanceMetric } from "../points/distance.ts";
 import { hammingMatrix, MAX_WORDS } from "../points/hamming.ts";
@@ -142,6 +142,19 @@ export function createDistances(device: Device, options: DistancesOptions): Dist
 /**
  * Distances on one device; see {@linkcode createDistances}. Disposing it frees what it keeps between calls,
  * but no results.
+ *
+ * @example
+ * ```ts
+ * import { createDistances } from "./distances.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using distances = createDistances(device, { metric: "hamming", words: 1 });
+ * using matrix = distances.within(new Uint32Array([0b000, 0b001, 0b111]));
+ * assertEquals([...await readWords(matrix)], [0, 1, 3, 1, 0, 2, 3, 2, 0]);
+ * ```
  */
 export class Distances implements Disposable {
   readonly #device: Device;
@@ -441,11 +454,8 @@ function countVectors(
   const type = typeOf(task);
   const words = lengthOf(input as FloatInput | WordInput);
   if (words === undefined || ArrayBuffer.isView(input) && input.constructor.name !== type) {
-    const actual = Object.prototype.toString.call(input).slice(8, -1);
-    throw new TypeError(
-      `Cannot ${ACTION} as ${name} must be a ${type}, or a device array or GPUBuffer where there is a device: ` +
-        `current value is ${actual}`,
-    );
+    const wanted = `a ${type}, or a device array or GPUBuffer where there is a device`;
+    throw new TypeError(mustBe(wanted, input, name, ACTION));
   }
   const halves = task.inputStorage === "f16" && !ArrayBuffer.isView(input);
   const length = halves ? 2 * words : words;

@@ -6,9 +6,10 @@
  * @module
  */
 
-import { describe } from "../arguments.ts";
+import { mustBe } from "../arguments.ts";
 import { CpuDevice } from "../device/cpu_device.ts";
-import { type Device, type DeviceArray, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { Device, DeviceArray } from "../device/device.ts";
 import { NoAdapterError } from "../device/errors.ts";
 import { type DeviceChoice, openDevice } from "../device/open_device.ts";
 import { WebGpuDevice } from "../device/webgpu_device.ts";
@@ -53,11 +54,7 @@ export function requireInput(input: FloatInput | WordInput, options: InputOption
   const known = lengthOf(input);
   if (known === undefined || ArrayBuffer.isView(input) && !isTyped(input, type)) {
     const array = type === "f32" ? "Float32Array" : "Uint32Array";
-    throw new TypeError(
-      `Cannot ${action} as ${name} must be a ${array}, a device array or a GPUBuffer: current value is ${
-        describe(input)
-      }`,
-    );
+    throw new TypeError(mustBe(`a ${array}, a device array or a GPUBuffer`, input, name, action));
   }
   if (length !== undefined && known < length) {
     throw new RangeError(
@@ -110,11 +107,7 @@ export function takeOutput(
   const { length, name, action } = options;
   if (target === undefined) return device.allocate(length, name);
   if (lengthOf(target) === undefined || ArrayBuffer.isView(target)) {
-    throw new TypeError(
-      `Cannot ${action} as ${name} must be a device array or a GPUBuffer: current value is ${
-        describe(target)
-      }`,
-    );
+    throw new TypeError(mustBe("a device array or a GPUBuffer", target, name, action));
   }
   const array = borrow(device, target, name, action);
   try {
@@ -175,11 +168,7 @@ export async function withDevice<Result>(
 ): Promise<Result> {
   if (typeof device === "object" && device !== null && "run" in device) return await body(device);
   if (device !== undefined && typeof device !== "string") {
-    throw new TypeError(
-      `Cannot open a device as it must be "auto", "webgpu", "cpu" or a device: current value is ${
-        describe(device)
-      }`,
-    );
+    throw new TypeError(mustBe('"auto", "webgpu", "cpu" or a device', device, "it", "open a device"));
   }
   using opened = device === undefined || device === "auto" ? await openFor(work) : await openDevice(device);
   return await body(opened);

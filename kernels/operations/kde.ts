@@ -7,7 +7,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { mustBe, requireBoolean, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
 import { silvermanFactor } from "../candidates/bandwidth.ts";
 import { type Device, type DeviceArray, readFloats } from "../device/device.ts";
 import { kernelDensity, stretchCount } from "../points/kernel_density.ts";
@@ -120,7 +120,25 @@ interface Fit {
   readonly effectiveCount: number;
 }
 
-/** A fitted density. Make it by {@linkcode createKde}. */
+/**
+ * A fitted density. Make it by {@linkcode createKde}.
+ *
+ * @example
+ * ```ts
+ * import { createKde } from "./kde.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
+ * import { assertAlmostEquals, assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using density = await createKde(device, new Float32Array([0, 0, 1, 2]), { dimensions: 1 });
+ * assertEquals(density.count, 4);
+ * assertAlmostEquals(density.factors[0]!, 4 ** (-1 / 5), 1e-12); // Scott's rule
+ * using early = density.run(new Float32Array([0.5]));
+ * using late = density.run(new Float32Array([3.5])); // the fit serves again
+ * assertEquals((await readFloats(early))[0]! > (await readFloats(late))[0]!, true);
+ * ```
+ */
 export class Kde implements Disposable {
   /** Where it runs. */
   readonly device: Device;
@@ -510,18 +528,13 @@ function requireShape(
 
 function requireFlags(flags: Readonly<Record<string, boolean>>, action: string): void {
   for (const [name, value] of Object.entries(flags)) {
-    if (typeof value === "boolean") continue;
-    throw new TypeError(
-      `Cannot ${action} as ${name} must be true or false: current value is ${String(value)}`,
-    );
+    requireBoolean(value, name, action);
   }
 }
 
 function requireFactor(factor: number): number {
   if (typeof factor === "number" && factor > 0 && factor < Infinity) return factor;
-  throw new RangeError(
-    `Cannot ${FIT} as the bandwidth must be above 0 and finite: current value is ${String(factor)}`,
-  );
+  throw new RangeError(mustBe("above 0 and finite", factor, "the bandwidth", FIT));
 }
 
 /** Checks the weights of one density and returns the exponent of the largest, as a power of two. */

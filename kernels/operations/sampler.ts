@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { mustBe, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import { type Device, type DeviceArray, type Kernel, type Plan, readWords } from "../device/device.ts";
 import type { DeviceChoice } from "../device/open_device.ts";
 import { sampleBits } from "../sampling/sample_bits.ts";
@@ -224,11 +224,7 @@ class Sampler<Settings> implements Disposable {
 
   #indices(images: readonly number[] | Uint32Array): readonly number[] {
     if (!(images instanceof Uint32Array || Array.isArray(images)) || images.length === 0) {
-      throw new TypeError(
-        `Cannot ${this.#action} as images must be a list of one or more indices: current value is ${
-          Deno.inspect(images)
-        }`,
-      );
+      throw new TypeError(mustBe("a list of one or more indices", images, "images", this.#action));
     }
     for (const image of images) {
       requireInteger(image, "each of images", this.#action, { min: 0, max: 0xffffffff });
@@ -254,7 +250,23 @@ class Sampler<Settings> implements Disposable {
   }
 }
 
-/** Draws tokens with the same settings any number of times; made by {@linkcode createTokenSampler}. */
+/**
+ * Draws tokens with the same settings any number of times; made by {@linkcode createTokenSampler}.
+ *
+ * @example
+ * ```ts
+ * import { createTokenSampler } from "./sampler.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using sampler = createTokenSampler(device, { vocabulary: 2, cfg: 1 });
+ * const logits = new Float32Array([0, 0, 0, 99]); // with the condition, and without it
+ * using tokens = sampler.run(logits);
+ * assertEquals([...await readWords(tokens)], [0]); // guidance leads away from the second
+ * ```
+ */
 export class TokenSampler implements Disposable {
   readonly #sampler: Sampler<Omit<TokenSamplerOptions, keyof SamplerOptions> & { temperature?: number }>;
 
@@ -288,7 +300,25 @@ export class TokenSampler implements Disposable {
   }
 }
 
-/** Draws bits with the same settings any number of times; made by {@linkcode createBitSampler}. */
+/**
+ * Draws bits with the same settings any number of times; made by {@linkcode createBitSampler}.
+ *
+ * @example
+ * ```ts
+ * import { createBitSampler } from "./sampler.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readWords } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using sampler = createBitSampler(device, { bits: 2, seed: 7 });
+ * const logits = new Float32Array([0, 0, 0, 99]); // the first bit is open, the second is 1
+ * using first = sampler.run(logits, { draws: 8 });
+ * using again = sampler.run(logits, { draws: 8 });
+ * assertEquals(await readWords(first), await readWords(again));
+ * assertEquals([...await readWords(first)].every((token) => (token & 0b10) !== 0), true);
+ * ```
+ */
 export class BitSampler implements Disposable {
   readonly #sampler: Sampler<Omit<BitSamplerOptions, keyof SamplerOptions> & { temperature?: number }>;
 

@@ -8,7 +8,8 @@
 
 import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { type FloatStorage, MAX_DIMENSIONS, storedFloats, wordsOf } from "./inverse_lengths.ts";
 import wgsl from "./distance.wgsl" with { type: "text" };
 
@@ -108,6 +109,7 @@ const LANES = 64;
 export const distanceMatrix: Kernel<DistanceMatrixArguments> = {
   name: "distance",
   wgsl,
+  overrides: { METRIC: [...DISTANCE_METRICS.keys()], STEPS: [...Array(9).keys()] },
   plan(args) {
     const { a, b, output, rows, columns, dimensions, batch = 1, metric, inverseA, inverseB } = args;
     const { inputStorage = "f32", outputStorage = "f32" } = args;

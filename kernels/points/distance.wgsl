@@ -6,7 +6,7 @@
 // in registers for 32 others; beyond, 8 others and 4 own vectors advance together, four dimensions at a time.
 // Sums of exact differences, never the norm expansion, so close rows keep their digits and identical rows are
 // at exactly 0. For the cosine metric rows are scaled to length 1 (1 - cos is half the squared distance of
-// unit vectors). Twin: distance.ts.
+// unit vectors). Expects nothing in front of it. Twin: distance.ts.
 
 struct Parameters {
   own_count: u32,
@@ -46,6 +46,8 @@ override HALF_OUTPUT: bool;
 @group(0) @binding(3) var<storage, read> own_inverse: array<f32>;
 @group(0) @binding(4) var<storage, read> others_inverse: array<f32>;
 @group(0) @binding(5) var<storage, read_write> output: array<u32>;
+
+const LANES = 64u;
 
 fn own_value(i: u32) -> f32 {
   if (HALF_INPUTS) {
@@ -148,7 +150,7 @@ fn half(x: f32) -> u32 {
   } else if (bits >= 0x477ff000u) {
     nearest = 0x7c00u;
   }
-  return nearest | (bitcast<u32>(x) >> 16u & 0x8000u);
+  return nearest | ((bitcast<u32>(x) >> 16u) & 0x8000u);
 }
 
 // Writes the results of the own vectors `column` with another vector.
@@ -188,7 +190,7 @@ fn store(sums: vec4f, column: vec4u, at: u32, scales: vec4f, scale: f32) {
   }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -223,6 +225,8 @@ fn main(
   let stride = parameters.other_stride;
 
   if (STEPS > 0u) {
+    // Written out: with an array of blocks and a loop over it the same bits take 1.3 to 1.4 times as long on
+    // llvmpipe at 32 dimensions, and as long at 4.
     let b0 = block(first, 0u, scales);
     let b1 = block(first, 4u, scales);
     let b2 = block(first, 8u, scales);
@@ -261,7 +265,8 @@ fn main(
     return;
   }
 
-  // Others beyond the last are computed as if they were the last, and not stored.
+  // Others beyond the last are computed as if they were the last, and not stored. Written out, too: an array
+  // of sums and a loop over it take 1.15 to 1.3 times as long at 128 and 512 dimensions.
   let lower = row + min(start + vec4u(0u, 1u, 2u, 3u), vec4u(last));
   let upper = row + min(start + vec4u(4u, 5u, 6u, 7u), vec4u(last));
   let x = lower * dimensions;

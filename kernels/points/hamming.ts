@@ -7,7 +7,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { words as wordsOf } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import wgsl from "./hamming.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode hammingMatrix}. */
@@ -63,6 +64,7 @@ export const MAX_WORDS = 65535;
 export const hammingMatrix: Kernel<HammingMatrixArguments> = {
   name: "hamming",
   wgsl,
+  overrides: { STEPS: [...Array(5).keys()] },
   plan({ a, b, output, rows, columns, words, batch = 1 }) {
     requireInteger(rows, "rows", ACTION, { min: 0 });
     requireInteger(columns, "columns", ACTION, { min: 0 });

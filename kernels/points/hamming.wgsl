@@ -3,7 +3,7 @@
 // output [batch, rows, columns]. A thread holds four own rows and streams the others past them, loaded at
 // addresses that are the same for the whole workgroup: one load serves 256 pairs. Up to 16 words the own rows
 // stay in registers for 32 others; beyond, 8 others and 4 own rows advance together, four words at a time.
-// Integers only, so every device gives the same. Twin: hamming.ts.
+// Integers only, so every device gives the same. Expects nothing in front of it. Twin: hamming.ts.
 
 struct Parameters {
   own_count: u32,
@@ -31,6 +31,8 @@ override ALIGNED: bool;
 @group(0) @binding(1) var<storage, read> own: array<vec4u>;
 @group(0) @binding(2) var<storage, read> others: array<vec4u>;
 @group(0) @binding(3) var<storage, read_write> output: array<u32>;
+
+const LANES = 64u;
 
 // Four words of each of four rows.
 struct Block {
@@ -108,7 +110,7 @@ fn store(counts: vec4u, column: vec4u, at: u32) {
   }
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,

@@ -1,6 +1,6 @@
 // 1 / |v| for each row v: 0 for a row shorter than 2^-50, NaN for one that holds NaN or infinity or is longer
-// than 2^126. Bindings: input [count, dimensions] f32 or f16, output [count] f32. One thread to a row. Twin:
-// inverse_lengths.ts.
+// than 2^126. Bindings: input [count, dimensions] f32 or f16, output [count] f32. One thread to a row.
+// Expects nothing in front of it. Twin: inverse_lengths.ts.
 
 struct Parameters {
   count: u32,
@@ -15,6 +15,8 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> input: array<u32>;
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
+const LANES = 64u;
+
 fn value(i: u32) -> f32 {
   if (parameters.halves == 1u) {
     return unpack2x16float(input[i / 2u])[i % 2u];
@@ -22,9 +24,9 @@ fn value(i: u32) -> f32 {
   return bitcast<f32>(input[i]);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * groups.x * 64u + id.x;
+  let row = id.y * groups.x * LANES + id.x;
   if (row >= parameters.count) {
     return;
   }

@@ -7,9 +7,10 @@
  * @module
  */
 
-import { requireInteger } from "../arguments.ts";
+import { mustBe, requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { DeviceArray, Kernel } from "../device/device.ts";
 import wgsl from "./kernel_density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode kernelDensity}. */
@@ -124,6 +125,7 @@ export function stretchLength(count: number, dimensions: number): number {
 export const kernelDensity: Kernel<KernelDensityArguments> = {
   name: "kernel_density",
   wgsl,
+  overrides: { QUADS: [...Array(MAX_REGISTER_QUADS + 1).keys()], LANES: [16, 32, 64] },
   plan(args) {
     const { points, queries, weights, inverseBandwidths, partials } = args;
     const { batch, count, queryCount, dimensions, ownWeights = false, leaveOneOut = false } = args;
@@ -132,9 +134,7 @@ export const kernelDensity: Kernel<KernelDensityArguments> = {
     requireInteger(queryCount, "queryCount", ACTION, { min: 0 });
     requireInteger(dimensions, "dimensions", ACTION, { min: 1, max: 32768 });
     if (dimensions % 4 !== 0) {
-      throw new RangeError(
-        `Cannot ${ACTION} as dimensions must be a multiple of 4: current value is ${dimensions}`,
-      );
+      throw new RangeError(mustBe("a multiple of 4", dimensions, "dimensions", ACTION));
     }
     const { first, block } = requireBlock(args, ACTION);
     if (leaveOneOut && queryCount !== count) {
@@ -272,7 +272,7 @@ export function stretchCount(count: number, dimensions: number, action: string):
   const stretches = Math.ceil(count / stretchLength(count, dimensions));
   if (stretches > 65535) {
     throw new RangeError(
-      `Cannot ${action} as count is too large for rows of ${dimensions} words: current value is ${count}`,
+      `Cannot ${action} as count is too large for rows of ${dimensions} words: it is ${count}`,
     );
   }
   return stretches;

@@ -6,7 +6,8 @@
 // are the same for the whole workgroup. Rows of more than 8 quads (QUADS = 0) would not fit; there the
 // queries are loaded again for every 8 points. A sum is in units of 2^top, where the integer top is the
 // largest exponent so far, rounded up: moving it costs no digits, and no exponent is too small. Terms are
-// added in pairs, 16 pairs to a group, the groups to the stretch. Twin: kernel_density.ts.
+// added in pairs, 16 pairs to a group, the groups to the stretch. Expects nothing in front of it. Twin:
+// kernel_density.ts.
 
 override QUADS: u32;
 override LANES: u32;
@@ -45,7 +46,8 @@ struct Sums {
   sum: vec4f,
 }
 
-// One quad of each of the four queries.
+// Quads of the four queries: up to eight of each. Members rather than an array, which would be indexed in a
+// loop: that takes 1.03 to 1.13 times as long on llvmpipe at 32 dimensions.
 struct Own {
   a: mat4x4f,
   b: mat4x4f,

@@ -7,7 +7,8 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { DeviceArray, Kernel } from "../device/device.ts";
 import { requireBlock, stretchCount } from "./kernel_density.ts";
 import wgsl from "./kernel_density_sum.wgsl" with { type: "text" };
 

@@ -3,7 +3,7 @@
 // mantissa and an exponent each; shares [queries] or [batch, queries], by which the sums are divided if
 // `divided` is 1 (else any array); output [batch, queries] as words. One workgroup per 16 queries (x) and
 // batch element (y): 16 threads share a query's stretches, and one of them adds their sums in order.
-// Infinities and NaN are written as words. Twin: kernel_density_sum.ts.
+// Infinities and NaN are written as words. Expects nothing in front of it. Twin: kernel_density_sum.ts.
 
 struct Parameters {
   queries: u32,
@@ -31,7 +31,7 @@ const MINUS_INFINITE_BITS = 0xff800000u;
 const LN_2 = 0.6931471805599453f;
 
 // [slice, query].
-var<workgroup> sums: array<vec2f, 256>;
+var<workgroup> sums: array<vec2f, SLICES * WIDTH>;
 
 // 2^x for integers x <= 127, exactly; 0 below -126. The sum is one of integers, since Mesa would add 127 to a
 // part of a float x first.
@@ -72,7 +72,7 @@ fn density(query: u32, element: u32, total: vec2f) -> u32 {
   return bitcast<u32>(raise(sum, exponent));
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(SLICES * WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let element = group.y;
   let place = group.x * WIDTH + lane % WIDTH;

@@ -3,7 +3,7 @@
 // which the second is what the first leaves; matrix [batch, dimensions, dimensions], of which the lower
 // triangle is used, or [batch, dimensions] if `diagonal` is 1; output [batch, count, stride] as words. One
 // thread per word. What is not finite stays so: any NaN makes NaN, else any infinity +infinity. Plain f32;
-// the bound is in whiten.ts, its twin.
+// the bound is in the twin. Expects nothing in front of it. Twin: whiten.ts.
 
 struct Parameters {
   batch: u32,
@@ -19,16 +19,17 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read> matrix: array<f32>;
 @group(0) @binding(4) var<storage, read_write> output: array<u32>;
 
+const LANES = 64u;
 const NAN_BITS = 0x7fc00000u;
 const INFINITE_BITS = 0x7f800000u;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = (group.y * groups.x + group.x) * 64u + lane;
+  let index = (group.y * groups.x + group.x) * LANES + lane;
   let dimensions = parameters.dimensions;
   let row = index / parameters.stride;
   let i = index % parameters.stride;

@@ -1,4 +1,5 @@
 // Copies 16 bytes per thread: as fast as a kernel can move memory, the roof for those that do little else.
+// Bindings: input and output [count], vectors of four words. Expects nothing in front of it. Twin: roof.ts.
 
 struct Parameters {
   count: u32,
@@ -8,9 +9,11 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
-@compute @workgroup_size(256)
+const LANES = 256u;
+
+@compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * groups.x * 256u + id.x;
+  let i = id.y * groups.x * LANES + id.x;
   if (i < parameters.count) {
     output[i] = input[i];
   }

@@ -1,6 +1,6 @@
 // Multiplies and adds in registers, two independent chains of vec4 per thread: as fast as a kernel can
 // compute, the roof for those that do little else. A turn of the loop has 32 steps, so that the loop's own
-// cost hardly counts.
+// cost hardly counts. Bindings: output [threads]. Expects nothing in front of it. Twin: roof.ts.
 
 struct Parameters {
   threads: u32,
@@ -9,6 +9,8 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
+
+const LANES = 64u;
 
 struct Chains {
   a: vec4f,
@@ -27,7 +29,7 @@ fn sixteen(x: Chains, m: f32) -> Chains {
   return four(four(four(four(x, m), m), m), m);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= parameters.threads) {
     return;

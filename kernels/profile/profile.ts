@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireInteger, requireNumber, requireOptions } from "../arguments.ts";
+import { requireFunction, requireInteger, requireNumber, requireOptions } from "../arguments.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { distrustTicks, HOST_CLOCK, type HostClock, readTicks, tickPeriod } from "./gpu_clock.ts";
 import { copyWords, MULTIPLY_ADD_OPERATIONS, multiplyAdd } from "./roof.ts";
@@ -22,7 +22,7 @@ export interface TurnOptions {
 }
 
 /** What one call has to do at least, whichever way it does it. */
-export interface Work {
+export interface Workload {
   /** Bytes of all inputs and outputs, each counted once. */
   bytes?: number | undefined;
   /** Operations of 32 bits; a fused multiply-add is two. */
@@ -30,10 +30,10 @@ export interface Work {
 }
 
 /** Options of {@linkcode profile}. */
-export interface ProfileOptions extends TurnOptions, Work {}
+export interface ProfileOptions extends TurnOptions, Workload {}
 
 /** Something that is called and timed. */
-export interface ProfileSubject extends Work {
+export interface ProfileSubject extends Workload {
   /**
    * One call. If it returns a promise, that is awaited; if it returns something disposable, that is disposed
    * of.
@@ -210,6 +210,18 @@ const roofs = new WeakMap<Device, Promise<Roof>>();
  * What a device can do at most, measured there once: the rate of a plain copy and that of plain
  * multiply-adds, in their fastest rounds. On the CPU it is what JavaScript can do. It needs 128 MiB for the
  * copy and takes about a second.
+ *
+ * @example
+ * ```ts
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { measureRoof } from "./profile.ts";
+ * import { assert, assertStrictEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * const roof = await measureRoof(device);
+ * assert(roof.gigabytesPerSecond > 0 && roof.gigaopsPerSecond > 0);
+ * assertStrictEquals(await measureRoof(device), roof); // measured once
+ * ```
  */
 export function measureRoof(device: Device): Promise<Roof> {
   return roofOf(device, HOST_CLOCK);
@@ -251,9 +263,7 @@ async function timeRoof(device: Device, host: HostClock): Promise<Roof> {
 }
 
 function requireSubject({ call, bytes, operations }: ProfileSubject): void {
-  if (typeof call !== "function") {
-    throw new TypeError(`Cannot profile as call must be a function: current value is ${String(call)}`);
-  }
+  requireFunction(call, "call", "profile");
   for (const [name, value] of Object.entries({ bytes, operations })) {
     if (value !== undefined) requireNumber(value, name, "profile", { min: 0, max: Number.MAX_VALUE });
   }

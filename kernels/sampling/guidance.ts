@@ -6,7 +6,8 @@
  */
 
 import { words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { guideRow, LOGIT_WGSL, type LogitArguments, requireLogits, rowScratch } from "./logit.ts";
 import wgsl from "./guidance.wgsl" with { type: "text" };
 

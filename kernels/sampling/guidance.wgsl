@@ -1,7 +1,7 @@
 // Classifier-free guidance: guided = conditional + weight * (conditional - unconditional), four values per
-// invocation. Expects exact.wgsl and logit.wgsl in front. logits holds the conditional values, then, when the
-// weight is not 0, as many unconditional ones. Works on bits; the result is canonical (logit.wgsl) and bit
-// for bit that of the twin.
+// invocation. Bindings: logits [count], the conditional values, then, when the weight is not 0, as many
+// unconditional ones; guided [count]. Works on bits; the result is canonical (logit.wgsl) and has the same
+// bits on every device. Expects exact.wgsl and logit.wgsl in front of it. Twin: guidance.ts.
 
 struct Parameters {
   count: u32,
@@ -31,10 +31,10 @@ fn store(i: u32, value: u32) {
   }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = (group.y * groups.x + group.x) * THREADS * 4u + lane;

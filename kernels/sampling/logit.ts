@@ -11,7 +11,8 @@
  */
 
 import { requireInteger, requireNumber } from "../arguments.ts";
-import { type DeviceArray, requireLength } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import type { DeviceArray } from "../device/device.ts";
 import { EXACT_WGSL, upper } from "../exact/exact.ts";
 import wgsl from "./logit.wgsl" with { type: "text" };
 

@@ -1,7 +1,7 @@
 // What the kernels that read logits agree on: which values count, how guidance combines two of them, and
 // their order as integers. Works on the bits of f32, so that infinities, NaN and subnormal values mean the
-// same on every device. Twin: logit.ts. Expects exact.wgsl in front; concatenated in front of guidance.wgsl,
-// sample.wgsl and smooth.wgsl.
+// same on every device. Stands in front of the kernels that read logits. Expects exact.wgsl in front of it.
+// Twin: logit.ts.
 
 const NAN_BITS = 0x7fc00000u;
 const INFINITE_BITS = 0x7f800000u;

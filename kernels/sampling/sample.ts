@@ -10,7 +10,8 @@
 
 import { requireInteger, requireNumber } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, type Plan, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, type Plan, spread } from "../device/device.ts";
 import { bitsFloat, exp2Negative, floatBits, randomPoint, share } from "../exact/exact.ts";
 import {
   canonical,
@@ -100,11 +101,11 @@ export interface SampleAndTruncateArguments extends SampleArguments {
 
 const SILENT = "\nfn report(end: u32) {}\n";
 const REPORTING = `
-@group(0) @binding(4) var<storage, read_write> truncation: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read_write> truncation: array<vec2u>;
 
 fn report(end: u32) {
   if (lane == 0u && end == parameters.first_draw + parameters.draws) {
-    truncation[row] = vec2<u32>(threshold, last);
+    truncation[row] = vec2u(threshold, last);
   }
 }
 `;

@@ -1,9 +1,11 @@
 // Draws tokens: guidance, temperature, top-k, top-p, min-p and any number of independent draws; one workgroup
 // per row (image, position) and share of the draws. Each thread owns a run of tokens; a row of up to 4096 is
-// read once and its keys stay in registers. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front and a
-// function report(end) behind. A token weighs 2^((logit - greatest) * sharpness) as an integer in units of
-// 2^-30, so every sum is exact and free of order, and thresholds and draws come out bit for bit as in the
-// twin. Ranks: larger logit first, then lower index.
+// read once and its keys stay in registers. Bindings: logits [rows, vocabulary], the conditional ones, then,
+// when the weight is not 0, as many unconditional ones; lanes [images]; tokens [images, draws, positions]. A
+// token weighs 2^((logit - greatest) * sharpness) as an integer in units of 2^-30, so every sum is exact and
+// free of order, and thresholds and draws come out with the same bits on every device. Ranks: larger logit
+// first, then lower index. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front of it, and a function
+// report(end) behind. Twin: sample.ts.
 
 struct Parameters {
   rows: u32,
@@ -39,8 +41,9 @@ override long: bool = false;
 override truncating: bool = true;
 
 const THREADS = 64u;
-// Keys that a thread keeps.
-const KEPT = 64u;
+// Keys that the threads keep, and each of them.
+const KEPT_KEYS = 4096u;
+const KEPT = KEPT_KEYS / THREADS;
 // Bins, and parts of a row: each thread owns neighbouring ones.
 const PARTS = 256u;
 const OWN_PARTS = PARTS / THREADS;
@@ -59,8 +62,8 @@ const FAR_KEY = 0xed000000u;
 var<workgroup> bin_low: array<atomic<u32>, PARTS>;
 var<workgroup> bin_high: array<atomic<u32>, PARTS>;
 // Inclusive sums over bins, or over the parts of the row.
-var<workgroup> sums: array<vec2<u32>, PARTS>;
-var<workgroup> thread_sums: array<vec2<u32>, THREADS>;
+var<workgroup> sums: array<vec2u, PARTS>;
+var<workgroup> thread_sums: array<vec2u, THREADS>;
 // The keys in one bin, in any order.
 var<workgroup> list: array<u32, LISTED>;
 var<workgroup> amounts: array<u32, LISTED>;
@@ -70,7 +73,7 @@ var<workgroup> greatest_found: atomic<u32>;
 var<workgroup> least_found: atomic<u32>;
 var<workgroup> index_found: atomic<u32>;
 var<workgroup> agreement: u32;
-var<workgroup> found: vec4<u32>;
+var<workgroup> found: vec4u;
 
 // The state of the row: its number, its greatest key, and what is kept (is_kept in logit.wgsl).
 var<private> row: u32;
@@ -149,23 +152,23 @@ fn agreed(value: bool) -> bool {
   return workgroupUniformLoad(&agreement) == 1u;
 }
 
-fn pair(low: u32, high: u32) -> vec2<u32> {
-  return add64(vec2<u32>(low, 0u), vec2<u32>(high << 15u, high >> 17u));
+fn pair(low: u32, high: u32) -> vec2u {
+  return add64(vec2u(low, 0u), vec2u(high << 15u, high >> 17u));
 }
 
 // Makes `sums`, in which each thread has put the sums of its own parts, running sums, and returns the whole.
-fn scan() -> vec2<u32> {
-  var sum = vec2<u32>(0u);
+fn scan() -> vec2u {
+  var sum = vec2u(0u);
   for (var i = 0u; i < OWN_PARTS; i++) {
     sum = add64(sum, sums[lane * OWN_PARTS + i]);
   }
   thread_sums[lane] = sum;
   workgroupBarrier();
-  var before = vec2<u32>(0u);
+  var before = vec2u(0u);
   for (var first = 0u; first < THREADS; first += 8u) {
     for (var j = 0u; j < 8u; j++) {
       let i = first + j;
-      before = add64(before, select(vec2<u32>(0u), thread_sums[i], i < lane));
+      before = add64(before, select(vec2u(0u), thread_sums[i], i < lane));
     }
   }
   for (var i = 0u; i < OWN_PARTS; i++) {
@@ -185,12 +188,12 @@ fn bin_of(key: u32, top: f32, scale: f32) -> u32 {
 // listed and compared with each other; if they are too many for the list, their range is cut again. Mostly
 // one step is enough, where the digits of the keys would take four.
 fn truncate(by_mass: bool) {
-  var limit = vec2<u32>(parameters.top_k, 0u);
-  var before = vec2<u32>(0u);
+  var limit = vec2u(parameters.top_k, 0u);
+  var before = vec2u(0u);
   var low = max(least, threshold);
   var high = greatest;
   var cut = 0u;
-  var through = vec2<u32>(0u);
+  var through = vec2u(0u);
   for (var step = 0u; ; step++) {
     let top = place(high);
     var width = top - place(low);
@@ -207,7 +210,7 @@ fn truncate(by_mass: bool) {
     }
     if (lane == 0u) {
       atomicStore(&list_length, 0u);
-      found = vec4<u32>(PARTS);
+      found = vec4u(PARTS);
     }
     workgroupBarrier();
     for (var first = 0u; first < own; first += UNROLLED) {
@@ -238,7 +241,7 @@ fn truncate(by_mass: bool) {
       let behind = add64(before, sums[i]);
       let front = subtract64(behind, pair(atomicLoad(&bin_low[i]), atomicLoad(&bin_high[i])));
       if (less64(front, limit) && !less64(behind, limit)) {
-        found = vec4<u32>(i, front, 0u);
+        found = vec4u(i, front, 0u);
       }
     }
     let bin_found = workgroupUniformLoad(&found);
@@ -274,14 +277,14 @@ fn truncate(by_mass: bool) {
           for (var j = 0u; j < UNROLLED; j++) {
             let i = first + j;
             let other = select(0u, list[i], i < length);
-            ahead = add64(ahead, vec2<u32>(select(0u, amounts[i], other > key), 0u));
+            ahead = add64(ahead, vec2u(select(0u, amounts[i], other > key), 0u));
             ties += u32(other == key);
             is_first = is_first && (other != key || i >= at);
           }
         }
         let after = add64(ahead, multiply_wide(ties, amounts[at]));
         if (is_first && less64(ahead, limit) && !less64(after, limit)) {
-          found = vec4<u32>(key, ahead, ties);
+          found = vec4u(key, ahead, ties);
         }
       }
       let key_found = workgroupUniformLoad(&found);
@@ -326,7 +329,7 @@ fn truncate(by_mass: bool) {
   if (by_mass) {
     let each = mass(threshold);
     // The last of the ties has all the others in front of it.
-    if (agreed(!less64(subtract64(through, vec2<u32>(each, 0u)), limit))) {
+    if (agreed(!less64(subtract64(through, vec2u(each, 0u)), limit))) {
       split_ties(before, each, limit);
     }
   }
@@ -335,7 +338,7 @@ fn truncate(by_mass: bool) {
 
 // Keeps the ties at the threshold that have less than the limit in front of them: `before`, and `each` per
 // earlier tie.
-fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
+fn split_ties(before: vec2u, each: u32, limit: vec2u) {
   var ties = 0u;
   for (var first = 0u; first < own; first += UNROLLED) {
     for (var j = 0u; j < UNROLLED; j++) {
@@ -346,7 +349,7 @@ fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
   if (lane == 0u) {
     atomicStore(&index_found, 0u);
   }
-  thread_sums[lane] = vec2<u32>(ties, 0u);
+  thread_sums[lane] = vec2u(ties, 0u);
   workgroupBarrier();
   var rank = 0u;
   for (var i = 0u; i < lane; i++) {
@@ -369,7 +372,7 @@ fn split_ties(before: vec2<u32>, each: u32, limit: vec2<u32>) {
 
 // The token at which the running mass in order of index first exceeds `point`; `sums` holds the running mass
 // of the threads' tokens.
-fn token_at(point: vec2<u32>) -> u32 {
+fn token_at(point: vec2u) -> u32 {
   var low = 0u;
   var high = PARTS - 1u;
   while (low < high) {
@@ -388,7 +391,7 @@ fn token_at(point: vec2<u32>) -> u32 {
   for (var token = low * part; token < end; token++) {
     let key = load_key(token);
     if (is_kept(key, token, threshold, last)) {
-      let each = vec2<u32>(mass(key), 0u);
+      let each = vec2u(mass(key), 0u);
       if (less64(rest, each)) {
         return token;
       }
@@ -423,10 +426,10 @@ fn store(draw: u32, token: u32) {
   tokens[i] = token;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) index: u32,
 ) {
   let number = group.y * groups.x + group.x;
@@ -487,7 +490,7 @@ fn main(
   if (truncating && parameters.top_k != 0u) {
     truncate(false);
   }
-  let key = stream_key(vec2<u32>(parameters.seed_low, parameters.seed_high), lanes[row / parameters.positions],
+  let key = stream_key(vec2u(parameters.seed_low, parameters.seed_high), lanes[row / parameters.positions],
     parameters.scale, TOKEN_PURPOSE);
   var next = begin;
   // With compounding, draw d sees the filter applied d + 1 times; once a pass changes nothing, the remaining
@@ -526,7 +529,7 @@ fn main(
     let total = scan();
     let until = select(next + 1u, end, settled);
     for (var draw = next + lane; draw < until; draw += THREADS) {
-      let words = threefry(key, vec2<u32>(row % parameters.positions, draw));
+      let words = threefry(key, vec2u(row % parameters.positions, draw));
       store(draw, token_at(random_point(total, words)));
     }
     workgroupBarrier();

@@ -8,7 +8,8 @@
 
 import { requireInteger, requireNumber } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { type DeviceArray, type Kernel, requireLength, spread } from "../device/device.ts";
+import { requireLength } from "../device/array_checks.ts";
+import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { bitsFloat, exp2Negative, floatBits } from "../exact/exact.ts";
 import {
   guideRow,

@@ -1,8 +1,10 @@
 // Draws bits: for each bit two logits, guided; the likelier value for certain or one of both at random,
-// packed 32 to a word. One invocation per word and draw. Expects exact.wgsl, logit.wgsl and threefry.wgsl in
-// front. The less likely value weighs w = 2^-(difference * sharpness) beside 1, as an integer in units of
-// 2^-30, and is drawn iff u * (2^30 + w) < w * 2^32 for a random word u: integers, bit for bit as in the
-// twin.
+// packed 32 to a word. One invocation per word and draw. Bindings: logits [images, positions, bits, 2], the
+// conditional ones, then, when the weight is not 0, as many unconditional ones; lanes [images]; tokens
+// [images, draws, positions, words]. The less likely value weighs w = 2^-(difference * sharpness) beside 1,
+// as an integer in units of 2^-30, and is drawn iff u * (2^30 + w) < w * 2^32 for a random word u: integers,
+// the same on every device. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front of it. Twin:
+// sample_bits.ts.
 
 struct Parameters {
   // Words of all images and positions.
@@ -32,10 +34,12 @@ struct Parameters {
 override many_draws: bool = true;
 
 const THREADS = 64u;
+// Of a word.
+const BITS = 32u;
 
 // What is known of a bit before it is drawn: the likelier value in the highest bit, the weight of the other
 // one below.
-var<workgroup> chances: array<u32, 32>;
+var<workgroup> chances: array<u32, BITS>;
 
 fn key_at(i: u32, unconditional_at: u32) -> u32 {
   let conditional = logits[i];
@@ -49,7 +53,7 @@ fn key_at(i: u32, unconditional_at: u32) -> u32 {
 
 // The chance of a bit of a word; 0 for what is no bit.
 fn chance(item: u32, bit_of_word: u32) -> u32 {
-  let bit = item % parameters.words * 32u + bit_of_word;
+  let bit = item % parameters.words * BITS + bit_of_word;
   let tokens_before = item / parameters.words;
   let i = 2u * (tokens_before * parameters.bits + min(bit, parameters.bits - 1u));
   let unconditional_at = 2u * (parameters.items / parameters.words * parameters.bits);
@@ -71,10 +75,10 @@ fn decide(known: u32, random: u32) -> u32 {
   return (known >> 31u) ^ u32(multiply_wide(random, (1u << 30u) + other).y < other);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let number = group.y * groups.x + group.x;
@@ -82,7 +86,7 @@ fn main(
   var first_draw = group.z * THREADS + lane;
   var draws_apart = groups.z * THREADS;
   if (many_draws) {
-    if (lane < 32u) {
+    if (lane < BITS) {
       chances[lane] = chance(min(item, parameters.items - 1u), lane);
     }
     workgroupBarrier();
@@ -97,7 +101,7 @@ fn main(
   let at = item / parameters.words;
   let image = at / parameters.positions;
   let position = at % parameters.positions;
-  let seed = vec2<u32>(parameters.seed_low, parameters.seed_high);
+  let seed = vec2u(parameters.seed_low, parameters.seed_high);
   let key = stream_key(seed, lanes[image], parameters.scale, TOKEN_PURPOSE);
   // A pair of bits takes the two words of one counter.
   let pairs = (parameters.bits + 1u) / 2u;
@@ -105,7 +109,7 @@ fn main(
   for (var draw = first_draw; draw < parameters.draws; draw += draws_apart) {
     var word = 0u;
     for (var i = 0u; i < 16u; i++) {
-      let random = threefry(key, vec2<u32>(first + i, parameters.first_draw + draw));
+      let random = threefry(key, vec2u(first + i, parameters.first_draw + draw));
       if (many_draws) {
         word |= (decide(chances[2u * i], random.x) | (decide(chances[2u * i + 1u], random.y) << 1u)) << (2u * i);
       } else {

@@ -1,7 +1,10 @@
 // Soft tokens: the mean of the code vectors under softmax((logits * factor + gumbel noise) / tau) over the
-// tokens that a truncation keeps; one workgroup per row (image, position). Expects exact.wgsl, logit.wgsl and
-// threefry.wgsl in front. Plain f32: a weight is right to within a relative 1e-5 * (1 + 1 / tau). Positions
-// where nothing is kept get 0.
+// tokens that a truncation keeps; one workgroup per row (image, position). Bindings: logits [rows,
+// vocabulary], the conditional ones, then, when the weight is not 0, as many unconditional ones; truncation
+// [rows, 2] as sample.wgsl reports it; codebook [vocabulary, channels]; lanes [images]; output [images,
+// channels, positions]. Plain f32: a weight is right to within a relative 1e-5 * (1 + 1 / tau). Positions
+// where nothing is kept get 0. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front of it. Twin:
+// smooth.ts.
 
 struct Parameters {
   rows: u32,
@@ -18,7 +21,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> logits: array<u32>;
-@group(0) @binding(2) var<storage, read> truncation: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read> truncation: array<vec2u>;
 @group(0) @binding(3) var<storage, read> codebook: array<f32>;
 @group(0) @binding(4) var<storage, read> lanes: array<u32>;
 @group(0) @binding(5) var<storage, read_write> output: array<f32>;
@@ -27,8 +30,8 @@ const THREADS = 256u;
 
 var<workgroup> greatest_found: atomic<u32>;
 var<workgroup> best_found: atomic<u32>;
-var<workgroup> weights: array<f32, 256>;
-var<workgroup> partial: array<f32, 256>;
+var<workgroup> weights: array<f32, THREADS>;
+var<workgroup> partial: array<f32, THREADS>;
 
 var<private> row: u32;
 var<private> greatest: u32;
@@ -60,20 +63,20 @@ fn gumbel(word: u32) -> f32 {
   return -log(2.0 * s * series);
 }
 
-fn score(key: u32, token: u32, stream: vec2<u32>) -> f32 {
+fn score(key: u32, token: u32, stream: vec2u) -> f32 {
   var distance = 0.0;
   if (greatest != INFINITE_KEY) {
     // 2^60 leaves room for the factors below the largest f32.
     distance = min(key_logit(greatest) - key_logit(key), 0x1p60);
   }
-  let noise = gumbel(threefry(stream, vec2<u32>(row % parameters.positions, token)).x);
+  let noise = gumbel(threefry(stream, vec2u(row % parameters.positions, token)).x);
   return (noise - distance * parameters.factor) * parameters.inverse_tau;
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let number = group.y * groups.x + group.x;
@@ -82,7 +85,7 @@ fn main(
   }
   row = number;
   let image = row / parameters.positions;
-  let seed = vec2<u32>(parameters.seed_low, parameters.seed_high);
+  let seed = vec2u(parameters.seed_low, parameters.seed_high);
   let stream = stream_key(seed, lanes[image], parameters.scale, NOISE_PURPOSE);
 
   for (var token = lane; token < parameters.vocabulary; token += THREADS) {

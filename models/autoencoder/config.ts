@@ -1,7 +1,7 @@
 /**
  * What the two convolutional networks of a tokenizer look like: an encoder and a decoder of the taming line,
- * in the layouts in which they were published, with their levels read from the names and shapes of their
- * tensors. The codebook is left to the families.
+ * with their levels read from the names and shapes of their tensors. In which layout they were published, and
+ * the codebook, are left to the families.
  *
  * @module
  */
@@ -68,28 +68,6 @@ export interface Autoencoder extends AutoencoderConfig {
   readonly layout: AutoencoderLayout;
 }
 
-/** The layout of VAR's tokenizer. */
-export const VAR_LAYOUT: AutoencoderLayout = {
-  levels: { decoder: "decoder.up", encoder: "encoder.down" },
-  passed: false,
-  residual: "block",
-  middle: ["mid.block_1", "mid.attn_1", "mid.block_2"],
-  fused: true,
-  quantSide: 3,
-  square: true,
-};
-
-/** The layout of FlexVAR's tokenizer. */
-export const FLEXVAR_LAYOUT: AutoencoderLayout = {
-  levels: { decoder: "decoder.conv_blocks", encoder: "encoder.conv_blocks" },
-  passed: true,
-  residual: "res",
-  middle: ["mid.0", "mid.1", "mid.2"],
-  fused: false,
-  quantSide: 1,
-  square: false,
-};
-
 /**
  * Name of a level's tensors.
  *
@@ -98,7 +76,8 @@ export const FLEXVAR_LAYOUT: AutoencoderLayout = {
  *
  * @example
  * ```ts
- * import { FLEXVAR_LAYOUT, levelName } from "./config.ts";
+ * import { levelName } from "./config.ts";
+ * import { FLEXVAR_LAYOUT } from "../flexvar/config.ts";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(levelName(FLEXVAR_LAYOUT, "decoder", { level: 0, levels: 5 }), "decoder.conv_blocks.4");
@@ -123,7 +102,8 @@ export function levelName(
  *
  * @example
  * ```ts
- * import { readLevels, VAR_LAYOUT } from "./config.ts";
+ * import { readLevels } from "./config.ts";
+ * import { VAR_LAYOUT } from "../var/config.ts";
  * import { WeightSet } from "../weights/weight_set.ts";
  * import { assertEquals } from "@std/assert";
  *

@@ -6,7 +6,8 @@
  */
 
 import { GraphWeights } from "../graphs/graph_weights.ts";
-import type { GraphBuilder, WeightPlaces } from "../graphs/graph_builder.ts";
+import type { GraphBuilder } from "../graphs/graph_builder.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
 import {
   type Autoencoder,

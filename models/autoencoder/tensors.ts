@@ -15,7 +15,7 @@ import { type Autoencoder, type AutoencoderLayout, levelName, type TokenizerLeve
  *
  * @example FlexVAR's published tokenizer without its codebook
  * ```ts
- * import { FLEXVAR_LAYOUT } from "./config.ts";
+ * import { FLEXVAR_LAYOUT } from "../flexvar/config.ts";
  * import { autoencoderTensors } from "./tensors.ts";
  * import { elementsOf } from "../weights/model_tensor.ts";
  * import { assertEquals } from "@std/assert";

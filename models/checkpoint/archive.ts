@@ -10,15 +10,15 @@ import { ModelFileError } from "../model_file_error.ts";
 import type { ByteSource } from "./source.ts";
 
 /** A part of a member up to this size is read with the rest of it, so that its checksum can be verified. */
-const smallMember = 1 << 16;
+const SMALL_MEMBER = 1 << 16;
 
-const stored = 0;
-const deflated = 8;
+const STORED = 0;
+const DEFLATED = 8;
 
 /** No deflate stream unpacks to more than this many times its size (https://zlib.net/zlib_tech.html). */
-const maxExpansion = 1032;
+const MAX_EXPANSION = 1032;
 
-const localHeader = { signature: 0x04034b50, size: 30, nameLength: 26, extraLength: 28 };
+const LOCAL_HEADER = { signature: 0x04034b50, size: 30, nameLength: 26, extraLength: 28 };
 
 /** Lets zip.js read from a source. */
 class SourceReader extends Reader<ByteSource> {
@@ -67,7 +67,7 @@ export class Archive {
       if (entry.encrypted) {
         throw new ModelFileError("Cannot read an encrypted member", { file, tensor: name });
       }
-      if (method !== stored && method !== deflated) {
+      if (method !== STORED && method !== DEFLATED) {
         throw new ModelFileError("Cannot unpack the member", {
           file,
           tensor: name,
@@ -75,10 +75,10 @@ export class Archive {
           found: `method ${method}`,
         });
       }
-      const fits = entry.offset + localHeader.size + compressedSize <= source.size;
-      const plausible = method === stored
+      const fits = entry.offset + LOCAL_HEADER.size + compressedSize <= source.size;
+      const plausible = method === STORED
         ? uncompressedSize === compressedSize
-        : uncompressedSize <= maxExpansion * compressedSize;
+        : uncompressedSize <= MAX_EXPANSION * compressedSize;
       if (!fits || !plausible) {
         throw new ModelFileError("Cannot read the member as its size is wrong", {
           file,
@@ -116,7 +116,7 @@ export class Archive {
       throw new ModelFileError("Cannot find the member", { file: this.#source.file, tensor: name });
     }
     const size = entry.uncompressedSize;
-    if (entry.compressionMethod === deflated) {
+    if (entry.compressionMethod === DEFLATED) {
       if (this.#unpacked?.name !== name) {
         this.#unpacked = undefined;
         this.#unpacked = { name, bytes: this.#verified(entry, await this.#inflate(entry)) };
@@ -124,7 +124,7 @@ export class Archive {
       return this.#unpacked.bytes.slice(begin, end);
     }
     const start = await this.#start(entry);
-    if (end - begin < size && size > smallMember) return await this.#source.read(start + begin, end - begin);
+    if (end - begin < size && size > SMALL_MEMBER) return await this.#source.read(start + begin, end - begin);
     const bytes = this.#verified(entry, await this.#source.read(start, size));
     return end - begin < size ? bytes.slice(begin, end) : bytes;
   }
@@ -132,15 +132,15 @@ export class Archive {
   async #start(entry: FileEntry): Promise<number> {
     const known = this.#starts.get(entry.filename);
     if (known !== undefined) return known;
-    const header = new DataView((await this.#source.read(entry.offset, localHeader.size)).buffer);
-    if (header.getUint32(0, true) !== localHeader.signature) {
+    const header = new DataView((await this.#source.read(entry.offset, LOCAL_HEADER.size)).buffer);
+    if (header.getUint32(0, true) !== LOCAL_HEADER.signature) {
       throw new ModelFileError("Cannot find the member where the archive's list has it", {
         file: this.#source.file,
         tensor: entry.filename,
       });
     }
-    const start = entry.offset + localHeader.size + header.getUint16(localHeader.nameLength, true) +
-      header.getUint16(localHeader.extraLength, true);
+    const start = entry.offset + LOCAL_HEADER.size + header.getUint16(LOCAL_HEADER.nameLength, true) +
+      header.getUint16(LOCAL_HEADER.extraLength, true);
     this.#starts.set(entry.filename, start);
     return start;
   }

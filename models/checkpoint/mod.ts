@@ -59,19 +59,19 @@ function isSource(source: string | URL | Uint8Array | ByteSource): source is Byt
   return typeof source === "object" && "read" in source;
 }
 
-const saveAgain =
+const SAVE_AGAIN =
   "a zip archive; load it with torch.load and save it again with torch.save (PyTorch 1.6 or later)";
 
 /** What people take for a checkpoint, told by the first bytes, with what to do about it. */
-const misfits: readonly { start: string; at?: number; expected: string; found: string }[] = [
+const MISFITS: readonly { start: string; at?: number; expected: string; found: string }[] = [
   {
     start: "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20",
-    expected: saveAgain,
+    expected: SAVE_AGAIN,
     found: "the stream of PyTorch before 1.6",
   },
-  { start: "\x80", expected: saveAgain, found: "a bare pickle" },
-  { start: "ustar", at: 257, expected: saveAgain, found: "a TAR archive" },
-  { start: "sys_info\0", expected: saveAgain, found: "a TAR archive" },
+  { start: "\x80", expected: SAVE_AGAIN, found: "a bare pickle" },
+  { start: "ustar", at: 257, expected: SAVE_AGAIN, found: "a TAR archive" },
+  { start: "sys_info\0", expected: SAVE_AGAIN, found: "a TAR archive" },
   {
     start: "version https://git-lfs",
     expected: "the file itself",
@@ -85,7 +85,7 @@ async function openFormat(source: ByteSource): Promise<Checkpoint> {
   const head = String.fromCharCode(...await source.read(0, Math.min(size, 512)));
   if (head.startsWith("PK\x03\x04")) return await openPyTorch(source);
   if (head[8] === "{") return await openSafetensors(source);
-  const misfit = misfits.find(({ start, at = 0 }) => head.startsWith(start, at));
+  const misfit = MISFITS.find(({ start, at = 0 }) => head.startsWith(start, at));
   if (misfit !== undefined) {
     const { expected, found } = misfit;
     throw new ModelFileError("Cannot open the checkpoint", { file, expected, found });

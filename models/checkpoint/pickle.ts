@@ -14,25 +14,44 @@
 /** A stream that is damaged, or holds what is not allowed. */
 export class PickleError extends Error {
   override readonly name = "PickleError";
+  /** What the stream should have held. */
+  readonly expected: string;
+  /** What it holds, in words that are safe to print. */
+  readonly found: string;
 
-  constructor(readonly expected: string, readonly found: string) {
+  /** The message says both: what was expected and what was found. */
+  constructor(expected: string, found: string) {
     super(`Cannot read the pickle (expected ${expected}, found ${found})`);
+    this.expected = expected;
+    this.found = found;
   }
 }
 
 /** A tuple, kept apart from a list because only tuples are arguments. */
 export class PickleTuple {
-  constructor(readonly items: readonly unknown[]) {}
+  /** Its items, in order. */
+  readonly items: readonly unknown[];
+
+  /** A tuple of these items. */
+  constructor(items: readonly unknown[]) {
+    this.items = items;
+  }
 }
 
 /** Something a stream may name. Without a function it can be stored and passed on, but not called. */
 export class PickleGlobal {
+  /** Module and name, joined by a dot. */
+  readonly name: string;
   /**
-   * @param name Module and name, joined by a dot.
-   * @param call Makes a value from arguments of any kind, which it has to check; throws
-   * {@linkcode PickleError}.
+   * Makes a value from arguments of any kind, which it has to check; throws {@linkcode PickleError}.
    */
-  constructor(readonly name: string, readonly call?: (args: readonly unknown[]) => unknown) {}
+  readonly call: ((args: readonly unknown[]) => unknown) | undefined;
+
+  /** Something of this name that a stream may store and, given `call`, call. */
+  constructor(name: string, call?: (args: readonly unknown[]) => unknown) {
+    this.name = name;
+    this.call = call;
+  }
 }
 
 /** What {@linkcode unpickle} allows beside plain containers. */
@@ -75,7 +94,7 @@ export function unpickle(bytes: Uint8Array, options: UnpickleOptions = {}): unkn
 }
 
 /** What a value is called in messages. */
-export function describe(value: unknown): string {
+export function nameOfValue(value: unknown): string {
   if (value === undefined) return "nothing";
   if (value === null) return "None";
   if (Array.isArray(value)) return "a list";
@@ -103,7 +122,7 @@ function noArguments(name: string, args: readonly unknown[]): void {
 
 function toSet(args: readonly unknown[]): Set<unknown> {
   if (args.length !== 1 || !Array.isArray(args[0])) {
-    throw new PickleError("a set made of a list", describe(args[0]));
+    throw new PickleError("a set made of a list", nameOfValue(args[0]));
   }
   return new Set(args[0]);
 }
@@ -116,7 +135,7 @@ function toBytes(args: readonly unknown[]): Uint8Array {
   const [text = "", encoding = "latin1"] = args;
   if (text instanceof Uint8Array) return text;
   if (typeof text !== "string" || (encoding !== "latin1" && encoding !== "latin-1")) {
-    throw new PickleError("bytes as latin1 text", `${describe(text)} in ${describe(encoding)}`);
+    throw new PickleError("bytes as latin1 text", `${nameOfValue(text)} in ${nameOfValue(encoding)}`);
   }
   return Uint8Array.from(text, (character) => {
     const code = character.codePointAt(0)!;
@@ -126,7 +145,7 @@ function toBytes(args: readonly unknown[]): Uint8Array {
 }
 
 /** The containers of Python's own library. Python 3 writes `__builtin__` for `builtins` up to protocol 2. */
-const containers: readonly PickleGlobal[] = [
+const CONTAINERS: readonly PickleGlobal[] = [
   new PickleGlobal("collections.OrderedDict", (args) => {
     noArguments("collections.OrderedDict", args);
     return new Map();
@@ -144,7 +163,7 @@ const containers: readonly PickleGlobal[] = [
   ]),
 ];
 
-const op = {
+const OPCODES = {
   mark: 0x28, // (
   emptyTuple: 0x29, // )
   stop: 0x2e, // .
@@ -201,10 +220,10 @@ const op = {
  * An opcode of one byte may make an object of two hundred, so their number is bounded: 2^21 keep below half a
  * gigabyte. The largest VAR checkpoint needs about 20,000.
  */
-const maxOpcodes = 1 << 21;
+const MAX_OPCODES = 1 << 21;
 
 /** Integers longer than this have no use in a checkpoint. */
-const maxIntegerBytes = 64;
+const MAX_INTEGER_BYTES = 64;
 
 class Unpickler {
   readonly #bytes: Uint8Array;
@@ -222,112 +241,114 @@ class Unpickler {
   constructor(bytes: Uint8Array, { globals = [], persistent }: UnpickleOptions) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#globals = new Map([...containers, ...globals].map((global) => [global.name, global]));
+    this.#globals = new Map([...CONTAINERS, ...globals].map((global) => [global.name, global]));
     this.#persistent = persistent;
     this.#copies = 65536 + 16 * bytes.length;
   }
 
   run(): unknown {
-    if (this.#byte() !== op.protocol) throw new PickleError("a pickle of protocol 2 to 5", "another stream");
+    if (this.#byte() !== OPCODES.protocol) {
+      throw new PickleError("a pickle of protocol 2 to 5", "another stream");
+    }
     const version = this.#byte();
     if (version < 2 || version > 5) throw new PickleError("pickle protocol 2 to 5", `protocol ${version}`);
-    for (let count = 0; count < maxOpcodes; count++) {
+    for (let count = 0; count < MAX_OPCODES; count++) {
       const opcode = this.#byte();
-      if (opcode === op.stop) return this.#finish();
+      if (opcode === OPCODES.stop) return this.#finish();
       this.#step(opcode);
     }
-    throw new PickleError(`at most ${maxOpcodes} opcodes`, "more");
+    throw new PickleError(`at most ${MAX_OPCODES} opcodes`, "more");
   }
 
   #step(opcode: number): void {
     const stack = this.#stack;
     switch (opcode) {
-      case op.frame:
+      case OPCODES.frame:
         // Frames only help those who read from a stream.
         return void this.#length8();
-      case op.mark:
+      case OPCODES.mark:
         return void this.#marks.push(stack.length);
-      case op.pop:
+      case OPCODES.pop:
         return void this.#pop();
-      case op.popMark:
+      case OPCODES.popMark:
         return void this.#popMark();
-      case op.duplicate:
+      case OPCODES.duplicate:
         return void stack.push(this.#top());
 
-      case op.none:
+      case OPCODES.none:
         return void stack.push(null);
-      case op.newTrue:
+      case OPCODES.newTrue:
         return void stack.push(true);
-      case op.newFalse:
+      case OPCODES.newFalse:
         return void stack.push(false);
-      case op.binInt:
+      case OPCODES.binInt:
         return void stack.push(this.#view.getInt32(this.#take(4), true));
-      case op.binInt1:
+      case OPCODES.binInt1:
         return void stack.push(this.#byte());
-      case op.binInt2:
+      case OPCODES.binInt2:
         return void stack.push(this.#view.getUint16(this.#take(2), true));
-      case op.long1:
+      case OPCODES.long1:
         return void stack.push(this.#integer(this.#byte()));
-      case op.long4:
+      case OPCODES.long4:
         return void stack.push(this.#integer(this.#word()));
-      case op.binFloat:
+      case OPCODES.binFloat:
         return void stack.push(this.#view.getFloat64(this.#take(8), false));
 
-      case op.shortBinUnicode:
+      case OPCODES.shortBinUnicode:
         return void stack.push(this.#text(this.#byte()));
-      case op.binUnicode:
+      case OPCODES.binUnicode:
         return void stack.push(this.#text(this.#word()));
-      case op.binUnicode8:
+      case OPCODES.binUnicode8:
         return void stack.push(this.#text(this.#length8()));
-      case op.shortBinString:
+      case OPCODES.shortBinString:
         return void stack.push(this.#text(this.#byte()));
-      case op.binString:
+      case OPCODES.binString:
         return void stack.push(this.#text(this.#word()));
-      case op.shortBinBytes:
+      case OPCODES.shortBinBytes:
         return void stack.push(this.#raw(this.#byte()).slice());
-      case op.binBytes:
+      case OPCODES.binBytes:
         return void stack.push(this.#raw(this.#word()).slice());
-      case op.binBytes8:
-      case op.byteArray8:
+      case OPCODES.binBytes8:
+      case OPCODES.byteArray8:
         return void stack.push(this.#raw(this.#length8()).slice());
 
-      case op.emptyTuple:
+      case OPCODES.emptyTuple:
         return void stack.push(new PickleTuple([]));
-      case op.tuple1:
+      case OPCODES.tuple1:
         return void stack.push(new PickleTuple([this.#pop()]));
-      case op.tuple2: {
+      case OPCODES.tuple2: {
         const last = this.#pop();
         return void stack.push(new PickleTuple([this.#pop(), last]));
       }
-      case op.tuple3: {
+      case OPCODES.tuple3: {
         const last = this.#pop();
         const middle = this.#pop();
         return void stack.push(new PickleTuple([this.#pop(), middle, last]));
       }
-      case op.tuple:
+      case OPCODES.tuple:
         return void stack.push(new PickleTuple(this.#popMark()));
-      case op.emptyList:
+      case OPCODES.emptyList:
         return void stack.push([]);
-      case op.append: {
+      case OPCODES.append: {
         const item = this.#pop();
         this.#list().push(item);
         return;
       }
-      case op.appends: {
+      case OPCODES.appends: {
         const items = this.#popMark();
         const list = this.#list();
         for (const item of items) list.push(item);
         return;
       }
-      case op.emptyDict:
+      case OPCODES.emptyDict:
         return void stack.push(new Map());
-      case op.setItem: {
+      case OPCODES.setItem: {
         const value = this.#pop();
         const key = this.#pop();
         this.#dict().set(key, value);
         return;
       }
-      case op.setItems: {
+      case OPCODES.setItems: {
         const items = this.#popMark();
         const dict = this.#dict();
         if (items.length % 2 !== 0) {
@@ -336,52 +357,55 @@ class Unpickler {
         for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
         return;
       }
-      case op.emptySet:
+      case OPCODES.emptySet:
         return void stack.push(new Set());
-      case op.addItems: {
+      case OPCODES.addItems: {
         const items = this.#popMark();
         const set = this.#top();
-        if (!(set instanceof Set)) throw new PickleError("a set to add to", describe(set));
+        if (!(set instanceof Set)) throw new PickleError("a set to add to", nameOfValue(set));
         for (const item of items) set.add(item);
         return;
       }
-      case op.frozenSet:
+      case OPCODES.frozenSet:
         return void stack.push(new Set(this.#popMark()));
 
-      case op.binGet:
+      case OPCODES.binGet:
         return void stack.push(this.#recall(this.#byte()));
-      case op.longBinGet:
+      case OPCODES.longBinGet:
         return void stack.push(this.#recall(this.#word()));
-      case op.binPut:
+      case OPCODES.binPut:
         return void this.#memo.set(this.#byte(), this.#top());
-      case op.longBinPut:
+      case OPCODES.longBinPut:
         return void this.#memo.set(this.#word(), this.#top());
-      case op.memoize:
+      case OPCODES.memoize:
         return void this.#memo.set(this.#memo.size, this.#top());
 
-      case op.global:
+      case OPCODES.global:
         return void stack.push(this.#global(this.#line(), this.#line()));
-      case op.stackGlobal: {
+      case OPCODES.stackGlobal: {
         const name = this.#pop();
         const module = this.#pop();
         if (typeof module !== "string" || typeof name !== "string") {
-          throw new PickleError("names of a module and a type", `${describe(module)} and ${describe(name)}`);
+          throw new PickleError(
+            "names of a module and a type",
+            `${nameOfValue(module)} and ${nameOfValue(name)}`,
+          );
         }
         return void stack.push(this.#global(module, name));
       }
-      case op.reduce:
-      case op.newObject: {
+      case OPCODES.reduce:
+      case OPCODES.newObject: {
         const args = this.#pop();
         return void stack.push(this.#call(this.#pop(), args));
       }
-      case op.build: {
+      case OPCODES.build: {
         const state = this.#pop();
         this.#build(this.#top(), state);
         return;
       }
-      case op.binPersistentId: {
+      case OPCODES.binPersistentId: {
         const id = this.#pop();
-        if (this.#persistent === undefined) throw new PickleError("no persistent ids", describe(id));
+        if (this.#persistent === undefined) throw new PickleError("no persistent ids", nameOfValue(id));
         return void stack.push(this.#persistent(id));
       }
       default:
@@ -414,9 +438,9 @@ class Unpickler {
 
   #call(global: unknown, args: unknown): unknown {
     if (!(global instanceof PickleGlobal) || global.call === undefined) {
-      throw new PickleError("something that makes values", describe(global));
+      throw new PickleError("something that makes values", nameOfValue(global));
     }
-    if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", describe(args));
+    if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", nameOfValue(args));
     for (const item of args.items) {
       if (Array.isArray(item) || typeof item === "string") this.#copies -= item.length;
     }
@@ -430,11 +454,11 @@ class Unpickler {
    */
   #build(value: unknown, state: unknown): void {
     if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof PickleTuple) {
-      throw new PickleError("an object that has state", describe(value));
+      throw new PickleError("an object that has state", nameOfValue(value));
     }
     if (!(value instanceof Namespace)) return;
     if (!(state instanceof Map)) {
-      throw new PickleError("the state of argparse.Namespace as a dict", describe(state));
+      throw new PickleError("the state of argparse.Namespace as a dict", nameOfValue(state));
     }
     this.#copies -= state.size;
     if (this.#copies < 0) throw new PickleError("every state about once", "the same one over and over");
@@ -449,13 +473,13 @@ class Unpickler {
   #list(): unknown[] {
     const list = this.#top();
     if (Array.isArray(list)) return list;
-    throw new PickleError("a list to append to", describe(list));
+    throw new PickleError("a list to append to", nameOfValue(list));
   }
 
   #dict(): Map<unknown, unknown> {
     const dict = this.#top();
     if (dict instanceof Map) return dict;
-    throw new PickleError("a dict to set items in", describe(dict));
+    throw new PickleError("a dict to set items in", nameOfValue(dict));
   }
 
   #top(): unknown {
@@ -524,8 +548,8 @@ class Unpickler {
   }
 
   #integer(count: number): number | bigint {
-    if (count > maxIntegerBytes) {
-      throw new PickleError(`integers of at most ${maxIntegerBytes} bytes`, `${count}`);
+    if (count > MAX_INTEGER_BYTES) {
+      throw new PickleError(`integers of at most ${MAX_INTEGER_BYTES} bytes`, `${count}`);
     }
     const bytes = this.#raw(count);
     const value = BigInt.asIntN(8 * count, bytes.reduceRight((sum, byte) => sum << 8n | BigInt(byte), 0n));

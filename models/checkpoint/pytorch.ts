@@ -9,7 +9,7 @@
  */
 import { ModelFileError } from "../model_file_error.ts";
 import { Archive } from "./archive.ts";
-import { describe, PickleError, PickleGlobal, PickleTuple, quote, unpickle } from "./pickle.ts";
+import { nameOfValue, PickleError, PickleGlobal, PickleTuple, quote, unpickle } from "./pickle.ts";
 import type { ByteSource } from "./source.ts";
 import {
   byteLength,
@@ -22,7 +22,7 @@ import {
 } from "./tensor.ts";
 
 /** Storage classes of module `torch`, and the element type that each one holds. */
-const storageTypes: Readonly<Record<string, DType>> = {
+const STORAGE_TYPES: Readonly<Record<string, DType>> = {
   "torch.DoubleStorage": "F64",
   "torch.FloatStorage": "F32",
   "torch.HalfStorage": "F16",
@@ -38,7 +38,7 @@ const storageTypes: Readonly<Record<string, DType>> = {
 };
 
 /** Element types, named by tensors whose storage has none. */
-const elementTypes: Readonly<Record<string, DType>> = {
+const ELEMENT_TYPES: Readonly<Record<string, DType>> = {
   "torch.float64": "F64",
   "torch.float32": "F32",
   "torch.float16": "F16",
@@ -52,39 +52,59 @@ const elementTypes: Readonly<Record<string, DType>> = {
 };
 
 /** The pickle describes tensors, it does not hold them: 446 tensors take 60 kB. */
-const maxPickleBytes = 1 << 26;
+const MAX_PICKLE_BYTES = 1 << 26;
 
 /** PyTorch's own operations handle no more. */
-const maxAxes = 64;
+const MAX_AXES = 64;
 
 /**
  * Expanded tensors (stride 0) may hold more elements than their storage, up to this many: 64 MiB of float32.
  */
-const maxExpanded = 1 << 24;
+const MAX_EXPANDED = 1 << 24;
 
 /** Real files nest five deep. */
-const maxDepth = 32;
+const MAX_DEPTH = 32;
 
 /**
  * Containers can be shared, so a small file can name the same tensor endlessly; this bounds the text of all
  * names.
  */
-const maxNameCharacters = 1 << 26;
+const MAX_NAME_CHARACTERS = 1 << 26;
 
 /** A member of raw bytes and the type of its elements. */
 class Storage {
-  constructor(readonly member: string, readonly dtype: DType, readonly bytes: number) {}
+  readonly member: string;
+  readonly dtype: DType;
+  readonly bytes: number;
+
+  constructor(member: string, dtype: DType, bytes: number) {
+    this.member = member;
+    this.dtype = dtype;
+    this.bytes = bytes;
+  }
 }
 
 /** A view of a storage; offset and strides count elements. */
 class View {
+  readonly storage: Storage;
+  readonly dtype: DType;
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+
   constructor(
-    readonly storage: Storage,
-    readonly dtype: DType,
-    readonly offset: number,
-    readonly shape: readonly number[],
-    readonly strides: readonly number[],
-  ) {}
+    storage: Storage,
+    dtype: DType,
+    offset: number,
+    shape: readonly number[],
+    strides: readonly number[],
+  ) {
+    this.storage = storage;
+    this.dtype = dtype;
+    this.offset = offset;
+    this.shape = shape;
+    this.strides = strides;
+  }
 
   /** From the first element of the storage to behind the last one that the view reaches. */
   get span(): { begin: number; end: number } {
@@ -109,13 +129,13 @@ class View {
 function torchGlobals(): PickleGlobal[] {
   const rebuild = (args: readonly unknown[], dtype?: unknown): View => {
     const [storage, offset, shape, strides] = args;
-    if (!(storage instanceof Storage)) throw new PickleError("a storage of a tensor", describe(storage));
+    if (!(storage instanceof Storage)) throw new PickleError("a storage of a tensor", nameOfValue(storage));
     const sizes = integers(shape, "the shape of a tensor");
     const steps = integers(strides, "the strides of a tensor");
-    if (!isCount(offset)) throw new PickleError("the offset of a tensor", describe(offset));
-    if (sizes.length !== steps.length || sizes.length > maxAxes) {
+    if (!isCount(offset)) throw new PickleError("the offset of a tensor", nameOfValue(offset));
+    if (sizes.length !== steps.length || sizes.length > MAX_AXES) {
       throw new PickleError(
-        `as many strides as sizes, at most ${maxAxes}`,
+        `as many strides as sizes, at most ${MAX_AXES}`,
         `${steps.length} and ${sizes.length}`,
       );
     }
@@ -123,10 +143,10 @@ function torchGlobals(): PickleGlobal[] {
   };
   const parameter = ([view]: readonly unknown[]): View => {
     if (view instanceof View) return view;
-    throw new PickleError("a tensor within a parameter", describe(view));
+    throw new PickleError("a tensor within a parameter", nameOfValue(view));
   };
   return [
-    ...[...Object.keys(storageTypes), ...Object.keys(elementTypes)].map((name) => new PickleGlobal(name)),
+    ...[...Object.keys(STORAGE_TYPES), ...Object.keys(ELEMENT_TYPES)].map((name) => new PickleGlobal(name)),
     new PickleGlobal("torch.Size", ([sizes]) => new PickleTuple(integers(sizes, "the sizes of torch.Size"))),
     new PickleGlobal("torch._utils._rebuild_tensor", (args) => rebuild(args)),
     new PickleGlobal("torch._utils._rebuild_tensor_v2", (args) => {
@@ -148,17 +168,17 @@ function isCount(value: unknown): value is number {
 }
 
 function integers(value: unknown, what: string): readonly number[] {
-  if (!(value instanceof PickleTuple)) throw new PickleError(`${what} as a tuple`, describe(value));
+  if (!(value instanceof PickleTuple)) throw new PickleError(`${what} as a tuple`, nameOfValue(value));
   return value.items.map((item) => {
     if (isCount(item)) return item;
-    throw new PickleError(`${what} >= 0`, describe(item));
+    throw new PickleError(`${what} >= 0`, nameOfValue(item));
   });
 }
 
 function elementType(value: unknown): DType {
-  const dtype = value instanceof PickleGlobal ? elementTypes[value.name] : undefined;
+  const dtype = value instanceof PickleGlobal ? ELEMENT_TYPES[value.name] : undefined;
   if (dtype !== undefined) return dtype;
-  throw new PickleError("an element type", describe(value));
+  throw new PickleError("an element type", nameOfValue(value));
 }
 
 /**
@@ -183,7 +203,7 @@ export async function openPyTorch(source: ByteSource): Promise<Checkpoint> {
     }
   }
   const pickle = `${root}data.pkl`;
-  const bytes = await readSmall(archive, file, pickle, maxPickleBytes);
+  const bytes = await readSmall(archive, file, pickle, MAX_PICKLE_BYTES);
   try {
     const value = unpickle(bytes, {
       globals: torchGlobals(),
@@ -230,11 +250,11 @@ async function readSmall(archive: Archive, file: string, member: string, limit: 
 /** Resolves the persistent id `("storage", type, key, location, number of elements)`. */
 function findStorage(archive: Archive, root: string, id: unknown): Storage {
   const [kind, type, key, , count] = id instanceof PickleTuple ? id.items : [];
-  const dtype = type instanceof PickleGlobal ? storageTypes[type.name] : undefined;
+  const dtype = type instanceof PickleGlobal ? STORAGE_TYPES[type.name] : undefined;
   if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isCount(count)) {
     throw new PickleError(
       "the id of a storage",
-      id instanceof PickleTuple ? `(${id.items.slice(0, 5).map(describe).join(", ")})` : describe(id),
+      id instanceof PickleTuple ? `(${id.items.slice(0, 5).map(nameOfValue).join(", ")})` : nameOfValue(id),
     );
   }
   const member = `${root}data/${key}`;
@@ -258,13 +278,13 @@ class Flattener {
 
   run(value: unknown): { views: Map<string, View>; metadata: Map<string, string | number | boolean> } {
     const isContainer = value instanceof Map || value instanceof PickleTuple || Array.isArray(value);
-    if (!isContainer && !(value instanceof View)) throw new PickleError("tensors", describe(value));
+    if (!isContainer && !(value instanceof View)) throw new PickleError("tensors", nameOfValue(value));
     this.#visit(value, isContainer ? "" : "tensor", 0);
     return { views: this.#views, metadata: this.#metadata };
   }
 
   #visit(value: unknown, name: string, depth: number): void {
-    if (depth > maxDepth) throw new PickleError(`containers at most ${maxDepth} deep`, "deeper ones");
+    if (depth > MAX_DEPTH) throw new PickleError(`containers at most ${MAX_DEPTH} deep`, "deeper ones");
     if (value instanceof Map) {
       for (const [key, item] of value) this.#child(item, name, this.#key(key, name), depth);
     } else if (Array.isArray(value)) {
@@ -288,16 +308,16 @@ class Flattener {
   #child(value: unknown, parent: string, key: string, depth: number): void {
     // The 16 stands for the visit itself, so that empty keys count, too.
     this.#characters += parent.length + key.length + 16;
-    if (this.#characters > maxNameCharacters) {
-      throw new PickleError(`names of at most ${maxNameCharacters} characters in all`, "more");
+    if (this.#characters > MAX_NAME_CHARACTERS) {
+      throw new PickleError(`names of at most ${MAX_NAME_CHARACTERS} characters in all`, "more");
     }
     this.#visit(value, parent === "" ? key : `${parent}.${key}`, depth + 1);
   }
 
   #key(key: unknown, parent: string): string {
     if (typeof key === "string") return key;
-    if (key === null || ["number", "bigint", "boolean"].includes(typeof key)) return describe(key);
-    throw new PickleError(`keys that are text or numbers in ${quote(parent)}`, describe(key));
+    if (key === null || ["number", "bigint", "boolean"].includes(typeof key)) return nameOfValue(key);
+    throw new PickleError(`keys that are text or numbers in ${quote(parent)}`, nameOfValue(key));
   }
 
   #claim(name: string): void {
@@ -317,11 +337,11 @@ class Flattener {
       });
     }
     const count = elementCount(view.shape);
-    if (count > Math.max(capacity, maxExpanded)) {
+    if (count > Math.max(capacity, MAX_EXPANDED)) {
       throw new ModelFileError("Cannot use the tensor as it is expanded too far", {
         file: this.#file,
         tensor: name,
-        expected: `at most ${Math.max(capacity, maxExpanded)} elements`,
+        expected: `at most ${Math.max(capacity, MAX_EXPANDED)} elements`,
         found: `${count}`,
       });
     }

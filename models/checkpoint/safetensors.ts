@@ -17,13 +17,13 @@ import {
 } from "./tensor.ts";
 
 /** The limit of the format itself. */
-const maxHeaderBytes = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 /** Where the data begin, and how far the writer aligns each tensor. */
-const alignment = 64;
+const ALIGNMENT = 64;
 
 /** Key of the header that holds no tensor. */
-const metadataKey = "__metadata__";
+const METADATA_KEY = "__metadata__";
 
 interface Place {
   readonly info: TensorInfo;
@@ -43,10 +43,10 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsCh
     throw new ModelFileError("Cannot read the header", { file, expected: "8 bytes", found: `${size}` });
   }
   const length = new DataView((await source.read(0, 8)).buffer).getBigUint64(0, true);
-  if (length > maxHeaderBytes || length > size - 8) {
+  if (length > MAX_HEADER_BYTES || length > size - 8) {
     throw new ModelFileError("Cannot read the header", {
       file,
-      expected: `at most ${Math.min(maxHeaderBytes, size - 8)} bytes`,
+      expected: `at most ${Math.min(MAX_HEADER_BYTES, size - 8)} bytes`,
       found: `${length}`,
     });
   }
@@ -54,7 +54,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsCh
   const start = 8 + Number(length);
   const places = readPlaces(header, file);
   checkCoverage(places, size - start, file);
-  return new SafetensorsCheckpoint(source, start, places, readMetadata(header[metadataKey], file));
+  return new SafetensorsCheckpoint(source, start, places, readMetadata(header[METADATA_KEY], file));
 }
 
 function parseHeader(bytes: Uint8Array, file: string): Record<string, unknown> {
@@ -106,7 +106,7 @@ function refuseDuplicates(text: string, file: string): void {
 function readPlaces(header: Record<string, unknown>, file: string): Place[] {
   const places: Place[] = [];
   for (const [name, entry] of Object.entries(header)) {
-    if (name === metadataKey) continue;
+    if (name === METADATA_KEY) continue;
     const refuse = (expected: string, value: unknown): never => {
       const found = `${JSON.stringify(value)}`.slice(0, 80);
       throw new ModelFileError("Cannot read the header", { file, tensor: name, expected, found });
@@ -155,7 +155,7 @@ function readMetadata(value: unknown, file: string): Readonly<Record<string, str
   }
   throw new ModelFileError("Cannot read the header", {
     file,
-    tensor: metadataKey,
+    tensor: METADATA_KEY,
     expected: "an object of strings",
     found: `${JSON.stringify(value)}`.slice(0, 80),
   });
@@ -364,7 +364,7 @@ export function layoutSafetensors<Entry extends TensorInfo>(
 function order<Entry extends TensorInfo>(entries: Entry[]): Entry[] {
   const names = new Set<string>();
   for (const { name, dtype, shape } of entries) {
-    if (name === metadataKey || names.has(name)) {
+    if (name === METADATA_KEY || names.has(name)) {
       throw new TypeError(
         `Cannot write a tensor as its name must be new and not reserved: current value is ${name}`,
       );
@@ -380,7 +380,7 @@ function order<Entry extends TensorInfo>(entries: Entry[]): Entry[] {
     names.add(name);
   }
   // 0 is divisible by anything: an empty tensor fits everywhere.
-  const grain = (entry: TensorInfo): number => greatestPower(byteLength(entry) % alignment || alignment);
+  const grain = (entry: TensorInfo): number => greatestPower(byteLength(entry) % ALIGNMENT || ALIGNMENT);
   return entries.sort((a, b) => grain(b) - grain(a));
 }
 
@@ -406,11 +406,11 @@ function encodeHeader(
     header.set(name, { dtype, shape, data_offsets: [begin, end] });
   }
   const members = Object.fromEntries<unknown>([
-    ...(metadata === undefined ? [] : [[metadataKey, metadata] as const]),
+    ...(metadata === undefined ? [] : [[METADATA_KEY, metadata] as const]),
     ...header,
   ]);
   const json = new TextEncoder().encode(JSON.stringify(members));
-  const length = Math.ceil((8 + json.length) / alignment) * alignment;
+  const length = Math.ceil((8 + json.length) / ALIGNMENT) * ALIGNMENT;
   const bytes = new Uint8Array(length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length - 8), true);
   bytes.set(json, 8);

@@ -67,22 +67,33 @@ export async function openSource(
 }
 
 /** Read at once to find out a checksum. */
-const hashBytes = 1 << 22;
+const HASH_BYTES = 1 << 22;
 
 /** SHA-256 of a source in hexadecimal, a piece in memory at a time. */
 export async function sourceSha256(source: ByteSource): Promise<string> {
   // Web Crypto hashes whole buffers only, and a model may be larger than memory.
   const hash = createHash("sha256");
-  for (let offset = 0; offset < source.size; offset += hashBytes) {
-    hash.update(await source.read(offset, Math.min(hashBytes, source.size - offset)));
+  for (let offset = 0; offset < source.size; offset += HASH_BYTES) {
+    hash.update(await source.read(offset, Math.min(HASH_BYTES, source.size - offset)));
   }
   return hash.digest("hex");
 }
 
 /** What every source has in common: the bounds and the signal are checked before anything is allocated. */
 export abstract class Source implements ByteSource {
-  /** @param file What error messages call it. @param size Bytes in all. @param signal Ends every read. */
-  constructor(readonly file: string, readonly size: number, readonly signal: AbortSignal | undefined) {}
+  /** What error messages call it. */
+  readonly file: string;
+  /** Bytes in all. */
+  readonly size: number;
+  /** Ends every read. */
+  readonly signal: AbortSignal | undefined;
+
+  /** A source of `size` bytes that error messages call `file`. */
+  constructor(file: string, size: number, signal: AbortSignal | undefined) {
+    this.file = file;
+    this.size = size;
+    this.signal = signal;
+  }
 
   /** Reads `length` bytes from `offset` on. */
   async read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -177,7 +188,7 @@ class FileSource extends Source {
 }
 
 /** Fewer bytes than this are not worth a request of their own: neighbours are fetched along and kept. */
-const blockBytes = 1 << 16;
+const BLOCK_BYTES = 1 << 16;
 
 class WebSource extends Source {
   readonly #url: URL;
@@ -203,7 +214,7 @@ class WebSource extends Source {
     if (offset >= kept.offset && offset + length <= kept.offset + kept.bytes.length) {
       return new Uint8Array(kept.bytes.subarray(offset - kept.offset, offset - kept.offset + length));
     }
-    const wanted = Math.min(Math.max(length, blockBytes), this.size - offset);
+    const wanted = Math.min(Math.max(length, BLOCK_BYTES), this.size - offset);
     const response = await requestRange(this.#url, offset, wanted, this.signal, this.#tag);
     const range = contentRange(response);
     if (response.status !== 206 || range?.offset !== offset || range.size !== this.size) {
@@ -215,7 +226,7 @@ class WebSource extends Source {
       });
     }
     const bytes = await bodyOf(response, wanted, this.file);
-    if (wanted > blockBytes) return bytes;
+    if (wanted > BLOCK_BYTES) return bytes;
     this.#block = { offset, bytes };
     return bytes.slice(0, length);
   }
@@ -227,7 +238,7 @@ async function openWeb(
   file: string = withoutQuery(url),
 ): Promise<Source> {
   try {
-    const response = await requestRange(url, 0, blockBytes, signal);
+    const response = await requestRange(url, 0, BLOCK_BYTES, signal);
     if (response.status === 200) {
       return new MemorySource(file, new Uint8Array(await response.arrayBuffer()), signal);
     }
@@ -240,7 +251,7 @@ async function openWeb(
         found: `status ${response.status}`,
       });
     }
-    const first = await bodyOf(response, Math.min(blockBytes, range.size), file);
+    const first = await bodyOf(response, Math.min(BLOCK_BYTES, range.size), file);
     // A weak tag does not promise equal bytes, so it must not be sent with If-Range (RFC 9110, section
     // 13.1.5).
     const tag = response.headers.get("etag");

@@ -53,7 +53,7 @@ export interface Checkpoint extends Disposable {
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
 }
 
-const elementBytes: Readonly<Record<DType, 1 | 2 | 4 | 8>> = {
+const ELEMENT_BYTES: Readonly<Record<DType, 1 | 2 | 4 | 8>> = {
   F64: 8,
   F32: 4,
   F16: 2,
@@ -68,7 +68,7 @@ const elementBytes: Readonly<Record<DType, 1 | 2 | 4 | 8>> = {
 
 /** The name of an element type that the readers know. */
 export function isDType(name: unknown): name is DType {
-  return typeof name === "string" && Object.hasOwn(elementBytes, name);
+  return typeof name === "string" && Object.hasOwn(ELEMENT_BYTES, name);
 }
 
 /**
@@ -83,7 +83,7 @@ export function isDType(name: unknown): name is DType {
  * ```
  */
 export function bytesPerElement(dtype: DType): 1 | 2 | 4 | 8 {
-  return elementBytes[dtype];
+  return ELEMENT_BYTES[dtype];
 }
 
 /**
@@ -109,7 +109,7 @@ export function elementCount(shape: readonly number[]): number {
  * ```
  */
 export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number {
-  return elementCount(tensor.shape) * elementBytes[tensor.dtype];
+  return elementCount(tensor.shape) * ELEMENT_BYTES[tensor.dtype];
 }
 
 /**
@@ -129,7 +129,7 @@ export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number 
  * ```
  */
 export function decodeFloat32(dtype: DType, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
-  const width = elementBytes[dtype];
+  const width = ELEMENT_BYTES[dtype];
   if (bytes.length % width !== 0) {
     throw new TypeError(
       `Cannot decode ${dtype} as the bytes must be a multiple of ${width}: current length is ${bytes.length}`,

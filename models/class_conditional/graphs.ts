@@ -9,7 +9,7 @@ import { decoderGraph, encoderGraph } from "../autoencoder/graph.ts";
 import { takeQuantConvolutions } from "../autoencoder/tensors.ts";
 import { type ClassConditionalConfig, TOKENIZER, TRANSFORMER } from "./model.ts";
 import type { ModelWeights } from "../family.ts";
-import type { WeightPlaces } from "../graphs/graph_builder.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
 import { conditionGraph, type FirstPosition, transformerGraph } from "./transformer/graph.ts";
 
 /** What families do differently. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { ClassLabels } from "../label.ts";
 import names from "./imagenet_classes.json" with { type: "json" };
 
 /**
@@ -24,9 +25,12 @@ import names from "./imagenet_classes.json" with { type: "json" };
 export const IMAGENET_CLASSES: readonly string[] = Object.freeze(names);
 
 /**
- * Names for the classes of a model whose checkpoints have none: ImageNet's if there are as many. Whether a
- * model of such sizes was trained with those is left to the families.
+ * Classes of a model whose checkpoints have no names: ImageNet's if there are as many.
+ *
+ * @param published Whether a model of such sizes may have been trained with those, which is left to the
+ * families.
  */
-export function imagenetClassNames(classes: number): readonly string[] {
-  return classes === IMAGENET_CLASSES.length ? IMAGENET_CLASSES : [];
+export function classLabels(count: number, { published }: { readonly published: boolean }): ClassLabels {
+  const known = published && count === IMAGENET_CLASSES.length;
+  return { kind: "classes", count, names: known ? IMAGENET_CLASSES : [] };
 }

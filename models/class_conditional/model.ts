@@ -10,14 +10,17 @@ import { requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { type AutoencoderConfig, pixelsPerToken } from "../autoencoder/config.ts";
 import { AutoencoderNetworks, type FeatureMaps } from "../autoencoder/networks.ts";
-import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import type { Dtype } from "../weights/dtype.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_folder.ts";
+import { requireModelSize } from "../folder/sizes.ts";
 import { openFolderAs } from "../folder_conversion.ts";
-import { createGraphSession, type GraphSession, type GraphSessionOptions } from "../graphs/graph_session.ts";
-import { type Label, resolveClass, type ResolvedLabel } from "../label.ts";
-import { estimateMemory, isSmall, type ModelSizes, resolveDtype, type Room, roomOn } from "./memory.ts";
+import { createGraphSession } from "../graphs/create_session.ts";
+import { requireFit, resolveDtype } from "../graphs/fit.ts";
+import { keepHalves } from "../graphs/graph_file.ts";
+import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
+import { type Room, roomOn } from "../graphs/room.ts";
+import { Work } from "../graphs/work.ts";
+import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
 import type {
   DecodedPictures,
   EncodeOptions,
@@ -28,7 +31,6 @@ import type {
   SearchDefaults,
   StartOptions,
 } from "../model.ts";
-import { keepHalves } from "../graphs/graph_builder.ts";
 import type {
   MapSize,
   PictureSize,
@@ -37,11 +39,13 @@ import type {
   Schedule,
   ScheduleRequest,
 } from "../schedule.ts";
-import { ConditionCache } from "./transformer/condition.ts";
-import { requireDepth, type TransformerConfig } from "./transformer/config.ts";
-import { TransformerState } from "./transformer/generation.ts";
+import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
+import type { Dtype } from "../weights/dtype.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
-import { Work } from "../graphs/work.ts";
+import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
+import { ConditionCache } from "./transformer/condition.ts";
+import type { TransformerConfig } from "./transformer/config.ts";
+import { TransformerState } from "./transformer/generation.ts";
 
 /** Name of the transformer's weights in a model folder. */
 export const TRANSFORMER = "transformer";
@@ -119,7 +123,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   device: Device,
   options: LoadClassConditionalOptions<Config>,
 ): Promise<Model> {
-  const { family, sizesOf, make, threads, cpuProvider, memory, depth } = options;
+  const { family, sizesOf, make, threads, cpuProvider, memory, size } = options;
   const { dtype: choice = "auto", ownsDevice = false } = options;
   await using stack = new AsyncDisposableStack();
   const owned = stack.use(new AsyncDisposableStack());
@@ -128,11 +132,17 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   const { dtype: stored, name } = folder.manifest;
   const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
   const sizes = sizesOf(config);
-  requireDepth({ name, depth: config.depth }, depth, "load");
+  requireModelSize({ name, size: config.depth }, size, "load");
   const room = await roomOn(device, { cpuProvider, memory });
-  const dtype = resolveDtype(sizes, room, { choice, stored });
+  const small = isSmall(sizes);
+  const dtype = resolveDtype(bytesNeeded(sizes, { provider: room.provider }), room, {
+    choice,
+    stored,
+    small,
+    largestArray: (dtype) => largestArrayBytes(sizes, { dtype }),
+  });
   // The runtime widens what is small enough; a conversion would take longer to set up.
-  const widened = dtype === "f32" && stored === "f16" && isSmall(sizes);
+  const widened = dtype === "f32" && stored === "f16" && small;
   const source = dtype === stored || widened
     ? folder
     : owned.use(await openFolderAs(family, folder, { dtype }));
@@ -253,16 +263,14 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     return this.parts.room.most;
   }
 
-  get depth(): number {
+  /** Depth of the transformer. */
+  get size(): number {
     return this.parts.config.depth;
   }
 
-  get classes(): number {
-    return this.parts.config.classes;
-  }
-
-  get classNames(): readonly string[] {
-    return this.parts.folder.manifest.classNames;
+  get labels(): ClassLabels {
+    const { config: { classes }, folder: { manifest: { classNames } } } = this.parts;
+    return { kind: "classes", count: classes, names: classNames };
   }
 
   get defaults(): SamplingDefaults {
@@ -386,6 +394,23 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
   protected pictureOf({ width, height }: MapSize): PictureSize {
     const factor = pixelsPerToken(this.parts.config.tokenizer);
     return { width: width * factor, height: height * factor };
+  }
+
+  /**
+   * Checks that the weights fit together with one guided image of these token maps.
+   *
+   * @param action What cannot be done otherwise, for the message.
+   * @throws {RangeError} If they do not.
+   */
+  protected requireFit(maps: readonly MapSize[], action: string): void {
+    const { sizes, room, dtype, stored } = this.parts;
+    const largestArray = largestArrayBytes(sizes, { dtype, maps });
+    requireFit(bytesNeeded(sizes, { provider: room.provider, maps }), room, {
+      dtype,
+      stored,
+      largestArray,
+      action,
+    });
   }
 
   /** Bytes of each image of a guided batch at the peak. */

@@ -46,15 +46,15 @@ function alphaOf(samples: number): number {
  *
  * @example
  * ```ts
- * import { searchDefaults } from "./alpha.ts";
+ * import { flexVarSearch } from "./alpha.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const { scale, alpha, conflictThreshold } = searchDefaults({});
+ * const { scale, alpha, conflictThreshold } = flexVarSearch({});
  * assertEquals([scale, conflictThreshold], [2, 1.8]);
  * assertEquals([10, 20, 50, 100].map((samples) => alpha({ scale, samples })), [2.5, 2.5, 2.65, 2.8]);
  * ```
  */
-export function searchDefaults(tuning: ModelTuning): SearchDefaults {
+export function flexVarSearch(tuning: ModelTuning): SearchDefaults {
   const shift = tuning.alpha === undefined ? 0 : tuning.alpha - alphaOf(TUNED_SAMPLES);
   return {
     ...SEARCH,

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { type AutoencoderConfig, FLEXVAR_LAYOUT, isLevels, readLevels } from "../autoencoder/config.ts";
+import {
+  type AutoencoderConfig,
+  type AutoencoderLayout,
+  isLevels,
+  readLevels,
+} from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
 import type { ModelSizes } from "../class_conditional/memory.ts";
 import { isSize, requireSizes, type SizeCheck } from "../folder/sizes.ts";
@@ -25,6 +30,17 @@ export interface FlexVarTokenizerConfig extends AutoencoderConfig {
   /** Channels between a network and the convolution beside it. */
   readonly latentChannels: number;
 }
+
+/** The layout of FlexVAR's tokenizer. */
+export const FLEXVAR_LAYOUT: AutoencoderLayout = {
+  levels: { decoder: "decoder.conv_blocks", encoder: "encoder.conv_blocks" },
+  passed: true,
+  residual: "res",
+  middle: ["mid.0", "mid.1", "mid.2"],
+  fused: false,
+  quantSide: 1,
+  square: false,
+};
 
 /** A FlexVAR model: class-conditional transformer and tokenizer. */
 export interface FlexVarConfig extends TransformerConfig {

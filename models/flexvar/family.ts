@@ -8,8 +8,9 @@ import { pixelsPerToken } from "../autoencoder/config.ts";
 import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional/model.ts";
 import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
 import type { CheckpointPart, Fact, Family } from "../family.ts";
-import { imagenetClassNames } from "../class_conditional/imagenet.ts";
+import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
+import type { ModelSize } from "../folder/sizes.ts";
 import type { StoredTensor } from "../weights/weight_set.ts";
 import { SEARCH } from "./alpha.ts";
 import {
@@ -29,7 +30,7 @@ type Tensors = ReadonlyMap<string, StoredTensor>;
 const UNUSED = /(^|\.)(attn_bias_for_masking|zero_k_bias|codebook_used)$/;
 
 /** Files of the published transformers, by depth. */
-const TRANSFORMERS: ReadonlyMap<number, string> = new Map([
+const TRANSFORMERS: ReadonlyMap<ModelSize, string> = new Map([
   [16, "FlexVARd16-epo179.pth"],
   [20, "FlexVARd20-epo249.pth"],
   [24, "FlexVARd24-epo349.pth"],
@@ -67,7 +68,7 @@ function isTokenizer(tensors: Tensors, prefix: string): boolean {
     !tensors.keys().some((name) => foreign.some((other) => name.startsWith(other)));
 }
 
-function describe(config: Partial<FlexVarConfig>): Fact[] {
+function factsOf(config: Partial<FlexVarConfig>): Fact[] {
   const { tokenizer } = config;
   const facts: Fact[] = [];
   if (config.depth !== undefined) {
@@ -94,11 +95,11 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   published: {
     repository: "jiaosiyu1999/FlexVAR",
     example: "FlexVARd16-epo179.pth",
-    depthOf: (file) => {
+    sizeOf: (file) => {
       const depth = /^FlexVARd([1-9]\d*)(-epo\d+)?\.pth$/.exec(file)?.[1];
       return depth === undefined ? undefined : Number(depth);
     },
-    transformer: (depth) => TRANSFORMERS.get(depth),
+    transformer: (size) => TRANSFORMERS.get(size),
     others: { vae: ["FlexVAE.pth"] },
   },
   defaults: DEFAULTS,
@@ -115,11 +116,10 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   // The tensors tell all.
   inferAgain: (_weights, config) => Promise.resolve(config),
   requireConfig: requireFlexVarConfig,
-  depth: ({ depth }) => depth,
-  classes: ({ classes }) => classes,
+  size: ({ depth }) => depth,
   modelName: ({ depth }) => `FlexVAR-d${depth}`,
-  classNames: ({ classes }) => classes === undefined ? [] : imagenetClassNames(classes),
-  describe,
+  labels: ({ classes }) => classes === undefined ? undefined : classLabels(classes, { published: true }),
+  describe: factsOf,
   graphs: flexVarGraphs,
   storedDtype,
   load: async (folder, device, options) => {

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { FLEXVAR_LAYOUT } from "../autoencoder/config.ts";
 import { classConditionalGraphs } from "../class_conditional/graphs.ts";
 import type { ModelWeights } from "../family.ts";
-import type { WeightPlaces } from "../graphs/graph_builder.ts";
-import type { FlexVarConfig } from "./config.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
+import { FLEXVAR_LAYOUT, type FlexVarConfig } from "./config.ts";
 
 /** Builds the graphs by file name, and takes all tensors that they and the kernels use. */
 export function flexVarGraphs(

@@ -25,11 +25,10 @@ import {
   type Quantized,
 } from "../class_conditional/model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import { requireFit } from "../class_conditional/memory.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
-import { searchDefaults } from "./alpha.ts";
+import { flexVarSearch } from "./alpha.ts";
 import type { FlexVarConfig } from "./config.ts";
 import { flexVarSchedule, PATCH_NUMBERS } from "./schedule.ts";
 
@@ -48,7 +47,7 @@ export async function makeFlexVarModel(
   const bias = await transformer.readFloat32("word_embed.bias");
   for (let i = 0; i < positions.length; i++) positions[i]! += bias[Math.floor(i / positionSide ** 2)]!;
   return new FlexVarModel(parts, {
-    tokens: new CodebookTokens({ array: codebook, vocabulary, channels }, { mix: false }),
+    tokens: new CodebookTokens({ array: codebook, vocabulary, channels }),
     positions: owned.use(device.upload(positions, "map of positions")),
   });
 }
@@ -81,17 +80,17 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
   }
 
   get search(): SearchDefaults {
-    return searchDefaults(this.tuning);
+    return flexVarSearch(this.tuning);
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {
-    const { name, parts: { sizes, room, dtype, stored, config } } = this;
+    const { name, parts: { config } } = this;
     const schedule = flexVarSchedule({ name, pixelsPerToken: pixelsPerToken(config.tokenizer) }, request);
     const { scales: maps, picture } = schedule;
     const [what, { width, height }] = picture.width > 0
       ? ["pictures", picture] as const
       : ["token maps", maps.at(-1)!] as const;
-    requireFit(sizes, room, { dtype, stored, maps, action: `generate ${what} of ${width}×${height}` });
+    this.requireFit(maps, `generate ${what} of ${width}×${height}`);
     return { ...schedule, imageBytes: this.imageBytes(maps) };
   }
 

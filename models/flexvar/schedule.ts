@@ -88,7 +88,7 @@ export const OPTIONS: Readonly<Record<"steps" | "maxpn", FamilyOption>> = {
 };
 
 /** What a schedule depends on besides the request. */
-export interface ScheduleModel {
+export interface FlexVarScheduleModel {
   /** Name, for messages. */
   readonly name: string;
   /** Pixels along a token; 0 for a model that has no pictures. */
@@ -122,7 +122,7 @@ const ACTION = "generate";
  * ```
  */
 export function flexVarSchedule(
-  model: ScheduleModel,
+  model: FlexVarScheduleModel,
   request: ScheduleRequest = {},
 ): Omit<Schedule, "imageBytes"> {
   const { patchNumbers, size, published = false, familyOptions = {} } = request;
@@ -298,7 +298,7 @@ function requirePatchNumbers(patchNumbers: readonly number[]): number[] {
 }
 
 /** The token map of a size in pixels. */
-function requireMap({ name, pixelsPerToken }: ScheduleModel, size: number | PictureSize): MapSize {
+function requireMap({ name, pixelsPerToken }: FlexVarScheduleModel, size: number | PictureSize): MapSize {
   const { width, height } = pictureSizeOf(size);
   if (pixelsPerToken === 0) {
     throw new RangeError(

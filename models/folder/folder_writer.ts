@@ -18,7 +18,7 @@ import {
   modelManifest,
   openModelFolder,
 } from "./model_folder.ts";
-import type { WeightPlaces } from "../graphs/graph_builder.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
 import {
   type PlannedFile,
   planWeightFiles,
@@ -97,6 +97,20 @@ interface PartialPaths {
  * @throws {Deno.errors.AlreadyExists} If something is there and `overwrite` is not set, or something is there
  * that is no model folder.
  * @throws {Deno.errors.Busy} If another writer is at work for the same place.
+ *
+ * @example
+ * ```ts
+ * import { createModelFolder } from "./folder_writer.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const facts = { family: "var", dtype: "f32", config: {}, classNames: [], tuning: {} } as const;
+ * const path = await Deno.makeTempDir();
+ * await using writer = await createModelFolder(`${path}/small`);
+ * await writer.write("notes.txt", new TextEncoder().encode("Hello"));
+ * using folder = await writer.finish({ ...facts, name: "small" });
+ * assertEquals(folder.manifest.files["notes.txt"]?.bytes, 5);
+ * await Deno.remove(path, { recursive: true });
+ * ```
  */
 export async function createModelFolder(
   path: string,

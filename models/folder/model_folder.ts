@@ -112,6 +112,18 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
  *
  * @param location Path or URL of the folder.
  * @throws {ModelFileError} If there is no model folder, or one of another version.
+ *
+ * @example
+ * ```ts
+ * import { openModelFolder } from "./model_folder.ts";
+ * import { DEMO_MODEL } from "../load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using folder = await openModelFolder(DEMO_MODEL);
+ * assertEquals(folder.manifest.family, "var");
+ * using graph = await folder.open("decoder.onnx");
+ * assertEquals(graph.size, folder.manifest.files["decoder.onnx"]?.bytes);
+ * ```
  */
 export async function openModelFolder(
   location: string | URL,

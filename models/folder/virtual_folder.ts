@@ -38,6 +38,21 @@ export interface VirtualFolderOptions {
  * Starts a virtual model folder. What is handed to `own` stays open until the finished folder is disposed.
  *
  * @param location What messages call it.
+ *
+ * @example
+ * ```ts
+ * import { createVirtualFolder } from "./virtual_folder.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const facts = { family: "var", dtype: "f32", config: {}, classNames: [], tuning: {} } as const;
+ * await using writer = createVirtualFolder("in memory");
+ * const bytes = () => new Uint8Array(new Float32Array([1, 2]).buffer);
+ * await writer.writeTensors("decoder", [{ name: "bias", dtype: "F32", shape: [2], bytes }]);
+ * using folder = await writer.finish({ ...facts, name: "small" });
+ * const weights = await folder.weights("decoder");
+ * assertEquals(weights.tensors.get("bias")?.shape, [2]);
+ * weights[Symbol.dispose]();
+ * ```
  */
 export function createVirtualFolder(location: string, options: VirtualFolderOptions = {}): FolderWriter {
   const { fingerprints = () => Promise.resolve({}), signal } = options;
@@ -79,9 +94,13 @@ interface VirtualFolderParts {
 }
 
 class VirtualFolder implements ModelFolder {
+  readonly location: string;
+  readonly manifest: ModelManifest;
   readonly #parts: VirtualFolderParts;
 
-  constructor(readonly location: string, readonly manifest: ModelManifest, parts: VirtualFolderParts) {
+  constructor(location: string, manifest: ModelManifest, parts: VirtualFolderParts) {
+    this.location = location;
+    this.manifest = manifest;
     this.#parts = parts;
   }
 

@@ -1,15 +1,11 @@
 /**
- * A graph that is loaded and can be run: the one face of whatever runtime does it. Which runtime that is
- * follows from the device and, on the CPU, from who is to compute; nothing outside `web_graph_session.ts` and
- * `native_graph_session.ts` knows one by name.
+ * A graph that is loaded and can be run: the one face of whatever runtime does it. Which runtime that is, is
+ * left to `create_session.ts`.
  *
  * @module
  */
 
-import { CpuDevice } from "../../kernels/device/cpu_device.ts";
-import type { Device, DeviceArray } from "../../kernels/device/device.ts";
-import { WebGraphSession } from "./web_graph_session.ts";
-import { NativeGraphSession } from "./native_graph_session.ts";
+import type { DeviceArray } from "../../kernels/device/device.ts";
 
 /** An array with a shape: what goes into a graph and comes out. */
 export interface GraphTensor {
@@ -63,16 +59,4 @@ export interface GraphSession extends AsyncDisposable {
     inputs: Readonly<Record<string, GraphTensor>>,
     wanted?: readonly string[],
   ): Promise<Record<string, DeviceArray>>;
-}
-
-/** Loads a graph; its outputs stay on the device. */
-export function createGraphSession(
-  device: Device,
-  model: Uint8Array,
-  options: GraphSessionOptions = {},
-): Promise<GraphSession> {
-  if (options.cpuProvider === "native" && device instanceof CpuDevice) {
-    return NativeGraphSession.create(device, model, options);
-  }
-  return WebGraphSession.create(device, model, options);
 }

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { GraphBuilder, MICROSOFT, type WeightPlaces } from "./graph_builder.ts";
+import { GraphBuilder, MICROSOFT } from "./graph_builder.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
 import { BLOCK, SCALES } from "../weights/quantize.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
 

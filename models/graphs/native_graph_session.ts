@@ -12,7 +12,7 @@ import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import type { ExternalFile, GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
-import { externalRanges } from "./graph_builder.ts";
+import { externalRanges } from "./graph_file.ts";
 
 /**
  * In a variable, as Deno fetches every package whose name it finds in an import, and every one in a lock

@@ -98,6 +98,23 @@ export async function hubFile(place: HubPlace, name: string, options: HubOptions
  * cache holds.
  *
  * @throws {HubError} If nobody can tell.
+ *
+ * @example
+ * ```ts
+ * import { hubFileNames, parseHubPlace } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A cache as any Hugging Face library leaves it.
+ * const cacheFolder = await Deno.makeTempDir();
+ * const commit = "0123456789".repeat(4);
+ * const snapshot = `${cacheFolder}/models--FoundationVision--var/snapshots/${commit}`;
+ * await Deno.mkdir(snapshot, { recursive: true });
+ * await Deno.writeTextFile(`${snapshot}/README.md`, "# VAR");
+ *
+ * const place = parseHubPlace(`hf:FoundationVision/var@${commit}`)!;
+ * assertEquals(await hubFileNames(place, { cacheFolder, offline: true }), ["README.md"]);
+ * await Deno.remove(cacheFolder, { recursive: true });
+ * ```
  */
 export async function hubFileNames(place: HubPlace, options: HubOptions = {}): Promise<readonly string[]> {
   const settings = await hubSettings(options);
@@ -120,6 +137,26 @@ export async function hubFileNames(place: HubPlace, options: HubOptions = {}): P
  * @returns The folder on the own disk.
  * @throws {HubError} If the repository has no `model.json`, or a file cannot be got.
  * @throws {ModelFileError} If `model.json` describes no model folder.
+ *
+ * @example
+ * ```ts
+ * import { hubModelFolder, parseHubPlace } from "./mod.ts";
+ * import { DEMO_MODEL } from "../load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A cache as any Hugging Face library leaves it.
+ * const cacheFolder = await Deno.makeTempDir();
+ * const commit = "0123456789".repeat(4);
+ * const snapshot = `${cacheFolder}/models--owner--demo/snapshots/${commit}`;
+ * await Deno.mkdir(snapshot, { recursive: true });
+ * for await (const { name } of Deno.readDir(new URL(DEMO_MODEL))) {
+ *   await Deno.copyFile(new URL(name, DEMO_MODEL), `${snapshot}/${name}`);
+ * }
+ *
+ * const place = parseHubPlace(`hf:owner/demo@${commit}`)!;
+ * assertEquals(await hubModelFolder(place, { cacheFolder, offline: true }), snapshot);
+ * await Deno.remove(cacheFolder, { recursive: true });
+ * ```
  */
 export async function hubModelFolder(place: HubPlace, options: HubOptions = {}): Promise<string> {
   const { path, commit } = await hubFile(place, MANIFEST, options);

@@ -12,17 +12,29 @@ import { runDensity } from "../../kernels/candidates/group_density.ts";
 import { codebookLookup } from "../../kernels/codebook/lookup.ts";
 import { NO_TOKEN, sampleAndTruncate, sampleTokens } from "../../kernels/sampling/sample.ts";
 import { selectCandidates } from "../../kernels/candidates/select.ts";
-import { smoothCodes } from "../../kernels/sampling/smooth.ts";
+import { type SmoothArguments, smoothCodes } from "../../kernels/sampling/smooth.ts";
 import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import type {
   CodeVectors,
-  DensityArguments,
   DrawArguments,
   MixArguments,
-  SelectArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "./token_space.ts";
+
+/** How far vectors of likely tokens are mixed on a scale. */
+export type Mixing = Pick<SmoothArguments, "sharpness" | "tau">;
+
+/** What {@linkcode CodebookTokens} may be capable of. */
+export interface CodebookTokensOptions {
+  /**
+   * How far vectors are mixed on a scale, by its place among all from 0 to 1, for a model that takes mixed
+   * vectors; without it nothing is mixed.
+   */
+  readonly mixing?: (ratio: number) => Mixing;
+}
 
 /** Tokens that are indices into a codebook, which stays its owner's. */
 export class CodebookTokens implements TokenSpace {
@@ -34,7 +46,7 @@ export class CodebookTokens implements TokenSpace {
    * Makes the tokens of a codebook.
    *
    * @param codebook The vectors that tokens stand for.
-   * @param options Whether the model takes mixed vectors, too.
+   * @param options Whether, and how, the model takes mixed vectors, too.
    *
    * @example
    * ```ts
@@ -45,16 +57,18 @@ export class CodebookTokens implements TokenSpace {
    *
    * using device = new CpuDevice();
    * using array = device.upload(new Float32Array([1, 2, 3, 4]));
-   * const space = new CodebookTokens({ array, vocabulary: 2, channels: 2 }, { mix: false });
+   * const space = new CodebookTokens({ array, vocabulary: 2, channels: 2 });
    * using tokens = device.upload(new Uint32Array([1, 0, 1]));
    * using output = device.allocate(6);
    * space.vectors(device, { tokens, output, maps: 1, positions: 3 });
    * assertEquals([...await readFloats(output)], [3, 1, 3, 4, 2, 4]);
    * ```
    */
-  constructor(codebook: CodeVectors, { mix }: { readonly mix: boolean }) {
+  constructor(codebook: CodeVectors, { mixing }: CodebookTokensOptions = {}) {
     this.codebook = codebook;
-    if (mix) this.mix = (device, args) => this.#mix(device, args);
+    if (mixing !== undefined) {
+      this.mix = (device, { ratio, ...args }) => this.#mix(device, args, mixing(ratio));
+    }
   }
 
   get logits(): number {
@@ -71,7 +85,7 @@ export class CodebookTokens implements TokenSpace {
 
   density(
     device: Device,
-    { scores, distance, features, bandwidth, deviation, ...maps }: DensityArguments,
+    { scores, distance, features, bandwidth, deviation, ...maps }: TokenDensityArguments,
   ): void {
     requireChoice(distance, ["euclidean", "cosine"], "distance", "estimate densities");
     requireChoice(bandwidth, ["image", "batch"], "bandwidth", "estimate densities");
@@ -84,7 +98,7 @@ export class CodebookTokens implements TokenSpace {
     runDensity(device, { ...sizes, bandwidth: widths, scores, batchBandwidth: bandwidth === "batch" });
   }
 
-  select(device: Device, args: SelectArguments): void {
+  select(device: Device, args: TokenSelectArguments): void {
     const { array, vocabulary, channels } = this.codebook;
     device.run(selectCandidates, { ...args, codebook: array, vocabulary, channels });
   }
@@ -107,7 +121,7 @@ export class CodebookTokens implements TokenSpace {
     return map.indexOf(NO_TOKEN);
   }
 
-  #mix(device: Device, { output, sharpness, tau, ...draw }: MixArguments): void {
+  #mix(device: Device, { output, ...draw }: Omit<MixArguments, "ratio">, mixing: Mixing): void {
     const { array, vocabulary, channels } = this.codebook;
     const { images, positions } = draw;
     using truncation = device.allocate(2 * images * positions, "truncation");
@@ -119,8 +133,7 @@ export class CodebookTokens implements TokenSpace {
       codebook: array,
       output,
       channels,
-      sharpness,
-      tau,
+      ...mixing,
     });
   }
 

@@ -12,8 +12,7 @@ import type { BandwidthArguments } from "../../kernels/candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
 import type { SampleArguments } from "../../kernels/sampling/sample.ts";
-import type { SelectArguments as SelectionArguments } from "../../kernels/candidates/select.ts";
-import type { SmoothArguments } from "../../kernels/sampling/smooth.ts";
+import type { SelectArguments } from "../../kernels/candidates/select.ts";
 
 /** The vectors behind tokens that are indices. */
 export interface CodeVectors {
@@ -32,7 +31,7 @@ export type Distance = "euclidean" | "cosine";
 export type DrawArguments = Omit<SampleArguments, "vocabulary">;
 
 /** Arguments of {@linkcode TokenSpace.density}. */
-export interface DensityArguments
+export interface TokenDensityArguments
   extends Required<Pick<BandwidthArguments, "tokens" | "images" | "draws" | "positions">> {
   /** Where the densities go, f32 [images, draws]. */
   readonly scores: DeviceArray;
@@ -49,7 +48,7 @@ export interface DensityArguments
 /**
  * Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for.
  */
-export type SelectArguments = Omit<SelectionArguments, "codebook" | "vocabulary" | "channels">;
+export type TokenSelectArguments = Omit<SelectArguments, "codebook" | "vocabulary" | "channels">;
 
 /** Arguments of {@linkcode TokenSpace.vectors}. */
 export interface VectorArguments {
@@ -66,7 +65,12 @@ export interface VectorArguments {
 }
 
 /** Arguments of {@linkcode TokenSpace.mix}. */
-export interface MixArguments extends DrawArguments, Pick<SmoothArguments, "output" | "sharpness" | "tau"> {}
+export interface MixArguments extends DrawArguments {
+  /** Where the vectors go, f32 [images, channels, positions]. */
+  readonly output: DeviceArray;
+  /** Place of the scale among all, from 0 for the first to 1 for the last, or 0 for an only one. */
+  readonly ratio: number;
+}
 
 /** The tokens of a family. */
 export interface TokenSpace {
@@ -83,14 +87,14 @@ export interface TokenSpace {
   /**
    * Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees.
    */
-  density(device: Device, args: DensityArguments): void;
+  density(device: Device, args: TokenDensityArguments): void;
   /** Selects one of the candidates of each image. */
-  select(device: Device, args: SelectArguments): void;
+  select(device: Device, args: TokenSelectArguments): void;
   /** The vectors that tokens stand for. */
   vectors(device: Device, args: VectorArguments): void;
   /**
    * Draws tokens, and mixes vectors instead of taking those of the tokens, for smoother pictures; a family
-   * whose models do not take mixed vectors is without it. `output` is f32 [images, channels, positions].
+   * whose models do not take mixed vectors is without it.
    */
   mix?(device: Device, args: MixArguments): void;
   /** First position of a map, read back, at which nothing could be drawn, or -1. */

@@ -82,7 +82,7 @@ const PUBLISHED: SearchDefaults["published"] = { cfg: 1, alpha: 2.3, conflictThr
  * @param depth Depth of the model.
  * @param tuning What its folder says.
  */
-export function searchDefaults(depth: number, tuning: ModelTuning): SearchDefaults {
+export function varSearch(depth: number, tuning: ModelTuning): SearchDefaults {
   const { alpha = alphaPreset({ depth, ...TUNED }), conflictThreshold = PUBLISHED.conflictThreshold } =
     tuning;
   return {

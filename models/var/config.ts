@@ -7,10 +7,10 @@
 
 import {
   type AutoencoderConfig,
+  type AutoencoderLayout,
   isLevels,
   pixelsPerToken,
   readLevels,
-  VAR_LAYOUT,
 } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
 import type { ModelWeights } from "../family.ts";
@@ -34,6 +34,17 @@ export interface TokenizerConfig extends AutoencoderConfig {
   /** Number of shared φ convolutions. */
   readonly residuals: number;
 }
+
+/** The layout of VAR's tokenizer. */
+export const VAR_LAYOUT: AutoencoderLayout = {
+  levels: { decoder: "decoder.up", encoder: "encoder.down" },
+  passed: false,
+  residual: "block",
+  middle: ["mid.block_1", "mid.attn_1", "mid.block_2"],
+  fused: true,
+  quantSide: 3,
+  square: true,
+};
 
 /** A VAR model: class-conditional transformer and tokenizer. */
 export interface VarConfig extends TransformerConfig {
@@ -84,7 +95,7 @@ export const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>
  *
  * @throws {ModelFileError} If the numbers do not describe square maps.
  */
-export function patchNumbersOf(scales: ArrayLike<number>, file: string): number[] {
+export function patchNumbersOfLevels(scales: ArrayLike<number>, file: string): number[] {
   const counts: number[] = [];
   for (let i = 0; i < scales.length; i++) counts[scales[i]!] = (counts[scales[i]!] ?? 0) + 1;
   const sides = Array.from(counts, (count) => Math.sqrt(count ?? 0));
@@ -130,7 +141,7 @@ export async function inferVarConfig(
 ): Promise<Partial<VarConfig>> {
   const sides = patchNumbers ??
     (transformer?.set.has("lvl_1L")
-      ? patchNumbersOf(await transformer.readFloat32("lvl_1L"), transformer.set.file)
+      ? patchNumbersOfLevels(await transformer.readFloat32("lvl_1L"), transformer.set.file)
       : undefined);
   return {
     ...(transformer === undefined ? {} : inferVarTransformer(transformer.set, sides)),

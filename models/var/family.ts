@@ -4,10 +4,10 @@
  * @module
  */
 
-import { loadClassConditional } from "../class_conditional/model.ts";
+import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional/model.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
 import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
-import { imagenetClassNames } from "../class_conditional/imagenet.ts";
+import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import type { StoredTensor } from "../weights/weight_set.ts";
 import { SEARCH } from "./alpha.ts";
@@ -34,9 +34,9 @@ const UNUSED = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV
 
 type Tensors = ReadonlyMap<string, StoredTensor>;
 
-const TRANSFORMER: CheckpointPart = {
+const TRANSFORMER_PART: CheckpointPart = {
   name: "var",
-  weights: "transformer",
+  weights: TRANSFORMER,
   title: "the transformer",
   landmark: LANDMARKS.transformer,
   unused: UNUSED,
@@ -49,9 +49,9 @@ const TRANSFORMER: CheckpointPart = {
     }),
 };
 
-const TOKENIZER: CheckpointPart = {
+const TOKENIZER_PART: CheckpointPart = {
   name: "vae",
-  weights: "tokenizer",
+  weights: TOKENIZER,
   title: "the tokenizer",
   landmark: LANDMARKS.tokenizer,
   unused: UNUSED,
@@ -71,11 +71,11 @@ function hasLayout(tensors: Tensors, prefix: string): boolean {
 const FILES: PublishedFiles = {
   repository: "FoundationVision/var",
   example: "var_d16.pth",
-  depthOf: (file) => {
+  sizeOf: (file) => {
     const depth = /^var_d([1-9]\d*)\.pth$/.exec(file)?.[1];
     return depth === undefined ? undefined : Number(depth);
   },
-  transformer: (depth) => `var_d${depth}.pth`,
+  transformer: (size) => typeof size === "number" ? `var_d${size}.pth` : undefined,
   // All published transformers share it.
   others: { vae: ["vae_ch160v4096z32.pth"] },
 };
@@ -84,7 +84,7 @@ const FILES: PublishedFiles = {
 export const VAR: Family<VarConfig> = {
   name: "var",
   title: "VAR",
-  parts: [TRANSFORMER, TOKENIZER],
+  parts: [TRANSFORMER_PART, TOKENIZER_PART],
   published: FILES,
   defaults: DEFAULTS,
   search: SEARCH,
@@ -96,14 +96,13 @@ export const VAR: Family<VarConfig> = {
     return await inferVarConfig(weights, patchNumbers) as VarConfig;
   },
   requireConfig: requireVarConfig,
-  depth: ({ depth }) => depth,
-  classes: ({ classes }) => classes,
+  size: ({ depth }) => depth,
   modelName: ({ depth }) => `VAR-d${depth}`,
-  classNames: ({ classes, patchNumbers }) => {
-    const published = Object.values(PUBLISHED_PATCH_NUMBERS).some((sides) =>
-      `${sides}` === `${patchNumbers}`
-    );
-    return published && classes !== undefined ? imagenetClassNames(classes) : [];
+  labels: ({ classes, patchNumbers }) => {
+    const published = Object.values(PUBLISHED_PATCH_NUMBERS).some((sides) => {
+      return `${sides}` === `${patchNumbers}`;
+    });
+    return classes === undefined ? undefined : classLabels(classes, { published });
   },
   describe: (config) => {
     const { patchNumbers, tokenizer } = config;

@@ -5,13 +5,12 @@
  * @module
  */
 
-import { VAR_LAYOUT } from "../autoencoder/config.ts";
 import { TOKENIZER } from "../class_conditional/model.ts";
 import { classConditionalGraphs } from "../class_conditional/graphs.ts";
 import type { ModelWeights } from "../family.ts";
 import type { GraphWeights } from "../graphs/graph_weights.ts";
-import type { WeightPlaces } from "../graphs/graph_builder.ts";
-import { tokensOf, type VarConfig } from "./config.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
+import { tokensOf, VAR_LAYOUT, type VarConfig } from "./config.ts";
 
 /** Builds the graphs by file name, and takes all tensors that they and the kernels use. */
 export function varGraphs(

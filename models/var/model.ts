@@ -20,9 +20,10 @@ import { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
-import { searchDefaults } from "./alpha.ts";
+import { varSearch } from "./alpha.ts";
 import { pictureSide, residualOfScale, squareMaps, type VarConfig } from "./config.ts";
 import { varSchedule } from "./schedule.ts";
+import { varMixing } from "./smoothing.ts";
 
 /** What one scale needs besides the tokens. */
 interface VarScale {
@@ -43,7 +44,7 @@ export async function makeVarModel(parts: ModelParts<VarConfig>, weights: OpenWe
   const { room: { device }, owned, config: { tokenizer: { vocabulary, channels } } } = parts;
   const name = "quantize.embedding.weight";
   const array = owned.use(device.upload(await weights.tokenizer.readFloat32(name), name));
-  const tokens = new CodebookTokens({ array, vocabulary, channels }, { mix: true });
+  const tokens = new CodebookTokens({ array, vocabulary, channels }, { mixing: varMixing });
   return new VarModel(parts, tokens, await loadScales(parts, weights));
 }
 
@@ -95,7 +96,7 @@ class VarModel extends ClassConditionalModel<VarConfig> {
   }
 
   get search(): SearchDefaults {
-    return searchDefaults(this.depth, this.tuning);
+    return varSearch(this.size, this.tuning);
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {

@@ -19,7 +19,7 @@ export const DEFAULTS: SamplingDefaults = {
 };
 
 /** What a schedule depends on besides the request. */
-export interface ScheduleModel {
+export interface VarScheduleModel {
   /** Name, for messages. */
   readonly name: string;
   /** Sides of its token maps. */
@@ -48,7 +48,7 @@ export interface ScheduleModel {
  * ```
  */
 export function varSchedule(
-  model: ScheduleModel,
+  model: VarScheduleModel,
   request: ScheduleRequest = {},
 ): Omit<Schedule, "imageBytes"> {
   const { cfg, guidance, ...sampling } = resolveSampling(request, DEFAULTS);
@@ -74,7 +74,7 @@ export function varSchedule(
 const ACTION = "generate";
 
 /** Checks that nothing else is asked for than what the model does. */
-function requireOwn(model: ScheduleModel, request: ScheduleRequest): void {
+function requireOwn(model: VarScheduleModel, request: ScheduleRequest): void {
   const { patchNumbers, size, published = false, familyOptions = {} } = request;
   const refuse = (name: string, own: string, given: string): never => {
     throw new RangeError(

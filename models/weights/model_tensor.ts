@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { Dtype } from "./dtype.ts";
+import { BLOCK } from "./quantize.ts";
+
 /** A tensor of a checkpoint. */
 export interface ModelTensor {
   /** Name in the published checkpoints. */
@@ -19,5 +22,28 @@ export function layerTensors(name: string, weight: readonly number[]): ModelTens
 
 /** Number of elements. */
 export function elementsOf(tensors: readonly ModelTensor[]): number {
-  return tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+/**
+ * Bytes of a tensor as a type, the scales of its blocks included; integers are for matrices only.
+ *
+ * @example
+ * ```ts
+ * import { bytesAs } from "./model_tensor.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = (["f32", "f16", "q8", "q4"] as const).map((dtype) => bytesAs([2, 64], dtype));
+ * assertEquals(bytes, [512, 256, 144, 80]);
+ * ```
+ */
+export function bytesAs(shape: readonly number[], dtype: Dtype): number {
+  if (dtype === "f32") return 4 * sizeOf(shape);
+  if (dtype === "f16") return 2 * sizeOf(shape);
+  const [rows = 0, columns = 0] = shape;
+  return rows * Math.ceil(columns / BLOCK) * (BLOCK * (dtype === "q8" ? 8 : 4) / 8 + 4);
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }

@@ -157,6 +157,18 @@ function bestScale(values: Float32Array, begin: number, end: number, bits: 4 | 8
  * The matrix that quantised blocks stand for, row by row.
  *
  * @throws {TypeError} If there are not as many integers and scales as the sizes need.
+ *
+ * @example
+ * ```ts
+ * import { dequantizeBlocks } from "./quantize.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const packed = new Uint8Array(16).fill(0x88); // zeros, two to a byte
+ * packed[0] = 0xf0; // 15 and 0 less 8
+ * const scales = new Float32Array([0.5]);
+ * const values = dequantizeBlocks({ packed, scales }, { rows: 1, columns: 4, bits: 4 });
+ * assertEquals([...values], [-4, 3.5, 0, 0]);
+ * ```
  */
 export function dequantizeBlocks(blocks: QuantizedBlocks, options: BlockOptions): Float32Array<ArrayBuffer> {
   const { packed, scales } = blocks;

@@ -16,7 +16,7 @@ import {
 import type { ByteSource } from "../checkpoint/source.ts";
 import { byteLength, type Checkpoint, type DType, type TensorInfo } from "../checkpoint/tensor.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import type { ElementType, WeightPlaces } from "../graphs/graph_builder.ts";
+import type { ElementType, WeightPlaces } from "./weight_places.ts";
 import { blockSizes, dequantizeBlocks, SCALES } from "./quantize.ts";
 
 /** Bytes of tensors in one file, at most; a larger tensor has a file of its own. */

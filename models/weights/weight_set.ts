@@ -15,7 +15,20 @@ export interface StoredTensor {
   readonly dtype: string;
 }
 
-/** A set of named tensors in one file, of which a model takes what it needs. */
+/**
+ * A set of named tensors in one file, of which a model takes what it needs.
+ *
+ * @example
+ * ```ts
+ * import { WeightSet } from "./weight_set.ts";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const tensors = new Map([["vae.bias", { shape: [8], dtype: "F32" }]]);
+ * const weights = new WeightSet("vae.pth", tensors, "vae.");
+ * assertEquals(weights.take("bias", [-1]), [8]);
+ * assertThrows(() => weights.take("bias", [4]), Error, "expected [4], found [8]");
+ * ```
+ */
 export class WeightSet {
   /** Path or URL for messages. */
   readonly file: string;

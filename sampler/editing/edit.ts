@@ -7,7 +7,13 @@
  * @module
  */
 
-import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
+import {
+  mustBe,
+  requireBoolean,
+  requireInteger,
+  requireList,
+  requireOptions,
+} from "../../kernels/arguments.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import type { Encoding, Model } from "../../models/model.ts";
 import type { PictureSize, Schedule } from "../../models/schedule.ts";
@@ -106,9 +112,7 @@ export function resolveEdit(schedule: Schedule, edit: EditRequest, images: numbe
   const { image, fit, scales, refine = false, expand = false, oversampling = 1, ...region } = edit;
   requireCombination(edit);
   if (oversampling !== 1 && oversampling !== 2) {
-    throw new RangeError(
-      `Cannot ${ACTION} as oversampling must be 1 or 2: current value is ${Deno.inspect(oversampling)}`,
-    );
+    throw new RangeError(mustBe("1 or 2", oversampling, "oversampling", ACTION));
   }
   const given = Array.isArray(image) ? image as readonly RgbaImage[] : [image as RgbaImage];
   if (Array.isArray(image) && image.length !== images) {
@@ -175,8 +179,7 @@ function requireCombination(
   { box, mask, mode, fit, scales, refine = false, expand = false }: EditRequest,
 ): void {
   for (const [name, value] of Object.entries({ refine, expand })) {
-    if (typeof value === "boolean") continue;
-    throw new TypeError(`Cannot ${ACTION} as ${name} must be a boolean: current value is ${String(value)}`);
+    requireBoolean(value, name, ACTION);
   }
   const refuse = (name: string, others: Readonly<Record<string, unknown>>): void => {
     const [other] = Object.keys(others).filter((key) => others[key] !== undefined && others[key] !== false);
@@ -196,11 +199,7 @@ function requireCombination(
 function requireScales(schedule: Schedule, scales: readonly number[] | undefined): readonly number[] {
   const last = schedule.scales.length - 1;
   if (scales === undefined) return [...schedule.scales.keys()];
-  if (!Array.isArray(scales)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as scales must be a list of scales: current value is ${Deno.inspect(scales)}`,
-    );
-  }
+  requireList(scales, "scales", ACTION, "a list of scales");
   requireInteger(scales.length, "the number of scales", ACTION, { min: 1 });
   for (const scale of scales) requireInteger(scale, "a scale", ACTION, { min: 0, max: last });
   return [...new Set(scales as readonly number[])].sort((a, b) => a - b);

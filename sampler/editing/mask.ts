@@ -9,7 +9,7 @@
  * @module
  */
 
-import { requireChoice } from "../../kernels/arguments.ts";
+import { mustBe, requireChoice } from "../../kernels/arguments.ts";
 import type { MapSize, PictureSize } from "../../models/schedule.ts";
 import { cropOf, type Fit, middleOf, roundHalfEven } from "../pictures/fit.ts";
 import { RgbaImage } from "../pictures/image.ts";
@@ -157,11 +157,12 @@ function boxed(box: Box, { width, height }: MapSize): Float32Array<ArrayBuffer> 
   const valid = Array.isArray(box) && box.length === 4 && box.every((edge) => edge >= 0 && edge <= 1) &&
     box[0] < box[2] && box[1] < box[3];
   if (!valid) {
-    throw new RangeError(
-      `Cannot ${ACTION} as box must be [top, left, bottom, right] with 0 <= top < bottom <= 1 and 0 <= left < right <= 1: current value is ${
-        Deno.inspect(box)
-      }`,
-    );
+    throw new RangeError(mustBe(
+      "[top, left, bottom, right] with 0 <= top < bottom <= 1 and 0 <= left < right <= 1",
+      box,
+      "box",
+      ACTION,
+    ));
   }
   const [y0, x0, y1, x1] = box.map((edge, i) => roundHalfEven(edge * (i % 2 === 0 ? height : width))) as [
     number,
@@ -173,11 +174,7 @@ function boxed(box: Box, { width, height }: MapSize): Float32Array<ArrayBuffer> 
     const token = width === height
       ? `1/${width} of the picture`
       : `1/${height} of the height and 1/${width} of the width`;
-    throw new RangeError(
-      `Cannot ${ACTION} as the box must be about as large as a token, ${token}, at least: current value is ${
-        Deno.inspect(box)
-      }`,
-    );
+    throw new RangeError(mustBe(`about as large as a token, ${token}, at least`, box, "the box", ACTION));
   }
   const marked = new Float32Array(width * height);
   for (let y = y0; y < y1; y++) marked.fill(1, y * width + x0, y * width + x1);
@@ -196,17 +193,11 @@ function fieldOf(mask: Mask): Field {
   const height = Array.isArray(mask) ? mask.length : 0;
   const width = height > 0 && Array.isArray(mask[0]) ? mask[0].length : 0;
   if (width === 0 || mask.some((row) => !Array.isArray(row) || row.length !== width)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as mask must be an RgbaImage or rows of numbers, all of one length: current value is ${
-        Deno.inspect(mask, { depth: 0 })
-      }`,
-    );
+    throw new TypeError(mustBe("an RgbaImage or rows of numbers, all of one length", mask, "mask", ACTION));
   }
   const wrong = mask.flat().find((value) => !(value >= 0 && value <= 1));
   if (wrong !== undefined) {
-    throw new RangeError(
-      `Cannot ${ACTION} as values of the mask must be from 0 to 1: current value is ${Deno.inspect(wrong)}`,
-    );
+    throw new RangeError(mustBe("from 0 to 1", wrong, "values of the mask", ACTION));
   }
   return { width, height, values: Float64Array.from(mask.flat()) };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
+import { requireBoolean, requireInteger, requireOptions } from "../../kernels/arguments.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
 import type { Model } from "../../models/model.ts";
@@ -50,7 +50,19 @@ export interface PictureError {
   readonly psnr: number;
 }
 
-/** A picture that has been through the tokenizer. */
+/**
+ * A picture that has been through the tokenizer.
+ *
+ * @example
+ * ```ts
+ * import { ReconstructedImage, RgbaImage } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const source = new RgbaImage(1, 1, new Uint8ClampedArray([255, 255, 255, 255]));
+ * const image = new ReconstructedImage(source, new Uint8ClampedArray([255, 255, 255, 255]), { tokens: [] });
+ * assertEquals([image.mse, image.psnr], [0, Infinity]);
+ * ```
+ */
 export class ReconstructedImage extends RgbaImage implements PictureError {
   /** The picture as the model got it: fitted to its size. */
   readonly source: RgbaImage;
@@ -86,7 +98,20 @@ export class ReconstructedImage extends RgbaImage implements PictureError {
   }
 }
 
-/** Reconstructed pictures. In a notebook they show themselves beside their sources. */
+/**
+ * Reconstructed pictures. In a notebook they show themselves beside their sources.
+ *
+ * @example
+ * ```ts
+ * import { ReconstructedImage, ReconstructResult, RgbaImage } from "../mod.ts";
+ * import { assert } from "@std/assert";
+ *
+ * const gray = new Uint8ClampedArray(4 * 64 * 64).fill(128);
+ * const image = new ReconstructedImage(new RgbaImage(64, 64, gray), gray, { tokens: [] });
+ * const sheet = new ReconstructResult([image]).grid(); // source and copy side by side
+ * assert(sheet.width > 2 * 64 && sheet.height > 64);
+ * ```
+ */
 export class ReconstructResult {
   /** The pictures, in the order in which they were given. */
   readonly images: readonly ReconstructedImage[];
@@ -155,11 +180,7 @@ export async function reconstruct(
 ): Promise<ReconstructResult> {
   requireOptions(options, OPTIONS, ACTION);
   const { progressive = false, patchNumbers, size, fit = "crop", batch = 8, signal } = options;
-  if (typeof progressive !== "boolean") {
-    throw new TypeError(
-      `Cannot ${ACTION} as progressive must be a boolean: current value is ${String(progressive)}`,
-    );
-  }
+  requireBoolean(progressive, "progressive", ACTION);
   requireInteger(batch, "batch", ACTION, { min: 1 });
   const given = Array.isArray(images) ? images as readonly RgbaImage[] : [images as RgbaImage];
   requireInteger(given.length, "the number of pictures", ACTION, { min: 1 });

@@ -6,13 +6,20 @@
  * @module
  */
 
-import { requireInteger, requireNumber, requireOptions } from "../../kernels/arguments.ts";
+import {
+  mustBe,
+  requireChoice,
+  requireInteger,
+  requireNumber,
+  requireObject,
+  requireOptions,
+} from "../../kernels/arguments.ts";
 import type { FeatureGrouping } from "../../kernels/candidates/bandwidth.ts";
 import {
   type Decision,
   decisionLength,
   type DensityRule,
-  type Pick,
+  type PickRule,
   PICKS,
   readDecision,
   RULES,
@@ -80,7 +87,7 @@ export interface VarScalingOptions {
    * or one is drawn by `"rank"`: of k kept ones the first with weight k, the last with weight 1. By default
    * that of the model's `search`, the first for VAR.
    */
-  pick?: Pick;
+  pick?: PickRule;
 }
 
 /** Name of a preset of {@linkcode varScaling}. */
@@ -206,36 +213,19 @@ function search(step: ScaleStep, settings: Settings, published: boolean): void {
 const ACTION = "make the VAR-Scaling hook";
 
 function resolve(options: VarScalingOptions): Settings {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot ${ACTION} as the options must be an object: current value is ${Deno.inspect(options)}`,
-    );
-  }
+  requireObject(options, "the options", ACTION);
   const { preset = "default", ...given } = options;
-  const base = Object.hasOwn(PRESETS, preset) ? PRESETS[preset] : undefined;
-  if (base === undefined) {
-    throw new TypeError(
-      `Cannot ${ACTION} as preset must be ${Object.keys(PRESETS).join(", ")}: current value is ${preset}`,
-    );
-  }
+  requireChoice(preset, Object.keys(PRESETS) as VarScalingPreset[], "preset", ACTION);
   requireOptions(options, ["preset", ...Object.keys(DEFAULTS)], ACTION);
-  const settings = { ...base, ...given } as Settings;
+  const settings = { ...PRESETS[preset], ...given } as Settings;
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = settings[name as keyof Settings];
-    if (value !== undefined && !choices.includes(value as string)) {
-      throw new TypeError(
-        `Cannot ${ACTION} as ${name} must be ${choices.join(", ")}: current value is ${String(value)}`,
-      );
-    }
+    if (value !== undefined) requireChoice(value as string, choices, name, ACTION);
   }
   const { scale, samples, alpha, representatives, conflictThreshold } = settings;
   const scales = typeof scale === "number" ? [scale] : scale;
   if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
-    throw new TypeError(
-      `Cannot ${ACTION} as scale must be a number or a list of numbers: current value is ${
-        Deno.inspect(scale)
-      }`,
-    );
+    throw new TypeError(mustBe("a number or a list of numbers", scale, "scale", ACTION));
   }
   for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
   for (const [name, value] of Object.entries({ samples, representatives })) {

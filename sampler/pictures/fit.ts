@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger } from "../../kernels/arguments.ts";
+import { mustBe, requireChoice, requireInteger } from "../../kernels/arguments.ts";
 import type { Device } from "../../kernels/device/device.ts";
 import type { PictureArray } from "../../models/model.ts";
 import type { PictureSize } from "../../models/schedule.ts";
@@ -118,9 +118,7 @@ export function extendImage(image: RgbaImage, size: PictureSize): RgbaImage {
 export function requireImage(image: RgbaImage): void {
   if (image instanceof RgbaImage) return;
   throw new TypeError(
-    `Cannot ${ACTION} as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is ${
-      Deno.inspect(image, { depth: 0 })
-    }`,
+    mustBe("an RgbaImage, such as RgbaImage.decode() makes of a PNG file", image, "it", ACTION),
   );
 }
 

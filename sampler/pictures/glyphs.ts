@@ -16,12 +16,12 @@ export interface Glyph {
 }
 
 /** Rows from the top of a capital letter to the baseline. */
-export const capHeight = 7;
+export const CAP_HEIGHT = 7;
 
-const missing = "\ufffd";
+const MISSING = "\ufffd";
 
 /** The characters of each sheet, and their shapes side by side. */
-const sheets: readonly (readonly [string, string])[] = [
+const SHEETS: readonly (readonly [string, string])[] = [
   [
     " !\"#$%&'()*+,-./012345",
     `
@@ -101,13 +101,13 @@ const sheets: readonly (readonly [string, string])[] = [
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * import { glyphs } from "./glyphs.ts";
+ * import { GLYPHS } from "./glyphs.ts";
  *
- * assertEquals(glyphs.get("T")?.rows.slice(0, 3), ["#####", "..#..", "..#.."]);
+ * assertEquals(GLYPHS.get("T")?.rows.slice(0, 3), ["#####", "..#..", "..#.."]);
  * ```
  */
-export const glyphs: ReadonlyMap<string, Glyph> = new Map(
-  sheets.flatMap(([characters, art]) => {
+export const GLYPHS: ReadonlyMap<string, Glyph> = new Map(
+  SHEETS.flatMap(([characters, art]) => {
     const rows = art.trim().split("\n").map((row) => row.split(" "));
     return Array.from(characters, (character, i): [string, Glyph] => {
       const shape = rows.map((row) => row[i]!);
@@ -118,7 +118,7 @@ export const glyphs: ReadonlyMap<string, Glyph> = new Map(
 
 /** The glyph that is drawn for a character: a box if the font lacks it. */
 export function glyphOf(character: string): Glyph {
-  return glyphs.get(character) ?? glyphs.get(missing)!;
+  return GLYPHS.get(character) ?? GLYPHS.get(MISSING)!;
 }
 
 /**

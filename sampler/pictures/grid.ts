@@ -5,9 +5,9 @@
  * @module
  */
 
-import { requireInteger } from "../../kernels/arguments.ts";
+import { mustBe, requireInteger } from "../../kernels/arguments.ts";
 import type { PictureSize } from "../../models/schedule.ts";
-import { capHeight, glyphOf, textWidth, wrapText } from "./glyphs.ts";
+import { CAP_HEIGHT, glyphOf, textWidth, wrapText } from "./glyphs.ts";
 import { RgbaImage } from "./image.ts";
 
 /** One picture of a grid. */
@@ -91,9 +91,9 @@ export interface GridOptions {
 type Rgb = readonly [number, number, number];
 
 /** Rows of the font from one line to the next. */
-const linePitch = 10;
+const LINE_PITCH = 10;
 /** Rows of the font between a picture and its caption. */
-const captionSpace = 4;
+const CAPTION_SPACE = 4;
 
 /**
  * Draws a list of pictures, row by row, as one opaque picture.
@@ -148,13 +148,13 @@ export function gridImage(cells: readonly GridCell[], options: GridOptions): Rgb
 
   // 128 pixels hold some 24 letters of the font as it is: enough for most captions.
   const size = Math.max(1, Math.floor(cellWidth / 128));
-  const pitch = linePitch * size;
+  const pitch = LINE_PITCH * size;
   const perCell = Math.floor(cellWidth / size);
   const captionLines = cells.map(({ caption }) =>
     captions ? wrapText(caption ?? "", { width: perCell, lines: 2 }) : []
   );
   const captionRows = Math.max(...captionLines.map((lines) => lines.length));
-  const captionHeight = captionRows === 0 ? 0 : captionSpace * size + captionRows * pitch;
+  const captionHeight = captionRows === 0 ? 0 : CAPTION_SPACE * size + captionRows * pitch;
   const rowTitleLines = rowTitles.map((text) =>
     wrapText(text, { width: perCell, lines: Math.floor(cellHeight / pitch) })
   );
@@ -166,13 +166,13 @@ export function gridImage(cells: readonly GridCell[], options: GridOptions): Rgb
   const large = size + Math.ceil(size / 2);
   const titleSize = large * textWidth(title) <= inner ? large : size;
   const titleLines = wrapText(title, { width: Math.floor(inner / titleSize), lines: 2 });
-  const top = titleLines.length === 0 ? gap : titleLines.length * linePitch * titleSize + 2 * gap;
+  const top = titleLines.length === 0 ? gap : titleLines.length * LINE_PITCH * titleSize + 2 * gap;
 
   const grid = new RgbaImage(total, top + rows * (cellHeight + captionHeight + gap));
   for (let i = 0; i < grid.data.length; i += 4) grid.data.set(background, i);
   drawLines(grid, titleLines, { x: gap, y: gap, size: titleSize, ink });
   for (const [row, lines] of rowTitleLines.entries()) {
-    const used = (lines.length - 1) * pitch + capHeight * size;
+    const used = (lines.length - 1) * pitch + CAP_HEIGHT * size;
     const middle = top + row * (cellHeight + captionHeight + gap) + Math.floor((cellHeight - used) / 2);
     drawLines(grid, lines, { x: gap, y: middle, size, ink });
   }
@@ -180,7 +180,7 @@ export function gridImage(cells: readonly GridCell[], options: GridOptions): Rgb
     const x = left + (i % columns) * (cellWidth + gap);
     const y = top + Math.floor(i / columns) * (cellHeight + captionHeight + gap);
     drawImage(grid, image, { x, y, scale });
-    drawLines(grid, captionLines[i]!, { x, y: y + cellHeight + captionSpace * size, size, ink });
+    drawLines(grid, captionLines[i]!, { x, y: y + cellHeight + CAPTION_SPACE * size, size, ink });
   }
   return grid;
 }
@@ -211,7 +211,7 @@ function drawLines(
     for (const character of line) {
       const glyph = glyphOf(character);
       for (const [r, row] of glyph.rows.entries()) {
-        const y = at.y + (i * linePitch + r) * at.size;
+        const y = at.y + (i * LINE_PITCH + r) * at.size;
         for (let c = 0; c < glyph.width; c++) {
           if (row[c] === "#") fillSquare(to, { x: x + c * at.size, y, size: at.size, ink: at.ink });
         }
@@ -228,19 +228,13 @@ function fillSquare(to: RgbaImage, square: { x: number; y: number; size: number;
 }
 
 function checkInteger(name: string, value: number, least: number): void {
-  if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(
-      `Cannot draw a grid as ${name} must be an integer >= ${least}: current value is ${value}`,
-    );
-  }
+  requireInteger(value, name, "draw a grid", { min: least });
 }
 
 function parseColor(name: string, value: string): Rgb {
   const [, red, green, blue] = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value) ?? [];
   if (red === undefined || green === undefined || blue === undefined) {
-    throw new RangeError(
-      `Cannot draw a grid as ${name} must be a color like #fafafa: current value is ${value}`,
-    );
+    throw new RangeError(mustBe("a color like #fafafa", value, name, "draw a grid"));
   }
   return [parseInt(red, 16), parseInt(green, 16), parseInt(blue, 16)];
 }

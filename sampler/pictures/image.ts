@@ -6,6 +6,7 @@
  * @module
  */
 
+import { mustBe, requireInteger } from "../../kernels/arguments.ts";
 import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
 // pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
@@ -31,14 +32,14 @@ const codec: Codec = untypedPng;
 export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
 const customInspect: unique symbol = Symbol.for("Deno.customInspect");
 
-const pngTrueColor = 2;
-const pngTrueColorAlpha = 6;
+const PNG_TRUE_COLOR = 2;
+const PNG_TRUE_COLOR_ALPHA = 6;
 /** Samples per pixel of each PNG color type. */
-const pngChannels = new Map([[0, 1], [pngTrueColor, 3], [3, 1], [4, 2], [pngTrueColorAlpha, 4]]);
+const PNG_CHANNELS = new Map([[0, 1], [PNG_TRUE_COLOR, 3], [3, 1], [4, 2], [PNG_TRUE_COLOR_ALPHA, 4]]);
 /** Longest side of a file that is read: a few bytes can claim a picture larger than the memory. */
-const maxSide = 16384;
+const MAX_SIDE = 16384;
 /** First column, column step, first row and row step of each pass of an interlaced PNG file. */
-const adam7: readonly (readonly [number, number, number, number])[] = [
+const ADAM7: readonly (readonly [number, number, number, number])[] = [
   [0, 8, 0, 8],
   [4, 8, 0, 8],
   [0, 4, 4, 8],
@@ -96,23 +97,16 @@ export class RgbaImage {
     data?: Uint8ClampedArray<ArrayBuffer> | Uint8Array<ArrayBuffer>,
   ) {
     for (const [name, value] of Object.entries({ width, height })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new RangeError(
-          `Cannot make an image as ${name} must be an integer >= 1: current value is ${value}`,
-        );
-      }
+      requireInteger(value, name, ACTION, { min: 1 });
     }
     const size = width * height * 4;
     // Other arrays would have their bytes taken for channels.
     if (data !== undefined && !(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-      throw new TypeError(
-        "Cannot make an image as data must be a Uint8Array or Uint8ClampedArray: " +
-          `current value is ${Object.prototype.toString.call(data)}`,
-      );
+      throw new TypeError(mustBe("a Uint8Array or Uint8ClampedArray", data, "data", ACTION));
     }
     if (data !== undefined && data.length !== size) {
       throw new TypeError(
-        `Cannot make an image as ${width}×${height} RGBA pixels take ${size} bytes: current value is ${data.length}`,
+        `Cannot ${ACTION} as ${width}×${height} RGBA pixels take ${size} bytes: data holds ${data.length}`,
       );
     }
     this.width = width;
@@ -142,7 +136,7 @@ export class RgbaImage {
   png(): Uint8Array<ArrayBuffer> {
     const { width, height } = this;
     const opaque = this.#opaque();
-    const colorType = opaque ? pngTrueColor : pngTrueColorAlpha;
+    const colorType = opaque ? PNG_TRUE_COLOR : PNG_TRUE_COLOR_ALPHA;
     const data = opaque
       ? this.#withoutAlpha()
       : Buffer.from(this.data.buffer, this.data.byteOffset, this.data.byteLength);
@@ -205,6 +199,8 @@ export class RgbaImage {
   }
 }
 
+const ACTION = "make an image";
+
 /**
  * Throws where the file is cut, damaged, or holds more or fewer pixels than it claims. The pngjs decoder
  * cannot tell: its synchronous inflater reports no errors in Deno, and then yields whatever the memory held.
@@ -231,13 +227,13 @@ function checkPng(png: Uint8Array): void {
 
   const width = header.getUint32(0);
   const height = header.getUint32(4);
-  if (width < 1 || height < 1 || width > maxSide || height > maxSide) {
-    throw new Error(`its sides must be from 1 to ${maxSide}, and are ${width}×${height}`);
+  if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE) {
+    throw new Error(`its sides must be from 1 to ${MAX_SIDE}, and are ${width}×${height}`);
   }
-  const channels = pngChannels.get(header.getUint8(9));
+  const channels = PNG_CHANNELS.get(header.getUint8(9));
   if (channels === undefined) throw new Error(`its color type ${header.getUint8(9)} is unknown`);
   const bits = channels * header.getUint8(8);
-  const passes = header.getUint8(12) === 1 ? adam7 : [[0, 1, 0, 1] as const];
+  const passes = header.getUint8(12) === 1 ? ADAM7 : [[0, 1, 0, 1] as const];
   let expected = 0;
   for (const [left, stepX, top, stepY] of passes) {
     const columns = Math.ceil((width - left) / stepX);

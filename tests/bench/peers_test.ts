@@ -1,3 +1,10 @@
+/**
+ * What benches compare with: the slow reference, the checks of a peer's output, and the choice among a
+ * library's formulations.
+ *
+ * @module
+ */
+
 import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { PeerRun, PeerTask } from "../../bench/peer.ts";
 import { type Formulation, libraryPeer } from "../../bench/peers/library.ts";

@@ -2,11 +2,14 @@
  * The command line with families that it has not been written for, one of which takes texts: their options,
  * their checkpoints, prompts with commas. That they generate, edit and convert, the test of the family itself
  * shows.
+ *
+ * @module
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RunRecord } from "../../cli/generation/run_record.ts";
-import { generate, loadModel, registerFamily, type ScheduleRequest } from "../../mod.ts";
+import { generate, loadModel, registerFamily } from "../../mod.ts";
+import type { ScheduleRequest } from "../../models/mod.ts";
 import { safetensors } from "../models/flexvar/checkpoints.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";
 
@@ -17,6 +20,12 @@ registerFamily({
   ...MOSAIC,
   title: "Mosaic",
   publishedHelp: "tiles in one color",
+  // Those of the other one are told by names, which are no depths.
+  published: {
+    ...MOSAIC.published,
+    example: "mosaic_1.safetensors",
+    sizeOf: (file) => file === "mosaic_1.safetensors" ? 1 : undefined,
+  },
   options: {
     ...MOSAIC.options,
     grout: { kind: "boolean", help: "Leave gaps", defaultText: "on" },

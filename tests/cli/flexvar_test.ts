@@ -2,6 +2,8 @@
  * The command line with a small FlexVAR model of random weights, on the CPU: token maps and sizes of one's
  * own, the released code's rules, edits of pictures that are not square. What it writes is what the library
  * makes of the same request.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";

@@ -1,5 +1,7 @@
 /**
  * Checkpoints on disk as they are published and as trainers save them, of tensors whose values are at hand.
+ *
+ * @module
  */
 
 import { type PyTorchTensor, writePyTorch } from "../../bench/pytorch_file.ts";

@@ -57,17 +57,18 @@ Deno.test("a folder whose sizes are none leaves nothing open", async () => {
 
 Deno.test("every family is told by the names of its published files", () => {
   for (const { published, parts, name } of FAMILIES) {
-    const depth = published.depthOf(published.example);
-    assertEquals(published.transformer(depth!), published.example);
+    const size = published.sizeOf(published.example);
+    assertEquals(published.transformer(size!), published.example);
     for (const part of parts.slice(1)) {
       const files = published.others[part.name]!;
       assert(files.length > 0);
       for (const file of files) {
-        assertEquals(FAMILIES.map((family) => family.published.depthOf(file)), [undefined, undefined]);
+        const name = typeof file === "string" ? file : file.name;
+        assertEquals(FAMILIES.map((family) => family.published.sizeOf(name)), [undefined, undefined]);
       }
     }
     for (const other of FAMILIES) {
-      if (other.name !== name) assertEquals(other.published.depthOf(published.example), undefined);
+      if (other.name !== name) assertEquals(other.published.sizeOf(published.example), undefined);
     }
   }
 });
@@ -89,7 +90,7 @@ function familyOfOnesOwn(): Family {
     published: {
       repository: "owner/name",
       example: "network-2.bin",
-      depthOf: (file) => file === "network-2.bin" ? 2 : undefined,
+      sizeOf: (file) => file === "network-2.bin" ? 2 : undefined,
       transformer: () => undefined,
       others: { codes: ["first.bin", "codes.bin"] },
     },
@@ -124,7 +125,7 @@ Deno.test("a family of one's own is used like any other", () =>
     );
     {
       await using model = await loadModel(source, { device: "cpu" });
-      assertEquals([model.name, model.depth], ["My model", 2]);
+      assertEquals([model.name, model.size], ["My model", 2]);
       assertEquals(Object.keys(model.fingerprints), ["transformer as f32", "tokenizer as f32"]);
     }
     await using writer = await createModelFolder(`${path}/mine`);

@@ -1,5 +1,6 @@
 /** Loading: what names a model, where it runs, who owns the device, and that unloading leaves nothing. */
 
+import { classNamesOf } from "../../models/label.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { CpuDevice, type HostArray } from "../../kernels/device/cpu_device.ts";
 import { type Device, readFloats } from "../../kernels/device/device.ts";
@@ -36,8 +37,8 @@ testOnDevices("the demo is loaded by its name", async (device) => {
     {
       family: model.family,
       name: model.name,
-      depth: model.depth,
-      classes: model.classes,
+      size: model.size,
+      classes: model.labels.kind === "classes" && model.labels.count,
       patchNumbers: model.patchNumbers,
       flexible: familyNamed(model.family).flexible,
       picture: model.schedule().picture,
@@ -45,7 +46,7 @@ testOnDevices("the demo is loaded by its name", async (device) => {
     {
       family: "var",
       name: "demo",
-      depth: 4,
+      size: 4,
       classes: 64,
       patchNumbers: [1, 2, 3, 4, 6, 8],
       flexible: [],
@@ -54,7 +55,7 @@ testOnDevices("the demo is loaded by its name", async (device) => {
   );
   const { vocabulary, channels, array } = model.tokens.codebook!;
   assertEquals([vocabulary, channels, array.length], [512, 16, 512 * 16]);
-  assertEquals(model.classNames[32], "red torus");
+  assertEquals(classNamesOf(model.labels)[32], "red torus");
   assert(model.device === device);
   assertEquals((await firstLogits(model)).length, 512);
 });
@@ -72,7 +73,7 @@ Deno.test("checkpoints are loaded by URL, by path and from memory", async () => 
   const urls = goldenCheckpoints("var-shared-adaln");
   const classNames = ["a", "b", "c", "d", "e", "f"];
   await using byUrl = await loadModel(urls, { device: "cpu", classNames });
-  assertEquals(byUrl.classNames, classNames);
+  assertEquals(classNamesOf(byUrl.labels), classNames);
   assertStringIncludes(byUrl.location, "var-shared-adaln/var.pth");
   const wanted = await firstLogits(byUrl);
   const path = (url: URL): string => decodeURIComponent(url.pathname);
@@ -81,7 +82,7 @@ Deno.test("checkpoints are loaded by URL, by path and from memory", async () => 
     { var: await Deno.readFile(urls.var), vae: await Deno.readFile(urls.vae) },
     { device: "cpu" },
   );
-  assertEquals(byPath.classNames, []);
+  assertEquals(classNamesOf(byPath.labels), []);
   for (const model of [byPath, fromMemory]) {
     assertEquals(model.fingerprints, byUrl.fingerprints);
     assertEquals(await firstLogits(model), wanted);
@@ -350,6 +351,21 @@ Deno.test("a model of another depth is refused before anything is loaded", async
     RangeError,
     "depth must be an integer",
   );
+  await assertRejects(
+    () => loadModel("demo", { device, size: "2B" }),
+    RangeError,
+    'Cannot load the model "demo" as depth must be its own, 4: current value is 2B',
+  );
+  await assertRejects(
+    () => loadModel("demo", { device, size: 4 as unknown as string }),
+    TypeError,
+    "Cannot load the model as size must be a text: current value is 4",
+  );
+  await assertRejects(
+    () => loadModel("demo", { device, depth: 4, size: "2B" }),
+    TypeError,
+    "Cannot load the model as depth and size exclude each other",
+  );
 });
 
 testOnDevices("weights have the type that was asked for, and options are checked", async (device) => {
@@ -381,12 +397,11 @@ testOnDevices("FlexVAR's checkpoints are loaded like VAR's", (device) =>
     const wanted: Float32Array[] = [];
     for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
       await using model = await loadModel(source, { device, dtype });
-      assertEquals([model.family, model.name, model.dtype, model.depth, model.classes], [
+      assertEquals([model.family, model.name, model.dtype, model.size], [
         "flexvar",
         "FlexVAR-d1",
         dtype,
         1,
-        5,
       ]);
       const logits = await firstLogits(model, 3);
       assertEquals(logits.length, model.tokens.logits);

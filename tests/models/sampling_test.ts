@@ -31,7 +31,11 @@ Deno.test("settings out of range or of another type are refused, and names that 
   refused({ cfg: -1 }, RangeError, "Cannot generate as cfg must be from 0 to 1000000: current value is -1");
   refused({ cfg: NaN }, RangeError, "cfg must be");
   refused({ cfg: "2" }, TypeError, 'Cannot generate as cfg must be a number: current value is "2"');
-  refused({ topK: 1.5 }, RangeError, "Cannot generate as topK must be an integer >= 0: current value is 1.5");
+  refused(
+    { topK: 1.5 },
+    RangeError,
+    "Cannot generate as topK must be an integer from 0 to 2147483647: current value is 1.5",
+  );
   refused({ topK: -1 }, RangeError, "topK must be an integer");
   refused({ topK: 2 ** 31 }, RangeError, "topK must be an integer");
   refused({ topP: 1.01 }, RangeError, "topP must be from 0 to 1");

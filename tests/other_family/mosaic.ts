@@ -1,9 +1,10 @@
 /**
  * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts
  * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant and
- * may be given scale by scale, what it paints has any size, and its two checkpoints are called `net` and
- * `text`. Its transformer is a formula. It is registered like any family, and that is all that the sampler
- * and the command line get to know of it.
+ * may be given scale by scale, what it paints has any size, its models are told apart by names of sizes, and
+ * its two checkpoints are called `net` and `text`, of which the second lies in a repository of others. Its
+ * transformer is a formula. It is registered like any family, and that is all that the sampler and the
+ * command line get to know of it.
  *
  * @module
  */
@@ -17,7 +18,10 @@ import { runHammingDensity } from "../../kernels/candidates/hamming_density.ts";
 import { sampleBits } from "../../kernels/sampling/sample_bits.ts";
 import { selectCandidates } from "../../kernels/candidates/select.ts";
 import { floats } from "../../kernels/device/cpu_device.ts";
-import type { Family, ModelFolder } from "../../models/mod.ts";
+import { requireModelSize } from "../../models/folder/sizes.ts";
+import { type BytesNeeded, resolveDtype } from "../../models/graphs/fit.ts";
+import { type Room, roomOn } from "../../models/graphs/room.ts";
+import type { Dtype, Family, ModelFolder } from "../../models/mod.ts";
 import type {
   DecodedPictures,
   EncodeOptions,
@@ -29,7 +33,7 @@ import type {
   SearchSettings,
   StartOptions,
 } from "../../models/model.ts";
-import type { Label, ResolvedLabel } from "../../models/label.ts";
+import type { Label, ResolvedLabel, TextLabels } from "../../models/label.ts";
 import {
   guidanceWeight,
   type PictureSize,
@@ -38,9 +42,9 @@ import {
   type ScheduleRequest,
 } from "../../models/schedule.ts";
 import type {
-  DensityArguments,
   DrawArguments,
-  SelectArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "../../models/tokens/token_space.ts";
@@ -49,10 +53,20 @@ import type {
 export const BITS = 40;
 /** Pixels along an edge of a token of the last scale. */
 const PATCH = 2;
+/** Bytes of one picture on its way, whatever its size: nobody measured it. */
+const IMAGE_BYTES = 100_000;
+
+/** The only size that there is. */
+const SIZE = "tiny";
 
 interface MosaicConfig {
   readonly bits: number;
   readonly letters: number;
+}
+
+/** Bytes of the weights and of one picture: there are halves, and no integers. */
+export function bytesNeeded({ bits, letters }: MosaicConfig): BytesNeeded {
+  return (dtype) => (dtype === "f16" ? 2 : 4) * bits * (3 + letters) + IMAGE_BYTES;
 }
 
 const DEFAULTS: SamplingDefaults = {
@@ -83,14 +97,14 @@ class BitTokens implements TokenSpace {
     device.run(sampleBits, { ...args, bits: BITS });
   }
 
-  density(device: Device, args: DensityArguments): void {
+  density(device: Device, args: TokenDensityArguments): void {
     const { images, positions, deviation } = args;
     using bandwidth = device.allocate(images * positions, "bandwidths");
     device.run(hammingBandwidth, { ...args, output: bandwidth, bits: BITS, deviation });
     runHammingDensity(device, { ...args, bandwidth, bits: BITS });
   }
 
-  select(device: Device, args: SelectArguments): void {
+  select(device: Device, args: TokenSelectArguments): void {
     // Without a threshold no vectors are looked at.
     if (args.conflictThreshold !== 0) {
       throw new RangeError("Cannot select as conflictThreshold must be 0 for bits");
@@ -157,12 +171,11 @@ function scheduleOf(request: ScheduleRequest): Schedule {
 
 class Mosaic implements Model {
   readonly family = "mosaic";
-  readonly dtype = "f32";
-  readonly weightBytes = 4096;
-  readonly memoryLimit = undefined;
-  readonly depth = 1;
-  readonly classes = 0;
-  readonly classNames: readonly string[] = [];
+  readonly dtype: Dtype;
+  readonly weightBytes: number;
+  readonly memoryLimit: number | undefined;
+  readonly size = SIZE;
+  readonly labels: TextLabels = { kind: "texts" };
   readonly defaults: SamplingDefaults = DEFAULTS;
   readonly search: SearchDefaults = {
     ...SEARCH,
@@ -181,11 +194,20 @@ class Mosaic implements Model {
 
   constructor(
     folder: ModelFolder,
-    device: Device,
-    weights: { readonly colors: Float32Array; readonly letters: Float32Array; readonly owns: boolean },
+    { device, most }: Room,
+    weights: {
+      readonly dtype: Dtype;
+      readonly bytes: number;
+      readonly colors: Float32Array;
+      readonly letters: Float32Array;
+      readonly owns: boolean;
+    },
   ) {
     this.#folder = folder;
     this.device = device;
+    this.memoryLimit = most;
+    this.dtype = weights.dtype;
+    this.weightBytes = weights.bytes;
     this.colors = weights.colors;
     this.letters = weights.letters;
     this.#owns = weights.owns;
@@ -423,10 +445,10 @@ export const MOSAIC: Family<MosaicConfig> = {
   ],
   published: {
     repository: "nobody/mosaic",
-    example: "mosaic_1.safetensors",
-    depthOf: (file) => file === "mosaic_1.safetensors" ? 1 : undefined,
-    transformer: (depth) => depth === 1 ? "mosaic_1.safetensors" : undefined,
-    others: { text: ["letters.safetensors"] },
+    example: "mosaic_tiny.safetensors",
+    sizeOf: (file) => /^mosaic_(\w+)\.safetensors$/.exec(file)?.[1],
+    transformer: (size) => typeof size === "string" ? `mosaic_${size}.safetensors` : undefined,
+    others: { text: [{ repository: "somebody/letters", name: "letters.safetensors" }] },
   },
   defaults: DEFAULTS,
   search: SEARCH,
@@ -448,10 +470,9 @@ export const MOSAIC: Family<MosaicConfig> = {
     });
   },
   requireConfig: (config) => config as MosaicConfig,
-  depth: () => 1,
-  classes: () => 0,
+  size: () => SIZE,
   modelName: () => "Mosaic",
-  classNames: () => [],
+  labels: () => ({ kind: "texts" }),
   describe: ({ bits, letters }) => [
     ...(bits === undefined ? [] : [["network", `${bits} bits`] as const]),
     ...(letters === undefined ? [] : [["text encoder", `${letters} letters`] as const]),
@@ -463,13 +484,23 @@ export const MOSAIC: Family<MosaicConfig> = {
   },
   storedDtype: (_name, _shape, dtype) => dtype === "f16" ? "f16" : "f32",
   inferAgain: (weights) => MOSAIC.infer(weights) as Promise<MosaicConfig>,
-  load: async (folder, device, { ownsDevice = false }) => {
+  load: async (folder, device, options) => {
+    const { dtype: choice = "auto", cpuProvider, memory, size, ownsDevice: owns = false } = options;
+    const { name, dtype: stored } = folder.manifest;
+    const config = folder.manifest.config as MosaicConfig;
+    requireModelSize({ name, size: SIZE }, size, "load");
+    const room = await roomOn(device, { cpuProvider, memory });
+    const largestArray = (): number => 4 * config.bits * config.letters;
+    const needed = bytesNeeded(config);
+    const dtype = resolveDtype(needed, room, { choice, stored, largestArray });
     using net = await folder.weights("net");
     using text = await folder.weights("text");
-    return new Mosaic(folder, device, {
+    return new Mosaic(folder, room, {
       colors: await net.readFloat32("colors.weight"),
       letters: await text.readFloat32("letters.weight"),
-      owns: ownsDevice,
+      bytes: needed(dtype) - IMAGE_BYTES,
+      dtype,
+      owns,
     });
   },
 };

@@ -1,6 +1,8 @@
 /**
  * A family that is as unlike the others as can be is registered, and nothing else: then the library and the
  * command line generate, search, edit, preview, convert, inspect and repeat with it.
+ *
+ * @module
  */
 
 import {
@@ -16,7 +18,6 @@ import {
   type GenerateRequest,
   loadModel,
   type Model,
-  openModelSource,
   reconstruct,
   registerFamily,
   RgbaImage,
@@ -24,22 +25,13 @@ import {
   varScaling,
   type VarScalingDecision,
 } from "../../mod.ts";
-import { writeSafetensors } from "../../models/checkpoint/mod.ts";
-import { BITS, MOSAIC } from "./mosaic.ts";
+import { openModelSource } from "../../models/mod.ts";
+import { checkpoint } from "./checkpoint.ts";
+import { BITS, bytesNeeded, MOSAIC } from "./mosaic.ts";
 
 registerFamily(MOSAIC);
 // The command line makes its options of the families that are registered when it is loaded.
 const { filesIn, run, succeed, testInFolder } = await import("../cli/run.ts");
-
-async function checkpoint(name: string, shape: readonly [number, number], seed: number): Promise<Uint8Array> {
-  const values = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin((i + 1) * seed));
-  const { promise, resolve } = Promise.withResolvers<Uint8Array>();
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  resolve(new Response(readable).bytes());
-  const bytes = (): Promise<Uint8Array> => Promise.resolve(new Uint8Array(values.buffer));
-  await writeSafetensors(writable, [{ name, dtype: "F32", shape, bytes }]);
-  return await promise;
-}
 
 const net = await checkpoint("colors.weight", [3, BITS], 12.9898);
 const text = await checkpoint("letters.weight", [128, BITS], 78.233);
@@ -51,7 +43,8 @@ async function withModel(test: (model: Model) => Promise<void>): Promise<void> {
 
 Deno.test("Checkpoints of another family are recognised by their tensors", () =>
   withModel(async (model) => {
-    assertEquals([model.family, model.name, model.classes], ["mosaic", "Mosaic", 0]);
+    assertEquals([model.family, model.name, model.size], ["mosaic", "Mosaic", "tiny"]);
+    assertEquals(model.labels, { kind: "texts" });
     await assertRejects(() => loadModel({ net }, { device: "cpu" }), Error, "text");
   }));
 
@@ -159,6 +152,29 @@ Deno.test("Pictures of any shape are edited, expanded, previewed, gathered and r
     assertEquals(copy!.stages.map(({ width, height }) => [width, height]), Array(4).fill([16, 8]));
     assertEquals(copy!.tokens[3]!.length, 2 * 8 * 4);
   }));
+
+Deno.test("The most precise type that fits is taken, by the bytes that the family tells", async () => {
+  const needed = bytesNeeded({ bits: BITS, letters: 128 });
+  const load = async (memory: number): Promise<[dtype: string, bytes: number]> => {
+    await using model = await loadModel({ net, text }, { device: "cpu", memory });
+    assertEquals(model.memoryLimit, memory);
+    return [model.dtype, model.weightBytes];
+  };
+  assertEquals(await load(needed("f32")), ["f32", 4 * BITS * 131]);
+  assertEquals(await load(needed("f32") - 1), ["f16", 2 * BITS * 131]);
+  const error = await assertRejects(() => load(needed("f16") - 1), RangeError, "with one image");
+  assertStringIncludes(error.message, `there are ${needed("f16") - 1}`);
+  const told = await assertRejects(
+    () => loadModel({ net, text }, { device: "cpu", memory: needed("f16"), dtype: "f32" }),
+    RangeError,
+  );
+  assertEquals(
+    told.message,
+    `Cannot load the model as f32 as it needs ${needed("f32")} bytes with one image and there are ${
+      needed("f16")
+    }; possible are dtype: "f16"`,
+  );
+});
 
 Deno.test("A model folder of another family is written and read", async () => {
   using folder = await openModelSource({ net, text }, { dtype: "f16" });

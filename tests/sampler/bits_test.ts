@@ -1,6 +1,8 @@
 /**
  * The sampler with tokens that are no indices: 40 bits in two words, on maps that are not square, from
  * prompts instead of classes.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";

@@ -1,6 +1,8 @@
 /**
  * The sampler with a family whose schedules, sizes and previews differ from VAR's: a small FlexVAR model of
  * random weights. It paints two pixels for each token, and every scale is a picture of its own size.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";

@@ -24,8 +24,9 @@ const DEFAULTS: SamplingDefaults = {
 let asked: ScheduleRequest | undefined;
 
 /** As much of a model as a request is checked against. */
-function modelOf(classNames: readonly string[], classes = classNames.length): Model {
-  const facts = { name: "zoo", classNames, classes, patchNumbers: [1, 2, 3], defaults: DEFAULTS };
+function modelOf(names: readonly string[], count = names.length): Model {
+  const labels = { kind: "classes", count, names } as const;
+  const facts = { name: "zoo", labels, patchNumbers: [1, 2, 3], defaults: DEFAULTS };
   return {
     ...facts,
     tokens: { mix: () => {} },
@@ -155,6 +156,7 @@ Deno.test("hooks act on scales of their own, and previews are made, as far as th
 Deno.test("a model that takes prompts needs one, and one that mixes nothing refuses moreSmooth", () => {
   const painter = {
     ...modelOf([]),
+    labels: { kind: "texts" },
     resolveLabel: (label: Label) => ({ id: null, name: String(label), prompt: String(label) }),
     tokens: {},
   } as unknown as Model;

@@ -1,3 +1,9 @@
+/**
+ * Generation as a stream of events: their order, what they show, and what ends it early.
+ *
+ * @module
+ */
+
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { generate, type GenerateEvent } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";

@@ -9,11 +9,8 @@
 
 import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
 import { gatherRows } from "../../../kernels/maps/gather.ts";
-import {
-  createGraphSession,
-  type GraphSession,
-  type GraphSessionOptions,
-} from "../../graphs/graph_session.ts";
+import { createGraphSession } from "../../graphs/create_session.ts";
+import type { GraphSession, GraphSessionOptions } from "../../graphs/graph_session.ts";
 import type { WeightFiles } from "../../weights/weight_files.ts";
 import type { TransformerConfig } from "./config.ts";
 import { modulationGraph } from "./graph.ts";

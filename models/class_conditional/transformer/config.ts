@@ -90,22 +90,3 @@ export function inferTransformer(transformer: WeightSet): TransformerConfig {
     normalizedAttention,
   };
 }
-
-/**
- * Checks that a model has the depth that was asked for.
- *
- * @param model What it is called, and its depth.
- * @param depth The depth that it must have; any by default.
- * @param action What cannot be done otherwise, for the message.
- * @throws {RangeError} If it has another one.
- */
-export function requireDepth(
-  model: { readonly name: string; readonly depth: number },
-  depth: number | undefined,
-  action: string,
-): void {
-  if (depth === undefined || depth === model.depth) return;
-  throw new RangeError(
-    `Cannot ${action} the model "${model.name}" as depth must be its own, ${model.depth}: current value is ${depth}`,
-  );
-}

@@ -1,15 +1,14 @@
 /**
- * What the generation of any class-conditional transformer keeps between two scales: the condition, the
- * growing key and value caches, and the features that the next scale begins with. Which positions a scale
- * has, and what comes of its tokens, is left to the families.
+ * What the generation of any class-conditional transformer keeps between two scales beside its key and value
+ * caches: the condition with the modulations of its adaptive norms, and the features that the next scale
+ * begins with. Which positions a scale has, and what comes of its tokens, is left to the families.
  *
  * @module
  */
 
-import { requireInteger } from "../../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
-import { gatherRows } from "../../../kernels/maps/gather.ts";
 import type { GraphSession, GraphTensor } from "../../graphs/graph_session.ts";
+import { disposeAll, KeyValueCaches, type NamedArrays } from "../../graphs/key_value_caches.ts";
 import type { Work } from "../../graphs/work.ts";
 import type { TransformerSizes } from "./config.ts";
 
@@ -24,7 +23,7 @@ export interface TransformerStateParts {
   /** What the model is busy with. */
   readonly work: Work;
   /** What the condition cache gives for the rows' classes; it is the state's from then on. */
-  readonly condition: Readonly<Record<string, DeviceArray>>;
+  readonly condition: NamedArrays;
   /** Images in the batch. */
   readonly images: number;
   /** Whether there are unconditional rows, too. */
@@ -35,30 +34,36 @@ export interface TransformerStateParts {
 
 /** A batch of images between two scales. Disposing it frees all that it keeps. */
 export class TransformerState implements Disposable {
-  /** Whether there are unconditional rows, too. */
-  readonly guided: boolean;
   readonly #parts: TransformerStateParts;
-  #images: number;
-  #done = 0;
-  /** Tokens in the caches. */
-  #past = 0;
-  #condition: Readonly<Record<string, DeviceArray>>;
-  #caches: Readonly<Record<string, DeviceArray>> = {};
+  readonly #caches: KeyValueCaches;
+  #condition: NamedArrays;
   #features: DeviceArray;
 
   /** Begins with features of zeros. */
   constructor(parts: TransformerStateParts) {
-    const { device, sizes: { channels }, condition, images, guided } = parts;
+    const { device, sizes: { depth, heads, width, channels }, condition, images, guided, scales } = parts;
     this.#parts = parts;
-    this.#images = images;
-    this.guided = guided;
+    this.#caches = new KeyValueCaches({
+      device,
+      depth,
+      heads,
+      headWidth: width / heads,
+      images,
+      guided,
+      scales,
+    });
     this.#condition = condition;
-    this.#features = device.allocate(this.#rows * channels, "features");
+    this.#features = device.allocate(this.#caches.rows * channels, "features");
   }
 
   /** Images in the batch. */
   get images(): number {
-    return this.#images;
+    return this.#caches.images;
+  }
+
+  /** Whether there are unconditional rows, too. */
+  get guided(): boolean {
+    return this.#caches.guided;
   }
 
   /**
@@ -67,8 +72,7 @@ export class TransformerState implements Disposable {
    * @throws {RangeError} If none does.
    */
   get scale(): number {
-    if (this.#done < this.#parts.scales) return this.#done;
-    throw new RangeError(`Cannot go on as all ${this.#done} scales are done`);
+    return this.#caches.scale;
   }
 
   /**
@@ -78,16 +82,12 @@ export class TransformerState implements Disposable {
    * @throws {TypeError} If none has.
    */
   requireDone(action: string): void {
-    if (this.#done === 0) throw new TypeError(`Cannot ${action} as no scale has been accepted`);
+    this.#caches.requireDone(action);
   }
 
   /** Input of the next scale, f32 [rows, positions, channels]. */
   get features(): DeviceArray {
     return this.#features;
-  }
-
-  get #rows(): number {
-    return this.guided ? 2 * this.#images : this.#images;
   }
 
   /**
@@ -104,11 +104,9 @@ export class TransformerState implements Disposable {
   }
 
   async #logits(positions: DeviceArray): Promise<DeviceArray> {
-    const { device, sizes: { depth, width, heads, channels }, session, scales } = this.#parts;
-    const { scale } = this;
-    const rows = this.#rows;
+    const { sizes: { depth, width, channels }, session } = this.#parts;
+    const { scale, rows } = this.#caches;
     const length = this.#features.length / (rows * channels);
-    const headWidth = width / heads;
     const feeds: Record<string, GraphTensor> = {
       features: { array: this.#features, shape: [rows, length, channels] },
       positions: scale === 0
@@ -117,21 +115,10 @@ export class TransformerState implements Disposable {
       map_shape: { array: [rows, length, width], shape: [3] },
       "modulation.head": { array: this.#condition["modulation.head"]!, shape: [rows, 2, width] },
     };
-    using empty = device.allocate(0, "empty cache");
     for (let i = 0; i < depth; i++) {
       feeds[`modulation.${i}`] = { array: this.#condition[`modulation.${i}`]!, shape: [rows, 6, width] };
-      for (const part of ["key", "value"]) {
-        const array = this.#caches[`present_${part}.${i}`] ?? empty;
-        feeds[`past_${part}.${i}`] = { array, shape: [rows, heads, this.#past, headWidth] };
-      }
     }
-    // Nothing follows the last scale, so its caches need not leave the graph.
-    const wanted = scale === scales - 1 ? ["logits"] : undefined;
-    const { logits, ...caches } = await session.run(feeds, wanted);
-    disposeAll(this.#caches);
-    this.#caches = caches;
-    this.#past += length;
-    return logits!;
+    return await this.#caches.run(session, feeds, length);
   }
 
   /**
@@ -142,7 +129,7 @@ export class TransformerState implements Disposable {
    * @throws {RangeError} If all scales are done.
    */
   advance(features: DeviceArray | undefined): void {
-    this.#done = this.scale + 1;
+    this.#caches.advance();
     if (features === undefined) return;
     const { device } = this.#parts;
     const { length } = features;
@@ -164,41 +151,16 @@ export class TransformerState implements Disposable {
     lanes: readonly number[],
     own: Own,
   ): { [Index in keyof Own]: DeviceArray } {
-    const { device } = this.#parts;
-    const before = this.#images;
-    requireInteger(lanes.length, "the number of lanes", "gather lanes", { min: 1 });
-    for (const lane of lanes) requireInteger(lane, "a lane", "gather lanes", { min: 0, max: before - 1 });
-    using perImage = device.upload(Uint32Array.from(lanes), "lanes");
-    const all = this.guided ? [...lanes, ...lanes.map((lane) => lane + before)] : lanes;
-    using perRow = device.upload(Uint32Array.from(all), "rows");
-    const gathered = (input: DeviceArray, rows: DeviceArray, inputRows: number): DeviceArray => {
-      const stride = input.length / inputRows;
-      const output = device.allocate(rows.length * stride, input.label);
-      device.run(gatherRows, { input, output, rows, count: rows.length, stride, inputRows });
-      input[Symbol.dispose]();
-      return output;
-    };
-    const rowsBefore = this.#rows;
-    const gatherAll = (arrays: Readonly<Record<string, DeviceArray>>): Record<string, DeviceArray> => {
-      return Object.fromEntries(
-        Object.entries(arrays).map(([name, array]) => [name, gathered(array, perRow, rowsBefore)]),
-      );
-    };
-    this.#condition = gatherAll(this.#condition);
-    this.#caches = gatherAll(this.#caches);
-    this.#features = gathered(this.#features, perRow, rowsBefore);
-    this.#images = lanes.length;
-    return own.map((array) => gathered(array, perImage, before)) as { [Index in keyof Own]: DeviceArray };
+    using gather = this.#caches.gather(lanes);
+    this.#condition = gather.rowsOf(this.#condition);
+    this.#features = gather.rows(this.#features);
+    return own.map((array) => gather.images(array)) as { [Index in keyof Own]: DeviceArray };
   }
 
   /** Frees everything. */
   [Symbol.dispose](): void {
     disposeAll(this.#condition);
-    disposeAll(this.#caches);
+    this.#caches[Symbol.dispose]();
     this.#features[Symbol.dispose]();
   }
-}
-
-function disposeAll(arrays: Readonly<Record<string, DeviceArray>>): void {
-  for (const array of Object.values(arrays)) array[Symbol.dispose]();
 }

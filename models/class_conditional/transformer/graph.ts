@@ -10,7 +10,8 @@
  */
 
 import { GraphWeights } from "../../graphs/graph_weights.ts";
-import { GraphBuilder, type GraphValue, MICROSOFT, type WeightPlaces } from "../../graphs/graph_builder.ts";
+import { GraphBuilder, type GraphValue, MICROSOFT } from "../../graphs/graph_builder.ts";
+import type { WeightPlaces } from "../../weights/weight_places.ts";
 import type { WeightSet } from "../../weights/weight_set.ts";
 import type { TransformerConfig, TransformerSizes } from "./config.ts";
 

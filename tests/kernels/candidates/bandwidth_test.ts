@@ -182,12 +182,12 @@ Deno.test("bandwidths refuse bad calls", () => {
   refused(
     { deviation: "robust" as "sample" },
     TypeError,
-    'deviation must be one of "population", "sample": current value is robust',
+    'deviation must be one of "population", "sample": current value is "robust"',
   );
   refused(
     { features: "both" as "joint" },
     TypeError,
-    'features must be one of "position", "joint": current value is both',
+    'features must be one of "position", "joint": current value is "both"',
   );
   refused({ draws: 4 }, RangeError, '"tokens" must hold at least 8 words: it holds 6');
   refused({ vocabulary: 5 }, RangeError, '"codebook" must hold at least 10 words: it holds 8');

@@ -281,7 +281,7 @@ Deno.test("densities refuse bad calls", () => {
   refused(
     { features: "both" as "joint" },
     TypeError,
-    'features must be one of "position", "joint": current value is both',
+    'features must be one of "position", "joint": current value is "both"',
   );
   refused({ draws: 4 }, RangeError, '"tokens" must hold at least 8 words: it holds 6');
   refused({ vocabulary: 5 }, RangeError, '"codebook" must hold at least 10 words: it holds 8');

@@ -152,7 +152,7 @@ Deno.test("bandwidths of bits refuse bad calls", () => {
   refused(
     { deviation: "robust" as "sample" },
     TypeError,
-    'deviation must be one of "population", "sample": current value is robust',
+    'deviation must be one of "population", "sample": current value is "robust"',
   );
   refused({ bits: 65 }, RangeError, '"tokens" must hold at least 18 words: it holds 12');
   refused(

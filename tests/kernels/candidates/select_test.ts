@@ -514,29 +514,29 @@ Deno.test("selections refuse bad calls", () => {
     RangeError,
     "representatives must be an integer from 1 to 3: current value is 4",
   );
-  refused({ alpha: NaN }, RangeError, "alpha must be a number from 0 to 1048576: current value is NaN");
-  refused({ alpha: "2" as unknown as number }, TypeError, "alpha must be a number: current value is 2");
+  refused({ alpha: NaN }, RangeError, "alpha must be from 0 to 1048576: current value is NaN");
+  refused({ alpha: "2" as unknown as number }, TypeError, 'alpha must be a number: current value is "2"');
   refused(
     { conflictThreshold: -1 },
     RangeError,
-    "conflictThreshold must be a number from 0 to 1099511627776: current value is -1",
+    "conflictThreshold must be from 0 to 1099511627776: current value is -1",
   );
   refused(
     { strategy: "best" as "top-k" },
     TypeError,
-    'strategy must be one of "var-scaling", "top-k", "small-k", "random-k": current value is best',
+    'strategy must be one of "var-scaling", "top-k", "small-k", "random-k": current value is "best"',
   );
   refused(
     { rule: "blog" as "paper" },
     TypeError,
-    'rule must be one of "published", "paper": current value is blog',
+    'rule must be one of "published", "paper": current value is "blog"',
   );
   refused(
     { pick: "first" as "argmax" },
     TypeError,
-    'pick must be one of "density", "argmax", "uniform", "rank": current value is first',
+    'pick must be one of "density", "argmax", "uniform", "rank": current value is "first"',
   );
-  refused({ seed: [1] as unknown as Seed }, TypeError, "seed must be two words: current value is 1");
+  refused({ seed: [1] as unknown as Seed }, TypeError, "seed must be two words: current value is [1]");
   refused({ scale: -1 }, RangeError, "scale must be an integer from 0 to 16777215: current value is -1");
   refused({ draws: 4 }, RangeError, '"scores" must hold at least 4 words: it holds 3');
   refused({ positions: 3 }, RangeError, '"candidates" must hold at least 9 words: it holds 6');

@@ -6,6 +6,8 @@
  * anyone's guess. In these set-ups the lower index first leads to the recorded probabilities all the same;
  * which of the candidates that tie for the highest came first cannot be known, so any of them may be the
  * recorded one.
+ *
+ * @module
  */
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";

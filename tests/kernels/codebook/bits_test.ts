@@ -150,9 +150,9 @@ Deno.test("bits refuse bad calls", () => {
   const map = device.allocate(8, "map");
   const bad: [Partial<Record<keyof BitCodesArguments, unknown>>, ErrorConstructor, string][] = [
     [{ images: -1 }, RangeError, "images must be an integer >= 0: current value is -1"],
-    [{ tokens: "4" }, TypeError, "tokens must be a number: current value is 4"],
+    [{ tokens: "4" }, TypeError, 'tokens must be a number: current value is "4"'],
     [{ channels: 0 }, RangeError, "channels must be an integer from 1 to 65535: current value is 0"],
-    [{ layout: "lines" }, TypeError, 'layout must be one of "rows", "planes": current value is lines'],
+    [{ layout: "lines" }, TypeError, 'layout must be one of "rows", "planes": current value is "lines"'],
     [{ patchWidth: 0 }, RangeError, "patchWidth must be an integer >= 1: current value is 0"],
     [{ patchWidth: 3 }, RangeError, "tokens must be a multiple of patchWidth, 3: current value is 4"],
     [{ bits: device.allocate(3, "few") }, RangeError, '"few" must hold at least 4 words: it holds 3'],

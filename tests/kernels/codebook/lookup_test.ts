@@ -127,12 +127,12 @@ testOnDevices("lookup refuses bad calls", async (device) => {
   };
   const bad: [Partial<Record<keyof CodebookLookupArguments, unknown>>, ErrorConstructor, string][] = [
     [{ images: -1 }, RangeError, "images must be an integer >= 0: current value is -1"],
-    [{ images: "2" }, TypeError, "images must be a number: current value is 2"],
+    [{ images: "2" }, TypeError, 'images must be a number: current value is "2"'],
     [{ positions: 1.5 }, RangeError, "positions must be an integer >= 0: current value is 1.5"],
     [{ vocabulary: 0 }, RangeError, "vocabulary must be an integer >= 1: current value is 0"],
     [{ channels: NaN }, RangeError, "channels must be an integer >= 1: current value is NaN"],
-    [{ layout: "columns" }, TypeError, 'layout must be one of "rows", "planes": current value is columns'],
-    [{ format: "f64" }, TypeError, 'format must be one of "f32", "f16": current value is f64'],
+    [{ layout: "columns" }, TypeError, 'layout must be one of "rows", "planes": current value is "columns"'],
+    [{ format: "f64" }, TypeError, 'format must be one of "f32", "f16": current value is "f64"'],
     [{ format: "f16", vocabulary: 7 }, RangeError, '"codebook" must hold at least 7 words: it holds 6'],
     [{ positions: 3 }, RangeError, '"tokens" must hold at least 6 words: it holds 4'],
     [{ vocabulary: 4 }, RangeError, '"codebook" must hold at least 8 words: it holds 6'],

@@ -1,6 +1,13 @@
+/**
+ * The memory of both devices: views, copies, uploads, buffers that are used again, and what is refused.
+ *
+ * @module
+ */
+
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { words } from "../../../kernels/device/cpu_device.ts";
-import { type DeviceArray, type Kernel, readWords, writtenBindings } from "../../../kernels/device/device.ts";
+import { writtenBindings } from "../../../kernels/device/array_checks.ts";
+import { type DeviceArray, type Kernel, readWords } from "../../../kernels/device/device.ts";
 import { OutOfMemoryError } from "../../../kernels/device/errors.ts";
 import { type GpuArray, WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
@@ -286,7 +293,7 @@ testOnGpu("a GPUDevice of the caller's is used and left alone", async () => {
   assertThrows(
     () => WebGpuDevice.from({} as GPUDevice),
     TypeError,
-    "Cannot run on a device as it must be a GPUDevice: current value is [object Object]",
+    "Cannot run on a device as it must be a GPUDevice: current value is {}",
   );
 });
 

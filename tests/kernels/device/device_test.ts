@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { requireChoice, requireInteger } from "../../../kernels/arguments.ts";
 import { CpuDevice, words } from "../../../kernels/device/cpu_device.ts";
+import { requireLength, requireRange } from "../../../kernels/device/array_checks.ts";
 import {
   type Device,
   type DeviceArray,
@@ -8,8 +9,6 @@ import {
   type Kernel,
   readFloats,
   readWords,
-  requireLength,
-  requireRange,
   spread,
 } from "../../../kernels/device/device.ts";
 import { DeviceLostError, NoAdapterError, ShaderCompilationError } from "../../../kernels/device/errors.ts";
@@ -56,6 +55,7 @@ const stored: Kernel<{ target: DeviceArray; constants?: Record<string, number> }
       target_words[3] = parameters.d + parameters.e;
       target_words[4] = constant;
     }`,
+  overrides: { constant: [5, 9] },
   plan: ({ target, constants }) => ({
     arrays: [target],
     parameters: [["u32", 0xfffffffe], ["i32", -2], ["f32", 0.1], ["u32", 1], ["u32", 2]],
@@ -650,7 +650,7 @@ Deno.test("argument checks name the wanted and the given value", () => {
     [
       () => requireInteger("1" as unknown as number, "n", "act", { min: 0 }),
       TypeError,
-      "Cannot act as n must be a number: current value is 1",
+      'Cannot act as n must be a number: current value is "1"',
     ],
     [
       () => requireInteger(4, "n", "act", { min: 0, max: 3 }),
@@ -665,7 +665,7 @@ Deno.test("argument checks name the wanted and the given value", () => {
     [
       () => requireChoice<string>("c", ["a", "b"], "word", "act"),
       TypeError,
-      'Cannot act as word must be one of "a", "b": current value is c',
+      'Cannot act as word must be one of "a", "b": current value is "c"',
     ],
   ];
   for (const [call, type, message] of cases) {

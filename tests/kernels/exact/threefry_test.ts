@@ -55,7 +55,7 @@ Deno.test("seeds are split into two words and checked", () => {
   assertThrows(
     () => seedWords("7" as unknown as number),
     TypeError,
-    "Cannot use seed as it must be a number or a bigint: current value is 7",
+    'Cannot use seed as it must be a number or a bigint: current value is "7"',
   );
 });
 
@@ -137,7 +137,7 @@ Deno.test("bad calls for random words say what is wrong", () => {
   bad(
     { position: "1" },
     TypeError,
-    "Cannot make random words as position must be a number: current value is 1",
+    'Cannot make random words as position must be a number: current value is "1"',
   );
   bad(
     { purpose: 256 },

@@ -84,7 +84,7 @@ testOnDevices("merge refuses bad calls", (device) => {
     [{ repeats: 0 }, RangeError, "repeats must be an integer >= 1: current value is 0"],
     [{ channels: 0.5 }, RangeError, "channels must be an integer >= 1: current value is 0.5"],
     [{ positions: 0 }, RangeError, "positions must be an integer >= 1: current value is 0"],
-    [{ sourceRows: "2" }, TypeError, "sourceRows must be a number: current value is 2"],
+    [{ sourceRows: "2" }, TypeError, 'sourceRows must be a number: current value is "2"'],
     [{ source: target }, TypeError, 'source and target must be two arrays: both are "target"'],
     [{ images: 3 }, RangeError, '"target" must hold at least 36 words: it holds 24'],
     [{ sourceRows: 3 }, RangeError, '"source" must hold at least 18 words: it holds 12'],

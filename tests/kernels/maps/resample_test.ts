@@ -375,7 +375,7 @@ testOnDevices("resample refuses bad calls", (device) => {
   const bad: [Partial<Record<keyof ResampleArguments, unknown>>, ErrorConstructor, string][] = [
     [{ images: -1 }, RangeError, "images must be an integer >= 0: current value is -1"],
     [{ channels: 0 }, RangeError, "channels must be an integer >= 1: current value is 0"],
-    [{ layout: "" }, TypeError, 'layout must be one of "rows", "planes": current value is '],
+    [{ layout: "" }, TypeError, 'layout must be one of "rows", "planes": current value is ""'],
     [{ channels: 3 }, RangeError, '"input" must hold at least 48 words: it holds 32'],
     [{ across }, RangeError, '"input" must hold at least 40 words: it holds 32'],
     [
@@ -393,7 +393,7 @@ testOnDevices("resample refuses bad calls", (device) => {
   assertThrows(
     () => createResampleTable(device, "nearest" as ResampleMethod, 2, 2),
     TypeError,
-    'Cannot compute resampling weights as method must be one of "bicubic", "area", "bilinear": current value is nearest',
+    'Cannot compute resampling weights as method must be one of "bicubic", "area", "bilinear": current value is "nearest"',
   );
   assertThrows(
     () => resampleWeights("area", 0, 2),

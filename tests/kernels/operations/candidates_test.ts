@@ -210,7 +210,7 @@ testOnDevices("bad calls are refused and leave nothing behind", async (device) =
     { codebook: [1, 2], channels: 1 },
     {},
     TypeError,
-    "codebook must be a Float32Array, a device array or a GPUBuffer: current value is Array",
+    "codebook must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2]",
   );
   creating(
     { codebook, channels: 3 },
@@ -287,7 +287,7 @@ testOnDevices("bad calls are refused and leave nothing behind", async (device) =
     choosing(
       { strategy: "topk" },
       TypeError,
-      'strategy must be one of "var-scaling", "top-k", "small-k", "random-k": current value is topk',
+      'strategy must be one of "var-scaling", "top-k", "small-k", "random-k": current value is "topk"',
     );
     choosing(
       { scores: codebook.subarray(0, 2) },

@@ -180,7 +180,7 @@ testOnDevices("bad codebooks and calls are refused, and leave nothing behind", a
   refused(
     create(six, { channels: 2, metric: "l1" }),
     TypeError,
-    `${start} metric must be one of "euclidean", "cosine": current value is l1`,
+    `${start} metric must be one of "euclidean", "cosine": current value is "l1"`,
   );
   refused(
     create(six, { channels: 4 }),
@@ -195,7 +195,7 @@ testOnDevices("bad codebooks and calls are refused, and leave nothing behind", a
   refused(
     create([1, 2], { channels: 1 }),
     TypeError,
-    `${start} vectors must be a Float32Array, a device array or a GPUBuffer: current value is Array`,
+    `${start} vectors must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2]`,
   );
   const find = "Cannot find nearest codes as";
   refused(
@@ -211,7 +211,7 @@ testOnDevices("bad codebooks and calls are refused, and leave nothing behind", a
   refused(
     () => codebook.nearest(any(new Uint32Array(4))),
     TypeError,
-    `${find} features must be a Float32Array, a device array or a GPUBuffer: current value is Uint32Array`,
+    `${find} features must be a Float32Array, a device array or a GPUBuffer: current value is Uint32Array(4)`,
   );
   refused(
     () => codebook.nearest(six, { output: short }),
@@ -228,7 +228,7 @@ testOnDevices("bad codebooks and calls are refused, and leave nothing behind", a
   refused(
     () => codebook.lookup(ids, any({ layout: "grid" })),
     TypeError,
-    `${look} layout must be one of "rows", "planes": current value is grid`,
+    `${look} layout must be one of "rows", "planes": current value is "grid"`,
   );
   refused(
     () => codebook.lookup(ids, { positions: 2 }),
@@ -243,7 +243,7 @@ testOnDevices("bad codebooks and calls are refused, and leave nothing behind", a
   refused(
     () => codebook.lookup(any(six)),
     TypeError,
-    `${look} tokens must be a Uint32Array, a device array or a GPUBuffer: current value is Float32Array`,
+    `${look} tokens must be a Uint32Array, a device array or a GPUBuffer: current value is Float32Array(6)`,
   );
   refused(
     () => codebook.lookup(ids, { output: short }),
@@ -275,7 +275,7 @@ testOnDevices("bad codebooks and calls are refused, and leave nothing behind", a
   await rejected(
     nearest(six, six, any({ channels: 2, device, distances: [1, 2, 3] })),
     TypeError,
-    `${find} distances must be a Float32Array: current value is Array`,
+    `${find} distances must be a Float32Array: current value is [1, 2, 3]`,
   );
   await rejected(
     lookup(ids, six, any({ channels: 2, device, output: short })),

@@ -293,7 +293,7 @@ Deno.test("operations on distances refuse bad calls", async () => {
     { dimensions: 5, metric: "manhattan" },
     TypeError,
     'metric must be one of "squared-euclidean", "euclidean", "cosine", "inner-product", "hamming": ' +
-      "current value is manhattan",
+      'current value is "manhattan"',
   );
   refusedOptions({}, TypeError, "dimensions must be a number: current value is undefined");
   refusedOptions(
@@ -309,7 +309,7 @@ Deno.test("operations on distances refuse bad calls", async () => {
   refusedOptions(
     { dimensions: 5, outputStorage: "f64" },
     TypeError,
-    'outputStorage must be one of "f32", "f16": current value is f64',
+    'outputStorage must be one of "f32", "f16": current value is "f64"',
   );
 
   using measure = createDistances(device, { dimensions: 5 });
@@ -335,7 +335,7 @@ Deno.test("operations on distances refuse bad calls", async () => {
   refused(
     () => measure.between(BITS, Y),
     TypeError,
-    "a must be a Float32Array, or a device array or GPUBuffer where there is a device: current value is Uint32Array",
+    "a must be a Float32Array, or a device array or GPUBuffer where there is a device: current value is Uint32Array(10)",
   );
   refused(
     () => measure.within(X, { columns: 3 } as object),
@@ -365,12 +365,12 @@ Deno.test("operations on distances refuse bad calls", async () => {
   await rejected(
     () => distances(X, Float16Array.from(Y), { dimensions: 5, device }),
     TypeError,
-    "b must be a Float32Array, or a device array or GPUBuffer where there is a device: current value is Float16Array",
+    "b must be a Float32Array, or a device array or GPUBuffer where there is a device: current value is Float16Array(20)",
   );
   await rejected(
     () => distances([1, 2] as unknown as Float32Array, { dimensions: 1, device }),
     TypeError,
-    "a must be a Float32Array, or a device array or GPUBuffer where there is a device: current value is Array",
+    "a must be a Float32Array, or a device array or GPUBuffer where there is a device: current value is [1, 2]",
   );
   await rejected(
     () => distances(X, Y, { dimensions: 5, tileBytes: 16, device }),

@@ -72,7 +72,7 @@ testOnDevices("what is no input is refused before anything is allocated", (devic
     [
       () => takeInput(device, [1, 2] as never, floats),
       TypeError,
-      "Cannot measure as points must be a Float32Array, a device array or a GPUBuffer: current value is Array",
+      "Cannot measure as points must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2]",
     ],
     [
       () => takeInput(device, undefined as never, floats),
@@ -82,12 +82,12 @@ testOnDevices("what is no input is refused before anything is allocated", (devic
     [
       () => takeInput(device, new Float64Array(2) as never, floats),
       TypeError,
-      "Cannot measure as points must be a Float32Array, a device array or a GPUBuffer: current value is Float64Array",
+      "Cannot measure as points must be a Float32Array, a device array or a GPUBuffer: current value is Float64Array(2)",
     ],
     [
       () => takeInput(device, new Float32Array(2), { ...floats, type: "u32" }),
       TypeError,
-      "Cannot measure as points must be a Uint32Array, a device array or a GPUBuffer: current value is Float32Array",
+      "Cannot measure as points must be a Uint32Array, a device array or a GPUBuffer: current value is Float32Array(2)",
     ],
     [
       () => takeInput(device, foreign, floats),
@@ -112,7 +112,7 @@ testOnDevices("what is no input is refused before anything is allocated", (devic
     [
       () => takeOutput(device, new Float32Array(5) as never, output),
       TypeError,
-      "Cannot measure as output must be a device array or a GPUBuffer: current value is Float32Array",
+      "Cannot measure as output must be a device array or a GPUBuffer: current value is Float32Array(5)",
     ],
     [
       () => requireOptions({ bandwith: 1 }, ["bandwidth", "device"], "measure"),

@@ -687,7 +687,7 @@ Deno.test("kde refuses bad calls before anything is allocated", async () => {
   await refused(
     { bandwidth: "silvermann" },
     TypeError,
-    'Cannot fit a density as bandwidth must be one of "scott", "silverman": current value is silvermann',
+    'Cannot fit a density as bandwidth must be one of "scott", "silverman": current value is "silvermann"',
   );
   for (const bandwidth of [0, -1, NaN, Infinity]) {
     const message =
@@ -698,17 +698,17 @@ Deno.test("kde refuses bad calls before anything is allocated", async () => {
   await refused(
     { covariance: "full" },
     TypeError,
-    'Cannot fit a density as covariance must be one of "data", "isotropic", "identity": current value is full',
+    'Cannot fit a density as covariance must be one of "data", "isotropic", "identity": current value is "full"',
   );
   await refused(
     { normalize: 1 },
     TypeError,
-    "Cannot fit a density as normalize must be true or false: current value is 1",
+    "Cannot fit a density as normalize must be a boolean: current value is 1",
   );
   await refused(
     { log: "yes" },
     TypeError,
-    "Cannot evaluate a density as log must be true or false: current value is yes",
+    'Cannot evaluate a density as log must be a boolean: current value is "yes"',
   );
   await refused(
     { at: new Float32Array(3) },
@@ -718,7 +718,7 @@ Deno.test("kde refuses bad calls before anything is allocated", async () => {
   await refused(
     { at: [1, 2] },
     TypeError,
-    "Cannot fit a density as at must be a Float32Array, a device array or a GPUBuffer: current value is Array",
+    "Cannot fit a density as at must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2]",
   );
   await refused(
     { at: points, leaveOneOut: true },

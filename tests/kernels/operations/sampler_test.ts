@@ -193,7 +193,7 @@ Deno.test("bad samplers and calls say what is wrong", async () => {
       "cfg must be from -4294967296 to 4294967296: current value is NaN",
     ],
     [() => tokens({ seed: -1 }), RangeError, "seed"],
-    [() => bits({ temperature: "1" }), TypeError, "temperature must be a number: current value is 1"],
+    [() => bits({ temperature: "1" }), TypeError, 'temperature must be a number: current value is "1"'],
     [
       () => run({ drws: 2 }),
       TypeError,
@@ -226,7 +226,7 @@ Deno.test("bad samplers and calls say what is wrong", async () => {
     [
       () => run({}, [1, 2, 3, 4]),
       TypeError,
-      "Cannot draw tokens as logits must be a Float32Array, a device array or a GPUBuffer: current value is Array",
+      "Cannot draw tokens as logits must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2, 3, 4]",
     ],
     [() => run({ output: new Uint32Array(2) }), TypeError, "output must be a device array or a GPUBuffer"],
   ];

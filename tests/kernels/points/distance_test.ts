@@ -482,17 +482,17 @@ Deno.test("distances refuse bad calls", () => {
   refused(
     { metric: "manhattan" as "cosine" },
     TypeError,
-    'metric must be one of "squared-euclidean", "euclidean", "cosine", "inner-product": current value is manhattan',
+    'metric must be one of "squared-euclidean", "euclidean", "cosine", "inner-product": current value is "manhattan"',
   );
   refused(
     { inputStorage: "f64" as "f16" },
     TypeError,
-    'inputStorage must be one of "f32", "f16": current value is f64',
+    'inputStorage must be one of "f32", "f16": current value is "f64"',
   );
   refused(
     { outputStorage: "f64" as "f16" },
     TypeError,
-    'outputStorage must be one of "f32", "f16": current value is f64',
+    'outputStorage must be one of "f32", "f16": current value is "f64"',
   );
   refused({ rows: 3 }, RangeError, '"a" must hold at least 9 words: it holds 6');
   refused({ rows: 5, inputStorage: "f16" }, RangeError, '"a" must hold at least 8 words: it holds 6');

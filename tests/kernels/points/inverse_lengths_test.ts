@@ -84,7 +84,7 @@ Deno.test("inverse lengths refuse bad calls", () => {
   refused(
     { storage: "f8" as "f16" },
     TypeError,
-    'storage must be one of "f32", "f16": current value is f8',
+    'storage must be one of "f32", "f16": current value is "f8"',
   );
   refused({ dimensions: 4 }, RangeError, '"input" must hold at least 8 words: it holds 6');
   refused({ count: 3, dimensions: 2 }, RangeError, '"output" must hold at least 3 words: it holds 2');

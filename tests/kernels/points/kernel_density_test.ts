@@ -330,7 +330,7 @@ Deno.test("kernel densities refuse bad calls", () => {
   refused({ leaveOneOut: true }, "leaving one out needs as many queries as points: 2 and 3 are given");
   refused(
     { count: 10 ** 9, dimensions: 32768 },
-    "count is too large for rows of 32768 words: current value is 1000000000",
+    "count is too large for rows of 32768 words: it is 1000000000",
   );
   refused({ count: 4 }, '"points" must hold at least 32 words: it holds 24');
   refused({ queryCount: 3 }, '"queries" must hold at least 24 words: it holds 16');

@@ -470,7 +470,7 @@ Deno.test("bad options are refused before anything is called", async () => {
   await refused(
     { rounds: "3" },
     TypeError,
-    "Cannot profile as rounds must be a number: current value is 3",
+    'Cannot profile as rounds must be a number: current value is "3"',
   );
   await refused(
     { span: -1 },
@@ -485,7 +485,7 @@ Deno.test("bad options are refused before anything is called", async () => {
   await refused(
     { operations: "many" },
     TypeError,
-    "Cannot profile as operations must be a number: current value is many",
+    'Cannot profile as operations must be a number: current value is "many"',
   );
   const noCall = () => profile(device, undefined as unknown as () => void);
   const error = await assertRejects(noCall, TypeError);

@@ -162,5 +162,5 @@ Deno.test("bad calls for guidance say what is wrong", () => {
     RangeError,
     "Cannot guide logits as weight must be from -4294967296 to 4294967296: current value is NaN",
   );
-  bad({ weight: "1" }, TypeError, "Cannot guide logits as weight must be a number: current value is 1");
+  bad({ weight: "1" }, TypeError, 'Cannot guide logits as weight must be a number: current value is "1"');
 });

@@ -370,5 +370,5 @@ Deno.test("bad calls for drawing bits say what is wrong", () => {
     RangeError,
     "Cannot draw bits as firstDraw must be an integer from 0 to 2147483647: current value is -1",
   );
-  bad({ seed: [1] }, TypeError, "Cannot draw bits as seed must be two words: current value is 1");
+  bad({ seed: [1] }, TypeError, "Cannot draw bits as seed must be two words: current value is [1]");
 });

@@ -692,7 +692,7 @@ Deno.test("bad calls for drawing say what is wrong", () => {
   bad({ topK: -1 }, RangeError, "Cannot draw tokens as topK must be an integer >= 0: current value is -1");
   bad({ topP: 1.5 }, RangeError, "Cannot draw tokens as topP must be from 0 to 1: current value is 1.5");
   bad({ minP: -0.1 }, RangeError, "Cannot draw tokens as minP must be from 0 to 1: current value is -0.1");
-  bad({ minP: "0" }, TypeError, "Cannot draw tokens as minP must be a number: current value is 0");
+  bad({ minP: "0" }, TypeError, 'Cannot draw tokens as minP must be a number: current value is "0"');
   bad({ topP: NaN }, RangeError, "Cannot draw tokens as topP must be from 0 to 1: current value is NaN");
   bad(
     { draws: 0.5 },
@@ -709,7 +709,7 @@ Deno.test("bad calls for drawing say what is wrong", () => {
     RangeError,
     "Cannot draw tokens as scale must be an integer from 0 to 16777215: current value is -1",
   );
-  bad({ seed: [1] }, TypeError, "Cannot draw tokens as seed must be two words: current value is 1");
+  bad({ seed: [1] }, TypeError, "Cannot draw tokens as seed must be two words: current value is [1]");
   bad(
     { vocabulary: 0 },
     RangeError,

@@ -1,21 +1,22 @@
+import { FLEXVAR_LAYOUT } from "../../../models/flexvar/config.ts";
+import { VAR_LAYOUT } from "../../../models/var/config.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import {
   type Autoencoder,
-  FLEXVAR_LAYOUT,
   levelName,
   pixelsPerToken,
   readLevels,
-  VAR_LAYOUT,
 } from "../../../models/autoencoder/config.ts";
 import { decoderGraph, encoderGraph } from "../../../models/autoencoder/graph.ts";
 import { autoencoderTensors, takeQuantConvolutions } from "../../../models/autoencoder/tensors.ts";
 import { openModelFolder } from "../../../models/folder/model_folder.ts";
 import { openFolderAs } from "../../../models/folder_conversion.ts";
-import { createGraphSession } from "../../../models/graphs/graph_session.ts";
+import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { DEMO_MODEL } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { describeGraph, type WeightPlaces } from "../../../models/graphs/graph_builder.ts";
+import { describeGraph } from "../../../models/graphs/graph_file.ts";
+import type { WeightPlaces } from "../../../models/weights/weight_places.ts";
 import { VAR } from "../../../models/var/family.ts";
 import { WeightSet } from "../../../models/weights/weight_set.ts";
 import { testOnDevices, testRandom } from "../../devices.ts";

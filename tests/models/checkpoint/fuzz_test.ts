@@ -1,3 +1,9 @@
+/**
+ * Checkpoints that are damaged at random: a flipped bit or a cut gives the right tensors or is refused.
+ *
+ * @module
+ */
+
 import { assert, assertEquals } from "@std/assert";
 import { byteLength, type Checkpoint, openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";

@@ -1,3 +1,9 @@
+/**
+ * Checkpoints made to do harm: each is refused by name, before it costs memory or time.
+ *
+ * @module
+ */
+
 import { assertEquals, assertRejects } from "@std/assert";
 import { deflateRawSync } from "node:zlib";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { IMAGENET_CLASSES, imagenetClassNames } from "../../../models/class_conditional/imagenet.ts";
+import { classLabels, IMAGENET_CLASSES } from "../../../models/class_conditional/imagenet.ts";
 import { resolveClass } from "../../../models/label.ts";
 
 /**
@@ -81,7 +81,7 @@ Deno.test("every name means one class", () => {
 });
 
 Deno.test("labels are found by name or number, and near misses are named", () => {
-  const model = { name: "VAR-d16", classes: 1000, classNames: IMAGENET_CLASSES };
+  const model = { name: "VAR-d16", labels: classLabels(1000, { published: true }) };
   for (const label of ["golden retriever", "Golden Retriever", " 207 ", 207]) {
     assertEquals(resolveClass(model, label), { id: 207, name: "golden retriever" });
   }
@@ -94,7 +94,13 @@ Deno.test("labels are found by name or number, and near misses are named", () =>
   hint("mountain bike race", '"mountain bike", "Greater Swiss mountain dog", "Bernese mountain dog"');
 });
 
-Deno.test("as many classes have the names, others have none", () => {
-  assertEquals(imagenetClassNames(1000), IMAGENET_CLASSES);
-  for (const classes of [0, 999, 1001]) assertEquals(imagenetClassNames(classes), []);
+Deno.test("as many classes of a published size have the names, others have none", () => {
+  const names = (count: number, published: boolean): readonly string[] => {
+    const labels = classLabels(count, { published });
+    assertEquals([labels.kind, labels.count], ["classes", count]);
+    return labels.names;
+  };
+  assertEquals(names(1000, true), IMAGENET_CLASSES);
+  assertEquals(names(1000, false), []);
+  for (const count of [0, 999, 1001]) assertEquals(names(count, true), []);
 });

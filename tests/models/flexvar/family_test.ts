@@ -122,10 +122,10 @@ Deno.test("published files are told by their names", () => {
   assertEquals(published.repository, "jiaosiyu1999/FlexVAR");
   const files = ["FlexVARd16-epo179.pth", "FlexVARd20-epo249.pth", "FlexVARd24-epo349.pth"];
   assertEquals([16, 20, 24].map((depth) => published.transformer(depth)), files);
-  assertEquals(files.map((file) => published.depthOf(file)), [16, 20, 24]);
-  assertEquals(published.depthOf("FlexVARd30.pth"), 30);
+  assertEquals(files.map((file) => published.sizeOf(file)), [16, 20, 24]);
+  assertEquals(published.sizeOf("FlexVARd30.pth"), 30);
   for (const file of ["FlexVAE.pth", "var_d16.pth", "FlexVARd16-epo179.txt", "old-FlexVARd16-epo179.pth"]) {
-    assertEquals(published.depthOf(file), undefined);
+    assertEquals(published.sizeOf(file), undefined);
   }
   assertEquals(published.transformer(30), undefined);
   assertEquals(published.others, { vae: ["FlexVAE.pth"] });
@@ -133,9 +133,10 @@ Deno.test("published files are told by their names", () => {
 
 Deno.test("names, classes and facts", () => {
   assertEquals(FLEXVAR.modelName({ ...SMALL_FLEXVAR, depth: 24 }), "FlexVAR-d24");
-  assertEquals(FLEXVAR.classNames({ classes: 1000 }), IMAGENET_CLASSES);
-  assertEquals([FLEXVAR.classNames({ classes: 5 }), FLEXVAR.classNames({})], [[], []]);
-  assertEquals([FLEXVAR.classes(SMALL_FLEXVAR), FLEXVAR.depth(SMALL_FLEXVAR)], [5, 1]);
+  const known = { kind: "classes", count: 1000, names: IMAGENET_CLASSES } as const;
+  assertEquals(FLEXVAR.labels({ classes: 1000 }), known);
+  assertEquals(FLEXVAR.labels(SMALL_FLEXVAR), { kind: "classes", count: 5, names: [] });
+  assertEquals([FLEXVAR.labels({}), FLEXVAR.size(SMALL_FLEXVAR)], [undefined, 1]);
   const facts = new Map(FLEXVAR.describe(SMALL_FLEXVAR));
   assertEquals([...facts.keys()], [
     "transformer",

@@ -1,4 +1,8 @@
-/** FlexVAR through the public face: what a person asks for is what happens on the scales. */
+/**
+ * FlexVAR through the public face: what a person asks for is what happens on the scales.
+ *
+ * @module
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Device } from "../../../kernels/device/device.ts";

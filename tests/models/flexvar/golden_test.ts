@@ -1,6 +1,8 @@
 /**
  * FlexVAR against numbers recorded from the released code: the whole way from checkpoints to logits, tokens
  * and pixels. The weights follow formulas; see the fixture's README.
+ *
+ * @module
  */
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";

@@ -125,12 +125,12 @@ function unitCodes(): number[][] {
 
 testOnDevices("a loaded model says what it is", async (device) => {
   await using model = await load(device);
-  assertEquals([model.family, model.name, model.depth, model.classes], ["flexvar", "FlexVAR-d1", 1, 5]);
+  assertEquals([model.family, model.name, model.size], ["flexvar", "FlexVAR-d1", 1]);
   assertEquals(model.patchNumbers, [1, 2, 3, 4, 5, 6, 8, 10, 13, 16]);
   assertEquals([model.encodes, model.decodes], [true, true]);
   assertEquals(model.defaults.cfg, 2.5);
   assertEquals(model.defaults.topP, 0.95);
-  assertEquals(model.classNames, []);
+  assertEquals(model.labels, { kind: "classes", count: 5, names: [] });
   assertEquals(model.tokens.mix, undefined);
   assertEquals([model.tokens.words, model.tokens.logits, model.tokens.channels], [1, vocabulary, channels]);
   const { scale, alpha, conflictThreshold, published } = model.search;
@@ -492,8 +492,8 @@ Deno.test("a model without networks still generates tokens", async () => {
 });
 
 Deno.test("α of a model's folder shifts that of its number of candidates", async () => {
-  const { searchDefaults } = await import("../../../models/flexvar/alpha.ts");
-  const { alpha, conflictThreshold, published } = searchDefaults({ alpha: 2, conflictThreshold: 1 });
+  const { flexVarSearch } = await import("../../../models/flexvar/alpha.ts");
+  const { alpha, conflictThreshold, published } = flexVarSearch({ alpha: 2, conflictThreshold: 1 });
   assertAlmostEquals(alpha({ scale: 2, samples: 50 }), 2, 1e-9);
   assertAlmostEquals(alpha({ scale: 2, samples: 100 }), 2.15, 1e-9);
   assertEquals([conflictThreshold, published.conflictThreshold], [1, 1.8]);

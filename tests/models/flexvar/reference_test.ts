@@ -4,6 +4,8 @@
  *
  * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32, as for VAR; guided
  * logits may be off by the sum of what they are made of.
+ *
+ * @module
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -49,7 +51,7 @@ function openRecorded(): Promise<Checkpoint> {
 async function loaded(device: Device, source: ModelSource = { var: trained, vae: trained }): Promise<Model> {
   const model = await loadModel(source, { device });
   assertEquals(model.family, "flexvar");
-  assertEquals(model.classes, 10);
+  assertEquals(model.labels, { kind: "classes", count: 10, names: [] });
   return model;
 }
 

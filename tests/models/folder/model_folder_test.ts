@@ -3,6 +3,7 @@
  * checksums agree.
  */
 
+import { classNamesOf } from "../../../models/label.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openCheckpoint, type SafetensorsEntry } from "../../../models/checkpoint/mod.ts";
 import { createModelFolder, type FolderWriter } from "../../../models/folder/folder_writer.ts";
@@ -402,7 +403,7 @@ Deno.test("a model is loaded from a web server", async () => {
   await using server = serveDemo({});
   await using model = await loadModel(`${server.origin}/models/demo`, { device: "cpu" });
   assertEquals(model.location, `${server.origin}/models/demo`);
-  assertEquals(model.classNames.length, 64);
+  assertEquals(classNamesOf(model.labels).length, 64);
   await using same = await loadModel("demo", { device: "cpu" });
   assertEquals(model.fingerprints, same.fingerprints);
 });

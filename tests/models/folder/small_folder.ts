@@ -1,4 +1,8 @@
-/** What tests of model folders share: facts of a model that is none, and a place to write to. */
+/**
+ * What tests of model folders share: facts of a model that is none, and a place to write to.
+ *
+ * @module
+ */
 
 import type { ManifestFacts } from "../../../models/folder/model_folder.ts";
 

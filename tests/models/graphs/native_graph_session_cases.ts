@@ -14,13 +14,13 @@ import { readFloats } from "../../../kernels/device/device.ts";
 import { type Dtype, DTYPES } from "../../../models/weights/dtype.ts";
 import { DEMO_MODEL } from "../../../models/load.ts";
 import { openModelFolder } from "../../../models/folder/model_folder.ts";
-import {
-  type CpuProvider,
-  createGraphSession,
-  type ExternalFile,
-  type GraphSession,
-  type GraphSessionOptions,
+import type {
+  CpuProvider,
+  ExternalFile,
+  GraphSession,
+  GraphSessionOptions,
 } from "../../../models/graphs/graph_session.ts";
+import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import type { Model } from "../../../models/model.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { openModelSource } from "../../../models/convert.ts";

@@ -1,4 +1,8 @@
-/** The smallest graph that computes something, for tests of the runtimes. */
+/**
+ * The smallest graph that computes something, for tests of the runtimes.
+ *
+ * @module
+ */
 
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import type { GraphSession } from "../../../models/graphs/graph_session.ts";

@@ -8,7 +8,7 @@ import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { loadModel } from "../../../models/load.ts";
 import type { Model } from "../../../models/model.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
-import { createGraphSession } from "../../../models/graphs/graph_session.ts";
+import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { startRuntime } from "../../../models/graphs/web_graph_session.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
@@ -91,7 +91,7 @@ testOnGpu("a shader that the driver refuses is told in the driver's words", asyn
   // The failure may end the runtime's instance, so it happens in a process of its own.
   const source = `
     import { WebGpuDevice } from ${from("../../../kernels/device/webgpu_device.ts")};
-    import { createGraphSession } from ${from("../../../models/graphs/graph_session.ts")};
+    import { createGraphSession } from ${from("../../../models/graphs/create_session.ts")};
     const device = await WebGpuDevice.open();
     const model = Uint8Array.from(${JSON.stringify([...graph.bytes()])});
     const session = await createGraphSession(device, model);

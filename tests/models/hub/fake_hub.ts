@@ -52,7 +52,7 @@ export function gitName(bytes: Uint8Array): string {
   return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }
 
-/** A hub with one repository, `owner/name`. */
+/** A hub with one repository, `owner/name`, and others where a test wants some. */
 export class FakeHub implements AsyncDisposable {
   /** Folder of an empty cache. */
   readonly cache: string;
@@ -60,6 +60,8 @@ export class FakeHub implements AsyncDisposable {
   commit = "c0ffee".padEnd(40, "0");
   /** Files of the repository. */
   readonly files = new Map<string, Uint8Array<ArrayBuffer>>();
+  /** Files of other repositories, of the same commit. */
+  readonly others = new Map<string, Map<string, Uint8Array<ArrayBuffer>>>();
   /** Files that are said to be larger or smaller than they are. */
   readonly sizes = new Map<string, number>();
   /** Checksums of small files that are no checksums. */
@@ -120,7 +122,9 @@ export class FakeHub implements AsyncDisposable {
       return new Response(request.method === "HEAD" ? null : "[]", fault);
     }
     if (host === "cdn") {
-      return this.#body(this.files.get(decodeURIComponent(pathname.slice(1)))!, request, fault);
+      const name = decodeURIComponent(pathname.slice(1));
+      const holder = [this.files, ...this.others.values()].find((files) => files.has(name))!;
+      return this.#body(holder.get(name)!, request, fault);
     }
     if (this.token !== undefined && request.headers.get("authorization") !== `Bearer ${this.token}`) {
       return new Response(null, { status: 401, headers: { "x-error-code": "RepoNotFound" } });
@@ -129,10 +133,11 @@ export class FakeHub implements AsyncDisposable {
       /^(\/api\/models)?\/([^/]+\/[^/]+)\/(?:resolve|tree)\/([^/]+)(?:\/(.*))?$/.exec(pathname) ?? [];
     const missing = (code: string): Response =>
       new Response(null, { status: 404, headers: { "x-error-code": code } });
-    if (repository !== this.repository) return missing("RepoNotFound");
+    const files = repository === this.repository ? this.files : this.others.get(repository ?? "");
+    if (files === undefined) return missing("RepoNotFound");
     if (!["main", this.commit].includes(decodeURIComponent(revision))) return missing("RevisionNotFound");
-    if (kind !== undefined) return this.#list(new URL(request.url));
-    const file = this.files.get(decodeURIComponent(name));
+    if (kind !== undefined) return this.#list(files, new URL(request.url));
+    const file = files.get(decodeURIComponent(name));
     if (file === undefined) return missing("EntryNotFound");
     const common = { "x-repo-commit": this.commit };
     if (file.length <= this.largeFrom) {
@@ -156,8 +161,8 @@ export class FakeHub implements AsyncDisposable {
   }
 
   /** Two pages, as of a repository with very many files. */
-  #list(url: URL): Response {
-    const entries = [...this.files].map(([path, { length }]) => ({
+  #list(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>, url: URL): Response {
+    const entries = [...files].map(([path, { length }]) => ({
       type: "file",
       path,
       size: length,

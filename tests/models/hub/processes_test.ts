@@ -1,5 +1,7 @@
 /**
  * Several users of one cache at once, in one process and in several.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";

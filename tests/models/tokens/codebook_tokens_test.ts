@@ -9,16 +9,19 @@ import { type Device, type DeviceArray, readFloats, readWords } from "../../../k
 import { NO_TOKEN } from "../../../kernels/sampling/sample.ts";
 import { decisionLength, readDecision } from "../../../kernels/candidates/select.ts";
 import { seedWords } from "../../../kernels/exact/threefry.ts";
-import { CodebookTokens } from "../../../models/tokens/codebook_tokens.ts";
-import type { DensityArguments, TokenSpace } from "../../../models/tokens/token_space.ts";
+import { CodebookTokens, type CodebookTokensOptions } from "../../../models/tokens/codebook_tokens.ts";
+import type { TokenDensityArguments, TokenSpace } from "../../../models/tokens/token_space.ts";
 import { testOnDevices } from "../../devices.ts";
 
 /** Four codes of two channels: two directions, each short and long. */
 const CODES = [[1, 0], [3, 0], [0, 2], [0, 4]] as const;
 
-function open(device: Device, mix = false): TokenSpace & { codebook: { array: DeviceArray } } & Disposable {
+function open(
+  device: Device,
+  options?: CodebookTokensOptions,
+): TokenSpace & { codebook: { array: DeviceArray } } & Disposable {
   const array = device.upload(Float32Array.from(CODES.flat()), "codebook");
-  const space = new CodebookTokens({ array, vocabulary: 4, channels: 2 }, { mix });
+  const space = new CodebookTokens({ array, vocabulary: 4, channels: 2 }, options);
   return Object.assign(space, { [Symbol.dispose]: () => array[Symbol.dispose]() });
 }
 
@@ -51,7 +54,7 @@ testOnDevices("the likeliest token is drawn where nothing else is left", async (
  * The density of candidates of one image by the definition, in f64: Gaussian kernels of Silverman's width,
  * summed over positions.
  */
-function densityOf(maps: readonly (readonly number[])[], options: Partial<DensityArguments>): number[] {
+function densityOf(maps: readonly (readonly number[])[], options: Partial<TokenDensityArguments>): number[] {
   const { distance = "euclidean", features = "position", deviation = "population" } = options;
   const vectorOf = (token: number): number[] => {
     const code = CODES[token]!;
@@ -158,7 +161,7 @@ testOnDevices("a way of comparing that is none is refused", (device) => {
   } as const;
   for (const wrong of [{ distance: "manhattan" }, { bandwidth: "wide" }, { features: "all" }]) {
     const { liveArrays } = device.counters;
-    const args = { ...usual, ...wrong } as unknown as DensityArguments;
+    const args = { ...usual, ...wrong } as unknown as TokenDensityArguments;
     assertThrows(() => space.density(device, args), TypeError, `Cannot estimate`);
     assertEquals(device.counters.liveArrays, liveArrays);
   }
@@ -207,20 +210,20 @@ testOnDevices(
   async (device) => {
     using plain = open(device);
     assertEquals(plain.mix, undefined);
-    using space = open(device, true);
+    using space = open(device, { mixing: (ratio) => ({ sharpness: 1, tau: ratio === 0 ? 0.27 : 5 }) });
     using logits = device.upload(Float32Array.of(0, 9, 0, 0, 0, 0, 0, 9));
     using lanes = device.upload(Uint32Array.of(0));
     using tokens = device.allocate(2);
     using output = device.allocate(4);
     const row = { logits, tokens, lanes, images: 1, positions: 2, seed: seedWords(3), scale: 0 };
     const { liveArrays } = device.counters;
-    space.mix!(device, { ...row, topK: 1, output, sharpness: 1, tau: 0.27 });
+    space.mix!(device, { ...row, topK: 1, output, ratio: 0 });
     assertEquals([...await readWords(tokens)], [1, 3]);
     assertEquals([...await readFloats(output)], [3, 0, 0, 4]);
     assertEquals(device.counters.liveArrays, liveArrays);
     // Two tokens that are equally likely: the result lies between their codes.
     using even = device.upload(Float32Array.of(5, 5, -9, -9, 5, 5, -9, -9));
-    space.mix!(device, { ...row, logits: even, topK: 2, output, sharpness: 1, tau: 5 });
+    space.mix!(device, { ...row, logits: even, topK: 2, output, ratio: 1 });
     const mixed = await readFloats(output);
     for (const value of mixed.slice(0, 2)) assert(value > 1 && value < 3, `${value}`);
     assertEquals([...mixed.slice(2)], [0, 0]);

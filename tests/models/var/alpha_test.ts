@@ -1,7 +1,7 @@
 /** Settings of VAR-Scaling for VAR models: the paper's tables, and what a folder says about its model. */
 
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { alphaPreset, searchDefaults } from "../../../models/var/alpha.ts";
+import { alphaPreset, varSearch } from "../../../models/var/alpha.ts";
 
 Deno.test("alpha by depth, scale and number of samples, as the paper's tables have it", () => {
   const samples = [20, 50, 100] as const;
@@ -42,7 +42,7 @@ Deno.test("a number that is none has no alpha", () => {
 });
 
 Deno.test("a model without tuning is searched as the paper says", () => {
-  const { scale, alpha, conflictThreshold, published } = searchDefaults(24, {});
+  const { scale, alpha, conflictThreshold, published } = varSearch(24, {});
   assertEquals([scale, conflictThreshold], [1, 1.8]);
   assertEquals(alpha({ scale: 1, samples: 50 }), 2.7);
   assertEquals(alpha({ scale: 2, samples: 50 }), 2);
@@ -50,7 +50,7 @@ Deno.test("a model without tuning is searched as the paper says", () => {
 });
 
 Deno.test("a folder's tuning shifts alpha on all scales, and replaces the threshold", () => {
-  const { alpha, conflictThreshold, published } = searchDefaults(30, { alpha: 1.9, conflictThreshold: 0.4 });
+  const { alpha, conflictThreshold, published } = varSearch(30, { alpha: 1.9, conflictThreshold: 0.4 });
   assertEquals(conflictThreshold, 0.4);
   // Depth 30 has 2.4 at scale 1 with 50 candidates, so all is 0.5 less.
   assertAlmostEquals(alpha({ scale: 1, samples: 50 }), 1.9, 1e-12);

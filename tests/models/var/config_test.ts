@@ -12,7 +12,7 @@ import { loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
   inferVarConfig,
-  patchNumbersOf,
+  patchNumbersOfLevels,
   requireVarConfig,
   residualOfScale,
   type VarConfig,
@@ -141,9 +141,9 @@ Deno.test("each scale has the published φ convolution", () => {
 });
 
 Deno.test("patch numbers come from the scale of each token", () => {
-  assertEquals(patchNumbersOf([0, 1, 1, 1, 1], "f"), [1, 2]);
+  assertEquals(patchNumbersOfLevels([0, 1, 1, 1, 1], "f"), [1, 2]);
   for (const scales of [[], [0, 1, 1], [0, 2]]) {
-    const error = assertThrows(() => patchNumbersOf(scales, "var.pth"), ModelFileError);
+    const error = assertThrows(() => patchNumbersOfLevels(scales, "var.pth"), ModelFileError);
     assertEquals([error.file, error.tensor], ["var.pth", "lvl_1L"]);
   }
 });

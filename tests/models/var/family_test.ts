@@ -1,5 +1,6 @@
 /** VAR as a registered family: how its checkpoints are told from others, and what it says about models. */
 
+import { classNamesOf } from "../../../models/label.ts";
 import { assertEquals } from "@std/assert";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import type { CheckpointPart } from "../../../models/family.ts";
@@ -116,19 +117,22 @@ Deno.test("sizes are told in words, of a model and of each part", async () => {
 });
 
 Deno.test("models of published sizes know ImageNet's classes", () => {
+  const names = (config: Partial<VarConfig>): readonly string[] => classNamesOf(VAR.labels(config));
   for (const patchNumbers of Object.values(PUBLISHED_PATCH_NUMBERS)) {
-    assertEquals(VAR.classNames({ classes: 1000, patchNumbers }), IMAGENET_CLASSES);
-    assertEquals(VAR.classNames({ classes: 999, patchNumbers }), []);
+    assertEquals(names({ classes: 1000, patchNumbers }), IMAGENET_CLASSES);
+    assertEquals(names({ classes: 999, patchNumbers }), []);
   }
-  assertEquals(VAR.classNames({ classes: 1000, patchNumbers: [1, 2, 3] }), []);
-  assertEquals(VAR.classNames({ classes: 1000 }), []);
-  assertEquals(VAR.classNames({}), []);
+  assertEquals(names({ classes: 1000, patchNumbers: [1, 2, 3] }), []);
+  assertEquals(names({ classes: 1000 }), []);
+  assertEquals(VAR.labels({ classes: 5 }), { kind: "classes", count: 5, names: [] });
+  assertEquals(VAR.labels({}), undefined);
 });
 
 Deno.test("names of published files tell the depth", () => {
-  const { depthOf, transformer, others } = VAR.published;
+  const { sizeOf, transformer, others } = VAR.published;
   const names = ["var_d16.pth", "var_d36-s.pth", "var_d016.pth", "vae_ch160v4096z32.pth", "my_var_d16.pth"];
-  assertEquals(names.map(depthOf), [16, undefined, undefined, undefined, undefined]);
-  assertEquals(depthOf(transformer(30)!), 30);
+  assertEquals(names.map(sizeOf), [16, undefined, undefined, undefined, undefined]);
+  assertEquals(sizeOf(transformer(30)!), 30);
+  assertEquals(transformer("2B"), undefined);
   assertEquals(others, { vae: ["vae_ch160v4096z32.pth"] });
 });

@@ -3,6 +3,8 @@
  * every scale can be compared on its own; see the fixture's README.
  *
  * The aims are 1e-4 on logits and features and 2e-3 on pixels, absolute, for float32 weights.
+ *
+ * @module
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -181,7 +183,7 @@ testOnDevices(
     );
     const size = Math.max(...sizes);
     // Four blocks of four linear layers, and the head.
-    const logits = halfTolerance(4 * model.depth + 1, size);
+    const logits = halfTolerance(4 * Number(model.size) + 1, size);
     requireBelow(found.logits, logits, "logits");
     // At the last scale (1 + t) conditional - t unconditional logits, whose errors are independent.
     requireBelow(found.guided, logits * Math.hypot(1 + 1.5, 1.5), "guided logits");
@@ -197,7 +199,7 @@ const originals: ModelSource = {
   vae: new URL("../../../../shared/demo/vae.pth", import.meta.url),
 };
 const hasOriginals = await Deno.stat(originals.var as URL).then(() => true, () => false);
-const originalsTest = "the demo's original checkpoints give the published numbers";
+const ORIGINALS_TEST = "the demo's original checkpoints give the published numbers";
 
 async function compareOriginals(device: Device): Promise<void> {
   await using model = await loadModel(originals, { device });
@@ -207,10 +209,10 @@ async function compareOriginals(device: Device): Promise<void> {
   requireBelow(found.image, PIXEL_TOLERANCE, "image");
 }
 
-if (hasOriginals) testOnDevices(originalsTest, compareOriginals);
+if (hasOriginals) testOnDevices(ORIGINALS_TEST, compareOriginals);
 else {
   Deno.test({
-    name: `${originalsTest} (needs ../shared/demo beside the project, which is not there)`,
+    name: `${ORIGINALS_TEST} (needs ../shared/demo beside the project, which is not there)`,
     ignore: true,
     fn: () => compareOriginals(new CpuDevice()),
   });

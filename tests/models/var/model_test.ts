@@ -1,5 +1,6 @@
 /** A VAR model between its scales: lanes, guidance, feature maps, the way through the tokenizer and back. */
 
+import { classNamesOf } from "../../../models/label.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device/device.ts";
 import { loadModel } from "../../../models/load.ts";
@@ -236,7 +237,8 @@ testOnDevices("what a generation or an encoding held is free when it is disposed
 
 testOnDevices("a model says what it is, and how it wants to be asked", async (device) => {
   await using model = await loadModel("demo", { device });
-  assertEquals([model.family, model.name, model.depth, model.classes], ["var", "demo", 4, 64]);
+  assertEquals([model.family, model.name, model.size], ["var", "demo", 4]);
+  assertEquals([model.labels.kind, classNamesOf(model.labels).length], ["classes", 64]);
   assertEquals(model.resolveLabel("red torus"), { id: 32, name: "red torus" });
   assertEquals(model.defaults, {
     cfg: 1.5,

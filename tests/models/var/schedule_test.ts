@@ -5,9 +5,9 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { ScheduleRequest } from "../../../models/schedule.ts";
-import { type ScheduleModel, varSchedule } from "../../../models/var/schedule.ts";
+import { varSchedule, type VarScheduleModel } from "../../../models/var/schedule.ts";
 
-const model: ScheduleModel = {
+const model: VarScheduleModel = {
   name: "VAR-d16",
   patchNumbers: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16],
   pictureSide: 256,

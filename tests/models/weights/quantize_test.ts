@@ -5,8 +5,9 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { readFloats } from "../../../kernels/device/device.ts";
-import { createGraphSession } from "../../../models/graphs/graph_session.ts";
-import { type ExternalWeight, GraphBuilder, MICROSOFT } from "../../../models/graphs/graph_builder.ts";
+import { createGraphSession } from "../../../models/graphs/create_session.ts";
+import type { ExternalWeight } from "../../../models/weights/weight_places.ts";
+import { GraphBuilder, MICROSOFT } from "../../../models/graphs/graph_builder.ts";
 import {
   BLOCK,
   type BlockOptions,

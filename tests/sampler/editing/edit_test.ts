@@ -552,7 +552,7 @@ testOnModel("coded", "edits that cannot be done", async (model) => {
     [
       { image, expand: "wide" as unknown as boolean },
       TypeError,
-      "Cannot edit as expand must be a boolean: current value is wide",
+      'Cannot edit as expand must be a boolean: current value is "wide"',
     ],
     [
       { image, expand: true },

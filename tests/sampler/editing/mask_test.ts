@@ -155,16 +155,16 @@ Deno.test("regions that are none", () => {
     [
       { box: [0, 0, 1, 1], mode: "both" as EditMode },
       TypeError,
-      'mode must be one of "inpaint", "outpaint": current value is both',
+      'mode must be one of "inpaint", "outpaint": current value is "both"',
     ],
-    [box(0, 0, 1), RangeError, `${wanted}: current value is [ 0, 0, 1 ]`],
-    [box(0.5, 0, 0.5, 1), RangeError, `${wanted}: current value is [ 0.5, 0, 0.5, 1 ]`],
-    [box(0, 0, 1, 1.1), RangeError, `${wanted}: current value is [ 0, 0, 1, 1.1 ]`],
-    [box(0, NaN, 1, 1), RangeError, `${wanted}: current value is [ 0, NaN, 1, 1 ]`],
+    [box(0, 0, 1), RangeError, `${wanted}: current value is [0, 0, 1]`],
+    [box(0.5, 0, 0.5, 1), RangeError, `${wanted}: current value is [0.5, 0, 0.5, 1]`],
+    [box(0, 0, 1, 1.1), RangeError, `${wanted}: current value is [0, 0, 1, 1.1]`],
+    [box(0, NaN, 1, 1), RangeError, `${wanted}: current value is [0, NaN, 1, 1]`],
     [
       box(0, 0, 0.02, 1),
       RangeError,
-      "the box must be about as large as a token, 1/16 of the picture, at least: current value is [ 0, 0, 0.02, 1 ]",
+      "the box must be about as large as a token, 1/16 of the picture, at least: current value is [0, 0, 0.02, 1]",
     ],
     [
       { mask: [] },
@@ -174,7 +174,7 @@ Deno.test("regions that are none", () => {
     [
       { mask: [[1, 0], [1]] },
       TypeError,
-      "mask must be an RgbaImage or rows of numbers, all of one length: current value is [ [Array], [Array] ]",
+      "mask must be an RgbaImage or rows of numbers, all of one length: current value is [[…], […]]",
     ],
     [{ mask: [[2]] }, RangeError, "values of the mask must be from 0 to 1: current value is 2"],
     [
@@ -224,7 +224,7 @@ Deno.test("boxes and masks on maps that are not square", () => {
     ],
     [
       { box: [0, 0, 0.1, 1] },
-      "the box must be about as large as a token, 1/4 of the height and 1/6 of the width, at least: current value is [ 0, 0, 0.1, 1 ]",
+      "the box must be about as large as a token, 1/4 of the height and 1/6 of the width, at least: current value is [0, 0, 0.1, 1]",
     ],
   ];
   for (const [region, message] of refused) {

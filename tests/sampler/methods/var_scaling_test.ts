@@ -13,7 +13,7 @@ import { generate } from "../../../sampler/generate.ts";
 import type { ScaleHook } from "../../../sampler/hook.ts";
 import type { GenerateRequest } from "../../../sampler/request.ts";
 import type { GeneratedImage } from "../../../sampler/result.ts";
-import { searchDefaults } from "../../../models/var/alpha.ts";
+import { varSearch } from "../../../models/var/alpha.ts";
 import {
   varScaling,
   type VarScalingDecision,
@@ -364,7 +364,7 @@ testOnModel(
 
 testOnModel("tiny", "a model that knows what suits it moves the thresholds", async (model) => {
   const tuned = changed(model, {
-    search: searchDefaults(model.depth, { alpha: 1.5, conflictThreshold: 3.5 }),
+    search: varSearch(Number(model.size), { alpha: 1.5, conflictThreshold: 3.5 }),
   });
   const run = async (model: Model, options: VarScalingOptions): Promise<VarScalingDecision[]> => {
     const { images } = await generate(model, { ...REQUEST, hooks: [varScaling(options)] });

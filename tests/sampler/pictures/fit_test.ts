@@ -166,7 +166,7 @@ Deno.test("pictures that cannot be fitted", () => {
     [
       () => fitImage(image, 20, "stretch" as Fit),
       TypeError,
-      'fit must be one of "crop", "cover", "exact": current value is stretch',
+      'fit must be one of "crop", "cover", "exact": current value is "stretch"',
     ],
     [() => fitImage(image, 0), RangeError, "size must be an integer >= 1: current value is 0"],
     [

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { glyphOf, glyphs, textWidth, wrapText } from "../../../sampler/pictures/glyphs.ts";
+import { glyphOf, GLYPHS, textWidth, wrapText } from "../../../sampler/pictures/glyphs.ts";
 import { type GridCell, gridImage, type GridOptions, stretchImage } from "../../../sampler/pictures/grid.ts";
 import { RgbaImage } from "../../../sampler/pictures/image.ts";
 
-const paper = "250,250,250,255";
-const ink = "58,58,58,255";
+const PAPER = "250,250,250,255";
+const INK = "58,58,58,255";
 
 interface Box {
   x: number;
@@ -62,7 +62,7 @@ function assertPictureAt(
 function coloredPixels(grid: RgbaImage): number {
   let count = 0;
   for (let i = 0; i < grid.width * grid.height; i++) {
-    if (![paper, ink].includes(pixel(grid, i % grid.width, Math.floor(i / grid.width)))) count++;
+    if (![PAPER, INK].includes(pixel(grid, i % grid.width, Math.floor(i / grid.width)))) count++;
   }
   return count;
 }
@@ -75,7 +75,7 @@ Deno.test("gridImage places pictures in rows with a gap around each", () => {
     assertPictureAt(grid, image, { x: 7 + (i % 3) * 39, y: 7 + Math.floor(i / 3) * 27 });
   }
   assertEquals(coloredPixels(grid), 5 * 32 * 20);
-  assertEquals(bounds(grid, ink), undefined);
+  assertEquals(bounds(grid, INK), undefined);
 });
 
 Deno.test("gridImage repeats each pixel when it scales", () => {
@@ -108,14 +108,14 @@ Deno.test("gridImage puts captions beneath their pictures and nowhere else", () 
     const y = 9 + Math.floor(i / 2) * rowHeight;
     assertPictureAt(grid, image, { x, y });
     const area = { x, y: y + 24, width: 64, height: 20 };
-    assertEquals(bounds(grid, ink, area) !== undefined, caption !== undefined);
+    assertEquals(bounds(grid, INK, area) !== undefined, caption !== undefined);
     for (let p = 0; p < area.width * area.height; p++) {
-      if (pixel(grid, area.x + p % area.width, area.y + Math.floor(p / area.width)) === ink) inked++;
+      if (pixel(grid, area.x + p % area.width, area.y + Math.floor(p / area.width)) === INK) inked++;
     }
   }
   let total = 0;
   for (let i = 0; i < grid.width * grid.height; i++) {
-    if (pixel(grid, i % grid.width, Math.floor(i / grid.width)) === ink) total++;
+    if (pixel(grid, i % grid.width, Math.floor(i / grid.width)) === INK) total++;
   }
   assertEquals(inked, total);
   assertEquals(coloredPixels(grid), 4 * 64 * 20);
@@ -129,7 +129,7 @@ Deno.test("gridImage draws the letters of the font, larger under larger pictures
     assertEquals(grid.height, top + 10 * size + 5);
     for (let y = 0; y < 10 * size; y++) {
       for (let x = 0; x < 64 * scale; x++) {
-        const wanted = art[Math.floor(y / size)]?.[Math.floor(x / size)] === "#" ? ink : paper;
+        const wanted = art[Math.floor(y / size)]?.[Math.floor(x / size)] === "#" ? INK : PAPER;
         assertEquals(pixel(grid, 5 + x, top + y), wanted, `scale ${scale}: ${x}, ${y}`);
       }
     }
@@ -153,14 +153,14 @@ Deno.test("gridImage puts row titles to the left, in the middle of their rows", 
     assertPictureAt(grid, image, { x: titleWidth + 12, y: 6 + 46 * i });
   }
   // "plain" spans from the ascender of l to the descender of p; the baseline is 7 below the top.
-  assertEquals(bounds(grid, ink, { x: 0, y: 0, width: grid.width, height: 52 }), {
+  assertEquals(bounds(grid, INK, { x: 0, y: 0, width: grid.width, height: 52 }), {
     x: 6,
     y: 6 + 16,
     width: textWidth("plain"),
     height: 9,
   });
-  assertEquals(bounds(grid, ink, { x: 0, y: 52, width: grid.width, height: 46 }), undefined);
-  assertEquals(bounds(grid, ink, { x: 0, y: 98, width: grid.width, height: 52 }), {
+  assertEquals(bounds(grid, INK, { x: 0, y: 52, width: grid.width, height: 46 }), undefined);
+  assertEquals(bounds(grid, INK, { x: 0, y: 98, width: grid.width, height: 52 }), {
     x: 6,
     y: 98 + 11,
     width: titleWidth,
@@ -181,7 +181,7 @@ Deno.test("gridImage puts the title above, smaller or on two lines where it is l
     const grid = draw(title);
     assertEquals([grid.width, grid.height], [76, 6 + height + 6 + 20 + 6]);
     assertPictureAt(grid, cells[0]!.image, { x: 6, y: height + 12 });
-    const text = bounds(grid, ink)!;
+    const text = bounds(grid, INK)!;
     assertEquals([text.x, text.y], [6, 6]);
     assert(text.x + text.width <= 70 && text.y + text.height <= 6 + height);
     if (width !== undefined) assertEquals(text.width, width);
@@ -227,8 +227,11 @@ Deno.test("gridImage refuses what it cannot lay out", () => {
     [{ columns: 1, scale: 0.5 }, "scale must be an integer >= 1: current value is 0.5"],
     [{ columns: 1, gap: -1 }, "gap must be an integer >= 0: current value is -1"],
     [{ columns: 1, rowTitles: ["a"] }, "one row title for each of 2 rows: current number is 1"],
-    [{ columns: 1, background: "white" }, "background must be a color like #fafafa: current value is white"],
-    [{ columns: 1, ink: "#12345g" }, "ink must be a color like #fafafa: current value is #12345g"],
+    [
+      { columns: 1, background: "white" },
+      'background must be a color like #fafafa: current value is "white"',
+    ],
+    [{ columns: 1, ink: "#12345g" }, 'ink must be a color like #fafafa: current value is "#12345g"'],
   ];
   for (const [options, message] of refused) {
     assertThrows(() => gridImage(cells, options), RangeError, message);
@@ -237,9 +240,9 @@ Deno.test("gridImage refuses what it cannot lay out", () => {
 
 Deno.test("the font has a shape of its own for every character", () => {
   const wanted = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
-  assertEquals([...glyphs.keys()], [...wanted, "×", "–", "…", "\ufffd"]);
+  assertEquals([...GLYPHS.keys()], [...wanted, "×", "–", "…", "\ufffd"]);
   const seen = new Map<string, string>();
-  for (const [character, { width, rows }] of glyphs) {
+  for (const [character, { width, rows }] of GLYPHS) {
     assertEquals(rows.length, 9, character);
     for (const row of rows) assert(row.length === width && /^[#.]+$/.test(row), character);
     assert(width >= 1 && width <= 5, character);

@@ -117,12 +117,12 @@ Deno.test("RgbaImage refuses sizes and data that do not fit", () => {
   assertThrows(
     () => new RgbaImage(2, 2, new Uint8Array(12)),
     TypeError,
-    "Cannot make an image as 2×2 RGBA pixels take 16 bytes: current value is 12",
+    "Cannot make an image as 2×2 RGBA pixels take 16 bytes: data holds 12",
   );
   assertThrows(
     () => new RgbaImage(1, 1, new Float32Array(4) as never),
     TypeError,
-    "data must be a Uint8Array or Uint8ClampedArray: current value is [object Float32Array]",
+    "data must be a Uint8Array or Uint8ClampedArray: current value is Float32Array(4)",
   );
 });
 

@@ -6,7 +6,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Device, type DeviceArray, readFloats } from "../../../../kernels/device/device.ts";
 import type { ModelFolder } from "../../../../models/folder/model_folder.ts";
-import { createGraphSession, type GraphSession } from "../../../../models/graphs/graph_session.ts";
+import { createGraphSession } from "../../../../models/graphs/create_session.ts";
+import type { GraphSession } from "../../../../models/graphs/graph_session.ts";
 import {
   type ConditionBudget,
   ConditionCache,

@@ -1,0 +1,133 @@
+/**
+ * What a finished ONNX model file holds: its outline, where the weights outside it lie, and the same model
+ * with half-precision weights that stay halves. Writing a graph is left to `graph_builder.ts`.
+ *
+ * @module
+ */
+
+import { BinaryReader, BinaryWriter } from "npm:@bufbuild/protobuf@2.17.0/wire";
+import type { ElementType, ExternalWeight } from "../weights/weight_places.ts";
+import { type Dimension, ELEMENT_TYPES, type GraphValue, tag, valueInfo } from "./graph_builder.ts";
+
+/**
+ * A model whose half-precision weights stay halves where it runs: each is declared as an input, too, whose
+ * default the weight is, so the runtime cannot fold the cast behind it and casts in each run. Memory is
+ * halved; a run reads and writes as many bytes more as the casts take, which matters where few rows meet many
+ * weights.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function keepHalves(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  // A message that appears twice is merged by protobuf's rules, so what the graph gains is appended.
+  const graph = new BinaryWriter();
+  for (const [field, weight] of fields(graphOf(bytes))) {
+    if (field !== 5 || !(weight instanceof Uint8Array)) continue;
+    const found = new Map(fields(weight));
+    if (found.get(2) !== ELEMENT_TYPES.float16) continue;
+    const shape: number[] = [];
+    const sizes = new BinaryReader(found.get(1) as Uint8Array);
+    while (sizes.pos < sizes.len) shape.push(Number(sizes.int64()));
+    graph.uint32(tag(11, 2)).bytes(valueInfo({ name: text(found.get(8)), type: "float16", shape }));
+  }
+  const model = new BinaryWriter().raw(bytes).uint32(tag(7, 2)).bytes(graph.finish());
+  return new Uint8Array(model.finish());
+}
+
+/**
+ * Where the weights lie that are outside a model.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function externalRanges(bytes: Uint8Array): Pick<ExternalWeight, "file" | "offset" | "length">[] {
+  return fields(graphOf(bytes)).flatMap(([field, weight]) => {
+    if (field !== 5 || !(weight instanceof Uint8Array)) return [];
+    const entries = fields(weight).filter(([number]) => number === 13);
+    const place = Object.fromEntries(
+      entries.map(([, entry]) => fields(entry as Uint8Array).map(([, value]) => text(value as Uint8Array))),
+    );
+    if (place.location === undefined) return [];
+    return [{ file: place.location, offset: Number(place.offset), length: Number(place.length) }];
+  });
+}
+
+/** What {@linkcode describeGraph} finds in a model file. */
+export interface GraphDescription {
+  /** Name of the graph. */
+  name: string;
+  /** Number of nodes per operator, in order of first use. */
+  operators: Record<string, number>;
+  /** Inputs that are fed. */
+  inputs: GraphValue[];
+  /** Outputs that can be fetched. */
+  outputs: GraphValue[];
+}
+
+/**
+ * Reads the outline of an ONNX model: its inputs, outputs and operators.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function describeGraph(bytes: Uint8Array): GraphDescription {
+  const description: GraphDescription = { name: "", operators: {}, inputs: [], outputs: [] };
+  const graph = graphOf(bytes);
+  try {
+    for (const [field, value] of fields(graph)) {
+      if (!(value instanceof Uint8Array)) continue;
+      if (field === 1) {
+        const operator = text(fields(value).find(([f]) => f === 4)?.[1]);
+        description.operators[operator] = (description.operators[operator] ?? 0) + 1;
+      } else if (field === 2) description.name = text(value);
+      else if (field === 11) description.inputs.push(readValueInfo(value));
+      else if (field === 12) description.outputs.push(readValueInfo(value));
+    }
+  } catch (cause) {
+    throw new SyntaxError("Cannot read the ONNX model", { cause });
+  }
+  return description;
+}
+
+/** The graph of a model; one that is there in pieces is whole when they are put together. */
+function graphOf(bytes: Uint8Array): Uint8Array {
+  try {
+    const pieces = fields(bytes).flatMap(([field, value]) => {
+      return field === 7 && value instanceof Uint8Array ? [value] : [];
+    });
+    if (pieces.length === 0) throw new SyntaxError("No graph found");
+    return pieces.reduce((graph, piece) => new BinaryWriter().raw(graph).raw(piece).finish());
+  } catch (cause) {
+    throw new SyntaxError("Cannot read the ONNX model", { cause });
+  }
+}
+
+type Field = [field: number, value: Uint8Array | number];
+
+function fields(bytes: Uint8Array): Field[] {
+  const reader = new BinaryReader(bytes);
+  const found: Field[] = [];
+  while (reader.pos < reader.len) {
+    const [field, wire] = reader.tag();
+    if (wire === 2) found.push([field, reader.bytes()]);
+    else if (wire === 0) found.push([field, Number(reader.int64())]);
+    else reader.skip(wire, field);
+  }
+  return found;
+}
+
+function text(value: Uint8Array | number | undefined): string {
+  return value instanceof Uint8Array ? new TextDecoder().decode(value) : "";
+}
+
+function readValueInfo(bytes: Uint8Array): GraphValue {
+  const child = (parent: Uint8Array, field: number): Uint8Array => {
+    const value = fields(parent).find(([f]) => f === field)?.[1];
+    return value instanceof Uint8Array ? value : new Uint8Array();
+  };
+  const tensor = child(child(bytes, 2), 1);
+  const number = fields(tensor).find(([field]) => field === 1)?.[1];
+  const type = Object.entries(ELEMENT_TYPES).find(([, n]) => n === number)?.[0] ?? String(number);
+  const shape = fields(child(tensor, 2)).map(([, dimension]): Dimension => {
+    const [field, value] = fields(dimension as Uint8Array)[0] ?? [2, new Uint8Array()];
+    return field === 1 ? value as number : text(value);
+  });
+  return { name: text(child(bytes, 1)), type: type as ElementType, shape };
+}

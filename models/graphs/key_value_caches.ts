@@ -1,0 +1,204 @@
+/**
+ * What the generation of any transformer keeps between two scales: which scale comes next, and the keys and
+ * values of all tokens so far, which grow with each scale and follow the lanes when a batch is rearranged.
+ * What else a graph is fed, conditions and features, is left to the families.
+ *
+ * @module
+ */
+
+import { requireInteger } from "../../kernels/arguments.ts";
+import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import { gatherRows } from "../../kernels/maps/gather.ts";
+import type { GraphSession, GraphTensor } from "./graph_session.ts";
+
+/** Arrays by the names under which graphs are fed. */
+export type NamedArrays = Readonly<Record<string, DeviceArray>>;
+
+/** What {@linkcode KeyValueCaches} are kept for. */
+export interface KeyValueCachesOptions {
+  /** Where they are kept. */
+  readonly device: Device;
+  /** Blocks, each with keys and values of its own. */
+  readonly depth: number;
+  /** Heads of a block. */
+  readonly heads: number;
+  /** Words of a key, or of a value, of one head. */
+  readonly headWidth: number;
+  /** Images in the batch. */
+  readonly images: number;
+  /** Whether each image has an unconditional row, too: all of these after all conditional ones. */
+  readonly guided: boolean;
+  /** Number of scales. */
+  readonly scales: number;
+}
+
+/** The caches of a batch of images between two scales. Disposing them frees all that they keep. */
+export class KeyValueCaches implements Disposable {
+  /** Whether there are unconditional rows, too. */
+  readonly guided: boolean;
+  readonly #options: KeyValueCachesOptions;
+  #images: number;
+  /** Scales that have been ended. */
+  #done = 0;
+  /** Tokens in the caches. */
+  #past = 0;
+  #caches: NamedArrays = {};
+
+  /** Begins with the first scale and empty caches. */
+  constructor(options: KeyValueCachesOptions) {
+    this.#options = options;
+    this.#images = options.images;
+    this.guided = options.guided;
+  }
+
+  /** Images in the batch. */
+  get images(): number {
+    return this.#images;
+  }
+
+  /** Rows of the batch: one of each image or, guided, two. */
+  get rows(): number {
+    return this.guided ? 2 * this.#images : this.#images;
+  }
+
+  /**
+   * Index of the scale that comes next.
+   *
+   * @throws {RangeError} If none does.
+   */
+  get scale(): number {
+    if (this.#done < this.#options.scales) return this.#done;
+    throw new RangeError(`Cannot go on as all ${this.#done} scales are done`);
+  }
+
+  /**
+   * Checks that a scale has been ended.
+   *
+   * @param action What cannot be done otherwise, for the message.
+   * @throws {TypeError} If none has.
+   */
+  requireDone(action: string): void {
+    if (this.#done === 0) throw new TypeError(`Cannot ${action} as no scale has been accepted`);
+  }
+
+  /**
+   * Runs the graph of a transformer for the next scale, and keeps the keys and values that it returns beside
+   * its logits: it is fed `past_key.0`, `past_value.0` and so on, and returns `present_key.0` and so on.
+   *
+   * @param session The graph.
+   * @param feeds What else it is fed.
+   * @param length Tokens of the scale.
+   * @returns The logits, which belong to the caller.
+   * @throws {RangeError} If all scales are done.
+   */
+  async run(
+    session: GraphSession,
+    feeds: Readonly<Record<string, GraphTensor>>,
+    length: number,
+  ): Promise<DeviceArray> {
+    const { device, depth, heads, headWidth, scales } = this.#options;
+    // Nothing follows the last scale, so its caches need not leave the graph.
+    const wanted = this.scale === scales - 1 ? ["logits"] : undefined;
+    using empty = device.allocate(0, "empty cache");
+    const shape = [this.rows, heads, this.#past, headWidth];
+    const past: Record<string, GraphTensor> = {};
+    for (let i = 0; i < depth; i++) {
+      for (const part of ["key", "value"]) {
+        past[`past_${part}.${i}`] = { array: this.#caches[`present_${part}.${i}`] ?? empty, shape };
+      }
+    }
+    const { logits, ...caches } = await session.run({ ...feeds, ...past }, wanted);
+    disposeAll(this.#caches);
+    this.#caches = caches;
+    this.#past += length;
+    return logits!;
+  }
+
+  /**
+   * Ends a scale.
+   *
+   * @throws {RangeError} If all scales are done.
+   */
+  advance(): void {
+    this.#done = this.scale + 1;
+  }
+
+  /**
+   * Rearranges the batch: the new lane i continues the old lane `lanes[i]`.
+   *
+   * @returns What rearranges everything else that is kept of the batch.
+   * @throws {RangeError} If no lane would be left, or one of them is none.
+   */
+  gather(lanes: readonly number[]): LaneGather {
+    const { device } = this.#options;
+    const { images, guided } = this;
+    requireInteger(lanes.length, "the number of lanes", "gather lanes", { min: 1 });
+    for (const lane of lanes) requireInteger(lane, "a lane", "gather lanes", { min: 0, max: images - 1 });
+    using stack = new DisposableStack();
+    const gather = stack.use(new LaneGather(device, lanes, { images, guided }));
+    this.#caches = gather.rowsOf(this.#caches);
+    this.#images = lanes.length;
+    stack.move();
+    return gather;
+  }
+
+  /** Frees everything. */
+  [Symbol.dispose](): void {
+    disposeAll(this.#caches);
+  }
+}
+
+/** Rearranges what is kept of the lanes of a batch. Arrays that are handed over are disposed. */
+export class LaneGather implements Disposable {
+  readonly #device: Device;
+  /** Old image of each new one, and the images that there were. */
+  readonly #byImage: readonly [from: DeviceArray, before: number];
+  /** Old row of each new one, and the rows that there were. */
+  readonly #byRow: readonly [from: DeviceArray, before: number];
+
+  /** Gathers are made by {@linkcode KeyValueCaches.gather}. */
+  constructor(
+    device: Device,
+    lanes: readonly number[],
+    { images, guided }: { readonly images: number; readonly guided: boolean },
+  ) {
+    this.#device = device;
+    const rows = guided ? [...lanes, ...lanes.map((lane) => lane + images)] : lanes;
+    this.#byImage = [device.upload(Uint32Array.from(lanes), "lanes"), images];
+    this.#byRow = [device.upload(Uint32Array.from(rows), "rows"), guided ? 2 * images : images];
+  }
+
+  /** Words of one image after those of the other. */
+  images(array: DeviceArray): DeviceArray {
+    return this.#gathered(array, ...this.#byImage);
+  }
+
+  /** Words of one row after those of the other. */
+  rows(array: DeviceArray): DeviceArray {
+    return this.#gathered(array, ...this.#byRow);
+  }
+
+  /** Words of one row after those of the other, in each of several arrays. */
+  rowsOf(arrays: NamedArrays): NamedArrays {
+    return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, this.rows(array)]));
+  }
+
+  #gathered(input: DeviceArray, rows: DeviceArray, inputRows: number): DeviceArray {
+    const stride = input.length / inputRows;
+    const output = this.#device.allocate(rows.length * stride, input.label);
+    this.#device.run(gatherRows, { input, output, rows, count: rows.length, stride, inputRows });
+    input[Symbol.dispose]();
+    return output;
+  }
+
+  /** Frees what says where each lane comes from. */
+  [Symbol.dispose](): void {
+    this.#byImage[0][Symbol.dispose]();
+    this.#byRow[0][Symbol.dispose]();
+  }
+}
+
+/** Frees arrays. */
+export function disposeAll(arrays: NamedArrays): void {
+  for (const array of Object.values(arrays)) array[Symbol.dispose]();
+}

@@ -1,0 +1,136 @@
+/**
+ * The rules of the house: who may import whom, what files are called and how they open, what is documented
+ * and tested. What each rule refuses is tested on made-up trees in `house/`; the style within a file is left
+ * to `tools/lint_plugin.ts`, the formatter and the linter.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import deno from "../deno.json" with { type: "json" };
+import { COVERED } from "./house/covered.ts";
+import { documentationOf, undocumented, withoutExample } from "./house/documentation.ts";
+import { strayTests, unintroduced, untested, vagueNames, wideComments } from "./house/files.ts";
+import { circles, forbidden, packageDoors, sideDoors, unresolvable, upwardImports } from "./house/imports.ts";
+import { importsOf, readTree } from "./house/tree.ts";
+
+/** From top to bottom; nothing imports upwards. A floor that is not there yet costs nothing. */
+const FLOORS = [
+  "bench",
+  "cli",
+  "studio",
+  "mod.ts",
+  "evaluation",
+  "sampler",
+  "models",
+  "kernels",
+  "deno.json",
+];
+
+/** Where people come in: what stands here is public. */
+const DOORS = ["mod.ts", "kernels/mod.ts", "models/mod.ts", "sampler/mod.ts", "cli/main.ts"];
+
+/** The files, and the folders with their slash, that may import a package. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  // The types of both runtimes are those of the one for the web.
+  "onnxruntime-web": [
+    "models/graphs/web_graph_session.ts",
+    "models/graphs/native_graph_session.ts",
+    "bench/peers/",
+  ],
+  "@huggingface/hub": ["models/hub/server.ts"],
+  "@bufbuild/protobuf": ["models/graphs/graph_builder.ts", "models/graphs/graph_file.ts"],
+  "@zip.js/zip.js": ["models/checkpoint/archive.ts"],
+  "pngjs": ["sampler/pictures/image.ts"],
+  // The standard library; in the program by its address at npm, in tests by the name in deno.json.
+  "deno-std": ["cli/"],
+  "@std/assert": ["tests/", "examples/"],
+};
+
+/** Tests that mirror no file; each opens with what it is about. */
+const STORIES: readonly string[] = [
+  "tests/bad_input_test.ts",
+  "tests/bench/peers_test.ts",
+  "tests/cli/families_test.ts",
+  "tests/cli/flexvar_test.ts",
+  "tests/examples_test.ts",
+  "tests/house_shaders_test.ts",
+  "tests/house_test.ts",
+  "tests/kernels/compilers_test.ts",
+  "tests/kernels/page_test.ts",
+  "tests/kernels/candidates/var_scaling_golden_test.ts",
+  "tests/kernels/device/buffers_test.ts",
+  "tests/models/checkpoint/fuzz_test.ts",
+  "tests/models/checkpoint/hostile_test.ts",
+  "tests/models/flexvar/generate_test.ts",
+  "tests/models/flexvar/golden_test.ts",
+  "tests/models/flexvar/reference_test.ts",
+  "tests/models/hub/processes_test.ts",
+  "tests/models/var/golden_test.ts",
+  "tests/other_family/mosaic_test.ts",
+  "tests/sampler/bits_test.ts",
+  "tests/sampler/flexvar_test.ts",
+  "tests/sampler/stream_test.ts",
+  "tests/url_test.ts",
+];
+
+const root = new URL("../", import.meta.url);
+const tree = await readTree(root, [".ts", ".wgsl"], ["out", "docs"]);
+const imports = importsOf(tree);
+const documentation = await documentationOf(root, DOORS);
+
+function requireNone(offences: readonly string[]): void {
+  assert(offences.length === 0, `${offences.length} offences\n${offences.join("\n")}`);
+}
+
+Deno.test("house: no modules import one another in a circle", () => {
+  requireNone(circles(imports));
+});
+
+Deno.test("house: no module imports upwards", () => {
+  requireNone(upwardImports(imports, FLOORS));
+});
+
+Deno.test("house: what stands on the public face uses nothing else", () => {
+  requireNone(sideDoors(imports, ["cli", "studio"], ["mod.ts", "deno.json"]));
+});
+
+Deno.test("house: benches do not know the command line", () => {
+  requireNone(forbidden(imports, "bench", "cli"));
+});
+
+Deno.test("house: every package comes in by its door", () => {
+  requireNone(packageDoors(imports, PACKAGES));
+});
+
+Deno.test("house: an import by URL resolves all that it reaches", () => {
+  requireNone(unresolvable(imports, DOORS));
+});
+
+Deno.test("house: every module opens with what it is for", () => {
+  requireNone(unintroduced(tree));
+});
+
+Deno.test("house: names of files say what is in them", () => {
+  requireNone(vagueNames(tree.keys()));
+});
+
+Deno.test("house: every test mirrors a file or tells a story", () => {
+  requireNone(strayTests(tree, STORIES));
+});
+
+Deno.test("house: every file of the program has a test", () => {
+  requireNone(untested(tree, COVERED));
+});
+
+Deno.test("house: comments of shaders keep within the formatter's width", () => {
+  requireNone(wideComments(tree, deno.fmt.lineWidth));
+});
+
+Deno.test("house: all that is exported is documented", () => {
+  requireNone(undocumented(documentation));
+});
+
+Deno.test("house: every exported function and class is shown in use", () => {
+  requireNone(withoutExample(documentation));
+});

@@ -1,0 +1,120 @@
+/** Caches of a transformer: what its graph is fed, what grows, what follows the lanes, what is freed. */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { type Device, type DeviceArray, readFloats } from "../../../kernels/device/device.ts";
+import type { GraphSession, GraphTensor } from "../../../models/graphs/graph_session.ts";
+import { KeyValueCaches } from "../../../models/graphs/key_value_caches.ts";
+import { testOnDevices } from "../../devices.ts";
+
+const HEADS = 2;
+const HEAD_WIDTH = 3;
+
+/**
+ * A transformer of no arithmetic: a key of a token is its row, a value its row and a half, in each of the
+ * heads; what has been fed is noted.
+ */
+class FakeTransformer implements GraphSession {
+  readonly fed: Readonly<Record<string, GraphTensor>>[] = [];
+  readonly wanted: (readonly string[] | undefined)[] = [];
+  /** Values of the last run, as they were when it was fed. */
+  values: Float32Array = new Float32Array();
+  readonly #device: Device;
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  async run(
+    inputs: Readonly<Record<string, GraphTensor>>,
+    wanted?: readonly string[],
+  ): Promise<Record<string, DeviceArray>> {
+    this.fed.push(inputs);
+    this.wanted.push(wanted);
+    this.values = await readFloats(inputs["past_value.0"]!.array as DeviceArray);
+    const { shape: [rows = 0, length = 0] } = inputs.features!;
+    const results: Record<string, DeviceArray> = { logits: this.#device.allocate(rows * length, "logits") };
+    for (const [name, { shape: [, , past = 0] }] of Object.entries(inputs)) {
+      if (!name.startsWith("past_") || wanted !== undefined) continue;
+      const words = HEADS * (past + length) * HEAD_WIDTH;
+      const more = name.startsWith("past_value") ? 0.5 : 0;
+      const values = Float32Array.from({ length: rows * words }, (_, i) => Math.floor(i / words) + more);
+      results[name.replace("past", "present")] = this.#device.upload(values, name);
+    }
+    return results;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+testOnDevices("KeyValueCaches grow scale by scale, and need not leave the last one", async (device) => {
+  const before = device.counters.liveBytes;
+  {
+    using caches = new KeyValueCaches({
+      ...{ device, depth: 2, heads: HEADS, headWidth: HEAD_WIDTH },
+      ...{ images: 2, guided: true, scales: 3 },
+    });
+    assertEquals([caches.images, caches.rows, caches.scale], [2, 4, 0]);
+    assertThrows(
+      () => caches.requireDone("decode"),
+      TypeError,
+      "Cannot decode as no scale has been accepted",
+    );
+    const session = new FakeTransformer(device);
+    for (const length of [1, 4, 9]) {
+      using features = device.allocate(4 * length);
+      using logits = await caches.run(session, {
+        features: { array: features, shape: [4, length] },
+      }, length);
+      assertEquals(logits.length, 4 * length);
+      caches.advance();
+    }
+    const names = ["features", "past_key.0", "past_key.1", "past_value.0", "past_value.1"];
+    for (const [k, past] of [0, 1, 5].entries()) {
+      const { features: _, ...pasts } = session.fed[k]!;
+      assertEquals(Object.keys(session.fed[k]!).sort(), names);
+      for (const { shape } of Object.values(pasts)) assertEquals(shape, [4, HEADS, past, HEAD_WIDTH]);
+    }
+    assertEquals(session.wanted, [undefined, undefined, ["logits"]]);
+    caches.requireDone("decode");
+    assertThrows(() => caches.scale, RangeError, "Cannot go on as all 3 scales are done");
+    assertThrows(() => caches.advance(), RangeError, "Cannot go on as all 3 scales are done");
+  }
+  assertEquals(device.counters.liveBytes, before);
+});
+
+for (const guided of [false, true]) {
+  testOnDevices(`KeyValueCaches follow their lanes, ${guided ? "" : "not "}guided`, async (device) => {
+    const before = device.counters.liveBytes;
+    {
+      using caches = new KeyValueCaches({
+        ...{ device, depth: 1, heads: HEADS, headWidth: HEAD_WIDTH },
+        ...{ images: 3, guided, scales: 2 },
+      });
+      const session = new FakeTransformer(device);
+      const run = async (): Promise<void> => {
+        using features = device.allocate(caches.rows);
+        using _ = await caches.run(session, { features: { array: features, shape: [caches.rows, 1] } }, 1);
+      };
+      await run();
+      for (const lanes of [[], [3], [0, -1], [0.5]]) {
+        assertThrows(() => caches.gather(lanes), RangeError, "Cannot gather lanes");
+      }
+      using gather = caches.gather([2, 0]);
+      assertEquals([caches.images, caches.rows], [2, guided ? 4 : 2]);
+      const rows = guided ? [2, 0, 5, 3] : [2, 0];
+      using perRow = gather.rows(
+        device.upload(new Float32Array([0, 1, 2, 3, 4, 5].slice(0, guided ? 6 : 3))),
+      );
+      assertEquals([...await readFloats(perRow)], rows);
+      using perImage = gather.images(device.upload(new Float32Array([0, 0.5, 1, 1.5, 2, 2.5])));
+      assertEquals([...await readFloats(perImage)], [2, 2.5, 0, 0.5]);
+      await run();
+      assertEquals(session.fed[1]!["past_key.0"]!.shape, [caches.rows, HEADS, 1, HEAD_WIDTH]);
+      const words = HEADS * HEAD_WIDTH;
+      assertEquals([...session.values], rows.flatMap((row) => new Array(words).fill(row + 0.5)));
+    }
+    assertEquals(device.counters.liveBytes, before);
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * What a third family costs: a folder of its own and one line in `families.ts`, or one call of
+ * `registerFamily`. Counted in what the program imports, and shown with a family that is registered here.
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { convertModel, createModelFolder, FAMILIES, generate, loadModel, registerFamily } from "../../mod.ts";
+import { openCheckpoint } from "../../models/checkpoint/mod.ts";
+import { DEMO_MODEL } from "../../models/load.ts";
+import { inFolder } from "../models/folder/small_folder.ts";
+import { checkpoint } from "./checkpoint.ts";
+import { BITS, MOSAIC } from "./mosaic.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** What families share of a kind, which nobody else may know: the class-conditional line and its networks. */
+const SHARED = ["class_conditional", "autoencoder"];
+/** The face of models, which offers what single families have for people who want it. */
+const FACE = "models/mod.ts";
+
+/** A module of the program with the modules that it imports, by path from the root. */
+interface Imports {
+  readonly file: string;
+  readonly imports: readonly string[];
+}
+
+/** All that the command line, and so the face, is made of. */
+async function program(): Promise<Imports[]> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "cli/main.ts"],
+    cwd: ROOT,
+    stderr: "inherit",
+  }).output();
+  const path = (specifier: string): string => relative(fileURLToPath(ROOT), fileURLToPath(specifier));
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
+    readonly modules: readonly {
+      readonly specifier: string;
+      readonly dependencies?: readonly Record<"code" | "type", { readonly specifier: string } | undefined>[];
+    }[];
+  };
+  return modules.filter(({ specifier }) => specifier.startsWith("file:")).map(
+    ({ specifier, dependencies = [] }) => {
+      const found = dependencies.flatMap(({ code, type }) => (code ?? type)?.specifier ?? []);
+      return {
+        file: path(specifier),
+        imports: found.filter((name) => name.startsWith("file:")).map(path),
+      };
+    },
+  );
+}
+
+/** The room of models that a file lies in; none for the hall. */
+function roomOf(file: string): string | undefined {
+  return /^models\/(\w+)\//.exec(file)?.[1];
+}
+
+Deno.test("only families.ts names a family, one import each", async () => {
+  const modules = await program();
+  const families = modules.flatMap(({ file }) => /^models\/(\w+)\/family\.ts$/.exec(file)?.[1] ?? []).sort();
+  assertEquals(families, FAMILIES.map(({ name }) => name).sort());
+  const naming = modules.flatMap(({ file, imports }) => {
+    const named = imports.filter((path) => families.includes(roomOf(path)!) && roomOf(path) !== roomOf(file));
+    return named.map((path) => `${file} → ${path}`);
+  });
+  assertEquals(
+    naming.filter((line) => !line.startsWith(`${FACE} →`)).sort(),
+    families.map((name) => `models/families.ts → models/${name}/family.ts`),
+  );
+});
+
+Deno.test("what two families share is known to them alone", async () => {
+  const modules = await program();
+  for (const { file, imports } of modules) {
+    const room = roomOf(file);
+    const mayKnow = file === FACE || FAMILIES.some(({ name }) => name === room) || SHARED.includes(room!);
+    if (mayKnow) continue;
+    assertEquals(imports.filter((path) => SHARED.includes(roomOf(path)!)), [], file);
+  }
+});
+
+Deno.test("no tensor of a family is known by name outside of its folder and what it shares", async () => {
+  const names = new Set<string>();
+  for (const part of ["transformer", "tokenizer"]) {
+    using weights = await openCheckpoint(new URL(`${part}.safetensors`, DEMO_MODEL));
+    // Words like "head" and "decoder" are anybody's.
+    for (const word of [...weights.tensors.keys()].flatMap((name) => name.split("."))) {
+      if (word.includes("_")) names.add(word);
+    }
+  }
+  assert(names.has("pos_1LC") && names.has("ada_lin"));
+  for (const { file } of await program()) {
+    const room = roomOf(file);
+    if (FAMILIES.some(({ name }) => name === room) || SHARED.includes(room!)) continue;
+    const text = await Deno.readTextFile(new URL(file, ROOT));
+    const code = text.replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
+    assertEquals([...names].filter((name) => code.includes(name)), [], file);
+  }
+});
+
+Deno.test("one call of registerFamily, and a family is loaded, converted and painted with", () =>
+  inFolder(async (path) => {
+    const source = {
+      net: await checkpoint("colors.weight", [3, BITS], 12.9898),
+      text: await checkpoint("letters.weight", [128, BITS], 78.233),
+    };
+    await assertRejects(() => loadModel(source, { device: "cpu" }), TypeError, "source must be");
+    registerFamily(MOSAIC);
+    const paint = async (place: typeof source | string): Promise<Uint32Array[]> => {
+      await using model = await loadModel(place, { device: "cpu" });
+      assertEquals(model.family, "mosaic");
+      const { images: [image] } = await generate(model, { labels: "a cat", seed: 1 });
+      return [...image!.tokens];
+    };
+    {
+      await using writer = await createModelFolder(`${path}/mosaic`);
+      assertEquals((await convertModel(source, writer)).manifest.family, "mosaic");
+    }
+    assertEquals(await paint(`${path}/mosaic`), await paint(source));
+  }));
