@@ -1,8 +1,7 @@
 /**
  * How many columns of a terminal a text takes: two where East Asian scripts and emoji are drawn wide, none
- * for what is drawn onto the character before it.
- *
- * @std/cli has `unicodeWidth` for it, but deno-std 1.4.0, its package on npm, lacks the table that it reads.
+ * for what is drawn onto the character before it. The `unicodeWidth` of @std/cli would be for this, but its
+ * package on npm, deno-std 1.4.0, lacks the table that it reads.
  *
  * @module
  */
@@ -17,7 +16,7 @@ const WIDE =
 const SILENT = /^[\p{Mark}\p{Control}\p{Default_Ignorable_Code_Point}]/u;
 /**
  * What needs no look at its characters: Latin letters, punctuation, arrows, and signs of mathematics. The
- * first look costs 10 ms, which the help would take otherwise.
+ * first look costs 10 ms, by which each help text would be slower.
  */
 const PLAIN = /^[ -~\xa0-\xac\xae-\u02ff\u2010-\u2027\u2190-\u22ff]*$/;
 
