@@ -66,6 +66,16 @@ export interface GraphDescription {
  * Reads the outline of an ONNX model: its inputs, outputs and operators.
  *
  * @throws {SyntaxError} If the bytes are no ONNX model.
+ *
+ * @example
+ * ```ts
+ * import { describeGraph } from "./graph_file.ts";
+ * import { DEMO_MODEL } from "../load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { outputs } = describeGraph(await Deno.readFile(new URL("decoder.onnx", DEMO_MODEL)));
+ * assertEquals(outputs, [{ name: "image", type: "float32", shape: ["images", 3, "height", "width"] }]);
+ * ```
  */
 export function describeGraph(bytes: Uint8Array): GraphDescription {
   const description: GraphDescription = { name: "", operators: {}, inputs: [], outputs: [] };

@@ -28,7 +28,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/series/series_record.ts": "tests/cli/commands/run_test.ts",
   "cli/series/series_settings.ts": "tests/cli/commands/run_test.ts",
   "cli/version.ts": "tests/cli/main_test.ts",
-  "kernels/arguments.ts": "tests/bad_input_test.ts",
   "kernels/candidates/gaussian.ts": "tests/kernels/candidates/density_test.ts",
   "kernels/codebook/unit_rows.ts": "tests/kernels/codebook/nearest_test.ts",
   "kernels/device/cpu_device.ts": "tests/kernels/device/device_test.ts",

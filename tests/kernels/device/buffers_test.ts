@@ -71,11 +71,11 @@ const increment: Kernel<{ a: DeviceArray; b: DeviceArray }> = {
   },
 };
 
-Deno.test("which bindings are written is read off the shader", () => {
+Deno.test("writtenBindings: which bindings are written is read off the shader", () => {
   assertEquals(writtenBindings(addProducts.wgsl), [false, false, true]);
 });
 
-testOnDevices("a view is a stretch of its array", async (device) => {
+testOnDevices("DeviceArray: a view is a stretch of its array", async (device) => {
   const before = device.counters;
   using array = device.upload(sequence(100));
   const live = device.counters;
@@ -98,7 +98,7 @@ testOnDevices("a view is a stretch of its array", async (device) => {
   assertEquals(device.counters.liveBytes, before.liveBytes);
 });
 
-testOnDevices("a view must lie within its array", (device) => {
+testOnDevices("DeviceArray: a view must lie within its array", (device) => {
   using array = device.upload(sequence(10), "ten");
   assertEquals(
     (assertThrows(() => device.view(array, 8, 3), RangeError) as Error).message,
@@ -116,7 +116,7 @@ testOnDevices("a view must lie within its array", (device) => {
   );
 });
 
-testOnDevices("kernels take views at any offset and touch nothing else", async (device) => {
+testOnDevices("DeviceArray: kernels take views at any offset and touch nothing else", async (device) => {
   const random = testRandom(1);
   const start = device.counters;
   for (let round = 0; round < 40; round++) {
@@ -141,7 +141,7 @@ testOnDevices("kernels take views at any offset and touch nothing else", async (
 });
 
 testOnDevices(
-  "one array may give what a kernel reads and take what it writes, at different places",
+  "DeviceArray: one array may give what a kernel reads and take what it writes, at different places",
   async (device) => {
     using array = device.upload(sequence(300));
     for (const [from, to] of [[0, 64], [64, 0], [3, 130], [130, 3], [0, 4]] as const) {
@@ -157,7 +157,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("two stretches of one array may be written", async (device) => {
+testOnDevices("DeviceArray: two stretches of one array may be written", async (device) => {
   using array = device.upload(sequence(200));
   device.run(increment, { a: device.view(array, 0, 64), b: device.view(array, 64, 64) });
   device.run(increment, { a: device.view(array, 130, 5), b: device.view(array, 135, 5) });
@@ -186,7 +186,7 @@ testOnDevices("words that a kernel writes cannot be bound twice", async (device)
   assertEquals([...(await readWords(array)).subarray(0, 2)], [2, 6]);
 });
 
-testOnGpu("a buffer of the caller's serves as an array, from any offset", async (device) => {
+testOnGpu("WebGpuDevice: a buffer of the caller's serves as an array, from any offset", async (device) => {
   const before = device.counters;
   const buffer = device.gpu.createBuffer({ size: 1024, usage: ALL });
   device.gpu.queue.writeBuffer(buffer, 0, sequence(256));
@@ -213,7 +213,7 @@ testOnGpu("a buffer of the caller's serves as an array, from any offset", async 
   assertEquals(device.counters.liveBytes, before.liveBytes);
 });
 
-testOnGpu("buffers that cannot serve are refused, naming what is missing", async (device) => {
+testOnGpu("WebGpuDevice: buffers that cannot serve are refused, naming what is missing", async (device) => {
   using _ = { [Symbol.dispose]: () => buffers.forEach((buffer) => buffer.destroy()) };
   const buffers: GPUBuffer[] = [];
   const make = (usage: number) => {
@@ -263,7 +263,7 @@ testOnGpu("buffers that cannot serve are refused, naming what is missing", async
   assertEquals(await readWords(target), new Uint32Array(16));
 });
 
-testOnGpu("a GPUDevice of the caller's is used and left alone", async () => {
+testOnGpu("WebGpuDevice: a GPUDevice of the caller's is used and left alone", async () => {
   const adapter = await navigator.gpu.requestAdapter();
   const gpu = await adapter!.requestDevice();
   const { createBuffer } = gpu;
@@ -297,7 +297,7 @@ testOnGpu("a GPUDevice of the caller's is used and left alone", async () => {
   );
 });
 
-testOnGpu("memory that runs out is an error of its own at the next readback", async () => {
+testOnGpu("WebGpuDevice: memory that runs out is an error of its own at the next readback", async () => {
   using device = await WebGpuDevice.open();
   using kept = device.upload(sequence(4));
   const { gpu } = device;
@@ -320,7 +320,7 @@ testOnGpu("memory that runs out is an error of its own at the next readback", as
   assert((await readWords(kept))[3] === 4);
 });
 
-testOnGpu("a readback over the limit names the limit", async (device) => {
+testOnGpu("WebGpuDevice: a readback over the limit names the limit", async (device) => {
   const limit = device.gpu.limits.maxBufferSize;
   using array = device.allocate(2 ** 20);
   const many = Array.from({ length: Math.floor(limit / 2 ** 22) + 1 }, () => array);

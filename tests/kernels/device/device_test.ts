@@ -1,7 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { requireChoice, requireInteger } from "../../../kernels/arguments.ts";
 import { CpuDevice, words } from "../../../kernels/device/cpu_device.ts";
-import { requireLength, requireRange } from "../../../kernels/device/array_checks.ts";
 import {
   type Device,
   type DeviceArray,
@@ -94,7 +92,7 @@ function difference(before: DeviceCounters, after: DeviceCounters): DeviceCounte
 const sequence = (length: number, start = 1): Uint32Array<ArrayBuffer> =>
   Uint32Array.from({ length }, (_, i) => start + i);
 
-testOnDevices("arrays of any length come back as they went", async (device) => {
+testOnDevices("Device: arrays of any length come back as they went", async (device) => {
   for (const length of [0, 1, 2, 3, 4, 5, 31, 63, 1000, 4097]) {
     using zeroed = device.allocate(length);
     using integers = device.upload(sequence(length));
@@ -107,7 +105,7 @@ testOnDevices("arrays of any length come back as they went", async (device) => {
   }
 });
 
-testOnDevices("bits survive, also those of NaN", async (device) => {
+testOnDevices("Device: bits survive, also those of NaN", async (device) => {
   const bits = new Uint32Array([0x7f800001, 0xffc00123, 0x80000000, 1, 0xffffffff]);
   using array = device.upload(bits);
   using copied = device.allocate(5);
@@ -115,7 +113,7 @@ testOnDevices("bits survive, also those of NaN", async (device) => {
   assertEquals(await readWords(copied), bits);
 });
 
-testOnDevices("upload and write take views with an offset and copy at once", async (device) => {
+testOnDevices("Device: upload and write take views with an offset and copy at once", async (device) => {
   const data = sequence(10);
   using array = device.upload(data.subarray(3, 6));
   using floats = device.upload(new Float32Array([9, 8, 7]).subarray(1));
@@ -126,7 +124,7 @@ testOnDevices("upload and write take views with an offset and copy at once", asy
   assertEquals([...new Float32Array(b!.buffer)], [8, 7]);
 });
 
-testOnDevices("what was read belongs to the reader", async (device) => {
+testOnDevices("Device: what was read belongs to the reader", async (device) => {
   using array = device.upload(sequence(3));
   const [first, again] = await device.read([array, array]);
   first!.fill(0);
@@ -134,7 +132,7 @@ testOnDevices("what was read belongs to the reader", async (device) => {
   assertEquals([...await readWords(array)], [1, 2, 3]);
 });
 
-testOnDevices("writes at odd offsets touch nothing else", async (device) => {
+testOnDevices("Device: writes at odd offsets touch nothing else", async (device) => {
   for (const [length, offset, count] of [[5, 1, 3], [7, 6, 1], [7, 7, 0], [9, 0, 9], [3, 2, 0]] as const) {
     using array = device.upload(sequence(length));
     device.write(array, new Uint32Array(count).fill(99), offset);
@@ -142,7 +140,7 @@ testOnDevices("writes at odd offsets touch nothing else", async (device) => {
   }
 });
 
-testOnDevices("copies at odd offsets touch nothing else", async (device) => {
+testOnDevices("Device: copies at odd offsets touch nothing else", async (device) => {
   using source = device.upload(sequence(9));
   for (
     const [range, expected] of [
@@ -160,7 +158,7 @@ testOnDevices("copies at odd offsets touch nothing else", async (device) => {
   }
 });
 
-testOnDevices("arrays without words are arrays", async (device) => {
+testOnDevices("Device: arrays without words are arrays", async (device) => {
   using empty = device.allocate(0);
   using other = device.upload(new Float32Array(0));
   device.write(empty, new Uint32Array(0));
@@ -170,7 +168,7 @@ testOnDevices("arrays without words are arrays", async (device) => {
   assertEquals(await device.read([]), []);
 });
 
-testOnDevices("kernels, writes and copies happen in the order of the calls", async (device) => {
+testOnDevices("Device: kernels, writes and copies happen in the order of the calls", async (device) => {
   using a = device.upload(new Uint32Array([1]));
   using b = device.allocate(1);
   using c = device.allocate(1);
@@ -186,7 +184,7 @@ testOnDevices("kernels, writes and copies happen in the order of the calls", asy
   assertEquals((await device.read([a, b, c])).map((array) => array[0]), [5, 112, 74]);
 });
 
-testOnDevices("any number of calls may be recorded before a readback", async (device) => {
+testOnDevices("Device: any number of calls may be recorded before a readback", async (device) => {
   using array = device.allocate(3);
   let expected = 0;
   for (let i = 0; i < 700; i++) {
@@ -196,7 +194,7 @@ testOnDevices("any number of calls may be recorded before a readback", async (de
   assertEquals([...await readWords(array)], [expected, expected, 0]);
 });
 
-testOnDevices("counters are exact", async (device) => {
+testOnDevices("Device: counters are exact", async (device) => {
   const before = device.counters;
   {
     using array = device.upload(sequence(8));
@@ -231,7 +229,7 @@ testOnDevices("counters are exact", async (device) => {
   });
 });
 
-testOnDevices("an array is disposed once and refused afterwards", async (device) => {
+testOnDevices("Device: an array is disposed once and refused afterwards", async (device) => {
   const before = device.counters;
   using other = device.allocate(2);
   const array = device.allocate(2, "gone");
@@ -246,7 +244,7 @@ testOnDevices("an array is disposed once and refused afterwards", async (device)
   await assertRejects(() => device.read([other, array]), TypeError, message);
 });
 
-testOnDevices("an array of another device is refused", async (device) => {
+testOnDevices("Device: an array of another device is refused", async (device) => {
   using host = new CpuDevice();
   using foreign = host.allocate(2, "foreign");
   using other = device.allocate(2);
@@ -258,12 +256,12 @@ testOnDevices("an array of another device is refused", async (device) => {
   await assertRejects(() => device.read([foreign]), TypeError, message);
 });
 
-testOnGpu("a twin refuses an array on a GPU", (device) => {
+testOnGpu("WebGpuDevice: a twin refuses an array on a GPU", (device) => {
   using array = device.allocate(1, "far");
   assertThrows(() => words(array), TypeError, 'Cannot use "far" on the CPU as it belongs to a webgpu device');
 });
 
-testOnDevices("a call that throws leaves no trace in what was recorded", async (device) => {
+testOnDevices("Device: a call that throws leaves no trace in what was recorded", async (device) => {
   using array = device.upload(sequence(2));
   const gone = device.allocate(2);
   gone[Symbol.dispose]();
@@ -275,7 +273,7 @@ testOnDevices("a call that throws leaves no trace in what was recorded", async (
   assertEquals([...await readWords(array)], [11, 21]);
 });
 
-testOnDevices("ranges outside an array are refused", async (device) => {
+testOnDevices("Device: ranges outside an array are refused", async (device) => {
   using a = device.upload(sequence(5), "a");
   using b = device.allocate(3, "b");
   const cases: [() => void, string][] = [
@@ -326,7 +324,7 @@ testOnDevices("ranges outside an array are refused", async (device) => {
   assertEquals([...await readWords(a)], [1, 2, 3, 4, 5]);
 });
 
-testOnGpu("an allocation over the limit names the limit", (device) => {
+testOnGpu("WebGpuDevice: an allocation over the limit names the limit", (device) => {
   const limit = device.gpu.limits.maxStorageBufferBindingSize;
   const length = Math.ceil((limit + 1) / 16) * 4;
   const before = device.counters;
@@ -339,7 +337,7 @@ testOnGpu("an allocation over the limit names the limit", (device) => {
   assertEquals(device.counters, before);
 });
 
-testOnDevices("an array may be disposed before its recorded work runs", async (device) => {
+testOnDevices("Device: an array may be disposed before its recorded work runs", async (device) => {
   const before = device.counters;
   using result = device.allocate(2);
   {
@@ -356,7 +354,7 @@ testOnDevices("an array may be disposed before its recorded work runs", async (d
   assertEquals(difference(before, device.counters).liveBytes, device.kind === "cpu" ? 16 : 32);
 });
 
-testOnGpu("parameters and constants arrive as they are", async (device) => {
+testOnGpu("WebGpuDevice: parameters and constants arrive as they are", async (device) => {
   using first = device.allocate(5);
   using second = device.allocate(5);
   device.run(stored, { target: first });
@@ -367,7 +365,7 @@ testOnGpu("parameters and constants arrive as they are", async (device) => {
   assertEquals([...b!], [0xfffffffe, 0xfffffffe, tenth, 3, 9]);
 });
 
-testOnGpu("two kernels of one name are two kernels", async (device) => {
+testOnGpu("WebGpuDevice: two kernels of one name are two kernels", async (device) => {
   const body = (value: number) =>
     shader(
       "twice",
@@ -382,7 +380,7 @@ testOnGpu("two kernels of one name are two kernels", async (device) => {
   assertEquals((await device.read([a, b])).map((array) => array[0]), [3, 4]);
 });
 
-testOnGpu("a refused shader is reported once, with the line", async (device) => {
+testOnGpu("WebGpuDevice: a refused shader is reported once, with the line", async (device) => {
   const before = device.counters;
   {
     using array = device.upload(sequence(2));
@@ -403,34 +401,40 @@ testOnGpu("a refused shader is reported once, with the line", async (device) => 
   assertEquals(difference(before, device.counters).liveBytes, 0);
 });
 
-testOnGpu("a shader without the entry point or with unused bindings is reported", async (device) => {
-  using array = device.allocate(1);
-  device.run(shader("nameless", "@compute @workgroup_size(1) fn other() {}"), { target: array });
-  await assertRejects(() => device.read([array]), ShaderCompilationError, 'kernel "nameless"');
-  // Both bindings are optimised away, so the bind group does not fit.
-  device.run(shader("unbound", "@compute @workgroup_size(1) fn main() {}"), { target: array });
-  await assertRejects(() => device.read([array]), Error, "The GPU reported an error: ");
-  assertEquals([...await readWords(array)], [0]);
-});
+testOnGpu(
+  "WebGpuDevice: a shader without the entry point or with unused bindings is reported",
+  async (device) => {
+    using array = device.allocate(1);
+    device.run(shader("nameless", "@compute @workgroup_size(1) fn other() {}"), { target: array });
+    await assertRejects(() => device.read([array]), ShaderCompilationError, 'kernel "nameless"');
+    // Both bindings are optimised away, so the bind group does not fit.
+    device.run(shader("unbound", "@compute @workgroup_size(1) fn main() {}"), { target: array });
+    await assertRejects(() => device.read([array]), Error, "The GPU reported an error: ");
+    assertEquals([...await readWords(array)], [0]);
+  },
+);
 
-testOnGpu("a call that the driver refuses is reported at the next readback, once", async (device) => {
-  using array = device.upload(sequence(2));
-  const count = device.gpu.limits.maxComputeWorkgroupsPerDimension + 1;
-  const excess: Kernel<{ target: DeviceArray }> = {
-    ...affine,
-    plan: ({ target }) => ({
-      arrays: [target],
-      parameters: [["u32", 0], ["u32", 1], ["u32", 1]],
-      workgroups: [count, 1, 1],
-    }),
-    twin: () => {},
-  };
-  device.run(excess, { target: array });
-  await assertRejects(() => device.read([array]), Error, "The GPU reported an error: ");
-  assertEquals([...await readWords(array)], [1, 2]);
-});
+testOnGpu(
+  "WebGpuDevice: a call that the driver refuses is reported at the next readback, once",
+  async (device) => {
+    using array = device.upload(sequence(2));
+    const count = device.gpu.limits.maxComputeWorkgroupsPerDimension + 1;
+    const excess: Kernel<{ target: DeviceArray }> = {
+      ...affine,
+      plan: ({ target }) => ({
+        arrays: [target],
+        parameters: [["u32", 0], ["u32", 1], ["u32", 1]],
+        workgroups: [count, 1, 1],
+      }),
+      twin: () => {},
+    };
+    device.run(excess, { target: array });
+    await assertRejects(() => device.read([array]), Error, "The GPU reported an error: ");
+    assertEquals([...await readWords(array)], [1, 2]);
+  },
+);
 
-testOnGpu("buffers that others make on the same GPU are counted", (device) => {
+testOnGpu("WebGpuDevice: buffers that others make on the same GPU are counted", (device) => {
   const before = device.counters;
   const buffer = device.gpu.createBuffer({ size: 64, usage: GPUBufferUsage.STORAGE });
   assertEquals(difference(before, device.counters).liveBytes, 64);
@@ -447,7 +451,7 @@ testOnGpu("buffers that others make on the same GPU are counted", (device) => {
   assertEquals(difference(before, device.counters).liveBytes, 0);
 });
 
-testOnGpu("an adopted buffer is released after the work that uses it", async (device) => {
+testOnGpu("WebGpuDevice: an adopted buffer is released after the work that uses it", async (device) => {
   const buffer = device.gpu.createBuffer({
     size: 16,
     usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
@@ -462,7 +466,7 @@ testOnGpu("an adopted buffer is released after the work that uses it", async (de
   assertEquals([...await readWords(result)], [3, 5, 7, 9]);
 });
 
-Deno.test("memory on the CPU is adopted without a copy", async () => {
+Deno.test("Device: memory on the CPU is adopted without a copy", async () => {
   using device = new CpuDevice();
   const memory = new Float32Array([0, 1, 2, 3]);
   using array = device.adopt(memory.subarray(1, 3), "view");
@@ -473,7 +477,7 @@ Deno.test("memory on the CPU is adopted without a copy", async () => {
   assertEquals(device.counters.liveBytes, 8);
 });
 
-testOnDevices("concurrent readbacks each get their own moment", async (device) => {
+testOnDevices("Device: concurrent readbacks each get their own moment", async (device) => {
   using array = device.upload(new Uint32Array([1]));
   const reads: Promise<Uint32Array[]>[] = [];
   for (let i = 0; i < 4; i++) {
@@ -483,7 +487,7 @@ testOnDevices("concurrent readbacks each get their own moment", async (device) =
   assertEquals((await Promise.all(reads)).map(([value]) => value![0]), [1, 11, 111, 1111]);
 });
 
-testOnDevices("a timeline divides the time between its marks", async (device) => {
+testOnDevices("Device: a timeline divides the time between its marks", async (device) => {
   device.flush();
   const before = device.counters;
   {
@@ -510,7 +514,7 @@ testOnDevices("a timeline divides the time between its marks", async (device) =>
 });
 
 testOnDevices(
-  "a timeline with few marks has few durations, and no more marks than asked for",
+  "Device: a timeline with few marks has few durations, and no more marks than asked for",
   async (device) => {
     for (const marks of [0, 1]) {
       using timeline = device.timeline(1);
@@ -534,7 +538,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("a timeline may be disposed before its work runs", async (device) => {
+testOnDevices("Device: a timeline may be disposed before its work runs", async (device) => {
   using array = device.upload(sequence(1));
   {
     using timeline = device.timeline(2);
@@ -554,7 +558,7 @@ function testOnLostGpu(name: string, test: (device: WebGpuDevice) => Promise<voi
   });
 }
 
-testOnLostGpu("a lost device says so, and another one works", async (device) => {
+testOnLostGpu("Device: a lost device says so, and another one works", async (device) => {
   using array = device.upload(sequence(3));
   device.run(affine, { target: array, factor: 2, term: 0 });
   assertEquals(device.lost, undefined);
@@ -575,21 +579,21 @@ testOnLostGpu("a lost device says so, and another one works", async (device) => 
   assertThrows(() => next.copy(array, fresh), TypeError, "it belongs to another device");
 });
 
-testOnLostGpu("a device lost during a readback rejects it", async (device) => {
+testOnLostGpu("DeviceLostError: a device lost during a readback rejects it", async (device) => {
   using array = device.upload(sequence(3));
   const reading = device.read([array]);
   device.gpu.destroy();
   await assertRejects(() => reading, DeviceLostError);
 });
 
-testOnLostGpu("a refused shader on a lost device is a lost device", async (device) => {
+testOnLostGpu("Device: a refused shader on a lost device is a lost device", async (device) => {
   using array = device.allocate(1);
   device.gpu.destroy();
   device.run(broken, { target: array });
   await assertRejects(() => device.read([array]), DeviceLostError);
 });
 
-testOnLostGpu("a disposed device is lost at once, and disposed once", async (device) => {
+testOnLostGpu("Device: a disposed device is lost at once, and disposed once", async (device) => {
   const array = device.upload(sequence(3));
   device.run(affine, { target: array, factor: 2, term: 0 });
   device[Symbol.dispose]();
@@ -600,7 +604,7 @@ testOnLostGpu("a disposed device is lost at once, and disposed once", async (dev
   assertEquals(device.counters.liveArrays, 0);
 });
 
-Deno.test("opening without an adapter is an error of its own", async () => {
+Deno.test("Device: opening without an adapter is an error of its own", async () => {
   const own = Object.getOwnPropertyDescriptor(navigator.gpu, "requestAdapter");
   Object.defineProperty(navigator.gpu, "requestAdapter", {
     value: () => Promise.resolve(null),
@@ -619,60 +623,16 @@ Deno.test("opening without an adapter is an error of its own", async () => {
   }
 });
 
-testOnDevices("a device has a kind and a name", (device: Device) => {
+testOnDevices("Device: a device has a kind and a name", (device: Device) => {
   assert(device.kind === "cpu" || device.kind === "webgpu");
   assert(device.name.length > 0);
 });
 
-Deno.test("workgroups are spread so that no side exceeds the limit", () => {
+Deno.test("spread: workgroups are spread so that no side exceeds the limit", () => {
   assertEquals(spread(0), [0, 1, 1]);
   for (const count of [1, 65535, 65536, 65537, 1000003, 2 ** 24, 2 ** 31]) {
     const [x, y, z] = spread(count);
     assertEquals(z, 1);
     assert(x <= 65535 && y <= 65535 && x * y >= count && x * y - count < y, `${count} as ${x} x ${y}`);
   }
-});
-
-Deno.test("argument checks name the wanted and the given value", () => {
-  using device = new CpuDevice();
-  using array = device.allocate(2, "short");
-  const cases: [() => void, ErrorConstructor, string][] = [
-    [
-      () => requireLength(array, 3, "act"),
-      RangeError,
-      'Cannot act as "short" must hold at least 3 words: it holds 2',
-    ],
-    [
-      () => requireRange(array, 1, 2, "act"),
-      RangeError,
-      'Cannot act as offset + length must be <= 2, the words of "short": offset is 1 and length is 2',
-    ],
-    [
-      () => requireInteger("1" as unknown as number, "n", "act", { min: 0 }),
-      TypeError,
-      'Cannot act as n must be a number: current value is "1"',
-    ],
-    [
-      () => requireInteger(4, "n", "act", { min: 0, max: 3 }),
-      RangeError,
-      "Cannot act as n must be an integer from 0 to 3: current value is 4",
-    ],
-    [
-      () => requireInteger(Infinity, "n", "act", { min: 1 }),
-      RangeError,
-      "Cannot act as n must be an integer >= 1: current value is Infinity",
-    ],
-    [
-      () => requireChoice<string>("c", ["a", "b"], "word", "act"),
-      TypeError,
-      'Cannot act as word must be one of "a", "b": current value is "c"',
-    ],
-  ];
-  for (const [call, type, message] of cases) {
-    assertEquals((assertThrows(call, type) as Error).message, message);
-  }
-  requireLength(array, 2, "act");
-  requireRange(array, 2, 0, "act");
-  requireInteger(3, "n", "act", { min: 3, max: 3 });
-  requireChoice("a", ["a", "b"], "word", "act");
 });

@@ -11,7 +11,7 @@ async function adapterWith(facts: { isFallbackAdapter: boolean }): Promise<GPUAd
   return Object.defineProperty(adapter, "info", { value: info });
 }
 
-Deno.test("without an adapter auto takes the CPU and says so once", async () => {
+Deno.test("openDevice: without an adapter auto takes the CPU and says so once", async () => {
   using stub = stubAdapter(() => Promise.resolve(null));
   assertEquals(await whyNoGpu(), "no WebGPU adapter found");
   for (let i = 0; i < 2; i++) {
@@ -24,7 +24,7 @@ Deno.test("without an adapter auto takes the CPU and says so once", async () => 
   await assertRejects(() => openDevice("webgpu"), NoAdapterError);
 });
 
-testOnGpu("auto takes a real adapter and passes over one in software", async () => {
+testOnGpu("openDevice: auto takes a real adapter and passes over one in software", async () => {
   {
     let searches = 0;
     using stub = stubAdapter(() => (searches++, adapterWith({ isFallbackAdapter: false })));
@@ -39,6 +39,6 @@ testOnGpu("auto takes a real adapter and passes over one in software", async () 
   assertEquals(device.kind, "cpu");
 });
 
-Deno.test("a device of an unknown kind is refused", async () => {
+Deno.test("openDevice: a device of an unknown kind is refused", async () => {
   await assertRejects(() => openDevice("gpu" as "webgpu"), RangeError, 'current value is "gpu"');
 });
