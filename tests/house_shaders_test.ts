@@ -18,7 +18,7 @@ function twinOf({ path, header }: { path: string; header: string }): string {
   return path.slice(0, path.lastIndexOf("/") + 1) + name;
 }
 
-Deno.test("a shader's header says what it computes, its bindings, what it expects and its twin", async () => {
+Deno.test("shaders: a shader's header says what it computes, its bindings, what it expects and its twin", async () => {
   assert(shaders.length > 30);
   for (const shader of shaders) {
     const { path, text, header, expects } = shader;
@@ -38,7 +38,7 @@ Deno.test("a shader's header says what it computes, its bindings, what it expect
   }
 });
 
-Deno.test("a kernel's text is what its shader's header expects, then the shader", () => {
+Deno.test("shaders: a kernel's text is what its shader's header expects, then the shader", () => {
   const entries = shaders.filter(({ text }) => text.includes("@compute"));
   for (const { path, kernel } of kernels) {
     const own = entries.find((shader) => kernel.wgsl.startsWith(completeText(shader, shaders)));
@@ -48,7 +48,7 @@ Deno.test("a kernel's text is what its shader's header expects, then the shader"
   }
 });
 
-Deno.test("a kernel names every value of the numbers that its shader is compiled with", () => {
+Deno.test("shaders: a kernel names every value of the numbers that its shader is compiled with", () => {
   for (const { path, kernel } of kernels) {
     try {
       assert(combinations(overridesOf(kernel)).length > 0);
@@ -93,7 +93,7 @@ function constantsOf(source: string): Map<string, number> {
   return found;
 }
 
-Deno.test("constants that a shader and its twin both have are equal", async () => {
+Deno.test("shaders: constants that a shader and its twin both have are equal", async () => {
   const compared = new Set<string>();
   for (const shader of shaders) {
     const twin = twinOf(shader);

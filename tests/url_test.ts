@@ -43,7 +43,7 @@ async function deno(folder: string, args: string[]): Promise<string> {
   return text.decode(stdout);
 }
 
-Deno.test("A script in an empty folder imports mod.ts by URL and generates with the demo model", async () => {
+Deno.test("import: a script in an empty folder imports mod.ts by URL and generates with the demo model", async () => {
   await serveModel(async (base, folder) => {
     const host = new URL(base).host;
     await Deno.writeTextFile(
@@ -61,7 +61,7 @@ Deno.test("A script in an empty folder imports mod.ts by URL and generates with 
   });
 });
 
-Deno.test("The command line runs by URL", async () => {
+Deno.test("import: the command line runs by URL", async () => {
   await serveModel(async (base, folder) => {
     const args = ["generate", "blue cone", "--device", "cpu", "--output", "pictures", "--json"];
     const output = await deno(folder, ["run", "-A", `${base}/cli/main.ts`, ...args]);
@@ -71,7 +71,7 @@ Deno.test("The command line runs by URL", async () => {
   });
 });
 
-Deno.test("The kernels are imported by URL alone, without packages, models or permissions", async () => {
+Deno.test("import: the kernels are imported by URL alone, without packages, models or permissions", async () => {
   const served = await serve(async (base, folder) => {
     await Deno.writeTextFile(
       `${folder}/script.ts`,

@@ -28,7 +28,7 @@ function record(kernels: KernelRow[], adapter: string | null = "A", cpu: string 
   };
 }
 
-Deno.test("a history is a line per run, in their order; none is an empty one", async () => {
+Deno.test("readHistory: a history is a line per run, in their order; none is an empty one", async () => {
   const path = await Deno.makeTempFile();
   try {
     await Deno.remove(path);
@@ -45,7 +45,7 @@ Deno.test("a history is a line per run, in their order; none is an empty one", a
   }
 });
 
-Deno.test("a case is compared with its last record on the same hardware", () => {
+Deno.test("compare: a case is compared with its last record on the same hardware", () => {
   const history = [
     record([row("k", "1", 10, time(4, "gpu")), row("k", "2", 100)]),
     record([row("k", "1", 20, time(5, "gpu"))]),
@@ -63,7 +63,7 @@ Deno.test("a case is compared with its last record on the same hardware", () => 
   assertAlmostEquals(changes[0]!.ratio, 0.8, 1e-12);
 });
 
-Deno.test("times by another clock are not compared, and twins do not need the same adapter", () => {
+Deno.test("compare: times by another clock are not compared, and twins do not need the same adapter", () => {
   const history = [record([row("k", "1", 10, time(4, "wall"))])];
   const now = record([row("k", "1", 10, time(4, "gpu"))], "B");
   assertEquals(compare(history, now).map(({ variant }) => variant), ["twin"]);
@@ -73,7 +73,7 @@ Deno.test("times by another clock are not compared, and twins do not need the sa
   assertEquals(compare([], now), []);
 });
 
-Deno.test("a regression is a median that is worse by more than the percentage", () => {
+Deno.test("regressions: a regression is a median that is worse by more than the percentage", () => {
   const changes = compare(
     [record([row("a", "1", 100), row("b", "1", 100), row("c", "1", 100)])],
     record([row("a", "1", 109), row("b", "1", 111), row("c", "1", 50)]),
@@ -83,7 +83,7 @@ Deno.test("a regression is a median that is worse by more than the percentage", 
   assertEquals(regressions(changes, 12), []);
 });
 
-Deno.test("a folder without git has no commit", async () => {
+Deno.test("commitOf: a folder without git has no commit", async () => {
   const folder = await Deno.makeTempDir();
   try {
     assertEquals(await commitOf(new URL(`file://${folder}/`)), null);

@@ -12,7 +12,7 @@ import { vaeTensors, varTensors, writeSynthetic } from "../../bench/synthetic_ch
 
 const parse = (line: string) => parseModelReportOptions(line === "" ? [] : line.split(" "));
 
-Deno.test("the command line says what is measured and what it cannot measure", () => {
+Deno.test("parseModelReportOptions: the command line says what is measured and what it cannot measure", () => {
   assertEquals(parse("--threads=3"), {
     checkpoints: { family: "var", depth: 16, folder: "out/checkpoints" },
     size: undefined,
@@ -52,7 +52,7 @@ Deno.test("the command line says what is measured and what it cannot measure", (
   assertThrows(() => parse("--quick"), TypeError, "--quick");
 });
 
-Deno.test("the report shows medians per image, turns beside PyTorch, memory and differences", () => {
+Deno.test("formatModelRecord: the report shows medians per image, turns beside PyTorch, memory and differences", () => {
   const turn = (total: number): TimeReport => ({
     ...{ total, condition: total / 10, scales: [total / 5, total / 2], decode: total / 5 },
     ...{ resident: 1e9, peak: 2e9 },
@@ -113,7 +113,7 @@ function sidesOf({ model }: ModelRecord): string[] {
   return model!.scales.map(({ width, height }) => `${width}×${height}`);
 }
 
-Deno.test("a small model is measured in processes of its own", async () => {
+Deno.test("measureModel: a small model is measured in processes of its own", async () => {
   const [transformer, tokenizer] = ["var", "vae"].map((name) => {
     return fileURLToPath(new URL(`../fixtures/golden/var-adaln/${name}.pth`, import.meta.url));
   });
@@ -138,7 +138,7 @@ Deno.test("a small model is measured in processes of its own", async () => {
   assertEquals([logits > 0, logits < record.deviation / 10, image < 0.01], [true, true, true]);
 });
 
-Deno.test("a model that a trainer saved is measured, with pictures of a size of one's own", async () => {
+Deno.test("measureModel: a model that a trainer saved is measured, with pictures of a size of one's own", async () => {
   const file = fileURLToPath(new URL("../fixtures/flexvar/ar-ckpt.pth", import.meta.url));
   const args = [`--var=${file}`, `--vae=${file}`, "--size=48x24", "--dtype=f32", "--on=wasm", "--rounds=1"];
   const record = await measureModel(parseModelReportOptions(args));
@@ -150,7 +150,7 @@ Deno.test("a model that a trainer saved is measured, with pictures of a size of 
   assertEquals(row!.weights, 6_636_956);
 });
 
-Deno.test("a way that fails has its reason in its row", async () => {
+Deno.test("measureModel: a way that fails has its reason in its row", async () => {
   const folder = await Deno.makeTempDir({ prefix: "varscale-var-" });
   try {
     const sizes = { family: "var", depth: 1, pixels: 256, channels: 32, seed: 0 } as const;

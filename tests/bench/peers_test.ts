@@ -12,7 +12,7 @@ import { checkOutput, checkSupport, checkTask, referenceValues } from "../../ben
 
 const WRONG = "Computes something else";
 
-Deno.test("reference: by hand", () => {
+Deno.test("referenceValues: by hand", () => {
   const values = (kernel: string, shape: PeerTask["shape"], inputs: PeerTask["inputs"]): number[] => {
     return [...referenceValues({ kernel, shape, inputs })];
   };
@@ -132,7 +132,7 @@ Deno.test("libraryPeer says why it cannot", async () => {
   await assertRejects(() => peer.open(checkTask("kde")), Error, 'fake has no formulation of "kde"');
 });
 
-Deno.test("recorded figures are complete", async () => {
+Deno.test("referenceValues: recorded figures are complete", async () => {
   const file = new URL("../../bench/peers/recorded.json", import.meta.url);
   const entries: Record<string, unknown>[] = JSON.parse(await Deno.readTextFile(file));
   assertEquals(entries.length > 0, true);

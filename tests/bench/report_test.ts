@@ -10,7 +10,7 @@ import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import { copyWords } from "../../kernels/profile/roof.ts";
 import type { Profile } from "../../kernels/profile/profile.ts";
 
-Deno.test("the command line of the report", () => {
+Deno.test("parseReportOptions: the command line of the report", () => {
   const { history, ...rest } = parseReportOptions(["sample", "--rounds=7", "--no-peers", "density"]);
   assert(String(history).endsWith("/bench/history.jsonl"));
   assertEquals(rest, {
@@ -44,7 +44,7 @@ Deno.test("the command line of the report", () => {
   assertThrows(() => parseReportOptions(["--round=3"]), TypeError, "--round");
 });
 
-Deno.test("cases are found in all bench files", async () => {
+Deno.test("findCases: cases are found in all bench files", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(
@@ -108,7 +108,7 @@ async function measurePeers(type: "f32" | "u32", peers: readonly Peer[]): Promis
   return row;
 }
 
-Deno.test("peers get the case's numbers, are checked, timed and closed", async () => {
+Deno.test("measureCase: peers get the case's numbers, are checked, timed and closed", async () => {
   for (const [type, array] of [["f32", "Float32Array"], ["u32", "Uint32Array"]] as const) {
     const peer = copying("copies");
     const row = await measurePeers(type, [peer, { ...copying("other"), kernels: ["sample"] }]);
@@ -120,7 +120,7 @@ Deno.test("peers get the case's numbers, are checked, timed and closed", async (
   }
 });
 
-Deno.test("peers that cannot or do it wrong are not timed, and say why", async () => {
+Deno.test("measureCase: peers that cannot or do it wrong are not timed, and say why", async () => {
   const wrong = copying("wrong", {
     output: () => Promise.resolve(new Float32Array([1, 2, 3, 4, 5, 6, 7, 8.1])),
   });
@@ -162,7 +162,7 @@ Deno.test("peers that cannot or do it wrong are not timed, and say why", async (
   }
 });
 
-Deno.test("a peer that breaks down while it is timed does not take the others with it", async () => {
+Deno.test("measureCase: a peer that breaks down while it is timed does not take the others with it", async () => {
   const failAt = (call: number, broken: () => void | Promise<void>): Peer => {
     let calls = 0;
     return copying("breaks", { call: () => ++calls === call ? broken() : undefined });
@@ -178,7 +178,7 @@ Deno.test("a peer that breaks down while it is timed does not take the others wi
   }
 });
 
-Deno.test("integers of peers may come as floats", async () => {
+Deno.test("measureCase: integers of peers may come as floats", async () => {
   const peer = copying("floats", {
     output: () => Promise.resolve(new Float32Array([1, 2, 3, 4, 5, 6, 7, 8])),
   });
@@ -190,7 +190,7 @@ Deno.test("integers of peers may come as floats", async () => {
   assertEquals(problem, "Its output is off by 0.25, allowed are 0.0001");
 });
 
-Deno.test("how far results are off", () => {
+Deno.test("deviation: how far results are off", () => {
   const words = (...values: number[]) => new Uint32Array(new Float32Array(values).buffer);
   assertEquals(deviation(words(1, -4), words(1, -4), "f32"), 0);
   assertEquals(deviation(words(1, -4), words(2, -4), "f32"), 0.25);
@@ -221,7 +221,7 @@ function record(kernels: KernelRow[], adapter: string | null): BenchRecord {
   };
 }
 
-Deno.test("the table with an adapter, others beside it and the change", () => {
+Deno.test("formatReport: the table with an adapter, others beside it and the change", () => {
   const row: KernelRow = {
     ...{ kernel: "k", size: "1|2", shape: { n: 5 }, twin, webgpu, naive: { ...webgpu, milliseconds: 5 } },
     peers: [
@@ -253,7 +253,7 @@ Roof of the twins: copy 12 GB/s, multiply-add 345 Gflop/s
   );
 });
 
-Deno.test("the table without an adapter is about the twin", () => {
+Deno.test("formatReport: the table without an adapter is about the twin", () => {
   const text = formatReport(record([{ kernel: "k", size: "1", twin, peers: [] }], null), [], []);
   assertEquals(
     text.split("\n\n")[2],
@@ -263,7 +263,7 @@ Deno.test("the table without an adapter is about the twin", () => {
   );
 });
 
-Deno.test("a recorded figure belongs to a case by its words or by its numbers", () => {
+Deno.test("isSameCase: a recorded figure belongs to a case by its words or by its numbers", () => {
   const row: KernelRow = { kernel: "k", size: "small", shape: { n: 5, d: 3 }, twin, peers: [] };
   const recorded = { kernel: "k", library: "l", version: "1", machine: "m", milliseconds: 1, date: "d" };
   assert(isSameCase({ ...recorded, size: "small" }, row));

@@ -42,7 +42,7 @@ const PUBLISHED: readonly [depth: number, tensors: number, parameters: number, b
   [36, 446, 2_353_893_904, 9_435_995_712],
 ];
 
-Deno.test("synthetic transformers have the sizes of the published ones", () => {
+Deno.test("parseSyntheticRequest: synthetic transformers have the sizes of the published ones", () => {
   for (const [depth, tensors, parameters, bytes] of PUBLISHED) {
     const { sizes } = parseSyntheticRequest([`--depth=${depth}`, "--output=x"]);
     const list = varTensors(sizes);
@@ -52,7 +52,7 @@ Deno.test("synthetic transformers have the sizes of the published ones", () => {
   }
 });
 
-Deno.test("a synthetic tokenizer has the sizes of the published one", () => {
+Deno.test("parseSyntheticRequest: a synthetic tokenizer has the sizes of the published one", () => {
   const { sizes } = parseSyntheticRequest(["--output=x"]);
   const found = vaeTensors(sizes);
   assertEquals(summary(found), { tensors: 324, elements: 108_989_315, bytes: 435_957_260 });
@@ -60,7 +60,7 @@ Deno.test("a synthetic tokenizer has the sizes of the published one", () => {
   assertEquals(fileNames(sizes), { var: "var_d16.pth", vae: "vae_ch160v4096z32.pth" });
 });
 
-Deno.test("synthetic FlexVAR checkpoints have as many parameters as the published ones", () => {
+Deno.test("parseSyntheticRequest: synthetic FlexVAR checkpoints have as many parameters as the published ones", () => {
   const parameters = (tensors: readonly PyTorchTensor[]): number => {
     return summary(tensors.filter(({ name }) => !BUFFERS.test(name))).elements;
   };
@@ -99,7 +99,7 @@ function namesAndShapes(tensors: Iterable<Omit<TensorInfo, "dtype">>): [string, 
   return Array.from(tensors, ({ name, shape }) => [name, [...shape]]);
 }
 
-Deno.test("names, shapes and order are those of the modules", async () => {
+Deno.test("varTensors: names, shapes and order are those of the modules", async () => {
   assertEquals(
     namesAndShapes(varTensors(SMALL)),
     await modules("golden/var-adaln/var.pth", { 4: 10, 16: 32, 30: 680, 96: 4096 }),
@@ -119,7 +119,7 @@ function kinds(tensors: readonly [string, number[]][]): string[] {
   return [...new Set(tensors.map(([name]) => name.replace(/conv_blocks\.\d+/, "conv_blocks.*")))];
 }
 
-Deno.test("names, shapes and order of FlexVAR's are those of its modules", async () => {
+Deno.test("varTensors: names, shapes and order of FlexVAR's are those of its modules", async () => {
   const file = "flexvar/ar-ckpt.pth";
   assertEquals(
     namesAndShapes(varTensors(SMALL_FLEXVAR)),
@@ -138,7 +138,7 @@ function sorted(tensors: Iterable<Pick<TensorInfo, "name" | "shape">>): [string,
   return used.sort(([one], [other]) => one < other ? -1 : 1);
 }
 
-Deno.test("these lists and those that models are read by are the same", async () => {
+Deno.test("parseSyntheticRequest: these lists and those that models are read by are the same", async () => {
   const cases = [["var", "--depth=16"], ["var", "--depth=36"], ["flexvar", "--depth=16"], [
     "flexvar",
     "--depth=24",
@@ -166,7 +166,7 @@ function valuesOf(list: readonly PyTorchTensor[], name: string): Promise<Float32
   return Promise.resolve(Float32Array.from(new BigInt64Array(bytes!.buffer), Number));
 }
 
-Deno.test("files are laid out as published, or as trainers save them", async () => {
+Deno.test("syntheticFiles: files are laid out as published, or as trainers save them", async () => {
   await inFolder(async (folder) => {
     const sizes: FlexVarSizes = { ...SMALL_FLEXVAR, depth: 1 };
     const wanted = [
@@ -201,7 +201,7 @@ async function inFolder(action: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-Deno.test("what is written is read with the values that were meant", async () => {
+Deno.test("varTensors: what is written is read with the values that were meant", async () => {
   await inFolder(async (folder) => {
     const path = `${folder}/var.pth`;
     const tensors = varTensors(SMALL);
@@ -234,7 +234,7 @@ Deno.test("what is written is read with the values that were meant", async () =>
   });
 });
 
-Deno.test("features of codes of length 1 are embedded as large as those of others", () => {
+Deno.test("varTensors: features of codes of length 1 are embedded as large as those of others", () => {
   const deviationOf = (sizes: SyntheticSizes): number => {
     const [bytes] = varTensors(sizes).find(({ name }) => name === "word_embed.weight")!.bytes();
     const values = new Float32Array(bytes!.buffer, 0, 128 * 32);
@@ -245,7 +245,7 @@ Deno.test("features of codes of length 1 are embedded as large as those of other
   assertAlmostEquals(deviationOf(SMALL_FLEXVAR), 1, 0.055);
 });
 
-Deno.test("data begins at multiples of 64 bytes and has its checksum in both headers", async () => {
+Deno.test("writeSynthetic: data begins at multiples of 64 bytes and has its checksum in both headers", async () => {
   await inFolder(async (folder) => {
     const path = `${folder}/vae.pth`;
     await writeSynthetic(path, vaeTensors(SMALL));
@@ -268,7 +268,7 @@ Deno.test("data begins at multiples of 64 bytes and has its checksum in both hea
   });
 });
 
-Deno.test("a seed and a name select the values, whatever else is in the file", () => {
+Deno.test("varTensors: a seed and a name select the values, whatever else is in the file", () => {
   const first = (tensors: readonly PyTorchTensor[], name: string): number[] => {
     const [piece] = tensors.find((tensor) => tensor.name === name)!.bytes();
     return Array.from(new Float32Array(piece!.buffer, 0, 64));
@@ -280,7 +280,7 @@ Deno.test("a seed and a name select the values, whatever else is in the file", (
   assertEquals(first(varTensors(SMALL), "pos_1LC").some((value, i) => value === values[i]), false);
 });
 
-Deno.test("pieces of a large tensor follow each other without a seam", async () => {
+Deno.test("varTensors: pieces of a large tensor follow each other without a seam", async () => {
   // 1001 × 1280 values are a piece of 4 MiB and a rest.
   const tensor = varTensors({ ...SMALL, depth: 20 }).find(({ name }) => name === "class_emb.weight")!;
   const pieces = Array.from(tensor.bytes(), (piece) => piece.slice());
@@ -297,7 +297,7 @@ Deno.test("pieces of a large tensor follow each other without a seam", async () 
   });
 });
 
-Deno.test("an archive behind 4 GiB is read by ZIP64", async () => {
+Deno.test("endOfDirectory: an archive behind 4 GiB is read by ZIP64", async () => {
   await inFolder(async (folder) => {
     const path = `${folder}/large.pth`;
     const hole = new Uint8Array(1 << 20);
@@ -336,7 +336,7 @@ Deno.test("an archive behind 4 GiB is read by ZIP64", async () => {
   assertEquals(endOfDirectory({ count: 1, size: 50, offset: 2 ** 32 - 1 }).length, 56 + 20 + 22);
 });
 
-Deno.test("a file is replaced only when asked for, and a failed one leaves nothing", async () => {
+Deno.test("writeSynthetic: a file is replaced only when asked for, and a failed one leaves nothing", async () => {
   await inFolder(async (folder) => {
     const path = `${folder}/var.pth`;
     await Deno.writeTextFile(path, "mine");
@@ -357,7 +357,7 @@ Deno.test("a file is replaced only when asked for, and a failed one leaves nothi
   });
 });
 
-Deno.test("the command line says what is written and what it cannot write", () => {
+Deno.test("parseSyntheticRequest: the command line says what is written and what it cannot write", () => {
   const parse = (line: string) => parseSyntheticRequest(line.split(" "));
   assertEquals(parse("--output out"), {
     sizes: { family: "var", depth: 16, pixels: 256, channels: 160, seed: 0 },

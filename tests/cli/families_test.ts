@@ -82,7 +82,7 @@ async function readRun(folder: string): Promise<RunRecord> {
   return JSON.parse(await Deno.readTextFile(`${folder}/run.json`));
 }
 
-Deno.test("Checkpoints that make no model are refused at once, by what the families are made of", async () => {
+Deno.test("varscale: checkpoints that make no model are refused at once, by what the families are made of", async () => {
   const cases: readonly [string, string][] = [
     ["--net-ckpt a", "Option --text-ckpt is needed too: a model has several checkpoints"],
     ["--text_ckpt a", "Option --net-ckpt is needed too: a model has several checkpoints"],
@@ -105,7 +105,7 @@ Deno.test("Checkpoints that make no model are refused at once, by what the famil
   }
 });
 
-Deno.test("The help tells what each family does", async () => {
+Deno.test("varscale: the help tells what each family does", async () => {
   for (const command of ["generate", "edit", "run"]) {
     const { out } = await succeed(command, "--help");
     const text = out.replaceAll(/\s+/g, " ");
@@ -129,7 +129,7 @@ Deno.test("The help tells what each family does", async () => {
 });
 
 testInFolder(
-  "Options of a family reach it by its own names, and are recorded and repeated",
+  "varscale: options of a family reach it by its own names, and are recorded and repeated",
   async (folder) => {
     const model = await checkpoints(folder);
     const args = ["--no-grout", "--gap_width", "1.5", "--tiles=9", "--strengths", "1,2,3,4"];
@@ -165,7 +165,7 @@ testInFolder(
   },
 );
 
-testInFolder("A prompt is any text, and a list of labels one", async (folder) => {
+testInFolder("varscale: a prompt is any text, and a list of labels one", async (folder) => {
   const model = await checkpoints(folder);
   const output = `${folder}/out`;
   const prompts = ["A cat, sitting", "7"];

@@ -72,47 +72,50 @@ async function repeat(folder: string, model: readonly string[] = ["--device", "c
   return await readRun(again);
 }
 
-testInFolder("The flags of FlexVAR's scripts do what they say, and the run is repeated", async (folder) => {
-  const model = await checkpoints(folder);
-  const output = `${folder}/out`;
-  const { out } = await succeed(
-    ...["generate", "3", "1", ...model, "--depth", "1", "--cfg", "3.5", "--top_k", "40", "--top_p", "0.9"],
-    ...["--maxpn", "4", "--infer_patch_nums", "1_2_3_4_5_7", "--batch_size", "2", "--published"],
-    ...["--preview", "2-4", "--output_dir", output],
-  );
-  assertMatch(
-    out,
-    /^2 images in .*: FlexVAR-d1, 6 scales to 7, cfg 3\.5, as published, maxpn 4, seed 0, on CPU/,
-  );
-  const record = await readRun(output);
-  const { cfg, topK, topP, published, patchNumbers, familyOptions, batch } = record.request;
-  assertEquals([cfg, topK, topP, published, batch], [3.5, 40, 0.9, true, 2]);
-  assertEquals([patchNumbers, familyOptions], [[1, 2, 3, 4, 5, 7], { maxpn: 4 }]);
-  assertEquals([record.model.family, record.model.depth], ["flexvar", 1]);
-  assertEquals(record.model.place, { varCkpt: `${folder}/var.pth`, vaeCkpt: `${folder}/vae.pth` });
+testInFolder(
+  "varscale: the flags of FlexVAR's scripts do what they say, and the run is repeated",
+  async (folder) => {
+    const model = await checkpoints(folder);
+    const output = `${folder}/out`;
+    const { out } = await succeed(
+      ...["generate", "3", "1", ...model, "--depth", "1", "--cfg", "3.5", "--top_k", "40", "--top_p", "0.9"],
+      ...["--maxpn", "4", "--infer_patch_nums", "1_2_3_4_5_7", "--batch_size", "2", "--published"],
+      ...["--preview", "2-4", "--output_dir", output],
+    );
+    assertMatch(
+      out,
+      /^2 images in .*: FlexVAR-d1, 6 scales to 7, cfg 3\.5, as published, maxpn 4, seed 0, on CPU/,
+    );
+    const record = await readRun(output);
+    const { cfg, topK, topP, published, patchNumbers, familyOptions, batch } = record.request;
+    assertEquals([cfg, topK, topP, published, batch], [3.5, 40, 0.9, true, 2]);
+    assertEquals([patchNumbers, familyOptions], [[1, 2, 3, 4, 5, 7], { maxpn: 4 }]);
+    assertEquals([record.model.family, record.model.depth], ["flexvar", 1]);
+    assertEquals(record.model.place, { varCkpt: `${folder}/var.pth`, vaeCkpt: `${folder}/vae.pth` });
 
-  await using loaded = await load(folder);
-  const request: GenerateRequest = {
-    labels: [3, 1],
-    cfg: 3.5,
-    topK: 40,
-    topP: 0.9,
-    patchNumbers: patchNumbers!,
-  };
-  const { images } = await generate(loaded, { ...request, published: true, familyOptions: { maxpn: 4 } });
-  assertEquals(tokensOf(record.images), tokensOf(images));
-  assertNotEquals(tokensOf(record.images), tokensOf((await generate(loaded, request)).images));
-  assertEquals((await read(`${output}/000_class-3.png`)).data, images[0]!.data);
+    await using loaded = await load(folder);
+    const request: GenerateRequest = {
+      labels: [3, 1],
+      cfg: 3.5,
+      topK: 40,
+      topP: 0.9,
+      patchNumbers: patchNumbers!,
+    };
+    const { images } = await generate(loaded, { ...request, published: true, familyOptions: { maxpn: 4 } });
+    assertEquals(tokensOf(record.images), tokensOf(images));
+    assertNotEquals(tokensOf(record.images), tokensOf((await generate(loaded, request)).images));
+    assertEquals((await read(`${output}/000_class-3.png`)).data, images[0]!.data);
 
-  // Each scale is a picture of its own size.
-  for (const [scale, side] of [[2, 3], [3, 4], [4, 5]] as const) {
-    const { width, height } = await read(`${output}/001_class-1_scale-${scale}.png`);
-    assertEquals([width, height], [PIXELS * side, PIXELS * side]);
-  }
-  assertEquals((await repeat(output)).request, record.request);
-});
+    // Each scale is a picture of its own size.
+    for (const [scale, side] of [[2, 3], [3, 4], [4, 5]] as const) {
+      const { width, height } = await read(`${output}/001_class-1_scale-${scale}.png`);
+      assertEquals([width, height], [PIXELS * side, PIXELS * side]);
+    }
+    assertEquals((await repeat(output)).request, record.request);
+  },
+);
 
-testInFolder("Pictures have the size that is asked for, square or not", async (folder) => {
+testInFolder("varscale: pictures have the size that is asked for, square or not", async (folder) => {
   const model = await checkpoints(folder);
   await using loaded = await load(folder);
   const cases: [args: string[], request: GenerateRequest, recorded: Partial<RunRecord["request"]>][] = [
@@ -150,93 +153,103 @@ testInFolder("Pictures have the size that is asked for, square or not", async (f
   assertEquals(await Promise.all(sizes), [[12, 12], [16, 8], [10, 10], [8, 16]]);
 });
 
-testInFolder("What FlexVAR cannot do is refused with the reason, and nothing is written", async (folder) => {
-  const model = await checkpoints(folder);
-  const before = filesIn(folder);
-  for (
-    const [args, reason] of [
-      [["--maxpn", "4"], "published must be true"],
-      [["--published", "--size", "16x8"], "squares only"],
-      [["--patch-numbers", "2,3"], "begin with 1"],
-      [["--patch-numbers", "1,3,2"], "increase"],
-      [["--size", "13"], "must be a multiple of 2"],
-      [["--more-smooth"], "moreSmooth"],
-      [["--patch-numbers", "1,2", "--scaling"], "scale 2"],
-    ] as const
-  ) {
-    const { code, err } = await run(["generate", "3", ...model, ...args, "-q", "-o", `${folder}/out`]);
-    assertEquals(code, 2, err);
-    assertStringIncludes(err, reason);
-  }
-  const { code, err } = await run(["generate", "3", ...model.slice(0, 2), "-o", `${folder}/out`]);
-  assertEquals(code, 2);
-  assertStringIncludes(err, "Option --vae-ckpt is needed too");
-  assertEquals(filesIn(folder), before);
-});
-
-testInFolder("A region of a picture that is not square is edited, and the run repeated", async (folder) => {
-  const model = await checkpoints(folder);
-  await using loaded = await load(folder);
-  const [width, height] = [24, 12];
-  const image = ball(30, 20);
-  const file = `${folder}/ball.png`;
-  await Deno.writeFile(file, image.png());
-  const mask = new RgbaImage(30, 20);
-  for (let y = 0; y < 20; y++) for (let x = 0; x < 13; x++) mask.data.set([255, 255, 255], 4 * (30 * y + x));
-  await Deno.writeFile(`${folder}/mask.png`, mask.png());
-  const size = { width, height };
-  const cases: [args: string[], edit: Omit<EditRequest, "image">][] = [
-    [["--box", "0,0.5,0.5,1"], { box: [0, 0.5, 0.5, 1] }],
-    [["--mask", `${folder}/mask.png`, "--outpaint"], { mask, mode: "outpaint" }],
-    [["--mask", `${folder}/mask.png`, "--keep-scales", "1-6"], { mask, scales: [1, 2, 3, 4, 5, 6] }],
-    [["--keep-scales", "0,2,3"], { scales: [0, 2, 3] }],
-    [["--keep_scales", "0-3", "--oversampling", "2"], { scales: [0, 1, 2, 3], oversampling: 2 }],
-  ];
-  for (const [i, [args, edit]] of cases.entries()) {
-    const output = `${folder}/${i}`;
-    await succeed(
-      ...["edit", file, "--label", "4", ...args, ...model, "--size", "24x12", "-q", "-o", output],
-    );
-    const record = await readRun(output);
-    const { images } = await generate(loaded, { labels: 4, size, edit: { image, ...edit } });
-    assertEquals(tokensOf(record.images), tokensOf(images), args.join(" "));
-    assertEquals((await read(`${output}/000_class-4.png`)).data, images[0]!.data);
-    const { kept } = record.request.edit!;
-    assertEquals([kept.length, kept[0]!.length], [height / PIXELS, width / PIXELS]);
-  }
-  assertEquals((await readRun(`${folder}/0`)).request.edit!.kept, [
-    ...Array(3).fill([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]),
-    ...Array(3).fill(Array(12).fill(1)),
-  ]);
-  assertEquals((await readRun(`${folder}/3`)).request.edit!.given, {
-    ...{ image: file, box: null, mask: null, scales: [0, 2, 3] },
-  });
-  // The last scale that keeps anything: 4×2 tokens, of which all are kept.
-  assertEquals(
-    await read(`${folder}/3/source.png`),
-    fitImage(image, loaded.schedule({ size }).scales[3]!.picture),
-  );
-  assertEquals((await read(`${folder}/3/region.png`)).data, (await read(`${folder}/3/source.png`)).data);
-
-  const [source, region] = [await read(`${folder}/0/source.png`), await read(`${folder}/0/region.png`)];
-  assertEquals([source.width, source.height, region.width, region.height], [24, 12, 24, 12]);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const at = 4 * (y * width + x);
-      const same = source.data.subarray(at, at + 4).every((value, c) => region.data[at + c] === value);
-      assertEquals(same, y >= 6 || x < 12, `${x} ${y}`);
+testInFolder(
+  "varscale: what FlexVAR cannot do is refused with the reason, and nothing is written",
+  async (folder) => {
+    const model = await checkpoints(folder);
+    const before = filesIn(folder);
+    for (
+      const [args, reason] of [
+        [["--maxpn", "4"], "published must be true"],
+        [["--published", "--size", "16x8"], "squares only"],
+        [["--patch-numbers", "2,3"], "begin with 1"],
+        [["--patch-numbers", "1,3,2"], "increase"],
+        [["--size", "13"], "must be a multiple of 2"],
+        [["--more-smooth"], "moreSmooth"],
+        [["--patch-numbers", "1,2", "--scaling"], "scale 2"],
+      ] as const
+    ) {
+      const { code, err } = await run(["generate", "3", ...model, ...args, "-q", "-o", `${folder}/out`]);
+      assertEquals(code, 2, err);
+      assertStringIncludes(err, reason);
     }
-  }
+    const { code, err } = await run(["generate", "3", ...model.slice(0, 2), "-o", `${folder}/out`]);
+    assertEquals(code, 2);
+    assertStringIncludes(err, "Option --vae-ckpt is needed too");
+    assertEquals(filesIn(folder), before);
+  },
+);
 
-  // The original is gone, and what is kept beside the record is enough.
-  await Deno.remove(file);
-  for (const i of cases.keys()) {
-    const { request } = await repeat(`${folder}/${i}`);
-    assertEquals(request.edit, (await readRun(`${folder}/${i}`)).request.edit);
-  }
-});
+testInFolder(
+  "varscale: a region of a picture that is not square is edited, and the run repeated",
+  async (folder) => {
+    const model = await checkpoints(folder);
+    await using loaded = await load(folder);
+    const [width, height] = [24, 12];
+    const image = ball(30, 20);
+    const file = `${folder}/ball.png`;
+    await Deno.writeFile(file, image.png());
+    const mask = new RgbaImage(30, 20);
+    for (let y = 0; y < 20; y++) {
+      for (let x = 0; x < 13; x++) {
+        mask.data.set([255, 255, 255], 4 * (30 * y + x));
+      }
+    }
+    await Deno.writeFile(`${folder}/mask.png`, mask.png());
+    const size = { width, height };
+    const cases: [args: string[], edit: Omit<EditRequest, "image">][] = [
+      [["--box", "0,0.5,0.5,1"], { box: [0, 0.5, 0.5, 1] }],
+      [["--mask", `${folder}/mask.png`, "--outpaint"], { mask, mode: "outpaint" }],
+      [["--mask", `${folder}/mask.png`, "--keep-scales", "1-6"], { mask, scales: [1, 2, 3, 4, 5, 6] }],
+      [["--keep-scales", "0,2,3"], { scales: [0, 2, 3] }],
+      [["--keep_scales", "0-3", "--oversampling", "2"], { scales: [0, 1, 2, 3], oversampling: 2 }],
+    ];
+    for (const [i, [args, edit]] of cases.entries()) {
+      const output = `${folder}/${i}`;
+      await succeed(
+        ...["edit", file, "--label", "4", ...args, ...model, "--size", "24x12", "-q", "-o", output],
+      );
+      const record = await readRun(output);
+      const { images } = await generate(loaded, { labels: 4, size, edit: { image, ...edit } });
+      assertEquals(tokensOf(record.images), tokensOf(images), args.join(" "));
+      assertEquals((await read(`${output}/000_class-4.png`)).data, images[0]!.data);
+      const { kept } = record.request.edit!;
+      assertEquals([kept.length, kept[0]!.length], [height / PIXELS, width / PIXELS]);
+    }
+    assertEquals((await readRun(`${folder}/0`)).request.edit!.kept, [
+      ...Array(3).fill([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]),
+      ...Array(3).fill(Array(12).fill(1)),
+    ]);
+    assertEquals((await readRun(`${folder}/3`)).request.edit!.given, {
+      ...{ image: file, box: null, mask: null, scales: [0, 2, 3] },
+    });
+    // The last scale that keeps anything: 4×2 tokens, of which all are kept.
+    assertEquals(
+      await read(`${folder}/3/source.png`),
+      fitImage(image, loaded.schedule({ size }).scales[3]!.picture),
+    );
+    assertEquals((await read(`${folder}/3/region.png`)).data, (await read(`${folder}/3/source.png`)).data);
 
-testInFolder("A small picture is refined and expanded, and the run repeated", async (folder) => {
+    const [source, region] = [await read(`${folder}/0/source.png`), await read(`${folder}/0/region.png`)];
+    assertEquals([source.width, source.height, region.width, region.height], [24, 12, 24, 12]);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const at = 4 * (y * width + x);
+        const same = source.data.subarray(at, at + 4).every((value, c) => region.data[at + c] === value);
+        assertEquals(same, y >= 6 || x < 12, `${x} ${y}`);
+      }
+    }
+
+    // The original is gone, and what is kept beside the record is enough.
+    await Deno.remove(file);
+    for (const i of cases.keys()) {
+      const { request } = await repeat(`${folder}/${i}`);
+      assertEquals(request.edit, (await readRun(`${folder}/${i}`)).request.edit);
+    }
+  },
+);
+
+testInFolder("varscale: a small picture is refined and expanded, and the run repeated", async (folder) => {
   const model = await checkpoints(folder);
   await using loaded = await load(folder);
   const image = ball(12, 8);
@@ -272,7 +285,7 @@ testInFolder("A small picture is refined and expanded, and the run repeated", as
   assertStringIncludes(large.err, "must be smaller than 24×16");
 });
 
-testInFolder("Pictures are reconstructed at any size, each scale by itself", async (folder) => {
+testInFolder("varscale: pictures are reconstructed at any size, each scale by itself", async (folder) => {
   const model = await checkpoints(folder);
   await using loaded = await load(folder);
   const image = ball(30, 20);
@@ -301,37 +314,40 @@ testInFolder("Pictures are reconstructed at any size, each scale by itself", asy
   assertStringIncludes(err, "must be a multiple of 2");
 });
 
-testInFolder("Checkpoints are shown and converted, and the folder paints the same", async (folder) => {
-  const model = await checkpoints(folder);
-  const report = JSON.parse((await succeed("inspect", `${folder}/var.pth`, "--json")).out);
-  assertEquals([report.family, report.parts, report.problem], ["flexvar", ["var"], null]);
-  assertEquals([report.config.depth, report.config.positionSide], [1, 8]);
-  const { out } = await succeed("inspect", `${folder}/vae.pth`);
-  assertMatch(out, /^family +FlexVAR$/m);
-  assertMatch(out, /^tokenizer +48 codes of 4 channels/m);
+testInFolder(
+  "varscale: checkpoints are shown and converted, and the folder paints the same",
+  async (folder) => {
+    const model = await checkpoints(folder);
+    const report = JSON.parse((await succeed("inspect", `${folder}/var.pth`, "--json")).out);
+    assertEquals([report.family, report.parts, report.problem], ["flexvar", ["var"], null]);
+    assertEquals([report.config.depth, report.config.positionSide], [1, 8]);
+    const { out } = await succeed("inspect", `${folder}/vae.pth`);
+    assertMatch(out, /^family +FlexVAR$/m);
+    assertMatch(out, /^tokenizer +48 codes of 4 channels/m);
 
-  const place = `${folder}/model`;
-  const { out: converted } = await succeed("convert", ...model.slice(0, 4), "--output", place);
-  assertMatch(converted, /^FlexVAR-d1, weights in f32, /);
-  const shown = await succeed("inspect", place);
-  assertMatch(shown.out, /^family +FlexVAR$/m);
-  assertMatch(shown.out, /^transformer +depth 1, width 64, 1 head, 5 classes/m);
-  const common = ["generate", "2", "--patch-numbers", "1,2,3", "--json", "-q"];
-  const direct = JSON.parse((await succeed(...common, ...model, "-o", `${folder}/a`)).out);
-  const stored = JSON.parse(
-    (await succeed(...common, "--model", place, "--device", "cpu", "-o", `${folder}/b`)).out,
-  );
-  assertEquals(stored.images[0].sha256, direct.images[0].sha256);
-  // A run of the one can be repeated with the other.
-  const { err } = await succeed(
-    ...["generate", "--repeat", `${folder}/a/run.json`, "--model", place, "--device", "cpu", "-q"],
-    ...["-o", `${folder}/c`],
-  );
-  assertStringIncludes(err, "the weights are not those of the recorded run");
-});
+    const place = `${folder}/model`;
+    const { out: converted } = await succeed("convert", ...model.slice(0, 4), "--output", place);
+    assertMatch(converted, /^FlexVAR-d1, weights in f32, /);
+    const shown = await succeed("inspect", place);
+    assertMatch(shown.out, /^family +FlexVAR$/m);
+    assertMatch(shown.out, /^transformer +depth 1, width 64, 1 head, 5 classes/m);
+    const common = ["generate", "2", "--patch-numbers", "1,2,3", "--json", "-q"];
+    const direct = JSON.parse((await succeed(...common, ...model, "-o", `${folder}/a`)).out);
+    const stored = JSON.parse(
+      (await succeed(...common, "--model", place, "--device", "cpu", "-o", `${folder}/b`)).out,
+    );
+    assertEquals(stored.images[0].sha256, direct.images[0].sha256);
+    // A run of the one can be repeated with the other.
+    const { err } = await succeed(
+      ...["generate", "--repeat", `${folder}/a/run.json`, "--model", place, "--device", "cpu", "-q"],
+      ...["-o", `${folder}/c`],
+    );
+    assertStringIncludes(err, "the weights are not those of the recorded run");
+  },
+);
 
 testInFolder(
-  "A long run has the experiments' settings, goes on with the same ones alone, and is packed",
+  "varscale: a long run has the experiments' settings, goes on with the same ones alone, and is packed",
   async (folder) => {
     const model = await checkpoints(folder);
     const output = `${folder}/out`;
@@ -371,30 +387,43 @@ testInFolder(
   },
 );
 
-testInFolder("The released code's rules hold in a long run, by the scripts' own flags", async (folder) => {
-  const model = await checkpoints(folder);
-  const output = `${folder}/out`;
-  await succeed(
-    ...["run", ...model, "--output_dir", output, "--depth", "1", "--cfg", "2.5", "--top_k", "30"],
-    ...["--top_p", "0.9", "--maxpn", "3", "--infer_patch_nums", "1_2_4", "--batch_size", "3", "--published"],
-    ...["-n", "1", "--classes", "3", "--no-scaling"],
-  );
-  const { settings } = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
-  assertEquals(settings, {
-    ...{ seed: 0, sharedNoise: false, cfg: 2.5, guidance: "ramp", topK: 30, topP: 0.9, minP: 0 },
-    ...{ temperature: 1, moreSmooth: false, published: true, patchNumbers: [1, 2, 4] },
-    ...{ familyOptions: { maxpn: 3 }, scaling: null },
-  });
-  await using loaded = await load(folder);
-  const request: GenerateRequest = {
-    ...{ labels: 3, indices: [3], cfg: 2.5, topK: 30, topP: 0.9, patchNumbers: [1, 2, 4] },
-  };
-  const { images: [wanted] } = await generate(loaded, {
-    ...request,
-    published: true,
-    familyOptions: { maxpn: 3 },
-  });
-  const { data } = await read(`${output}/class_3_img_0.png`);
-  assertEquals(data, wanted!.data);
-  assert((await generate(loaded, request)).images[0]!.data.some((value, i) => value !== data[i]));
-});
+testInFolder(
+  "varscale: the released code's rules hold in a long run, by the scripts' own flags",
+  async (folder) => {
+    const model = await checkpoints(folder);
+    const output = `${folder}/out`;
+    await succeed(
+      ...["run", ...model, "--output_dir", output, "--depth", "1", "--cfg", "2.5", "--top_k", "30"],
+      ...[
+        "--top_p",
+        "0.9",
+        "--maxpn",
+        "3",
+        "--infer_patch_nums",
+        "1_2_4",
+        "--batch_size",
+        "3",
+        "--published",
+      ],
+      ...["-n", "1", "--classes", "3", "--no-scaling"],
+    );
+    const { settings } = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
+    assertEquals(settings, {
+      ...{ seed: 0, sharedNoise: false, cfg: 2.5, guidance: "ramp", topK: 30, topP: 0.9, minP: 0 },
+      ...{ temperature: 1, moreSmooth: false, published: true, patchNumbers: [1, 2, 4] },
+      ...{ familyOptions: { maxpn: 3 }, scaling: null },
+    });
+    await using loaded = await load(folder);
+    const request: GenerateRequest = {
+      ...{ labels: 3, indices: [3], cfg: 2.5, topK: 30, topP: 0.9, patchNumbers: [1, 2, 4] },
+    };
+    const { images: [wanted] } = await generate(loaded, {
+      ...request,
+      published: true,
+      familyOptions: { maxpn: 3 },
+    });
+    const { data } = await read(`${output}/class_3_img_0.png`);
+    assertEquals(data, wanted!.data);
+    assert((await generate(loaded, request)).images[0]!.data.some((value, i) => value !== data[i]));
+  },
+);

@@ -18,7 +18,7 @@ const COMMANDS = [
   "doctor",
 ];
 
-Deno.test("The help of each command, by both ways to ask, names its options and fits a terminal", async () => {
+Deno.test("varscale: the help of each command, by both ways to ask, names its options and fits a terminal", async () => {
   const { out: overview } = await succeed("--help");
   assertEquals((await succeed("help")).out, overview);
   assertEquals((await run([])).code, 2);
@@ -35,7 +35,7 @@ Deno.test("The help of each command, by both ways to ask, names its options and 
   }
 });
 
-Deno.test("No two options of a command share a name, and what FlexVAR's scripts take is among them", async () => {
+Deno.test("varscale: no two options of a command share a name, and what FlexVAR's scripts take is among them", async () => {
   for (const command of COMMANDS) {
     const { out } = await succeed(command, "--help");
     const text = out.replaceAll(/\s+/g, " ");
@@ -60,11 +60,11 @@ Deno.test("No two options of a command share a name, and what FlexVAR's scripts 
   }
 });
 
-Deno.test("The version is that of the project", async () => {
+Deno.test("varscale: the version is that of the project", async () => {
   assertEquals((await succeed("--version")).out, `varscale ${config.version}\n`);
 });
 
-Deno.test("A wrong command line ends with code 2, its reason, and where the help is", async () => {
+Deno.test("varscale: a wrong command line ends with code 2, its reason, and where the help is", async () => {
   const cases: readonly [string, string][] = [
     ["genrate", "Unknown command genrate; did you mean generate?"],
     ["help nothing", `Unknown command nothing; commands are ${COMMANDS.join(", ")} and help`],
@@ -155,7 +155,7 @@ Deno.test("A wrong command line ends with code 2, its reason, and where the help
   }
 });
 
-testInFolder("A failure ends with code 1 and no stack, unless one is asked for", async (folder) => {
+testInFolder("varscale: a failure ends with code 1 and no stack, unless one is asked for", async (folder) => {
   const args = [
     "generate",
     "--device",
@@ -188,7 +188,7 @@ function start(folder: string, args: readonly string[]): Deno.ChildProcess {
 }
 
 testInFolder(
-  "As a process, it needs no permission but reading and writing, and prints JSON alone",
+  "varscale: as a process, it needs no permission but reading and writing, and prints JSON alone",
   async (folder) => {
     const args = [
       "generate",
@@ -211,7 +211,7 @@ testInFolder(
   },
 );
 
-testInFolder("Ctrl-C ends it with code 130 and leaves only whole files", async (folder) => {
+testInFolder("varscale: Ctrl-C ends it with code 130 and leaves only whole files", async (folder) => {
   const args = [
     "generate",
     "red torus",

@@ -38,7 +38,7 @@ const { success: hasDawn } = requireGpu
   : await deno(["eval", "--no-lock", "--cached-only", `await import(${JSON.stringify(DAWN)})`]);
 
 Deno.test({
-  name: `Chrome's compiler takes every shader${
+  name: `shaders: Chrome's compiler takes every shader${
     hasDawn ? "" : ` (needs ${DAWN}, which "deno cache --no-lock ${DAWN}" fetches)`
   }`,
   ignore: !hasDawn && !requireGpu,
@@ -50,13 +50,13 @@ Deno.test({
   },
 });
 
-Deno.test("the project's lock file does not ask for Chrome's compiler", async () => {
+Deno.test("shaders: the project's lock file does not ask for Chrome's compiler", async () => {
   assert(!(await Deno.readTextFile(new URL("deno.lock", PROJECT))).includes("npm:webgpu"));
 });
 
 // A minute or two, so only for those who ask.
 Deno.test({
-  name: `kernels give the same bits on SwiftShader${
+  name: `shaders: kernels give the same bits on SwiftShader${
     requireChromium ? "" : " (asked for by --require-chromium)"
   }`,
   ignore: !requireChromium,

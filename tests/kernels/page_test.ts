@@ -94,7 +94,7 @@ const { script, problem } = browser === undefined
   : await bundle();
 
 Deno.test({
-  name: `kernels in a page give what they give here${problem && ` (${problem})`}`,
+  name: `page: kernels in a page give what they give here${problem && ` (${problem})`}`,
   ignore: problem !== "" && !requireChromium,
   fn: async () => {
     if (browser === undefined || problem !== "") throw new Error(`Cannot open a page as ${problem}`);

@@ -42,7 +42,7 @@ async function complaints(code: string, sets: readonly Record<string, number>[])
   return lines;
 }
 
-Deno.test("Tint takes every kernel with every combination of its constants", async () => {
+Deno.test("shaders: tint takes every kernel with every combination of its constants", async () => {
   let pipelines = 0;
   const texts: string[] = [];
   for (const { path, kernel } of await allKernels()) {
@@ -58,7 +58,7 @@ Deno.test("Tint takes every kernel with every combination of its constants", asy
   }
 });
 
-Deno.test("Tint takes the naive versions of the bench", async () => {
+Deno.test("shaders: tint takes the naive versions of the bench", async () => {
   const kernels = await shadersIn("kernels/");
   const naive = await shadersIn("bench/naive/");
   assert(naive.length > 20);
@@ -68,7 +68,7 @@ Deno.test("Tint takes the naive versions of the bench", async () => {
   }
 });
 
-Deno.test("Tint refuses what other compilers let pass, so that it is the one which is asked", async () => {
+Deno.test("shaders: tint refuses what other compilers let pass, so that it is the one which is asked", async () => {
   const mixed =
     "@compute @workgroup_size(1) fn main(@builtin(workgroup_id) id: vec3u) { _ = id.x >> 1u & 1u; }";
   assertMatch((await complaints(mixed, [{}])).join("\n"), /mixing '>>' and '&' requires parenthesis/);

@@ -51,7 +51,7 @@ async function contents(folder: ModelFolder): Promise<Record<string, Uint8Array>
 }
 
 for (const dtype of DTYPES) {
-  Deno.test(`weights in ${dtype} are the checkpoint's, rounded`, () =>
+  Deno.test(`convertModel: weights in ${dtype} are the checkpoint's, rounded`, () =>
     inFolder(async (path) => {
       const folder = await convert(SOURCE, `${path}/model`, { dtype });
       assertEquals(folder.manifest.dtype, dtype);
@@ -90,7 +90,7 @@ for (const dtype of DTYPES) {
       );
     }));
 
-  Deno.test(`on the fly, ${dtype} weights are those that are written`, () =>
+  Deno.test(`openModelSource: on the fly, ${dtype} weights are those that are written`, () =>
     inFolder(async (path) => {
       const wanted = await contents(await convert(SOURCE, `${path}/model`, { dtype }));
       using virtual = await openModelSource(SOURCE, { dtype });
@@ -99,7 +99,7 @@ for (const dtype of DTYPES) {
     }));
 }
 
-Deno.test("a folder's weights are converted like the checkpoint's, to disk and on the fly", () =>
+Deno.test("openModelSource: a folder's weights are converted like the checkpoint's, to disk and on the fly", () =>
   inFolder(async (path) => {
     const facts = {
       name: "mine",
@@ -155,7 +155,7 @@ Deno.test("a folder's weights are converted like the checkpoint's, to disk and o
     }
   }));
 
-Deno.test("quantized weights are not converted again, and folders of other families not at all", () =>
+Deno.test("convertModel: quantized weights are not converted again, and folders of other families not at all", () =>
   inFolder(async (path) => {
     for (const dtype of ["q8", "q4"] as const) {
       const folder = await convert(SOURCE, `${path}/${dtype}`, { dtype });
@@ -181,7 +181,7 @@ Deno.test("quantized weights are not converted again, and folders of other famil
     assertEquals([error.expected, error.found], ['"var" or "flexvar"', '"x"']);
   }));
 
-Deno.test("the demo's folder can be converted", () =>
+Deno.test("convertModel: the demo's folder can be converted", () =>
   inFolder(async (path) => {
     const folder = await convert({ folder: DEMO_MODEL }, `${path}/demo`, { dtype: "q8" });
     const demo = await openModelFolder(DEMO_MODEL);
@@ -189,7 +189,7 @@ Deno.test("the demo's folder can be converted", () =>
     assertEquals(folder.manifest.config, demo.manifest.config);
   }));
 
-Deno.test("a value that no integer can stand for is told with its tensor", () =>
+Deno.test("convertModel: a value that no integer can stand for is told with its tensor", () =>
   inFolder(async (path) => {
     await convert(SOURCE, `${path}/f32`);
     const file = `${path}/f32/transformer.safetensors`;
@@ -220,7 +220,7 @@ Deno.test("a value that no integer can stand for is told with its tensor", () =>
     await convert({ folder: `${path}/f32` }, `${path}/f16`, { dtype: "f16" });
   }));
 
-Deno.test("fingerprints of checkpoints are their checksums, which are not looked for if they are given", async () => {
+Deno.test("openModelSource: fingerprints of checkpoints are their checksums, which are not looked for if they are given", async () => {
   const sum = async (url: URL): Promise<string> => {
     return new Uint8Array(await crypto.subtle.digest("SHA-256", await Deno.readFile(url))).toHex();
   };
@@ -233,7 +233,7 @@ Deno.test("fingerprints of checkpoints are their checksums, which are not looked
   assertEquals(bytes.fingerprints, { "transformer as f32": transformer, "tokenizer as f32": tokenizer });
 });
 
-Deno.test("checkpoints stay open as long as the folder, and no longer", async () => {
+Deno.test("openModelSource: checkpoints stay open as long as the folder, and no longer", async () => {
   const folder = await openModelSource(SOURCE);
   using weights = await folder.weights("transformer");
   assert((await weights.readFloat32("pos_start")).length > 0);
@@ -241,7 +241,7 @@ Deno.test("checkpoints stay open as long as the folder, and no longer", async ()
   await assertRejects(() => weights.readFloat32("pos_start"), ModelFileError);
 });
 
-Deno.test("progress counts the bytes of all tensors", () =>
+Deno.test("convertModel: progress counts the bytes of all tensors", () =>
   inFolder(async (path) => {
     const steps: [number, number][] = [];
     const folder = await convert(SOURCE, `${path}/model`, {
@@ -281,7 +281,7 @@ async function writeFlexVar(path: string, layout: keyof typeof LAYOUTS, ending: 
 
 for (const layout of Object.keys(LAYOUTS)) {
   for (const ending of ["pth", "safetensors"]) {
-    Deno.test(`FlexVAR's checkpoints ${layout} are recognised and converted to all types, from .${ending}`, () =>
+    Deno.test(`openModelSource: FlexVAR's checkpoints ${layout} are recognised and converted to all types, from .${ending}`, () =>
       inFolder(async (path) => {
         const source = await writeFlexVar(path, layout, ending);
         const values = new Map(
@@ -321,7 +321,7 @@ for (const layout of Object.keys(LAYOUTS)) {
   }
 }
 
-Deno.test("a FlexVAR folder's weights are converted like the checkpoint's", () =>
+Deno.test("convertModel: a FlexVAR folder's weights are converted like the checkpoint's", () =>
   inFolder(async (path) => {
     const source = await writeFlexVar(path, "as published", "pth");
     const original = await convert(source, `${path}/f32`);
@@ -335,7 +335,7 @@ Deno.test("a FlexVAR folder's weights are converted like the checkpoint's", () =
     );
   }));
 
-Deno.test("one file may hold both parts of a FlexVAR model", () =>
+Deno.test("openModelSource: one file may hold both parts of a FlexVAR model", () =>
   inFolder(async (path) => {
     const { var: transformer, vae } = filledFlexVar();
     const file = `${path}/ar-ckpt-last.pth`;
@@ -366,7 +366,7 @@ Deno.test("one file may hold both parts of a FlexVAR model", () =>
     assertEquals((await summaryOf(checkpoint)).slice(0, 2), ["flexvar", ["var", "vae"]]);
   }));
 
-Deno.test("tensors that no model has, and folders without those that it has, are refused", () =>
+Deno.test("openModelSource: tensors that no model has, and folders without those that it has, are refused", () =>
   inFolder(async (path) => {
     const source = await writeFlexVar(path, "flat", "pth");
     const odd = { name: "odd", shape: [1], values: new Float32Array(1) };
@@ -394,7 +394,7 @@ Deno.test("tensors that no model has, and folders without those that it has, are
     );
   }));
 
-Deno.test("parts of different families make no model", () =>
+Deno.test("openModelSource: parts of different families make no model", () =>
   inFolder(async (path) => {
     const flexVar = await writeFlexVar(path, "as published", "pth");
     const mixed = { var: SOURCE.var, vae: flexVar.vae };
@@ -424,7 +424,7 @@ Deno.test("parts of different families make no model", () =>
     assertEquals([half.file, half.expected], [flexVar.var, 'a tensor "quantize.embedding.weight"']);
   }));
 
-Deno.test("a source that is none is refused with what may be one", async () => {
+Deno.test("openModelSource: a source that is none is refused with what may be one", async () => {
   for (
     const source of [undefined, null, 4, {}, { var: SOURCE.var }, { ...SOURCE, clip: "x" }, {
       var: undefined,
@@ -445,7 +445,7 @@ async function summaryOf(checkpoint: Checkpoint): Promise<unknown[]> {
   return [family?.name, parts.map(({ name }) => name), config, classNames.length, problem];
 }
 
-Deno.test("a checkpoint is described by its tensors", () =>
+Deno.test("describeCheckpoint: a checkpoint is described by its tensors", () =>
   inFolder(async (path) => {
     const of = async (file: string | URL): Promise<unknown[]> => {
       using checkpoint = await openCheckpoint(file);
@@ -480,7 +480,7 @@ Deno.test("a checkpoint is described by its tensors", () =>
     );
   }));
 
-Deno.test("names of classes and the depth are checked in every family", () =>
+Deno.test("openModelSource: names of classes and the depth are checked in every family", () =>
   inFolder(async (path) => {
     const source = await writeFlexVar(path, "flat", "pth");
     await assertRejects(

@@ -16,7 +16,7 @@ import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
 import { FakeHub } from "./hub/fake_hub.ts";
 import { inFolder } from "./folder/small_folder.ts";
 
-Deno.test("families are known by name", () => {
+Deno.test("familyNamed: families are known by name", () => {
   assertEquals(FAMILIES.map(({ name, title }) => [name, title]), [["var", "VAR"], ["flexvar", "FlexVAR"]]);
   assert(familyNamed("var") === VAR);
   const error = assertThrows(() => familyNamed("VAR"), RangeError);
@@ -31,7 +31,7 @@ Deno.test("families are known by name", () => {
   );
 });
 
-Deno.test("a folder whose sizes are none leaves nothing open", async () => {
+Deno.test("FAMILIES: a folder whose sizes are none leaves nothing open", async () => {
   for (const family of FAMILIES) {
     const disposed: string[] = [];
     const folder = await openModelFolder(DEMO_MODEL);
@@ -55,7 +55,7 @@ Deno.test("a folder whose sizes are none leaves nothing open", async () => {
   }
 });
 
-Deno.test("every family is told by the names of its published files", () => {
+Deno.test("FAMILIES: every family is told by the names of its published files", () => {
   for (const { published, parts, name } of FAMILIES) {
     const size = published.sizeOf(published.example);
     assertEquals(published.transformer(size!), published.example);
@@ -98,7 +98,7 @@ function familyOfOnesOwn(): Family {
   };
 }
 
-Deno.test("a family of one's own is used like any other", () =>
+Deno.test("registerFamily: a family of one's own is used like any other", () =>
   inFolder(async (path) => {
     const { var: network, vae: codes } = goldenCheckpoints("var-adaln");
     const source = { network, codes };

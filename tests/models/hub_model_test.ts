@@ -34,7 +34,7 @@ function namesIn(model: HubModel): Record<string, string> {
   );
 }
 
-Deno.test("The transformer of a depth and the tokenizer make a model, and nothing else is fetched", async () => {
+Deno.test("hubModel: the transformer of a depth and the tokenizer make a model, and nothing else is fetched", async () => {
   await using hub = await hubWithDepths(16, 20, 30);
   const files = await hubModel(PLACE, 20, hub.options());
   const snapshot = `${hub.cache}/models--owner--name/snapshots/${hub.commit}`;
@@ -52,7 +52,7 @@ Deno.test("The transformer of a depth and the tokenizer make a model, and nothin
   assertEquals(hub.transfers.length, 2);
 });
 
-Deno.test("Both checkpoints are of one commit, whatever is pushed meanwhile", async () => {
+Deno.test("hubModel: both checkpoints are of one commit, whatever is pushed meanwhile", async () => {
   await using hub = await hubWithDepths(16);
   const first = hub.commit;
   const begun = hubModel(PLACE, 16, {
@@ -67,7 +67,7 @@ Deno.test("Both checkpoints are of one commit, whatever is pushed meanwhile", as
   assertEquals([error.reason, path], ["missing", `/owner/name/resolve/${first}/${VAE}`]);
 });
 
-Deno.test("Without a depth there must be one transformer", async () => {
+Deno.test("hubModel: without a depth there must be one transformer", async () => {
   await using one = await hubWithDepths(24);
   const files = await hubModel(PLACE, undefined, one.options());
   assertEquals(namesIn(files), { var: "var_d24.pth", vae: VAE });
@@ -86,7 +86,7 @@ Deno.test("Without a depth there must be one transformer", async () => {
   );
 });
 
-Deno.test("A depth that is not there is answered with those that are", async () => {
+Deno.test("hubModel: a depth that is not there is answered with those that are", async () => {
   await using hub = await hubWithDepths(16, 30);
   const error = await assertRejects(
     () => hubModel(PLACE, 20, hub.options()),
@@ -106,7 +106,7 @@ Deno.test("A depth that is not there is answered with those that are", async () 
   assertEquals(nothing.message.includes("depth"), false);
 });
 
-Deno.test("Only what is not there is looked for under other names", async () => {
+Deno.test("hubModel: only what is not there is looked for under other names", async () => {
   await using hub = await hubWithDepths(16);
   hub.token = "secret";
   const error = await assertRejects(() => hubModel(PLACE, 16, hub.options()), HubError);
@@ -123,7 +123,7 @@ Deno.test("Only what is not there is looked for under other names", async () => 
   assertEquals(stopped.message, "enough");
 });
 
-Deno.test("A repository may hold a model folder", async () => {
+Deno.test("hubModel: a repository may hold a model folder", async () => {
   await using hub = new FakeHub();
   const place = await Deno.makeTempDir();
   try {
@@ -167,7 +167,7 @@ function hubOf(...names: string[]): FakeHub {
   return hub;
 }
 
-Deno.test("Of which family a model is, the names of its files tell", async () => {
+Deno.test("hubModel: of which family a model is, the names of its files tell", async () => {
   await using hub = hubOf("README.md", "FlexVARd16-epo179.pth", "FlexVARd20-epo249.pth", "FlexVAE.pth");
   const shallow = { var: "FlexVARd16-epo179.pth", vae: "FlexVAE.pth" };
   assertEquals(namesIn(await hubModel(PLACE, 16, hub.options())), shallow);
@@ -206,7 +206,7 @@ Deno.test("Of which family a model is, the names of its files tell", async () =>
   }
 });
 
-Deno.test("In the repository of a family only its files are asked for", async () => {
+Deno.test("hubModel: in the repository of a family only its files are asked for", async () => {
   await using hub = hubOf("FlexVARd16-epo179.pth", "FlexVARd24-epo349.pth", "FlexVAE.pth");
   const place = { repository: "jiaosiyu1999/FlexVAR", revision: "main" };
   hub.repository = place.repository;
@@ -221,7 +221,7 @@ Deno.test("In the repository of a family only its files are asked for", async ()
   await assertRejects(() => hubModel(place, 16, offline), HubError, "FlexVARd16-epo179.pth");
 });
 
-Deno.test("A tokenizer of an unknown name is the only other checkpoint", async () => {
+Deno.test("hubModel: a tokenizer of an unknown name is the only other checkpoint", async () => {
   await using hub = hubOf(
     "FlexVARd16-epo179.pth",
     "FlexVARd20-epo249.pth",

@@ -31,7 +31,7 @@ function blank(model: Model): PictureArray & Disposable {
   return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
-testOnDevices("the demo is loaded by its name", async (device) => {
+testOnDevices("loadModel: the demo is loaded by its name", async (device) => {
   await using model = await loadModel("demo", { device });
   assertEquals(
     {
@@ -60,7 +60,7 @@ testOnDevices("the demo is loaded by its name", async (device) => {
   assertEquals((await firstLogits(model)).length, 512);
 });
 
-Deno.test("fingerprints are the checksums of the weight files", async () => {
+Deno.test("loadModel: fingerprints are the checksums of the weight files", async () => {
   await using model = await loadModel("demo", { device: "cpu" });
   const { files } = JSON.parse(await Deno.readTextFile(new URL("model.json", DEMO_MODEL)));
   assertEquals(model.fingerprints, {
@@ -69,7 +69,7 @@ Deno.test("fingerprints are the checksums of the weight files", async () => {
   });
 });
 
-Deno.test("checkpoints are loaded by URL, by path and from memory", async () => {
+Deno.test("loadModel: checkpoints are loaded by URL, by path and from memory", async () => {
   const urls = goldenCheckpoints("var-shared-adaln");
   const classNames = ["a", "b", "c", "d", "e", "f"];
   await using byUrl = await loadModel(urls, { device: "cpu", classNames });
@@ -89,7 +89,7 @@ Deno.test("checkpoints are loaded by URL, by path and from memory", async () => 
   }
 });
 
-Deno.test("a signal ends the loading, and nothing after it", async () => {
+Deno.test("loadModel: a signal ends the loading, and nothing after it", async () => {
   const sources = [goldenCheckpoints("var-adaln"), DEMO_MODEL];
   for (const source of sources) {
     const controller = new AbortController();
@@ -100,7 +100,7 @@ Deno.test("a signal ends the loading, and nothing after it", async () => {
   }
 });
 
-Deno.test("a signal that comes while files are read ends the loading with its reason", async () => {
+Deno.test("loadModel: a signal that comes while files are read ends the loading with its reason", async () => {
   const { read } = Deno.FsFile.prototype;
   const abortedAt = async (reads: number): Promise<unknown> => {
     const controller = new AbortController();
@@ -125,7 +125,7 @@ Deno.test("a signal that comes while files are read ends the loading with its re
   assertEquals(await abortedAt(1e9), "VAR-d2");
 });
 
-Deno.test("what names no model is refused", async () => {
+Deno.test("loadModel: what names no model is refused", async () => {
   const load = (source: unknown) => () => loadModel(source as ModelSource, { device: "cpu" });
   for (const source of [undefined, null, 4, {}, { var: "var.pth" }, { var: "var.pth", vae: undefined }]) {
     await assertRejects(
@@ -145,14 +145,14 @@ Deno.test("what names no model is refused", async () => {
   );
 });
 
-Deno.test("a model folder has class names of its own", async () => {
+Deno.test("loadModel: a model folder has class names of its own", async () => {
   const options = { device: "cpu", classNames: ["a"] } as const;
   for (const source of ["demo", DEMO_MODEL]) {
     await assertRejects(() => loadModel(source, options), TypeError, `"${source}" is a model folder`);
   }
 });
 
-Deno.test("threads must be a positive integer", async () => {
+Deno.test("loadModel: threads must be a positive integer", async () => {
   for (const threads of [0, -1, 1.5, NaN, Infinity]) {
     await assertRejects(
       () => loadModel("demo", { device: "cpu", threads }),
@@ -162,14 +162,14 @@ Deno.test("threads must be a positive integer", async () => {
   }
 });
 
-Deno.test("without an adapter a model runs on the CPU, unless WebGPU was asked for", async () => {
+Deno.test("loadModel: without an adapter a model runs on the CPU, unless WebGPU was asked for", async () => {
   using _ = stubAdapter(() => Promise.resolve(null));
   await assertRejects(() => loadModel("demo", { device: "webgpu" }), NoAdapterError);
   await using model = await loadModel("demo");
   assertEquals(model.device.kind, "cpu");
 });
 
-Deno.test("a device of an unknown kind is refused", async () => {
+Deno.test("loadModel: a device of an unknown kind is refused", async () => {
   await assertRejects(
     () => loadModel("no-such-folder", { device: "gpu" as "webgpu" }),
     TypeError,
@@ -181,7 +181,7 @@ async function freshDevice(kind: string): Promise<Device> {
   return kind === "cpu" ? new CpuDevice() : await WebGpuDevice.open();
 }
 
-testOnDevices("unloading leaves the caller's device as it was", async ({ kind }) => {
+testOnDevices("loadModel: unloading leaves the caller's device as it was", async ({ kind }) => {
   using device = await freshDevice(kind);
   const before = device.counters;
   {
@@ -198,7 +198,7 @@ testOnDevices("unloading leaves the caller's device as it was", async ({ kind })
   assertEquals([...await readFloats(array)], [1, 2]);
 });
 
-testOnDevices("a load that fails leaves the caller's device as it was", async ({ kind }) => {
+testOnDevices("loadModel: a load that fails leaves the caller's device as it was", async ({ kind }) => {
   using device = await freshDevice(kind);
   const before = device.counters;
   const path = await Deno.makeTempDir();
@@ -218,7 +218,7 @@ testOnDevices("a load that fails leaves the caller's device as it was", async ({
   assertEquals((await firstLogits(model)).length, 512);
 });
 
-testOnDevices("unloading waits for what has begun and refuses the rest", async ({ kind }) => {
+testOnDevices("loadModel: unloading waits for what has begun and refuses the rest", async ({ kind }) => {
   using device = await freshDevice(kind);
   const model = await loadModel(goldenCheckpoints("var-adaln"), { device });
   using generation = await model.start({ labels: [model.resolveLabel(1)], guided: true });
@@ -255,7 +255,7 @@ testOnDevices("unloading waits for what has begun and refuses the rest", async (
   assertEquals((await firstLogits(again)).length, 512);
 });
 
-Deno.test("pictures that are encoded at the same time share one encoder", async () => {
+Deno.test("loadModel: pictures that are encoded at the same time share one encoder", async () => {
   await using model = await loadModel("demo", { device: "cpu" });
   using pictures = blank(model);
   const { open } = Deno;
@@ -273,7 +273,7 @@ Deno.test("pictures that are encoded at the same time share one encoder", async 
   assertEquals(opened, [new URL("tokenizer.safetensors", DEMO_MODEL).href]);
 });
 
-testOnGpu("a device that the model opened goes with the model", async () => {
+testOnGpu("loadModel: a device that the model opened goes with the model", async () => {
   const model = await loadModel("demo", { device: "webgpu" });
   const device = model.device as WebGpuDevice;
   assertEquals(device.lost, undefined);
@@ -284,7 +284,7 @@ testOnGpu("a device that the model opened goes with the model", async () => {
   await model[Symbol.asyncDispose]();
 });
 
-Deno.test("models may be loaded at the same time", async () => {
+Deno.test("loadModel: models may be loaded at the same time", async () => {
   const kinds = ["cpu", "cpu", ...hasGpu ? ["webgpu"] as const : []] as const;
   const models = await Promise.all(kinds.map((device) => loadModel("demo", { device })));
   const [first, ...others] = await Promise.all(models.map((model) => firstLogits(model)));
@@ -295,7 +295,7 @@ Deno.test("models may be loaded at the same time", async () => {
   for (const model of models) await model[Symbol.asyncDispose]();
 });
 
-Deno.test("a repository of the hub is downloaded once and loaded from there", async () => {
+Deno.test("loadModel: a repository of the hub is downloaded once and loaded from there", async () => {
   await using hub = new FakeHub();
   const urls = goldenCheckpoints("var-adaln");
   hub.files.set("var_d2.pth", await Deno.readFile(urls.var));
@@ -331,7 +331,7 @@ Deno.test("a repository of the hub is downloaded once and loaded from there", as
   await assertRejects(() => loadModel("hf:owner", options), TypeError, "hf:owner");
 });
 
-Deno.test("a model of another depth is refused before anything is loaded", async () => {
+Deno.test("loadModel: a model of another depth is refused before anything is loaded", async () => {
   class WatchedDevice extends CpuDevice {
     uploads = 0;
     override upload(...args: Parameters<CpuDevice["upload"]>): HostArray {
@@ -368,27 +368,34 @@ Deno.test("a model of another depth is refused before anything is loaded", async
   );
 });
 
-testOnDevices("weights have the type that was asked for, and options are checked", async (device) => {
-  const small = goldenCheckpoints("var-adaln");
-  for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
-    await using model = await loadModel(small, { device, dtype });
-    assertEquals(model.dtype, dtype);
-    assertEquals(Object.keys(model.fingerprints), [`transformer as ${dtype}`, `tokenizer as ${dtype}`]);
-    assert((await firstLogits(model)).every(Number.isFinite));
-  }
-  const bad = (options: object) => () => loadModel("demo", { device, ...options });
-  await assertRejects(
-    bad({ dtype: "int4" }),
-    TypeError,
-    'dtype must be one of "auto", "f32", "f16", "q8", "q4"',
-  );
-  await assertRejects(bad({ cpuProvider: "cuda" }), TypeError, 'cpuProvider must be one of "wasm", "native"');
-  await assertRejects(bad({ memory: 0 }), RangeError, "memory must be an integer >= 1");
-  await assertRejects(bad({ memory: 1000 }), RangeError, "there are 1000");
-  await assertRejects(bad({ memory: 1000, dtype: "q4" }), RangeError, "there are 1000");
-});
+testOnDevices(
+  "loadModel: weights have the type that was asked for, and options are checked",
+  async (device) => {
+    const small = goldenCheckpoints("var-adaln");
+    for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
+      await using model = await loadModel(small, { device, dtype });
+      assertEquals(model.dtype, dtype);
+      assertEquals(Object.keys(model.fingerprints), [`transformer as ${dtype}`, `tokenizer as ${dtype}`]);
+      assert((await firstLogits(model)).every(Number.isFinite));
+    }
+    const bad = (options: object) => () => loadModel("demo", { device, ...options });
+    await assertRejects(
+      bad({ dtype: "int4" }),
+      TypeError,
+      'dtype must be one of "auto", "f32", "f16", "q8", "q4"',
+    );
+    await assertRejects(
+      bad({ cpuProvider: "cuda" }),
+      TypeError,
+      'cpuProvider must be one of "wasm", "native"',
+    );
+    await assertRejects(bad({ memory: 0 }), RangeError, "memory must be an integer >= 1");
+    await assertRejects(bad({ memory: 1000 }), RangeError, "there are 1000");
+    await assertRejects(bad({ memory: 1000, dtype: "q4" }), RangeError, "there are 1000");
+  },
+);
 
-testOnDevices("FlexVAR's checkpoints are loaded like VAR's", (device) =>
+testOnDevices("loadModel: FlexVAR's checkpoints are loaded like VAR's", (device) =>
   inFolder(async (path) => {
     const { var: transformer, vae } = filledFlexVar();
     const source = { var: `${path}/FlexVARd1.pth`, vae: `${path}/FlexVAE.pth` };

@@ -11,7 +11,7 @@ const DEFAULTS: SamplingDefaults = {
   temperature: 1,
 };
 
-Deno.test("settings are the request's, else the model's", () => {
+Deno.test("resolveSampling: settings are the request's, else the model's", () => {
   assertEquals(resolveSampling({}, DEFAULTS), DEFAULTS);
   const other: SamplingDefaults = {
     cfg: 0,
@@ -24,7 +24,7 @@ Deno.test("settings are the request's, else the model's", () => {
   assertEquals(resolveSampling({ ...other, size: 512, patchNumbers: [1] }, DEFAULTS), other);
 });
 
-Deno.test("settings out of range or of another type are refused, and names that are unknown", () => {
+Deno.test("resolveSampling: settings out of range or of another type are refused, and names that are unknown", () => {
   const refused = (request: unknown, type: typeof TypeError | typeof RangeError, message: string): void => {
     assertThrows(() => resolveSampling(request as ScheduleRequest, DEFAULTS), type, message);
   };

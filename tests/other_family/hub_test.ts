@@ -1,6 +1,8 @@
 /**
  * Files on the hub that are not all in one repository, and models that are told apart by names of sizes: what
  * a text-to-image family publishes.
+ *
+ * @module
  */
 
 import { assertEquals, assertRejects } from "@std/assert";

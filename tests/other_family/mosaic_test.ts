@@ -41,14 +41,14 @@ async function withModel(test: (model: Model) => Promise<void>): Promise<void> {
   await test(model);
 }
 
-Deno.test("Checkpoints of another family are recognised by their tensors", () =>
+Deno.test("MOSAIC: checkpoints of another family are recognised by their tensors", () =>
   withModel(async (model) => {
     assertEquals([model.family, model.name, model.size], ["mosaic", "Mosaic", "tiny"]);
     assertEquals(model.labels, { kind: "texts" });
     await assertRejects(() => loadModel({ net }, { device: "cpu" }), Error, "text");
   }));
 
-Deno.test("Prompts become pictures that are not square, the same in any batch", () =>
+Deno.test("MOSAIC: prompts become pictures that are not square, the same in any batch", () =>
   withModel(async (model) => {
     const labels = ["a cat", "a dog", "ships"];
     const { images, trace } = await generate(model, { labels, size: { width: 20, height: 12 }, seed: 3 });
@@ -63,7 +63,7 @@ Deno.test("Prompts become pictures that are not square, the same in any batch", 
     assertNotEquals(images[0]!.data, images[1]!.data);
   }));
 
-Deno.test("Where there are no classes, a prompt is needed, and its own options are its own", () =>
+Deno.test("MOSAIC: where there are no classes, a prompt is needed, and its own options are its own", () =>
   withModel(async (model) => {
     await assertRejects(() => generate(model), TypeError, "prompt");
     await assertRejects(() => generate(model, { labels: 3 }), TypeError, "a prompt must be a text");
@@ -76,7 +76,7 @@ Deno.test("Where there are no classes, a prompt is needed, and its own options a
     await assertRejects(() => generate(model, { labels: "x", published: true }), RangeError, "nothing was");
   }));
 
-Deno.test("Guidance goes by the schedule: constant, scale by scale, and off", () =>
+Deno.test("MOSAIC: guidance goes by the schedule: constant, scale by scale, and off", () =>
   withModel(async (model) => {
     const weights = async (request: GenerateRequest): Promise<number[]> => {
       const seen: number[] = [];
@@ -91,7 +91,7 @@ Deno.test("Guidance goes by the schedule: constant, scale by scale, and off", ()
     assertEquals(await weights({ guidance: "ramp", cfg: 3 }), [0, 1, 2, 3]);
   }));
 
-Deno.test("VAR-Scaling searches among bits, on the scale and with the threshold of the family", () =>
+Deno.test("MOSAIC: VAR-Scaling searches among bits, on the scale and with the threshold of the family", () =>
   withModel(async (model) => {
     const request = { labels: ["a cat", "a dog"], seed: 1, cfg: 1, temperature: 1 };
     const { images } = await generate(model, { ...request, hooks: [varScaling({ samples: 20 })] });
@@ -110,7 +110,7 @@ Deno.test("VAR-Scaling searches among bits, on the scale and with the threshold 
     assertEquals([samples, kept.length], [30, 5]);
   }));
 
-Deno.test("Pictures of any shape are edited, expanded, previewed, gathered and reconstructed", () =>
+Deno.test("MOSAIC: pictures of any shape are edited, expanded, previewed, gathered and reconstructed", () =>
   withModel(async (model) => {
     const size = { width: 16, height: 8 };
     const image = new RgbaImage(16, 8);
@@ -153,7 +153,7 @@ Deno.test("Pictures of any shape are edited, expanded, previewed, gathered and r
     assertEquals(copy!.tokens[3]!.length, 2 * 8 * 4);
   }));
 
-Deno.test("The most precise type that fits is taken, by the bytes that the family tells", async () => {
+Deno.test("MOSAIC: the most precise type that fits is taken, by the bytes that the family tells", async () => {
   const needed = bytesNeeded({ bits: BITS, letters: 128 });
   const load = async (memory: number): Promise<[dtype: string, bytes: number]> => {
     await using model = await loadModel({ net, text }, { device: "cpu", memory });
@@ -176,12 +176,12 @@ Deno.test("The most precise type that fits is taken, by the bytes that the famil
   );
 });
 
-Deno.test("A model folder of another family is written and read", async () => {
+Deno.test("MOSAIC: a model folder of another family is written and read", async () => {
   using folder = await openModelSource({ net, text }, { dtype: "f16" });
   assertEquals([folder.manifest.family, folder.manifest.dtype], ["mosaic", "f16"]);
 });
 
-testInFolder("The command line works with a family that it has never heard of", async (folder) => {
+testInFolder("MOSAIC: the command line works with a family that it has never heard of", async (folder) => {
   const [netFile, textFile] = [`${folder}/net.safetensors`, `${folder}/text.safetensors`];
   await Deno.writeFile(netFile, net);
   await Deno.writeFile(textFile, text);

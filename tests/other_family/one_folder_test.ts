@@ -1,6 +1,8 @@
 /**
  * What a third family costs: a folder of its own and one line in `families.ts`, or one call of
  * `registerFamily`. Counted in what the program imports, and shown with a family that is registered here.
+ *
+ * @module
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -56,7 +58,7 @@ function roomOf(file: string): string | undefined {
   return /^models\/(\w+)\//.exec(file)?.[1];
 }
 
-Deno.test("only families.ts names a family, one import each", async () => {
+Deno.test("FAMILIES: only families.ts names a family, one import each", async () => {
   const modules = await program();
   const families = modules.flatMap(({ file }) => /^models\/(\w+)\/family\.ts$/.exec(file)?.[1] ?? []).sort();
   assertEquals(families, FAMILIES.map(({ name }) => name).sort());
@@ -70,7 +72,7 @@ Deno.test("only families.ts names a family, one import each", async () => {
   );
 });
 
-Deno.test("what two families share is known to them alone", async () => {
+Deno.test("FAMILIES: what two families share is known to them alone", async () => {
   const modules = await program();
   for (const { file, imports } of modules) {
     const room = roomOf(file);
@@ -80,7 +82,7 @@ Deno.test("what two families share is known to them alone", async () => {
   }
 });
 
-Deno.test("no tensor of a family is known by name outside of its folder and what it shares", async () => {
+Deno.test("openCheckpoint: no tensor of a family is known by name outside of its folder and what it shares", async () => {
   const names = new Set<string>();
   for (const part of ["transformer", "tokenizer"]) {
     using weights = await openCheckpoint(new URL(`${part}.safetensors`, DEMO_MODEL));
@@ -99,7 +101,7 @@ Deno.test("no tensor of a family is known by name outside of its folder and what
   }
 });
 
-Deno.test("one call of registerFamily, and a family is loaded, converted and painted with", () =>
+Deno.test("registerFamily: one call of registerFamily, and a family is loaded, converted and painted with", () =>
   inFolder(async (path) => {
     const source = {
       net: await checkpoint("colors.weight", [3, BITS], 12.9898),

@@ -57,7 +57,7 @@ const source = new RgbaImage(16, 8);
 for (let i = 0; i < 128; i++) if (i % 16 < 8) source.data.fill(255, 4 * i, 4 * i + 3);
 const WHITE = [0xffffffff, 0xff];
 
-Deno.test("bits: an edit keeps whole tokens, in every candidate of a search, too", () =>
+Deno.test("generate: an edit keeps whole tokens, in every candidate of a search, too", () =>
   withModel(async (model) => {
     const draws = 9;
     const seen: number[] = [];
@@ -102,7 +102,7 @@ Deno.test("bits: an edit keeps whole tokens, in every candidate of a search, too
     }
   }));
 
-Deno.test("bits: chosen tokens need all of their words", () =>
+Deno.test("generate: chosen tokens need all of their words", () =>
   withModel(async (model) => {
     const choosing = (length: number): ScaleHook => ({
       name: "mine",
@@ -128,7 +128,7 @@ Deno.test("bits: chosen tokens need all of their words", () =>
     ]]);
   }));
 
-Deno.test("bits: a series goes on from prompt to prompt", () =>
+Deno.test("generateSeries: a series goes on from prompt to prompt", () =>
   withModel(async (model) => {
     const request: GenerateRequest = { ...REQUEST, labels: ["a cat", null, "ships"], count: 2 };
     const wanted = await generate(model, request);

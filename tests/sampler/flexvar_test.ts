@@ -44,7 +44,7 @@ function flexVar(kind: "cpu" | "webgpu"): Promise<Model> {
 function testOnFlexVar(title: string, test: (model: Model) => Promise<void>): void {
   for (const kind of ["cpu", "webgpu"] as const) {
     Deno.test({
-      name: `FlexVAR: ${title} [${kind}]`,
+      name: `generate: FlexVAR: ${title} [${kind}]`,
       ignore: kind === "webgpu" && !hasGpu && !requireGpu,
       sanitizeOps: false,
       sanitizeResources: false,
@@ -70,7 +70,7 @@ function noise({ width, height }: PictureSize, seed: number): RgbaImage {
 const square = (edge: number): PictureSize => ({ width: edge, height: edge });
 const sizeOf = ({ width, height }: PictureSize): string => `${width}×${height}`;
 
-testOnFlexVar("schedules and sizes of one's own, the same images in any batch", async (model) => {
+testOnFlexVar("generate: schedules and sizes of one's own, the same images in any batch", async (model) => {
   const requests: [GenerateRequest, string, number[]][] = [
     [{ patchNumbers: [1, 2, 4] }, "8×8", [1, 4, 16]],
     [{ patchNumbers: [1, 3, 5], size: 10 }, "10×10", [1, 9, 25]],
@@ -108,7 +108,7 @@ testOnFlexVar("schedules and sizes of one's own, the same images in any batch", 
   }
 });
 
-testOnFlexVar("steps, events and previews have the size of their scale", async (model) => {
+testOnFlexVar("generate: steps, events and previews have the size of their scale", async (model) => {
   const seen: string[] = [];
   const watch: ScaleHook = {
     name: "watch",
@@ -149,57 +149,60 @@ testOnFlexVar("steps, events and previews have the size of their scale", async (
   ]);
 });
 
-testOnFlexVar("a picture is refined: its own scales are kept and larger ones generated", async (model) => {
-  const picture = noise(square(8), 1);
-  const patchNumbers = [1, 2, 4, 6];
-  const { images: [copy] } = await reconstruct(model, picture, { patchNumbers: [1, 2, 4] });
-  for (const source of [picture, noise({ width: 8, height: 11 }, 2)]) {
-    const request: GenerateRequest = { labels: [1, 4], seed: 3, patchNumbers };
-    const { images } = await generate(model, { ...request, edit: { image: source, refine: true } });
-    const { images: [known] } = await reconstruct(model, source, { patchNumbers: [1, 2, 4], fit: "cover" });
-    for (const { tokens, width } of images) {
-      assertEquals(width, 12);
-      assertEquals(tokensOf({ images: [{ tokens: tokens.slice(0, 3) }] }), tokensOf({ images: [known!] }));
+testOnFlexVar(
+  "generate: a picture is refined: its own scales are kept and larger ones generated",
+  async (model) => {
+    const picture = noise(square(8), 1);
+    const patchNumbers = [1, 2, 4, 6];
+    const { images: [copy] } = await reconstruct(model, picture, { patchNumbers: [1, 2, 4] });
+    for (const source of [picture, noise({ width: 8, height: 11 }, 2)]) {
+      const request: GenerateRequest = { labels: [1, 4], seed: 3, patchNumbers };
+      const { images } = await generate(model, { ...request, edit: { image: source, refine: true } });
+      const { images: [known] } = await reconstruct(model, source, { patchNumbers: [1, 2, 4], fit: "cover" });
+      for (const { tokens, width } of images) {
+        assertEquals(width, 12);
+        assertEquals(tokensOf({ images: [{ tokens: tokens.slice(0, 3) }] }), tokensOf({ images: [known!] }));
+      }
+      assertNotEquals(images[0]!.tokens[3], images[1]!.tokens[3]);
     }
-    assertNotEquals(images[0]!.tokens[3], images[1]!.tokens[3]);
-  }
-  // By hand: the same tokens are chosen on the first three scales.
-  const forced: ScaleHook = {
-    name: "forced",
-    scales: [0, 1, 2],
-    choose: (step) => {
-      const tokens = step.allocate(step.positions);
-      step.device.write(tokens, copy!.tokens[step.scale]!.slice());
-      step.choose(tokens);
-    },
-  };
-  const request: GenerateRequest = { labels: 1, seed: 3, patchNumbers };
-  const expected = await generate(model, { ...request, hooks: [forced] });
-  const edit: EditRequest = { image: picture, refine: true };
-  assertEquals(tokensOf(await generate(model, { ...request, edit })), tokensOf(expected));
-  // Of several sources, none may be smaller than what is kept of it.
-  for (const small of [{ width: 12, height: 4 }, { width: 4, height: 12 }]) {
-    const image = [noise(square(12), 1), noise(small, 2)];
-    const resolved = resolveEdit(model.schedule({ patchNumbers }), { image, refine: true }, 2);
-    assertEquals([resolved.scales, resolved.sources.map(sizeOf)], [[0, 1], ["4×4", "4×4"]]);
-  }
-  const refused: [RgbaImage, string][] = [
-    [noise(square(12), 1), "Cannot edit as nothing would be generated"],
-    [
-      noise({ width: 8, height: 1 }, 1),
-      "Cannot edit as a source to be refined must be as large as the first scale's picture, 2×2, at least: it has 8×1",
-    ],
-  ];
-  for (const [image, message] of refused) {
-    await assertRejects(
-      () => generate(model, { ...request, edit: { image, refine: true } }),
-      RangeError,
-      message,
-    );
-  }
-});
+    // By hand: the same tokens are chosen on the first three scales.
+    const forced: ScaleHook = {
+      name: "forced",
+      scales: [0, 1, 2],
+      choose: (step) => {
+        const tokens = step.allocate(step.positions);
+        step.device.write(tokens, copy!.tokens[step.scale]!.slice());
+        step.choose(tokens);
+      },
+    };
+    const request: GenerateRequest = { labels: 1, seed: 3, patchNumbers };
+    const expected = await generate(model, { ...request, hooks: [forced] });
+    const edit: EditRequest = { image: picture, refine: true };
+    assertEquals(tokensOf(await generate(model, { ...request, edit })), tokensOf(expected));
+    // Of several sources, none may be smaller than what is kept of it.
+    for (const small of [{ width: 12, height: 4 }, { width: 4, height: 12 }]) {
+      const image = [noise(square(12), 1), noise(small, 2)];
+      const resolved = resolveEdit(model.schedule({ patchNumbers }), { image, refine: true }, 2);
+      assertEquals([resolved.scales, resolved.sources.map(sizeOf)], [[0, 1], ["4×4", "4×4"]]);
+    }
+    const refused: [RgbaImage, string][] = [
+      [noise(square(12), 1), "Cannot edit as nothing would be generated"],
+      [
+        noise({ width: 8, height: 1 }, 1),
+        "Cannot edit as a source to be refined must be as large as the first scale's picture, 2×2, at least: it has 8×1",
+      ],
+    ];
+    for (const [image, message] of refused) {
+      await assertRejects(
+        () => generate(model, { ...request, edit: { image, refine: true } }),
+        RangeError,
+        message,
+      );
+    }
+  },
+);
 
-testOnFlexVar("a picture is expanded to one that is not square", async (model) => {
+testOnFlexVar("generate: a picture is expanded to one that is not square", async (model) => {
   const picture = noise(square(8), 4);
   const size = { width: 16, height: 8 };
   const canvas = new RgbaImage(16, 8);
@@ -224,7 +227,7 @@ testOnFlexVar("a picture is expanded to one that is not square", async (model) =
 });
 
 testOnFlexVar(
-  "sources are encoded at the size of the last scale that keeps them, or twice that",
+  "generate: sources are encoded at the size of the last scale that keeps them, or twice that",
   async (model) => {
     const patchNumbers = [1, 2, 4];
     const encoded: string[] = [];
@@ -268,25 +271,28 @@ testOnFlexVar(
   },
 );
 
-testOnFlexVar("a source of the finished size, or one that is refined, is kept to its borders", (model) => {
-  const schedule = model.schedule({ patchNumbers: [1, 2, 4, 8] });
-  const sourceOf = (edit: EditRequest): RgbaImage => resolveEdit(schedule, edit, 1).sources[0]!;
-  const scales = [0, 1, 2];
-  const finished = noise(schedule.picture, 3);
-  assertEquals(sourceOf({ image: finished, scales }), fitImage(finished, 8, "cover"));
-  assertEquals(sourceOf({ image: finished, scales, fit: "crop" }), fitImage(finished, 8, "crop"));
-  const small = noise({ width: 15, height: 12 }, 4);
-  assertEquals(sourceOf({ image: small, refine: true }), fitImage(small, 8, "cover"));
-  const large = noise(square(40), 5);
-  assertEquals(sourceOf({ image: large, scales }), fitImage(large, 8, "crop"));
-  // A mask stays where it was painted: the uppermost eighth of the picture is one row of tokens.
-  const mask = Array.from({ length: 16 }, (_, y) => new Array(16).fill(y < 2 ? 1 : 0));
-  const { shares } = resolveEdit(schedule, { image: finished, mask, mode: "outpaint", scales: [0, 2] }, 1);
-  assertEquals([...shares.values], Array.from({ length: 64 }, (_, at) => at < 8 ? 1 : 0));
-  return Promise.resolve();
-});
+testOnFlexVar(
+  "generate: a source of the finished size, or one that is refined, is kept to its borders",
+  (model) => {
+    const schedule = model.schedule({ patchNumbers: [1, 2, 4, 8] });
+    const sourceOf = (edit: EditRequest): RgbaImage => resolveEdit(schedule, edit, 1).sources[0]!;
+    const scales = [0, 1, 2];
+    const finished = noise(schedule.picture, 3);
+    assertEquals(sourceOf({ image: finished, scales }), fitImage(finished, 8, "cover"));
+    assertEquals(sourceOf({ image: finished, scales, fit: "crop" }), fitImage(finished, 8, "crop"));
+    const small = noise({ width: 15, height: 12 }, 4);
+    assertEquals(sourceOf({ image: small, refine: true }), fitImage(small, 8, "cover"));
+    const large = noise(square(40), 5);
+    assertEquals(sourceOf({ image: large, scales }), fitImage(large, 8, "crop"));
+    // A mask stays where it was painted: the uppermost eighth of the picture is one row of tokens.
+    const mask = Array.from({ length: 16 }, (_, y) => new Array(16).fill(y < 2 ? 1 : 0));
+    const { shares } = resolveEdit(schedule, { image: finished, mask, mode: "outpaint", scales: [0, 2] }, 1);
+    assertEquals([...shares.values], Array.from({ length: 64 }, (_, at) => at < 8 ? 1 : 0));
+    return Promise.resolve();
+  },
+);
 
-testOnFlexVar("reconstructions at a size, and their stages in one grid", async (model) => {
+testOnFlexVar("generate: reconstructions at a size, and their stages in one grid", async (model) => {
   const picture = noise({ width: 40, height: 30 }, 7);
   const size = { width: 16, height: 8 };
   const options = { size, patchNumbers: [1, 2, 4], progressive: true };
@@ -310,7 +316,7 @@ testOnFlexVar("reconstructions at a size, and their stages in one grid", async (
   }
 });
 
-testOnFlexVar("VAR-Scaling searches on the family's scale with its thresholds", async (model) => {
+testOnFlexVar("generate: VAR-Scaling searches on the family's scale with its thresholds", async (model) => {
   const request: GenerateRequest = { labels: [0, 1], seed: 1, patchNumbers: [1, 2, 3, 4] };
   const { images, trace } = await generate(model, { ...request, hooks: [varScaling({ samples: 20 })] });
   assertEquals(trace.readbacks, 1);
@@ -332,7 +338,7 @@ testOnFlexVar("VAR-Scaling searches on the family's scale with its thresholds", 
 });
 
 testOnFlexVar(
-  "each scale is drawn and guided as the schedule says, unless a hook says otherwise",
+  "generate: each scale is drawn and guided as the schedule says, unless a hook says otherwise",
   async (model) => {
     // By the rules of the released code, 7 tokens along an edge are not sampled, and a ramp that is longer
     // than ten scales exceeds cfg.
@@ -358,7 +364,7 @@ testOnFlexVar(
 );
 
 Deno.test({
-  name: "FlexVAR: the same tokens and pictures on both devices",
+  name: "generate: FlexVAR: the same tokens and pictures on both devices",
   ignore: !hasGpu && !requireGpu,
   sanitizeOps: false,
   sanitizeResources: false,

@@ -36,7 +36,7 @@ function largestDifference(a: readonly number[][], b: readonly number[][]): numb
   return Math.max(...a.flatMap((image, i) => image.map((value, j) => Math.abs(value - b[i]![j]!))));
 }
 
-testOnModel("tiny", "the same seed gives the same pictures, another seed others", async (model) => {
+testOnModel("tiny", "generate: the same seed gives the same pictures, another seed others", async (model) => {
   const request: GenerateRequest = { labels: LABELS, seed: 7, hooks: [varScaling()] };
   const first = await generate(model, request);
   const again = await generate(model, request);
@@ -48,7 +48,7 @@ testOnModel("tiny", "the same seed gives the same pictures, another seed others"
   assertNotEquals(tokensOf(await generate(model, { ...request, seed: 7n + (1n << 32n) })), tokensOf(first));
 });
 
-testOnModel("tiny", "an image does not depend on its batch", async (model) => {
+testOnModel("tiny", "generate: an image does not depend on its batch", async (model) => {
   for (const hooks of [[], [varScaling({ samples: 20 })]]) {
     const request: GenerateRequest = { labels: LABELS, seed: 3, hooks };
     const together = await generate(model, { ...request, batch: 5 });
@@ -65,33 +65,37 @@ testOnModel("tiny", "an image does not depend on its batch", async (model) => {
   }
 });
 
-testOnModel("tiny", "an image of a large request can be made alone, by its index", async (model) => {
-  for (const hooks of [[], [{ ...varScaling({ samples: 20 }), lanes: 2 }]]) {
-    const request: GenerateRequest = { labels: "sea", seed: 3, hooks };
-    const all = await generate(model, { ...request, count: 7 });
-    const lanes = hooks.length + 1;
-    const one = await generate(model, { ...request, indices: [5] });
-    const pick = (index: number) => all.images.filter((image) => image.index === index);
-    assertEquals(one.images.map(({ index, lane }) => [index, lane]), [[5, 0], [5, 1]].slice(0, lanes));
-    assertEquals(tokensOf(one), tokensOf({ images: pick(5) }));
-    if (model.device.kind === "cpu") {
-      assertEquals(pixelsOf(one), pick(5).map(({ data }) => [...data]));
+testOnModel(
+  "tiny",
+  "generate: an image of a large request can be made alone, by its index",
+  async (model) => {
+    for (const hooks of [[], [{ ...varScaling({ samples: 20 }), lanes: 2 }]]) {
+      const request: GenerateRequest = { labels: "sea", seed: 3, hooks };
+      const all = await generate(model, { ...request, count: 7 });
+      const lanes = hooks.length + 1;
+      const one = await generate(model, { ...request, indices: [5] });
+      const pick = (index: number) => all.images.filter((image) => image.index === index);
+      assertEquals(one.images.map(({ index, lane }) => [index, lane]), [[5, 0], [5, 1]].slice(0, lanes));
+      assertEquals(tokensOf(one), tokensOf({ images: pick(5) }));
+      if (model.device.kind === "cpu") {
+        assertEquals(pixelsOf(one), pick(5).map(({ data }) => [...data]));
+      }
+      // In any order and batch, and more than once.
+      for (const batch of [1, 2, 8]) {
+        const some = await generate(model, { ...request, count: 4, indices: [6, 2, 6, 0], batch });
+        assertEquals(
+          some.images.map(({ index }) => index),
+          [6, 2, 6, 0].flatMap((index) => Array<number>(lanes).fill(index)),
+        );
+        assertEquals(tokensOf(some), tokensOf({ images: [6, 2, 6, 0].flatMap(pick) }));
+      }
     }
-    // In any order and batch, and more than once.
-    for (const batch of [1, 2, 8]) {
-      const some = await generate(model, { ...request, count: 4, indices: [6, 2, 6, 0], batch });
-      assertEquals(
-        some.images.map(({ index }) => index),
-        [6, 2, 6, 0].flatMap((index) => Array<number>(lanes).fill(index)),
-      );
-      assertEquals(tokensOf(some), tokensOf({ images: [6, 2, 6, 0].flatMap(pick) }));
-    }
-  }
-});
+  },
+);
 
 testOnModel(
   "tiny",
-  "images of one index share their noise, and lanes are gathered image by image",
+  "generate: images of one index share their noise, and lanes are gathered image by image",
   async (model) => {
     // Without guidance and with the class out of the way, the same noise is the same picture.
     const request: GenerateRequest = { labels: [null, null, null], seed: 4 };
@@ -135,19 +139,23 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "a signal that comes from elsewhere ends a generation in its middle", async (model) => {
-  const controller = new AbortController();
-  const before = model.device.counters.dispatches;
-  setTimeout(() => controller.abort(new Error("enough")));
-  const request = { count: 64, batch: 1, signal: controller.signal };
-  await assertRejects(() => generate(model, request), Error, "enough");
-  const used = model.device.counters.dispatches - before;
-  const { trace } = await generate(model, { count: 1 });
-  assert(used < 3 * trace.dispatches, `${used} dispatches, an image takes ${trace.dispatches}`);
-});
+testOnModel(
+  "tiny",
+  "generate: a signal that comes from elsewhere ends a generation in its middle",
+  async (model) => {
+    const controller = new AbortController();
+    const before = model.device.counters.dispatches;
+    setTimeout(() => controller.abort(new Error("enough")));
+    const request = { count: 64, batch: 1, signal: controller.signal };
+    await assertRejects(() => generate(model, request), Error, "enough");
+    const used = model.device.counters.dispatches - before;
+    const { trace } = await generate(model, { count: 1 });
+    assert(used < 3 * trace.dispatches, `${used} dispatches, an image takes ${trace.dispatches}`);
+  },
+);
 
 Deno.test({
-  name: "the demo's tokens and pictures are the same on both devices",
+  name: "generate: the demo's tokens and pictures are the same on both devices",
   ignore: !hasGpu && !requireGpu,
   sanitizeOps: false,
   sanitizeResources: false,
@@ -177,7 +185,7 @@ Deno.test({
   },
 });
 
-Deno.test("the demo's tokens do not depend on the batch", async () => {
+Deno.test("generate: the demo's tokens do not depend on the batch", async () => {
   const model = await sharedModel("demo", "cpu");
   const request: GenerateRequest = { labels: ["red torus", "blue cone", null], seed: 11 };
   const together = await generate(model, request);
@@ -188,7 +196,7 @@ Deno.test("the demo's tokens do not depend on the batch", async () => {
 
 testOnModel(
   "tiny",
-  "all batches come back in one readback, with nothing that was not asked for",
+  "generate: all batches come back in one readback, with nothing that was not asked for",
   async (model) => {
     const { patchNumbers } = model;
     const { picture } = model.schedule();
@@ -205,7 +213,7 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "fifty generations leave nothing behind", async (model) => {
+testOnModel("tiny", "generate: fifty generations leave nothing behind", async (model) => {
   const hook: ScaleHook = { name: "twins", lanes: 2, scales: [2], gather: () => [0, 0] };
   const requests: GenerateRequest[] = [
     { labels: 0, cfg: 0 },
@@ -223,7 +231,7 @@ testOnModel("tiny", "fifty generations leave nothing behind", async (model) => {
   }
 });
 
-testOnModel("tiny", "an abort ends the generation at once and frees everything", async (model) => {
+testOnModel("tiny", "generate: an abort ends the generation at once and frees everything", async (model) => {
   const scales = TINY_PATCH_NUMBERS.length;
   const request: GenerateRequest = { labels: ["sea", "sky"], batch: 1 };
   await generate(model, request);
@@ -291,7 +299,7 @@ testOnModel("tiny", "an abort ends the generation at once and frees everything",
   );
 });
 
-testOnModel("tiny", "errors of hooks and bad reports free everything", async (model) => {
+testOnModel("tiny", "generate: errors of hooks and bad reports free everything", async (model) => {
   const request: GenerateRequest = { labels: ["sea", "sky"], count: 2, batch: 2, seed: 1 };
   await generate(model, request);
   const before = holdings(model);
@@ -335,7 +343,7 @@ testOnModel("tiny", "errors of hooks and bad reports free everything", async (mo
   assertEquals(holdings(model), before, "a report longer than its array");
 });
 
-testOnModel("tiny", "cfg 0 runs without unconditional rows", async (model) => {
+testOnModel("tiny", "generate: cfg 0 runs without unconditional rows", async (model) => {
   const started: StartOptions[] = [];
   const rows: number[] = [];
   const watched = withGenerations(model, (generation) => ({
@@ -395,7 +403,7 @@ testOnModel("tiny", "cfg 0 runs without unconditional rows", async (model) => {
 
 testOnModel(
   "tiny",
-  "guided logits follow the formula, with a weight that grows over the scales or stays",
+  "generate: guided logits follow the formula, with a weight that grows over the scales or stays",
   async (model) => {
     const raw: Float32Array[] = [];
     const spy = withGenerations(model, (generation) => ({
@@ -440,7 +448,7 @@ testOnModel(
 
 testOnModel(
   "tiny",
-  "temperature 0, top-k 1, a small top-p and min-p 1 take the likeliest token, whatever the seed",
+  "generate: temperature 0, top-k 1, a small top-p and min-p 1 take the likeliest token, whatever the seed",
   async (model) => {
     const likeliest: number[][] = [];
     const argmax: ScaleHook = {
@@ -462,43 +470,51 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "labels by number, name, case and count name the same images", async (model) => {
-  const plain = await generate(model, { labels: [4, 4, 2, 2] });
-  assertEquals(plain.images.map(({ label }) => label), [
-    ...new Array(2).fill({ id: 4, name: "Red Rock" }),
-    ...new Array(2).fill({ id: 2, name: "sea" }),
-  ]);
-  assertEquals(plain.images.map(({ index }) => index), [0, 1, 2, 3]);
-  for (
-    const request of [
-      { labels: ["Red Rock", "sea"], count: 2 },
-      { labels: [" RED ROCK ", "SEA"], count: 2 },
-      { labels: ["4", 2], count: 2 },
-      { labels: ["red rock", 4, "2", "Sea"] },
-    ] satisfies GenerateRequest[]
-  ) assertEquals(tokensOf(await generate(model, request)), tokensOf(plain));
-  // Two images of one class are two images.
-  assertNotEquals(tokensOf(plain)[0], tokensOf(plain)[1]);
-  assertEquals(tokensOf(await generate(model, { labels: "Red Rock" })), tokensOf(plain).slice(0, 1));
-});
+testOnModel(
+  "tiny",
+  "generate: labels by number, name, case and count name the same images",
+  async (model) => {
+    const plain = await generate(model, { labels: [4, 4, 2, 2] });
+    assertEquals(plain.images.map(({ label }) => label), [
+      ...new Array(2).fill({ id: 4, name: "Red Rock" }),
+      ...new Array(2).fill({ id: 2, name: "sea" }),
+    ]);
+    assertEquals(plain.images.map(({ index }) => index), [0, 1, 2, 3]);
+    for (
+      const request of [
+        { labels: ["Red Rock", "sea"], count: 2 },
+        { labels: [" RED ROCK ", "SEA"], count: 2 },
+        { labels: ["4", 2], count: 2 },
+        { labels: ["red rock", 4, "2", "Sea"] },
+      ] satisfies GenerateRequest[]
+    ) assertEquals(tokensOf(await generate(model, request)), tokensOf(plain));
+    // Two images of one class are two images.
+    assertNotEquals(tokensOf(plain)[0], tokensOf(plain)[1]);
+    assertEquals(tokensOf(await generate(model, { labels: "Red Rock" })), tokensOf(plain).slice(0, 1));
+  },
+);
 
-testOnModel("tiny", "moreSmooth mixes code vectors but draws the same first tokens", async (model) => {
-  const request: GenerateRequest = { labels: "sky", cfg: 1.5, seed: 5 };
-  const plain = await generate(model, request);
-  const smooth = await generate(model, { ...request, moreSmooth: true });
-  assertEquals(tokensOf(smooth)[0]![0], tokensOf(plain)[0]![0]);
-  assertNotEquals(pixelsOf(smooth), pixelsOf(plain));
-  assertEquals(pixelsOf(await generate(model, { ...request, moreSmooth: true })), pixelsOf(smooth));
-  // One token left is its own mean, up to the rounding of a division.
-  const sure = { ...request, temperature: 0 };
-  const difference = largestDifference(
-    pixelsOf(await generate(model, { ...sure, moreSmooth: true })),
-    pixelsOf(await generate(model, sure)),
-  );
-  assert(difference <= 1, `pixels differ by ${difference}`);
-});
+testOnModel(
+  "tiny",
+  "generate: moreSmooth mixes code vectors but draws the same first tokens",
+  async (model) => {
+    const request: GenerateRequest = { labels: "sky", cfg: 1.5, seed: 5 };
+    const plain = await generate(model, request);
+    const smooth = await generate(model, { ...request, moreSmooth: true });
+    assertEquals(tokensOf(smooth)[0]![0], tokensOf(plain)[0]![0]);
+    assertNotEquals(pixelsOf(smooth), pixelsOf(plain));
+    assertEquals(pixelsOf(await generate(model, { ...request, moreSmooth: true })), pixelsOf(smooth));
+    // One token left is its own mean, up to the rounding of a division.
+    const sure = { ...request, temperature: 0 };
+    const difference = largestDifference(
+      pixelsOf(await generate(model, { ...sure, moreSmooth: true })),
+      pixelsOf(await generate(model, sure)),
+    );
+    assert(difference <= 1, `pixels differ by ${difference}`);
+  },
+);
 
-testOnModel("tiny", "moreSmooth needs a generation that takes mixed vectors", async (model) => {
+testOnModel("tiny", "generate: moreSmooth needs a generation that takes mixed vectors", async (model) => {
   const without = withGenerations(
     model,
     () => ({ acceptFeatures: undefined }) as unknown as Partial<Generation>,
@@ -510,7 +526,7 @@ testOnModel("tiny", "moreSmooth needs a generation that takes mixed vectors", as
   );
 });
 
-testOnModel("tiny", "moreSmooth follows VAR's formula, in float64", async (model) => {
+testOnModel("tiny", "generate: moreSmooth follows VAR's formula, in float64", async (model) => {
   const { array, channels, vocabulary } = model.tokens.codebook!;
   const codes = await readFloats(array);
   const largest = Math.max(...codes.map(Math.abs));
@@ -558,7 +574,7 @@ testOnModel("tiny", "moreSmooth follows VAR's formula, in float64", async (model
 });
 
 Deno.test({
-  name: "moreSmooth paints the same picture on both devices",
+  name: "generate: moreSmooth paints the same picture on both devices",
   ignore: !hasGpu && !requireGpu,
   sanitizeOps: false,
   sanitizeResources: false,
@@ -577,65 +593,73 @@ Deno.test({
   },
 });
 
-testOnModel("tiny", "logits that cannot be drawn from are an error that says where", async (model) => {
-  const before = holdings(model);
-  const filled = (value: number, at: number) => (model: Model): Model => {
-    return withGenerations(model, (generation) => {
-      let scale = 0;
-      return {
-        logits: async () => {
-          const logits = await generation.logits();
-          if (scale++ === at) model.device.write(logits, new Float32Array(logits.length).fill(value));
-          return logits;
-        },
-      };
-    });
-  };
-  const request: GenerateRequest = { labels: ["sea", "sky"] };
-  const message = (image: number, scale: number, position: number): string =>
-    `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`;
-  for (const [value, scale] of [[NaN, 0], [-Infinity, 2], [NaN, 3]] as const) {
-    const error = await assertRejects(() => generate(filled(value, scale)(model), request), RangeError);
-    assertEquals(error.message, message(0, scale, 0));
-  }
-  // A hook that forbids everything for one image at one position.
-  const forbid: ScaleHook = {
-    name: "forbid",
-    scales: [1],
-    guide: (step) => {
-      const nothing = new Float32Array(TINY_VOCABULARY).fill(-Infinity);
-      step.device.write(step.logits, nothing, (step.positions + 2) * TINY_VOCABULARY);
-    },
-  };
-  for (const hooks of [[forbid], [forbid, varScaling({ samples: 5 })]]) {
-    const error = await assertRejects(() => generate(model, { ...request, hooks }), RangeError);
-    assertEquals(error.message, message(1, 1, 2));
-  }
-  assertEquals(holdings(model).liveArrays, before.liveArrays);
-  // Infinitely likely tokens share everything.
-  const likely: ScaleHook = {
-    name: "likely",
-    guide: (step) => {
-      const row = new Float32Array(TINY_VOCABULARY);
-      row[7] = row[9] = Infinity;
-      for (let i = 0; i < step.lanes.length * step.positions; i++) {
-        step.device.write(step.logits, row, i * TINY_VOCABULARY);
-      }
-    },
-  };
-  const { images } = await generate(model, { ...request, hooks: [likely] });
-  assertEquals(new Set(images.flatMap(({ tokens }) => tokens.flatMap((map) => [...map]))), new Set([7, 9]));
-});
+testOnModel(
+  "tiny",
+  "generate: logits that cannot be drawn from are an error that says where",
+  async (model) => {
+    const before = holdings(model);
+    const filled = (value: number, at: number) => (model: Model): Model => {
+      return withGenerations(model, (generation) => {
+        let scale = 0;
+        return {
+          logits: async () => {
+            const logits = await generation.logits();
+            if (scale++ === at) model.device.write(logits, new Float32Array(logits.length).fill(value));
+            return logits;
+          },
+        };
+      });
+    };
+    const request: GenerateRequest = { labels: ["sea", "sky"] };
+    const message = (image: number, scale: number, position: number): string =>
+      `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`;
+    for (const [value, scale] of [[NaN, 0], [-Infinity, 2], [NaN, 3]] as const) {
+      const error = await assertRejects(() => generate(filled(value, scale)(model), request), RangeError);
+      assertEquals(error.message, message(0, scale, 0));
+    }
+    // A hook that forbids everything for one image at one position.
+    const forbid: ScaleHook = {
+      name: "forbid",
+      scales: [1],
+      guide: (step) => {
+        const nothing = new Float32Array(TINY_VOCABULARY).fill(-Infinity);
+        step.device.write(step.logits, nothing, (step.positions + 2) * TINY_VOCABULARY);
+      },
+    };
+    for (const hooks of [[forbid], [forbid, varScaling({ samples: 5 })]]) {
+      const error = await assertRejects(() => generate(model, { ...request, hooks }), RangeError);
+      assertEquals(error.message, message(1, 1, 2));
+    }
+    assertEquals(holdings(model).liveArrays, before.liveArrays);
+    // Infinitely likely tokens share everything.
+    const likely: ScaleHook = {
+      name: "likely",
+      guide: (step) => {
+        const row = new Float32Array(TINY_VOCABULARY);
+        row[7] = row[9] = Infinity;
+        for (let i = 0; i < step.lanes.length * step.positions; i++) {
+          step.device.write(step.logits, row, i * TINY_VOCABULARY);
+        }
+      },
+    };
+    const { images } = await generate(model, { ...request, hooks: [likely] });
+    assertEquals(new Set(images.flatMap(({ tokens }) => tokens.flatMap((map) => [...map]))), new Set([7, 9]));
+  },
+);
 
-testOnModel("tiny", "images are told apart up to the last random number of a request", async (model) => {
-  // Draws of the same image and seed: 40 images of one class must not share their finest map.
-  const maps = tokensOf(await generate(model, { labels: 1, count: 40, cfg: 0, batch: 40 })).map((image) =>
-    image.join()
-  );
-  assertEquals(new Set(maps).size, 40);
-});
+testOnModel(
+  "tiny",
+  "generate: images are told apart up to the last random number of a request",
+  async (model) => {
+    // Draws of the same image and seed: 40 images of one class must not share their finest map.
+    const maps = tokensOf(await generate(model, { labels: 1, count: 40, cfg: 0, batch: 40 })).map((image) =>
+      image.join()
+    );
+    assertEquals(new Set(maps).size, 40);
+  },
+);
 
-testOnModel("tiny", "arrays of a step end with it", async (model) => {
+testOnModel("tiny", "generate: arrays of a step end with it", async (model) => {
   let kept: DeviceArray | undefined;
   const hook: ScaleHook = {
     name: "hoard",

@@ -29,7 +29,7 @@ const forbidOdd: Kernel<{ logits: DeviceArray }> = {
   twin: ({ logits }) => floats(logits).forEach((_, i, all) => all[i] = i % 2 === 1 ? -Infinity : all[i]!),
 };
 
-testOnModel("tiny", "a guide's changes to the logits are respected", async (model) => {
+testOnModel("tiny", "ScaleHook: a guide's changes to the logits are respected", async (model) => {
   const guide: ScaleHook = {
     name: "even",
     scales: [1, 3],
@@ -56,7 +56,7 @@ testOnModel("tiny", "a guide's changes to the logits are respected", async (mode
   assert([...image!.tokens[1]!, ...image!.tokens[3]!].every((token) => token % 2 === 0));
 });
 
-testOnModel("tiny", "looking at the logits changes nothing", async (model) => {
+testOnModel("tiny", "ScaleHook: looking at the logits changes nothing", async (model) => {
   const look: ScaleHook = {
     name: "look",
     guide: async (step) => {
@@ -76,64 +76,72 @@ testOnModel("tiny", "looking at the logits changes nothing", async (model) => {
   );
 });
 
-testOnModel("tiny", "hooks run in order, each on its scales, and are waited for", async (model) => {
-  const calls: string[] = [];
-  const hook = (name: string, scales?: readonly number[]): ScaleHook => {
-    const note = (part: string) => async (step: ScaleStep): Promise<void> => {
-      // Were it not waited for, the notes of the next hook would come first.
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      const { scale, width, height, positions, scales, schedule } = step;
-      assertEquals(schedule.scales.map(({ width }) => width), [...TINY_PATCH_NUMBERS]);
-      assertEquals([width, height, positions, scales], [
-        TINY_PATCH_NUMBERS[scale],
-        TINY_PATCH_NUMBERS[scale],
-        TINY_PATCH_NUMBERS[scale]! ** 2,
-        SCALES,
-      ]);
-      calls.push(`${scale} ${part} ${name}`);
+testOnModel(
+  "tiny",
+  "ScaleHook: hooks run in order, each on its scales, and are waited for",
+  async (model) => {
+    const calls: string[] = [];
+    const hook = (name: string, scales?: readonly number[]): ScaleHook => {
+      const note = (part: string) => async (step: ScaleStep): Promise<void> => {
+        // Were it not waited for, the notes of the next hook would come first.
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        const { scale, width, height, positions, scales, schedule } = step;
+        assertEquals(schedule.scales.map(({ width }) => width), [...TINY_PATCH_NUMBERS]);
+        assertEquals([width, height, positions, scales], [
+          TINY_PATCH_NUMBERS[scale],
+          TINY_PATCH_NUMBERS[scale],
+          TINY_PATCH_NUMBERS[scale]! ** 2,
+          SCALES,
+        ]);
+        calls.push(`${scale} ${part} ${name}`);
+      };
+      return {
+        name,
+        ...(scales && { scales }),
+        guide: note("guide"),
+        choose: note("choose"),
+        gather: (step) => note("gather")(step).then(() => undefined),
+      };
     };
-    return {
-      name,
-      ...(scales && { scales }),
-      guide: note("guide"),
-      choose: note("choose"),
-      gather: (step) => note("gather")(step).then(() => undefined),
-    };
-  };
-  await generate(model, { labels: 0, cfg: 0, hooks: [hook("a", [0, 2]), hook("b"), hook("none", [])] });
-  const parts = ["guide", "choose", "gather"];
-  assertEquals(
-    calls,
-    [...TINY_PATCH_NUMBERS.keys()].flatMap((scale) =>
-      parts.flatMap((part) =>
-        (scale % 2 === 0 ? ["a", "b"] : ["b"]).map((name) => `${scale} ${part} ${name}`)
-      )
-    ),
-  );
-});
+    await generate(model, { labels: 0, cfg: 0, hooks: [hook("a", [0, 2]), hook("b"), hook("none", [])] });
+    const parts = ["guide", "choose", "gather"];
+    assertEquals(
+      calls,
+      [...TINY_PATCH_NUMBERS.keys()].flatMap((scale) =>
+        parts.flatMap((part) =>
+          (scale % 2 === 0 ? ["a", "b"] : ["b"]).map((name) => `${scale} ${part} ${name}`)
+        )
+      ),
+    );
+  },
+);
 
-testOnModel("tiny", "the last chooser has the last word and sees what was chosen before", async (model) => {
-  const always = (token: number): ScaleHook => ({
-    name: `always ${token}`,
-    choose: (step) => {
-      const array = step.allocate(step.lanes.length * step.positions);
-      step.device.write(array, new Uint32Array(array.length).fill(token));
-      step.choose(array);
-    },
-  });
-  const seen: number[] = [];
-  const look: ScaleHook = {
-    name: "look",
-    scales: [1],
-    choose: async (step) => {
-      const [tokens] = await step.device.read([step.tokens!]);
-      seen.push(...tokens!);
-    },
-  };
-  const { images } = await generate(model, { labels: [0, 1], hooks: [always(7), look, always(11)] });
-  assertEquals(seen, new Array(8).fill(7));
-  for (const { tokens } of images) assert(tokens.every((map) => map.every((token) => token === 11)));
-});
+testOnModel(
+  "tiny",
+  "ScaleHook: the last chooser has the last word and sees what was chosen before",
+  async (model) => {
+    const always = (token: number): ScaleHook => ({
+      name: `always ${token}`,
+      choose: (step) => {
+        const array = step.allocate(step.lanes.length * step.positions);
+        step.device.write(array, new Uint32Array(array.length).fill(token));
+        step.choose(array);
+      },
+    });
+    const seen: number[] = [];
+    const look: ScaleHook = {
+      name: "look",
+      scales: [1],
+      choose: async (step) => {
+        const [tokens] = await step.device.read([step.tokens!]);
+        seen.push(...tokens!);
+      },
+    };
+    const { images } = await generate(model, { labels: [0, 1], hooks: [always(7), look, always(11)] });
+    assertEquals(seen, new Array(8).fill(7));
+    for (const { tokens } of images) assert(tokens.every((map) => map.every((token) => token === 11)));
+  },
+);
 
 /** Best of N: paint N attempts at each image and keep the one that scores best. */
 function bestOf(count: number, score: (image: RgbaImage) => number): ScaleHook {
@@ -155,7 +163,7 @@ const redness = ({ data }: RgbaImage): number =>
 /** Keeps all lanes, so that each is seen in the end. */
 const keepAll = (lanes: number): ScaleHook => ({ name: "keep all", lanes, gather: () => undefined });
 
-testOnModel("tiny", "best of n as a hook keeps the best attempt of each image", async (model) => {
+testOnModel("tiny", "ScaleHook: best of n as a hook keeps the best attempt of each image", async (model) => {
   const request: GenerateRequest = { labels: ["sea", "sky", "Red Rock"], seed: 2 };
   const plain = await generate(model, request);
   const all = await generate(model, { ...request, hooks: [keepAll(4)] });
@@ -266,7 +274,7 @@ const amplify: Kernel<AmplifyArguments> = {
   },
 };
 
-testOnModel("tiny", "spatial guidance as a hook", async (model) => {
+testOnModel("tiny", "ScaleHook: spatial guidance as a hook", async (model) => {
   const request: GenerateRequest = { labels: ["sea", "sky"], seed: 6 };
   const plain = tokensOf(await generate(model, request));
   const seen: Float32Array[] = [];
@@ -338,7 +346,7 @@ const weaken: Kernel<{ features: DeviceArray; share: number; channels: number; p
   },
 };
 
-testOnModel("tiny", "weakening what positions share as a hook", async (model) => {
+testOnModel("tiny", "ScaleHook: weakening what positions share as a hook", async (model) => {
   const request: GenerateRequest = { labels: ["sea", "sky"], seed: 6 };
   const plain = tokensOf(await generate(model, request));
   const seen: Float32Array[] = [];
@@ -364,7 +372,7 @@ testOnModel("tiny", "weakening what positions share as a hook", async (model) =>
 
 testOnModel(
   "tiny",
-  "lanes that are repeated part ways, and the first copy goes on as before",
+  "ScaleHook: lanes that are repeated part ways, and the first copy goes on as before",
   async (model) => {
     const request: GenerateRequest = { labels: ["sea", "sky"], seed: 8 };
     const plain = tokensOf(await generate(model, request));
@@ -389,7 +397,7 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "a second gatherer of a scale sees the lanes of the first", async (model) => {
+testOnModel("tiny", "ScaleHook: a second gatherer of a scale sees the lanes of the first", async (model) => {
   const seen: string[] = [];
   const look: ScaleHook = {
     name: "look",
@@ -420,28 +428,32 @@ testOnModel("tiny", "a second gatherer of a scale sees the lanes of the first", 
   );
 });
 
-testOnModel("tiny", "lane numbers are used again, so that resampling may go on for ever", async (model) => {
-  // Of 200 attempts 199 are dropped, and the last one is repeated: more numbers than there are, if none came
-  // back.
-  const resample: ScaleHook = {
-    name: "resample",
-    lanes: 200,
-    scales: [0, 1],
-    gather: ({ lanes }) => lanes.map(() => 199),
-  };
-  const thin: ScaleHook = {
-    name: "thin",
-    scales: [1],
-    gather: ({ lanes }) => [...lanes.keys()].slice(0, 12),
-  };
-  const { images } = await generate(model, { labels: 0, cfg: 0, hooks: [resample, thin] });
-  assertEquals(images.length, 12);
-  assertEquals(new Set(images.map(({ lane }) => lane)).size, 12);
-  assert(images.every(({ lane }) => lane < 256));
-  assertEquals(new Set(tokensOf({ images }).map((maps) => String(maps[3]))).size, 12);
-});
+testOnModel(
+  "tiny",
+  "ScaleHook: lane numbers are used again, so that resampling may go on for ever",
+  async (model) => {
+    // Of 200 attempts 199 are dropped, and the last one is repeated: more numbers than there are, if none
+    // came back.
+    const resample: ScaleHook = {
+      name: "resample",
+      lanes: 200,
+      scales: [0, 1],
+      gather: ({ lanes }) => lanes.map(() => 199),
+    };
+    const thin: ScaleHook = {
+      name: "thin",
+      scales: [1],
+      gather: ({ lanes }) => [...lanes.keys()].slice(0, 12),
+    };
+    const { images } = await generate(model, { labels: 0, cfg: 0, hooks: [resample, thin] });
+    assertEquals(images.length, 12);
+    assertEquals(new Set(images.map(({ lane }) => lane)).size, 12);
+    assert(images.every(({ lane }) => lane < 256));
+    assertEquals(new Set(tokensOf({ images }).map((maps) => String(maps[3]))).size, 12);
+  },
+);
 
-testOnModel("tiny", "orders that cannot be followed", async (model) => {
+testOnModel("tiny", "ScaleHook: orders that cannot be followed", async (model) => {
   const run = (order: unknown): Promise<unknown> => {
     const hook = { name: "shuffle", scales: [1], lanes: 2, gather: () => order } as ScaleHook;
     return generate(model, { labels: ["sea", "sky"], hooks: [hook] });
@@ -481,7 +493,7 @@ testOnModel("tiny", "orders that cannot be followed", async (model) => {
   }
 });
 
-testOnModel("tiny", "reports cost no readback and follow their lanes", async (model) => {
+testOnModel("tiny", "ScaleHook: reports cost no readback and follow their lanes", async (model) => {
   // Each lane reports its own number and the token it has drawn.
   const report = (scales: readonly number[]): ScaleHook => ({
     name: "report",
@@ -525,7 +537,7 @@ testOnModel("tiny", "reports cost no readback and follow their lanes", async (mo
   }
 });
 
-testOnModel("tiny", "several hooks report in order, under their names", async (model) => {
+testOnModel("tiny", "ScaleHook: several hooks report in order, under their names", async (model) => {
   const number = (name: string, value: number): ScaleHook => ({
     name,
     scales: [0],
@@ -550,7 +562,7 @@ testOnModel("tiny", "several hooks report in order, under their names", async (m
   }
 });
 
-testOnModel("tiny", "lanes and batches do not change what an image becomes", async (model) => {
+testOnModel("tiny", "ScaleHook: lanes and batches do not change what an image becomes", async (model) => {
   const request: GenerateRequest = {
     labels: [0, 1, 2],
     seed: 4,
@@ -569,47 +581,51 @@ testOnModel("tiny", "lanes and batches do not change what an image becomes", asy
   }
 });
 
-testOnModel("tiny", "draws of other numbers are the same however they are grouped", async (model) => {
-  const maps: number[][] = [];
-  const hook: ScaleHook = {
-    name: "draws",
-    scales: [2],
-    choose: async (step) => {
-      const arrays = [
-        step.draw(6),
-        step.draw(2),
-        step.draw(4, { firstDraw: 2 }),
-        step.draw(1, { temperature: 0 }),
-        step.draw(1, { topK: 1 }),
-        step.draw(1, { topP: 1e-6 }),
-        step.draw(1, { minP: 1 }),
-        step.draw(3, { compounding: true }),
-      ];
-      maps.push(...(await step.device.read(arrays)).map((array) => [...array]));
-      await assertRejects(
-        // deno-lint-ignore require-await -- a rejection is what is asked for
-        async () => step.choose(step.allocate(8)),
-        RangeError,
-        "Cannot choose tokens for scale 2 as 9 are needed: the array holds 8",
-      );
-    },
-  };
-  await generate(model, { labels: 0, hooks: [hook] });
-  const [six, two, four, coldest, single, surest, only, compounding] = maps as [
-    number[],
-    number[],
-    number[],
-    number[],
-    number[],
-    number[],
-    number[],
-    number[],
-  ];
-  assertEquals([...two, ...four], six);
-  assertEquals(coldest, single);
-  assertEquals(coldest, surest);
-  assertEquals(coldest, only);
-  // The first draw sees the filter once either way.
-  assertEquals(compounding.slice(0, 9), six.slice(0, 9));
-  assertNotEquals(six.slice(0, 9), six.slice(9, 18));
-});
+testOnModel(
+  "tiny",
+  "ScaleHook: draws of other numbers are the same however they are grouped",
+  async (model) => {
+    const maps: number[][] = [];
+    const hook: ScaleHook = {
+      name: "draws",
+      scales: [2],
+      choose: async (step) => {
+        const arrays = [
+          step.draw(6),
+          step.draw(2),
+          step.draw(4, { firstDraw: 2 }),
+          step.draw(1, { temperature: 0 }),
+          step.draw(1, { topK: 1 }),
+          step.draw(1, { topP: 1e-6 }),
+          step.draw(1, { minP: 1 }),
+          step.draw(3, { compounding: true }),
+        ];
+        maps.push(...(await step.device.read(arrays)).map((array) => [...array]));
+        await assertRejects(
+          // deno-lint-ignore require-await -- a rejection is what is asked for
+          async () => step.choose(step.allocate(8)),
+          RangeError,
+          "Cannot choose tokens for scale 2 as 9 are needed: the array holds 8",
+        );
+      },
+    };
+    await generate(model, { labels: 0, hooks: [hook] });
+    const [six, two, four, coldest, single, surest, only, compounding] = maps as [
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+      number[],
+    ];
+    assertEquals([...two, ...four], six);
+    assertEquals(coldest, single);
+    assertEquals(coldest, surest);
+    assertEquals(coldest, only);
+    // The first draw sees the filter once either way.
+    assertEquals(compounding.slice(0, 9), six.slice(0, 9));
+    assertNotEquals(six.slice(0, 9), six.slice(9, 18));
+  },
+);

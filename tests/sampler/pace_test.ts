@@ -1,7 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { Pace } from "../../sampler/pace.ts";
 
-Deno.test("the pace is that of the last marks", () => {
+Deno.test("Pace: the pace is that of the last marks", () => {
   let time = 1000;
   const pace = new Pace(1000, { now: () => time });
   assertEquals([pace.perSecond, pace.secondsLeft], [0, Infinity]);
@@ -19,7 +19,7 @@ Deno.test("the pace is that of the last marks", () => {
   assertAlmostEquals(pace.perSecond, 8, 1e-9, "Only marks count");
 });
 
-Deno.test("what was there before counts for the end and not for the pace", () => {
+Deno.test("Pace: what was there before counts for the end and not for the pace", () => {
   let time = 0;
   const pace = new Pace(10, { done: 8, now: () => time });
   time = 4000;

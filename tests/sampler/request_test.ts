@@ -64,7 +64,7 @@ const zoo = modelOf(["tabby cat", "Tiger Cat", "dog", "7"]);
 const resolve = (request: GenerateRequest, model: Model = zoo): ResolvedRequest =>
   resolveRequest(model, request);
 
-Deno.test("a request with nothing in it gets the model's defaults, and for the rest the documented ones", () => {
+Deno.test("resolveRequest: a request with nothing in it gets the model's defaults, and for the rest the documented ones", () => {
   const { labels, schedule, ...rest } = resolve({});
   assertEquals(labels.length, 1);
   assertEquals(asked, {});
@@ -88,7 +88,7 @@ Deno.test("a request with nothing in it gets the model's defaults, and for the r
   });
 });
 
-Deno.test("what is given is taken over", () => {
+Deno.test("resolveRequest: what is given is taken over", () => {
   const { signal } = new AbortController();
   const hook = { ...varScaling({ scale: 2 }), lanes: 3 };
   const given = {
@@ -127,7 +127,7 @@ Deno.test("what is given is taken over", () => {
   assertEquals(resolve({ previews: true, patchNumbers: [1, 2] }).previews, new Set([0, 1]));
 });
 
-Deno.test("hooks act on scales of their own, and previews are made, as far as the schedule has them", () => {
+Deno.test("resolveRequest: hooks act on scales of their own, and previews are made, as far as the schedule has them", () => {
   const hook = { name: "mine", gather: () => undefined };
   const near = { ...hook, scales: ({ patchNumbers }: Model) => [patchNumbers.length - 1] };
   assertEquals(resolve({ hooks: [near, hook, { ...hook, scales: [] }] }).hookScales, [[2], undefined, []]);
@@ -153,7 +153,7 @@ Deno.test("hooks act on scales of their own, and previews are made, as far as th
   assertEquals(resolve({ hooks: [near], patchNumbers: [1, 2, 3, 4], previews: [3] }).hookScales, [[2]]);
 });
 
-Deno.test("a model that takes prompts needs one, and one that mixes nothing refuses moreSmooth", () => {
+Deno.test("resolveRequest: a model that takes prompts needs one, and one that mixes nothing refuses moreSmooth", () => {
   const painter = {
     ...modelOf([]),
     labels: { kind: "texts" },
@@ -174,7 +174,7 @@ Deno.test("a model that takes prompts needs one, and one that mixes nothing refu
   );
 });
 
-Deno.test("labels by number, by name in any case, and the null class", () => {
+Deno.test("resolveRequest: labels by number, by name in any case, and the null class", () => {
   assertEquals(zoo.resolveLabel(1), { id: 1, name: "Tiger Cat" });
   assertEquals(zoo.resolveLabel("TIGER cat "), { id: 1, name: "Tiger Cat" });
   assertEquals(zoo.resolveLabel("2"), { id: 2, name: "dog" });
@@ -186,7 +186,7 @@ Deno.test("labels by number, by name in any case, and the null class", () => {
   assertEquals(labels.map(({ id }) => id), [2, 2, null, null, 0, 0]);
 });
 
-Deno.test("a label that is no class says what is", () => {
+Deno.test("resolveClass: a label that is no class says what is", () => {
   const cases: [label: string | number, model: Model, message: string][] = [
     [
       "lion cat",
@@ -209,7 +209,7 @@ Deno.test("a label that is no class says what is", () => {
   }
 });
 
-Deno.test("without labels, classes are drawn from the seed, each by its own place", () => {
+Deno.test("resolveRequest: without labels, classes are drawn from the seed, each by its own place", () => {
   const model = modelOf([], 64);
   const ids = (seed: number | bigint, count: number): number[] => {
     return resolve({ seed, count }, model).labels.map(({ id }) => id!);
@@ -229,7 +229,7 @@ Deno.test("without labels, classes are drawn from the seed, each by its own plac
   }
 });
 
-Deno.test("indices: one per image, from 0 on by default, in the order given", () => {
+Deno.test("resolveRequest: indices: one per image, from 0 on by default, in the order given", () => {
   assertEquals(resolve({ labels: ["dog", null], count: 2 }).indices, [0, 1, 2, 3]);
   assertEquals(resolve({ labels: ["dog", null], count: 2, indices: [7, 0, 7, MAX_IMAGES - 1] }).indices, [
     7,
@@ -270,7 +270,7 @@ Deno.test("indices: one per image, from 0 on by default, in the order given", ()
   }
 });
 
-Deno.test("limits", () => {
+Deno.test("resolveRequest: limits", () => {
   assertEquals(
     resolve({ temperature: 1e-6, cfg: 1e6, topK: 2 ** 31 - 1, batch: 2 ** 31 - 1 }).temperature,
     1e-6,
@@ -288,7 +288,7 @@ Deno.test("limits", () => {
   );
 });
 
-Deno.test("a batch is given, or follows from memory, and otherwise it is 8 or as many as there is room for", () => {
+Deno.test("resolveRequest: a batch is given, or follows from memory, and otherwise it is 8 or as many as there is room for", () => {
   // Three scales take 75 bytes of an image, and four of them 100.
   const patchNumbers = [1, 2, 3, 4];
   const batch = (request: GenerateRequest): number => resolve({ patchNumbers, ...request }).batch;

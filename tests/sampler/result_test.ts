@@ -9,7 +9,7 @@ const bundleOf = (shown: object): MimeBundle => {
   return (shown as Record<symbol, () => MimeBundle>)[Symbol.for("Jupyter.display")]!();
 };
 
-testOnModel("tiny", "an image knows where it comes from", async (model) => {
+testOnModel("tiny", "generate: an image knows where it comes from", async (model) => {
   const { images, trace } = await generate(model, {
     labels: ["sea", null, 4],
     seed: 2n ** 60n,
@@ -37,7 +37,7 @@ testOnModel("tiny", "an image knows where it comes from", async (model) => {
   assertEquals(trace.device, { kind: model.device.kind, name: model.device.name });
 });
 
-testOnModel("tiny", "images are independent of each other's memory", async (model) => {
+testOnModel("tiny", "generate: images are independent of each other's memory", async (model) => {
   const { images: [a, b] } = await generate(model, { labels: [0, 1] });
   const pixels = [...b!.data];
   const maps = b!.tokens.map((map) => [...map]);
@@ -47,7 +47,7 @@ testOnModel("tiny", "images are independent of each other's memory", async (mode
   assertEquals(b!.tokens.map((map) => [...map]), maps);
 });
 
-testOnModel("tiny", "the trace adds up", async (model) => {
+testOnModel("tiny", "generate: the trace adds up", async (model) => {
   const before = model.device.counters;
   const start = performance.now();
   const { trace } = await generate(model, { labels: [0, 1, 2], batch: 2 });
@@ -71,7 +71,7 @@ testOnModel("tiny", "the trace adds up", async (model) => {
   assert(trace.dispatches > 0);
 });
 
-testOnModel("tiny", "pictures survive as PNG, and show themselves in a notebook", async (model) => {
+testOnModel("tiny", "generate: pictures survive as PNG, and show themselves in a notebook", async (model) => {
   const result = await generate(model, { labels: ["sea", "sky"] });
   for (const image of result.images) {
     assertEquals(RgbaImage.decode(image.png()).data, image.data);
@@ -107,7 +107,7 @@ function resultOf(count: number, size: number): GenerateResult {
   return new GenerateResult(images, TRACE);
 }
 
-Deno.test("the grid has at most eight columns and enlarges small pictures", () => {
+Deno.test("GenerateResult: the grid has at most eight columns and enlarges small pictures", () => {
   // Each picture is enlarged to about 192 pixels; a gap is a sixteenth of that.
   const sizes: [count: number, size: number, columns: number, rows: number, shown: number][] = [
     [1, 64, 1, 1, 192],
@@ -131,7 +131,7 @@ Deno.test("the grid has at most eight columns and enlarges small pictures", () =
   }
 });
 
-Deno.test("the grid takes options, and captions make it taller", () => {
+Deno.test("GenerateResult: the grid takes options, and captions make it taller", () => {
   const result = resultOf(4, 64);
   const plain = result.grid({ columns: 2, scale: 1, gap: 0, captions: false });
   assertEquals([plain.width, plain.height], [128, 128]);

@@ -47,37 +47,41 @@ function faulty(
   return { model: changed(model, { start }), starts };
 }
 
-testOnModel("tiny", "a series yields what the request yields at once, in batches", async (model) => {
-  const request = {
-    ...REQUEST,
-    hooks: [varScaling({ samples: 8 })],
-    indices: [9, 8, 7, 6, 5, 4, 3, 2, 2 ** 20],
-  };
-  const { images: wanted } = await generate(model, request);
-  const { batches, images } = await collect(model, request);
-  assertSame(images, wanted);
-  assertEquals(batches.map(({ images }) => images.length), [4, 4, 1]);
-  assertEquals(batches.map(({ progress: { made, failed, total } }) => [made, failed, total]), [
-    [4, 0, 9],
-    [8, 0, 9],
-    [9, 0, 9],
-  ]);
-  const { progress } = batches[1]!;
-  assert(progress.perSecond > 0 && progress.secondsLeft > 0 && progress.secondsLeft < Infinity);
-  assertEquals(batches[2]!.progress.secondsLeft, 0);
+testOnModel(
+  "tiny",
+  "generateSeries: a series yields what the request yields at once, in batches",
+  async (model) => {
+    const request = {
+      ...REQUEST,
+      hooks: [varScaling({ samples: 8 })],
+      indices: [9, 8, 7, 6, 5, 4, 3, 2, 2 ** 20],
+    };
+    const { images: wanted } = await generate(model, request);
+    const { batches, images } = await collect(model, request);
+    assertSame(images, wanted);
+    assertEquals(batches.map(({ images }) => images.length), [4, 4, 1]);
+    assertEquals(batches.map(({ progress: { made, failed, total } }) => [made, failed, total]), [
+      [4, 0, 9],
+      [8, 0, 9],
+      [9, 0, 9],
+    ]);
+    const { progress } = batches[1]!;
+    assert(progress.perSecond > 0 && progress.secondsLeft > 0 && progress.secondsLeft < Infinity);
+    assertEquals(batches[2]!.progress.secondsLeft, 0);
 
-  const limited = changed(model, {
-    weightBytes: 1000,
-    schedule: (request) => ({ ...model.schedule(request), imageBytes: 100 }),
-  });
-  const counts = (await collect(limited, { ...REQUEST, batch: "auto", memory: 1500 })).batches;
-  assertEquals(counts.map(({ images }) => images.length), [5, 4]);
+    const limited = changed(model, {
+      weightBytes: 1000,
+      schedule: (request) => ({ ...model.schedule(request), imageBytes: 100 }),
+    });
+    const counts = (await collect(limited, { ...REQUEST, batch: "auto", memory: 1500 })).batches;
+    assertEquals(counts.map(({ images }) => images.length), [5, 4]);
 
-  const random = { seed: 3, count: 5, batch: 2 };
-  assertSame((await collect(model, random)).images, (await generate(model, random)).images);
-});
+    const random = { seed: 3, count: 5, batch: 2 };
+    assertSame((await collect(model, random)).images, (await generate(model, random)).images);
+  },
+);
 
-testOnModel("demo", "each image of a series is an edit of its own picture", async (model) => {
+testOnModel("demo", "generateSeries: each image of a series is an edit of its own picture", async (model) => {
   const { images: sources } = await generate(model, { labels: [32, 5, 63], seed: 1 });
   const edit = { image: sources, box: [0, 0, 1, 0.5] as const };
   const request = { labels: [3, 3, null], seed: 2, batch: 2, edit };
@@ -86,27 +90,31 @@ testOnModel("demo", "each image of a series is an edit of its own picture", asyn
   assertSame(images, (await generate(model, request)).images);
 });
 
-testOnModel("tiny", "an image that fails is told, and costs no other image", async (model) => {
-  const { images: wanted } = await generate(model, REQUEST);
-  const sky = 3;
-  const { model: broken, starts } = faulty(model, (labels) => {
-    return labels.includes(sky) ? new Error(`no sky in ${labels.length}`) : undefined;
-  });
-  const { batches, images } = await collect(broken);
-  assertSame(images, wanted.filter(({ label }) => label.id !== sky));
-  const failures = batches.flatMap(({ failures }) => failures);
-  assertEquals(failures.map(({ index, label, error }) => [index, label.name, error.message]), [
-    [3, "sky", "no sky in 1"],
-    [4, "sky", "no sky in 1"],
-    [5, "sky", "no sky in 1"],
-  ]);
-  // Each batch as a whole, then the images of those that failed alone.
-  assertEquals(starts, [4, 1, 1, 1, 1, 4, 1, 1, 1, 1, 1]);
-  assertEquals(batches.at(-1)!.progress.made, 6);
-  assertEquals(batches.at(-1)!.progress.failed, 3);
-});
+testOnModel(
+  "tiny",
+  "generateSeries: an image that fails is told, and costs no other image",
+  async (model) => {
+    const { images: wanted } = await generate(model, REQUEST);
+    const sky = 3;
+    const { model: broken, starts } = faulty(model, (labels) => {
+      return labels.includes(sky) ? new Error(`no sky in ${labels.length}`) : undefined;
+    });
+    const { batches, images } = await collect(broken);
+    assertSame(images, wanted.filter(({ label }) => label.id !== sky));
+    const failures = batches.flatMap(({ failures }) => failures);
+    assertEquals(failures.map(({ index, label, error }) => [index, label.name, error.message]), [
+      [3, "sky", "no sky in 1"],
+      [4, "sky", "no sky in 1"],
+      [5, "sky", "no sky in 1"],
+    ]);
+    // Each batch as a whole, then the images of those that failed alone.
+    assertEquals(starts, [4, 1, 1, 1, 1, 4, 1, 1, 1, 1, 1]);
+    assertEquals(batches.at(-1)!.progress.made, 6);
+    assertEquals(batches.at(-1)!.progress.failed, 3);
+  },
+);
 
-testOnModel("tiny", "an image without a usable logit fails alone", async (model) => {
+testOnModel("tiny", "generateSeries: an image without a usable logit fails alone", async (model) => {
   const hook: ScaleHook = {
     name: "forbid everything for image 4",
     guide: (step) => {
@@ -125,18 +133,22 @@ testOnModel("tiny", "an image without a usable logit fails alone", async (model)
   assertStringIncludes(failure!.error.message, "Cannot draw a token for image 4 at scale 2");
 });
 
-testOnModel("tiny", "a batch that is too large is followed by smaller ones", async (model) => {
-  const { images: wanted } = await generate(model, REQUEST);
-  const { model: small, starts } = faulty(model, (labels) => {
-    return labels.length > 2 ? "out of memory" : undefined;
-  });
-  const { batches, images } = await collect(small);
-  assertSame(images, wanted);
-  assertEquals(starts, [4, 1, 1, 1, 1, 2, 2, 1]);
-  assertEquals(batches.flatMap(({ failures }) => failures), []);
-});
+testOnModel(
+  "tiny",
+  "generateSeries: a batch that is too large is followed by smaller ones",
+  async (model) => {
+    const { images: wanted } = await generate(model, REQUEST);
+    const { model: small, starts } = faulty(model, (labels) => {
+      return labels.length > 2 ? "out of memory" : undefined;
+    });
+    const { batches, images } = await collect(small);
+    assertSame(images, wanted);
+    assertEquals(starts, [4, 1, 1, 1, 1, 2, 2, 1]);
+    assertEquals(batches.flatMap(({ failures }) => failures), []);
+  },
+);
 
-testOnModel("tiny", "a lost device is replaced, a few times in a row", async (model) => {
+testOnModel("tiny", "generateSeries: a lost device is replaced, a few times in a row", async (model) => {
   const { images: wanted } = await generate(model, REQUEST);
   const lost = new DeviceLostError("unknown", "gone");
   const first = faulty(model, (_, call) => call === 2 ? lost : undefined);
@@ -169,7 +181,7 @@ testOnModel("tiny", "a lost device is replaced, a few times in a row", async (mo
   assertEquals(opened, 3);
 });
 
-testOnModel("tiny", "images that a hook couples stay together", async (model) => {
+testOnModel("tiny", "generateSeries: images that a hook couples stay together", async (model) => {
   const request: GenerateRequest = {
     labels: ["sea", "sky"],
     count: 4,
@@ -195,38 +207,42 @@ testOnModel("tiny", "images that a hook couples stay together", async (model) =>
   assertEquals(sea.starts, [4, 4, 4]);
 });
 
-testOnModel("tiny", "a series ends when nothing works, when it is left, and when it shall", async (model) => {
-  const broken = faulty(model, () => new Error("broken")).model;
-  const error = await assertRejects(() => collect(broken, REQUEST, { failureLimit: 5 }), Error);
-  assertEquals(error.message, "Cannot go on with the series as the last 8 images all failed: broken");
-  await generate(model, REQUEST);
-  const { liveArrays } = model.device.counters;
-  for await (const { images } of generateSeries(model, REQUEST)) {
-    assertEquals(images.length, 4);
-    break;
-  }
-  assertEquals(model.device.counters.liveArrays, liveArrays);
+testOnModel(
+  "tiny",
+  "generateSeries: a series ends when nothing works, when it is left, and when it shall",
+  async (model) => {
+    const broken = faulty(model, () => new Error("broken")).model;
+    const error = await assertRejects(() => collect(broken, REQUEST, { failureLimit: 5 }), Error);
+    assertEquals(error.message, "Cannot go on with the series as the last 8 images all failed: broken");
+    await generate(model, REQUEST);
+    const { liveArrays } = model.device.counters;
+    for await (const { images } of generateSeries(model, REQUEST)) {
+      assertEquals(images.length, 4);
+      break;
+    }
+    assertEquals(model.device.counters.liveArrays, liveArrays);
 
-  const controller = new AbortController();
-  const counted = faulty(model, () => undefined);
-  const request = { ...REQUEST, signal: controller.signal };
-  // The timer has its turn within the first batch.
-  setTimeout(() => controller.abort());
-  await assertRejects(() => collect(counted.model, request), DOMException, "abort");
-  assertEquals(counted.starts, [4]);
-  assertEquals(model.device.counters.liveArrays, liveArrays);
+    const controller = new AbortController();
+    const counted = faulty(model, () => undefined);
+    const request = { ...REQUEST, signal: controller.signal };
+    // The timer has its turn within the first batch.
+    setTimeout(() => controller.abort());
+    await assertRejects(() => collect(counted.model, request), DOMException, "abort");
+    assertEquals(counted.starts, [4]);
+    assertEquals(model.device.counters.liveArrays, liveArrays);
 
-  await assertRejects(() => collect(model, { labels: "lava" }), RangeError, 'Cannot find the class "lava"');
-  await assertRejects(() => collect(model, REQUEST, { failureLimit: 0 }), RangeError, "failureLimit");
-  await assertRejects(
-    () => collect(model, REQUEST, { repoen: 1 } as SeriesOptions),
-    TypeError,
-    "Cannot generate a series as",
-  );
-});
+    await assertRejects(() => collect(model, { labels: "lava" }), RangeError, 'Cannot find the class "lava"');
+    await assertRejects(() => collect(model, REQUEST, { failureLimit: 0 }), RangeError, "failureLimit");
+    await assertRejects(
+      () => collect(model, REQUEST, { repoen: 1 } as SeriesOptions),
+      TypeError,
+      "Cannot generate a series as",
+    );
+  },
+);
 
 Deno.test({
-  name: "memory is flat over 500 images",
+  name: "generateSeries: memory is flat over 500 images",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

@@ -42,7 +42,7 @@ function shortly(event: GenerateEvent): string {
 
 testOnModel(
   "tiny",
-  "events come in order, and the images of a batch before the next one starts",
+  "generate: events come in order, and the images of a batch before the next one starts",
   async (model) => {
     const events = await Array.fromAsync(generate.stream(model, REQUEST));
     const scales = (batch: number, lanes: number): string[] => {
@@ -74,7 +74,7 @@ testOnModel(
 
 testOnModel(
   "tiny",
-  "previews come after the chosen scales, and the last one is the picture",
+  "generate: previews come after the chosen scales, and the last one is the picture",
   async (model) => {
     const request: GenerateRequest = {
       ...REQUEST,
@@ -119,7 +119,7 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "events and previews follow the lanes", async (model) => {
+testOnModel("tiny", "generate: events and previews follow the lanes", async (model) => {
   const hook: ScaleHook = {
     name: "halve",
     lanes: 4,
@@ -144,7 +144,7 @@ testOnModel("tiny", "events and previews follow the lanes", async (model) => {
   ]);
 });
 
-testOnModel("tiny", "leaving the loop early frees everything, wherever", async (model) => {
+testOnModel("tiny", "generate: leaving the loop early frees everything, wherever", async (model) => {
   const request: GenerateRequest = { ...REQUEST, previews: [2], hooks: [varScaling({ samples: 5 })] };
   const length = (await Array.fromAsync(generate.stream(model, request))).length;
   const before = holdings(model);
@@ -166,7 +166,7 @@ testOnModel("tiny", "leaving the loop early frees everything, wherever", async (
   assertEquals(holdings(model), before);
 });
 
-testOnModel("tiny", "a stream may be read while another one is", async (model) => {
+testOnModel("tiny", "generate: a stream may be read while another one is", async (model) => {
   const expected = tokensOf(await generate(model, REQUEST));
   const collect = async (): Promise<number[][][]> => {
     const events = await Array.fromAsync(generate.stream(model, REQUEST));
@@ -179,7 +179,7 @@ testOnModel("tiny", "a stream may be read while another one is", async (model) =
   ]);
 });
 
-testOnModel("tiny", "a bad request is reported by the first event", async (model) => {
+testOnModel("tiny", "generate: a bad request is reported by the first event", async (model) => {
   const events = generate.stream(model, { labels: "lake" });
   await assertRejects(() => events.next(), RangeError, 'Cannot find the class "lake"');
   assertEquals(await events.next(), { done: true, value: undefined });

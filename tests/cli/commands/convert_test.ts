@@ -10,7 +10,7 @@ const CHECKPOINTS = [
   ...["--vae-ckpt", fixture("golden/var-adaln/vae.pth")],
 ];
 
-testInFolder("A converted model is whole, named, and generates", async (folder) => {
+testInFolder("varscale convert: a converted model is whole, named, and generates", async (folder) => {
   const names = Array.from({ length: 10 }, (_, i) => `thing ${i}`);
   await Deno.writeTextFile(`${folder}/names.json`, JSON.stringify(names));
   const place = `${folder}/model`;
@@ -28,58 +28,61 @@ testInFolder("A converted model is whole, named, and generates", async (folder) 
   assertEquals(filesIn(`${folder}/out`), ["000_thing-4.png", "run.json"]);
 });
 
-testInFolder("A folder is converted to another type, and keeps its names", async (folder) => {
-  const names = Array.from({ length: 10 }, (_, i) => `thing ${i}`);
-  await Deno.writeTextFile(`${folder}/names.json`, JSON.stringify(names));
-  const settings = ["--name", "tiny", "--class-names", `${folder}/names.json`, "--tuned-alpha", "3"];
-  await succeed("convert", ...CHECKPOINTS, "--output", `${folder}/f32`, ...settings);
-  const from = ["--model", `${folder}/f32`];
-  const { out } = await succeed("convert", ...from, "--dtype", "q4", "--output", `${folder}/q4`);
-  assertMatch(out, /^tiny, weights in q4, /);
-  const { manifest, files } = JSON.parse((await succeed("inspect", `${folder}/q4`, "--json")).out);
-  assertEquals([manifest.name, manifest.dtype, manifest.classNames], ["tiny", "q4", names]);
-  assertEquals(manifest.tuning, { alpha: 3 });
-  const { tensors } = files.find(({ file }: { file: string }) => file === "transformer.safetensors");
-  const types = new Map<string, string>(
-    tensors.map(({ name, dtype }: { name: string; dtype: string }) => [name, dtype]),
-  );
-  assertEquals(
-    ["blocks.0.attn.proj.weight", "head.weight", "class_emb.weight", "blocks.0.attn.proj.weight.scales"]
-      .map((name) => types.get(name)),
-    ["Q4", "Q8", "F32", undefined],
-  );
-  const shown = await succeed("inspect", `${folder}/q4`, "--tensors");
-  assertMatch(
-    shown.out,
-    /^weights +q4, transformer [\d.]+ [KM]iB in 1 file, tokenizer [\d.]+ [KM]iB in 1 file$/m,
-  );
-  assertMatch(shown.out, /^ +blocks\.0\.attn\.proj\.weight +Q4 +\[128, 128\]$/m);
+testInFolder(
+  "varscale convert: a folder is converted to another type, and keeps its names",
+  async (folder) => {
+    const names = Array.from({ length: 10 }, (_, i) => `thing ${i}`);
+    await Deno.writeTextFile(`${folder}/names.json`, JSON.stringify(names));
+    const settings = ["--name", "tiny", "--class-names", `${folder}/names.json`, "--tuned-alpha", "3"];
+    await succeed("convert", ...CHECKPOINTS, "--output", `${folder}/f32`, ...settings);
+    const from = ["--model", `${folder}/f32`];
+    const { out } = await succeed("convert", ...from, "--dtype", "q4", "--output", `${folder}/q4`);
+    assertMatch(out, /^tiny, weights in q4, /);
+    const { manifest, files } = JSON.parse((await succeed("inspect", `${folder}/q4`, "--json")).out);
+    assertEquals([manifest.name, manifest.dtype, manifest.classNames], ["tiny", "q4", names]);
+    assertEquals(manifest.tuning, { alpha: 3 });
+    const { tensors } = files.find(({ file }: { file: string }) => file === "transformer.safetensors");
+    const types = new Map<string, string>(
+      tensors.map(({ name, dtype }: { name: string; dtype: string }) => [name, dtype]),
+    );
+    assertEquals(
+      ["blocks.0.attn.proj.weight", "head.weight", "class_emb.weight", "blocks.0.attn.proj.weight.scales"]
+        .map((name) => types.get(name)),
+      ["Q4", "Q8", "F32", undefined],
+    );
+    const shown = await succeed("inspect", `${folder}/q4`, "--tensors");
+    assertMatch(
+      shown.out,
+      /^weights +q4, transformer [\d.]+ [KM]iB in 1 file, tokenizer [\d.]+ [KM]iB in 1 file$/m,
+    );
+    assertMatch(shown.out, /^ +blocks\.0\.attn\.proj\.weight +Q4 +\[128, 128\]$/m);
 
-  const again = await run([
-    "convert",
-    "--model",
-    `${folder}/q4`,
-    "--dtype",
-    "q8",
-    "--output",
-    `${folder}/q8`,
-  ]);
-  assertEquals(again.code, 1);
-  assertStringIncludes(again.err, "Cannot convert weights that are quantized");
-  for (const wrong of [[...from, ...CHECKPOINTS], CHECKPOINTS.slice(0, 2), []]) {
-    const { code, err } = await run(["convert", ...wrong, "--output", `${folder}/q8`]);
-    assertEquals(code, 2);
-    assertMatch(err, wrong.length > 2 ? /exclude each other/ : /Option --(var|vae)-ckpt is needed/);
-  }
-  for (const source of [from, CHECKPOINTS]) {
-    const { code, err } = await run(["convert", ...source, "--depth", "16", "--output", `${folder}/q8`]);
-    assertEquals(code, 1);
-    assertStringIncludes(err, "depth must be its own, 2: current value is 16");
-  }
-  assertEquals(filesIn(folder), ["f32", "names.json", "q4"]);
-});
+    const again = await run([
+      "convert",
+      "--model",
+      `${folder}/q4`,
+      "--dtype",
+      "q8",
+      "--output",
+      `${folder}/q8`,
+    ]);
+    assertEquals(again.code, 1);
+    assertStringIncludes(again.err, "Cannot convert weights that are quantized");
+    for (const wrong of [[...from, ...CHECKPOINTS], CHECKPOINTS.slice(0, 2), []]) {
+      const { code, err } = await run(["convert", ...wrong, "--output", `${folder}/q8`]);
+      assertEquals(code, 2);
+      assertMatch(err, wrong.length > 2 ? /exclude each other/ : /Option --(var|vae)-ckpt is needed/);
+    }
+    for (const source of [from, CHECKPOINTS]) {
+      const { code, err } = await run(["convert", ...source, "--depth", "16", "--output", `${folder}/q8`]);
+      assertEquals(code, 1);
+      assertStringIncludes(err, "depth must be its own, 2: current value is 16");
+    }
+    assertEquals(filesIn(folder), ["f32", "names.json", "q4"]);
+  },
+);
 
-testInFolder("A conversion that is ended by Ctrl-C leaves nothing", async (folder) => {
+testInFolder("varscale convert: a conversion that is ended by Ctrl-C leaves nothing", async (folder) => {
   const controller = new AbortController();
   const { open } = Deno;
   // In the middle: when the tokenizer's file is begun.
@@ -101,7 +104,7 @@ testInFolder("A conversion that is ended by Ctrl-C leaves nothing", async (folde
 });
 
 testInFolder(
-  "An existing folder stays unless it may be replaced, and failures leave nothing",
+  "varscale convert: an existing folder stays unless it may be replaced, and failures leave nothing",
   async (folder) => {
     const place = `${folder}/model`;
     await Deno.mkdir(place);

@@ -8,7 +8,7 @@ import { RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
 import { hasGpu } from "../../devices.ts";
 import { succeed } from "../run.ts";
 
-Deno.test("The facts about this machine, without a run", async () => {
+Deno.test("varscale doctor: the facts about this machine, without a run", async () => {
   const report = JSON.parse((await succeed("doctor", "--no-run", "--json")).out);
   assertEquals(report.versions, {
     varscale: config.version,
@@ -24,7 +24,7 @@ Deno.test("The facts about this machine, without a run", async () => {
 });
 
 Deno.test({
-  name: "Every device that is there runs the bundled model, and all draw the same tokens",
+  name: "varscale doctor: every device that is there runs the bundled model, and all draw the same tokens",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

@@ -29,7 +29,7 @@ function testWithHub(name: string, test: (hub: FakeHub) => Promise<void>): void 
 
 const ARGS = ["download", "hf:owner/name", "--depth", "16"];
 
-testWithHub("A download says how far it is and where the files lie", async (hub) => {
+testWithHub("varscale download: a download says how far it is and where the files lie", async (hub) => {
   hub.token = "hf_test";
   const snapshot = `${hub.cache}/models--owner--name/snapshots/${hub.commit}`;
   const paths = { var: `${snapshot}/var_d16.pth`, vae: `${snapshot}/vae_ch160v4096z32.pth` };
@@ -52,24 +52,27 @@ testWithHub("A download says how far it is and where the files lie", async (hub)
   }
 });
 
-testWithHub("Models of another family are got by the names under which they were published", async (hub) => {
-  hub.files.clear();
-  hub.files.set("FlexVARd16-epo179.pth", content(9000));
-  hub.files.set("FlexVARd24-epo349.pth", content(8000, 2));
-  hub.files.set("FlexVAE.pth", content(4000, 3));
-  const { code, out, err } = await run(["download", "hf:owner/name", "--depth", "24", "--json"]);
-  assertEquals(code, 0, err);
-  const { place, var: transformer, vae } = JSON.parse(out);
-  assertEquals(place, "hf:owner/name");
-  assertEquals(await Deno.readFile(transformer), content(8000, 2));
-  assertEquals(await Deno.readFile(vae), content(4000, 3));
-  assertStringIncludes(
-    (await run(["download", "hf:owner/name"])).err,
-    "it has several, say which by its depth: 16, 24",
-  );
-});
+testWithHub(
+  "varscale download: models of another family are got by the names under which they were published",
+  async (hub) => {
+    hub.files.clear();
+    hub.files.set("FlexVARd16-epo179.pth", content(9000));
+    hub.files.set("FlexVARd24-epo349.pth", content(8000, 2));
+    hub.files.set("FlexVAE.pth", content(4000, 3));
+    const { code, out, err } = await run(["download", "hf:owner/name", "--depth", "24", "--json"]);
+    assertEquals(code, 0, err);
+    const { place, var: transformer, vae } = JSON.parse(out);
+    assertEquals(place, "hf:owner/name");
+    assertEquals(await Deno.readFile(transformer), content(8000, 2));
+    assertEquals(await Deno.readFile(vae), content(4000, 3));
+    assertStringIncludes(
+      (await run(["download", "hf:owner/name"])).err,
+      "it has several, say which by its depth: 16, 24",
+    );
+  },
+);
 
-testWithHub("What is wrong is said, with the right exit code", async (hub) => {
+testWithHub("varscale download: what is wrong is said, with the right exit code", async (hub) => {
   const cases: readonly [readonly string[], number, string][] = [
     [["download"], 2, "What to download is needed, like hf:FoundationVision/var"],
     [["download", "hf:a/b", "c"], 2, 'Unexpected argument "c"'],
@@ -92,7 +95,7 @@ testWithHub("What is wrong is said, with the right exit code", async (hub) => {
   assertEquals(hub.transfers, []);
 });
 
-testWithHub("Ctrl-C ends a download, and the next goes on from there", async (hub) => {
+testWithHub("varscale download: Ctrl-C ends a download, and the next goes on from there", async (hub) => {
   hub.cdnFaults.push({ silentAfter: 4000 });
   const controller = new AbortController();
   const running = run(ARGS, { signal: controller.signal });

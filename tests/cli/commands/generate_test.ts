@@ -28,7 +28,7 @@ async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 }
 
 testInFolder(
-  "Images, grid and record are written, and repeating the record gives the same",
+  "varscale generate: images, grid and record are written, and repeating the record gives the same",
   async (folder) => {
     const first = `${folder}/first`;
     const { out } = await succeed(
@@ -87,83 +87,97 @@ testInFolder(
   },
 );
 
-testInFolder("Repeating warns of what is not as it was, and refuses other settings", async (folder) => {
-  const common = ["--device", "cpu", "-q"];
-  await succeed("generate", "red torus", ...common, "-o", `${folder}/a`);
-  const record = await readRun(`${folder}/a`);
-  const changed = {
-    ...record,
-    versions: { ...record.versions, varscale: "0.0.1" },
-    device: { ...record.device, cpuProvider: "native" },
-    model: {
-      ...record.model,
-      fingerprints: { ...record.model.fingerprints, "transformer.safetensors": "0" },
-    },
-    request: { ...record.request, seed: 1 },
-  };
-  const file = `${folder}/run.json`;
-  await Deno.writeTextFile(file, JSON.stringify(changed));
-  const { err, out } = await succeed("generate", "--repeat", file, ...common, "--json", "-o", `${folder}/b`);
-  assertStringIncludes(
-    err,
-    "warning: the weights are not those of the recorded run: transformer.safetensors",
-  );
-  assertMatch(err, /warning: the run was recorded by varscale 0\.0\.1, and this is/);
-  const { name } = record.device;
-  assertStringIncludes(err, `warning: the run was recorded on ${name}, native, and this is ${name}\n`);
-  assertEquals(JSON.parse(out).repeat, { images: 1, sameTokens: 0, sameFiles: 0 });
+testInFolder(
+  "varscale generate: repeating warns of what is not as it was, and refuses other settings",
+  async (folder) => {
+    const common = ["--device", "cpu", "-q"];
+    await succeed("generate", "red torus", ...common, "-o", `${folder}/a`);
+    const record = await readRun(`${folder}/a`);
+    const changed = {
+      ...record,
+      versions: { ...record.versions, varscale: "0.0.1" },
+      device: { ...record.device, cpuProvider: "native" },
+      model: {
+        ...record.model,
+        fingerprints: { ...record.model.fingerprints, "transformer.safetensors": "0" },
+      },
+      request: { ...record.request, seed: 1 },
+    };
+    const file = `${folder}/run.json`;
+    await Deno.writeTextFile(file, JSON.stringify(changed));
+    const { err, out } = await succeed(
+      "generate",
+      "--repeat",
+      file,
+      ...common,
+      "--json",
+      "-o",
+      `${folder}/b`,
+    );
+    assertStringIncludes(
+      err,
+      "warning: the weights are not those of the recorded run: transformer.safetensors",
+    );
+    assertMatch(err, /warning: the run was recorded by varscale 0\.0\.1, and this is/);
+    const { name } = record.device;
+    assertStringIncludes(err, `warning: the run was recorded on ${name}, native, and this is ${name}\n`);
+    assertEquals(JSON.parse(out).repeat, { images: 1, sameTokens: 0, sameFiles: 0 });
 
-  const refused = await run(["generate", "x", "--repeat", file, "--cfg", "3", "-o", `${folder}/c`]);
-  assertEquals(refused.code, 2);
-  assertStringIncludes(refused.err, "Cannot use LABEL and --cfg with --repeat");
+    const refused = await run(["generate", "x", "--repeat", file, "--cfg", "3", "-o", `${folder}/c`]);
+    assertEquals(refused.code, 2);
+    assertStringIncludes(refused.err, "Cannot use LABEL and --cfg with --repeat");
 
-  await Deno.writeTextFile(
-    file,
-    JSON.stringify({ ...record, variants: [{ name: "x", hooks: [{ name: "y" }] }] }),
-  );
-  const unknown = await run(["generate", "--repeat", file, "-o", `${folder}/c`]);
-  assertEquals(unknown.code, 2);
-  assertStringIncludes(unknown.err, 'Cannot repeat the run: The hook "y" is unknown');
-});
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify({ ...record, variants: [{ name: "x", hooks: [{ name: "y" }] }] }),
+    );
+    const unknown = await run(["generate", "--repeat", file, "-o", `${folder}/c`]);
+    assertEquals(unknown.code, 2);
+    assertStringIncludes(unknown.err, 'Cannot repeat the run: The hook "y" is unknown');
+  },
+);
 
-testInFolder("A comparison makes each image twice from the same seed, on one sheet", async (folder) => {
-  const output = `${folder}/out`;
-  const labels = ["red torus", "blue cube", "green cone"];
-  const { out } = await succeed(
-    ...["generate", ...labels, "--compare", "--samples", "20", "--columns", "2"],
-    ...["--device", "cpu", "--json", "--output", output],
-  );
-  const report = JSON.parse(out);
-  assertEquals(
-    report.images.map(({ file }: { file: string }) => file.slice(output.length + 1)),
-    ["plain", "var-scaling"].flatMap((variant) => [
-      `000_red-torus_${variant}.png`,
-      `001_blue-cube_${variant}.png`,
-      `002_green-cone_${variant}.png`,
-    ]),
-  );
-  assertEquals(report.grid, `${output}/grid.png`);
+testInFolder(
+  "varscale generate: a comparison makes each image twice from the same seed, on one sheet",
+  async (folder) => {
+    const output = `${folder}/out`;
+    const labels = ["red torus", "blue cube", "green cone"];
+    const { out } = await succeed(
+      ...["generate", ...labels, "--compare", "--samples", "20", "--columns", "2"],
+      ...["--device", "cpu", "--json", "--output", output],
+    );
+    const report = JSON.parse(out);
+    assertEquals(
+      report.images.map(({ file }: { file: string }) => file.slice(output.length + 1)),
+      ["plain", "var-scaling"].flatMap((variant) => [
+        `000_red-torus_${variant}.png`,
+        `001_blue-cube_${variant}.png`,
+        `002_green-cone_${variant}.png`,
+      ]),
+    );
+    assertEquals(report.grid, `${output}/grid.png`);
 
-  const { images } = await readRun(output);
-  await using model = await loadModel("demo", { device: "cpu" });
-  const plain = await generate(model, { labels });
-  const scaled = await generate(model, { labels, hooks: [varScaling({ samples: 20 })] });
-  const expected = [...plain.images, ...scaled.images];
-  assertEquals(
-    images.map(({ tokens }) => tokens),
-    expected.map(({ tokens }) => tokens.map((map) => [...map])),
-  );
-  assertEquals(images[0]!.tokens[0], images[3]!.tokens[0], "The scale before the search is the same");
+    const { images } = await readRun(output);
+    await using model = await loadModel("demo", { device: "cpu" });
+    const plain = await generate(model, { labels });
+    const scaled = await generate(model, { labels, hooks: [varScaling({ samples: 20 })] });
+    const expected = [...plain.images, ...scaled.images];
+    assertEquals(
+      images.map(({ tokens }) => tokens),
+      expected.map(({ tokens }) => tokens.map((map) => [...map])),
+    );
+    assertEquals(images[0]!.tokens[0], images[3]!.tokens[0], "The scale before the search is the same");
 
-  // Rows: plain, VAR-Scaling, plain, VAR-Scaling; the second half of the last two is empty.
-  const grid = RgbaImage.decode(await Deno.readFile(`${output}/grid.png`));
-  const places = images.map(({ file }) => file).map((file) => locate(grid, `${output}/${file}`));
-  const [a, b, c, d, e, f] = places as [Place, Place, Place, Place, Place, Place];
-  assert(a.y < d.y && d.y < c.y && c.y < f.y);
-  assertEquals([a.y, d.y, a.x, a.x, a.x], [b.y, e.y, d.x, c.x, f.x]);
-  assertEquals(b.x, e.x);
-  assert(b.x > a.x);
-});
+    // Rows: plain, VAR-Scaling, plain, VAR-Scaling; the second half of the last two is empty.
+    const grid = RgbaImage.decode(await Deno.readFile(`${output}/grid.png`));
+    const places = images.map(({ file }) => file).map((file) => locate(grid, `${output}/${file}`));
+    const [a, b, c, d, e, f] = places as [Place, Place, Place, Place, Place, Place];
+    assert(a.y < d.y && d.y < c.y && c.y < f.y);
+    assertEquals([a.y, d.y, a.x, a.x, a.x], [b.y, e.y, d.x, c.x, f.x]);
+    assertEquals(b.x, e.x);
+    assert(b.x > a.x);
+  },
+);
 
 interface Place {
   readonly x: number;
@@ -188,38 +202,51 @@ function locate(sheet: RgbaImage, file: string): Place {
   throw new Error(`${file} is not on the sheet`);
 }
 
-testInFolder("The published script's flags do what they say, on checkpoints", async (folder) => {
-  const { out } = await succeed(
-    ...["generate", "4", "7", "--vae_ckpt", fixture("golden/var-adaln/vae.pth")],
-    ...["--var_ckpt", fixture("golden/var-adaln/var.pth"), "--output_dir", `${folder}/out`],
-    ...["--model_depth", "2", "--num_images_per_class", "2", "--cfg", "1.0", "--seed", "5", "--more_smooth"],
-    ...["--enable_scaling", "--scaling_scale", "2", "--scaling_samples", "6", "--scaling_alpha", "1.5"],
-    ...["--scaling_rep_num", "3", "--conflict_thresh", "0.25", "--device", "cpu", "--json"],
-  );
-  const { images, request, variants, model } = JSON.parse(out);
-  assertEquals(images.map(({ label }: { label: { id: number } }) => label.id), [4, 4, 7, 7]);
-  assertEquals([request.cfg, request.seed, request.moreSmooth], [1, 5, true]);
-  assertEquals(variants.length, 1);
-  const { settings } = variants[0].hooks[0];
-  assertEquals([settings.scale, settings.samples, settings.alpha], [[2], 6, 1.5]);
-  assertEquals([settings.representatives, settings.conflictThreshold], [3, 0.25]);
-  for (const { decisions } of images) {
-    const { scale, value } = decisions[0] as { scale: number; value: VarScalingDecision };
-    assertEquals([scale, value.samples, value.alpha], [2, 6, 1.5]);
-    assert(value.kept.length <= 3);
-  }
-  assertEquals(model.depth, 2);
+testInFolder(
+  "varscale generate: the published script's flags do what they say, on checkpoints",
+  async (folder) => {
+    const { out } = await succeed(
+      ...["generate", "4", "7", "--vae_ckpt", fixture("golden/var-adaln/vae.pth")],
+      ...["--var_ckpt", fixture("golden/var-adaln/var.pth"), "--output_dir", `${folder}/out`],
+      ...[
+        "--model_depth",
+        "2",
+        "--num_images_per_class",
+        "2",
+        "--cfg",
+        "1.0",
+        "--seed",
+        "5",
+        "--more_smooth",
+      ],
+      ...["--enable_scaling", "--scaling_scale", "2", "--scaling_samples", "6", "--scaling_alpha", "1.5"],
+      ...["--scaling_rep_num", "3", "--conflict_thresh", "0.25", "--device", "cpu", "--json"],
+    );
+    const { images, request, variants, model } = JSON.parse(out);
+    assertEquals(images.map(({ label }: { label: { id: number } }) => label.id), [4, 4, 7, 7]);
+    assertEquals([request.cfg, request.seed, request.moreSmooth], [1, 5, true]);
+    assertEquals(variants.length, 1);
+    const { settings } = variants[0].hooks[0];
+    assertEquals([settings.scale, settings.samples, settings.alpha], [[2], 6, 1.5]);
+    assertEquals([settings.representatives, settings.conflictThreshold], [3, 0.25]);
+    for (const { decisions } of images) {
+      const { scale, value } = decisions[0] as { scale: number; value: VarScalingDecision };
+      assertEquals([scale, value.samples, value.alpha], [2, 6, 1.5]);
+      assert(value.kept.length <= 3);
+    }
+    assertEquals(model.depth, 2);
 
-  const { code, err } = await run([
-    ...["generate", "4", "--vae_ckpt", fixture("golden/var-adaln/vae.pth"), "--device", "cpu"],
-    ...["--var_ckpt", fixture("golden/var-adaln/var.pth"), "--model_depth", "16", "-o", `${folder}/deep`],
-  ]);
-  assertEquals(code, 2);
-  assertStringIncludes(err, "depth must be its own, 2: current value is 16");
-});
+    const { code, err } = await run([
+      ...["generate", "4", "--vae_ckpt", fixture("golden/var-adaln/vae.pth"), "--device", "cpu"],
+      ...["--var_ckpt", fixture("golden/var-adaln/var.pth"), "--model_depth", "16", "-o", `${folder}/deep`],
+    ]);
+    assertEquals(code, 2);
+    assertStringIncludes(err, "depth must be its own, 2: current value is 16");
+  },
+);
 
 testInFolder(
-  "Every setting of VAR-Scaling reaches the hook, and --no-scaling turns it off",
+  "varscale generate: every setting of VAR-Scaling reaches the hook, and --no-scaling turns it off",
   async (folder) => {
     const settings = {
       scale: [1, 2],
@@ -274,35 +301,38 @@ testInFolder(
   },
 );
 
-testInFolder("Labels: all classes, the null class, numbers, and at random", async (folder) => {
-  const labels = async (...args: string[]): Promise<(number | null)[]> => {
-    const common = ["--device", "cpu", "--json", "-q", "--no-grid", "--overwrite", "-o", `${folder}/out`];
-    const { out } = await succeed("generate", ...args, ...common);
-    return JSON.parse(out).images.map(({ label }: { label: { id: number | null } }) => label.id);
-  };
-  const tiny = [
-    "--var-ckpt",
-    fixture("golden/var-adaln/var.pth"),
-    "--vae-ckpt",
-    fixture("golden/var-adaln/vae.pth"),
-  ];
-  assertEquals(await labels("all", "--cfg", "0", "--batch", "10", ...tiny), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  assertEquals(await labels("null", "63", "RED TORUS"), [null, 63, 32]);
-  const random = await labels("--count", "4", "--seed", "3");
-  assertEquals(random, await labels("--count", "4", "--seed", "3", "--batch", "2"));
-  assert(new Set(random).size > 1);
+testInFolder(
+  "varscale generate: labels: all classes, the null class, numbers, and at random",
+  async (folder) => {
+    const labels = async (...args: string[]): Promise<(number | null)[]> => {
+      const common = ["--device", "cpu", "--json", "-q", "--no-grid", "--overwrite", "-o", `${folder}/out`];
+      const { out } = await succeed("generate", ...args, ...common);
+      return JSON.parse(out).images.map(({ label }: { label: { id: number | null } }) => label.id);
+    };
+    const tiny = [
+      "--var-ckpt",
+      fixture("golden/var-adaln/var.pth"),
+      "--vae-ckpt",
+      fixture("golden/var-adaln/vae.pth"),
+    ];
+    assertEquals(await labels("all", "--cfg", "0", "--batch", "10", ...tiny), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assertEquals(await labels("null", "63", "RED TORUS"), [null, 63, 32]);
+    const random = await labels("--count", "4", "--seed", "3");
+    assertEquals(random, await labels("--count", "4", "--seed", "3", "--batch", "2"));
+    assert(new Set(random).size > 1);
 
-  const { code, err } = await run(["generate", "red tours", "--device", "cpu", "-o", `${folder}/none`]);
-  assertEquals(code, 2);
-  assertStringIncludes(
-    err,
-    'Cannot find the class "red tours" in the model "demo"; did you mean "red torus"?',
-  );
-  assertEquals(filesIn(folder), ["out"]);
-});
+    const { code, err } = await run(["generate", "red tours", "--device", "cpu", "-o", `${folder}/none`]);
+    assertEquals(code, 2);
+    assertStringIncludes(
+      err,
+      'Cannot find the class "red tours" in the model "demo"; did you mean "red torus"?',
+    );
+    assertEquals(filesIn(folder), ["out"]);
+  },
+);
 
 testInFolder(
-  "Guidance is recorded and repeated, and records from before it was a choice are",
+  "varscale generate: guidance is recorded and repeated, and records from before it was a choice are",
   async (folder) => {
     const common = ["--device", "cpu", "--json", "-q"];
     const { out } = await succeed(
@@ -347,7 +377,7 @@ testInFolder(
   },
 );
 
-testInFolder("What a model is not made for is refused with the reason", async (folder) => {
+testInFolder("varscale generate: what a model is not made for is refused with the reason", async (folder) => {
   for (
     const [args, reason] of [
       [["--patch-numbers", "1,2,3"], "patchNumbers"],
@@ -374,7 +404,7 @@ testInFolder("What a model is not made for is refused with the reason", async (f
   );
 });
 
-testInFolder("What is there already is not touched unless it may be", async (folder) => {
+testInFolder("varscale generate: what is there already is not touched unless it may be", async (folder) => {
   const args = ["generate", "red torus", "--device", "cpu", "--output", folder];
   const file = `${folder}/000_red-torus.png`;
   await Deno.writeTextFile(file, "mine");
@@ -388,21 +418,27 @@ testInFolder("What is there already is not touched unless it may be", async (fol
   assertEquals((await run(args)).code, 2);
 });
 
-testInFolder("On a terminal one line is drawn again and again, and taken away in the end", async (folder) => {
-  const args = ["generate", "red torus", "--device", "cpu", "--output", `${folder}/out`];
-  const { err } = await run(args, { terminal: true });
-  const lines = err.split("\r\x1b[2K");
-  assertEquals(lines.shift(), "varscale: loading demo\n");
-  assertEquals(lines.pop(), "");
-  assertMatch(lines[0]!, /^plain {2}batch 1\/1 {2}images 0\/1 {2}\d/);
-  assertMatch(lines[6]!, /^plain {2}batch 1\/1 {2}scale 6\/6 {2}images 0\/1 {2}\d/);
-  assert(lines.every((line) => line.length < 80 && !line.includes("\n")));
-});
+testInFolder(
+  "varscale generate: on a terminal one line is drawn again and again, and taken away in the end",
+  async (folder) => {
+    const args = ["generate", "red torus", "--device", "cpu", "--output", `${folder}/out`];
+    const { err } = await run(args, { terminal: true });
+    const lines = err.split("\r\x1b[2K");
+    assertEquals(lines.shift(), "varscale: loading demo\n");
+    assertEquals(lines.pop(), "");
+    assertMatch(lines[0]!, /^plain {2}batch 1\/1 {2}images 0\/1 {2}\d/);
+    assertMatch(lines[6]!, /^plain {2}batch 1\/1 {2}scale 6\/6 {2}images 0\/1 {2}\d/);
+    assert(lines.every((line) => line.length < 80 && !line.includes("\n")));
+  },
+);
 
-testInFolder("An interrupted generation leaves no folder where nothing was finished", async (folder) => {
-  const args = ["generate", "red torus", "--device", "cpu", "--output", `${folder}/out`];
-  const { code, out, err } = await run(args, { signal: AbortSignal.abort() });
-  assertEquals([code, out], [130, ""]);
-  assertStringIncludes(err, "varscale: interrupted\n");
-  assertEquals(filesIn(folder), []);
-});
+testInFolder(
+  "varscale generate: an interrupted generation leaves no folder where nothing was finished",
+  async (folder) => {
+    const args = ["generate", "red torus", "--device", "cpu", "--output", `${folder}/out`];
+    const { code, out, err } = await run(args, { signal: AbortSignal.abort() });
+    assertEquals([code, out], [130, ""]);
+    assertStringIncludes(err, "varscale: interrupted\n");
+    assertEquals(filesIn(folder), []);
+  },
+);

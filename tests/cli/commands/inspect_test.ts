@@ -7,7 +7,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { DEMO_MODEL } from "../../../mod.ts";
 import { fixture, run, succeed, testInFolder } from "../run.ts";
 
-Deno.test("The bundled model: configuration, graphs, checksums", async () => {
+Deno.test("varscale inspect: the bundled model: configuration, graphs, checksums", async () => {
   const { out } = await succeed("inspect", "demo");
   assertMatch(out, /^transformer +depth 4, width 256, 4 heads, 64 classes/m);
   assertMatch(out, /^patch numbers +1, 2, 3, 4, 6, 8$/m);
@@ -26,7 +26,7 @@ Deno.test("The bundled model: configuration, graphs, checksums", async () => {
   }
 });
 
-Deno.test("A checkpoint: format, tensors, which part of a model it is", async () => {
+Deno.test("varscale inspect: a checkpoint: format, tensors, which part of a model it is", async () => {
   const transformer = fixture("golden/var-adaln/var.pth");
   const report = JSON.parse((await succeed("inspect", transformer, "--json")).out);
   assertEquals([report.kind, report.format, report.family], ["checkpoint", "pytorch", "var"]);
@@ -44,13 +44,13 @@ Deno.test("A checkpoint: format, tensors, which part of a model it is", async ()
   assertMatch(other.out, /^family +not recognised$/m);
 });
 
-Deno.test("A weight file of a folder is shown, though it is no model by itself", async () => {
+Deno.test("varscale inspect: a weight file of a folder is shown, though it is no model by itself", async () => {
   const { out } = await succeed("inspect", fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL)));
   assertMatch(out, /^tensors +58 /m);
   assertMatch(out, /^family +VAR\n +Cannot tell the patch numbers/m);
 });
 
-Deno.test("Classes are listed by number and name where they have names", async () => {
+Deno.test("varscale inspect: classes are listed by number and name where they have names", async () => {
   const { out } = await succeed("inspect", "demo", "--classes");
   assertEquals([out.split("\n").length, out.split("\n")[32]], [65, "32  red torus"]);
   assertEquals(JSON.parse((await succeed("inspect", "demo", "--classes", "--json")).out)[32], "red torus");
@@ -59,7 +59,7 @@ Deno.test("Classes are listed by number and name where they have names", async (
   assertMatch(err, /Cannot list the classes of .*var\.pth: they have no names/);
 });
 
-testInFolder("A damaged folder is told file by file, with exit code 1", async (folder) => {
+testInFolder("varscale inspect: a damaged folder is told file by file, with exit code 1", async (folder) => {
   for (const { name } of Deno.readDirSync(DEMO_MODEL)) {
     if (name !== "encoder.onnx") await Deno.copyFile(new URL(name, DEMO_MODEL), `${folder}/${name}`);
   }
@@ -73,7 +73,7 @@ testInFolder("A damaged folder is told file by file, with exit code 1", async (f
   assertMatch(out, /encoder\.onnx .*\n +✗ .*no such file/);
 });
 
-Deno.test("What is nothing to inspect is refused", async () => {
+Deno.test("varscale inspect: what is nothing to inspect is refused", async () => {
   assertMatch((await run(["inspect", "/none"])).err, /Cannot inspect \/none: no such file or folder/);
   const { code, err } = await run(["inspect", fixture("golden/README.md")]);
   assertEquals(code, 1);

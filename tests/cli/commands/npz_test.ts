@@ -32,7 +32,7 @@ function cells(data: Uint8Array): [number, number][] {
 }
 
 testInFolder(
-  "All images are packed, in an order that mixes the classes and is always the same",
+  "varscale npz: all images are packed, in an order that mixes the classes and is always the same",
   async (folder) => {
     const images = `${folder}/images`;
     await writeImages(images, 30, 12);
@@ -66,18 +66,21 @@ testInFolder(
   },
 );
 
-testInFolder("The archive lies beside the folder, and is not replaced unless it may be", async (folder) => {
-  await writeImages(`${folder}/samples`, 2, 2);
-  const { out } = await succeed("npz", `${folder}/samples/`);
-  assertEquals(out, `${folder}/samples.npz: 4 images, uint8 [4, 2, 2, 3], 48 bytes\n`);
-  const again = await run(["npz", `${folder}/samples`]);
-  assertEquals(again.code, 2);
-  assertStringIncludes(again.err, `Cannot write ${folder}/samples.npz: it exists`);
-  await succeed("npz", `${folder}/samples`, "--overwrite");
-  assertEquals(filesIn(folder), ["samples", "samples.npz"]);
-});
+testInFolder(
+  "varscale npz: the archive lies beside the folder, and is not replaced unless it may be",
+  async (folder) => {
+    await writeImages(`${folder}/samples`, 2, 2);
+    const { out } = await succeed("npz", `${folder}/samples/`);
+    assertEquals(out, `${folder}/samples.npz: 4 images, uint8 [4, 2, 2, 3], 48 bytes\n`);
+    const again = await run(["npz", `${folder}/samples`]);
+    assertEquals(again.code, 2);
+    assertStringIncludes(again.err, `Cannot write ${folder}/samples.npz: it exists`);
+    await succeed("npz", `${folder}/samples`, "--overwrite");
+    assertEquals(filesIn(folder), ["samples", "samples.npz"]);
+  },
+);
 
-testInFolder("What is missing, too much or wrong is refused by name", async (folder) => {
+testInFolder("varscale npz: what is missing, too much or wrong is refused by name", async (folder) => {
   const refused = async (message: string, ...args: string[]): Promise<void> => {
     const { code, err } = await run(["npz", folder, "--output", `${folder}/x.npz`, ...args]);
     assertEquals(code, 2, err);
@@ -124,7 +127,7 @@ testInFolder("What is missing, too much or wrong is refused by name", async (fol
   assertStringIncludes(none.err, "no such folder");
 });
 
-testInFolder("Pictures that are not square are packed row by row", async (folder) => {
+testInFolder("varscale npz: pictures that are not square are packed row by row", async (folder) => {
   await Deno.mkdir(`${folder}/a`);
   const image = new RgbaImage(3, 2);
   for (let i = 0; i < 6; i++) image.data.set([i, 10 * i, 255], 4 * i);
@@ -136,7 +139,7 @@ testInFolder("Pictures that are not square are packed row by row", async (folder
   assertEquals([...data], Array.from({ length: 6 }, (_, i) => [i, 10 * i, 255]).flat());
 });
 
-testInFolder("Any folder of pictures can be packed", async (folder) => {
+testInFolder("varscale npz: any folder of pictures can be packed", async (folder) => {
   await Deno.mkdir(`${folder}/a`);
   for (const [i, name] of ["b2.png", "b10.PNG", "a.png"].entries()) {
     await Deno.writeFile(`${folder}/a/${name}`, plain(2, [i, 0, 0]).png());
@@ -146,7 +149,7 @@ testInFolder("Any folder of pictures can be packed", async (folder) => {
   assertEquals(cells(readArray(`${folder}/a.npz`).data).map(([i]) => i), [2, 0, 1]);
 });
 
-testInFolder("Ctrl-C leaves no archive", async (folder) => {
+testInFolder("varscale npz: Ctrl-C leaves no archive", async (folder) => {
   await writeImages(`${folder}/a`, 2, 2);
   const { code } = await run(["npz", `${folder}/a`], { signal: AbortSignal.abort() });
   assertEquals(code, 130);

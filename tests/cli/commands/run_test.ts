@@ -60,7 +60,7 @@ async function interrupted(args: readonly string[], folder: string, count: numbe
 }
 
 testInFolder(
-  "The published command line works as it stands, and makes the library's images",
+  "varscale run: the published command line works as it stands, and makes the library's images",
   async (folder) => {
     const model = await checkpoints(`${folder}/model`);
     const output = `${folder}/out`;
@@ -126,7 +126,7 @@ async function loadTiny(folder: string): Promise<Model> {
   });
 }
 
-testInFolder("Without options, the settings are the published script's", async (folder) => {
+testInFolder("varscale run: without options, the settings are the published script's", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const settings = async (...args: string[]) => {
     const output = `${folder}/${crypto.randomUUID()}`;
@@ -153,7 +153,7 @@ testInFolder("Without options, the settings are the published script's", async (
   assertEquals((await settings("--more_smooth")).moreSmooth, true);
 });
 
-testInFolder("An interrupted run goes on where it stopped, and grows", async (folder) => {
+testInFolder("varscale run: an interrupted run goes on where it stopped, and grows", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const settings = [...model, "--samples", "8", "--cfg", "1.5", "--seed", "3"];
   await succeed("run", ...settings, "-n", "3", "-o", `${folder}/whole`);
@@ -193,7 +193,7 @@ testInFolder("An interrupted run goes on where it stopped, and grows", async (fo
   assertEquals(JSON.parse(await Deno.readTextFile(`${output}/run.json`)).imagesPerClass, 3);
 });
 
-testInFolder("Going on elsewhere, or with another version, is told", async (folder) => {
+testInFolder("varscale run: going on elsewhere, or with another version, is told", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const args = ["run", ...model, "-o", `${folder}/out`, "-n", "1", "--classes", "0"];
   const { err } = await succeed(...args);
@@ -217,7 +217,7 @@ testInFolder("Going on elsewhere, or with another version, is told", async (fold
   }
 });
 
-testInFolder("A run from before guidance was a choice goes on", async (folder) => {
+testInFolder("varscale run: a run from before guidance was a choice goes on", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const args = ["run", ...model, "-o", `${folder}/out`, "-n", "1", "--samples", "8"];
   await succeed(...args, "--classes", "0");
@@ -233,41 +233,44 @@ testInFolder("A run from before guidance was a choice goes on", async (folder) =
   assertStringIncludes(err, 'guidance is "ramp" there and "constant" here');
 });
 
-testInFolder("What differs whatever the model is like is told before it is loaded", async (folder) => {
-  const model = await checkpoints(`${folder}/model`);
-  const common = ["-o", `${folder}/out`, "-n", "1", "--classes", "0"];
-  await succeed("run", ...model, ...common, "--samples", "8");
-  const none = ["run", "--var_ckpt", `${folder}/none`, "--vae_ckpt", `${folder}/none`, ...common];
-  const cases: [more: string[], message: string][] = [
-    [["--cfg", "2"], "cfg is 1 there and 2 here"],
-    [["--guidance", "constant"], 'guidance is "ramp" there and "constant" here'],
-    [["--top-k", "5"], "topK is 900 there and 5 here"],
-    [["--top-p", "0.5"], "topP is 0.96 there and 0.5 here"],
-    [["--min-p", "0.5"], "minP is 0 there and 0.5 here"],
-    [["--temperature", "2"], "temperature is 1 there and 2 here"],
-    [["--more-smooth"], "moreSmooth is false there and true here"],
-    [["--published"], "published is false there and true here"],
-    [["--seed", "1"], "seed is 0 there and 1 here"],
-    [["--shared-noise"], "sharedNoise is false there and true here"],
-    [["--no-scaling"], "scaling is given there and none here"],
-    [[], "scaling.samples is 8 there and 50 here"],
-    [["--samples", "8", "--alpha", "2"], "scaling.alpha is 2.3 there and 2 here"],
-    [["--samples", "8", "--scale", "1-2"], "scaling.scale is [1] there and [1, 2] here"],
-    [["--samples", "8", "--preset", "published"], "scaling.filter is"],
-  ];
-  for (const [more, message] of cases) {
-    const { code, err } = await run([...none, ...more]);
-    assertEquals(code, 2, err);
-    assertStringIncludes(err, `Cannot go on in ${folder}/out: `);
-    assertStringIncludes(err, message);
-  }
-  // With the same settings it gets as far as the model, which is not there.
-  const { code, err } = await run([...none, "--samples", "8"]);
-  assertEquals(code, 1);
-  assertStringIncludes(err, `Cannot open the model file: ${folder}/none`);
-});
+testInFolder(
+  "varscale run: what differs whatever the model is like is told before it is loaded",
+  async (folder) => {
+    const model = await checkpoints(`${folder}/model`);
+    const common = ["-o", `${folder}/out`, "-n", "1", "--classes", "0"];
+    await succeed("run", ...model, ...common, "--samples", "8");
+    const none = ["run", "--var_ckpt", `${folder}/none`, "--vae_ckpt", `${folder}/none`, ...common];
+    const cases: [more: string[], message: string][] = [
+      [["--cfg", "2"], "cfg is 1 there and 2 here"],
+      [["--guidance", "constant"], 'guidance is "ramp" there and "constant" here'],
+      [["--top-k", "5"], "topK is 900 there and 5 here"],
+      [["--top-p", "0.5"], "topP is 0.96 there and 0.5 here"],
+      [["--min-p", "0.5"], "minP is 0 there and 0.5 here"],
+      [["--temperature", "2"], "temperature is 1 there and 2 here"],
+      [["--more-smooth"], "moreSmooth is false there and true here"],
+      [["--published"], "published is false there and true here"],
+      [["--seed", "1"], "seed is 0 there and 1 here"],
+      [["--shared-noise"], "sharedNoise is false there and true here"],
+      [["--no-scaling"], "scaling is given there and none here"],
+      [[], "scaling.samples is 8 there and 50 here"],
+      [["--samples", "8", "--alpha", "2"], "scaling.alpha is 2.3 there and 2 here"],
+      [["--samples", "8", "--scale", "1-2"], "scaling.scale is [1] there and [1, 2] here"],
+      [["--samples", "8", "--preset", "published"], "scaling.filter is"],
+    ];
+    for (const [more, message] of cases) {
+      const { code, err } = await run([...none, ...more]);
+      assertEquals(code, 2, err);
+      assertStringIncludes(err, `Cannot go on in ${folder}/out: `);
+      assertStringIncludes(err, message);
+    }
+    // With the same settings it gets as far as the model, which is not there.
+    const { code, err } = await run([...none, "--samples", "8"]);
+    assertEquals(code, 1);
+    assertStringIncludes(err, `Cannot open the model file: ${folder}/none`);
+  },
+);
 
-testInFolder("Shards are disjoint, and together the whole", async (folder) => {
+testInFolder("varscale run: shards are disjoint, and together the whole", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const settings = ["run", ...model, "--samples", "8", "-n", "3"];
   await succeed(...settings, "-o", `${folder}/whole`);
@@ -295,7 +298,7 @@ testInFolder("Shards are disjoint, and together the whole", async (folder) => {
   assertEquals(images(`${folder}/none`), {});
 });
 
-testInFolder("A killed process loses no image and leaves no half one", async (folder) => {
+testInFolder("varscale run: a killed process loses no image and leaves no half one", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const args = ["run", ...model, "--samples", "8", "-n", "40", "--classes", "snow,3-4"];
   const output = `${folder}/killed`;
@@ -331,7 +334,7 @@ testInFolder("A killed process loses no image and leaves no half one", async (fo
   assertEquals(filesIn(output).filter((name) => name.endsWith(".tmp")), []);
 });
 
-testInFolder("Other settings are refused, each by name", async (folder) => {
+testInFolder("varscale run: other settings are refused, each by name", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const output = `${folder}/out`;
   const args = ["run", ...model, "-o", output];
@@ -379,37 +382,40 @@ testInFolder("Other settings are refused, each by name", async (folder) => {
   assertStringIncludes(deep.err, "depth must be its own, 1: current value is 30");
 });
 
-testInFolder("An image that fails is listed, costs no other one, and is tried again", async (folder) => {
-  const healthy = await checkpoints(`${folder}/healthy`);
-  const broken = await checkpoints(`${folder}/broken`, 3);
-  const settings = ["-n", "3", "--samples", "8", "--batch", "4"];
-  await succeed("run", ...healthy, ...settings, "-o", `${folder}/whole`);
-  const output = `${folder}/out`;
-  const { code, out, err } = await run(["run", ...broken, ...settings, "-o", output, "--npz"]);
-  assertEquals(code, 1);
-  assertStringIncludes(out, `12 of 15 images are in ${output}: 12 made in`);
-  assertMatch(err, /varscale: class_3_img_0\.png failed: Cannot draw a token for image 3 at scale 0/);
-  assertMatch(
-    err,
-    /varscale: 3 images failed; .*out\/failed\.json tells why, and the same command tries again\n$/,
-  );
-  const whole = Object.entries(images(`${folder}/whole`)).filter(([name]) => !name.startsWith("class_3"));
-  assertEquals(images(output), Object.fromEntries(whole));
-  const failed = JSON.parse(await Deno.readTextFile(`${output}/failed.json`));
-  assertEquals(failed.map(({ file, label }: { file: string; label: string }) => [file, label]), [
-    ["class_3_img_0.png", "class 3"],
-    ["class_3_img_1.png", "class 3"],
-    ["class_3_img_2.png", "class 3"],
-  ]);
-  assertStringIncludes(failed[2].reason, "Cannot draw a token for image 13 at scale 0");
-  assert(!filesIn(folder).includes("out.npz"));
+testInFolder(
+  "varscale run: an image that fails is listed, costs no other one, and is tried again",
+  async (folder) => {
+    const healthy = await checkpoints(`${folder}/healthy`);
+    const broken = await checkpoints(`${folder}/broken`, 3);
+    const settings = ["-n", "3", "--samples", "8", "--batch", "4"];
+    await succeed("run", ...healthy, ...settings, "-o", `${folder}/whole`);
+    const output = `${folder}/out`;
+    const { code, out, err } = await run(["run", ...broken, ...settings, "-o", output, "--npz"]);
+    assertEquals(code, 1);
+    assertStringIncludes(out, `12 of 15 images are in ${output}: 12 made in`);
+    assertMatch(err, /varscale: class_3_img_0\.png failed: Cannot draw a token for image 3 at scale 0/);
+    assertMatch(
+      err,
+      /varscale: 3 images failed; .*out\/failed\.json tells why, and the same command tries again\n$/,
+    );
+    const whole = Object.entries(images(`${folder}/whole`)).filter(([name]) => !name.startsWith("class_3"));
+    assertEquals(images(output), Object.fromEntries(whole));
+    const failed = JSON.parse(await Deno.readTextFile(`${output}/failed.json`));
+    assertEquals(failed.map(({ file, label }: { file: string; label: string }) => [file, label]), [
+      ["class_3_img_0.png", "class 3"],
+      ["class_3_img_1.png", "class 3"],
+      ["class_3_img_2.png", "class 3"],
+    ]);
+    assertStringIncludes(failed[2].reason, "Cannot draw a token for image 13 at scale 0");
+    assert(!filesIn(folder).includes("out.npz"));
 
-  const again = await run(["run", ...broken, ...settings, "-o", output, "--shard", "1/1", "--quiet"]);
-  assertEquals([again.code, again.out], [1, ""]);
-  assertMatch(again.err, /class_3_img_2\.png failed[^]*failed-1-of-1\.json tells why/);
-});
+    const again = await run(["run", ...broken, ...settings, "-o", output, "--shard", "1/1", "--quiet"]);
+    assertEquals([again.code, again.out], [1, ""]);
+    assertMatch(again.err, /class_3_img_2\.png failed[^]*failed-1-of-1\.json tells why/);
+  },
+);
 
-testInFolder("A file that cannot be written ends the run with its name", async (folder) => {
+testInFolder("varscale run: a file that cannot be written ends the run with its name", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const output = `${folder}/out`;
   await Deno.mkdir(`${output}/class_1_img_0.png`, { recursive: true });
@@ -425,92 +431,98 @@ testInFolder("A file that cannot be written ends the run with its name", async (
   assertEquals(filesIn(output).filter((name) => name.endsWith(".tmp") || name === "failed.json"), []);
 });
 
-testInFolder("With the released code's bandwidth, the images of a class stay one batch", async (folder) => {
-  const model = await checkpoints(`${folder}/model`);
-  // Settings with which the branch of some images depends on the bandwidth.
-  const args = [
-    ...[
-      "run",
-      ...model,
-      "--preset",
-      "published",
-      "--samples",
-      "16",
-      "--alpha",
-      "1.1",
-      "--conflict-threshold",
-      "0",
-    ],
-    ...["--seed", "3"],
-  ];
-  const output = `${folder}/whole`;
-  await succeed(...args, "-n", "4", "-o", output);
-  const whole = images(output);
-  assertEquals(Object.keys(whole).length, 20);
-  await using loaded = await loadTiny(`${folder}/model`);
-  const request = {
-    labels: 3,
-    count: 4,
-    indices: [0, 1, 2, 3].map((image) => image * 5 + 3),
-    seed: 3,
-    cfg: 1,
-    hooks: [varScaling({ preset: "published", samples: 16, alpha: 1.1, conflictThreshold: 0 })],
-  };
-  const names = [0, 1, 2, 3].map((image) => `class_3_img_${image}.png`);
-  const pngs = async (batch: number): Promise<string[]> => {
-    return (await generate(loaded, { ...request, batch })).images.map((image) => image.png().toHex());
-  };
-  assertEquals(names.map((name) => whole[name]), await pngs(4));
-  assertNotEquals(names.map((name) => whole[name]), await pngs(1), "The batch does not matter");
+testInFolder(
+  "varscale run: with the released code's bandwidth, the images of a class stay one batch",
+  async (folder) => {
+    const model = await checkpoints(`${folder}/model`);
+    // Settings with which the branch of some images depends on the bandwidth.
+    const args = [
+      ...[
+        "run",
+        ...model,
+        "--preset",
+        "published",
+        "--samples",
+        "16",
+        "--alpha",
+        "1.1",
+        "--conflict-threshold",
+        "0",
+      ],
+      ...["--seed", "3"],
+    ];
+    const output = `${folder}/whole`;
+    await succeed(...args, "-n", "4", "-o", output);
+    const whole = images(output);
+    assertEquals(Object.keys(whole).length, 20);
+    await using loaded = await loadTiny(`${folder}/model`);
+    const request = {
+      labels: 3,
+      count: 4,
+      indices: [0, 1, 2, 3].map((image) => image * 5 + 3),
+      seed: 3,
+      cfg: 1,
+      hooks: [varScaling({ preset: "published", samples: 16, alpha: 1.1, conflictThreshold: 0 })],
+    };
+    const names = [0, 1, 2, 3].map((image) => `class_3_img_${image}.png`);
+    const pngs = async (batch: number): Promise<string[]> => {
+      return (await generate(loaded, { ...request, batch })).images.map((image) => image.png().toHex());
+    };
+    assertEquals(names.map((name) => whole[name]), await pngs(4));
+    assertNotEquals(names.map((name) => whole[name]), await pngs(1), "The batch does not matter");
 
-  // Cut in the middle of a class, at each place, and split in parts that are whole classes.
-  for (const name of names) {
-    await Deno.remove(`${output}/${name}`);
-    const { ino } = await Deno.stat(`${output}/class_3_img_${name === names[0] ? 1 : 0}.png`);
-    const { out } = await succeed(...args, "-n", "4", "-o", output);
-    assertStringIncludes(out, "20 of 20 images");
-    assertStringIncludes(out, "1 made in");
-    assertEquals(images(output), whole);
-    const kept = await Deno.stat(`${output}/class_3_img_${name === names[0] ? 1 : 0}.png`);
-    assertEquals(kept.ino, ino, "An image that was there is written again");
-  }
-  await succeed(...args, "-n", "4", "-o", `${folder}/part`, "--shard", "3/4");
-  const part = images(`${folder}/part`);
-  assertEquals(Object.keys(part).length, 4);
-  for (const [name, content] of Object.entries(part)) assertEquals(content, whole[name], name);
+    // Cut in the middle of a class, at each place, and split in parts that are whole classes.
+    for (const name of names) {
+      await Deno.remove(`${output}/${name}`);
+      const { ino } = await Deno.stat(`${output}/class_3_img_${name === names[0] ? 1 : 0}.png`);
+      const { out } = await succeed(...args, "-n", "4", "-o", output);
+      assertStringIncludes(out, "20 of 20 images");
+      assertStringIncludes(out, "1 made in");
+      assertEquals(images(output), whole);
+      const kept = await Deno.stat(`${output}/class_3_img_${name === names[0] ? 1 : 0}.png`);
+      assertEquals(kept.ino, ino, "An image that was there is written again");
+    }
+    await succeed(...args, "-n", "4", "-o", `${folder}/part`, "--shard", "3/4");
+    const part = images(`${folder}/part`);
+    assertEquals(Object.keys(part).length, 4);
+    for (const [name, content] of Object.entries(part)) assertEquals(content, whole[name], name);
 
-  const more = await run([...args, "-n", "5", "-o", output]);
-  assertStringIncludes(more.err, "imagesPerClass is 4 there and 5 here");
-  const batch = await run([...args, "-n", "4", "-o", `${folder}/new`, "--batch", "2"]);
-  const two = String(Math.ceil(loaded.weightBytes + 2 * loaded.schedule().imageBytes));
-  const memory = await run([...args, "-n", "4", "-o", `${folder}/new`, "--memory", two]);
-  assertMatch(
-    memory.err,
-    /Option --memory must be at least [0-9.]+ MiB for the 4 images of a class together/,
-  );
-  assertStringIncludes(batch.err, "Option --batch must be left out");
-  assertEquals([more.code, batch.code, memory.code], [2, 2, 2]);
-});
+    const more = await run([...args, "-n", "5", "-o", output]);
+    assertStringIncludes(more.err, "imagesPerClass is 4 there and 5 here");
+    const batch = await run([...args, "-n", "4", "-o", `${folder}/new`, "--batch", "2"]);
+    const two = String(Math.ceil(loaded.weightBytes + 2 * loaded.schedule().imageBytes));
+    const memory = await run([...args, "-n", "4", "-o", `${folder}/new`, "--memory", two]);
+    assertMatch(
+      memory.err,
+      /Option --memory must be at least [0-9.]+ MiB for the 4 images of a class together/,
+    );
+    assertStringIncludes(batch.err, "Option --batch must be left out");
+    assertEquals([more.code, batch.code, memory.code], [2, 2, 2]);
+  },
+);
 
-testInFolder("Shared noise gives image i of every class the same random numbers", async (folder) => {
-  const model = await checkpoints(`${folder}/model`);
-  const output = `${folder}/out`;
-  await succeed("run", ...model, "-n", "2", "--no-scaling", "--seed", "9", "--shared-noise", "-o", output);
-  await using loaded = await loadTiny(`${folder}/model`);
-  const wanted = await generate(loaded, {
-    labels: [0, 1, 2, 3, 4],
-    count: 2,
-    indices: [0, 1, 0, 1, 0, 1, 0, 1, 0, 1],
-    seed: 9,
-    cfg: 1,
-  });
-  for (const [i, { data }] of wanted.images.entries()) {
-    const name = `class_${Math.floor(i / 2)}_img_${i % 2}.png`;
-    assertEquals(RgbaImage.decode(await Deno.readFile(`${output}/${name}`)).data, data, name);
-  }
-});
+testInFolder(
+  "varscale run: shared noise gives image i of every class the same random numbers",
+  async (folder) => {
+    const model = await checkpoints(`${folder}/model`);
+    const output = `${folder}/out`;
+    await succeed("run", ...model, "-n", "2", "--no-scaling", "--seed", "9", "--shared-noise", "-o", output);
+    await using loaded = await loadTiny(`${folder}/model`);
+    const wanted = await generate(loaded, {
+      labels: [0, 1, 2, 3, 4],
+      count: 2,
+      indices: [0, 1, 0, 1, 0, 1, 0, 1, 0, 1],
+      seed: 9,
+      cfg: 1,
+    });
+    for (const [i, { data }] of wanted.images.entries()) {
+      const name = `class_${Math.floor(i / 2)}_img_${i % 2}.png`;
+      assertEquals(RgbaImage.decode(await Deno.readFile(`${output}/${name}`)).data, data, name);
+    }
+  },
+);
 
-testInFolder("A run can end with the archive of its images", async (folder) => {
+testInFolder("varscale run: a run can end with the archive of its images", async (folder) => {
   const model = await checkpoints(`${folder}/model`);
   const args = ["run", ...model, "-n", "1", "--no-scaling", "-o", `${folder}/out`, "--npz"];
   const { out } = await succeed(...args);
@@ -524,7 +536,7 @@ testInFolder("A run can end with the archive of its images", async (folder) => {
 });
 
 Deno.test({
-  name: "A GPU that is lost on the way is opened again",
+  name: "varscale run: a GPU that is lost on the way is opened again",
   ignore: !hasGpu && !requireGpu,
   sanitizeOps: false,
   sanitizeResources: false,

@@ -12,7 +12,7 @@ import {
   texts,
 } from "../../../cli/options/kinds.ts";
 
-Deno.test("Kinds of values", () => {
+Deno.test("scales: kinds of values", () => {
   assertEquals(seed.parse("7"), 7);
   assertEquals(seed.parse("18446744073709551615"), 2n ** 64n - 1n);
   assertThrows(() => seed.parse("18446744073709551616"), RangeError);

@@ -24,7 +24,7 @@ function shown(terminal: boolean, upTo: number): string[] {
   return lines;
 }
 
-Deno.test("A terminal sees one line again and again, which goes in the end", () => {
+Deno.test("ByteProgress: a terminal sees one line again and again, which goes in the end", () => {
   const lines = shown(true, 10);
   assertEquals(lines, [
     "\r\x1b[2Kconverting 3.0 MiB of 200.0 MiB, 10.0 MiB/s, 19.7 s left",
@@ -34,11 +34,11 @@ Deno.test("A terminal sees one line again and again, which goes in the end", () 
   ]);
 });
 
-Deno.test("A log gets a line every ten seconds, and none for what is quick", () => {
+Deno.test("ByteProgress: a log gets a line every ten seconds, and none for what is quick", () => {
   assertEquals(shown(false, 99), []);
   assertEquals(shown(false, 200), [
     "varscale: converting 102.0 MiB of 200.0 MiB, 10.0 MiB/s, 9.8 s left\n",
   ]);
 });
 
-Deno.test("Nothing shown, nothing to take away", () => assertEquals(shown(true, 1), []));
+Deno.test("ByteProgress: nothing shown, nothing to take away", () => assertEquals(shown(true, 1), []));

@@ -21,7 +21,7 @@ function begin(options: { terminal: boolean; total: number; done?: number; quiet
   return { progress, lines, batch };
 }
 
-Deno.test("Without a terminal there is a line at once, and then one now and then", () => {
+Deno.test("Progress: without a terminal there is a line at once, and then one now and then", () => {
   const { lines, batch } = begin({ terminal: false, total: 50_000, done: 400 });
   batch(8, 4000);
   assertEquals(lines, ["varscale: 408 of 50000 images, 4.0 s, 2.0 images/s, 6 h 53 min left\n"]);
@@ -32,7 +32,7 @@ Deno.test("Without a terminal there is a line at once, and then one now and then
   assert(lines.every((line) => !line.includes("\x1b")));
 });
 
-Deno.test("A slow run tells the time per image, and failures count", () => {
+Deno.test("Progress: a slow run tells the time per image, and failures count", () => {
   const { progress, lines, batch } = begin({ terminal: false, total: 4 });
   batch(1, 90_000);
   progress.failure();
@@ -44,7 +44,7 @@ Deno.test("A slow run tells the time per image, and failures count", () => {
   assertEquals(progress.done, 1);
 });
 
-Deno.test("On a terminal one line is drawn again, and taken away", () => {
+Deno.test("Progress: on a terminal one line is drawn again, and taken away", () => {
   const { progress, lines, batch } = begin({ terminal: true, total: 10 });
   progress.draw("batch 1/5");
   batch(2, 1000);
@@ -58,13 +58,13 @@ Deno.test("On a terminal one line is drawn again, and taken away", () => {
   ]);
 });
 
-Deno.test("The line of a terminal is cut to 79 columns, between characters", () => {
+Deno.test("Progress: the line of a terminal is cut to 79 columns, between characters", () => {
   const { progress, lines } = begin({ terminal: true, total: 10 });
   progress.draw(`a${"円錐".repeat(30)}`);
   assertEquals(lines, [`\r\x1b[2Ka${"円錐".repeat(19)}円`]);
 });
 
-Deno.test("Who wants quiet has it", () => {
+Deno.test("Progress: who wants quiet has it", () => {
   for (const terminal of [true, false]) {
     const { progress, lines, batch } = begin({ terminal, total: 10, quiet: true });
     batch(2, 1000);

@@ -28,7 +28,7 @@ function wantedVectors(pool: Pool, image: number, position?: number): number[][]
   return Array.from({ length: pool.draws }, (_, draw) => vectorOf(pool, image, draw, position));
 }
 
-Deno.test("Silverman's factor is the published one", () => {
+Deno.test("silvermanFactor: Silverman's factor is the published one", () => {
   const published = [
     [10, 0.88390386],
     [20, 0.86704789],
@@ -43,7 +43,7 @@ Deno.test("Silverman's factor is the published one", () => {
   assertAlmostEquals(silvermanFactor(5, 3), TWO_EXPECTED.factor, 1e-15);
 });
 
-testOnDevices("bandwidths of the check vectors", async (device) => {
+testOnDevices("silvermanBandwidth: bandwidths of the check vectors", async (device) => {
   const population = (await densities(device, SIX)).bandwidth;
   assertAlmostEquals(population[0]!, SIX_EXPECTED.population, 3e-7);
   const sample = (await densities(device, SIX, { deviation: "sample" })).bandwidth;
@@ -69,7 +69,7 @@ const SHAPES: readonly PoolShape[] = [
   { images: 1, draws: 1000, positions: 1, vocabulary: 128, channels: 8 },
 ];
 
-testOnDevices("bandwidths are eq. 3 in float64", async (device) => {
+testOnDevices("silvermanBandwidth: bandwidths are eq. 3 in float64", async (device) => {
   const random = testRandom(5);
   for (const shape of SHAPES) {
     const pool = randomPool(random, shape);
@@ -93,33 +93,39 @@ testOnDevices("bandwidths are eq. 3 in float64", async (device) => {
   }
 });
 
-testOnDevices("a bandwidth far from the origin or with one outlier keeps its digits", async (device) => {
-  const random = testRandom(6);
-  const pool = randomPool(random, { images: 1, draws: 300, positions: 1, vocabulary: 300, channels: 4 });
-  pool.tokens.forEach((_, i) => pool.tokens[i] = i);
-  for (const change of [(x: number) => x + 1000, (x: number, i: number) => i === 5 ? 2 ** 20 : x]) {
-    const moved = { ...pool, codebook: pool.codebook.map(change) };
-    const vectors = wantedVectors(moved, 0);
-    const wanted = silverman(vectors);
-    const found = (await densities(device, moved)).bandwidth[0]!;
-    assert(Math.abs(found - wanted) <= bound(vectors, wanted), `${found}, ${wanted}`);
-  }
-});
+testOnDevices(
+  "silvermanBandwidth: a bandwidth far from the origin or with one outlier keeps its digits",
+  async (device) => {
+    const random = testRandom(6);
+    const pool = randomPool(random, { images: 1, draws: 300, positions: 1, vocabulary: 300, channels: 4 });
+    pool.tokens.forEach((_, i) => pool.tokens[i] = i);
+    for (const change of [(x: number) => x + 1000, (x: number, i: number) => i === 5 ? 2 ** 20 : x]) {
+      const moved = { ...pool, codebook: pool.codebook.map(change) };
+      const vectors = wantedVectors(moved, 0);
+      const wanted = silverman(vectors);
+      const found = (await densities(device, moved)).bandwidth[0]!;
+      assert(Math.abs(found - wanted) <= bound(vectors, wanted), `${found}, ${wanted}`);
+    }
+  },
+);
 
-testOnDevices("bandwidths do not depend on the order of the candidates", async (device) => {
-  const pool = randomPool(testRandom(7), {
-    images: 1,
-    draws: 120,
-    positions: 1,
-    vocabulary: 90,
-    channels: 16,
-  });
-  const { bandwidth } = await densities(device, pool);
-  const turned = { ...pool, tokens: pool.tokens.toReversed() };
-  assertEquals((await densities(device, turned)).bandwidth, bandwidth);
-});
+testOnDevices(
+  "silvermanBandwidth: bandwidths do not depend on the order of the candidates",
+  async (device) => {
+    const pool = randomPool(testRandom(7), {
+      images: 1,
+      draws: 120,
+      positions: 1,
+      vocabulary: 90,
+      channels: 16,
+    });
+    const { bandwidth } = await densities(device, pool);
+    const turned = { ...pool, tokens: pool.tokens.toReversed() };
+    assertEquals((await densities(device, turned)).bandwidth, bandwidth);
+  },
+);
 
-testOnDevices("a token that is no code stands for a vector of zeros", async (device) => {
+testOnDevices("silvermanBandwidth: a token that is no code stands for a vector of zeros", async (device) => {
   const shape = { images: 1, draws: 3, positions: 1, vocabulary: 2, channels: 2 };
   const codebook = new Float32Array([1, 2, 3, 4]);
   const none = await densities(device, { ...shape, codebook, tokens: new Uint32Array([0, 0xffffffff, 1]) });
@@ -132,7 +138,7 @@ testOnDevices("a token that is no code stands for a vector of zeros", async (dev
   assertEquals(none, zeros);
 });
 
-testOnGpu("bandwidths have the same bits on the GPU", async (device) => {
+testOnGpu("silvermanBandwidth: bandwidths have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(8);
   for (let round = 0; round < 40; round++) {
@@ -152,7 +158,7 @@ testOnGpu("bandwidths have the same bits on the GPU", async (device) => {
   }
 });
 
-Deno.test("bandwidths refuse bad calls", () => {
+Deno.test("silvermanBandwidth: bandwidths refuse bad calls", () => {
   using device = new CpuDevice();
   const good: BandwidthArguments = {
     tokens: device.allocate(6, "tokens"),

@@ -109,29 +109,32 @@ testOnDevices("densities are eq. 2 in float64 without its constant", async (devi
   }
 });
 
-testOnDevices("permuting candidates permutes their densities, copies have equal ones", async (device) => {
-  const random = testRandom(10);
-  const shape = { images: 1, draws: 130, positions: 4, vocabulary: 64, channels: 32 };
-  const pool = randomPool(random, shape, 5);
-  const { scores } = await densities(device, pool);
-  const places = Array.from({ length: shape.draws }, (_, i) => i).sort(() => random() - 0.5);
-  const permuted: Pool = {
-    ...pool,
-    tokens: Uint32Array.from(places.flatMap((i) => [...pool.tokens.subarray(4 * i, 4 * i + 4)])),
-  };
-  assertEquals([...(await densities(device, permuted)).scores], places.map((i) => scores[i]!));
+testOnDevices(
+  "gaussianDensity: permuting candidates permutes their densities, copies have equal ones",
+  async (device) => {
+    const random = testRandom(10);
+    const shape = { images: 1, draws: 130, positions: 4, vocabulary: 64, channels: 32 };
+    const pool = randomPool(random, shape, 5);
+    const { scores } = await densities(device, pool);
+    const places = Array.from({ length: shape.draws }, (_, i) => i).sort(() => random() - 0.5);
+    const permuted: Pool = {
+      ...pool,
+      tokens: Uint32Array.from(places.flatMap((i) => [...pool.tokens.subarray(4 * i, 4 * i + 4)])),
+    };
+    assertEquals([...(await densities(device, permuted)).scores], places.map((i) => scores[i]!));
 
-  const byMap = new Map<string, number>();
-  for (const [i, score] of scores.entries()) {
-    const map = pool.tokens.subarray(4 * i, 4 * i + 4).join();
-    assertEquals(score, byMap.get(map) ?? score);
-    byMap.set(map, score);
-  }
-  assert(byMap.size < shape.draws);
-});
+    const byMap = new Map<string, number>();
+    for (const [i, score] of scores.entries()) {
+      const map = pool.tokens.subarray(4 * i, 4 * i + 4).join();
+      assertEquals(score, byMap.get(map) ?? score);
+      byMap.set(map, score);
+    }
+    assert(byMap.size < shape.draws);
+  },
+);
 
 testOnDevices(
-  "a density lies between positions and positions * draws and ignores a shift of the codes",
+  "gaussianDensity: a density lies between positions and positions * draws and ignores a shift of the codes",
   async (device) => {
     const random = testRandom(11);
     const shape = { images: 3, draws: 40, positions: 9, vocabulary: 32, channels: 8 };
@@ -148,7 +151,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "candidates that all agree have the greatest density, whatever the bandwidth",
+  "gaussianDensity: candidates that all agree have the greatest density, whatever the bandwidth",
   async (device) => {
     const random = testRandom(12);
     const pool = randomPool(random, { images: 2, draws: 70, positions: 4, vocabulary: 8, channels: 32 }, 1);
@@ -160,7 +163,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("twice the codes give the same densities, bit for bit", async (device) => {
+testOnDevices("gaussianDensity: twice the codes give the same densities, bit for bit", async (device) => {
   const random = testRandom(14);
   const pool = randomPool(random, { images: 2, draws: 90, positions: 3, vocabulary: 40, channels: 7 });
   const doubled = { ...pool, codebook: pool.codebook.map((x) => 2 * x) };
@@ -171,7 +174,7 @@ testOnDevices("twice the codes give the same densities, bit for bit", async (dev
   }
 });
 
-testOnDevices("a candidate's own term can be left out", async (device) => {
+testOnDevices("gaussianDensity: a candidate's own term can be left out", async (device) => {
   const random = testRandom(15);
   // Alone, and among its like.
   for (const draws of [1, 60]) {
@@ -201,7 +204,7 @@ testOnDevices("a candidate's own term can be left out", async (device) => {
   }
 });
 
-testOnDevices("a token that is no code stands for a vector of zeros", async (device) => {
+testOnDevices("gaussianDensity: a token that is no code stands for a vector of zeros", async (device) => {
   const shape = { images: 1, draws: 3, positions: 2, vocabulary: 2, channels: 2 };
   const codebook = new Float32Array([1, 2, 3, 4]);
   const none = new Uint32Array([0, 0xffffffff, 1, 1, 0xffffffff, 0xfffffffe]);

@@ -56,7 +56,7 @@ async function scoresOf(
   return await readFloats(scores);
 }
 
-testOnDevices("densities of groups are those of candidates, bit for bit", async (device) => {
+testOnDevices("groupDensity: densities of groups are those of candidates, bit for bit", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(51);
   const draws = [1, 2, 63, 64, 65, 130, 257, 300];
@@ -89,7 +89,7 @@ testOnDevices("densities of groups are those of candidates, bit for bit", async 
   }
 });
 
-testOnGpu("large pools have the same bits on the GPU", async (device) => {
+testOnGpu("groupDensity: large pools have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(52);
   for (
@@ -110,7 +110,7 @@ testOnGpu("large pools have the same bits on the GPU", async (device) => {
   }
 });
 
-testOnDevices("images take turns where scratch is short, and nothing leaks", async (device) => {
+testOnDevices("groupDensity: images take turns where scratch is short, and nothing leaks", async (device) => {
   const random = testRandom(53);
   const pool = randomPool(random, { images: 5, draws: 140, positions: 3, vocabulary: 60, channels: 6 });
   const one = groupSizes({ ...shapeOf(pool), images: 1 }).vectors;
@@ -127,7 +127,7 @@ testOnDevices("images take turns where scratch is short, and nothing leaks", asy
   assertEquals(device.counters.liveBytes, before.liveBytes);
 });
 
-Deno.test("densities of groups refuse bad calls", () => {
+Deno.test("groupDensity: densities of groups refuse bad calls", () => {
   using device = new CpuDevice();
   const good: GroupDensityArguments = {
     groups: device.allocate(16, "groups"),

@@ -27,7 +27,7 @@ async function groupsOf(
 }
 
 testOnDevices(
-  "groups are the different tokens in ascending order, with counts, vectors and members",
+  "groupTokens: groups are the different tokens in ascending order, with counts, vectors and members",
   async (device) => {
     const random = testRandom(61);
     const shapes: PoolShape[] = [
@@ -68,7 +68,7 @@ testOnDevices(
   },
 );
 
-Deno.test("grouping tokens refuses bad calls", () => {
+Deno.test("groupTokens: grouping tokens refuses bad calls", () => {
   using device = new CpuDevice();
   const shape = { images: 1, draws: 3, positions: 2, vocabulary: 4, channels: 2 };
   const lengths = groupSizes(shape);

@@ -47,7 +47,7 @@ const SHAPES: readonly Shape[] = [
   { images: 1, draws: 1000, positions: 1, bits: 100 },
 ];
 
-testOnDevices("bandwidths of bits are the published ones", async (device) => {
+testOnDevices("hammingBandwidth: bandwidths of bits are the published ones", async (device) => {
   const tokens = bitTokens();
   assertEquals(
     tokens.reduce((sum, token) => sum + token.toString(2).replaceAll("0", "").length, 0),
@@ -60,7 +60,7 @@ testOnDevices("bandwidths of bits are the published ones", async (device) => {
   }
 });
 
-testOnDevices("bandwidths of bits are eq. 3 in float64", async (device) => {
+testOnDevices("hammingBandwidth: bandwidths of bits are eq. 3 in float64", async (device) => {
   const random = testRandom(31);
   for (const shape of SHAPES) {
     const { images, draws, positions, bits } = shape;
@@ -90,7 +90,7 @@ testOnDevices("bandwidths of bits are eq. 3 in float64", async (device) => {
 });
 
 testOnDevices(
-  "bandwidths of bits do not depend on the order of candidates; those that agree have 0",
+  "hammingBandwidth: bandwidths of bits do not depend on the order of candidates; those that agree have 0",
   async (device) => {
     const shape = { images: 1, draws: 100, positions: 2, bits: 40 };
     const data = randomBits(testRandom(32), shape);
@@ -102,7 +102,7 @@ testOnDevices(
   },
 );
 
-testOnGpu("bandwidths of bits have the same bits on the GPU", async (device) => {
+testOnGpu("hammingBandwidth: bandwidths of bits have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(33);
   for (let round = 0; round < 20; round++) {
@@ -120,7 +120,7 @@ testOnGpu("bandwidths of bits have the same bits on the GPU", async (device) => 
   assertEquals(await bandwidths(device, data, many), await bandwidths(cpu, data, many));
 });
 
-Deno.test("bandwidths of bits refuse bad calls", () => {
+Deno.test("hammingBandwidth: bandwidths of bits refuse bad calls", () => {
   using device = new CpuDevice();
   const good: HammingBandwidthArguments = {
     tokens: device.allocate(12, "tokens"),

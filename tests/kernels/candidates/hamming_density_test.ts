@@ -53,7 +53,7 @@ async function scoresOf(
   return { bandwidth: new Float32Array(h!.buffer), scores: new Float32Array(s!.buffer) };
 }
 
-testOnDevices("densities of bits are the published ones", async (device) => {
+testOnDevices("runHammingDensity: densities of bits are the published ones", async (device) => {
   const { scores } = await scoresOf(device, bitTokens(), BITS_SHAPE);
   const close = (found: number, wanted: number): void => assertAlmostEquals(found, wanted, 1e-6 * wanted);
   for (const [i, score] of BITS_EXPECTED.first.entries()) close(scores[i]!, score);
@@ -65,55 +65,58 @@ testOnDevices("densities of bits are the published ones", async (device) => {
   assertEquals(order.slice(0, 20), [...BITS_EXPECTED.order]);
 });
 
-testOnDevices("densities of bits are eq. 2 in float64 without its constant", async (device) => {
-  const random = testRandom(41);
-  const shapes: Shape[] = [
-    { images: 1, draws: 1, positions: 1, bits: 1 },
-    { images: 2, draws: 5, positions: 3, bits: 7 },
-    { images: 1, draws: 130, positions: 2, bits: 32 },
-    { images: 1, draws: 70, positions: 2, bits: 45 },
-    { images: 1, draws: 40, positions: 1, bits: 200 },
-  ];
-  for (const shape of shapes) {
-    const { images, draws, positions, bits } = shape;
-    const words = Math.ceil(bits / 32);
-    const data = sparseBits(random, shape);
-    // From Silverman's, where only neighbours count, to one in which all do.
-    for (const epsilon of [1e-6, 0.3, 2, 20]) {
-      for (const leaveOneOut of [false, true]) {
-        const { bandwidth, scores } = await scoresOf(device, data, shape, { epsilon, leaveOneOut });
-        for (let candidate = 0; candidate < images * draws; candidate++) {
-          const image = Math.floor(candidate / draws);
-          let wanted = 0;
-          let bound = 0;
-          for (let position = 0; position < positions; position++) {
-            const h = bandwidth[image * positions + position]! + epsilon;
-            const bit = (draw: number, c: number): number => {
-              const word = data[((image * draws + draw) * positions + position) * words + (c >> 5)]!;
-              return word >>> (c & 31) & 1;
-            };
-            for (let other = 0; other < draws; other++) {
-              if (leaveOneOut && other === candidate % draws) continue;
-              let distance = 0;
-              for (let c = 0; c < bits; c++) distance += (bit(candidate % draws, c) - bit(other, c)) ** 2;
-              const t = distance / (2 * h * h);
-              wanted += Math.exp(-t);
-              if (distance > 0) bound += 2 ** -30 + Math.exp(-t) * (20 * 2 ** -24 * t + 5e-7);
+testOnDevices(
+  "runHammingDensity: densities of bits are eq. 2 in float64 without its constant",
+  async (device) => {
+    const random = testRandom(41);
+    const shapes: Shape[] = [
+      { images: 1, draws: 1, positions: 1, bits: 1 },
+      { images: 2, draws: 5, positions: 3, bits: 7 },
+      { images: 1, draws: 130, positions: 2, bits: 32 },
+      { images: 1, draws: 70, positions: 2, bits: 45 },
+      { images: 1, draws: 40, positions: 1, bits: 200 },
+    ];
+    for (const shape of shapes) {
+      const { images, draws, positions, bits } = shape;
+      const words = Math.ceil(bits / 32);
+      const data = sparseBits(random, shape);
+      // From Silverman's, where only neighbours count, to one in which all do.
+      for (const epsilon of [1e-6, 0.3, 2, 20]) {
+        for (const leaveOneOut of [false, true]) {
+          const { bandwidth, scores } = await scoresOf(device, data, shape, { epsilon, leaveOneOut });
+          for (let candidate = 0; candidate < images * draws; candidate++) {
+            const image = Math.floor(candidate / draws);
+            let wanted = 0;
+            let bound = 0;
+            for (let position = 0; position < positions; position++) {
+              const h = bandwidth[image * positions + position]! + epsilon;
+              const bit = (draw: number, c: number): number => {
+                const word = data[((image * draws + draw) * positions + position) * words + (c >> 5)]!;
+                return word >>> (c & 31) & 1;
+              };
+              for (let other = 0; other < draws; other++) {
+                if (leaveOneOut && other === candidate % draws) continue;
+                let distance = 0;
+                for (let c = 0; c < bits; c++) distance += (bit(candidate % draws, c) - bit(other, c)) ** 2;
+                const t = distance / (2 * h * h);
+                wanted += Math.exp(-t);
+                if (distance > 0) bound += 2 ** -30 + Math.exp(-t) * (20 * 2 ** -24 * t + 5e-7);
+              }
             }
+            const found = scores[candidate]!;
+            assert(
+              Math.abs(found - wanted) <= bound + 2 ** -23 * wanted,
+              `${JSON.stringify(shape)}, ${epsilon}, ${leaveOneOut}: ${found}, ${wanted}`,
+            );
           }
-          const found = scores[candidate]!;
-          assert(
-            Math.abs(found - wanted) <= bound + 2 ** -23 * wanted,
-            `${JSON.stringify(shape)}, ${epsilon}, ${leaveOneOut}: ${found}, ${wanted}`,
-          );
         }
       }
     }
-  }
-});
+  },
+);
 
 testOnDevices(
-  "permuting candidates permutes their densities; bits that are not used do not count",
+  "runHammingDensity: permuting candidates permutes their densities; bits that are not used do not count",
   async (device) => {
     const random = testRandom(42);
     const shape = { images: 1, draws: 150, positions: 3, bits: 37 };
@@ -130,7 +133,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("one candidate and candidates that all agree", async (device) => {
+testOnDevices("runHammingDensity: one candidate and candidates that all agree", async (device) => {
   for (const bits of [5, 32, 64]) {
     // From 1021 candidates on, a count of one distance no longer fits into a byte.
     for (const draws of [1, 2, 300, 2100]) {
@@ -147,7 +150,7 @@ testOnDevices("one candidate and candidates that all agree", async (device) => {
   }
 });
 
-testOnDevices("sums of single positions add up to the scores", async (device) => {
+testOnDevices("hammingDensity: sums of single positions add up to the scores", async (device) => {
   const shape = { images: 2, draws: 20, positions: 5, bits: 12 };
   const data = sparseBits(testRandom(43), shape);
   const { scores } = await scoresOf(device, data, shape, { bandwidth: 0.5 });
@@ -169,7 +172,7 @@ testOnDevices("sums of single positions add up to the scores", async (device) =>
 });
 
 testOnDevices(
-  "images take turns where scratch is short, with the same densities, and nothing leaks",
+  "runHammingDensity: images take turns where scratch is short, with the same densities, and nothing leaks",
   async (device) => {
     const shape = { images: 5, draws: 30, positions: 3, bits: 20 };
     const data = sparseBits(testRandom(44), shape);
@@ -183,7 +186,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("arrays may be views at any offset", async (device) => {
+testOnDevices("runHammingDensity: arrays may be views at any offset", async (device) => {
   const shape = { images: 1, draws: 9, positions: 2, bits: 40 };
   const data = sparseBits(testRandom(45), shape);
   const { scores } = await scoresOf(device, data, shape, { bandwidth: 0.4 });
@@ -195,7 +198,7 @@ testOnDevices("arrays may be views at any offset", async (device) => {
   assertEquals((await readFloats(memory)).subarray(45, 54), scores);
 });
 
-testOnGpu("densities of bits have the same bits on the GPU", async (device) => {
+testOnGpu("runHammingDensity: densities of bits have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(46);
   for (let round = 0; round < 40; round++) {
@@ -234,26 +237,29 @@ testOnGpu("densities of bits have the same bits on the GPU", async (device) => {
   }
 });
 
-testOnGpu("sums are the same integers on the GPU, however many kernel values are above 0", async (device) => {
-  using cpu = new CpuDevice();
-  const shape = { images: 1, draws: 200, positions: 1, bits: 32 };
-  // Distances around 8.
-  const data = sparseBits(testRandom(47), shape, 0.14);
-  const sumsOf = async (on: Device, h: number): Promise<Uint32Array> => {
-    using tokens = on.upload(data);
-    using bandwidth = on.upload(new Float32Array([h]));
-    using sums = on.allocate(400);
-    on.run(hammingDensity, { tokens, bandwidth, sums, ...shape, epsilon: 0 });
-    return await readWords(sums);
-  };
-  for (let last = 0; last < 14; last++) {
-    // The kernel is 0 from distance last + 1 on.
-    const h = Math.sqrt((last + 0.9) / (62 * Math.LN2));
-    assertEquals(await sumsOf(device, h), await sumsOf(cpu, h), `${last}`);
-  }
-});
+testOnGpu(
+  "hammingDensity: sums are the same integers on the GPU, however many kernel values are above 0",
+  async (device) => {
+    using cpu = new CpuDevice();
+    const shape = { images: 1, draws: 200, positions: 1, bits: 32 };
+    // Distances around 8.
+    const data = sparseBits(testRandom(47), shape, 0.14);
+    const sumsOf = async (on: Device, h: number): Promise<Uint32Array> => {
+      using tokens = on.upload(data);
+      using bandwidth = on.upload(new Float32Array([h]));
+      using sums = on.allocate(400);
+      on.run(hammingDensity, { tokens, bandwidth, sums, ...shape, epsilon: 0 });
+      return await readWords(sums);
+    };
+    for (let last = 0; last < 14; last++) {
+      // The kernel is 0 from distance last + 1 on.
+      const h = Math.sqrt((last + 0.9) / (62 * Math.LN2));
+      assertEquals(await sumsOf(device, h), await sumsOf(cpu, h), `${last}`);
+    }
+  },
+);
 
-Deno.test("densities of bits refuse bad calls", async () => {
+Deno.test("hammingDensity: densities of bits refuse bad calls", async () => {
   using device = new CpuDevice();
   const good: HammingDensityArguments & HammingScoresArguments = {
     tokens: device.allocate(12, "tokens"),

@@ -38,7 +38,7 @@ function assertKept(
 /** Deterministic options; what a test is about is changed. */
 const PLAIN = { representatives: 3, alpha: 1, conflictThreshold: 0 } as const;
 
-testOnDevices("the rule of the check vectors", async (device) => {
+testOnDevices("selectCandidates: the rule of the check vectors", async (device) => {
   const { scores } = await densities(device, SIX);
   for (
     const [alpha, published, paper] of [[1.1, false, true], [1.3, true, false], [1.5, true, false]] as const
@@ -59,76 +59,85 @@ testOnDevices("the rule of the check vectors", async (device) => {
   }
 });
 
-testOnDevices("search order and representatives of the check vectors, one position", async (device) => {
-  const { scores } = await densities(device, SIX);
-  const run = async (options: Partial<SelectionOptions>): Promise<Decision> =>
-    (await selection(device, SIX, scores, { ...PLAIN, ...options })).decisions[0]!;
+testOnDevices(
+  "selectCandidates: search order and representatives of the check vectors, one position",
+  async (device) => {
+    const { scores } = await densities(device, SIX);
+    const run = async (options: Partial<SelectionOptions>): Promise<Decision> =>
+      (await selection(device, SIX, scores, { ...PLAIN, ...options })).decisions[0]!;
 
-  assertEquals([...(await selection(device, SIX, scores, PLAIN)).order], [0, 1, 2, 4, 3, 5]);
-  assertKept(await run({ representatives: 2 }), [0, 1], [0.5, 0.5]);
-  assertKept(await run({}), [0, 1, 2], [0.3396646575, 0.3396646575, 0.3206705659]);
-  assertKept(await run({ strategy: "top-k", alpha: 9 }), [0, 1, 2], [
-    0.3396646575,
-    0.3396646575,
-    0.3206705659,
-  ]);
-  assertKept(await run({ strategy: "small-k", representatives: 2 }), [5, 3], [0.343526179, 0.656473821]);
-  assertKept(await run({ strategy: "small-k" }), [5, 3, 4], [0.2070984035, 0.3957622114, 0.3971393851]);
+    assertEquals([...(await selection(device, SIX, scores, PLAIN)).order], [0, 1, 2, 4, 3, 5]);
+    assertKept(await run({ representatives: 2 }), [0, 1], [0.5, 0.5]);
+    assertKept(await run({}), [0, 1, 2], [0.3396646575, 0.3396646575, 0.3206705659]);
+    assertKept(await run({ strategy: "top-k", alpha: 9 }), [0, 1, 2], [
+      0.3396646575,
+      0.3396646575,
+      0.3206705659,
+    ]);
+    assertKept(await run({ strategy: "small-k", representatives: 2 }), [5, 3], [0.343526179, 0.656473821]);
+    assertKept(await run({ strategy: "small-k" }), [5, 3, 4], [0.2070984035, 0.3957622114, 0.3971393851]);
 
-  const spread = [0.4941751584, 0.3324566942, 0.173367974];
-  assertKept(await run({ conflictThreshold: 0.05 }), [0, 2, 4], [0.382141614, 0.3607722055, 0.2570860464]);
-  assertKept(await run({ conflictThreshold: 0.2 }), [0, 4, 5], spread);
-  assertKept(await run({ conflictThreshold: 0.5 }), [0, 4, 5], spread);
+    const spread = [0.4941751584, 0.3324566942, 0.173367974];
+    assertKept(await run({ conflictThreshold: 0.05 }), [0, 2, 4], [0.382141614, 0.3607722055, 0.2570860464]);
+    assertKept(await run({ conflictThreshold: 0.2 }), [0, 4, 5], spread);
+    assertKept(await run({ conflictThreshold: 0.5 }), [0, 4, 5], spread);
 
-  const low = { alpha: 1.5, order: [5, 1, 0, 3, 2, 4] };
-  assertKept(await run({ ...low }), [5, 1, 0], [0.1492340695, 0.4253828906, 0.4253828906]);
-  for (const conflictThreshold of [0.05, 0.2, 0.5]) {
-    const decision = await run({ ...low, conflictThreshold });
-    assertKept(decision, [5, 1, 3], [0.1735680757, 0.4947455363, 0.3316862144]);
-    assert(decision.low);
-  }
-});
+    const low = { alpha: 1.5, order: [5, 1, 0, 3, 2, 4] };
+    assertKept(await run({ ...low }), [5, 1, 0], [0.1492340695, 0.4253828906, 0.4253828906]);
+    for (const conflictThreshold of [0.05, 0.2, 0.5]) {
+      const decision = await run({ ...low, conflictThreshold });
+      assertKept(decision, [5, 1, 3], [0.1735680757, 0.4947455363, 0.3316862144]);
+      assert(decision.low);
+    }
+  },
+);
 
-testOnDevices("representatives of the check vectors, two images of two positions", async (device) => {
-  const { scores } = await densities(device, TWO);
-  const run = async (conflictThreshold: number): Promise<Decision[]> =>
-    (await selection(device, TWO, scores, { ...PLAIN, conflictThreshold })).decisions;
-  for (const threshold of [0.3, 0.6]) {
-    assertKept((await run(threshold))[0]!, [0, 2, 4], [0.43179978, 0.37316499, 0.19503515]);
-  }
-  assertKept((await run(1.8))[0]!, [0, 4, 3], [0.54864633, 0.24781235, 0.20354121]);
-  assertEquals(kept((await run(0))[1]!), [0, 3, 4]);
-  assertKept((await run(0.3))[1]!, [0, 4, 2], [0.36791861, 0.31838689, 0.31369444]);
-  for (const threshold of [0.6, 1.8]) assertKept((await run(threshold))[1]!, [0], [1]);
-});
+testOnDevices(
+  "selectCandidates: representatives of the check vectors, two images of two positions",
+  async (device) => {
+    const { scores } = await densities(device, TWO);
+    const run = async (conflictThreshold: number): Promise<Decision[]> =>
+      (await selection(device, TWO, scores, { ...PLAIN, conflictThreshold })).decisions;
+    for (const threshold of [0.3, 0.6]) {
+      assertKept((await run(threshold))[0]!, [0, 2, 4], [0.43179978, 0.37316499, 0.19503515]);
+    }
+    assertKept((await run(1.8))[0]!, [0, 4, 3], [0.54864633, 0.24781235, 0.20354121]);
+    assertEquals(kept((await run(0))[1]!), [0, 3, 4]);
+    assertKept((await run(0.3))[1]!, [0, 4, 2], [0.36791861, 0.31838689, 0.31369444]);
+    for (const threshold of [0.6, 1.8]) assertKept((await run(threshold))[1]!, [0], [1]);
+  },
+);
 
-testOnDevices("the draw inverts the cumulative probabilities in the order of acceptance", async (device) => {
-  const { scores } = await densities(device, SIX);
-  const cumulative = [0.382141614, 0.7429138195, 1];
-  let middle = 0;
-  for (let low = 0; low < 60; low++) {
-    const seed: Seed = [low, 5];
-    const options = { ...PLAIN, conflictThreshold: 0.05, seed, scale: 3, lanes: [9] };
-    const u = threefry(streamKey(seed, 9, 3, PURPOSE.choice), [0, 0])[0] / 2 ** 32;
-    const wanted = [0, 2, 4][cumulative.findIndex((c) => u < c)]!;
-    const { decisions: [decision], tokens } = await selection(device, SIX, scores, options);
-    assertEquals(decision!.chosen, wanted, `u = ${u}`);
-    assertEquals(
-      decision!.probability,
-      decision!.kept.find(({ candidate }) => candidate === wanted)!.probability,
-    );
-    assertEquals([...tokens], [wanted]);
-    if (u > 0.39 && u < 0.74) middle += wanted === 2 ? 1 : -1;
-    const uniform = await selection(device, SIX, scores, { ...options, pick: "uniform" });
-    assertEquals(uniform.decisions[0]!.chosen, [0, 2, 4][Math.floor(u * 3)]);
-    assertEquals(uniform.decisions[0]!.kept, decision!.kept);
-    const greatest = await selection(device, SIX, scores, { ...options, pick: "argmax" });
-    assertEquals(greatest.decisions[0]!.chosen, 0);
-  }
-  assert(middle > 10);
-});
+testOnDevices(
+  "selectCandidates: the draw inverts the cumulative probabilities in the order of acceptance",
+  async (device) => {
+    const { scores } = await densities(device, SIX);
+    const cumulative = [0.382141614, 0.7429138195, 1];
+    let middle = 0;
+    for (let low = 0; low < 60; low++) {
+      const seed: Seed = [low, 5];
+      const options = { ...PLAIN, conflictThreshold: 0.05, seed, scale: 3, lanes: [9] };
+      const u = threefry(streamKey(seed, 9, 3, PURPOSE.choice), [0, 0])[0] / 2 ** 32;
+      const wanted = [0, 2, 4][cumulative.findIndex((c) => u < c)]!;
+      const { decisions: [decision], tokens } = await selection(device, SIX, scores, options);
+      assertEquals(decision!.chosen, wanted, `u = ${u}`);
+      assertEquals(
+        decision!.probability,
+        decision!.kept.find(({ candidate }) => candidate === wanted)!.probability,
+      );
+      assertEquals([...tokens], [wanted]);
+      if (u > 0.39 && u < 0.74) middle += wanted === 2 ? 1 : -1;
+      const uniform = await selection(device, SIX, scores, { ...options, pick: "uniform" });
+      assertEquals(uniform.decisions[0]!.chosen, [0, 2, 4][Math.floor(u * 3)]);
+      assertEquals(uniform.decisions[0]!.kept, decision!.kept);
+      const greatest = await selection(device, SIX, scores, { ...options, pick: "argmax" });
+      assertEquals(greatest.decisions[0]!.chosen, 0);
+    }
+    assert(middle > 10);
+  },
+);
 
-testOnDevices("drawn candidates follow their probabilities", async (device) => {
+testOnDevices("selectCandidates: drawn candidates follow their probabilities", async (device) => {
   const images = 3000;
   const scores = [5, 1, 3, 1];
   const pool: Pool = {
@@ -157,41 +166,44 @@ function rankOf(word: number, count: number): number {
   throw new RangeError("No rank is left");
 }
 
-testOnDevices("a draw by rank follows the order of acceptance, whatever the scores", async (device) => {
-  const images = 4000;
-  const pool: Pool = {
-    ...{ images, draws: 6, positions: 1, vocabulary: 6, channels: 1 },
-    tokens: Uint32Array.from({ length: images * 6 }, (_, i) => i % 6),
-    codebook: new Float32Array([0, 10, 20, 20, 40, 50]),
-  };
-  const scores = Float32Array.from({ length: images * 6 }, (_, i) => [1, 1e6, 3, 4, 1e-6, 5][i % 6]!);
-  const options = { ...PLAIN, strategy: "top-k", conflictThreshold: 1, pick: "rank" } as const;
-  for (const [representatives, accepted] of [[1, [1]], [2, [1, 5]], [5, [1, 5, 3, 0, 4]]] as const) {
-    const { decisions, tokens } = await selection(device, pool, scores, { ...options, representatives });
-    const k = accepted.length;
-    const probabilities = accepted.map((_, r) => (k - r) / (k * (k + 1) / 2));
-    const counts = new Array<number>(k).fill(0);
-    for (const [image, decision] of decisions.entries()) {
-      assertKept(decision, accepted, probabilities);
-      const [word] = threefry(streamKey([7, 0], image, 1, PURPOSE.choice), [0, 0]);
-      const rank = rankOf(word, k);
-      assertEquals([decision.chosen, tokens[image]], [accepted[rank], accepted[rank]]);
-      assertEquals(decision.probability, decision.kept[rank]!.probability);
-      counts[rank]!++;
+testOnDevices(
+  "selectCandidates: a draw by rank follows the order of acceptance, whatever the scores",
+  async (device) => {
+    const images = 4000;
+    const pool: Pool = {
+      ...{ images, draws: 6, positions: 1, vocabulary: 6, channels: 1 },
+      tokens: Uint32Array.from({ length: images * 6 }, (_, i) => i % 6),
+      codebook: new Float32Array([0, 10, 20, 20, 40, 50]),
+    };
+    const scores = Float32Array.from({ length: images * 6 }, (_, i) => [1, 1e6, 3, 4, 1e-6, 5][i % 6]!);
+    const options = { ...PLAIN, strategy: "top-k", conflictThreshold: 1, pick: "rank" } as const;
+    for (const [representatives, accepted] of [[1, [1]], [2, [1, 5]], [5, [1, 5, 3, 0, 4]]] as const) {
+      const { decisions, tokens } = await selection(device, pool, scores, { ...options, representatives });
+      const k = accepted.length;
+      const probabilities = accepted.map((_, r) => (k - r) / (k * (k + 1) / 2));
+      const counts = new Array<number>(k).fill(0);
+      for (const [image, decision] of decisions.entries()) {
+        assertKept(decision, accepted, probabilities);
+        const [word] = threefry(streamKey([7, 0], image, 1, PURPOSE.choice), [0, 0]);
+        const rank = rankOf(word, k);
+        assertEquals([decision.chosen, tokens[image]], [accepted[rank], accepted[rank]]);
+        assertEquals(decision.probability, decision.kept[rank]!.probability);
+        counts[rank]!++;
+      }
+      const chiSquare = counts.reduce((sum, count, r) => {
+        const wanted = images * probabilities[r]!;
+        return sum + (count - wanted) ** 2 / wanted;
+      }, 0);
+      // The 99.9th percentile for at most 4 degrees of freedom.
+      assert(chiSquare < 18.47, `${k} kept: ${counts}`);
     }
-    const chiSquare = counts.reduce((sum, count, r) => {
-      const wanted = images * probabilities[r]!;
-      return sum + (count - wanted) ** 2 / wanted;
-    }, 0);
-    // The 99.9th percentile for at most 4 degrees of freedom.
-    assert(chiSquare < 18.47, `${k} kept: ${counts}`);
-  }
-  // Six are asked for, but one conflicts: the weights are those of the five that are kept.
-  const { decisions: [six] } = await selection(device, pool, scores, { ...options, representatives: 6 });
-  assertKept(six!, [1, 5, 3, 0, 4], [5 / 15, 4 / 15, 3 / 15, 2 / 15, 1 / 15]);
-});
+    // Six are asked for, but one conflicts: the weights are those of the five that are kept.
+    const { decisions: [six] } = await selection(device, pool, scores, { ...options, representatives: 6 });
+    assertKept(six!, [1, 5, 3, 0, 4], [5 / 15, 4 / 15, 3 / 15, 2 / 15, 1 / 15]);
+  },
+);
 
-testOnDevices("a draw by rank among as many candidates as there may be", async (device) => {
+testOnDevices("selectCandidates: a draw by rank among as many candidates as there may be", async (device) => {
   const draws = 8192;
   const random = testRandom(27);
   const pool = randomPool(random, { images: 3, draws, positions: 1, vocabulary: 300, channels: 1 });
@@ -215,39 +227,48 @@ testOnDevices("a draw by rank among as many candidates as there may be", async (
   }
 });
 
-testOnDevices("the random order ranks the words of the permutation stream", async (device) => {
-  const pool = randomPool(testRandom(20), {
-    images: 2,
-    draws: 300,
-    positions: 2,
-    vocabulary: 9,
-    channels: 3,
-  });
-  const { scores } = await densities(device, pool);
-  const seed: Seed = [123, 456];
-  const lanes = [7, 2];
-  for (const options of [{ strategy: "random-k" }, { strategy: "var-scaling", alpha: 1000 }] as const) {
-    const { order } = await selection(device, pool, scores, { ...PLAIN, ...options, seed, scale: 4, lanes });
-    for (const [row, lane] of lanes.entries()) {
-      const words = Array.from(
-        { length: pool.draws },
-        (_, draw) => threefry(streamKey(seed, lane, 4, PURPOSE.permutation), [0, draw])[0],
-      );
-      const wanted = [...words.keys()].sort((a, b) => words[a]! - words[b]! || a - b);
-      assertEquals([...order.subarray(row * pool.draws, (row + 1) * pool.draws)], wanted);
+testOnDevices(
+  "selectCandidates: the random order ranks the words of the permutation stream",
+  async (device) => {
+    const pool = randomPool(testRandom(20), {
+      images: 2,
+      draws: 300,
+      positions: 2,
+      vocabulary: 9,
+      channels: 3,
+    });
+    const { scores } = await densities(device, pool);
+    const seed: Seed = [123, 456];
+    const lanes = [7, 2];
+    for (const options of [{ strategy: "random-k" }, { strategy: "var-scaling", alpha: 1000 }] as const) {
+      const { order } = await selection(device, pool, scores, {
+        ...PLAIN,
+        ...options,
+        seed,
+        scale: 4,
+        lanes,
+      });
+      for (const [row, lane] of lanes.entries()) {
+        const words = Array.from(
+          { length: pool.draws },
+          (_, draw) => threefry(streamKey(seed, lane, 4, PURPOSE.permutation), [0, draw])[0],
+        );
+        const wanted = [...words.keys()].sort((a, b) => words[a]! - words[b]! || a - b);
+        assertEquals([...order.subarray(row * pool.draws, (row + 1) * pool.draws)], wanted);
+      }
     }
-  }
-  const other = await selection(device, pool, scores, {
-    ...PLAIN,
-    strategy: "random-k",
-    seed: [124, 456],
-    lanes,
-  });
-  const base = await selection(device, pool, scores, { ...PLAIN, strategy: "random-k", seed, lanes });
-  assertNotEquals([...other.order], [...base.order]);
-});
+    const other = await selection(device, pool, scores, {
+      ...PLAIN,
+      strategy: "random-k",
+      seed: [124, 456],
+      lanes,
+    });
+    const base = await selection(device, pool, scores, { ...PLAIN, strategy: "random-k", seed, lanes });
+    assertNotEquals([...other.order], [...base.order]);
+  },
+);
 
-testOnDevices("an image is decided alone as in a batch", async (device) => {
+testOnDevices("selectCandidates: an image is decided alone as in a batch", async (device) => {
   const pool = randomPool(testRandom(21), {
     images: 3,
     draws: 40,
@@ -266,7 +287,7 @@ testOnDevices("an image is decided alone as in a batch", async (device) => {
 });
 
 testOnDevices(
-  "candidates that all agree: nobody stands out, and one is kept unless copies are allowed",
+  "selectCandidates: candidates that all agree: nobody stands out, and one is kept unless copies are allowed",
   async (device) => {
     for (const draws of [1, 2, 7, 300]) {
       const pool = randomPool(
@@ -290,7 +311,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "equal scores go to the lower candidate, copies and unknown tokens are told by their tokens",
+  "selectCandidates: equal scores go to the lower candidate, copies and unknown tokens are told by their tokens",
   async (device) => {
     const pool: Pool = {
       ...{ images: 1, draws: 6, positions: 2, vocabulary: 2, channels: 1 },
@@ -321,32 +342,44 @@ testOnDevices(
   },
 );
 
-testOnDevices("conflicts are Euclidean distances below the threshold, not at it", async (device) => {
-  const pool: Pool = {
-    ...{ images: 1, draws: 3, positions: 2, vocabulary: 4, channels: 1 },
-    tokens: new Uint32Array([0, 0, 1, 2, 3, 2]),
-    codebook: new Float32Array([0, 3, 4, 2.5]),
-  };
-  const scores = new Float32Array([3, 2, 1]);
-  const run = async (conflictThreshold: number): Promise<number[]> =>
-    kept((await selection(device, pool, scores, { ...PLAIN, conflictThreshold })).decisions[0]!);
-  // Distances: 5 between the first two, 0.5 between the last two, sqrt(22.25) = 4.72 between the first and
-  // the last.
-  assertEquals(await run(0.5), [0, 1, 2]);
-  assertEquals(await run(0.5 + 2 ** -20), [0, 1]);
-  assertEquals(await run(5), [0, 1]);
-  assertEquals(await run(5.001), [0]);
-});
+testOnDevices(
+  "selectCandidates: conflicts are Euclidean distances below the threshold, not at it",
+  async (device) => {
+    const pool: Pool = {
+      ...{ images: 1, draws: 3, positions: 2, vocabulary: 4, channels: 1 },
+      tokens: new Uint32Array([0, 0, 1, 2, 3, 2]),
+      codebook: new Float32Array([0, 3, 4, 2.5]),
+    };
+    const scores = new Float32Array([3, 2, 1]);
+    const run = async (conflictThreshold: number): Promise<number[]> =>
+      kept((await selection(device, pool, scores, { ...PLAIN, conflictThreshold })).decisions[0]!);
+    // Distances: 5 between the first two, 0.5 between the last two, sqrt(22.25) = 4.72 between the first and
+    // the last.
+    assertEquals(await run(0.5), [0, 1, 2]);
+    assertEquals(await run(0.5 + 2 ** -20), [0, 1]);
+    assertEquals(await run(5), [0, 1]);
+    assertEquals(await run(5.001), [0]);
+  },
+);
 
-testOnDevices("scores that are no finite number above 2^-90 count as 2^-90", async (device) => {
-  const pool = randomPool(testRandom(23), { images: 2, draws: 6, positions: 1, vocabulary: 6, channels: 2 });
-  const odd = new Float32Array([NaN, 1, Infinity, -5, 0.5, 0, 0, NaN, 0, 0, 0, -0]);
-  const { order, decisions } = await selection(device, pool, odd, { ...PLAIN, representatives: 6 });
-  assertEquals([...order], [1, 4, 0, 2, 3, 5, 0, 1, 2, 3, 4, 5]);
-  assertEquals(decisions.map(({ max }) => max), [1, 2 ** -90]);
-  assertAlmostEquals(decisions[0]!.mean, 0.25, 1e-9);
-  for (const { probability } of decisions[1]!.kept) assertAlmostEquals(probability, 1 / 6, 1e-6);
-});
+testOnDevices(
+  "selectCandidates: scores that are no finite number above 2^-90 count as 2^-90",
+  async (device) => {
+    const pool = randomPool(testRandom(23), {
+      images: 2,
+      draws: 6,
+      positions: 1,
+      vocabulary: 6,
+      channels: 2,
+    });
+    const odd = new Float32Array([NaN, 1, Infinity, -5, 0.5, 0, 0, NaN, 0, 0, 0, -0]);
+    const { order, decisions } = await selection(device, pool, odd, { ...PLAIN, representatives: 6 });
+    assertEquals([...order], [1, 4, 0, 2, 3, 5, 0, 1, 2, 3, 4, 5]);
+    assertEquals(decisions.map(({ max }) => max), [1, 2 ** -90]);
+    assertAlmostEquals(decisions[0]!.mean, 0.25, 1e-9);
+    for (const { probability } of decisions[1]!.kept) assertAlmostEquals(probability, 1 / 6, 1e-6);
+  },
+);
 
 /** The selection written out in float64, for pools in which nothing is decided by the last place. */
 function oracle(pool: Pool, scores: readonly number[], options: SelectionOptions, word: number): {
@@ -371,7 +404,7 @@ function oracle(pool: Pool, scores: readonly number[], options: SelectionOptions
   return { low, kept: chosen, chosen: drawn };
 }
 
-testOnDevices("selections are the float64 oracle's", async (device) => {
+testOnDevices("selectCandidates: selections are the float64 oracle's", async (device) => {
   const random = testRandom(24);
   for (const draws of [1, 2, 50, 257]) {
     for (const [representatives, conflictThreshold] of [[1, 0], [10, 1.8], [draws, 1], [draws, 0]] as const) {
@@ -393,7 +426,7 @@ testOnDevices("selections are the float64 oracle's", async (device) => {
   }
 });
 
-testOnGpu("selections have the same bits on the GPU", async (device) => {
+testOnGpu("selectCandidates: selections have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(25);
   const counts = [1, 2, 3, 31, 32, 33, 50, 257];
@@ -454,7 +487,7 @@ testOnGpu("selections have the same bits on the GPU", async (device) => {
   }
 });
 
-Deno.test("a record holds the representatives behind its fixed words", async () => {
+Deno.test("selectCandidates: a record holds the representatives behind its fixed words", async () => {
   using device = new CpuDevice();
   const pool = randomPool(
     testRandom(26),
@@ -478,7 +511,7 @@ Deno.test("a record holds the representatives behind its fixed words", async () 
   ]);
 });
 
-Deno.test("selections refuse bad calls", () => {
+Deno.test("selectCandidates: selections refuse bad calls", () => {
   using device = new CpuDevice();
   const good: SelectArguments = {
     scores: device.upload(new Float32Array([1, 2, 3]), "scores"),

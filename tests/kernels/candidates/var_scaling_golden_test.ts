@@ -80,7 +80,7 @@ function planes(pool: Pool, image: number, draw: number): number[] {
   return rows[0]!.flatMap((_, channel) => rows.map((row) => row[channel]!));
 }
 
-testOnDevices("scores are the published ones", async (device) => {
+testOnDevices("published: scores are the published ones", async (device) => {
   for (const { pool, scores } of recorded) {
     const found = await densities(device, pool, { batchBandwidth: true });
     for (const [i, score] of found.scores.entries()) {
@@ -90,7 +90,7 @@ testOnDevices("scores are the published ones", async (device) => {
 });
 
 testOnDevices(
-  "branch, representatives, their probabilities and the best of them are the published ones",
+  "published: branch, representatives, their probabilities and the best of them are the published ones",
   async (device) => {
     for (const [c, { pool, options, low, orders, probabilities, chosen }] of recorded.entries()) {
       const { scores } = await densities(device, pool, { batchBandwidth: true });

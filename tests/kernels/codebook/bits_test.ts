@@ -87,7 +87,7 @@ async function bitsOf(device: Device, map: Float32Array, shape: Shape): Promise<
   return found.subarray(0, length);
 }
 
-testOnDevices("bits become codes, and codes the same bits again", async (device) => {
+testOnDevices("bitCodes: bits become codes, and codes the same bits again", async (device) => {
   const random = testRandom(41);
   for (const shape of shapes()) {
     const tokenBits = shape.channels * (shape.patches ? 4 : 1);
@@ -108,14 +108,14 @@ testOnDevices("bits become codes, and codes the same bits again", async (device)
   }
 });
 
-testOnDevices("a bit is 1 where a value is above 0, and nowhere else", async (device) => {
+testOnDevices("signBits: a bit is 1 where a value is above 0, and nowhere else", async (device) => {
   const map = new Float32Array([1, -1, 0, -0, NaN, Infinity, -Infinity, 1e-45, -1e-45, 3e38, 1e-38]);
   new Uint32Array(map.buffer)[1] = 0xffffffff;
   const shape = { images: 1, height: 1, width: 1, channels: 11, patches: false, layout: "rows" } as const;
   assertEquals([...await bitsOf(device, map, shape)], [0b11010100001]);
 });
 
-testOnDevices("codes have the magnitude that is asked for", async (device) => {
+testOnDevices("bitCodes: codes have the magnitude that is asked for", async (device) => {
   using bits = device.upload(new Uint32Array([0b101]));
   using output = device.allocate(3);
   const shape = { images: 1, tokens: 1, channels: 3, layout: "planes" } as const;
@@ -123,7 +123,7 @@ testOnDevices("codes have the magnitude that is asked for", async (device) => {
   assertEquals([...await readFloats(output)], [1, -1, 1]);
 });
 
-testOnDevices("no images, no work; views at odd places work", async (device) => {
+testOnDevices("bitCodes: no images, no work; views at odd places work", async (device) => {
   using bits = device.upload(new Uint32Array([9, 9, 9, 0b01, 0b10, 9]));
   using output = device.upload(new Float32Array(8).fill(7));
   const shape = { tokens: 2, channels: 2, layout: "planes", magnitude: 1 } as const;
@@ -143,7 +143,7 @@ testOnDevices("no images, no work; views at odd places work", async (device) => 
   assertEquals([...await readWords(bits)], [9, 0b01, 0b10, 0b01, 0b10, 9]);
 });
 
-Deno.test("bits refuse bad calls", () => {
+Deno.test("signBits: bits refuse bad calls", () => {
   using device = new CpuDevice();
   const shape = { images: 1, tokens: 4, channels: 2, layout: "rows" } as const;
   const bits = device.allocate(4, "bits");

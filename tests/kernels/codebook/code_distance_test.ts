@@ -32,7 +32,7 @@ function randomData(random: () => number, count: number, vocabulary: number, cha
   };
 }
 
-testOnDevices("distances to codes are those of float64", async (device) => {
+testOnDevices("codeDistances: distances to codes are those of float64", async (device) => {
   const random = testRandom(31);
   for (
     const [count, vocabulary, channels] of [[1, 1, 1], [70, 9, 33], [200, 300, 130], [65, 8912, 4]] as const
@@ -52,7 +52,7 @@ testOnDevices("distances to codes are those of float64", async (device) => {
   }
 });
 
-testOnDevices("what is not finite, and no code, is at infinity", async (device) => {
+testOnDevices("codeDistances: what is not finite, and no code, is at infinity", async (device) => {
   const codes = new Float32Array([0, NaN, Infinity, 1e30]);
   const rows = new Float32Array([0, 0, 0, 0, Infinity, 0, NaN, 3]);
   const ids = new Uint32Array([0, 1, 2, 3, 2, 4, 0, 0xffffffff]);
@@ -61,7 +61,7 @@ testOnDevices("what is not finite, and no code, is at infinity", async (device) 
   assertEquals((await measured(device, { rows, codes, ids: new Uint32Array(0), channels: 2 })).length, 0);
 });
 
-testOnGpu("distances to codes have the same bits on the GPU", async (device) => {
+testOnGpu("codeDistances: distances to codes have the same bits on the GPU", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(32);
   for (let round = 0; round < 20; round++) {
@@ -72,7 +72,7 @@ testOnGpu("distances to codes have the same bits on the GPU", async (device) => 
   }
 });
 
-Deno.test("distances to codes refuse bad calls", async () => {
+Deno.test("codeDistances: distances to codes refuse bad calls", async () => {
   using device = new CpuDevice();
   const good: CodeDistancesArguments = {
     features: device.allocate(4, "features"),

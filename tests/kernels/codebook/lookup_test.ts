@@ -20,7 +20,7 @@ async function lookedUp(
   return await readWords(output);
 }
 
-testOnDevices("lookup copies the vector of each token in both layouts", async (device) => {
+testOnDevices("codebookLookup: lookup copies the vector of each token in both layouts", async (device) => {
   const random = testRandom(1);
   for (
     const [images, positions, vocabulary, channels] of [
@@ -60,7 +60,7 @@ testOnDevices("lookup copies the vector of each token in both layouts", async (d
   }
 });
 
-testOnDevices("lookup widens every float16", async (device) => {
+testOnDevices("codebookLookup: lookup widens every float16", async (device) => {
   // All of them, in vectors of 3, which begin in either half of a word.
   const [vocabulary, channels] = [21845, 3];
   const halves = Uint16Array.from({ length: 65536 }, (_, i) => i);
@@ -84,7 +84,7 @@ testOnDevices("lookup widens every float16", async (device) => {
   }
 });
 
-testOnGpu("lookup takes more tokens than workgroups fit on one side", async (device) => {
+testOnGpu("codebookLookup: lookup takes more tokens than workgroups fit on one side", async (device) => {
   const count = 65536 * 64 + 5;
   const tokens = Uint32Array.from({ length: count }, (_, i) => i % 3);
   for (const layout of ["rows", "planes"] as const) {
@@ -98,7 +98,7 @@ testOnGpu("lookup takes more tokens than workgroups fit on one side", async (dev
   }
 });
 
-testOnDevices("lookup of a token outside the vocabulary gives zeros", async (device) => {
+testOnDevices("codebookLookup: lookup of a token outside the vocabulary gives zeros", async (device) => {
   // The array goes on behind the vocabulary.
   const codebook = new Uint32Array(8).fill(7);
   const tokens = new Uint32Array([2, 3, 0xffffffff, 0x80000000, 0]);
@@ -106,12 +106,12 @@ testOnDevices("lookup of a token outside the vocabulary gives zeros", async (dev
   assertEquals([...await lookedUp(device, tokens, codebook, shape)], [7, 7, 0, 0, 0, 0, 0, 0, 7, 7]);
 });
 
-testOnDevices("lookup of no image does nothing", async (device) => {
+testOnDevices("codebookLookup: lookup of no image does nothing", async (device) => {
   const shape = { images: 0, positions: 4, vocabulary: 1, channels: 1, layout: "planes" } as const;
   assertEquals((await lookedUp(device, new Uint32Array(0), new Uint32Array(1), shape)).length, 0);
 });
 
-testOnDevices("lookup refuses bad calls", async (device) => {
+testOnDevices("codebookLookup: lookup refuses bad calls", async (device) => {
   using tokens = device.allocate(4, "tokens");
   using codebook = device.allocate(6, "codebook");
   using output = device.upload(new Float32Array(8).fill(3), "output");

@@ -79,7 +79,7 @@ function samples(count: number): Float32Array<ArrayBuffer> {
   });
 }
 
-testOnGpu("exact arithmetic has the same bits on the GPU as on the CPU", async (gpu) => {
+testOnGpu("floatBits: exact arithmetic has the same bits on the GPU as on the CPU", async (gpu) => {
   using cpu = new CpuDevice();
   const data = samples(40000);
   const results = [];
@@ -187,7 +187,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   },
 };
 
-testOnDevices("integer helpers agree with big integers", async (device) => {
+testOnDevices("multiply24: integer helpers agree with big integers", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(2);
   const edges = [0, 1, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xffffffff];

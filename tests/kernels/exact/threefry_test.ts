@@ -25,7 +25,7 @@ Deno.test("threefry gives the published known answers", () => {
   );
 });
 
-Deno.test("a stream's key is the word of (image, scale * 256 + purpose) under the seed", () => {
+Deno.test("threefry: a stream's key is the word of (image, scale * 256 + purpose) under the seed", () => {
   assertEquals(streamKey([5, 6], 3, 9, PURPOSE.choice), threefry([5, 6], [3, 9 * 256 + 2]));
   assertEquals(
     streamKey([0x13198a2e, 0x03707344], 0x243f6a88, 0x85a308, 0xd3 as Purpose),
@@ -33,7 +33,7 @@ Deno.test("a stream's key is the word of (image, scale * 256 + purpose) under th
   );
 });
 
-Deno.test("seeds are split into two words and checked", () => {
+Deno.test("seedWords: seeds are split into two words and checked", () => {
   assertEquals(seedWords(0), [0, 0]);
   assertEquals(seedWords(2 ** 32 + 5), [5, 1]);
   assertEquals(seedWords(0xfedcba9876543210n), [0x76543210, 0xfedcba98]);
@@ -59,7 +59,7 @@ Deno.test("seeds are split into two words and checked", () => {
   );
 });
 
-testOnDevices("a device's words are those of the function", async (device) => {
+testOnDevices("threefry: a device's words are those of the function", async (device) => {
   const random = testRandom(3);
   const word = () => Math.floor(random() * 2 ** 32);
   for (const count of [0, 1, 255, 256, 257, 5000]) {
@@ -77,37 +77,40 @@ testOnDevices("a device's words are those of the function", async (device) => {
   }
 });
 
-testOnDevices("words are uniform and streams differ in every bit of their names", async (device) => {
-  const count = 4096;
-  const seen = new Set<number>();
-  let words = 0;
-  const one = { seed: [7, 0], image: 0, scale: 0, purpose: PURPOSE.token, position: 0 } as const;
-  const variants: Omit<RandomWordsArguments, "output" | "count">[] = [
-    one,
-    { ...one, seed: [6, 0] },
-    { ...one, seed: [7, 1] },
-    { ...one, image: 1 },
-    { ...one, scale: 1 },
-    { ...one, purpose: PURPOSE.permutation },
-    { ...one, position: 1 },
-  ];
-  for (const variant of variants) {
-    using output = device.allocate(2 * count);
-    device.run(randomWords, { ...variant, output, count });
-    const ones = new Float64Array(32);
-    for (const value of await readWords(output)) {
-      seen.add(value);
-      words++;
-      for (let bit = 0; bit < 32; bit++) ones[bit]! += (value >>> bit) & 1;
+testOnDevices(
+  "randomWords: words are uniform and streams differ in every bit of their names",
+  async (device) => {
+    const count = 4096;
+    const seen = new Set<number>();
+    let words = 0;
+    const one = { seed: [7, 0], image: 0, scale: 0, purpose: PURPOSE.token, position: 0 } as const;
+    const variants: Omit<RandomWordsArguments, "output" | "count">[] = [
+      one,
+      { ...one, seed: [6, 0] },
+      { ...one, seed: [7, 1] },
+      { ...one, image: 1 },
+      { ...one, scale: 1 },
+      { ...one, purpose: PURPOSE.permutation },
+      { ...one, position: 1 },
+    ];
+    for (const variant of variants) {
+      using output = device.allocate(2 * count);
+      device.run(randomWords, { ...variant, output, count });
+      const ones = new Float64Array(32);
+      for (const value of await readWords(output)) {
+        seen.add(value);
+        words++;
+        for (let bit = 0; bit < 32; bit++) ones[bit]! += (value >>> bit) & 1;
+      }
+      // Each bit is set in half of the 8192 words, give or take five standard deviations of sqrt(8192) / 2.
+      for (const sum of ones) assert(Math.abs(sum - count) < 5 * Math.sqrt(2 * count) / 2, `${sum} bits set`);
     }
-    // Each bit is set in half of the 8192 words, give or take five standard deviations of sqrt(8192) / 2.
-    for (const sum of ones) assert(Math.abs(sum - count) < 5 * Math.sqrt(2 * count) / 2, `${sum} bits set`);
-  }
-  // 57344 words of 32 bits hold about 0.4 equal pairs by chance; equal streams would hold thousands.
-  assert(words - seen.size < 8, `${words - seen.size} words occur twice`);
-});
+    // 57344 words of 32 bits hold about 0.4 equal pairs by chance; equal streams would hold thousands.
+    assert(words - seen.size < 8, `${words - seen.size} words occur twice`);
+  },
+);
 
-Deno.test("bad calls for random words say what is wrong", () => {
+Deno.test("randomWords: bad calls for random words say what is wrong", () => {
   using device = new CpuDevice();
   using output = device.allocate(4, "words");
   const good = { output, count: 2, seed: [1, 2], image: 0, scale: 0, purpose: PURPOSE.token } as const;

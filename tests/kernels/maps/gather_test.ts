@@ -3,7 +3,7 @@ import { readFloats, readWords } from "../../../kernels/device/device.ts";
 import { gatherRows, type GatherRowsArguments } from "../../../kernels/maps/gather.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 
-testOnDevices("gather copies the chosen rows and zeros what is out of range", async (device) => {
+testOnDevices("gatherRows: gather copies the chosen rows and zeros what is out of range", async (device) => {
   const random = testRandom(2);
   for (
     const [inputRows, stride, count] of [
@@ -40,7 +40,7 @@ testOnDevices("gather copies the chosen rows and zeros what is out of range", as
   }
 });
 
-testOnGpu("gather takes more long rows than workgroups fit on one side", async (device) => {
+testOnGpu("gatherRows: gather takes more long rows than workgroups fit on one side", async (device) => {
   const [inputRows, stride, count] = [3, 256, 65537];
   using input = device.upload(Uint32Array.from({ length: inputRows * stride }, (_, i) => i + 1));
   using rows = device.upload(Uint32Array.from({ length: count }, (_, i) => i % 4));
@@ -54,7 +54,7 @@ testOnGpu("gather takes more long rows than workgroups fit on one side", async (
   assertEquals(wrong, -1);
 });
 
-testOnDevices("gather of no rows does nothing", async (device) => {
+testOnDevices("gatherRows: gather of no rows does nothing", async (device) => {
   using input = device.allocate(2);
   using rows = device.allocate(0);
   using output = device.upload(new Float32Array([5]));
@@ -62,7 +62,7 @@ testOnDevices("gather of no rows does nothing", async (device) => {
   assertEquals([...await readFloats(output)], [5]);
 });
 
-testOnDevices("gather refuses bad calls", (device) => {
+testOnDevices("gatherRows: gather refuses bad calls", (device) => {
   using input = device.allocate(6, "input");
   using rows = device.allocate(2, "rows");
   using output = device.allocate(4, "output");

@@ -23,7 +23,7 @@ function reference(x: number): number {
   return Math.trunc(Math.fround(Math.fround(Math.fround(clamped + 1) / 2) * 255));
 }
 
-testOnDevices("pack orders planes into RGBA bytes, image after image", async (device) => {
+testOnDevices("packPixels: pack orders planes into RGBA bytes, image after image", async (device) => {
   // Two images of 3 x 2: each value encodes its image, colour and place as a level.
   const level = (image: number, colour: number, place: number) => image * 100 + colour * 30 + place;
   const values: number[] = [];
@@ -40,7 +40,7 @@ testOnDevices("pack orders planes into RGBA bytes, image after image", async (de
   }
 });
 
-testOnDevices("pack truncates, clamps and takes NaN as 0", async (device) => {
+testOnDevices("packPixels: pack truncates, clamps and takes NaN as 0", async (device) => {
   const above = (x: number) => Math.fround(x + 2 ** -23);
   const cases: [number, number][] = [
     [-1, 0],
@@ -72,7 +72,7 @@ testOnDevices("pack truncates, clamps and takes NaN as 0", async (device) => {
   assertEquals([...await packed(device, nans, 1, 1, 1)], [0xff000000]);
 });
 
-testOnDevices("pack agrees with the published arithmetic next to every step", async (device) => {
+testOnDevices("packPixels: pack agrees with the published arithmetic next to every step", async (device) => {
   // Around each level's edge k / 127.5 - 1, where one unit in the last place decides.
   const values: number[] = [];
   for (let k = 0; k <= 255; k++) {
@@ -89,7 +89,7 @@ testOnDevices("pack agrees with the published arithmetic next to every step", as
   assertEquals(bytes, expected);
 });
 
-testOnGpu("pack gives the same bits as its twin for any bits", async (device) => {
+testOnGpu("packPixels: pack gives the same bits as its twin for any bits", async (device) => {
   using host = new CpuDevice();
   const random = testRandom(4);
   for (const [images, width, height] of [[1, 1, 1], [2, 13, 7], [1, 256, 256]] as const) {
@@ -101,7 +101,7 @@ testOnGpu("pack gives the same bits as its twin for any bits", async (device) =>
   }
 });
 
-testOnDevices("pack refuses bad calls", (device) => {
+testOnDevices("packPixels: pack refuses bad calls", (device) => {
   using image = device.allocate(12, "image");
   using pixels = device.allocate(4, "pixels");
   const good = { image, pixels, images: 1, width: 2, height: 2 };

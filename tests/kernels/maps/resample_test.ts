@@ -44,7 +44,7 @@ function matrix(method: ResampleMethod, from: number, to: number): number[][] {
 }
 
 // Columns and rows of the bicubic matrices as the published quantiser has them (to 8 decimals).
-Deno.test("bicubic weights are the published quantiser's", () => {
+Deno.test("resampleWeights: bicubic weights are the published quantiser's", () => {
   // deno-fmt-ignore
   const column = [
     1.1038208, 1.11077881, 1.09283447, 1.04119873, 0.95031738, 0.83630371, 0.7076416, 0.57019043,
@@ -68,7 +68,7 @@ Deno.test("bicubic weights are the published quantiser's", () => {
   assertEquals(matrix("bicubic", 1, 16), Array(16).fill([1]));
 });
 
-Deno.test("area bins are the published quantiser's", () => {
+Deno.test("resampleWeights: area bins are the published quantiser's", () => {
   // deno-fmt-ignore
   const bins: [number, [number, number][]][] = [
     [13, [[0, 2], [1, 3], [2, 4], [3, 5], [4, 7], [6, 8], [7, 9], [8, 10], [9, 12], [11, 13], [12, 14], [13, 15], [14, 16]]],
@@ -84,7 +84,7 @@ Deno.test("area bins are the published quantiser's", () => {
   }
 });
 
-Deno.test("weights sum to 1 and equal sides give the identity, for every method", () => {
+Deno.test("resampleWeights: weights sum to 1 and equal sides give the identity, for every method", () => {
   for (const method of ["bicubic", "area", "bilinear"] as const) {
     for (const side of [1, 2, 5, 16]) {
       const identity = Array.from(
@@ -101,7 +101,7 @@ Deno.test("weights sum to 1 and equal sides give the identity, for every method"
   }
 });
 
-Deno.test("the mask of an edit keeps the published number of tokens", () => {
+Deno.test("resample: the mask of an edit keeps the published number of tokens", () => {
   // Box 0.1 to 0.8 of a 16 x 16 map is generated (rows and columns 2 to 12); a token is kept where the
   // resized mask exceeds 1/2.
   const kept = [0, 5, 8, 16, 20, 29, 51, 89, 135];
@@ -356,7 +356,7 @@ testOnDevices("resample to the same side copies, also what is not finite", async
   }
 });
 
-testOnDevices("a table holds three arrays and gives them back", (device) => {
+testOnDevices("createResampleTable: a table holds three arrays and gives them back", (device) => {
   const before = device.counters;
   const table = createResampleTable(device, "area", 16, 5);
   assertEquals(device.counters.liveArrays, before.liveArrays + 3);

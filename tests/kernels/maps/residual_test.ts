@@ -56,7 +56,7 @@ function oracle({ h, state, weight, bias, images, channels, side, blend = 0.5, s
   return { values, magnitudes };
 }
 
-testOnDevices("residual agrees with the formula in float64", async (device) => {
+testOnDevices("residualUpdate: residual agrees with the formula in float64", async (device) => {
   const random = testRandom(6);
   const draw = (length: number, range: number) =>
     Float32Array.from({ length }, () => (random() * 2 - 1) * range);
@@ -98,7 +98,7 @@ testOnDevices("residual agrees with the formula in float64", async (device) => {
   }
 });
 
-testOnDevices("residual agrees with PyTorch", async (device) => {
+testOnDevices("residualUpdate: residual agrees with PyTorch", async (device) => {
   // g = lambda n, p: torch.sin(torch.arange(n, dtype=torch.float64) * p).float(), h = g(360, 1.7).reshape(2,
   // 5, 6, 6), state = g(360, 0.9).reshape(2, 5, 6, 6), w = g(225, 0.37).reshape(5, 5, 3, 3) * 0.2, b = g(5,
   // 2.3), then all .double(); phi = lambda r: (1 - r) * h + r * F.conv2d(h, w, b, padding=1): (state +
@@ -136,20 +136,23 @@ testOnDevices("residual agrees with PyTorch", async (device) => {
   );
 });
 
-testOnDevices("residual leaves words behind the maps alone and NaN in its neighbourhood", async (device) => {
-  const h = new Float32Array(16 * 16);
-  h[3 * 16 + 4] = NaN;
-  const state = new Float32Array(16 * 16 + 3).fill(2);
-  const weight = new Float32Array(9).fill(1);
-  const bias = new Float32Array(1);
-  const actual = await updated(device, { h, state, weight, bias, images: 1, channels: 1, side: 16 });
-  for (const [i, value] of actual.entries()) {
-    const near = i < 256 && Math.abs(Math.floor(i / 16) - 3) <= 1 && Math.abs(i % 16 - 4) <= 1;
-    assertEquals(value, near ? NaN : 2, `value ${i}`);
-  }
-});
+testOnDevices(
+  "residualUpdate: residual leaves words behind the maps alone and NaN in its neighbourhood",
+  async (device) => {
+    const h = new Float32Array(16 * 16);
+    h[3 * 16 + 4] = NaN;
+    const state = new Float32Array(16 * 16 + 3).fill(2);
+    const weight = new Float32Array(9).fill(1);
+    const bias = new Float32Array(1);
+    const actual = await updated(device, { h, state, weight, bias, images: 1, channels: 1, side: 16 });
+    for (const [i, value] of actual.entries()) {
+      const near = i < 256 && Math.abs(Math.floor(i / 16) - 3) <= 1 && Math.abs(i % 16 - 4) <= 1;
+      assertEquals(value, near ? NaN : 2, `value ${i}`);
+    }
+  },
+);
 
-testOnDevices("residual refuses bad calls", (device) => {
+testOnDevices("residualUpdate: residual refuses bad calls", (device) => {
   using features = device.allocate(8, "features");
   using state = device.allocate(8, "state");
   using weight = device.allocate(36, "weight");

@@ -70,33 +70,36 @@ testOnDevices("densities of the check vectors and of bits", async (device) => {
   for (const [i, score] of plain.entries()) assertAlmostEquals(score + positions, scores[i]!, 1e-5);
 });
 
-testOnDevices("inputs and outputs may lie on the device, at any offset", async (device) => {
-  const random = testRandom(82);
-  const pool = randomPool(random, { images: 2, draws: 40, positions: 3, vocabulary: 20, channels: 4 });
-  const wanted = (await densities(device, pool)).scores;
-  using memory = device.allocate(1000);
-  device.write(memory, pool.codebook, 7);
-  device.write(memory, pool.tokens, 101);
-  const before = device.counters;
-  {
-    using density = createCandidateDensity(device, { codebook: device.view(memory, 7, 80), channels: 4 });
-    const tokens = device.view(memory, 101, 240);
-    const output = device.view(memory, 401, 80);
-    const options = { draws: 40, positions: 3 };
-    assertEquals(density.scores(tokens, { ...options, output }).length, 80);
-    assertEquals((await readFloats(memory)).subarray(401, 481), wanted);
-    density.choose(tokens, { ...options, scores: output, output: device.view(memory, 501, 18) });
-    const words = await readWords(memory);
-    for (const image of [0, 1]) {
-      const own = wanted.subarray(40 * image, 40 * image + 40);
-      const { chosen, max } = readDecision(words, 501 + image * decisionLength(1));
-      assertEquals([chosen, max], [own.indexOf(Math.max(...own)), Math.max(...own)]);
+testOnDevices(
+  "createCandidateDensity: inputs and outputs may lie on the device, at any offset",
+  async (device) => {
+    const random = testRandom(82);
+    const pool = randomPool(random, { images: 2, draws: 40, positions: 3, vocabulary: 20, channels: 4 });
+    const wanted = (await densities(device, pool)).scores;
+    using memory = device.allocate(1000);
+    device.write(memory, pool.codebook, 7);
+    device.write(memory, pool.tokens, 101);
+    const before = device.counters;
+    {
+      using density = createCandidateDensity(device, { codebook: device.view(memory, 7, 80), channels: 4 });
+      const tokens = device.view(memory, 101, 240);
+      const output = device.view(memory, 401, 80);
+      const options = { draws: 40, positions: 3 };
+      assertEquals(density.scores(tokens, { ...options, output }).length, 80);
+      assertEquals((await readFloats(memory)).subarray(401, 481), wanted);
+      density.choose(tokens, { ...options, scores: output, output: device.view(memory, 501, 18) });
+      const words = await readWords(memory);
+      for (const image of [0, 1]) {
+        const own = wanted.subarray(40 * image, 40 * image + 40);
+        const { chosen, max } = readDecision(words, 501 + image * decisionLength(1));
+        assertEquals([chosen, max], [own.indexOf(Math.max(...own)), Math.max(...own)]);
+      }
     }
-  }
-  same(device, before);
-});
+    same(device, before);
+  },
+);
 
-testOnDevices("a choice is that of the selection kernel", async (device) => {
+testOnDevices("representativeCandidate: a choice is that of the selection kernel", async (device) => {
   const random = testRandom(83);
   const pool = randomPool(random, { images: 3, draws: 30, positions: 2, vocabulary: 12, channels: 3 });
   const { scores } = await densities(device, pool);
@@ -124,30 +127,33 @@ testOnDevices("a choice is that of the selection kernel", async (device) => {
   }
 });
 
-testOnDevices("the representative of many bits, of one candidate and of none", async (device) => {
-  const random = testRandom(84);
-  const tokens = Uint32Array.from({ length: 500 * 3 * 2 }, () => {
-    let word = 0;
-    for (let b = 0; b < 32; b++) if (random() < 0.02) word |= 1 << b;
-    return word >>> 0;
-  });
-  const { index, scores } = await representativeCandidate(tokens, { bits: 50 }, {
-    draws: 500,
-    positions: 3,
-    device,
-  });
-  assertEquals([...index], [scores.indexOf(Math.max(...scores))]);
-  const one = await representativeCandidate(tokens.subarray(0, 6), { bits: 64 }, {
-    draws: 1,
-    positions: 3,
-    device,
-  });
-  assertEquals([[...one.index], [...one.scores]], [[0], [3]]);
-  const none = await representativeCandidate(new Uint32Array(0), { bits: 8 }, { draws: 4, device });
-  assertEquals([none.index.length, none.scores.length, none.decisions.length], [0, 0, 0]);
-});
+testOnDevices(
+  "representativeCandidate: the representative of many bits, of one candidate and of none",
+  async (device) => {
+    const random = testRandom(84);
+    const tokens = Uint32Array.from({ length: 500 * 3 * 2 }, () => {
+      let word = 0;
+      for (let b = 0; b < 32; b++) if (random() < 0.02) word |= 1 << b;
+      return word >>> 0;
+    });
+    const { index, scores } = await representativeCandidate(tokens, { bits: 50 }, {
+      draws: 500,
+      positions: 3,
+      device,
+    });
+    assertEquals([...index], [scores.indexOf(Math.max(...scores))]);
+    const one = await representativeCandidate(tokens.subarray(0, 6), { bits: 64 }, {
+      draws: 1,
+      positions: 3,
+      device,
+    });
+    assertEquals([[...one.index], [...one.scores]], [[0], [3]]);
+    const none = await representativeCandidate(new Uint32Array(0), { bits: 8 }, { draws: 4, device });
+    assertEquals([none.index.length, none.scores.length, none.decisions.length], [0, 0, 0]);
+  },
+);
 
-testOnGpu("CPU and GPU choose alike", async (device) => {
+testOnGpu("representativeCandidate: CPU and GPU choose alike", async (device) => {
   const random = testRandom(85);
   const pool = randomPool(random, { images: 2, draws: 300, positions: 4, vocabulary: 80, channels: 8 });
   const codes = { codebook: pool.codebook, channels: 8 };
@@ -164,7 +170,7 @@ testOnGpu("CPU and GPU choose alike", async (device) => {
   );
 });
 
-testOnDevices("bad calls are refused and leave nothing behind", async (device) => {
+testOnDevices("createCandidateDensity: bad calls are refused and leave nothing behind", async (device) => {
   const codebook = new Float32Array(12);
   const before = device.counters;
   const creating = (codes: unknown, options: unknown, error: typeof RangeError, message: string): void => {
@@ -306,7 +312,7 @@ testOnDevices("bad calls are refused and leave nothing behind", async (device) =
   same(device, before);
 });
 
-Deno.test("a call opens a device of its own", async () => {
+Deno.test("candidateDensity: a call opens a device of its own", async () => {
   const scores = await candidateDensity(new Uint32Array([1, 1, 1]), { bits: 2 }, { draws: 3, device: "cpu" });
   assertEquals([...scores], [3, 3, 3]);
 });

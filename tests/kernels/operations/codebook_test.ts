@@ -29,7 +29,7 @@ function distances(row: Float32Array, codes: Float32Array, metric: "euclidean" |
 }
 
 testOnDevices(
-  "a codebook finds the nearest codes, by distance or by angle, and gives their vectors",
+  "nearest: a codebook finds the nearest codes, by distance or by angle, and gives their vectors",
   async (device) => {
     const [count, vocabulary, channels] = [30, 200, 6];
     const { features, codes } = data(51, count, vocabulary, channels);
@@ -71,7 +71,7 @@ testOnDevices("lookup lays out planes image by image, and zeros for no token", a
 });
 
 testOnDevices(
-  "results go where the caller wants them, and nothing of the caller's is freed",
+  "createCodebook: results go where the caller wants them, and nothing of the caller's is freed",
   async (device) => {
     const before = device.counters.liveArrays;
     const bytes = device.counters.liveBytes;
@@ -98,7 +98,7 @@ testOnDevices(
   },
 );
 
-testOnGpu("a codebook takes and fills GPU buffers", async (device) => {
+testOnGpu("createCodebook: a codebook takes and fills GPU buffers", async (device) => {
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   const buffer = device.gpu.createBuffer({ size: 64, usage });
   device.gpu.queue.writeBuffer(buffer, 4, new Float32Array([0, 1, 5, 0.8, 4]));
@@ -112,7 +112,7 @@ testOnGpu("a codebook takes and fills GPU buffers", async (device) => {
   buffer.destroy();
 });
 
-testOnDevices("the calls at once say the same as the pieces", async (device) => {
+testOnDevices("codesToBits: the calls at once say the same as the pieces", async (device) => {
   const before = device.counters.liveArrays;
   const { features, codes } = data(52, 12, 40, 5);
   using cpu = new CpuDevice();
@@ -151,155 +151,162 @@ testOnDevices("the calls at once say the same as the pieces", async (device) => 
   assertEquals(device.counters.liveArrays, before);
 });
 
-testOnDevices("bad codebooks and calls are refused, and leave nothing behind", async (device) => {
-  using codebook = createCodebook(device, new Float32Array(6), { channels: 2 });
-  using short = device.allocate(1, "short");
-  const before = device.counters;
-  const refused = (call: () => unknown, type: ErrorConstructor, message: string): void => {
-    assertEquals((assertThrows(call, type) as Error).message, message);
-    assertEquals(device.counters.liveArrays, before.liveArrays, message);
-    assertEquals(device.counters.liveBytes, before.liveBytes, message);
-  };
-  // deno-lint-ignore no-explicit-any
-  const any = (value: unknown): any => value;
-  const six = new Float32Array(6);
-  const create = (vectors: unknown, options: unknown) => () =>
-    createCodebook(device, any(vectors), any(options));
-  const start = "Cannot create a codebook as";
-  refused(
-    create(six, { chanels: 2 }),
-    TypeError,
-    `${start} the option "chanels" is unknown: options are channels, metric`,
-  );
-  refused(create(six, {}), TypeError, `${start} channels must be a number: current value is undefined`);
-  refused(
-    create(six, { channels: 0 }),
-    RangeError,
-    `${start} channels must be an integer >= 1: current value is 0`,
-  );
-  refused(
-    create(six, { channels: 2, metric: "l1" }),
-    TypeError,
-    `${start} metric must be one of "euclidean", "cosine": current value is "l1"`,
-  );
-  refused(
-    create(six, { channels: 4 }),
-    RangeError,
-    `${start} the number of values in vectors must be a multiple of 4: it holds 6`,
-  );
-  refused(
-    create(new Float32Array(0), { channels: 4 }),
-    RangeError,
-    `${start} vectors must hold at least 4 values: it holds 0`,
-  );
-  refused(
-    create([1, 2], { channels: 1 }),
-    TypeError,
-    `${start} vectors must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2]`,
-  );
-  const find = "Cannot find nearest codes as";
-  refused(
-    () => codebook.nearest(six, any({ out: short })),
-    TypeError,
-    `${find} the option "out" is unknown: options are output, distances`,
-  );
-  refused(
-    () => codebook.nearest(new Float32Array(3)),
-    RangeError,
-    `${find} the number of values in features must be a multiple of 2: it holds 3`,
-  );
-  refused(
-    () => codebook.nearest(any(new Uint32Array(4))),
-    TypeError,
-    `${find} features must be a Float32Array, a device array or a GPUBuffer: current value is Uint32Array(4)`,
-  );
-  refused(
-    () => codebook.nearest(six, { output: short }),
-    RangeError,
-    `${find} "short" must hold at least 3 words: it holds 1`,
-  );
-  refused(
-    () => codebook.nearest(six, { distances: short }),
-    RangeError,
-    `${find} "short" must hold at least 3 words: it holds 1`,
-  );
-  const look = "Cannot look up codebook vectors as";
-  const ids = new Uint32Array(3);
-  refused(
-    () => codebook.lookup(ids, any({ layout: "grid" })),
-    TypeError,
-    `${look} layout must be one of "rows", "planes": current value is "grid"`,
-  );
-  refused(
-    () => codebook.lookup(ids, { positions: 2 }),
-    RangeError,
-    `${look} the number of values in tokens must be a multiple of 2: it holds 3`,
-  );
-  refused(
-    () => codebook.lookup(ids, { positions: 0 }),
-    RangeError,
-    `${look} positions must be an integer >= 1: current value is 0`,
-  );
-  refused(
-    () => codebook.lookup(any(six)),
-    TypeError,
-    `${look} tokens must be a Uint32Array, a device array or a GPUBuffer: current value is Float32Array(6)`,
-  );
-  refused(
-    () => codebook.lookup(ids, { output: short }),
-    RangeError,
-    `${look} "short" must hold at least 6 words: it holds 1`,
-  );
-  using other: Device = new CpuDevice();
-  using elsewhere = other.allocate(6, "elsewhere");
-  refused(() => codebook.nearest(elsewhere), TypeError, `${find} features belongs to another device`);
-  const rejected = async (call: Promise<unknown>, type: ErrorConstructor, message: string): Promise<void> => {
-    assertEquals((await assertRejects(() => call, type) as Error).message, message);
-    assertEquals(device.counters.liveArrays, before.liveArrays, message);
-  };
-  await rejected(
-    nearest(six, six, any({ channels: 2, k: 3 })),
-    TypeError,
-    `${find} the option "k" is unknown: options are channels, metric, distances, device`,
-  );
-  await rejected(
-    nearest(any(undefined), six, { channels: 2, device }),
-    TypeError,
-    `${find} features must be a Float32Array, a device array or a GPUBuffer: current value is undefined`,
-  );
-  await rejected(
-    nearest(six, six, { channels: 2, device, distances: new Float32Array(2) }),
-    RangeError,
-    `${find} distances must hold at least 3 values: it holds 2`,
-  );
-  await rejected(
-    nearest(six, six, any({ channels: 2, device, distances: [1, 2, 3] })),
-    TypeError,
-    `${find} distances must be a Float32Array: current value is [1, 2, 3]`,
-  );
-  await rejected(
-    lookup(ids, six, any({ channels: 2, device, output: short })),
-    TypeError,
-    `${look} the option "output" is unknown: options are channels, layout, positions, device`,
-  );
-  await rejected(
-    bitsToCodes(ids, { channels: 40, device }),
-    RangeError,
-    "Cannot turn bits into codes as the number of values in bits must be a multiple of 2: it holds 3",
-  );
-  await rejected(
-    bitsToCodes(ids, any({ bits: 4 })),
-    TypeError,
-    'Cannot turn bits into codes as the option "bits" is unknown: options are channels, layout, images, patchWidth, magnitude, device',
-  );
-  await rejected(
-    codesToBits(six, { channels: 2, patchWidth: 1, device }),
-    RangeError,
-    "Cannot turn features into bits as the number of values in features must be a multiple of 8: it holds 6",
-  );
-  await rejected(
-    codesToBits(six, { channels: 2, images: 0, device }),
-    RangeError,
-    "Cannot turn features into bits as images must be an integer >= 1: current value is 0",
-  );
-});
+testOnDevices(
+  "createCodebook: bad codebooks and calls are refused, and leave nothing behind",
+  async (device) => {
+    using codebook = createCodebook(device, new Float32Array(6), { channels: 2 });
+    using short = device.allocate(1, "short");
+    const before = device.counters;
+    const refused = (call: () => unknown, type: ErrorConstructor, message: string): void => {
+      assertEquals((assertThrows(call, type) as Error).message, message);
+      assertEquals(device.counters.liveArrays, before.liveArrays, message);
+      assertEquals(device.counters.liveBytes, before.liveBytes, message);
+    };
+    // deno-lint-ignore no-explicit-any
+    const any = (value: unknown): any => value;
+    const six = new Float32Array(6);
+    const create = (vectors: unknown, options: unknown) => () =>
+      createCodebook(device, any(vectors), any(options));
+    const start = "Cannot create a codebook as";
+    refused(
+      create(six, { chanels: 2 }),
+      TypeError,
+      `${start} the option "chanels" is unknown: options are channels, metric`,
+    );
+    refused(create(six, {}), TypeError, `${start} channels must be a number: current value is undefined`);
+    refused(
+      create(six, { channels: 0 }),
+      RangeError,
+      `${start} channels must be an integer >= 1: current value is 0`,
+    );
+    refused(
+      create(six, { channels: 2, metric: "l1" }),
+      TypeError,
+      `${start} metric must be one of "euclidean", "cosine": current value is "l1"`,
+    );
+    refused(
+      create(six, { channels: 4 }),
+      RangeError,
+      `${start} the number of values in vectors must be a multiple of 4: it holds 6`,
+    );
+    refused(
+      create(new Float32Array(0), { channels: 4 }),
+      RangeError,
+      `${start} vectors must hold at least 4 values: it holds 0`,
+    );
+    refused(
+      create([1, 2], { channels: 1 }),
+      TypeError,
+      `${start} vectors must be a Float32Array, a device array or a GPUBuffer: current value is [1, 2]`,
+    );
+    const find = "Cannot find nearest codes as";
+    refused(
+      () => codebook.nearest(six, any({ out: short })),
+      TypeError,
+      `${find} the option "out" is unknown: options are output, distances`,
+    );
+    refused(
+      () => codebook.nearest(new Float32Array(3)),
+      RangeError,
+      `${find} the number of values in features must be a multiple of 2: it holds 3`,
+    );
+    refused(
+      () => codebook.nearest(any(new Uint32Array(4))),
+      TypeError,
+      `${find} features must be a Float32Array, a device array or a GPUBuffer: current value is Uint32Array(4)`,
+    );
+    refused(
+      () => codebook.nearest(six, { output: short }),
+      RangeError,
+      `${find} "short" must hold at least 3 words: it holds 1`,
+    );
+    refused(
+      () => codebook.nearest(six, { distances: short }),
+      RangeError,
+      `${find} "short" must hold at least 3 words: it holds 1`,
+    );
+    const look = "Cannot look up codebook vectors as";
+    const ids = new Uint32Array(3);
+    refused(
+      () => codebook.lookup(ids, any({ layout: "grid" })),
+      TypeError,
+      `${look} layout must be one of "rows", "planes": current value is "grid"`,
+    );
+    refused(
+      () => codebook.lookup(ids, { positions: 2 }),
+      RangeError,
+      `${look} the number of values in tokens must be a multiple of 2: it holds 3`,
+    );
+    refused(
+      () => codebook.lookup(ids, { positions: 0 }),
+      RangeError,
+      `${look} positions must be an integer >= 1: current value is 0`,
+    );
+    refused(
+      () => codebook.lookup(any(six)),
+      TypeError,
+      `${look} tokens must be a Uint32Array, a device array or a GPUBuffer: current value is Float32Array(6)`,
+    );
+    refused(
+      () => codebook.lookup(ids, { output: short }),
+      RangeError,
+      `${look} "short" must hold at least 6 words: it holds 1`,
+    );
+    using other: Device = new CpuDevice();
+    using elsewhere = other.allocate(6, "elsewhere");
+    refused(() => codebook.nearest(elsewhere), TypeError, `${find} features belongs to another device`);
+    const rejected = async (
+      call: Promise<unknown>,
+      type: ErrorConstructor,
+      message: string,
+    ): Promise<void> => {
+      assertEquals((await assertRejects(() => call, type) as Error).message, message);
+      assertEquals(device.counters.liveArrays, before.liveArrays, message);
+    };
+    await rejected(
+      nearest(six, six, any({ channels: 2, k: 3 })),
+      TypeError,
+      `${find} the option "k" is unknown: options are channels, metric, distances, device`,
+    );
+    await rejected(
+      nearest(any(undefined), six, { channels: 2, device }),
+      TypeError,
+      `${find} features must be a Float32Array, a device array or a GPUBuffer: current value is undefined`,
+    );
+    await rejected(
+      nearest(six, six, { channels: 2, device, distances: new Float32Array(2) }),
+      RangeError,
+      `${find} distances must hold at least 3 values: it holds 2`,
+    );
+    await rejected(
+      nearest(six, six, any({ channels: 2, device, distances: [1, 2, 3] })),
+      TypeError,
+      `${find} distances must be a Float32Array: current value is [1, 2, 3]`,
+    );
+    await rejected(
+      lookup(ids, six, any({ channels: 2, device, output: short })),
+      TypeError,
+      `${look} the option "output" is unknown: options are channels, layout, positions, device`,
+    );
+    await rejected(
+      bitsToCodes(ids, { channels: 40, device }),
+      RangeError,
+      "Cannot turn bits into codes as the number of values in bits must be a multiple of 2: it holds 3",
+    );
+    await rejected(
+      bitsToCodes(ids, any({ bits: 4 })),
+      TypeError,
+      'Cannot turn bits into codes as the option "bits" is unknown: options are channels, layout, images, patchWidth, magnitude, device',
+    );
+    await rejected(
+      codesToBits(six, { channels: 2, patchWidth: 1, device }),
+      RangeError,
+      "Cannot turn features into bits as the number of values in features must be a multiple of 8: it holds 6",
+    );
+    await rejected(
+      codesToBits(six, { channels: 2, images: 0, device }),
+      RangeError,
+      "Cannot turn features into bits as images must be an integer >= 1: current value is 0",
+    );
+  },
+);

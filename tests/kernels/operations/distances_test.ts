@@ -75,7 +75,7 @@ testOnDevices("distances are SciPy's", async (device) => {
   assertEquals([...bits], SCIPY_HAMMING);
 });
 
-testOnDevices("tiles of any size make the same matrix", async (device) => {
+testOnDevices("distances: tiles of any size make the same matrix", async (device) => {
   const random = testRandom(1);
   const [rows, columns, dimensions] = [7, 9, 5];
   const a = Float32Array.from({ length: rows * dimensions }, () => random() * 2 - 1);
@@ -99,7 +99,7 @@ testOnDevices("tiles of any size make the same matrix", async (device) => {
   assertEquals(device.counters.liveArrays, live);
 });
 
-testOnDevices("tiles cover the matrix in order, within the budget", async (device) => {
+testOnDevices("distances: tiles cover the matrix in order, within the budget", async (device) => {
   const random = testRandom(2);
   const [rows, columns, dimensions, tileBytes] = [40, 50, 3, 400];
   const a = Float32Array.from({ length: rows * dimensions }, random);
@@ -127,7 +127,7 @@ testOnDevices("tiles cover the matrix in order, within the budget", async (devic
   assertEquals(device.counters.readbacks - readbacks, count);
 });
 
-testOnDevices("tiles that nobody wants any more leave nothing behind", async (device) => {
+testOnDevices("distanceTiles: tiles that nobody wants any more leave nothing behind", async (device) => {
   const live = device.counters.liveArrays;
   const options = { dimensions: 5, metric: "cosine", device, tileBytes: 20 } as const;
   for await (const { data } of distanceTiles(X, Y, options)) {
@@ -141,7 +141,7 @@ testOnDevices("tiles that nobody wants any more leave nothing behind", async (de
   assertEquals(device.counters.liveArrays, live);
 });
 
-Deno.test("tiles open a device of their own", async () => {
+Deno.test("distanceTiles: tiles open a device of their own", async () => {
   const data = [];
   for await (const tile of distanceTiles(X, Y, { dimensions: 5, device: "cpu", tileBytes: 40 })) {
     data.push(...tile.data);
@@ -151,7 +151,7 @@ Deno.test("tiles open a device of their own", async () => {
   await assertRejects(() => tiles.next(), RangeError, "Cannot open a device");
 });
 
-testOnGpu("a matrix beyond the limit of one binding is measured in tiles", async () => {
+testOnGpu("distances: a matrix beyond the limit of one binding is measured in tiles", async () => {
   const adapter = await navigator.gpu.requestAdapter();
   const gpu = await adapter!.requestDevice();
   // What WebGPU grants unless more is asked for: not enough for the matrix.
@@ -168,7 +168,7 @@ testOnGpu("a matrix beyond the limit of one binding is measured in tiles", async
   gpu.destroy();
 });
 
-testOnGpu("a single request beyond the limit names it", async () => {
+testOnGpu("createDistances: a single request beyond the limit names it", async () => {
   const device = await sharedGpu();
   const limit = Math.min(device.gpu.limits.maxStorageBufferBindingSize, device.gpu.limits.maxBufferSize);
   using measure = createDistances(device, { dimensions: 1 });
@@ -207,7 +207,7 @@ testOnDevices("distances again and again on a device", async (device) => {
   assertEquals(device.counters.liveBytes, before.liveBytes);
 });
 
-testOnDevices("batches are pairs of sets", async (device) => {
+testOnDevices("createDistances: batches are pairs of sets", async (device) => {
   const sets = new Float32Array([...X, ...X]);
   const others = new Float32Array([...Y, ...Y.map((value) => 2 * value)]);
   using measure = createDistances(device, { dimensions: 5, metric: "inner-product" });
@@ -219,7 +219,7 @@ testOnDevices("batches are pairs of sets", async (device) => {
   assertEquals([...await readWords(pairs)], [0, 2, 2, 0, 0, 0, 0, 0]);
 });
 
-testOnDevices("halves on a device", async (device) => {
+testOnDevices("distances: halves on a device", async (device) => {
   const halves = Float16Array.from([9, ...X]);
   using measure = createDistances(device, { dimensions: 5, inputStorage: "f16", outputStorage: "f16" });
   const wanted = await distances(X, { dimensions: 5, outputStorage: "f16", device });
@@ -236,7 +236,7 @@ testOnDevices("halves on a device", async (device) => {
   }
 });
 
-testOnGpu("buffers of the caller's serve as input and output", async (device) => {
+testOnGpu("createDistances: buffers of the caller's serve as input and output", async (device) => {
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   const input = device.gpu.createBuffer({ size: X.byteLength + 4, usage });
   const output = device.gpu.createBuffer({ size: 64, usage });
@@ -248,7 +248,7 @@ testOnGpu("buffers of the caller's serve as input and output", async (device) =>
   output.destroy();
 });
 
-testOnDevices("no vectors have no distances", async (device) => {
+testOnDevices("distances: no vectors have no distances", async (device) => {
   assertEquals((await distances(new Float32Array(), Y, { dimensions: 5, device })).length, 0);
   assertEquals((await distances(X, new Float32Array(), { dimensions: 5, device })).length, 0);
   using measure = createDistances(device, { dimensions: 5, metric: "cosine" });
@@ -256,11 +256,11 @@ testOnDevices("no vectors have no distances", async (device) => {
   assertEquals(none.length, 0);
 });
 
-testOnDevices("one vector is enough", async (device) => {
+testOnDevices("distances: one vector is enough", async (device) => {
   assertEquals([...await distances(new Float32Array([3]), { dimensions: 1, device })], [0]);
 });
 
-Deno.test("an instance that has been disposed measures no more", () => {
+Deno.test("distances: an instance that has been disposed measures no more", () => {
   using device = new CpuDevice();
   const measure = createDistances(device, { dimensions: 1 });
   measure[Symbol.dispose]();
@@ -272,7 +272,7 @@ Deno.test("an instance that has been disposed measures no more", () => {
   );
 });
 
-Deno.test("operations on distances refuse bad calls", async () => {
+Deno.test("distances: operations on distances refuse bad calls", async () => {
   using device: Device = new CpuDevice();
   const refusedOptions = (options: unknown, error: typeof RangeError, message: string): void => {
     const thrown = assertThrows(() => createDistances(device, options as DistancesOptions), error);

@@ -7,7 +7,7 @@ import { stubAdapter, testOnDevices, testOnGpu } from "../../devices.ts";
 
 const floats = { type: "f32", name: "points", action: "measure" } as const;
 
-testOnDevices("a typed array is uploaded, and freed with the input", async (device) => {
+testOnDevices("takeInput: a typed array is uploaded, and freed with the input", async (device) => {
   const before = device.counters;
   {
     using array = takeInput(device, new Float32Array([1, 2]), floats);
@@ -20,7 +20,7 @@ testOnDevices("a typed array is uploaded, and freed with the input", async (devi
   assertEquals(device.counters.liveBytes, before.liveBytes);
 });
 
-testOnDevices("an array of the device passes through and outlives the input", async (device) => {
+testOnDevices("takeInput: an array of the device passes through and outlives the input", async (device) => {
   using array = device.upload(new Float32Array([1, 2, 3]));
   const live = device.counters.liveBytes;
   {
@@ -33,7 +33,7 @@ testOnDevices("an array of the device passes through and outlives the input", as
   assertEquals([...await readFloats(array)], [5, 2, 3]);
 });
 
-testOnGpu("a GPU buffer is wrapped, whole or in part", async (device) => {
+testOnGpu("takeInput: a GPU buffer is wrapped, whole or in part", async (device) => {
   const buffer = device.gpu.createBuffer({
     size: 32,
     usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
@@ -62,7 +62,7 @@ testOnGpu("a GPU buffer is wrapped, whole or in part", async (device) => {
   buffer.destroy();
 });
 
-testOnDevices("what is no input is refused before anything is allocated", (device) => {
+testOnDevices("takeInput: what is no input is refused before anything is allocated", (device) => {
   using elsewhere = new CpuDevice();
   using foreign = elsewhere.allocate(4);
   using own = device.allocate(4);
@@ -131,7 +131,7 @@ testOnDevices("what is no input is refused before anything is allocated", (devic
   assertEquals(device.counters, before);
 });
 
-Deno.test("a device for one call is opened and disposed, a given one is kept", async () => {
+Deno.test("withDevice: a device for one call is opened and disposed, a given one is kept", async () => {
   let seen: Device | undefined;
   assertEquals(await withDevice("cpu", 1, (device) => Promise.resolve((seen = device).kind)), "cpu");
   using mine = new CpuDevice();
@@ -148,7 +148,7 @@ Deno.test("a device for one call is opened and disposed, a given one is kept", a
   await assertRejects(() => withDevice("gpu" as never, 1, () => Promise.resolve()), RangeError, '"gpu"');
 });
 
-testOnGpu("the device of one call is gone afterwards, also when the call fails", async () => {
+testOnGpu("withDevice: the device of one call is gone afterwards, also when the call fails", async () => {
   let seen: Device | undefined;
   await assertRejects(
     () =>
@@ -163,7 +163,7 @@ testOnGpu("the device of one call is gone afterwards, also when the call fails",
   assertThrows(() => seen!.allocate(1), Error, "GPU device lost");
 });
 
-Deno.test("auto is the CPU for little work, and for much where there is no adapter", async () => {
+Deno.test("withDevice: auto is the CPU for little work, and for much where there is no adapter", async () => {
   const kindFor = (work: number) => withDevice("auto", work, (device) => Promise.resolve(device.kind));
   let searches = 0;
   using _ = stubAdapter(() => (searches++, Promise.resolve(null)));
@@ -172,6 +172,6 @@ Deno.test("auto is the CPU for little work, and for much where there is no adapt
   assertEquals([await kindFor(2 ** 28), searches], ["cpu", 1]);
 });
 
-testOnGpu("auto is an adapter for much work, also one in software", async () => {
+testOnGpu("withDevice: auto is an adapter for much work, also one in software", async () => {
   assertEquals(await withDevice(undefined, 2 ** 28, (device) => Promise.resolve(device.kind)), "webgpu");
 });

@@ -185,7 +185,7 @@ async function evaluate(
   return { density: new Float32Array(plainWords!.buffer), log: new Float32Array(logWords!.buffer) };
 }
 
-testOnDevices("densities are those recorded from SciPy and scikit-learn", async (device) => {
+testOnDevices("createKde: densities are those recorded from SciPy and scikit-learn", async (device) => {
   for (const recorded of RECORDED) {
     const { name, count, dimensions, seed, spread, weighted, bandwidth, covariance } = recorded;
     const points = rows(seed, count, dimensions, spread);
@@ -219,7 +219,7 @@ testOnDevices("densities are those recorded from SciPy and scikit-learn", async 
 });
 
 testOnDevices(
-  "densities of more points than one stretch, at more queries than one workgroup",
+  "createKde: densities of more points than one stretch, at more queries than one workgroup",
   async (device) => {
     for (
       const [count, dimensions, covariance] of [[700, 3, "data"], [333, 40, "isotropic"], [
@@ -254,61 +254,65 @@ testOnDevices(
   },
 );
 
-testOnDevices("leaving one out is the density of the others at the bandwidth of all", async (device) => {
-  const [count, dimensions] = [150, 2];
-  const points = rows(31, count, dimensions, { mix: 0.5 });
-  for (const weighted of [false, true]) {
-    const weights = weighted ? weightsOf(31, count) : new Float32Array(count).fill(1);
-    using density = await createKde(device, points, { dimensions, ...(weighted ? { weights } : {}) });
-    const model = { points, weights, dimensions, covariance: "data" as const, factor: density.factors[0]! };
-    const exact = oracle(model);
-    const at = (i: number): Float32Array => points.subarray(i * dimensions, (i + 1) * dimensions);
-    const found = await evaluate(density, undefined, true);
-    const wanted = Array.from({ length: count }, (_, i) => exact(at(i), i));
-    assertDensities(found, wanted, wanted.map((part) => bound(model, part)), `weighted: ${weighted}`);
-    // (n full - self) / (n - 1), for equal weights.
-    if (weighted) continue;
-    const full = await evaluate(density);
-    using alone = await createKde(device, points, { dimensions, normalize: false });
-    using sums = alone.run();
-    const self = full.density[0]! / (await readFloats(sums))[0]!;
-    for (const [i, value] of found.density.entries()) {
-      const other = (count * full.density[i]! - count * self) / (count - 1);
-      // The difference loses what the two terms are larger than it.
-      const limit = (bound(model, exact(at(i))) + 2 ** -20) * (full.density[i]! + self) * count / (count - 1);
-      assert(Math.abs(value - other) <= 2 * limit, `${i}: ${value}, ${other}`);
+testOnDevices(
+  "createKde: leaving one out is the density of the others at the bandwidth of all",
+  async (device) => {
+    const [count, dimensions] = [150, 2];
+    const points = rows(31, count, dimensions, { mix: 0.5 });
+    for (const weighted of [false, true]) {
+      const weights = weighted ? weightsOf(31, count) : new Float32Array(count).fill(1);
+      using density = await createKde(device, points, { dimensions, ...(weighted ? { weights } : {}) });
+      const model = { points, weights, dimensions, covariance: "data" as const, factor: density.factors[0]! };
+      const exact = oracle(model);
+      const at = (i: number): Float32Array => points.subarray(i * dimensions, (i + 1) * dimensions);
+      const found = await evaluate(density, undefined, true);
+      const wanted = Array.from({ length: count }, (_, i) => exact(at(i), i));
+      assertDensities(found, wanted, wanted.map((part) => bound(model, part)), `weighted: ${weighted}`);
+      // (n full - self) / (n - 1), for equal weights.
+      if (weighted) continue;
+      const full = await evaluate(density);
+      using alone = await createKde(device, points, { dimensions, normalize: false });
+      using sums = alone.run();
+      const self = full.density[0]! / (await readFloats(sums))[0]!;
+      for (const [i, value] of found.density.entries()) {
+        const other = (count * full.density[i]! - count * self) / (count - 1);
+        // The difference loses what the two terms are larger than it.
+        const limit = (bound(model, exact(at(i))) + 2 ** -20) * (full.density[i]! + self) * count /
+          (count - 1);
+        assert(Math.abs(value - other) <= 2 * limit, `${i}: ${value}, ${other}`);
+      }
     }
-  }
-  using lonely = await createKde(device, new Float32Array([1, 2]), {
-    dimensions: 2,
-    bandwidth: 1,
-    covariance: "identity",
-  });
-  const found = await evaluate(lonely, undefined, true);
-  assertEquals([...found.density, ...found.log], [0, -Infinity]);
-  // All the weight on one point: the others have no density of their own, and it has none from them.
-  using heavy = await createKde(device, new Float32Array([1, 2]), {
-    dimensions: 1,
-    bandwidth: 1,
-    covariance: "identity",
-    weights: new Float32Array([0, 3]),
-  });
-  const [first, second] = (await evaluate(heavy, undefined, true)).density;
-  assert(Math.abs(first! - Math.exp(-0.5) / Math.sqrt(2 * Math.PI)) < 1e-6);
-  assertEquals(second, 0);
-  // What the others weigh is added up, not what is left of 1.
-  using uneven = await createKde(device, new Float32Array([1, 2]), {
-    dimensions: 1,
-    bandwidth: 1,
-    covariance: "identity",
-    weights: new Float32Array([1e-20, 1]),
-  });
-  for (const value of (await evaluate(uneven, undefined, true)).density) {
-    assert(Math.abs(value - Math.exp(-0.5) / Math.sqrt(2 * Math.PI)) < 1e-6);
-  }
-});
+    using lonely = await createKde(device, new Float32Array([1, 2]), {
+      dimensions: 2,
+      bandwidth: 1,
+      covariance: "identity",
+    });
+    const found = await evaluate(lonely, undefined, true);
+    assertEquals([...found.density, ...found.log], [0, -Infinity]);
+    // All the weight on one point: the others have no density of their own, and it has none from them.
+    using heavy = await createKde(device, new Float32Array([1, 2]), {
+      dimensions: 1,
+      bandwidth: 1,
+      covariance: "identity",
+      weights: new Float32Array([0, 3]),
+    });
+    const [first, second] = (await evaluate(heavy, undefined, true)).density;
+    assert(Math.abs(first! - Math.exp(-0.5) / Math.sqrt(2 * Math.PI)) < 1e-6);
+    assertEquals(second, 0);
+    // What the others weigh is added up, not what is left of 1.
+    using uneven = await createKde(device, new Float32Array([1, 2]), {
+      dimensions: 1,
+      bandwidth: 1,
+      covariance: "identity",
+      weights: new Float32Array([1e-20, 1]),
+    });
+    for (const value of (await evaluate(uneven, undefined, true)).density) {
+      assert(Math.abs(value - Math.exp(-0.5) / Math.sqrt(2 * Math.PI)) < 1e-6);
+    }
+  },
+);
 
-testOnDevices("logarithms stay finite where densities do not", async (device) => {
+testOnDevices("createKde: logarithms stay finite where densities do not", async (device) => {
   const points = new Float32Array([0, 0, 1, 0]);
   using density = await createKde(device, points, { dimensions: 2, covariance: "identity", bandwidth: 1 });
   const far = await evaluate(density, new Float32Array([1e3, 0, 1e9, 1e9, 0, -1e17, 3, 4]));
@@ -331,7 +335,7 @@ testOnDevices("logarithms stay finite where densities do not", async (device) =>
   }
 });
 
-testOnDevices("bandwidths and points of any size work as far as float32 goes", async (device) => {
+testOnDevices("createKde: bandwidths and points of any size work as far as float32 goes", async (device) => {
   for (const scale of [1e-30, 1e-12, 1, 1e12, 1e30]) {
     const points = new Float32Array([0, 1, 3]).map((x) => x * scale);
     for (const covariance of ["data", "isotropic", "identity"] as const) {
@@ -361,7 +365,7 @@ testOnDevices("bandwidths and points of any size work as far as float32 goes", a
 });
 
 testOnDevices(
-  "moving, scaling and reordering the points change nothing that they should not",
+  "createKde: moving, scaling and reordering the points change nothing that they should not",
   async (device) => {
     const [count, dimensions] = [200, 3];
     const points = rows(41, count, dimensions, { mix: 0.6 });
@@ -408,7 +412,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "runs repeat to the bit, whatever else is on the device, for any part of the queries",
+  "createKde: runs repeat to the bit, whatever else is on the device, for any part of the queries",
   async (device) => {
     const [count, dimensions] = [1000, 5];
     const points = rows(51, count, dimensions);
@@ -431,7 +435,7 @@ testOnDevices(
   },
 );
 
-testOnGpu("long work goes in several parts, which change nothing", async (device) => {
+testOnGpu("createKde: long work goes in several parts, which change nothing", async (device) => {
   // 2^34 operations are 1792 of these queries.
   const points = rows(61, 200_000, 1);
   using density = await createKde(device, points, { dimensions: 1, bandwidth: 0.01 });
@@ -442,7 +446,7 @@ testOnGpu("long work goes in several parts, which change nothing", async (device
   assertEquals((await readFloats(all)).slice(1780, 1800), await readFloats(part));
 });
 
-testOnDevices("batches are densities side by side", async (device) => {
+testOnDevices("createKde: batches are densities side by side", async (device) => {
   const [batch, count, dimensions] = [3, 70, 2];
   const points = rows(71, batch * count, dimensions, { mix: 0.4 }).map((x, i) =>
     x * (1 + Math.floor(i / 140))
@@ -483,7 +487,7 @@ testOnDevices("batches are densities side by side", async (device) => {
   }
 });
 
-testOnDevices("weights act like repeated points, whatever their scale", async (device) => {
+testOnDevices("createKde: weights act like repeated points, whatever their scale", async (device) => {
   const points = rows(81, 30, 2);
   const weights = Float32Array.from({ length: 30 }, (_, i) => i % 4);
   const repeated = Float32Array.from(
@@ -523,7 +527,7 @@ testOnDevices("weights act like repeated points, whatever their scale", async (d
 });
 
 testOnDevices(
-  "one point, equal points, no queries, queries at infinity and queries that are no numbers",
+  "createKde: one point, equal points, no queries, queries at infinity and queries that are no numbers",
   async (device) => {
     const options = { dimensions: 2, covariance: "identity", bandwidth: 2 } as const;
     using density = await createKde(device, new Float32Array([1, 1, 1, 1, 1, 1]), options);
@@ -560,26 +564,29 @@ testOnDevices(
   },
 );
 
-testOnDevices("points, weights, queries and results may be views at odd offsets", async (device) => {
-  const points = rows(95, 90, 3);
-  const weights = weightsOf(95, 90);
-  const queries = rows(96, 11, 3);
-  using expected = await createKde(device, points, { dimensions: 3, weights });
-  using there = device.upload(queries);
-  const wanted = await evaluate(expected, there);
-  using all = device.upload(new Float32Array([9, ...points, 9, 9, ...weights, 9, ...queries, 9]));
-  using target = device.upload(new Float32Array(20).fill(7));
-  using density = await createKde(device, device.view(all, 1, 270), {
-    dimensions: 3,
-    weights: device.view(all, 273, 90),
-  });
-  const output = device.view(target, 5, 11);
-  using result = density.run(device.view(all, 364, 33), { output, log: true });
-  assertEquals(result.length, 11);
-  assertEquals([...await readFloats(target)], [...Array(5).fill(7), ...wanted.log, ...Array(4).fill(7)]);
-});
+testOnDevices(
+  "createKde: points, weights, queries and results may be views at odd offsets",
+  async (device) => {
+    const points = rows(95, 90, 3);
+    const weights = weightsOf(95, 90);
+    const queries = rows(96, 11, 3);
+    using expected = await createKde(device, points, { dimensions: 3, weights });
+    using there = device.upload(queries);
+    const wanted = await evaluate(expected, there);
+    using all = device.upload(new Float32Array([9, ...points, 9, 9, ...weights, 9, ...queries, 9]));
+    using target = device.upload(new Float32Array(20).fill(7));
+    using density = await createKde(device, device.view(all, 1, 270), {
+      dimensions: 3,
+      weights: device.view(all, 273, 90),
+    });
+    const output = device.view(target, 5, 11);
+    using result = density.run(device.view(all, 364, 33), { output, log: true });
+    assertEquals(result.length, 11);
+    assertEquals([...await readFloats(target)], [...Array(5).fill(7), ...wanted.log, ...Array(4).fill(7)]);
+  },
+);
 
-testOnGpu("GPU buffers go in and out", async (device) => {
+testOnGpu("createKde: GPU buffers go in and out", async (device) => {
   const points = rows(97, 64, 4);
   using array = device.upload(points);
   using expected = await createKde(device, points, { dimensions: 4, covariance: "isotropic" });
@@ -590,7 +597,7 @@ testOnGpu("GPU buffers go in and out", async (device) => {
   assertEquals(await readFloats(target), await readFloats(wanted));
 });
 
-testOnDevices("nothing leaks, and a fit that fails allocates nothing", async (device) => {
+testOnDevices("createKde: nothing leaks, and a fit that fails allocates nothing", async (device) => {
   const before = device.counters;
   {
     using density = await createKde(device, rows(1, 100, 2), { dimensions: 2, weights: weightsOf(1, 100) });

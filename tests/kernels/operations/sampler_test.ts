@@ -20,7 +20,7 @@ function randomLogits(length: number, seed: number): Float32Array<ArrayBuffer> {
 
 const SEED = 2n ** 63n + 5n;
 
-testOnDevices("a sampler of tokens draws what the kernel draws", async (device) => {
+testOnDevices("createTokenSampler: a sampler of tokens draws what the kernel draws", async (device) => {
   const [vocabulary, images, positions, draws] = [50, 2, 3, 7];
   const data = randomLogits(2 * images * positions * vocabulary, 1);
   const settings = { temperature: 0.8, topK: 30, topP: 0.9, minP: 0.01 };
@@ -49,7 +49,7 @@ testOnDevices("a sampler of tokens draws what the kernel draws", async (device) 
   );
 });
 
-testOnDevices("a sampler of bits draws what the kernel draws", async (device) => {
+testOnDevices("createBitSampler: a sampler of bits draws what the kernel draws", async (device) => {
   const [bits, images, positions, draws] = [40, 2, 3, 5];
   const data = randomLogits(2 * images * positions * bits * 2, 2);
   using logits = device.upload(data);
@@ -72,64 +72,70 @@ testOnDevices("a sampler of bits draws what the kernel draws", async (device) =>
   assertEquals(await sampleBitTokens(data, { ...settings, ...numbers, device }), a);
 });
 
-testOnDevices("an image draws the same alone, in a batch of any order, and in parts", async (device) => {
-  const [vocabulary, positions, draws] = [70, 4, 6];
-  const size = positions * vocabulary;
-  const data = randomLogits(3 * size, 3);
-  using sampler = createTokenSampler(device, { vocabulary, topP: 0.95, seed: 7 });
-  const draw = async (logits: Float32Array, options: DrawingOptions): Promise<Uint32Array> => {
-    using tokens = sampler.run(logits, options);
-    return await readWords(tokens);
-  };
-  const batch = await draw(data, { draws, images: [3, 1, 2] });
-  for (const [i, image] of [3, 1, 2].entries()) {
-    const own = data.subarray(i * size, (i + 1) * size);
-    const wanted = batch.slice(i * draws * positions, (i + 1) * draws * positions);
-    assertEquals(await draw(own, { draws, images: [image] }), wanted);
-    assertEquals(await draw(own, { draws: 2, firstDraw: 4, images: [image] }), wanted.slice(4 * positions));
-  }
-  // Without indices all rows are positions of image 0.
-  assertEquals(await draw(data, {}), await draw(data, { images: [0], draws: 1, scale: 0, firstDraw: 0 }));
-  // Other numbers draw something else.
-  const plain = await draw(data, { draws });
-  for (const options of [{ scale: 1 }, { firstDraw: 6 }, { images: [1] }]) {
-    assert(String(plain) !== String(await draw(data, { draws, ...options })), JSON.stringify(options));
-  }
-});
-
-testOnDevices("nothing is left behind, and indices are written only when they change", async (device) => {
-  const before = device.counters;
-  {
-    using sampler = createTokenSampler(device, { vocabulary: 4 });
-    const logits = randomLogits(8, 4);
-    for (const images of [[0], [0], [1, 0], [1, 0], [0]]) {
-      using tokens = sampler.run(logits, { images });
-      await readWords(tokens);
+testOnDevices(
+  "createTokenSampler: an image draws the same alone, in a batch of any order, and in parts",
+  async (device) => {
+    const [vocabulary, positions, draws] = [70, 4, 6];
+    const size = positions * vocabulary;
+    const data = randomLogits(3 * size, 3);
+    using sampler = createTokenSampler(device, { vocabulary, topP: 0.95, seed: 7 });
+    const draw = async (logits: Float32Array, options: DrawingOptions): Promise<Uint32Array> => {
+      using tokens = sampler.run(logits, options);
+      return await readWords(tokens);
+    };
+    const batch = await draw(data, { draws, images: [3, 1, 2] });
+    for (const [i, image] of [3, 1, 2].entries()) {
+      const own = data.subarray(i * size, (i + 1) * size);
+      const wanted = batch.slice(i * draws * positions, (i + 1) * draws * positions);
+      assertEquals(await draw(own, { draws, images: [image] }), wanted);
+      assertEquals(await draw(own, { draws: 2, firstDraw: 4, images: [image] }), wanted.slice(4 * positions));
     }
-    // The array of indices.
-    assertEquals(device.counters.liveArrays, before.liveArrays + 1);
-    // What fails leaves nothing either.
-    using short = device.allocate(1, "short");
-    assertThrows(
-      () => sampler.run(logits, { output: short }),
-      RangeError,
-      '"short" must hold at least 2 words',
-    );
-    assertThrows(() => sampler.run(logits.subarray(1)), RangeError);
-    assertEquals(device.counters.liveArrays, before.liveArrays + 2);
-    sampler[Symbol.dispose]();
-    assertThrows(
-      () => sampler.run(logits),
-      TypeError,
-      "Cannot draw tokens as the sampler has been disposed",
-    );
-  }
-  await device.read([]);
-  assertEquals(device.counters.liveArrays, before.liveArrays);
-  assertEquals(device.counters.liveBytes, before.liveBytes);
-});
+    // Without indices all rows are positions of image 0.
+    assertEquals(await draw(data, {}), await draw(data, { images: [0], draws: 1, scale: 0, firstDraw: 0 }));
+    // Other numbers draw something else.
+    const plain = await draw(data, { draws });
+    for (const options of [{ scale: 1 }, { firstDraw: 6 }, { images: [1] }]) {
+      assert(String(plain) !== String(await draw(data, { draws, ...options })), JSON.stringify(options));
+    }
+  },
+);
 
-testOnGpu("logits and tokens may be buffers of somebody else", async (device) => {
+testOnDevices(
+  "createTokenSampler: nothing is left behind, and indices are written only when they change",
+  async (device) => {
+    const before = device.counters;
+    {
+      using sampler = createTokenSampler(device, { vocabulary: 4 });
+      const logits = randomLogits(8, 4);
+      for (const images of [[0], [0], [1, 0], [1, 0], [0]]) {
+        using tokens = sampler.run(logits, { images });
+        await readWords(tokens);
+      }
+      // The array of indices.
+      assertEquals(device.counters.liveArrays, before.liveArrays + 1);
+      // What fails leaves nothing either.
+      using short = device.allocate(1, "short");
+      assertThrows(
+        () => sampler.run(logits, { output: short }),
+        RangeError,
+        '"short" must hold at least 2 words',
+      );
+      assertThrows(() => sampler.run(logits.subarray(1)), RangeError);
+      assertEquals(device.counters.liveArrays, before.liveArrays + 2);
+      sampler[Symbol.dispose]();
+      assertThrows(
+        () => sampler.run(logits),
+        TypeError,
+        "Cannot draw tokens as the sampler has been disposed",
+      );
+    }
+    await device.read([]);
+    assertEquals(device.counters.liveArrays, before.liveArrays);
+    assertEquals(device.counters.liveBytes, before.liveBytes);
+  },
+);
+
+testOnGpu("createTokenSampler: logits and tokens may be buffers of somebody else", async (device) => {
   const data = randomLogits(2 * 33, 5);
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   const logits = device.gpu.createBuffer({ size: 4 * (3 + data.length), usage });
@@ -147,7 +153,7 @@ testOnGpu("logits and tokens may be buffers of somebody else", async (device) =>
   target.destroy();
 });
 
-Deno.test("one call opens a device of its own", async () => {
+Deno.test("sample: one call opens a device of its own", async () => {
   const logits = randomLogits(300, 6);
   const options = { vocabulary: 100, topK: 5, draws: 4 };
   using device = new CpuDevice();
@@ -158,7 +164,7 @@ Deno.test("one call opens a device of its own", async () => {
   assertEquals((await sample(logits, options)).length, 12);
 });
 
-Deno.test("bad samplers and calls say what is wrong", async () => {
+Deno.test("createTokenSampler: bad samplers and calls say what is wrong", async () => {
   using device: Device = new CpuDevice();
   const tokens = (options: object) => createTokenSampler(device, { vocabulary: 4, ...options });
   const bits = (options: object) => createBitSampler(device, { bits: 4, ...options });

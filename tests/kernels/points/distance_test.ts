@@ -147,7 +147,7 @@ const SIZES = [
   [5, 1, 3, 36],
 ] as const;
 
-testOnDevices("distances are the textbook formula's in float64", async (device) => {
+testOnDevices("distanceMatrix: distances are the textbook formula's in float64", async (device) => {
   const random = testRandom(2);
   for (const [batch, rows, columns, dimensions] of SIZES) {
     const a = Float32Array.from({ length: batch * rows * dimensions }, () => random() * 2 - 1);
@@ -159,7 +159,7 @@ testOnDevices("distances are the textbook formula's in float64", async (device) 
   }
 });
 
-testOnDevices("every number of dimensions up to 40", async (device) => {
+testOnDevices("distanceMatrix: every number of dimensions up to 40", async (device) => {
   const random = testRandom(5);
   for (let dimensions = 1; dimensions <= 40; dimensions++) {
     const a = Float32Array.from({ length: 3 * dimensions }, () => random() * 2 - 1);
@@ -169,7 +169,7 @@ testOnDevices("every number of dimensions up to 40", async (device) => {
   }
 });
 
-testOnDevices("halves in and out, also in odd numbers", async (device) => {
+testOnDevices("distanceMatrix: halves in and out, also in odd numbers", async (device) => {
   const random = testRandom(6);
   for (const [batch, rows, columns, dimensions] of SIZES) {
     const a = Float16Array.from({ length: batch * rows * dimensions }, () => random() * 2 - 1);
@@ -193,60 +193,84 @@ testOnDevices("halves in and out, also in odd numbers", async (device) => {
   }
 });
 
-testOnDevices("halves are rounded to nearest even, and to infinity from 65520 on", async (device) => {
-  // Inner products with 1 are the values themselves.
-  const values = [
-    ...[
-      0,
-      1,
-      -1,
-      2049,
-      2051,
-      2 ** -24,
-      2 ** -25,
-      1.5 * 2 ** -25,
-      3 * 2 ** -25,
-      2 ** -14 - 2 ** -25,
-      2 ** -14,
-    ],
-    ...[65504, 65519, 65520, -65519.99, -65520, 1e9, -1e30, 3e38, Infinity, -Infinity, NaN, 0.1, 1e-7, -6e-8],
-  ].map(Math.fround);
-  const shape = {
-    rows: values.length,
-    columns: 1,
-    dimensions: 1,
-    metric: "inner-product",
-    outputStorage: "f16",
-  } as const;
-  assertEquals(await distances(device, values, [1], shape), [...Float16Array.from(values)]);
-  const across = { ...shape, rows: 1, columns: values.length };
-  assertEquals(await distances(device, [1], values, across), [...Float16Array.from(values)]);
-  // Overflow of a distance, from halves.
-  const far = { ...shape, rows: 1, columns: 3, metric: "squared-euclidean", inputStorage: "f16" } as const;
-  assertEquals(await distances(device, [-32000], [32000, -31760, -32000], far), [Infinity, 57600, 0]);
-});
+testOnDevices(
+  "distanceMatrix: halves are rounded to nearest even, and to infinity from 65520 on",
+  async (device) => {
+    // Inner products with 1 are the values themselves.
+    const values = [
+      ...[
+        0,
+        1,
+        -1,
+        2049,
+        2051,
+        2 ** -24,
+        2 ** -25,
+        1.5 * 2 ** -25,
+        3 * 2 ** -25,
+        2 ** -14 - 2 ** -25,
+        2 ** -14,
+      ],
+      ...[
+        65504,
+        65519,
+        65520,
+        -65519.99,
+        -65520,
+        1e9,
+        -1e30,
+        3e38,
+        Infinity,
+        -Infinity,
+        NaN,
+        0.1,
+        1e-7,
+        -6e-8,
+      ],
+    ].map(Math.fround);
+    const shape = {
+      rows: values.length,
+      columns: 1,
+      dimensions: 1,
+      metric: "inner-product",
+      outputStorage: "f16",
+    } as const;
+    assertEquals(await distances(device, values, [1], shape), [...Float16Array.from(values)]);
+    const across = { ...shape, rows: 1, columns: values.length };
+    assertEquals(await distances(device, [1], values, across), [...Float16Array.from(values)]);
+    // Overflow of a distance, from halves.
+    const far = { ...shape, rows: 1, columns: 3, metric: "squared-euclidean", inputStorage: "f16" } as const;
+    assertEquals(await distances(device, [-32000], [32000, -31760, -32000], far), [Infinity, 57600, 0]);
+  },
+);
 
-testOnDevices("halves are read for what they are, NaN and infinity included", async (device) => {
-  const all = new Float16Array(Uint16Array.from({ length: 1024 }, (_, i) => i * 64 + i % 64).buffer);
-  const shape = { columns: 1, dimensions: 1, metric: "inner-product", inputStorage: "f16" } as const;
-  const found = await distances(device, all, [1], { ...shape, rows: all.length });
-  assertEquals(found.map((x) => x + 0), [...all].map((x) => x + 0));
-});
+testOnDevices(
+  "distanceMatrix: halves are read for what they are, NaN and infinity included",
+  async (device) => {
+    const all = new Float16Array(Uint16Array.from({ length: 1024 }, (_, i) => i * 64 + i % 64).buffer);
+    const shape = { columns: 1, dimensions: 1, metric: "inner-product", inputStorage: "f16" } as const;
+    const found = await distances(device, all, [1], { ...shape, rows: all.length });
+    assertEquals(found.map((x) => x + 0), [...all].map((x) => x + 0));
+  },
+);
 
-testOnDevices("views at odd offsets, with nothing read or written beside them", async (device) => {
-  const random = testRandom(7);
-  for (const [batch, rows, columns, dimensions] of SIZES) {
-    const a = Float16Array.from({ length: batch * rows * dimensions }, () => random() * 2 - 1);
-    const b = Float16Array.from({ length: batch * columns * dimensions }, () => random() * 2 - 1);
-    for (const storage of ["f32", "f16"] as const) {
-      const storages = { inputStorage: storage, outputStorage: storage };
-      const shape = { batch, rows, columns, dimensions, metric: "cosine", ...storages } as const;
-      check(await distances(device, a, b, shape, true), a, b, shape);
+testOnDevices(
+  "distanceMatrix: views at odd offsets, with nothing read or written beside them",
+  async (device) => {
+    const random = testRandom(7);
+    for (const [batch, rows, columns, dimensions] of SIZES) {
+      const a = Float16Array.from({ length: batch * rows * dimensions }, () => random() * 2 - 1);
+      const b = Float16Array.from({ length: batch * columns * dimensions }, () => random() * 2 - 1);
+      for (const storage of ["f32", "f16"] as const) {
+        const storages = { inputStorage: storage, outputStorage: storage };
+        const shape = { batch, rows, columns, dimensions, metric: "cosine", ...storages } as const;
+        check(await distances(device, a, b, shape, true), a, b, shape);
+      }
     }
-  }
-});
+  },
+);
 
-testOnDevices("distances of the check vectors", async (device) => {
+testOnDevices("distanceMatrix: distances of the check vectors", async (device) => {
   const shape = { rows: 6, columns: 6, dimensions: 4, metric: "squared-euclidean" } as const;
   const found = await distances(device, SIX.codebook, SIX.codebook, shape);
   for (const [i, wanted] of SIX_EXPECTED.squaredDistances.flat().entries()) {
@@ -256,31 +280,36 @@ testOnDevices("distances of the check vectors", async (device) => {
   }
 });
 
-testOnDevices("identical rows are at exactly 0 and close rows keep their digits", async (device) => {
-  const random = testRandom(3);
-  for (const [rows, dimensions] of [[35, 48], [35, 30], [300, 7]] as const) {
-    const a = Float32Array.from(
-      { length: rows * dimensions },
-      () => (random() * 2 - 1) * 10 ** (random() * 6 - 3),
-    );
-    for (const metric of ["squared-euclidean", "euclidean", "cosine"] as const) {
-      const found = await distances(device, a, a, { rows, columns: rows, dimensions, metric });
-      for (let i = 0; i < rows; i++) {
-        assertEquals(found[i * rows + i], 0);
-        for (let j = 0; j < i; j++) assertEquals(found[i * rows + j], found[j * rows + i]);
+testOnDevices(
+  "distanceMatrix: identical rows are at exactly 0 and close rows keep their digits",
+  async (device) => {
+    const random = testRandom(3);
+    for (const [rows, dimensions] of [[35, 48], [35, 30], [300, 7]] as const) {
+      const a = Float32Array.from(
+        { length: rows * dimensions },
+        () => (random() * 2 - 1) * 10 ** (random() * 6 - 3),
+      );
+      for (const metric of ["squared-euclidean", "euclidean", "cosine"] as const) {
+        const found = await distances(device, a, a, { rows, columns: rows, dimensions, metric });
+        for (let i = 0; i < rows; i++) {
+          assertEquals(found[i * rows + i], 0);
+          for (let j = 0; j < i; j++) assertEquals(found[i * rows + j], found[j * rows + i]);
+        }
       }
     }
-  }
-  // The norm expansion would lose all of 2^-20 beside 3 * 4096^2.
-  const shape = { rows: 1, columns: 1, dimensions: 3, metric: "squared-euclidean" } as const;
-  assertEquals(await distances(device, [4096, 4096, 4096], [4096 + 2 ** -10, 4096, 4096], shape), [2 ** -20]);
-  // 1 - cos would lose 2^-25 beside 1.
-  const near = { rows: 1, columns: 1, dimensions: 2, metric: "cosine" } as const;
-  const [angle] = await distances(device, [1, 0], [1, 2 ** -12], near);
-  assert(Math.abs(angle! / 2 ** -25 - 1) <= 2 ** -8, `${angle}`);
-});
+    // The norm expansion would lose all of 2^-20 beside 3 * 4096^2.
+    const shape = { rows: 1, columns: 1, dimensions: 3, metric: "squared-euclidean" } as const;
+    assertEquals(await distances(device, [4096, 4096, 4096], [4096 + 2 ** -10, 4096, 4096], shape), [
+      2 ** -20,
+    ]);
+    // 1 - cos would lose 2^-25 beside 1.
+    const near = { rows: 1, columns: 1, dimensions: 2, metric: "cosine" } as const;
+    const [angle] = await distances(device, [1, 0], [1, 2 ** -12], near);
+    assert(Math.abs(angle! / 2 ** -25 - 1) <= 2 ** -8, `${angle}`);
+  },
+);
 
-testOnDevices("shifting, scaling and permuting vectors", async (device) => {
+testOnDevices("distanceMatrix: shifting, scaling and permuting vectors", async (device) => {
   const random = testRandom(8);
   const [rows, columns, dimensions] = [20, 300, 20];
   // Multiples of 2^-8: shifted by 1024 and scaled by a power of 2 they stay exact.
@@ -313,26 +342,29 @@ testOnDevices("shifting, scaling and permuting vectors", async (device) => {
   }
 });
 
-testOnDevices("dimensions of very different scale, and very long and short vectors", async (device) => {
-  const random = testRandom(9);
-  const [rows, columns, dimensions] = [6, 9, 13];
-  for (const scale of [1e-14, 1e-6, 1, 1e6, 1e15]) {
-    const draw = (count: number): Float32Array =>
-      Float32Array.from(
-        { length: count * dimensions },
-        (_, i) => (random() * 2 - 1) * scale * 10 ** (i % dimensions - 6),
-      );
-    const [a, b] = [draw(rows), draw(columns)];
-    for (const metric of DISTANCE_METRICS) {
-      if (scale === 1e15 && metric !== "cosine") continue;
-      const shape = { rows, columns, dimensions, metric };
-      check(await distances(device, a, b, shape), a, b, shape);
+testOnDevices(
+  "distanceMatrix: dimensions of very different scale, and very long and short vectors",
+  async (device) => {
+    const random = testRandom(9);
+    const [rows, columns, dimensions] = [6, 9, 13];
+    for (const scale of [1e-14, 1e-6, 1, 1e6, 1e15]) {
+      const draw = (count: number): Float32Array =>
+        Float32Array.from(
+          { length: count * dimensions },
+          (_, i) => (random() * 2 - 1) * scale * 10 ** (i % dimensions - 6),
+        );
+      const [a, b] = [draw(rows), draw(columns)];
+      for (const metric of DISTANCE_METRICS) {
+        if (scale === 1e15 && metric !== "cosine") continue;
+        const shape = { rows, columns, dimensions, metric };
+        check(await distances(device, a, b, shape), a, b, shape);
+      }
     }
-  }
-});
+  },
+);
 
 testOnDevices(
-  "cosine distances do not depend on length, and a zero row is at 1 from all others",
+  "distanceMatrix: cosine distances do not depend on length, and a zero row is at 1 from all others",
   async (device) => {
     const a = [1, 0, 0, 0, -2, 0, 0, 5, 1e-25, 0, 8e37, 0, 0, 2e38, NaN, 0];
     const found = await distances(device, a, a, { rows: 8, columns: 8, dimensions: 2, metric: "cosine" });
@@ -352,7 +384,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("NaN and infinity are those of float64", async (device) => {
+testOnDevices("distanceMatrix: NaN and infinity are those of float64", async (device) => {
   const special = [NaN, Infinity, -Infinity, 0, 1, -2];
   for (const dimensions of [1, 2, 4, 34, 36]) {
     // Each row is ordinary but for its last value.
@@ -380,7 +412,7 @@ testOnDevices("NaN and infinity are those of float64", async (device) => {
   }
 });
 
-testOnDevices("squares that overflow are infinite", async (device) => {
+testOnDevices("distanceMatrix: squares that overflow are infinite", async (device) => {
   const shape = { rows: 1, columns: 2, dimensions: 2 };
   const [a, b] = [[1e20, 0], [-1e20, 0, 1e20, 1e19]];
   const squared = await distances(device, a, b, { ...shape, metric: "squared-euclidean" });
@@ -389,7 +421,7 @@ testOnDevices("squares that overflow are infinite", async (device) => {
   assertEquals(far, Infinity);
 });
 
-testOnDevices("the largest number of dimensions", async (device) => {
+testOnDevices("distanceMatrix: the largest number of dimensions", async (device) => {
   const dimensions = 262140;
   const random = testRandom(10);
   const a = Float32Array.from({ length: dimensions }, random);
@@ -406,7 +438,7 @@ testOnDevices("the largest number of dimensions", async (device) => {
   }
 });
 
-testOnGpu("distances on the GPU are the twin's within twice the bound", async (device) => {
+testOnGpu("distanceMatrix: distances on the GPU are the twin's within twice the bound", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(4);
   const upTo = (most: number): number => 1 + Math.floor(random() * most);
@@ -433,7 +465,7 @@ testOnGpu("distances on the GPU are the twin's within twice the bound", async (d
   }
 });
 
-testOnDevices("no rows, no columns or no matrices are no distances", async (device) => {
+testOnDevices("distanceMatrix: no rows, no columns or no matrices are no distances", async (device) => {
   const some = new Float32Array(6);
   const shape = { rows: 2, columns: 2, dimensions: 3, metric: "cosine" } as const;
   assertEquals(await distances(device, [], some, { ...shape, rows: 0 }), []);
@@ -441,7 +473,7 @@ testOnDevices("no rows, no columns or no matrices are no distances", async (devi
   assertEquals(await distances(device, some, some, { ...shape, batch: 0 }), []);
 });
 
-Deno.test("distances refuse bad calls", () => {
+Deno.test("distanceMatrix: distances refuse bad calls", () => {
   using device = new CpuDevice();
   const a = device.allocate(6, "a");
   const output = device.allocate(4, "output");

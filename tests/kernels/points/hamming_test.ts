@@ -45,7 +45,7 @@ function oracle(a: Uint32Array, b: Uint32Array, shape: Shape): number[] {
   });
 }
 
-testOnDevices("Hamming distances are the differing digits", async (device) => {
+testOnDevices("hammingMatrix: hamming distances are the differing digits", async (device) => {
   const random = testRandom(1);
   const sizes = [
     ...[[1, 1, 1, 1], [1, 3, 70, 2], [1, 40, 5, 3], [1, 33, 9, 4], [2, 5, 6, 5], [1, 2, 300, 7]],
@@ -62,7 +62,7 @@ testOnDevices("Hamming distances are the differing digits", async (device) => {
   }
 });
 
-testOnDevices("every number of words up to 20, all bits and none", async (device) => {
+testOnDevices("hammingMatrix: every number of words up to 20, all bits and none", async (device) => {
   for (let words = 1; words <= 20; words++) {
     const a = new Uint32Array(2 * words).fill(0xffffffff, words);
     const shape = { rows: 2, columns: 2, words };
@@ -76,7 +76,7 @@ testOnDevices("every number of words up to 20, all bits and none", async (device
   }
 });
 
-testOnDevices("distances are a metric", async (device) => {
+testOnDevices("hammingMatrix: distances are a metric", async (device) => {
   const random = testRandom(2);
   const [count, words] = [20, 3];
   const a = Uint32Array.from({ length: count * words }, () => random() * 2 ** 32 & random() * 2 ** 32);
@@ -92,21 +92,21 @@ testOnDevices("distances are a metric", async (device) => {
   }
 });
 
-testOnDevices("the largest number of words", async (device) => {
+testOnDevices("hammingMatrix: the largest number of words", async (device) => {
   const words = 65535;
   const a = new Uint32Array(words).fill(0x80000001);
   const shape = { rows: 1, columns: 1, words };
   assertEquals(await distances(device, a, new Uint32Array(words), shape), [2 * words]);
 });
 
-testOnDevices("no rows, no columns or no matrices are no distances", async (device) => {
+testOnDevices("hammingMatrix: no rows, no columns or no matrices are no distances", async (device) => {
   const some = new Uint32Array(2);
   assertEquals(await distances(device, some, some, { rows: 0, columns: 2, words: 1 }), []);
   assertEquals(await distances(device, some, some, { rows: 2, columns: 0, words: 1 }), []);
   assertEquals(await distances(device, some, some, { batch: 0, rows: 2, columns: 2, words: 1 }), []);
 });
 
-Deno.test("Hamming distances refuse bad calls", () => {
+Deno.test("hammingMatrix: hamming distances refuse bad calls", () => {
   using device = new CpuDevice();
   const a = device.allocate(6, "a");
   const output = device.allocate(4, "output");

@@ -17,7 +17,7 @@ async function measure(
   return found;
 }
 
-testOnDevices("inverse lengths are those of float64", async (device) => {
+testOnDevices("inverseLengths: inverse lengths are those of float64", async (device) => {
   const random = testRandom(1);
   for (const [count, dimensions] of [[1, 1], [130, 2], [70, 3], [65, 4], [9, 31], [5, 300], [1, 262140]]) {
     // The last factors reach lengths whose squares overflow and underflow.
@@ -34,7 +34,7 @@ testOnDevices("inverse lengths are those of float64", async (device) => {
   }
 });
 
-testOnDevices("halves have the inverse lengths of their values", async (device) => {
+testOnDevices("inverseLengths: halves have the inverse lengths of their values", async (device) => {
   const values = new Float16Array([3, 4, 0, 0, 0, 0, 2, 0, 0, 6e-8, 0, 0, Infinity, 1, 1, NaN]);
   const words = new Uint32Array(values.buffer);
   const found = await measure(device, words, { count: 5, dimensions: 3, storage: "f16" });
@@ -44,7 +44,7 @@ testOnDevices("halves have the inverse lengths of their values", async (device) 
   }
 });
 
-testOnDevices("too short has no length, and too long none that counts", async (device) => {
+testOnDevices("inverseLengths: too short has no length, and too long none that counts", async (device) => {
   const shortest = 2 ** -50;
   const values = new Float32Array([
     ...[0, 0, shortest * 0.99, 0, shortest, 0, 2 ** 126, 0, 2 ** 126, 2 ** 125, 3e38, 3e38],
@@ -57,11 +57,11 @@ testOnDevices("too short has no length, and too long none that counts", async (d
   assertEquals(found.slice(4), [NaN, NaN, NaN, NaN, NaN, NaN]);
 });
 
-testOnDevices("no vectors have no lengths", async (device) => {
+testOnDevices("inverseLengths: no vectors have no lengths", async (device) => {
   assertEquals(await measure(device, new Float32Array(), { count: 0, dimensions: 3 }), []);
 });
 
-Deno.test("inverse lengths refuse bad calls", () => {
+Deno.test("inverseLengths: inverse lengths refuse bad calls", () => {
   using device = new CpuDevice();
   const input = device.allocate(6, "input");
   const output = device.allocate(2, "output");

@@ -142,7 +142,7 @@ function randomCase(random: () => number, sizes: Partial<Case> = {}): Case {
   };
 }
 
-testOnDevices("sums are the formula's in float64, within the stated bound", async (device) => {
+testOnDevices("kernelDensity: sums are the formula's in float64, within the stated bound", async (device) => {
   const random = testRandom(1);
   for (let round = 0; round < 40; round++) {
     const item = randomCase(random);
@@ -152,7 +152,7 @@ testOnDevices("sums are the formula's in float64, within the stated bound", asyn
   }
 });
 
-testOnDevices("sums of every row length in registers, and beyond", async (device) => {
+testOnDevices("kernelDensity: sums of every row length in registers, and beyond", async (device) => {
   const random = testRandom(2);
   for (const dimensions of [4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 128]) {
     const item = randomCase(random, { batch: 1, count: 70, queryCount: 70, dimensions });
@@ -160,7 +160,7 @@ testOnDevices("sums of every row length in registers, and beyond", async (device
   }
 });
 
-testOnDevices("sums over many stretches, for small and large workgroups", async (device) => {
+testOnDevices("kernelDensity: sums over many stretches, for small and large workgroups", async (device) => {
   const random = testRandom(3);
   for (const [count, queryCount] of [[5000, 3], [5000, 130], [129, 4200], [64, 64], [65, 65]] as const) {
     const item = randomCase(random, { batch: 1, count, queryCount, dimensions: 4, leaveOneOut: false });
@@ -168,7 +168,7 @@ testOnDevices("sums over many stretches, for small and large workgroups", async 
   }
 });
 
-testOnDevices("hundred thousand equal terms lose no digits", async (device) => {
+testOnDevices("kernelDensity: hundred thousand equal terms lose no digits", async (device) => {
   const count = 100_000;
   const one = { batch: 1, count, queryCount: 1, dimensions: 4, queries: new Float32Array(4) };
   const ones = new Float32Array(count).fill(1);
@@ -183,27 +183,30 @@ testOnDevices("hundred thousand equal terms lose no digits", async (device) => {
   assert(Math.abs(found! / wanted - 1) <= 2 ** -24 * (31 + 17 + 8 + 25 + 16), `${found}, ${wanted}`);
 });
 
-testOnDevices("what a query gets depends neither on the other queries nor on the blocks", async (device) => {
-  const random = testRandom(4);
-  const item = randomCase(random, {
-    batch: 2,
-    count: 300,
-    queryCount: 150,
-    dimensions: 12,
-    leaveOneOut: false,
-  });
-  const whole = await sums(device, item);
-  for (const block of [1, 64, 149]) assertEquals(await sums(device, item, block), whole);
-  const size = 150 * 12;
-  const some = [
-    ...item.queries.subarray(5 * 12, 7 * 12),
-    ...item.queries.subarray(size + 5 * 12, size + 7 * 12),
-  ];
-  const few = await sums(device, { ...item, queryCount: 2, queries: new Float32Array(some) });
-  assertEquals([...few.log], [5, 6, 155, 156].map((i) => whole.log[i]!));
-});
+testOnDevices(
+  "kernelDensity: what a query gets depends neither on the other queries nor on the blocks",
+  async (device) => {
+    const random = testRandom(4);
+    const item = randomCase(random, {
+      batch: 2,
+      count: 300,
+      queryCount: 150,
+      dimensions: 12,
+      leaveOneOut: false,
+    });
+    const whole = await sums(device, item);
+    for (const block of [1, 64, 149]) assertEquals(await sums(device, item, block), whole);
+    const size = 150 * 12;
+    const some = [
+      ...item.queries.subarray(5 * 12, 7 * 12),
+      ...item.queries.subarray(size + 5 * 12, size + 7 * 12),
+    ];
+    const few = await sums(device, { ...item, queryCount: 2, queries: new Float32Array(some) });
+    assertEquals([...few.log], [5, 6, 155, 156].map((i) => whole.log[i]!));
+  },
+);
 
-testOnDevices("no points, no queries and no weight", async (device) => {
+testOnDevices("kernelDensity: no points, no queries and no weight", async (device) => {
   const base = { batch: 1, dimensions: 4, inverses: new Float32Array([1]) };
   const one = { ...base, points: new Float32Array(4), queries: new Float32Array(8), queryCount: 2 };
   const empty = { ...one, count: 0, points: new Float32Array(0), weights: new Float32Array(0) };
@@ -226,7 +229,7 @@ testOnDevices("no points, no queries and no weight", async (device) => {
   assertEquals((await sums(device, none)).log.length, 0);
 });
 
-testOnDevices("queries that are not finite", async (device) => {
+testOnDevices("kernelDensity: queries that are not finite", async (device) => {
   for (const dimensions of [4, 36]) {
     const random = testRandom(5);
     const item = randomCase(random, { batch: 1, count: 130, queryCount: 5, dimensions, leaveOneOut: false });
@@ -241,7 +244,7 @@ testOnDevices("queries that are not finite", async (device) => {
   }
 });
 
-testOnDevices("scales and shares", async (device) => {
+testOnDevices("kernelDensitySum: scales and shares", async (device) => {
   using partials = device.upload(new Float32Array([-20, 1.5, -200, 1.25, 3, 1, 0, 0]));
   using scales = device.upload(new Float32Array([1.5, 190, 1, -10]));
   using shares = device.upload(new Float32Array([0.5, 0.25]));
@@ -264,7 +267,7 @@ testOnDevices("scales and shares", async (device) => {
   assertEquals(d, -Infinity);
 });
 
-testOnGpu("the GPU agrees with the twin within twice the bound", async (device) => {
+testOnGpu("kernelDensity: the GPU agrees with the twin within twice the bound", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(6);
   for (let round = 0; round < 25; round++) {
@@ -280,7 +283,7 @@ testOnGpu("the GPU agrees with the twin within twice the bound", async (device) 
   }
 });
 
-Deno.test("stretches follow from the sizes and keep loops short", () => {
+Deno.test("stretchLength: stretches follow from the sizes and keep loops short", () => {
   assertEquals([0, 1, 64, 4096, 5000, 100_000, 10 ** 6].map((count) => stretchLength(count, 32)), [
     64,
     64,
@@ -299,7 +302,7 @@ Deno.test("stretches follow from the sizes and keep loops short", () => {
   }
 });
 
-Deno.test("kernel densities refuse bad calls", () => {
+Deno.test("kernelDensity: kernel densities refuse bad calls", () => {
   using device = new CpuDevice();
   const points = device.allocate(24, "points");
   const queries = device.allocate(16, "queries");

@@ -28,42 +28,45 @@ async function whitened(device: Device, item: Case): Promise<Float32Array> {
   return await readFloats(output);
 }
 
-testOnDevices("rows are whitened within the stated bound, with large means too", async (device) => {
-  const random = testRandom(1);
-  for (
-    const [batch, count, dimensions] of [[1, 1, 1], [1, 70, 3], [3, 5, 4], [2, 9, 37], [1, 100, 8]] as const
-  ) {
-    for (const diagonal of [false, true]) {
-      // Not numbers of float32, so that the second word of the mean counts.
-      const mean = Array.from({ length: batch * dimensions }, () => (random() - 0.5) * 1e6 + 1e6);
-      const rows = batch * count;
-      const input = Float32Array.from(
-        { length: rows * dimensions },
-        (_, i) => mean[Math.floor(i / dimensions / count) * dimensions + i % dimensions]! + random() - 0.5,
-      );
-      const size = diagonal ? dimensions : dimensions ** 2;
-      const matrix = Float32Array.from({ length: batch * size }, () => random() * 4 - 2);
-      const found = await whitened(device, { input, mean, matrix, batch, count, dimensions, diagonal });
-      const stride = Math.ceil(dimensions / 4) * 4;
-      for (const [at, value] of found.entries()) {
-        const [row, i] = [Math.floor(at / stride), at % stride];
-        const element = Math.floor(row / count);
-        let [wanted, spread] = [0, 0];
-        for (let k = diagonal ? i : 0; k <= i && i < dimensions; k++) {
-          const factor = matrix[element * size + (diagonal ? i : i * dimensions + k)]!;
-          const term = factor * (input[row * dimensions + k]! - mean[element * dimensions + k]!);
-          wanted += term;
-          spread += Math.abs(term);
+testOnDevices(
+  "whitenRows: rows are whitened within the stated bound, with large means too",
+  async (device) => {
+    const random = testRandom(1);
+    for (
+      const [batch, count, dimensions] of [[1, 1, 1], [1, 70, 3], [3, 5, 4], [2, 9, 37], [1, 100, 8]] as const
+    ) {
+      for (const diagonal of [false, true]) {
+        // Not numbers of float32, so that the second word of the mean counts.
+        const mean = Array.from({ length: batch * dimensions }, () => (random() - 0.5) * 1e6 + 1e6);
+        const rows = batch * count;
+        const input = Float32Array.from(
+          { length: rows * dimensions },
+          (_, i) => mean[Math.floor(i / dimensions / count) * dimensions + i % dimensions]! + random() - 0.5,
+        );
+        const size = diagonal ? dimensions : dimensions ** 2;
+        const matrix = Float32Array.from({ length: batch * size }, () => random() * 4 - 2);
+        const found = await whitened(device, { input, mean, matrix, batch, count, dimensions, diagonal });
+        const stride = Math.ceil(dimensions / 4) * 4;
+        for (const [at, value] of found.entries()) {
+          const [row, i] = [Math.floor(at / stride), at % stride];
+          const element = Math.floor(row / count);
+          let [wanted, spread] = [0, 0];
+          for (let k = diagonal ? i : 0; k <= i && i < dimensions; k++) {
+            const factor = matrix[element * size + (diagonal ? i : i * dimensions + k)]!;
+            const term = factor * (input[row * dimensions + k]! - mean[element * dimensions + k]!);
+            wanted += term;
+            spread += Math.abs(term);
+          }
+          // 2^-49: what the two words leave of the mean, times the matrix.
+          const limit = (i + 5) * 2 ** -24 * spread + (i + 1) * 2 * 2e6 * 2 ** -49;
+          assert(Math.abs(value - wanted) <= limit, `${at}: ${value}, ${wanted}, within ${limit}`);
         }
-        // 2^-49: what the two words leave of the mean, times the matrix.
-        const limit = (i + 5) * 2 ** -24 * spread + (i + 1) * 2 * 2e6 * 2 ** -49;
-        assert(Math.abs(value - wanted) <= limit, `${at}: ${value}, ${wanted}, within ${limit}`);
       }
     }
-  }
-});
+  },
+);
 
-testOnDevices("powers of two without a mean are exact", async (device) => {
+testOnDevices("whitenRows: powers of two without a mean are exact", async (device) => {
   const random = testRandom(2);
   const input = Float32Array.from({ length: 35 }, () => (random() - 0.5) * 10 ** (random() * 20 - 10));
   const matrix = new Float32Array(5).fill(2 ** 13);
@@ -82,36 +85,45 @@ testOnDevices("powers of two without a mean are exact", async (device) => {
   );
 });
 
-testOnDevices("values that are not finite stay so, and an infinity hides no NaN", async (device) => {
-  const shape = { mean: [1, 2], matrix: new Float32Array([1, 0, 1, -1]), batch: 1, count: 5, dimensions: 2 };
-  const input = new Float32Array([
-    Infinity,
-    0,
-    0,
-    Infinity,
-    NaN,
-    Infinity,
-    Infinity,
-    Infinity,
-    -Infinity,
-    NaN,
-  ]);
-  const rows = (found: Float32Array): number[][] =>
-    Array.from({ length: 5 }, (_, i) => [...found.subarray(4 * i, 4 * i + 4)]);
-  assertEquals(rows(await whitened(device, { ...shape, input, diagonal: false })), [
-    [Infinity, Infinity, 0, 0],
-    [-1, Infinity, 0, 0],
-    [NaN, NaN, 0, 0],
-    [Infinity, Infinity, 0, 0],
-    [Infinity, NaN, 0, 0],
-  ]);
-  assertEquals(
-    (await whitened(device, { ...shape, input: new Float32Array(0), count: 0, diagonal: false })).length,
-    0,
-  );
-});
+testOnDevices(
+  "whitenRows: values that are not finite stay so, and an infinity hides no NaN",
+  async (device) => {
+    const shape = {
+      mean: [1, 2],
+      matrix: new Float32Array([1, 0, 1, -1]),
+      batch: 1,
+      count: 5,
+      dimensions: 2,
+    };
+    const input = new Float32Array([
+      Infinity,
+      0,
+      0,
+      Infinity,
+      NaN,
+      Infinity,
+      Infinity,
+      Infinity,
+      -Infinity,
+      NaN,
+    ]);
+    const rows = (found: Float32Array): number[][] =>
+      Array.from({ length: 5 }, (_, i) => [...found.subarray(4 * i, 4 * i + 4)]);
+    assertEquals(rows(await whitened(device, { ...shape, input, diagonal: false })), [
+      [Infinity, Infinity, 0, 0],
+      [-1, Infinity, 0, 0],
+      [NaN, NaN, 0, 0],
+      [Infinity, Infinity, 0, 0],
+      [Infinity, NaN, 0, 0],
+    ]);
+    assertEquals(
+      (await whitened(device, { ...shape, input: new Float32Array(0), count: 0, diagonal: false })).length,
+      0,
+    );
+  },
+);
 
-Deno.test("whitening refuses bad calls", () => {
+Deno.test("whitenRows: whitening refuses bad calls", () => {
   using device = new CpuDevice();
   const input = device.allocate(6, "input");
   const mean = device.allocate(6, "mean");

@@ -35,7 +35,7 @@ async function profileJob(options: Partial<FakeGpuOptions>, work: ProfileOptions
   return result!;
 }
 
-Deno.test("on the GPU's clock, a call takes what the GPU takes, and the wait is in neither time", async () => {
+Deno.test("takeTurns: on the GPU's clock, a call takes what the GPU takes, and the wait is in neither time", async () => {
   // To the host, each takes 0.26 ms, of which 77 make 20 ms.
   const result = await profileJob({ recording: 0.01 });
   assertEquals(result.clock, "gpu");
@@ -50,13 +50,13 @@ Deno.test("on the GPU's clock, a call takes what the GPU takes, and the wait is 
   assertEquals(result.readbacks, 0);
 });
 
-Deno.test("calls that take longer to record than to do are told apart from slow kernels", async () => {
+Deno.test("takeTurns: calls that take longer to record than to do are told apart from slow kernels", async () => {
   const result = await profileJob({ recording: 0.5 });
   assertAlmostEquals(result.milliseconds, 0.25, 1e-9);
   assert(result.wallMilliseconds >= 0.5 && result.wallMilliseconds < 0.76, String(result.wallMilliseconds));
 });
 
-Deno.test("ticks of any length are turned into milliseconds", async () => {
+Deno.test("takeTurns: ticks of any length are turned into milliseconds", async () => {
   // Nanoseconds of NVIDIA and Mesa, 10 ns of AMD, 52.08 and 83.33 ns of Intel, and a clock that started long
   // ago.
   for (const length of [1, 10, 1000 / 19.2, 1000 / 12]) {
@@ -73,7 +73,7 @@ Deno.test("ticks of any length are turned into milliseconds", async () => {
   }
 });
 
-Deno.test("ticks that are no clock are not believed", async () => {
+Deno.test("takeTurns: ticks that are no clock are not believed", async () => {
   const useless: Record<string, (time: number, submitted: number) => bigint> = {
     "always zero": () => 0n,
     "the moment of submission, not of the work": (_, submitted) => BigInt(Math.round(submitted * 1e6)),
@@ -88,7 +88,7 @@ Deno.test("ticks that are no clock are not believed", async () => {
   }
 });
 
-Deno.test("a clock that goes wrong later is given up, for this profile and those after it", async () => {
+Deno.test("profile: a clock that goes wrong later is given up, for this profile and those after it", async () => {
   let jump = 0;
   const gpu = new FakeGpu({ costs: COSTS, ticks: (time) => BigInt(Math.round(time * (1 + jump) * 1e6)) });
   assertEquals(await tickPeriod(gpu, gpu.host), 1e-6);
@@ -105,7 +105,7 @@ Deno.test("a clock that goes wrong later is given up, for this profile and those
   assertEquals(await tickPeriod(gpu, gpu.host), undefined);
 });
 
-Deno.test("without timestamps, the host's clock less the wait", async () => {
+Deno.test("takeTurns: without timestamps, the host's clock less the wait", async () => {
   for (const wait of [0, 11, 100]) {
     const result = await profileJob({ timestamps: false, wait });
     assertEquals(result.clock, "wall");
@@ -113,7 +113,7 @@ Deno.test("without timestamps, the host's clock less the wait", async () => {
   }
 });
 
-Deno.test("rates are of what a call has to do, beside what the device does at most", async () => {
+Deno.test("takeTurns: rates are of what a call has to do, beside what the device does at most", async () => {
   // 2^20 bytes in 0.25 ms; the roof copies 2 * 2^26 bytes in 2 ms.
   const moved = await profileJob({}, { bytes: 2 ** 20 });
   assertAlmostEquals(moved.gigabytesPerSecond!, 2 ** 20 / 0.25e-3 / 1e9, 1e-6);
@@ -135,7 +135,7 @@ Deno.test("rates are of what a call has to do, beside what the device does at mo
   ]);
 });
 
-Deno.test("a device's roof is measured once", async () => {
+Deno.test("takeTurns: a device's roof is measured once", async () => {
   const gpu = new FakeGpu({ costs: COSTS });
   const work = () =>
     takeTurns([{ device: gpu, call: () => gpu.run(job), bytes: 1 }], { rounds: 1 }, gpu.host);
@@ -146,14 +146,14 @@ Deno.test("a device's roof is measured once", async () => {
   assertEquals(gpu.log.filter((name) => name === "copy").length, copies);
 });
 
-Deno.test("a call that takes no time has no rate", async () => {
+Deno.test("takeTurns: a call that takes no time has no rate", async () => {
   const result = await profileJob({ costs: { ...COSTS, job: 0 } }, { bytes: 100, span: 1 });
   assertEquals(result.milliseconds, 0);
   assertEquals(result.gigabytesPerSecond, undefined);
   assertEquals(result.roofShare, undefined);
 });
 
-Deno.test("subjects take turns, in changing order", async () => {
+Deno.test("takeTurns: subjects take turns, in changing order", async () => {
   const gpu = new FakeGpu({ costs: { ...COSTS, job: 30 } });
   const named = (name: string) => ({ device: gpu, call: () => gpu.run({ ...job, name }) });
   await tickPeriod(gpu, gpu.host);
@@ -165,7 +165,7 @@ Deno.test("subjects take turns, in changing order", async () => {
   assertEquals(gpu.log.join(""), "aabbcc" + "abc" + "cba" + "abc");
 });
 
-Deno.test("low and high are percentiles of the rounds", async () => {
+Deno.test("takeTurns: low and high are percentiles of the rounds", async () => {
   const costs = { ...COSTS, job: 0 };
   const gpu = new FakeGpu({ costs });
   await tickPeriod(gpu, gpu.host);
@@ -182,7 +182,7 @@ Deno.test("low and high are percentiles of the rounds", async () => {
   assertAlmostEquals(result!.high, 10, 1e-9);
 });
 
-Deno.test("a wait that was disturbed does not make the work after it look short", async () => {
+Deno.test("takeTurns: a wait that was disturbed does not make the work after it look short", async () => {
   const gpu = new FakeGpu({ costs: COSTS, timestamps: false });
   const read = gpu.read.bind(gpu);
   let reads = 0;
@@ -197,7 +197,7 @@ Deno.test("a wait that was disturbed does not make the work after it look short"
   for (const time of result!.times) assertAlmostEquals(time, 0.25, 1e-9);
 });
 
-Deno.test("at most 256 kernels are handed over together, and calls are kept whole", async () => {
+Deno.test("takeTurns: at most 256 kernels are handed over together, and calls are kept whole", async () => {
   for (const [kernels, largest] of [[1, 256], [100, 200], [300, 300]] as const) {
     // The GPU waits for the host between submissions, which is not in its time.
     const gpu = new FakeGpu({ costs: { ...COSTS, job: 0.001 }, recording: 0.002 });
@@ -211,7 +211,7 @@ Deno.test("at most 256 kernels are handed over together, and calls are kept whol
   }
 });
 
-Deno.test("what calls free does not pile up until the submission", async () => {
+Deno.test("takeTurns: what calls free does not pile up until the submission", async () => {
   for (const [scratch, largest] of [[2 ** 20, 256], [2 ** 22, 64], [2 ** 30, 1]] as const) {
     const gpu = new FakeGpu({ costs: { ...COSTS, job: 0.01 }, scratch });
     await tickPeriod(gpu, gpu.host);
@@ -221,7 +221,7 @@ Deno.test("what calls free does not pile up until the submission", async () => {
   }
 });
 
-Deno.test("work elsewhere is timed on the host's clock, without its wait", async () => {
+Deno.test("takeTurns: work elsewhere is timed on the host's clock, without its wait", async () => {
   let time = 0;
   let pending = 0;
   const host = { now: () => time, pause: () => Promise.resolve() };
@@ -242,14 +242,14 @@ Deno.test("work elsewhere is timed on the host's clock, without its wait", async
   assertEquals(result!.roofShare, undefined);
 });
 
-Deno.test("numbers between which a share of others lies", () => {
+Deno.test("percentile: numbers between which a share of others lies", () => {
   assertEquals(percentile([3, 1, 2], 0.5), 2);
   assertEquals(percentile([4, 1, 2, 3], 0.5), 2.5);
   assertEquals(percentile([10, 20], 0.1), 11);
   assertEquals(percentile([5], 0.9), 5);
 });
 
-Deno.test("the length of a tick is found although some marks come late", () => {
+Deno.test("tickLength: the length of a tick is found although some marks come late", () => {
   const moments = [0, 20, 40, 60, 80, 100, 120, 140, 160];
   const marks = (length: number, late: (i: number) => number) => {
     return moments.map((moment, i) => BigInt(Math.round((moment + late(i)) * 1e6 / length)));
@@ -296,19 +296,22 @@ testOnDevices("profile counts what a call does and leaves nothing behind", async
   assertEquals([...await readFloats(output)], Array(64).fill(2));
 });
 
-testOnDevices("what a call returns is disposed of, at once or when its promise resolves", async (device) => {
-  const unchanged = watch(device);
-  await profile(device, () => device.allocate(1000), { rounds: 2, span: 1 });
-  unchanged();
-  const later = async () => {
-    await Promise.resolve();
-    return device.allocate(1000);
-  };
-  await profile(device, later, { rounds: 2, span: 0 });
-  unchanged();
-});
+testOnDevices(
+  "profile: what a call returns is disposed of, at once or when its promise resolves",
+  async (device) => {
+    const unchanged = watch(device);
+    await profile(device, () => device.allocate(1000), { rounds: 2, span: 1 });
+    unchanged();
+    const later = async () => {
+      await Promise.resolve();
+      return device.allocate(1000);
+    };
+    await profile(device, later, { rounds: 2, span: 0 });
+    unchanged();
+  },
+);
 
-testOnDevices("calls that wait for data are counted", async (device) => {
+testOnDevices("profile: calls that wait for data are counted", async (device) => {
   using array = device.allocate(4);
   const call = async () => {
     await device.read([array]);
@@ -317,7 +320,7 @@ testOnDevices("calls that wait for data are counted", async (device) => {
   assertEquals((await profile(device, call, { rounds: 1, span: 0 })).readbacks, 2);
 });
 
-testOnDevices("a call that leaves arrays behind is refused", async (device) => {
+testOnDevices("profile: a call that leaves arrays behind is refused", async (device) => {
   using leaked = new DisposableStack();
   const call = () => void leaked.use(device.allocate(4));
   const error = await assertRejects(() => profile(device, call), TypeError);
@@ -328,7 +331,7 @@ testOnDevices("a call that leaves arrays behind is refused", async (device) => {
   );
 });
 
-testOnDevices("a call that throws leaves the device usable and nothing on it", async (device) => {
+testOnDevices("profile: a call that throws leaves the device usable and nothing on it", async (device) => {
   using input = device.upload(new Float32Array([1, 2, 3, 4]));
   using output = device.allocate(4);
   const unchanged = watch(device);
@@ -352,7 +355,7 @@ testOnDevices("a call that throws leaves the device usable and nothing on it", a
   assertEquals([...await readFloats(output)], [1, 2, 3, 4]);
 });
 
-testOnDevices("a hundred times the work takes longer, by either clock", async (device) => {
+testOnDevices("profileTurns: a hundred times the work takes longer, by either clock", async (device) => {
   using output = device.allocate(2 ** 12);
   const work = (turns: number) => ({
     device,
@@ -363,16 +366,19 @@ testOnDevices("a hundred times the work takes longer, by either clock", async (d
   assert(much!.wallMilliseconds > little!.wallMilliseconds);
 });
 
-testOnDevices("the roof is positive, the same for all who ask, and leaves nothing behind", async (device) => {
-  const unchanged = watch(device);
-  const roof = await measureRoof(device);
-  unchanged();
-  assert(roof.gigabytesPerSecond > 0 && Number.isFinite(roof.gigabytesPerSecond));
-  assert(roof.gigaopsPerSecond > 0 && Number.isFinite(roof.gigaopsPerSecond));
-  assert(await measureRoof(device) === roof);
-});
+testOnDevices(
+  "measureRoof: the roof is positive, the same for all who ask, and leaves nothing behind",
+  async (device) => {
+    const unchanged = watch(device);
+    const roof = await measureRoof(device);
+    unchanged();
+    assert(roof.gigabytesPerSecond > 0 && Number.isFinite(roof.gigabytesPerSecond));
+    assert(roof.gigaopsPerSecond > 0 && Number.isFinite(roof.gigaopsPerSecond));
+    assert(await measureRoof(device) === roof);
+  },
+);
 
-testOnDevices("the kernels of the roof do what is counted", async (device) => {
+testOnDevices("copyWords: the kernels of the roof do what is counted", async (device) => {
   const count = 4 * 300;
   using input = device.upload(Float32Array.from({ length: count }, (_, i) => i));
   using output = device.allocate(count);
@@ -397,7 +403,7 @@ testOnDevices("the kernels of the roof do what is counted", async (device) => {
   assertEquals(MULTIPLY_ADD_OPERATIONS, 32 * 8 * 2);
 });
 
-testOnDevices("the roof's kernels refuse arguments that do not fit", (device) => {
+testOnDevices("copyWords: the roof's kernels refuse arguments that do not fit", (device) => {
   using array = device.allocate(8);
   using other = device.allocate(8);
   const copy = (count: number) => () => device.run(copyWords, { input: array, output: other, count });
@@ -418,18 +424,21 @@ testOnDevices("the roof's kernels refuse arguments that do not fit", (device) =>
   );
 });
 
-testOnGpu("the GPU's clock agrees with the host's about work of many milliseconds", async (device) => {
-  if (await tickPeriod(device) === undefined) return;
-  using output = device.allocate(2 ** 18);
-  const call = () => device.run(multiplyAdd, { output, threads: 2 ** 18, turns: 64 });
-  const result = await profile(device, call, { rounds: 3, span: 60 });
-  assertEquals(result.clock, "gpu");
-  // The host may be kept from noticing, but the GPU cannot take longer than the host waits for it.
-  assert(result.milliseconds < 1.5 * result.wallMilliseconds, JSON.stringify(result));
-  assert(result.milliseconds > 0.2 * result.wallMilliseconds, JSON.stringify(result));
-});
+testOnGpu(
+  "profile: the GPU's clock agrees with the host's about work of many milliseconds",
+  async (device) => {
+    if (await tickPeriod(device) === undefined) return;
+    using output = device.allocate(2 ** 18);
+    const call = () => device.run(multiplyAdd, { output, threads: 2 ** 18, turns: 64 });
+    const result = await profile(device, call, { rounds: 3, span: 60 });
+    assertEquals(result.clock, "gpu");
+    // The host may be kept from noticing, but the GPU cannot take longer than the host waits for it.
+    assert(result.milliseconds < 1.5 * result.wallMilliseconds, JSON.stringify(result));
+    assert(result.milliseconds > 0.2 * result.wallMilliseconds, JSON.stringify(result));
+  },
+);
 
-Deno.test("a signal ends the measurement", async () => {
+Deno.test("profile: a signal ends the measurement", async () => {
   using device = new CpuDevice();
   const reason = new Error("Enough");
   const aborted = AbortSignal.abort(reason);
@@ -449,7 +458,7 @@ Deno.test("a signal ends the measurement", async () => {
   }
 });
 
-Deno.test("bad options are refused before anything is called", async () => {
+Deno.test("profile: bad options are refused before anything is called", async () => {
   using device = new CpuDevice();
   let calls = 0;
   const call = () => void calls++;

@@ -24,7 +24,7 @@ async function guide(
 
 const bits = (values: number[]) => new Uint32Array(new Float32Array(values).buffer);
 
-testOnDevices("guided logits follow the formula to within rounding", async (device) => {
+testOnDevices("guidance: guided logits follow the formula to within rounding", async (device) => {
   const random = testRandom(4);
   const count = 20000;
   for (const weight of [1 / 6, 1.5, 4, -0.75, 1e-3, 1000.1]) {
@@ -55,7 +55,7 @@ testOnDevices("guided logits follow the formula to within rounding", async (devi
   }
 });
 
-testOnDevices("values that are not finite, tiny or huge follow the rules", async (device) => {
+testOnDevices("guidance: values that are not finite, tiny or huge follow the rules", async (device) => {
   const { NaN: nan, Infinity: inf, tiny, huge } = { NaN, Infinity, tiny: 2 ** -65, huge: 3e38 };
   const limit = 2 ** 90;
   const cases: [conditional: number, unconditional: number, weight: number, guided: number][] = [
@@ -95,7 +95,7 @@ testOnDevices("values that are not finite, tiny or huge follow the rules", async
   assertEquals(result, 0x7fc00000);
 });
 
-testOnGpu("guided logits have the same bits on the GPU as on the CPU", async (gpu) => {
+testOnGpu("guidance: guided logits have the same bits on the GPU as on the CPU", async (gpu) => {
   using cpu = new CpuDevice();
   const random = testRandom(5);
   for (const count of [1, 255, 257, 65536]) {
@@ -114,7 +114,7 @@ testOnGpu("guided logits have the same bits on the GPU as on the CPU", async (gp
 });
 
 testOnDevices(
-  "unconditional rows follow all conditional ones, and are not needed at weight 0",
+  "guidance: unconditional rows follow all conditional ones, and are not needed at weight 0",
   async (device) => {
     using logits = device.upload(new Float32Array([1, 2, 3, 4, 0, 0, 1, 1]));
     using guided = device.allocate(4);
@@ -128,7 +128,7 @@ testOnDevices(
   },
 );
 
-Deno.test("bad calls for guidance say what is wrong", () => {
+Deno.test("guidance: bad calls for guidance say what is wrong", () => {
   using device = new CpuDevice();
   using logits = device.allocate(8, "logits");
   using guided = device.allocate(4, "guided");

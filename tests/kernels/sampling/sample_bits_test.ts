@@ -62,7 +62,7 @@ const CUT_AT_097 = [
   [[-1, 2.4000000953674316], 0.9677046],
 ] as const;
 
-testOnDevices("top-p leaves of a pair what Infinity's code leaves", async (device) => {
+testOnDevices("sampleBits: top-p leaves of a pair what Infinity's code leaves", async (device) => {
   const draws = 20000;
   const data = new Float32Array(CUT_AT_097.flatMap(([pair]) => [...pair]));
   const counts = ones(await draw(device, data, { bits: 6, draws, topP: 0.97 }), 6);
@@ -73,7 +73,7 @@ testOnDevices("top-p leaves of a pair what Infinity's code leaves", async (devic
   }
 });
 
-testOnDevices("bits are drawn by the documented word of random numbers", async (device) => {
+testOnDevices("sampleBits: bits are drawn by the documented word of random numbers", async (device) => {
   const random = testRandom(1);
   const [bits, positions, draws] = [35, 7, 33];
   const data = Float32Array.from({ length: 2 * bits * positions }, () => (random() - 0.5) * 8);
@@ -104,7 +104,7 @@ testOnDevices("bits are drawn by the documented word of random numbers", async (
   }
 });
 
-testOnDevices("bits have the frequencies of the softmax, each on its own", async (device) => {
+testOnDevices("sampleBits: bits have the frequencies of the softmax, each on its own", async (device) => {
   const bits = 64;
   const draws = 20000;
   // Differences from -6.3 to 6.3: chances from 0.0018 to 0.9982.
@@ -139,7 +139,7 @@ testOnDevices("bits have the frequencies of the softmax, each on its own", async
   }
 });
 
-testOnDevices("bits are packed from the lowest on, token by token", async (device) => {
+testOnDevices("sampleBits: bits are packed from the lowest on, token by token", async (device) => {
   const random = testRandom(2);
   for (const bits of [1, 2, 31, 32, 33, 64, 70]) {
     const words = Math.ceil(bits / 32);
@@ -161,7 +161,7 @@ testOnDevices("bits are packed from the lowest on, token by token", async (devic
   }
 });
 
-testOnDevices("an image draws the same alone, in a batch, and in parts", async (device) => {
+testOnDevices("sampleBits: an image draws the same alone, in a batch, and in parts", async (device) => {
   const random = testRandom(3);
   const [bits, positions, images, draws] = [48, 5, 3, 70];
   const size = positions * bits * 2;
@@ -190,7 +190,7 @@ testOnDevices("an image draws the same alone, in a batch, and in parts", async (
   }
 });
 
-testOnDevices("NaN, infinities, ties and greedy drawing follow the rules", async (device) => {
+testOnDevices("sampleBits: NaN, infinities, ties and greedy drawing follow the rules", async (device) => {
   const { NaN: nan, Infinity: inf } = { NaN, Infinity };
   const both = [0, 1];
   for (
@@ -231,7 +231,7 @@ testOnDevices("NaN, infinities, ties and greedy drawing follow the rules", async
   }
 });
 
-testOnDevices("top-p is decided exactly", async (device) => {
+testOnDevices("sampleBits: top-p is decided exactly", async (device) => {
   for (const [topP, temperature] of [[0.97, 1], [0.9, 0.5], [0.6, 7]] as const) {
     const rest = Math.fround(1 - topP);
     const limit = Math.fround(Math.log((1 - rest) / rest) * temperature);
@@ -243,7 +243,7 @@ testOnDevices("top-p is decided exactly", async (device) => {
   }
 });
 
-testOnDevices("what is certain is drawn whatever the random word", async (device) => {
+testOnDevices("sampleBits: what is certain is drawn whatever the random word", async (device) => {
   // Words 3 and 2 of the first 2^30 draws, found by going through them: the smallest there are, at which a
   // chance of 2^-30 would come true.
   for (const [firstDraw, bit, word] of [[721188855, 0, 3], [212077909, 1, 2]] as const) {
@@ -256,7 +256,7 @@ testOnDevices("what is certain is drawn whatever the random word", async (device
   }
 });
 
-testOnDevices("guidance moves away from the unconditional logits", async (device) => {
+testOnDevices("sampleBits: guidance moves away from the unconditional logits", async (device) => {
   // 0.5 + 3 * (0.5 - 0.5) = 0.5 against 0 + 3 * (0 - 1) = -3; then with weight 0 the conditional ones alone.
   const data = new Float32Array([0.5, 0, 0.5, 1]);
   assertEquals([...await draw(device, data, { bits: 1, guided: true, weight: 3, temperature: 0 })], [0]);
@@ -268,7 +268,7 @@ testOnDevices("guidance moves away from the unconditional logits", async (device
   assertEquals([...await draw(device, two, options)], [1, 0]);
 });
 
-testOnGpu("random settings give the same on the GPU as on the CPU", async (gpu) => {
+testOnGpu("sampleBits: random settings give the same on the GPU as on the CPU", async (gpu) => {
   using cpu = new CpuDevice();
   const random = testRandom(4);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
@@ -305,7 +305,7 @@ testOnGpu("random settings give the same on the GPU as on the CPU", async (gpu) 
   assert(drawn > 1e5);
 });
 
-testOnDevices("no images or no draws leave everything as it is", async (device) => {
+testOnDevices("sampleBits: no images or no draws leave everything as it is", async (device) => {
   using logits = device.upload(new Float32Array([1, 2]));
   using lanes = device.upload(new Uint32Array([0]));
   using tokens = device.upload(new Uint32Array([5]));
@@ -315,7 +315,7 @@ testOnDevices("no images or no draws leave everything as it is", async (device) 
   assertEquals([...(await device.read([tokens]))[0]!], [5]);
 });
 
-Deno.test("bad calls for drawing bits say what is wrong", () => {
+Deno.test("sampleBits: bad calls for drawing bits say what is wrong", () => {
   using device = new CpuDevice();
   using logits = device.allocate(16, "logits");
   using lanes = device.allocate(2, "lanes");

@@ -143,7 +143,7 @@ testOnDevices("filters keep the sets of the worked example", async (device) => {
 // Check vector V3 of VAR-Scaling's candidates.
 const TWELVE = [0.20, 0.16, 0.13, 0.11, 0.09, 0.08, 0.065, 0.055, 0.045, 0.03, 0.02, 0.015].map(Math.log);
 
-testOnDevices("the compounding filter narrows to its fixed point", async (device) => {
+testOnDevices("sampleTokens: the compounding filter narrows to its fixed point", async (device) => {
   const row = new Float32Array(TWELVE);
   const counts: [topK: number, kept: number[]][] = [[10, [8, 7, 6, 6, 6]], [0, [9, 8, 7, 6, 6]]];
   for (const [topK, expected] of counts) {
@@ -160,36 +160,39 @@ testOnDevices("the compounding filter narrows to its fixed point", async (device
   }
 });
 
-testOnDevices("draws follow the inverse distribution function in order of index", async (device) => {
-  const draws = 8;
-  const positions = 200;
-  const row = new Float32Array(TWELVE);
-  const data = Float32Array.from({ length: 12 * positions }, (_, i) => row[i % 12]!);
-  const near095: number[][] = [[], []];
-  for (const compounding of [false, true]) {
-    const { tokens } = await sample(device, data, {
-      vocabulary: 12,
-      topK: 10,
-      topP: 0.9,
-      draws,
-      compounding,
-    });
-    for (let position = 0; position < positions; position++) {
-      for (let draw = 0; draw < draws; draw++) {
-        const u = uniform([7, 0], 0, 1, position, draw);
-        const passes = compounding ? draw + 1 : 1;
-        const { kept } = keptByRules(TWELVE, { topK: 10, topP: 0.9, passes });
-        const { token, margin } = inverse(TWELVE, kept, u);
-        const drawn = tokens[draw * positions + position]!;
-        if (margin > 1e-6) assertEquals(drawn, token, `u ${u}, draw ${draw}`);
-        if (Math.abs(u - 0.95) < 0.01) near095[Number(compounding)]![draw] = drawn;
-        if (Math.abs(u - 0.5) < 0.01 && !compounding) assertEquals(drawn, 2);
+testOnDevices(
+  "sampleTokens: draws follow the inverse distribution function in order of index",
+  async (device) => {
+    const draws = 8;
+    const positions = 200;
+    const row = new Float32Array(TWELVE);
+    const data = Float32Array.from({ length: 12 * positions }, (_, i) => row[i % 12]!);
+    const near095: number[][] = [[], []];
+    for (const compounding of [false, true]) {
+      const { tokens } = await sample(device, data, {
+        vocabulary: 12,
+        topK: 10,
+        topP: 0.9,
+        draws,
+        compounding,
+      });
+      for (let position = 0; position < positions; position++) {
+        for (let draw = 0; draw < draws; draw++) {
+          const u = uniform([7, 0], 0, 1, position, draw);
+          const passes = compounding ? draw + 1 : 1;
+          const { kept } = keptByRules(TWELVE, { topK: 10, topP: 0.9, passes });
+          const { token, margin } = inverse(TWELVE, kept, u);
+          const drawn = tokens[draw * positions + position]!;
+          if (margin > 1e-6) assertEquals(drawn, token, `u ${u}, draw ${draw}`);
+          if (Math.abs(u - 0.95) < 0.01) near095[Number(compounding)]![draw] = drawn;
+          if (Math.abs(u - 0.5) < 0.01 && !compounding) assertEquals(drawn, 2);
+        }
       }
     }
-  }
-  // The published worked example: u = 0.95 gives 7, 7, 7 … without and 7, 6, 5, 5 … with compounding.
-  assertEquals(near095, [[7, 7, 7, 7, 7, 7, 7, 7], [7, 6, 5, 5, 5, 5, 5, 5]]);
-});
+    // The published worked example: u = 0.95 gives 7, 7, 7 … without and 7, 6, 5, 5 … with compounding.
+    assertEquals(near095, [[7, 7, 7, 7, 7, 7, 7, 7], [7, 6, 5, 5, 5, 5, 5, 5]]);
+  },
+);
 
 testOnDevices("filters keep what the published rules kept in PyTorch", async (device) => {
   for (const { seed, vocabulary, temperature, topK, topP, minP, count, mask } of filters) {
@@ -247,7 +250,7 @@ testOnDevices("filters keep what float64 keeps, ties in order of index", async (
   assert(compared > 400, `only ${compared} of 432 rows were decided by more than rounding`);
 });
 
-testOnGpu("over 10^5 draws are the same on the GPU as on the CPU", async (gpu) => {
+testOnGpu("sampleTokens: over 10^5 draws are the same on the GPU as on the CPU", async (gpu) => {
   using cpu = new CpuDevice();
   const random = testRandom(8);
   const cases: (Options & { vocabulary: number; rows: number; spread?: number; grid?: number })[] = [
@@ -285,7 +288,7 @@ testOnGpu("over 10^5 draws are the same on the GPU as on the CPU", async (gpu) =
   assert(drawn > 1e5);
 });
 
-testOnGpu("rows of arbitrary bits are the same on the GPU as on the CPU", async (gpu) => {
+testOnGpu("sampleTokens: rows of arbitrary bits are the same on the GPU as on the CPU", async (gpu) => {
   using cpu = new CpuDevice();
   const random = testRandom(9);
   const vocabulary = 300;
@@ -307,7 +310,7 @@ testOnGpu("rows of arbitrary bits are the same on the GPU as on the CPU", async 
   }
 });
 
-testOnDevices("top-p is decided exactly", async (device) => {
+testOnDevices("sampleTokens: top-p is decided exactly", async (device) => {
   // Equal logits: of n tokens those stay that have less than the share in front of them.
   for (const vocabulary of [3, 256, 1000, 4099]) {
     const row = new Float32Array(vocabulary);
@@ -331,7 +334,7 @@ testOnDevices("top-p is decided exactly", async (device) => {
   }
 });
 
-testOnDevices("an image draws the same alone, in a batch, and in parts", async (device) => {
+testOnDevices("sampleTokens: an image draws the same alone, in a batch, and in parts", async (device) => {
   const random = testRandom(10);
   const vocabulary = 200;
   const positions = 6;
@@ -365,7 +368,7 @@ function chiSquareLimit(freedom: number): number {
   return freedom * (1 - a + 3.719 * Math.sqrt(a)) ** 3;
 }
 
-testOnDevices("draws have the frequencies of the truncated softmax", async (device) => {
+testOnDevices("sampleAndTruncate: draws have the frequencies of the truncated softmax", async (device) => {
   const random = testRandom(11);
   const vocabulary = 500;
   const positions = 3;
@@ -406,7 +409,7 @@ testOnDevices("draws have the frequencies of the truncated softmax", async (devi
   }
 });
 
-testOnDevices("rows with infinities, NaN and ties follow the rules", async (device) => {
+testOnDevices("sampleTokens: rows with infinities, NaN and ties follow the rules", async (device) => {
   const { NaN: nan, Infinity: inf } = { NaN, Infinity };
   const distinct = async (row: number[], options: Options = {}) => {
     const { tokens } = await sample(device, new Float32Array(row), {
@@ -451,7 +454,7 @@ testOnDevices("rows with infinities, NaN and ties follow the rules", async (devi
   assertEquals([...truncation], [0xffffffff, ALL_TIES]);
 });
 
-testOnDevices("min-p keeps what float64 keeps, after top-k and top-p", async (device) => {
+testOnDevices("sampleTokens: min-p keeps what float64 keeps, after top-k and top-p", async (device) => {
   const random = testRandom(21);
   const rows = 6;
   let compared = 0;
@@ -488,7 +491,7 @@ testOnDevices("min-p keeps what float64 keeps, after top-k and top-p", async (de
   assert(compared > 350, `only ${compared} of 432 rows were decided by more than rounding`);
 });
 
-testOnDevices("min-p is decided exactly", async (device) => {
+testOnDevices("sampleTokens: min-p is decided exactly", async (device) => {
   const kept = async (values: number[], options: Options): Promise<number[]> => {
     const vocabulary = values.length;
     const { tokens, truncation } = await sample(device, new Float32Array(values), {
@@ -535,7 +538,7 @@ testOnDevices("min-p is decided exactly", async (device) => {
   assertEquals([...new Set((await sample(device, logits, { ...guided, minP: 0.6 })).tokens)].sort(), [0, 1]);
 });
 
-testOnDevices("with compounding, top-p sees what min-p left", async (device) => {
+testOnDevices("sampleTokens: with compounding, top-p sees what min-p left", async (device) => {
   const row = new Float32Array(TWELVE);
   // From 0.055 on by min-p: eight tokens of 0.89 in all; then top-p 0.9 keeps those before 0.801, before
   // 0.7155, ...
@@ -549,7 +552,7 @@ testOnDevices("with compounding, top-p sees what min-p left", async (device) => 
   }
 });
 
-testOnGpu("random settings give the same on the GPU as on the CPU", async (gpu) => {
+testOnGpu("sampleTokens: random settings give the same on the GPU as on the CPU", async (gpu) => {
   using cpu = new CpuDevice();
   const random = testRandom(22);
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(random() * items.length)]!;
@@ -615,19 +618,22 @@ testOnGpu("random settings give the same on the GPU as on the CPU", async (gpu) 
   }
 });
 
-testOnGpu("so many draws that several workgroups share a row are the same on the GPU", async (gpu) => {
-  using cpu = new CpuDevice();
-  // A workgroup takes on 7936 draws of a row that long.
-  const vocabulary = 65536;
-  const data = bell(testRandom(23), vocabulary, 3);
-  for (const compounding of [false, true]) {
-    const options = { vocabulary, draws: 17000, topP: 0.5, minP: 0.001, compounding, firstDraw: 2 };
-    const [a, b] = [await sample(cpu, data, options), await sample(gpu, data, options)];
-    assertEquals(b, a);
-  }
-});
+testOnGpu(
+  "sampleTokens: so many draws that several workgroups share a row are the same on the GPU",
+  async (gpu) => {
+    using cpu = new CpuDevice();
+    // A workgroup takes on 7936 draws of a row that long.
+    const vocabulary = 65536;
+    const data = bell(testRandom(23), vocabulary, 3);
+    for (const compounding of [false, true]) {
+      const options = { vocabulary, draws: 17000, topP: 0.5, minP: 0.001, compounding, firstDraw: 2 };
+      const [a, b] = [await sample(cpu, data, options), await sample(gpu, data, options)];
+      assertEquals(b, a);
+    }
+  },
+);
 
-testOnDevices("no images or no draws leave everything as it is", async (device) => {
+testOnDevices("sampleTokens: no images or no draws leave everything as it is", async (device) => {
   using logits = device.upload(new Float32Array([1, 2]));
   using lanes = device.upload(new Uint32Array([0]));
   using tokens = device.upload(new Uint32Array([5]));
@@ -637,7 +643,7 @@ testOnDevices("no images or no draws leave everything as it is", async (device) 
   assertEquals([...(await device.read([tokens]))[0]!], [5]);
 });
 
-testOnDevices("both kernels draw the same tokens", async (device) => {
+testOnDevices("sampleTokens: both kernels draw the same tokens", async (device) => {
   const data = bell(testRandom(12), 50 * 40, 8);
   const options = { vocabulary: 40, positions: 50, seed: [3, 4], scale: 2, topK: 20, topP: 0.9 } as const;
   using logits = device.upload(data);
@@ -647,7 +653,7 @@ testOnDevices("both kernels draw the same tokens", async (device) => {
   assertEquals((await device.read([tokens]))[0], (await sample(device, data, { ...options })).tokens);
 });
 
-Deno.test("bad calls for drawing say what is wrong", () => {
+Deno.test("sampleTokens: bad calls for drawing say what is wrong", () => {
   using device = new CpuDevice();
   using logits = device.allocate(16, "logits");
   using lanes = device.allocate(2, "lanes");

@@ -96,7 +96,7 @@ const largest = (k: number) => (row: number[]) => {
   return everything(row).filter((i) => row[i]! >= limit);
 };
 
-testOnDevices("mean codes follow the formula in float64", async (device) => {
+testOnDevices("smoothCodes: mean codes follow the formula in float64", async (device) => {
   using cpu = new CpuDevice();
   const random = testRandom(13);
   const cases: Case[] = [
@@ -149,7 +149,7 @@ testOnDevices("mean codes follow the formula in float64", async (device) => {
   }
 });
 
-testOnDevices("top-p takes part through the truncation", async (device) => {
+testOnDevices("smoothCodes: top-p takes part through the truncation", async (device) => {
   // Check vector 5 of VAR's filters: topK 4 and topP 0.7 keep tokens 0 and 6.
   const row = new Float32Array([2, 1, 0.5, 1, -1, 0.5, 3, 0.5]);
   const codes = new Float32Array([1, 100, 100, 100, 100, 100, 2, 100]);
@@ -162,7 +162,7 @@ testOnDevices("top-p takes part through the truncation", async (device) => {
 
 // With tau towards 0 the softmax becomes the maximum, and the maximum of logits with Gumbel noise is a draw
 // from their softmax.
-testOnDevices("the noise turns the sharp limit into draws from the softmax", async (device) => {
+testOnDevices("smoothCodes: the noise turns the sharp limit into draws from the softmax", async (device) => {
   const row = [0.3, 1.4, -0.7, 0.9, 0, -2, 0.1];
   const positions = 8000;
   const data = Float32Array.from({ length: row.length * positions }, (_, i) => row[i % row.length]!);
@@ -194,7 +194,7 @@ testOnDevices("the noise turns the sharp limit into draws from the softmax", asy
   assert(statistic < 27.86, `chi-square ${statistic}`);
 });
 
-testOnDevices("infinities, NaN and rows without tokens follow the rules", async (device) => {
+testOnDevices("smoothCodes: infinities, NaN and rows without tokens follow the rules", async (device) => {
   const { NaN: nan, Infinity: inf } = { NaN, Infinity };
   const codes = new Float32Array([1, 2, 4, 8]);
   const options = { vocabulary: 4, channels: 1 };
@@ -214,7 +214,7 @@ testOnDevices("infinities, NaN and rows without tokens follow the rules", async 
   assert(Math.abs(mean - 3.75) < 1e-3, `${mean}`);
 });
 
-testOnDevices("an image is smoothed alike alone and in a batch", async (device) => {
+testOnDevices("smoothCodes: an image is smoothed alike alone and in a batch", async (device) => {
   const random = testRandom(14);
   const data = Float32Array.from({ length: 2 * 3 * 50 }, () => random() * 5);
   const codes = Float32Array.from({ length: 50 * 4 }, () => random());
@@ -225,7 +225,7 @@ testOnDevices("an image is smoothed alike alone and in a batch", async (device) 
   assertEquals((await smooth(device, new Float32Array(1), codes, { ...options, images: 0 })).length, 0);
 });
 
-Deno.test("bad calls for smoothing say what is wrong", () => {
+Deno.test("smoothCodes: bad calls for smoothing say what is wrong", () => {
   using device = new CpuDevice();
   using logits = device.allocate(8, "logits");
   using truncation = device.allocate(4, "truncation");

@@ -40,7 +40,7 @@ function setOf(autoencoder: Autoencoder): WeightSet {
 
 const nowhere: WeightPlaces = () => ({ file: "", offset: 0, length: 0, type: "float32", shape: [] });
 
-Deno.test("the graphs of the demo come out byte for byte", async () => {
+Deno.test("openModelFolder: the graphs of the demo come out byte for byte", async () => {
   using folder = await openModelFolder(DEMO_MODEL);
   using again = await openFolderAs(VAR, folder, { dtype: folder.manifest.dtype });
   for (const file of ["condition", "transformer", "decoder", "encoder"]) {
@@ -48,7 +48,7 @@ Deno.test("the graphs of the demo come out byte for byte", async () => {
   }
 });
 
-Deno.test("the tensors that are listed are those that the graphs take, and tell the levels", () => {
+Deno.test("decoderGraph: the tensors that are listed are those that the graphs take, and tell the levels", () => {
   for (const autoencoder of LAYOUTS) {
     const { layout } = autoencoder;
     const set = setOf(autoencoder);
@@ -62,7 +62,7 @@ Deno.test("the tensors that are listed are those that the graphs take, and tell 
   }
 });
 
-Deno.test("the layouts name tensors as they were published", () => {
+Deno.test("autoencoderTensors: the layouts name tensors as they were published", () => {
   const [ours, flex] = LAYOUTS.map((autoencoder) => {
     return new Map(autoencoderTensors(autoencoder).map(({ name, shape }) => [name, shape]));
   });
@@ -86,7 +86,7 @@ Deno.test("the layouts name tensors as they were published", () => {
   assertEquals(flex!.get("quant_conv.weight"), [4, 8, 1, 1]);
 });
 
-Deno.test("levels are numbered from the finest, or in the order in which they are passed", () => {
+Deno.test("levelName: levels are numbered from the finest, or in the order in which they are passed", () => {
   const names = (layout: typeof VAR_LAYOUT, network: "decoder" | "encoder"): string[] => {
     return [0, 1, 2].map((level) => levelName(layout, network, { level, levels: 3 }));
   };
@@ -104,7 +104,7 @@ Deno.test("levels are numbered from the finest, or in the order in which they ar
   ]);
 });
 
-Deno.test("a network that is not there has no levels, but the convolution beside it may be there", () => {
+Deno.test("decoderGraph: a network that is not there has no levels, but the convolution beside it may be there", () => {
   const autoencoder = { ...LAYOUTS[1]!, encoder: null };
   const set = setOf(autoencoder);
   assertEquals(readLevels("encoder", set, FLEXVAR_LAYOUT), null);
@@ -119,7 +119,7 @@ Deno.test("a network that is not there has no levels, but the convolution beside
   assertThrows(() => takeQuantConvolutions(narrow, set), ModelFileError, "expected [4, 16, 1, 1]");
 });
 
-Deno.test("maps are said to be square where they always are", () => {
+Deno.test("decoderGraph: maps are said to be square where they always are", () => {
   const [square, free] = LAYOUTS.map((autoencoder) => {
     const { inputs } = describeGraph(decoderGraph(autoencoder, setOf(autoencoder), nowhere));
     return inputs.find(({ name }) => name === "features")!.shape;
@@ -193,7 +193,7 @@ function flexName(name: string): string {
     .replace("mid.block_2", "mid.2");
 }
 
-testOnDevices("both layouts compute the same from the same values", async (device) => {
+testOnDevices("decoderGraph: both layouts compute the same from the same values", async (device) => {
   const random = testRandom(3);
   const flexLayout = { ...SIZES, layout: FLEXVAR_LAYOUT };
   const varLayout = { ...SIZES, layout: VAR_LAYOUT };

@@ -52,7 +52,7 @@ function shapesOf(session: RecordingSession): unknown {
   ]);
 }
 
-Deno.test("features become pictures of as many pixels as the levels say", async () => {
+Deno.test("AutoencoderNetworks: features become pictures of as many pixels as the levels say", async () => {
   const decoder = new RecordingSession("image");
   await using networks = networksOf({ decoder });
   assertEquals([networks.decodes, networks.encodes], [true, true]);
@@ -62,7 +62,7 @@ Deno.test("features become pictures of as many pixels as the levels say", async 
   assertEquals(shapesOf(decoder), [[["features", 2, 5, 6, 3], [0, -1, 6, 3]]]);
 });
 
-Deno.test("the encoder is loaded once, when it is first needed, and again if that failed", async () => {
+Deno.test("AutoencoderNetworks: the encoder is loaded once, when it is first needed, and again if that failed", async () => {
   const encoder = new RecordingSession("features");
   let loads = 0;
   const networks = networksOf({
@@ -87,13 +87,13 @@ Deno.test("the encoder is loaded once, when it is first needed, and again if tha
   assertEquals(encoder.disposed, true);
 });
 
-Deno.test("unloading takes the decoder along, and loads no encoder for that", async () => {
+Deno.test("AutoencoderNetworks: unloading takes the decoder along, and loads no encoder for that", async () => {
   const decoder = new RecordingSession("image");
   await networksOf({ decoder })[Symbol.asyncDispose]();
   assertEquals(decoder.disposed, true);
 });
 
-Deno.test("a network that is not there is missed by its name", async () => {
+Deno.test("AutoencoderNetworks: a network that is not there is missed by its name", async () => {
   await using networks = networksOf({ config: { ...CONFIG, encoder: null } });
   assertEquals([networks.decodes, networks.encodes], [false, false]);
   assertThrows(() => networks.requireDecoder(), TypeError, 'the model "toy" has no decoder');

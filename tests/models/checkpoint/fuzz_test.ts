@@ -69,7 +69,7 @@ for (const file of ["views.pth", "deflated.pth", "zip64.pth"]) {
   });
 }
 
-Deno.test("official.safetensors with one flipped bit gives one changed byte, or other names, or is refused", async () => {
+Deno.test("openCheckpoint: official.safetensors with one flipped bit gives one changed byte, or other names, or is refused", async () => {
   const file = "official.safetensors";
   const bytes = await Deno.readFile(fixture(file));
   const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
@@ -87,7 +87,7 @@ Deno.test("official.safetensors with one flipped bit gives one changed byte, or 
   }
 });
 
-Deno.test("official.safetensors cut off anywhere is refused", async () => {
+Deno.test("openCheckpoint: official.safetensors cut off anywhere is refused", async () => {
   const bytes = await Deno.readFile(fixture("official.safetensors"));
   for (const length of draws(100, bytes.length)) {
     assertEquals(await readAll(bytes.subarray(0, length)), undefined, `${length} bytes`);

@@ -179,14 +179,14 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
 ];
 
 for (const [what, file, text] of hostile) {
-  Deno.test(`A file with ${what} is refused`, async () => {
+  Deno.test(`openCheckpoint: a file with ${what} is refused`, async () => {
     const error = await assertRejects(() => openCheckpoint(file), ModelFileError, text);
     assertEquals(error.file, "bytes in memory");
     assertEquals(error.message.length < 500, true, error.message);
   });
 }
 
-Deno.test("A changed byte of a tensor is noticed", async () => {
+Deno.test("openCheckpoint: a changed byte of a tensor is noticed", async () => {
   const file = pth(whole(dict(text("w"), two)), { 0: new Uint8Array(8).fill(0xab) });
   file[file.indexOf(0xab)]! ^= 1;
   using checkpoint = await openCheckpoint(file);

@@ -24,7 +24,7 @@ for (const [file, { tensors, metadata }] of Object.entries(expectedFiles)) {
   });
 }
 
-Deno.test("Tensors keep the order of the file", async () => {
+Deno.test("openCheckpoint: tensors keep the order of the file", async () => {
   using checkpoint = await openCheckpoint(fixture("trainer_2.pth"));
   assertEquals([...checkpoint.tensors.keys()].slice(0, 3), [
     "trainer.var_wo_ddp.0.weight",
@@ -33,7 +33,7 @@ Deno.test("Tensors keep the order of the file", async () => {
   ]);
 });
 
-Deno.test("A key named __proto__ reaches no prototype", async () => {
+Deno.test("openCheckpoint: a key named __proto__ reaches no prototype", async () => {
   using checkpoint = await openCheckpoint(fixture("trainer_2.pth"));
   assertEquals(checkpoint.metadata["__proto__.polluted"], true);
   assertEquals(({} as Record<string, unknown>)["polluted"], undefined);
@@ -57,13 +57,13 @@ for (const [file, text] of Object.entries(refused)) {
   });
 }
 
-Deno.test("A tensor that is not there is named", async () => {
+Deno.test("openCheckpoint: a tensor that is not there is named", async () => {
   using checkpoint = await openCheckpoint(fixture("single.pth"));
   const error = await assertRejects(() => checkpoint.read("tensors"), ModelFileError);
   assertEquals(error.tensor, "tensors");
 });
 
-Deno.test("Each read gives a buffer of its own", async () => {
+Deno.test("openCheckpoint: each read gives a buffer of its own", async () => {
   for (const file of ["views.pth", "deflated.pth"]) {
     using checkpoint = await openCheckpoint(await Deno.readFile(fixture(file)));
     const first = await checkpoint.readFloat32("grid");
@@ -72,7 +72,7 @@ Deno.test("Each read gives a buffer of its own", async () => {
   }
 });
 
-Deno.test("Tensors can be read at once", async () => {
+Deno.test("openCheckpoint: tensors can be read at once", async () => {
   for (const file of ["views.pth", "deflated.pth"]) {
     using checkpoint = await openCheckpoint(fixture(file));
     const names = [...checkpoint.tensors.keys()];
@@ -84,7 +84,7 @@ Deno.test("Tensors can be read at once", async () => {
   }
 });
 
-Deno.test("Of a large archive only the wanted bytes are read", async () => {
+Deno.test("openPyTorch: of a large archive only the wanted bytes are read", async () => {
   const count = 1 << 16;
   const storages: Record<string, Uint8Array> = {};
   const items: string[] = [];

@@ -76,12 +76,12 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
 ];
 
 for (const [what, file, text] of hostile) {
-  Deno.test(`A safetensors file with ${what} is refused`, async () => {
+  Deno.test(`openCheckpoint: a safetensors file with ${what} is refused`, async () => {
     await assertRejects(() => openCheckpoint(file), ModelFileError, text);
   });
 }
 
-Deno.test("Keys that only look equal are accepted, as are long values", async () => {
+Deno.test("openCheckpoint: keys that only look equal are accepted, as are long values", async () => {
   const long = 'x\\"{}[]:'.repeat(1 << 19);
   using checkpoint = await openCheckpoint(
     safetensors(
@@ -95,7 +95,7 @@ Deno.test("Keys that only look equal are accepted, as are long values", async ()
   assertEquals(checkpoint.metadata["c"], JSON.parse(`"${long}"`));
 });
 
-Deno.test("What is written is read again", async () => {
+Deno.test("openCheckpoint: what is written is read again", async () => {
   const { tensors } = expectedFiles["dtypes.pth"]!;
   using source = await openCheckpoint(fixture("dtypes.pth"));
   const entries = Array.from(
@@ -112,7 +112,7 @@ Deno.test("What is written is read again", async () => {
   }
 });
 
-Deno.test("The writer leaves no gap and aligns what can be aligned", async () => {
+Deno.test("openCheckpoint: the writer leaves no gap and aligns what can be aligned", async () => {
   const entries = [
     entry("bool", "BOOL", [3], 1),
     entry("half", "F16", [5], 2),
@@ -146,7 +146,7 @@ Deno.test("The writer leaves no gap and aligns what can be aligned", async () =>
   for (const { name, bytes } of entries) assertEquals(await checkpoint.read(name), await bytes(), name);
 });
 
-Deno.test("Bytes are asked for one tensor at a time, after the header", async () => {
+Deno.test("openCheckpoint: bytes are asked for one tensor at a time, after the header", async () => {
   const events: string[] = [];
   const sink = new WritableStream<Uint8Array>({
     write: (chunk) => void events.push(`write ${chunk.length}`),
@@ -162,7 +162,7 @@ Deno.test("Bytes are asked for one tensor at a time, after the header", async ()
   assertEquals(events, ["write 128", "ask a", "write 64", "ask b", "write 64"]);
 });
 
-Deno.test("A file appears whole or not at all", async () => {
+Deno.test("openCheckpoint: a file appears whole or not at all", async () => {
   const folder = await Deno.makeTempDir();
   const names = (): string[] => Array.from(Deno.readDirSync(folder), ({ name }) => name);
   try {
@@ -189,7 +189,7 @@ Deno.test("A file appears whole or not at all", async () => {
   }
 });
 
-Deno.test("Wrong arguments of the writer are refused before anything is written", async () => {
+Deno.test("openCheckpoint: wrong arguments of the writer are refused before anything is written", async () => {
   let touched = false;
   const sink = (): WritableStream<Uint8Array> => new WritableStream({ write: () => void (touched = true) });
   const a = entry("a", "U8", [1]);
@@ -210,11 +210,15 @@ Deno.test("Wrong arguments of the writer are refused before anything is written"
     'current value is "F8"',
   );
   const metadata = { epoch: 4 } as unknown as Record<string, string>;
-  await assertRejects(() => writeSafetensors(sink(), [a], { metadata }), TypeError, "epoch must be a text: current value is 4");
+  await assertRejects(
+    () => writeSafetensors(sink(), [a], { metadata }),
+    TypeError,
+    "epoch must be a text: current value is 4",
+  );
   assertEquals(touched, false);
 });
 
-Deno.test("A tensor that is not there is named", async () => {
+Deno.test("openCheckpoint: a tensor that is not there is named", async () => {
   using checkpoint = await openCheckpoint(safetensors("{}", latin1("")));
   await assertRejects(
     () => checkpoint.read("w"),

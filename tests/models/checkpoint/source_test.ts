@@ -35,7 +35,7 @@ function part(bytes: Uint8Array<ArrayBuffer>, [begin, end]: [number, number], he
   return new Response(body, { status: 206, headers: { "content-range": range, ...headers } });
 }
 
-Deno.test("Path, address and memory give the same bytes", async () => {
+Deno.test("openSource: path, address and memory give the same bytes", async () => {
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, content);
@@ -67,14 +67,14 @@ Deno.test("Path, address and memory give the same bytes", async () => {
   }
 });
 
-Deno.test("What was read belongs to the reader", async () => {
+Deno.test("openSource: what was read belongs to the reader", async () => {
   const bytes = new Uint8Array([1, 2, 3]);
   using source = await openSource(bytes);
   (await source.read(0, 3)).fill(9);
   assertEquals(bytes, new Uint8Array([1, 2, 3]));
 });
 
-Deno.test("A checkpoint on a web server is read by range", async () => {
+Deno.test("openCheckpoint: a checkpoint on a web server is read by range", async () => {
   const { dict, storage, tensor, text, whole } = pickle;
   const count = 1 << 18;
   const views = ["0", "1"].map((key) => [
@@ -95,7 +95,7 @@ Deno.test("A checkpoint on a web server is read by range", async () => {
   assertEquals(sizes.filter((size) => size >= 1 << 17).length, 1);
 });
 
-Deno.test("A small checkpoint on a web server needs few requests", async () => {
+Deno.test("openCheckpoint: a small checkpoint on a web server needs few requests", async () => {
   const bytes = await Deno.readFile(fixture("views.pth"));
   await using server = serve((range) => part(bytes, range));
   using checkpoint = await openCheckpoint(server.url.href);
@@ -105,7 +105,7 @@ Deno.test("A small checkpoint on a web server needs few requests", async () => {
   assertEquals(server.ranges, ["bytes=0-65535"]);
 });
 
-Deno.test("A file that changes on the server is noticed", async () => {
+Deno.test("openSource: a file that changes on the server is noticed", async () => {
   let version = 1;
   await using server = serve((range, request) => {
     const wanted = request.headers.get("if-range");
@@ -135,21 +135,25 @@ const answers: readonly [what: string, answer: (range: [number, number]) => Resp
 ];
 
 for (const [what, answer, text] of answers) {
-  Deno.test(`A server that answers with ${what} is reported without the query`, async () => {
+  Deno.test(`openSource: a server that answers with ${what} is reported without the query`, async () => {
     await using server = serve(answer);
     const error = await assertRejects(() => openSource(server.url), ModelFileError, text);
     assertEquals(error.message.includes("secret"), false, error.message);
   });
 }
 
-Deno.test("A file that cannot be opened is reported with its cause", async () => {
+Deno.test("openCheckpoint: a file that cannot be opened is reported with its cause", async () => {
   const missing = await assertRejects(() => openCheckpoint("no/such.pth"), ModelFileError, "no/such.pth");
   assertEquals(missing.cause instanceof Deno.errors.NotFound, true);
   await assertRejects(() => openCheckpoint(new URL(".", import.meta.url)), ModelFileError);
-  await assertRejects(() => openCheckpoint(new URL("ftp://host/x.pth")), TypeError, 'current value is "ftp:"');
+  await assertRejects(
+    () => openCheckpoint(new URL("ftp://host/x.pth")),
+    TypeError,
+    'current value is "ftp:"',
+  );
 });
 
-Deno.test("A file that becomes shorter is noticed", async () => {
+Deno.test("openSource: a file that becomes shorter is noticed", async () => {
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, content);
@@ -162,14 +166,14 @@ Deno.test("A file that becomes shorter is noticed", async () => {
   }
 });
 
-Deno.test("A closed file can be closed again, but not read", async () => {
+Deno.test("openSource: a closed file can be closed again, but not read", async () => {
   const source = await openSource(fixture("views.pth"));
   source[Symbol.dispose]();
   source[Symbol.dispose]();
   await assertRejects(() => source.read(0, 1), ModelFileError, "Cannot read the file");
 });
 
-Deno.test("An abort ends opening and reading with its own reason", async () => {
+Deno.test("openSource: an abort ends opening and reading with its own reason", async () => {
   const reason = new Error("Enough");
   await assertRejects(
     () => openCheckpoint(fixture("views.pth"), { signal: AbortSignal.abort(reason) }),
@@ -189,7 +193,7 @@ Deno.test("An abort ends opening and reading with its own reason", async () => {
   assertEquals(await source.read(200_000, 5).catch((error) => error), reason);
 });
 
-Deno.test("An abort ends a read that waits for the server", async () => {
+Deno.test("openSource: an abort ends a read that waits for the server", async () => {
   const controller = new AbortController();
   const reason = new Error("Enough");
   await using server = serve((range) => {

@@ -13,14 +13,14 @@ function valueOf(bits: number, exponentBits: number, fractionBits: number): numb
 
 const everyPattern = Uint16Array.from({ length: 1 << 16 }, (_, bits) => bits);
 
-Deno.test("Every float16 and bfloat16 is decoded by the definition", () => {
+Deno.test("decodeFloat32: every float16 and bfloat16 is decoded by the definition", () => {
   const halves = decodeFloat32("F16", new Uint8Array(everyPattern.buffer));
   const brains = decodeFloat32("BF16", new Uint8Array(everyPattern.buffer));
   assertEquals(halves, Float32Array.from(everyPattern, (bits) => valueOf(bits, 5, 10)));
   assertEquals(brains, Float32Array.from(everyPattern, (bits) => valueOf(bits, 8, 7)));
 });
 
-Deno.test("Encoding to float16 rounds to the nearest, ties to even", () => {
+Deno.test("encodeFloat16: encoding to float16 rounds to the nearest, ties to even", () => {
   const values: number[] = [];
   const expected: number[] = [];
   const largest = 0x7bff;
@@ -40,7 +40,7 @@ Deno.test("Encoding to float16 rounds to the nearest, ties to even", () => {
   assertEquals(decodeFloat32("F16", encodeFloat16(new Float32Array([NaN])))[0], NaN);
 });
 
-Deno.test("Bytes at any place in their buffer can be decoded", () => {
+Deno.test("decodeFloat32: bytes at any place in their buffer can be decoded", () => {
   const buffer = new ArrayBuffer(20);
   new DataView(buffer).setFloat32(3, 2.5, true);
   new DataView(buffer).setFloat64(9, -0.1, true);
@@ -49,11 +49,11 @@ Deno.test("Bytes at any place in their buffer can be decoded", () => {
   assertEquals(decodeFloat32("BOOL", new Uint8Array([0, 1, 2])), new Float32Array([0, 1, 1]));
 });
 
-Deno.test("Half an element is refused", () => {
+Deno.test("decodeFloat32: half an element is refused", () => {
   const text = "Cannot decode F32 as the bytes must be a multiple of 4: current length is 6";
   assertThrows(() => decodeFloat32("F32", new Uint8Array(6)), TypeError, text);
 });
 
-Deno.test("An empty tensor has no bytes, however large its other sizes", () => {
+Deno.test("byteLength: an empty tensor has no bytes, however large its other sizes", () => {
   assertEquals(byteLength({ dtype: "F32", shape: [...Array(30).fill(2 ** 50), 0] }), 0);
 });

@@ -66,13 +66,13 @@ const KNOWN: Readonly<Record<number, string>> = {
   999: "toilet paper",
 };
 
-Deno.test("classes of ImageNet have their published numbers", () => {
+Deno.test("IMAGENET_CLASSES: classes of ImageNet have their published numbers", () => {
   assertEquals(IMAGENET_CLASSES.length, 1000);
   const found = Object.fromEntries(Object.keys(KNOWN).map((id) => [id, IMAGENET_CLASSES[Number(id)]]));
   assertEquals(found, Object.fromEntries(Object.entries(KNOWN)));
 });
 
-Deno.test("every name means one class", () => {
+Deno.test("IMAGENET_CLASSES: every name means one class", () => {
   const keys = new Set(IMAGENET_CLASSES.map((name) => name.toLowerCase()));
   assertEquals(keys.size, IMAGENET_CLASSES.length);
   // What a label may not look like: a number, or a list of the command line.
@@ -80,7 +80,7 @@ Deno.test("every name means one class", () => {
   assertEquals(IMAGENET_CLASSES.filter((name) => / {2}/.test(name)), []);
 });
 
-Deno.test("labels are found by name or number, and near misses are named", () => {
+Deno.test("classLabels: labels are found by name or number, and near misses are named", () => {
   const model = { name: "VAR-d16", labels: classLabels(1000, { published: true }) };
   for (const label of ["golden retriever", "Golden Retriever", " 207 ", 207]) {
     assertEquals(resolveClass(model, label), { id: 207, name: "golden retriever" });
@@ -94,7 +94,7 @@ Deno.test("labels are found by name or number, and near misses are named", () =>
   hint("mountain bike race", '"mountain bike", "Greater Swiss mountain dog", "Bernese mountain dog"');
 });
 
-Deno.test("as many classes of a published size have the names, others have none", () => {
+Deno.test("classLabels: as many classes of a published size have the names, others have none", () => {
   const names = (count: number, published: boolean): readonly string[] => {
     const labels = classLabels(count, { published });
     assertEquals([labels.kind, labels.count], ["classes", count]);

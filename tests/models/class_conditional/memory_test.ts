@@ -91,7 +91,7 @@ function unreadable(depth: number, dtype: Dtype): ModelFolder {
   };
 }
 
-Deno.test("the published models have the published numbers of parameters", () => {
+Deno.test("storedBytes: the published models have the published numbers of parameters", () => {
   const parameters: [number, number][] = [
     [16, 310_283_520],
     [20, 600_917_136],
@@ -107,7 +107,7 @@ Deno.test("the published models have the published numbers of parameters", () =>
 });
 
 for (const dtype of DTYPES) {
-  Deno.test(`the listed tensors are those of a folder, and as large, in ${dtype}`, async () => {
+  Deno.test(`storedBytes: the listed tensors are those of a folder, and as large, in ${dtype}`, async () => {
     for (const name of ["var-adaln", "var-shared-adaln"] as const) {
       using folder = await openModelSource(goldenCheckpoints(name), { dtype });
       const config = folder.manifest.config as VarConfig;
@@ -127,7 +127,7 @@ for (const dtype of DTYPES) {
   });
 }
 
-Deno.test("weights are what the type says, without the blocks' projections", () => {
+Deno.test("estimateMemory: weights are what the type says, without the blocks' projections", () => {
   // Parameters without projections, section by section, of depth 16: what the transformer graph reads, and
   // what becomes f32.
   const config = published(16);
@@ -147,7 +147,7 @@ Deno.test("weights are what the type says, without the blocks' projections", () 
   assert(Math.abs(of("f32") - 1.167 * GB) < 0.001 * GB, `${of("f32")}`);
 });
 
-Deno.test("an image of the model of depth 16 takes what caches, activations and logits take, or the decoder", () => {
+Deno.test("estimateMemory: an image of the model of depth 16 takes what caches, activations and logits take, or the decoder", () => {
   const sizes = published(16);
   const imageBytes = (decoder: ModelSizes["decoder"]): number => {
     return estimateMemory({ ...sizes, decoder }, { dtype: "f32", provider: "wasm" }).image;
@@ -162,7 +162,7 @@ Deno.test("an image of the model of depth 16 takes what caches, activations and 
   assert(Math.abs(decoder - 299e6) < 0.02 * 299e6, `${decoder}`);
 });
 
-testOnGpu("a loaded model holds what is estimated", async () => {
+testOnGpu("estimateMemory: a loaded model holds what is estimated", async () => {
   for (const dtype of DTYPES) {
     // The runtime's pool is shared by all models on a device.
     using device = await WebGpuDevice.open();
@@ -183,7 +183,7 @@ testOnGpu("a loaded model holds what is estimated", async () => {
   }
 });
 
-Deno.test("the most precise type that fits is chosen", () => {
+Deno.test("bytesNeeded: the most precise type that fits is chosen", () => {
   const choose = (depth: number, provider: Provider, available: number): Dtype =>
     chooseFor(published(depth), { stored: "f32", provider, available });
   assertEquals([16, 20, 24, 30].map((depth) => choose(depth, "wasm", WASM_BYTES)), [
@@ -202,7 +202,7 @@ Deno.test("the most precise type that fits is chosen", () => {
   assertEquals([4.5, 3.5, 2.5].map((size) => choose(30, "webgpu", size * GB)), ["f16", "q8", "q4"]);
 });
 
-Deno.test("stored precision bounds the choice, and halves widen where that is faster", () => {
+Deno.test("isSmall: stored precision bounds the choice, and halves widen where that is faster", () => {
   const config = published(16);
   const roomy = { provider: "webgpu", available: 100 * GB } as const;
   for (const stored of DTYPES) assertEquals(chooseFor(config, { ...roomy, stored }), stored);
@@ -231,7 +231,7 @@ Deno.test("stored precision bounds the choice, and halves widen where that is fa
   );
 });
 
-Deno.test("where memory is not known, a usual size is assumed and the smallest type is tried at the worst", () => {
+Deno.test("isSmall: where memory is not known, a usual size is assumed and the smallest type is tried at the worst", () => {
   const unknown = { stored: "f32", provider: "webgpu", available: undefined } as const;
   for (const depth of [16, 24, 30]) {
     const known = { ...unknown, available: ASSUMED_BYTES };
@@ -241,7 +241,7 @@ Deno.test("where memory is not known, a usual size is assumed and the smallest t
   assertThrows(() => chooseFor(published(36), { ...unknown, available: ASSUMED_BYTES }), RangeError);
 });
 
-Deno.test("what does not fit is refused with the size and what would", () => {
+Deno.test("estimateMemory: what does not fit is refused with the size and what would", () => {
   using device = new CpuDevice();
   const room = (provider: Provider, most: number): Room => ({ device, provider, available: most, most });
   const wasm = room("wasm", WASM_BYTES);
@@ -272,7 +272,7 @@ Deno.test("what does not fit is refused with the size and what would", () => {
   requireRoom(published(36), { device, provider: "webgpu", available: 1, most: undefined }, { dtype: "f32" });
 });
 
-Deno.test("a schedule that does not fit is refused with the size and what would", () => {
+Deno.test("estimateMemory: a schedule that does not fit is refused with the size and what would", () => {
   using device = new CpuDevice();
   const wasm = { device, provider: "wasm", available: WASM_BYTES, most: WASM_BYTES } as const;
   const large = { maps: LARGE, action: "generate pictures of 1024×1024" };
@@ -308,7 +308,7 @@ Deno.test("a schedule that does not fit is refused with the size and what would"
   assert(kept.endsWith('; possible are device: "webgpu" or cpuProvider: "native"'), kept);
 });
 
-Deno.test("a model that cannot fit is refused before anything is loaded", async () => {
+Deno.test("estimateMemory: a model that cannot fit is refused before anything is loaded", async () => {
   using device = new CpuDevice();
   await assertRejects(
     () => VAR.load(unreadable(30, "f32"), device, { dtype: "f32" }),
@@ -337,7 +337,7 @@ Deno.test("a model that cannot fit is refused before anything is loaded", async 
   await assertRejects(() => load({ memory: needed("q4") - 1 }), RangeError, "as q4");
 });
 
-Deno.test("the largest array of a 512 px image exceeds WebGPU's default limit, that of a 256 px one does not", () => {
+Deno.test("largestArrayBytes: the largest array of a 512 px image exceeds WebGPU's default limit, that of a 256 px one does not", () => {
   const limit = 128 * 2 ** 20;
   // The decoder's finest maps, 160 channels.
   assertEquals(largestArrayBytes(published(36), { dtype: "q8" }), 160 * 512 ** 2 * 4);
@@ -347,7 +347,7 @@ Deno.test("the largest array of a 512 px image exceeds WebGPU's default limit, t
   assertEquals(largestArrayBytes(published(30), { dtype: "f16" }), 6 * 1920 ** 2 * 4);
 });
 
-testOnGpu("limits that one image exceeds are told when the model is loaded", async (device) => {
+testOnGpu("bytesNeeded: limits that one image exceeds are told when the model is loaded", async (device) => {
   requireRoom(published(16), await roomOn(device), { dtype: "f32" });
   const adapter = await navigator.gpu.requestAdapter();
   // A device with the limits that WebGPU promises.
@@ -401,14 +401,14 @@ function squares(...sides: number[]): MapSize[] {
 
 const LARGE = squares(1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 23, 32, 45, 64);
 
-Deno.test("the published FlexVAR models have the specification's numbers of parameters", () => {
+Deno.test("estimateMemory: the published FlexVAR models have the specification's numbers of parameters", () => {
   for (const [depth, count] of [[16, 315_561_936], [20, 607_513_952], [24, 1_041_314_576]] as const) {
     const { transformer, tokenizer } = publishedFlexVar(depth).tensors;
     assertEquals([elementsOf(transformer), elementsOf(tokenizer)], [count, 72_049_827], `depth ${depth}`);
   }
 });
 
-Deno.test("an image takes what the maps of its schedule need, of any shape", () => {
+Deno.test("estimateMemory: an image takes what the maps of its schedule need, of any shape", () => {
   const sizes = publishedFlexVar(16);
   const of = (maps: readonly MapSize[], provider: Provider = "wasm"): number => {
     return estimateMemory(sizes, { dtype: "f32", provider, maps }).image;
@@ -453,7 +453,7 @@ Deno.test("an image takes what the maps of its schedule need, of any shape", () 
   assertEquals(weights(LARGE), weights(sizes.maps));
 });
 
-Deno.test("the largest array depends on the schedule", () => {
+Deno.test("largestArrayBytes: the largest array depends on the schedule", () => {
   const sizes = publishedFlexVar(16);
   // 128 channels of 1024 px.
   assertEquals(largestArrayBytes(sizes, { dtype: "f16", maps: LARGE }), 4 * 128 * 1024 ** 2);
@@ -471,7 +471,7 @@ Deno.test("the largest array depends on the schedule", () => {
   assertEquals(largestArrayBytes(sizes, { dtype: "f32", maps: many }), 2 * 4 * 40 * 256 * 1024);
 });
 
-testOnGpu("a schedule that the GPU's limits do not admit is refused by name", async () => {
+testOnGpu("bytesNeeded: a schedule that the GPU's limits do not admit is refused by name", async () => {
   const adapter = await navigator.gpu.requestAdapter();
   const gpu = await adapter!.requestDevice();
   try {

@@ -22,7 +22,7 @@ function stored(name: string, shape: readonly number[]): Dtype[] {
   return DTYPES.map((dtype) => storedDtype(name, shape, dtype));
 }
 
-Deno.test("the blocks' linear layers and the head are quantized, whatever their size", () => {
+Deno.test("storedDtype: the blocks' linear layers and the head are quantized, whatever their size", () => {
   for (const layer of ["attn.mat_qkv", "attn.proj", "ffn.fc1", "ffn.fc2"]) {
     assertEquals(stored(`blocks.12.${layer}.weight`, [1024, 1024]), ["f32", "f16", "q8", "q4"]);
     assertEquals(stored(`blocks.0.${layer}.weight`, [64, 64]), ["f32", "f32", "q8", "q4"]);
@@ -30,7 +30,7 @@ Deno.test("the blocks' linear layers and the head are quantized, whatever their 
   assertEquals(stored("head.weight", [4096, 1024]), ["f32", "f16", "q8", "q8"]);
 });
 
-Deno.test("everything else that is large is f16 unless all is f32", () => {
+Deno.test("storedDtype: everything else that is large is f16 unless all is f32", () => {
   const large: [string, number[]][] = [
     ["blocks.0.ada_lin.1.weight", [6144, 1024]],
     ["shared_ada_lin.1.weight", [13824, 2304]],
@@ -45,7 +45,7 @@ Deno.test("everything else that is large is f16 unless all is f32", () => {
   for (const [name, shape] of large) assertEquals(stored(name, shape), ["f32", "f16", "f16", "f16"], name);
 });
 
-Deno.test("small tensors, codebook and φ are f32 with every type", () => {
+Deno.test("storedDtype: small tensors, codebook and φ are f32 with every type", () => {
   const precious: [string, number[]][] = [
     ["blocks.0.ffn.fc1.bias", [4096]],
     ["head.bias", [4096]],
@@ -145,15 +145,18 @@ for (const dtype of ["f16", "q8", "q4"] as const) {
     }
   });
 
-  testOnDevices(`a folder in float32 is converted to ${dtype} when it is loaded`, async (device) => {
-    const source = goldenCheckpoints("var-adaln");
-    const wanted = await logitsOf(device, await openModelSource(source, { dtype }), dtype);
-    const found = await logitsOf(device, await openModelSource(source), dtype);
-    assertEquals(maxDifference(found, wanted), 0);
-  });
+  testOnDevices(
+    `openModelSource: a folder in float32 is converted to ${dtype} when it is loaded`,
+    async (device) => {
+      const source = goldenCheckpoints("var-adaln");
+      const wanted = await logitsOf(device, await openModelSource(source, { dtype }), dtype);
+      const found = await logitsOf(device, await openModelSource(source), dtype);
+      assertEquals(maxDifference(found, wanted), 0);
+    },
+  );
 
   testOnDevices(
-    `the logits of ${dtype} are as near to those of float32 as the weights are`,
+    `storedDtype: the logits of ${dtype} are as near to those of float32 as the weights are`,
     async (device) => {
       const source = goldenCheckpoints("var-adaln");
       using original = await openModelSource(source);

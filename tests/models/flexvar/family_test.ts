@@ -27,7 +27,7 @@ function weightsOf(config = SMALL_FLEXVAR): ModelWeights {
   };
 }
 
-Deno.test("the parts are found flat, wrapped, and as the trainer saves them", () => {
+Deno.test("FLEXVAR: the parts are found flat, wrapped, and as the trainer saves them", () => {
   const { transformer, tokenizer } = flexVarTensors(SMALL_FLEXVAR);
   assertEquals(transformerPart!.prefix(stored(transformer)), "");
   assertEquals(transformerPart!.prefix(stored(transformer, "trainer.var_wo_ddp.")), "trainer.var_wo_ddp.");
@@ -43,7 +43,7 @@ Deno.test("the parts are found flat, wrapped, and as the trainer saves them", ()
   assertEquals(FLEXVAR.parts.map((part) => part.prefix(both)), ["trainer.var_wo_ddp.", "trainer.vae_local."]);
 });
 
-Deno.test("VAR's parts are none of FlexVAR's", () => {
+Deno.test("FLEXVAR: VAR's parts are none of FlexVAR's", () => {
   const positions = { name: "pos_1LC", shape: [1, 680, 64] };
   assertEquals(
     transformerPart!.prefix(stored([{ name: "pos_start", shape: [1, 1, 64] }, positions])),
@@ -62,7 +62,7 @@ Deno.test("VAR's parts are none of FlexVAR's", () => {
   }
 });
 
-Deno.test("sizes are read from the tensors, part by part", async () => {
+Deno.test("FLEXVAR: sizes are read from the tensors, part by part", async () => {
   assertEquals(await FLEXVAR.infer(weightsOf()), SMALL_FLEXVAR);
   const { transformer, tokenizer } = weightsOf();
   assertEquals(await FLEXVAR.infer({ tokenizer: tokenizer! }), { tokenizer: SMALL_FLEXVAR.tokenizer });
@@ -78,7 +78,7 @@ Deno.test("sizes are read from the tensors, part by part", async () => {
   assertEquals(inferFlexVarTokenizer(new WeightSet("vae.pth", stored(list))).latentChannels, 8);
 });
 
-Deno.test("positions that are no square map are refused", async () => {
+Deno.test("FLEXVAR: positions that are no square map are refused", async () => {
   const tensors = flexVarTensors(SMALL_FLEXVAR).transformer.map((tensor) => {
     return tensor.name === "pos_1LC" ? { ...tensor, shape: [1, 64, 8, 4] } : tensor;
   });
@@ -91,7 +91,7 @@ Deno.test("positions that are no square map are refused", async () => {
   );
 });
 
-Deno.test("all tensors have a place, but for those of training", () => {
+Deno.test("FLEXVAR: all tensors have a place, but for those of training", () => {
   const weights = weightsOf();
   const nowhere = () => ({ file: "", offset: 0, length: 0, type: "float32" as const, shape: [] });
   const graphs = FLEXVAR.graphs(SMALL_FLEXVAR, weights, { transformer: nowhere, tokenizer: nowhere });
@@ -131,7 +131,7 @@ Deno.test("published files are told by their names", () => {
   assertEquals(published.others, { vae: ["FlexVAE.pth"] });
 });
 
-Deno.test("names, classes and facts", () => {
+Deno.test("FLEXVAR: names, classes and facts", () => {
   assertEquals(FLEXVAR.modelName({ ...SMALL_FLEXVAR, depth: 24 }), "FlexVAR-d24");
   const known = { kind: "classes", count: 1000, names: IMAGENET_CLASSES } as const;
   assertEquals(FLEXVAR.labels({ classes: 1000 }), known);
@@ -155,7 +155,7 @@ Deno.test("names, classes and facts", () => {
   assertEquals(FLEXVAR.describe({}), []);
 });
 
-Deno.test("sizes in a folder's description are checked", () => {
+Deno.test("FLEXVAR: sizes in a folder's description are checked", () => {
   const config = JSON.parse(JSON.stringify(SMALL_FLEXVAR));
   assertEquals(requireFlexVarConfig(config, "model.json"), SMALL_FLEXVAR);
   const refused = (changes: object, expected: string): void => {
@@ -173,7 +173,7 @@ Deno.test("sizes in a folder's description are checked", () => {
   refused({ tokenizer: { ...config.tokenizer, encoder: [] } }, "tokenizer.encoder");
 });
 
-Deno.test("a tensor that is missing is named", async () => {
+Deno.test("FLEXVAR: a tensor that is missing is named", async () => {
   const { var: transformer, vae } = filledFlexVar();
   const without = vae.filter(({ name }) => name !== "decoder.mid.1.k.bias");
   const checkpoints = { var: await safetensors(transformer), vae: await safetensors(without) };

@@ -63,7 +63,7 @@ async function generateOne(
 }
 
 testOnDevices(
-  "the released code's rules and ours differ where they should and nowhere else",
+  "generate: the released code's rules and ours differ where they should and nowhere else",
   async (device) => {
     await using model = await load(device);
     const request = { patchNumbers: [1, 2, 4, 6, 7, 8, 9], topK: 0, topP: 0 };
@@ -83,34 +83,40 @@ testOnDevices(
   },
 );
 
-testOnDevices("more than ten scales: guidance stays at cfg, or goes on as published", async (device) => {
-  await using model = await load(device);
-  const patchNumbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-  const ours = await generateOne(model, { patchNumbers, cfg: 3 });
-  const theirs = await generateOne(model, { patchNumbers, cfg: 3, published: true });
-  assertEquals(ours.weights, patchNumbers.map((_, k) => Math.min(3, 3 * (k / 9))));
-  assertEquals(theirs.weights, patchNumbers.map((_, k) => 3 * (k / 9)));
-  assertEquals(ours.tokens.map(({ length }) => length), patchNumbers.map((side) => side * side));
-  assertEquals(ours.size, [24, 24]);
-  // The same beginning, up to the first greedy side.
-  assertEquals(ours.tokens.slice(0, 6), theirs.tokens.slice(0, 6));
-});
-
-testOnDevices("guidance changes what is painted, and none costs no unconditional rows", async (device) => {
-  await using model = await load(device);
-  const request = { patchNumbers: [1, 2, 3], temperature: 0 };
-  const none = await generateOne(model, { ...request, cfg: 0 });
-  const constant = await generateOne(model, { ...request, cfg: 1, guidance: "constant" });
-  assertEquals(none.weights, [0, 0, 0]);
-  assertEquals(constant.weights, [0, 0, 0]);
-  assertEquals(none.tokens, constant.tokens);
-  const guided = await generateOne(model, { ...request, cfg: 8, guidance: "constant" });
-  assertEquals(guided.weights, [7, 7, 7]);
-  assert(`${guided.tokens}` !== `${none.tokens}`);
-});
+testOnDevices(
+  "generate: more than ten scales: guidance stays at cfg, or goes on as published",
+  async (device) => {
+    await using model = await load(device);
+    const patchNumbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    const ours = await generateOne(model, { patchNumbers, cfg: 3 });
+    const theirs = await generateOne(model, { patchNumbers, cfg: 3, published: true });
+    assertEquals(ours.weights, patchNumbers.map((_, k) => Math.min(3, 3 * (k / 9))));
+    assertEquals(theirs.weights, patchNumbers.map((_, k) => 3 * (k / 9)));
+    assertEquals(ours.tokens.map(({ length }) => length), patchNumbers.map((side) => side * side));
+    assertEquals(ours.size, [24, 24]);
+    // The same beginning, up to the first greedy side.
+    assertEquals(ours.tokens.slice(0, 6), theirs.tokens.slice(0, 6));
+  },
+);
 
 testOnDevices(
-  "pictures that are not square are painted, with previews of their own sizes",
+  "generate: guidance changes what is painted, and none costs no unconditional rows",
+  async (device) => {
+    await using model = await load(device);
+    const request = { patchNumbers: [1, 2, 3], temperature: 0 };
+    const none = await generateOne(model, { ...request, cfg: 0 });
+    const constant = await generateOne(model, { ...request, cfg: 1, guidance: "constant" });
+    assertEquals(none.weights, [0, 0, 0]);
+    assertEquals(constant.weights, [0, 0, 0]);
+    assertEquals(none.tokens, constant.tokens);
+    const guided = await generateOne(model, { ...request, cfg: 8, guidance: "constant" });
+    assertEquals(guided.weights, [7, 7, 7]);
+    assert(`${guided.tokens}` !== `${none.tokens}`);
+  },
+);
+
+testOnDevices(
+  "generate: pictures that are not square are painted, with previews of their own sizes",
   async (device) => {
     await using model = await load(device);
     const size = { width: 20, height: 12 };
@@ -133,17 +139,20 @@ testOnDevices(
   },
 );
 
-testOnDevices("tokens and pixels come back together, and nothing is left behind", async (device) => {
-  await using model = await load(device);
-  const request = { labels: ["sand", "sky"], size: { width: 8, height: 12 }, seed: 3 };
-  await generate(model, request);
-  const { readbacks, liveArrays } = device.counters;
-  await generate(model, request);
-  assertEquals(device.counters.readbacks, readbacks + 1);
-  assertEquals(device.counters.liveArrays, liveArrays);
-});
+testOnDevices(
+  "generate: tokens and pixels come back together, and nothing is left behind",
+  async (device) => {
+    await using model = await load(device);
+    const request = { labels: ["sand", "sky"], size: { width: 8, height: 12 }, seed: 3 };
+    await generate(model, request);
+    const { readbacks, liveArrays } = device.counters;
+    await generate(model, request);
+    assertEquals(device.counters.readbacks, readbacks + 1);
+    assertEquals(device.counters.liveArrays, liveArrays);
+  },
+);
 
-testOnDevices("VAR-Scaling searches on the third scale", async (device) => {
+testOnDevices("generate: VAR-Scaling searches on the third scale", async (device) => {
   await using model = await load(device);
   const request = { labels: "sea", seed: 2, patchNumbers: [1, 2, 3, 4] };
   const plain = await generate(model, request);
@@ -157,7 +166,7 @@ testOnDevices("VAR-Scaling searches on the third scale", async (device) => {
   assert(`${after![2]}` !== `${before![2]}`);
 });
 
-testOnDevices("lanes are thinned between scales", async (device) => {
+testOnDevices("generate: lanes are thinned between scales", async (device) => {
   await using model = await load(device);
   const keepsLast: ScaleHook = {
     name: "keeps the last",
@@ -192,7 +201,7 @@ async function encoded(
   return (await model.device.read(encoding.tokens)).map((map) => [...map]);
 }
 
-testOnDevices("what is kept of a picture is forced on the scales that keep it", async (device) => {
+testOnDevices("generate: what is kept of a picture is forced on the scales that keep it", async (device) => {
   await using model = await load(device);
   const patchNumbers = [1, 2, 4, 6];
   const { images: [source] } = await generate(model, { labels: "rock", patchNumbers: [1, 3, 4], seed: 9 });
@@ -224,9 +233,12 @@ testOnDevices("what is kept of a picture is forced on the scales that keep it", 
   assert(`${half[2]}` !== `${wanted[2]}`);
 });
 
-testOnDevices("mixed code vectors are refused, and so is what no schedule knows", async (device) => {
-  await using model = await load(device);
-  await assertRejects(() => generate(model, { moreSmooth: true }), RangeError, "moreSmooth");
-  await assertRejects(() => generate(model, { patchNumbers: [2, 3] }), RangeError, "must begin with 1");
-  await assertRejects(() => generate(model, { size: 33 }), RangeError, "must be a multiple of 2");
-});
+testOnDevices(
+  "generate: mixed code vectors are refused, and so is what no schedule knows",
+  async (device) => {
+    await using model = await load(device);
+    await assertRejects(() => generate(model, { moreSmooth: true }), RangeError, "moreSmooth");
+    await assertRejects(() => generate(model, { patchNumbers: [2, 3] }), RangeError, "must begin with 1");
+    await assertRejects(() => generate(model, { size: 33 }), RangeError, "must be a multiple of 2");
+  },
+);

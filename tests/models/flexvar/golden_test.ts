@@ -137,20 +137,20 @@ async function replay(device: Device, formula: GuidanceFormula): Promise<void> {
 }
 
 testOnDevices(
-  "logits and tokens of all scales are the recorded ones, with guidance that grows",
+  "published: logits and tokens of all scales are the recorded ones, with guidance that grows",
   async (device) => {
     await replay(device, "ramp");
   },
 );
 
 testOnDevices(
-  "logits and tokens of all scales are the recorded ones, with constant guidance",
+  "published: logits and tokens of all scales are the recorded ones, with constant guidance",
   async (device) => {
     await replay(device, "constant");
   },
 );
 
-testOnDevices("the map of positions is resized to the recorded ones", async (device) => {
+testOnDevices("published: the map of positions is resized to the recorded ones", async (device) => {
   const table = positionTable(128, 32);
   for (const [channel, y, x, value] of expected.positions.table as number[][]) {
     assertAlmostEquals(table[(channel! * 32 + y!) * 32 + x!]!, value!, 1e-6);
@@ -171,7 +171,7 @@ testOnDevices("the map of positions is resized to the recorded ones", async (dev
   }
 });
 
-Deno.test("bicubic steps from each scale to the next have the recorded weights", () => {
+Deno.test("published: bicubic steps from each scale to the next have the recorded weights", () => {
   for (const [step, recorded] of Object.entries(expected.bicubic)) {
     const [from, to] = step.split("->").map(Number) as [number, number];
     const { first, count, taps, weights } = resampleWeights("bicubic", from, to);
@@ -193,7 +193,7 @@ Deno.test("bicubic steps from each scale to the next have the recorded weights",
   }
 });
 
-testOnDevices("features get the recorded codes", async (device) => {
+testOnDevices("published: features get the recorded codes", async (device) => {
   // The recorded features are [2, 8, 3, 3]; codes are found for rows.
   const rows = Float32Array.from({ length: 2 * 9 * 8 }, (_, i) => {
     const [image, position, channel] = [Math.floor(i / 72), Math.floor(i / 8) % 9, i % 8];
@@ -252,7 +252,7 @@ function decoderTensors(): FilledTensor[] {
   ];
 }
 
-testOnDevices("a decoded map that is not square has the recorded pixels", async (device) => {
+testOnDevices("published: a decoded map that is not square has the recorded pixels", async (device) => {
   const checkpoints = {
     var: (await flexVarCheckpoints(DECODER)).var,
     vae: await safetensors(decoderTensors()),

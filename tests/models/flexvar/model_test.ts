@@ -123,7 +123,7 @@ function unitCodes(): number[][] {
   });
 }
 
-testOnDevices("a loaded model says what it is", async (device) => {
+testOnDevices("Model: a loaded model says what it is", async (device) => {
   await using model = await load(device);
   assertEquals([model.family, model.name, model.size], ["flexvar", "FlexVAR-d1", 1]);
   assertEquals(model.patchNumbers, [1, 2, 3, 4, 5, 6, 8, 10, 13, 16]);
@@ -151,7 +151,7 @@ testOnDevices("a loaded model says what it is", async (device) => {
   assert(model.weightBytes > 1e5);
 });
 
-testOnDevices("the memory of a schedule grows with its maps", async (device) => {
+testOnDevices("Model: the memory of a schedule grows with its maps", async (device) => {
   await using model = await load(device);
   const bytes = [8, 16, 32, 64].map((size) => model.schedule({ size }).imageBytes);
   assertEquals(bytes, bytes.toSorted((a, b) => a - b));
@@ -161,7 +161,7 @@ testOnDevices("the memory of a schedule grows with its maps", async (device) => 
   assertEquals([width, height], [32, 16]);
 });
 
-testOnDevices("a picture that cannot fit is refused with the reason", async (device) => {
+testOnDevices("Model: a picture that cannot fit is refused with the reason", async (device) => {
   const refused = (model: Model): string => {
     return assertThrows(() => model.schedule({ patchNumbers: [1, 6000] }), RangeError).message;
   };
@@ -180,7 +180,7 @@ testOnDevices("a picture that cannot fit is refused with the reason", async (dev
 });
 
 testOnDevices(
-  "each scale begins with the codes of the one before, at its own width and height",
+  "Model: each scale begins with the codes of the one before, at its own width and height",
   async (device) => {
     await using model = await load(device);
     const codes = unitCodes();
@@ -213,7 +213,7 @@ async function flatCheckpoints(): Promise<{ var: Uint8Array<ArrayBuffer>; vae: U
   return { var: await safetensors(transformer), vae: await safetensors(vae) };
 }
 
-testOnDevices("positions are the learnt map at the size of each token map", async (device) => {
+testOnDevices("Model: positions are the learnt map at the size of each token map", async (device) => {
   await using model = await loadModel(await flatCheckpoints(), { device });
   const { var: tensors } = filledFlexVar();
   const valuesOf = (name: string): Float32Array => tensors.find((tensor) => tensor.name === name)!.values;
@@ -283,37 +283,40 @@ testOnDevices("positions are the learnt map at the size of each token map", asyn
   }
 });
 
-testOnDevices("a preview has the size of its scale, and depends on its tokens alone", async (device) => {
-  await using model = await load(device);
-  const request = { size: { width: 12, height: 16 } };
-  using run = await start(model, request);
-  const pictures: Float32Array[] = [];
-  await replay(run, async (k) => {
-    const { picture, width, height } = run.schedule.scales[k]!;
-    assertEquals(picture, { width: 2 * width, height: 2 * height });
-    using decoded = await run.generation.decode();
-    assertEquals([decoded.width, decoded.height], [picture.width, picture.height]);
-    pictures.push(await readFloats(decoded.array));
-    assertEquals(pictures.at(-1)!.length, 2 * 3 * picture.width * picture.height);
-  });
-  // The same last map after other maps, of other labels.
-  const other = { ...request, patchNumbers: [1, 3, 5] };
-  using again = await start(model, other, { labels: [1, 2], guided: true });
-  const { scales } = again.schedule;
-  assertEquals(scales.length, 3);
-  assertEquals(run.schedule.scales.length, 7);
-  const last = tokensFor(scales[2]!, 2, 6);
-  for (const [k, map] of scales.entries()) {
-    using _logits = await again.generation.logits();
-    using tokens = device.upload(k === 2 ? last : tokensFor(map, 2, 99));
-    again.generation.accept(tokens);
-  }
-  using decoded = await again.generation.decode();
-  assert(maxDifference(await readFloats(decoded.array), pictures.at(-1)!) < 1e-6);
-  assert(new Set(pictures.at(-1)).size > 100);
-});
+testOnDevices(
+  "Model: a preview has the size of its scale, and depends on its tokens alone",
+  async (device) => {
+    await using model = await load(device);
+    const request = { size: { width: 12, height: 16 } };
+    using run = await start(model, request);
+    const pictures: Float32Array[] = [];
+    await replay(run, async (k) => {
+      const { picture, width, height } = run.schedule.scales[k]!;
+      assertEquals(picture, { width: 2 * width, height: 2 * height });
+      using decoded = await run.generation.decode();
+      assertEquals([decoded.width, decoded.height], [picture.width, picture.height]);
+      pictures.push(await readFloats(decoded.array));
+      assertEquals(pictures.at(-1)!.length, 2 * 3 * picture.width * picture.height);
+    });
+    // The same last map after other maps, of other labels.
+    const other = { ...request, patchNumbers: [1, 3, 5] };
+    using again = await start(model, other, { labels: [1, 2], guided: true });
+    const { scales } = again.schedule;
+    assertEquals(scales.length, 3);
+    assertEquals(run.schedule.scales.length, 7);
+    const last = tokensFor(scales[2]!, 2, 6);
+    for (const [k, map] of scales.entries()) {
+      using _logits = await again.generation.logits();
+      using tokens = device.upload(k === 2 ? last : tokensFor(map, 2, 99));
+      again.generation.accept(tokens);
+    }
+    using decoded = await again.generation.decode();
+    assert(maxDifference(await readFloats(decoded.array), pictures.at(-1)!) < 1e-6);
+    assert(new Set(pictures.at(-1)).size > 100);
+  },
+);
 
-testOnDevices("lanes are gathered between scales", async (device) => {
+testOnDevices("Model: lanes are gathered between scales", async (device) => {
   await using model = await load(device);
   const request = { patchNumbers: [1, 2, 3] };
   const lanes = [2, 0, 2];
@@ -362,59 +365,62 @@ testOnDevices("lanes are gathered between scales", async (device) => {
   }
 });
 
-testOnDevices("pictures are encoded scale by scale, from their own size or twice that", async (device) => {
-  await using model = await load(device);
-  const codes = unitCodes();
-  const schedule = model.schedule({ size: { width: 12, height: 8 }, patchNumbers: [1, 2, 4] });
-  assertEquals(schedule.scales.map(({ width, height }) => [width, height]), [[1, 1], [3, 2], [6, 4]]);
-  const random = testRandom(5);
-  for (const [last, factor] of [[2, 1], [2, 2], [1, 1], [1, 2]] as const) {
-    const { picture } = schedule.scales[last]!;
-    const size = { width: factor * picture.width, height: factor * picture.height };
-    const pixels = Float32Array.from({ length: 2 * 3 * size.width * size.height }, () => 2 * random() - 1);
-    using array = device.upload(pixels);
-    using encoding = await model.encode({ array, ...size }, 2, { schedule, last });
-    assertEquals(encoding.tokens.length, last + 1);
-    const features = await readFloats(encoding.features);
-    const map = { width: size.width / 2, height: size.height / 2 };
-    assertEquals(features.length, 2 * channels * map.width * map.height);
-    for (const [k, { width, height }] of schedule.scales.slice(0, last + 1).entries()) {
-      const wanted = [0, 1].flatMap((image) =>
-        resized(
-          (y, x, channel) => features[((image * channels + channel) * map.height + y) * map.width + x]!,
-          [areaMatrix(map.height, height), areaMatrix(map.width, width)],
-          channels,
-        ).flat().map((vector) => {
-          const direction = unit(vector);
-          const products = codes.map((code) =>
-            code.reduce((sum, value, i) => sum + value * direction[i]!, 0)
-          );
-          return products.indexOf(Math.max(...products));
-        })
-      );
-      assertEquals([...await readWords(encoding.tokens[k]!)], wanted, `scale ${k}`);
-      using decoded = await encoding.decode(k);
-      assertEquals([decoded.width, decoded.height], [2 * width, 2 * height]);
+testOnDevices(
+  "Model: pictures are encoded scale by scale, from their own size or twice that",
+  async (device) => {
+    await using model = await load(device);
+    const codes = unitCodes();
+    const schedule = model.schedule({ size: { width: 12, height: 8 }, patchNumbers: [1, 2, 4] });
+    assertEquals(schedule.scales.map(({ width, height }) => [width, height]), [[1, 1], [3, 2], [6, 4]]);
+    const random = testRandom(5);
+    for (const [last, factor] of [[2, 1], [2, 2], [1, 1], [1, 2]] as const) {
+      const { picture } = schedule.scales[last]!;
+      const size = { width: factor * picture.width, height: factor * picture.height };
+      const pixels = Float32Array.from({ length: 2 * 3 * size.width * size.height }, () => 2 * random() - 1);
+      using array = device.upload(pixels);
+      using encoding = await model.encode({ array, ...size }, 2, { schedule, last });
+      assertEquals(encoding.tokens.length, last + 1);
+      const features = await readFloats(encoding.features);
+      const map = { width: size.width / 2, height: size.height / 2 };
+      assertEquals(features.length, 2 * channels * map.width * map.height);
+      for (const [k, { width, height }] of schedule.scales.slice(0, last + 1).entries()) {
+        const wanted = [0, 1].flatMap((image) =>
+          resized(
+            (y, x, channel) => features[((image * channels + channel) * map.height + y) * map.width + x]!,
+            [areaMatrix(map.height, height), areaMatrix(map.width, width)],
+            channels,
+          ).flat().map((vector) => {
+            const direction = unit(vector);
+            const products = codes.map((code) =>
+              code.reduce((sum, value, i) => sum + value * direction[i]!, 0)
+            );
+            return products.indexOf(Math.max(...products));
+          })
+        );
+        assertEquals([...await readWords(encoding.tokens[k]!)], wanted, `scale ${k}`);
+        using decoded = await encoding.decode(k);
+        assertEquals([decoded.width, decoded.height], [2 * width, 2 * height]);
+      }
+      using decoded = await encoding.decode();
+      assertEquals([decoded.width, decoded.height], [picture.width, picture.height]);
+      // What is decoded is what a generation shows that is forced to the same tokens.
+      const generation = await model.start({
+        labels: [0, 1].map((label) => model.resolveLabel(label)),
+        guided: false,
+        schedule,
+      });
+      using _generation = generation;
+      for (const tokens of encoding.tokens) {
+        using _logits = await generation.logits();
+        generation.accept(tokens);
+      }
+      using shown = await generation.decode();
+      assert(maxDifference(await readFloats(shown.array), await readFloats(decoded.array)) < 1e-6);
     }
-    using decoded = await encoding.decode();
-    assertEquals([decoded.width, decoded.height], [picture.width, picture.height]);
-    // What is decoded is what a generation shows that is forced to the same tokens.
-    const generation = await model.start({
-      labels: [0, 1].map((label) => model.resolveLabel(label)),
-      guided: false,
-      schedule,
-    });
-    using _generation = generation;
-    for (const tokens of encoding.tokens) {
-      using _logits = await generation.logits();
-      generation.accept(tokens);
-    }
-    using shown = await generation.decode();
-    assert(maxDifference(await readFloats(shown.array), await readFloats(decoded.array)) < 1e-6);
-  }
-});
+  },
+);
 
-testOnDevices("pictures of other sizes are not encoded", async (device) => {
+testOnDevices("Model: pictures of other sizes are not encoded", async (device) => {
   await using model = await load(device);
   const schedule = model.schedule({ size: { width: 12, height: 8 } });
   using array = device.allocate(3 * 24 * 24);
@@ -437,7 +443,7 @@ testOnDevices("pictures of other sizes are not encoded", async (device) => {
 });
 
 testOnDevices(
-  "nothing is decoded before a scale has been accepted, and nothing follows the last one",
+  "Model: nothing is decoded before a scale has been accepted, and nothing follows the last one",
   async (device) => {
     await using model = await load(device);
     using run = await start(model, { patchNumbers: [1, 2] });
@@ -452,7 +458,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "a generation leaves nothing behind but how sides are resized",
+  "Model: a generation leaves nothing behind but how sides are resized",
   async (device) => {
     const before = device.counters.liveArrays;
     {
@@ -479,7 +485,7 @@ testOnDevices(
   },
 );
 
-Deno.test("a model without networks still generates tokens", async () => {
+Deno.test("Model: a model without networks still generates tokens", async () => {
   using device = new CpuDevice();
   await using model = await loadModel(await flexVarCheckpoints(WITHOUT_NETWORKS), { device });
   assertEquals([model.encodes, model.decodes], [false, false]);
@@ -491,7 +497,7 @@ Deno.test("a model without networks still generates tokens", async () => {
   await assertRejects(() => model.encode({ array, width: 1, height: 1 }, 1), TypeError, "has no encoder");
 });
 
-Deno.test("α of a model's folder shifts that of its number of candidates", async () => {
+Deno.test("Model: α of a model's folder shifts that of its number of candidates", async () => {
   const { flexVarSearch } = await import("../../../models/flexvar/alpha.ts");
   const { alpha, conflictThreshold, published } = flexVarSearch({ alpha: 2, conflictThreshold: 1 });
   assertAlmostEquals(alpha({ scale: 2, samples: 50 }), 2, 1e-9);

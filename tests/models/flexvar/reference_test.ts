@@ -209,29 +209,32 @@ async function cornerDifference(generation: Generation, recorded: Checkpoint, na
   );
 }
 
-testOnDevices("the usual maps give the reference's logits, inputs and pictures", async (device) => {
-  await using model = await loaded(device);
-  using recorded = await openRecorded();
-  assertEquals(model.patchNumbers, GRID);
-  const found = await replay(model, recorded, {
-    name: "grid",
-    request: {},
-    guided: { ramp: { cfg: 2.5 }, constant: { cfg: 4, guidance: "constant" } },
-    pictures: [0, 2, 3],
-  });
-  found.require({
-    "logits": FEATURE_TOLERANCE,
-    "mean logits": FEATURE_TOLERANCE,
-    "ramp": (1 + 2 * 2.5) * FEATURE_TOLERANCE,
-    "constant": (1 + 2 * 3) * FEATURE_TOLERANCE,
-    "next input": FEATURE_TOLERANCE,
-    "picture": PIXEL_TOLERANCE,
-    "corners": PIXEL_TOLERANCE,
-  });
-});
+testOnDevices(
+  "published: the usual maps give the reference's logits, inputs and pictures",
+  async (device) => {
+    await using model = await loaded(device);
+    using recorded = await openRecorded();
+    assertEquals(model.patchNumbers, GRID);
+    const found = await replay(model, recorded, {
+      name: "grid",
+      request: {},
+      guided: { ramp: { cfg: 2.5 }, constant: { cfg: 4, guidance: "constant" } },
+      pictures: [0, 2, 3],
+    });
+    found.require({
+      "logits": FEATURE_TOLERANCE,
+      "mean logits": FEATURE_TOLERANCE,
+      "ramp": (1 + 2 * 2.5) * FEATURE_TOLERANCE,
+      "constant": (1 + 2 * 3) * FEATURE_TOLERANCE,
+      "next input": FEATURE_TOLERANCE,
+      "picture": PIXEL_TOLERANCE,
+      "corners": PIXEL_TOLERANCE,
+    });
+  },
+);
 
 testOnDevices(
-  "maps off the grid give the reference's logits, guided by default and as published",
+  "published: maps off the grid give the reference's logits, guided by default and as published",
   async (device) => {
     await using model = await loaded(device);
     using recorded = await openRecorded();
@@ -249,25 +252,28 @@ testOnDevices(
   },
 );
 
-testOnDevices("maps that are not square give the reference's logits, inputs and pictures", async (device) => {
-  await using model = await loaded(device);
-  using recorded = await openRecorded();
-  const request = { size: { width: 128, height: 64 } };
-  assertEquals(shapes(model.schedule(request)), WIDE);
-  const found = await replay(model, recorded, {
-    name: "wide",
-    request,
-    guided: { ramp: { cfg: 2.5 } },
-    pictures: [1, 3],
-  });
-  found.require({
-    "logits": FEATURE_TOLERANCE,
-    "mean logits": FEATURE_TOLERANCE,
-    "ramp": (1 + 2 * 2.5) * FEATURE_TOLERANCE,
-    "next input": FEATURE_TOLERANCE,
-    "picture": PIXEL_TOLERANCE,
-  });
-});
+testOnDevices(
+  "published: maps that are not square give the reference's logits, inputs and pictures",
+  async (device) => {
+    await using model = await loaded(device);
+    using recorded = await openRecorded();
+    const request = { size: { width: 128, height: 64 } };
+    assertEquals(shapes(model.schedule(request)), WIDE);
+    const found = await replay(model, recorded, {
+      name: "wide",
+      request,
+      guided: { ramp: { cfg: 2.5 } },
+      pictures: [1, 3],
+    });
+    found.require({
+      "logits": FEATURE_TOLERANCE,
+      "mean logits": FEATURE_TOLERANCE,
+      "ramp": (1 + 2 * 2.5) * FEATURE_TOLERANCE,
+      "next input": FEATURE_TOLERANCE,
+      "picture": PIXEL_TOLERANCE,
+    });
+  },
+);
 
 function shapes({ scales }: Schedule): [number, number][] {
   return scales.map(({ width, height }) => [height, width]);
@@ -314,25 +320,28 @@ async function compareEncoding(
   }
 }
 
-testOnDevices("an encoded picture has the reference's features, tokens and pictures", async (device) => {
-  await using model = await loaded(device);
-  using recorded = await openRecorded();
-  const square = model.schedule({ patchNumbers: ENCODED });
-  assertEquals(square.picture, { width: 64, height: 64 });
-  await compareEncoding(model, recorded, {
-    ...{ name: "encode", size: square.picture, n: 8 },
-    ...{ schedule: square, pictures: [1, 3] },
-  });
-  await compareEncoding(model, recorded, {
-    ...{ name: "twice", size: { width: 128, height: 128 }, n: 37 },
-    ...{ schedule: square, pictures: [] },
-  });
-  const wide = model.schedule({ size: { width: 128, height: 64 } });
-  await compareEncoding(model, recorded, {
-    ...{ name: "encode_wide", size: wide.picture, n: 33 },
-    ...{ schedule: wide, pictures: [4] },
-  });
-});
+testOnDevices(
+  "published: an encoded picture has the reference's features, tokens and pictures",
+  async (device) => {
+    await using model = await loaded(device);
+    using recorded = await openRecorded();
+    const square = model.schedule({ patchNumbers: ENCODED });
+    assertEquals(square.picture, { width: 64, height: 64 });
+    await compareEncoding(model, recorded, {
+      ...{ name: "encode", size: square.picture, n: 8 },
+      ...{ schedule: square, pictures: [1, 3] },
+    });
+    await compareEncoding(model, recorded, {
+      ...{ name: "twice", size: { width: 128, height: 128 }, n: 37 },
+      ...{ schedule: square, pictures: [] },
+    });
+    const wide = model.schedule({ size: { width: 128, height: 64 } });
+    await compareEncoding(model, recorded, {
+      ...{ name: "encode_wide", size: wide.picture, n: 33 },
+      ...{ schedule: wide, pictures: [4] },
+    });
+  },
+);
 
 /** Tensors of a checkpoint under other names, as a safetensors file. */
 async function repacked(source: Checkpoint, from: string, to: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -346,7 +355,7 @@ async function repacked(source: Checkpoint, from: string, to: string): Promise<U
   return file;
 }
 
-testOnDevices("flat, wrapped and trainer's checkpoints are one model", async (device) => {
+testOnDevices("published: flat, wrapped and trainer's checkpoints are one model", async (device) => {
   using source = await openCheckpoint(trained);
   const transformer = await repacked(source, "trainer.var_wo_ddp.", "");
   const tokenizers = [

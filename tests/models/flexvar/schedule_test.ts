@@ -16,7 +16,7 @@ function sides(request: ScheduleRequest): number[] {
   });
 }
 
-Deno.test("the usual schedule is the one that the models are evaluated with", () => {
+Deno.test("flexVarSchedule: the usual schedule is the one that the models are evaluated with", () => {
   const { scales, picture, settings } = flexVarSchedule(MODEL);
   assertEquals(scales.map(({ width }) => width), TEN);
   assertEquals(scales.map(({ height }) => height), TEN);
@@ -87,7 +87,7 @@ Deno.test("published schedules have the published rules, and ours sample all sca
   }
 });
 
-Deno.test("a number of steps means the published list of that size", () => {
+Deno.test("flexVarSchedule: a number of steps means the published list of that size", () => {
   for (const [list] of TABLE) {
     // Of eight steps there are two lists, and the paper's comes first.
     if (`${list}` === "1,2,3,5,7,10,13,16") continue;
@@ -131,7 +131,7 @@ Deno.test("a number of steps means the published list of that size", () => {
   }
 });
 
-Deno.test("a longer schedule does not change the guidance of its beginning", () => {
+Deno.test("flexVarSchedule: a longer schedule does not change the guidance of its beginning", () => {
   const weights = (patchNumbers: number[]): number[] => {
     return flexVarSchedule(MODEL, { patchNumbers }).scales.map(({ sampling }) => sampling.guidanceWeight);
   };
@@ -139,7 +139,7 @@ Deno.test("a longer schedule does not change the guidance of its beginning", () 
   assertEquals(weights([...TEN, 23, 32]).slice(10), [2.5, 2.5]);
 });
 
-Deno.test("the released code's rules: guidance that goes on growing, and maxpn", () => {
+Deno.test("flexVarSchedule: the released code's rules: guidance that goes on growing, and maxpn", () => {
   const patchNumbers = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16];
   const growing = flexVarSchedule(MODEL, { patchNumbers, cfg: 3, published: true }).scales;
   assertEquals(growing.map(({ sampling }) => sampling.guidanceWeight), growing.map((_, k) => 3 * (k / 9)));
@@ -159,7 +159,7 @@ Deno.test("the released code's rules: guidance that goes on growing, and maxpn",
   assertEquals(lowered.slice(2, 4).map(({ sampling }) => sampling.guidanceWeight), [2.5 * (2 / 9), 2.5]);
 });
 
-Deno.test("guidance may be constant on all scales", () => {
+Deno.test("flexVarSchedule: guidance may be constant on all scales", () => {
   for (const published of [false, true]) {
     const { scales, settings } = flexVarSchedule(MODEL, {
       size: 512,
@@ -172,7 +172,7 @@ Deno.test("guidance may be constant on all scales", () => {
   }
 });
 
-Deno.test("settings of drawing come from the request", () => {
+Deno.test("flexVarSchedule: settings of drawing come from the request", () => {
   const { scales, settings } = flexVarSchedule(MODEL, {
     topK: 5,
     topP: 0.5,
@@ -187,7 +187,7 @@ Deno.test("settings of drawing come from the request", () => {
   assertEquals(published.map(({ sampling }) => sampling.topK), [0, 1]);
 });
 
-Deno.test("a square's size makes its list", () => {
+Deno.test("flexVarSchedule: a square's size makes its list", () => {
   assertEquals(sides({ size: 256 }), TEN);
   assertEquals(sides({ size: 16 }), [1]);
   assertEquals(flexVarSchedule(MODEL, { size: 16 }).scales[0]!.sampling.guidanceWeight, 0);
@@ -215,7 +215,7 @@ Deno.test("a square's size makes its list", () => {
   }
 });
 
-Deno.test("a size that is no square stretches the maps by the paper's formula", () => {
+Deno.test("flexVarSchedule: a size that is no square stretches the maps by the paper's formula", () => {
   assertEquals(maps({ size: { width: 256, height: 512 } }), [
     "1×1",
     "2×4",
@@ -244,7 +244,7 @@ Deno.test("a size that is no square stretches the maps by the paper's formula", 
   assertEquals(maps({ size: { width: 48, height: 32 } }), ["1×1", "2×1", "3×2"]);
 });
 
-Deno.test("a list and a size together stretch the list", () => {
+Deno.test("flexVarSchedule: a list and a size together stretch the list", () => {
   const list = [1, 3, 8, 12];
   assertEquals(sides({ patchNumbers: list, size: 192 }), list);
   assertEquals(maps({ patchNumbers: list, size: { width: 384, height: 192 } }), [
@@ -260,7 +260,7 @@ Deno.test("a list and a size together stretch the list", () => {
   });
 });
 
-Deno.test("what a schedule was made from makes it again", () => {
+Deno.test("flexVarSchedule: what a schedule was made from makes it again", () => {
   const requests: ScheduleRequest[] = [
     {},
     { size: 512, published: true, familyOptions: { maxpn: 32 } },
@@ -274,7 +274,7 @@ Deno.test("what a schedule was made from makes it again", () => {
   }
 });
 
-Deno.test("the schedule does not share arrays with the request", () => {
+Deno.test("flexVarSchedule: the schedule does not share arrays with the request", () => {
   const patchNumbers = [1, 2];
   const size = { width: 32, height: 32 };
   const { settings } = flexVarSchedule(MODEL, { patchNumbers, size });
@@ -283,7 +283,7 @@ Deno.test("the schedule does not share arrays with the request", () => {
   assertEquals(settings.maps, { patchNumbers: [1, 2], size: { width: 32, height: 32 } });
 });
 
-Deno.test("impossible schedules are refused with the reason", () => {
+Deno.test("flexVarSchedule: impossible schedules are refused with the reason", () => {
   const refused = (
     request: unknown,
     type: typeof TypeError | typeof RangeError,
@@ -325,7 +325,7 @@ Deno.test("impossible schedules are refused with the reason", () => {
   refused({ guidance: "linear" }, TypeError, "guidance must be one of");
 });
 
-Deno.test("a model without pictures still has lists", () => {
+Deno.test("flexVarSchedule: a model without pictures still has lists", () => {
   const { picture, scales } = flexVarSchedule({ name: "bare", pixelsPerToken: 0 }, { patchNumbers: [1, 2] });
   assertEquals(picture, { width: 0, height: 0 });
   assertEquals(scales.length, 2);

@@ -80,7 +80,7 @@ async function convertWhole(
   return { folder, asked };
 }
 
-Deno.test("a conversion that is killed is taken up where it was, and comes to the same", () =>
+Deno.test("createModelFolder: a conversion that is killed is taken up where it was, and comes to the same", () =>
   inFolder(async (path) => {
     const { folder: wanted, asked: all } = await convertWhole(`${path}/whole`, "f32");
     assert(Object.keys(wanted.manifest.files).length > 8);
@@ -100,7 +100,7 @@ Deno.test("a conversion that is killed is taken up where it was, and comes to th
     }
   }));
 
-Deno.test("what was killed is begun anew for another type, source, size of files, or after damage", () =>
+Deno.test("createModelFolder: what was killed is begun anew for another type, source, size of files, or after damage", () =>
   inFolder(async (path) => {
     const place = `${path}/model`;
     const { folder: wanted, asked: all } = await convertWhole(`${path}/whole`, "f32");
@@ -140,7 +140,7 @@ Deno.test("what was killed is begun anew for another type, source, size of files
     assertEquals((await convertWhole(place, "f32", { from })).asked, all);
   }));
 
-Deno.test("a file that was left is kept only for the same tensors of the same origin", () =>
+Deno.test("createModelFolder: a file that was left is kept only for the same tensors of the same origin", () =>
   inFolder(async (path) => {
     const entry = (name: string, value: number, shape: number[] = [4]): SafetensorsEntry => {
       return { name, dtype: "U8", shape, bytes: () => new Uint8Array(4).fill(value) };
@@ -173,7 +173,7 @@ Deno.test("a file that was left is kept only for the same tensors of the same or
     assertEquals(await take("other", entry("a", 2), "o"), 2);
   }));
 
-Deno.test("a file that is being written again is not what was noted before", () =>
+Deno.test("createModelFolder: a file that is being written again is not what was noted before", () =>
   inFolder(async (path) => {
     const copy = (from: string, to: string): void => {
       Deno.mkdirSync(`${to}.partial/content`, { recursive: true });
@@ -205,7 +205,7 @@ Deno.test("a file that is being written again is not what was noted before", () 
     assertEquals(await write(`${path}/third`, { value: 3, origin: "o" }), 3);
   }));
 
-Deno.test("a writer closes what it owns, and stops between two tensors", () =>
+Deno.test("createModelFolder: a writer closes what it owns, and stops between two tensors", () =>
   inFolder(async (path) => {
     let open = 0;
     const resource = (): Disposable => (open++, { [Symbol.dispose]: () => void open-- });
@@ -237,7 +237,7 @@ Deno.test("a writer closes what it owns, and stops between two tensors", () =>
     assertEquals([asked, open], [["a", "b"], 0]);
   }));
 
-Deno.test("a writer that is killed while it replaces a folder loses neither the old one nor the new one", () =>
+Deno.test("createModelFolder: a writer that is killed while it replaces a folder loses neither the old one nor the new one", () =>
   inFolder(async (path) => {
     const place = `${path}/model`;
     await convertWhole(place, "f32", { name: "old" });
@@ -261,7 +261,7 @@ Deno.test("a writer that is killed while it replaces a folder loses neither the 
     assertEquals((await openModelFolder(place)).manifest.dtype, "f32");
   }));
 
-Deno.test("a place is written by one at a time", () =>
+Deno.test("createModelFolder: a place is written by one at a time", () =>
   inFolder(async (path) => {
     const place = `${path}/model`;
     {
@@ -294,7 +294,7 @@ Deno.test("a place is written by one at a time", () =>
     assertEquals(await namesIn(`${path}/race`), ["graph.onnx", "model.json"]);
   }));
 
-Deno.test("a folder of somebody else's that is only named like a partial one stays", () =>
+Deno.test("createModelFolder: a folder of somebody else's that is only named like a partial one stays", () =>
   inFolder(async (path) => {
     await Deno.mkdir(`${path}/model.partial`);
     await Deno.writeTextFile(`${path}/model.partial/note.txt`, "mine");
@@ -306,7 +306,7 @@ Deno.test("a folder of somebody else's that is only named like a partial one sta
     assertEquals(await namesIn(`${path}/model.partial`), ["note.txt"]);
   }));
 
-Deno.test("checksums that are found while writing are those of the files", () =>
+Deno.test("createModelFolder: checksums that are found while writing are those of the files", () =>
   inFolder(async (path) => {
     await using writer = await createModelFolder(`${path}/model`);
     // Pieces of odd sizes around those that are written at once.
@@ -323,7 +323,7 @@ Deno.test("checksums that are found while writing are those of the files", () =>
     for (const i of sizes.keys()) assertEquals(await checkpoint.read(`${i}`), bytesOf(i));
   }));
 
-Deno.test("a disk that takes less than it is given gets the rest", () =>
+Deno.test("createModelFolder: a disk that takes less than it is given gets the rest", () =>
   inFolder(async (path) => {
     const write = Deno.FsFile.prototype.write;
     Deno.FsFile.prototype.write = function (bytes) {
@@ -342,7 +342,7 @@ Deno.test("a disk that takes less than it is given gets the rest", () =>
     assertEquals(await weights.read("a"), bytes);
   }));
 
-Deno.test("a tensor of another length than it says ends the writing, and nothing is left", () =>
+Deno.test("createModelFolder: a tensor of another length than it says ends the writing, and nothing is left", () =>
   inFolder(async (path) => {
     const write = async (): Promise<void> => {
       await using writer = await createModelFolder(`${path}/model`);
@@ -354,7 +354,7 @@ Deno.test("a tensor of another length than it says ends the writing, and nothing
     assertEquals(await namesIn(path), []);
   }));
 
-Deno.test("conversions to different types have different weights", () =>
+Deno.test("createModelFolder: conversions to different types have different weights", () =>
   inFolder(async (path) => {
     const f32 = await convertWhole(`${path}/a`, "f32");
     const q4 = await convertWhole(`${path}/b`, "q4");

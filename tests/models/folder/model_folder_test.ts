@@ -58,7 +58,7 @@ async function rewriteManifest(path: string, change: (text: string) => string): 
   await Deno.writeTextFile(file, change(await Deno.readTextFile(file)));
 }
 
-Deno.test("a folder that was written is the folder that is read", async () => {
+Deno.test("openModelFolder: a folder that was written is the folder that is read", async () => {
   await using place = await temporary();
   const path = `${place.path}/new/model`;
   const written = await writeSmall(path);
@@ -73,7 +73,7 @@ Deno.test("a folder that was written is the folder that is read", async () => {
   assertEquals(await namesIn(`${place.path}/new`), ["model"]);
 });
 
-Deno.test("places of tensors are where their bytes lie, on disk and in memory", async () => {
+Deno.test("openModelFolder: places of tensors are where their bytes lie, on disk and in memory", async () => {
   await using place = await temporary();
   const values = { first: [1, 2, 3], second: [4] };
   const entries = Object.entries(values).map(([name, list]): SafetensorsEntry => ({
@@ -96,7 +96,7 @@ Deno.test("places of tensors are where their bytes lie, on disk and in memory", 
   }
 });
 
-Deno.test("nothing is at the place before the end, and nothing is left without it", async () => {
+Deno.test("openModelFolder: nothing is at the place before the end, and nothing is left without it", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   {
@@ -119,7 +119,7 @@ function altered(writer: FolderWriter, methods: Partial<FolderWriter>): FolderWr
   };
 }
 
-Deno.test("a conversion that is aborted in the middle leaves nothing", async () => {
+Deno.test("openModelFolder: a conversion that is aborted in the middle leaves nothing", async () => {
   await using place = await temporary();
   const reason = new Error("enough");
   for (const file of ["transformer.safetensors", "tokenizer.safetensors", "transformer.onnx"]) {
@@ -144,7 +144,7 @@ Deno.test("a conversion that is aborted in the middle leaves nothing", async () 
   }
 });
 
-Deno.test("a conversion that fails in the middle leaves nothing, and what was there stays", async () => {
+Deno.test("openModelFolder: a conversion that fails in the middle leaves nothing, and what was there stays", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -158,7 +158,7 @@ Deno.test("a conversion that fails in the middle leaves nothing, and what was th
   assertEquals((await openModelFolder(path)).manifest.name, "test");
 });
 
-Deno.test("a signal that is aborted already ends opening and loading", async () => {
+Deno.test("openModelFolder: a signal that is aborted already ends opening and loading", async () => {
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => openModelFolder(DEMO_MODEL, { signal }), Error, "enough");
   await assertRejects(() => loadModel("demo", { device: "cpu", signal }), Error, "enough");
@@ -169,7 +169,7 @@ Deno.test("a signal that is aborted already ends opening and loading", async () 
   );
 });
 
-Deno.test("what is there is replaced only if that is wanted", async () => {
+Deno.test("openModelFolder: what is there is replaced only if that is wanted", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -182,7 +182,7 @@ Deno.test("what is there is replaced only if that is wanted", async () => {
   assertEquals(await namesIn(place.path), ["model"]);
 });
 
-Deno.test("only a model folder or an empty one is ever replaced", async () => {
+Deno.test("openModelFolder: only a model folder or an empty one is ever replaced", async () => {
   await using place = await temporary();
   const path = `${place.path}/precious`;
   await Deno.mkdir(path);
@@ -203,7 +203,7 @@ Deno.test("only a model folder or an empty one is ever replaced", async () => {
   );
 });
 
-Deno.test("if the last step fails, what was there comes back", async () => {
+Deno.test("openModelFolder: if the last step fails, what was there comes back", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -227,7 +227,7 @@ async function refusal(work: () => Promise<unknown>): Promise<ModelFileError> {
   return await assertRejects(work, ModelFileError);
 }
 
-Deno.test("a file with one bit changed is refused with both checksums", async () => {
+Deno.test("openModelFolder: a file with one bit changed is refused with both checksums", async () => {
   await using place = await temporary();
   await writeSmall(place.path + "/model");
   const file = `${place.path}/model/graph.onnx`;
@@ -239,7 +239,7 @@ Deno.test("a file with one bit changed is refused with both checksums", async ()
   assertStringIncludes(error.message, "SHA-256");
 });
 
-Deno.test("a truncated, a missing and an unlisted file are refused", async () => {
+Deno.test("openModelFolder: a truncated, a missing and an unlisted file are refused", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -256,7 +256,7 @@ Deno.test("a truncated, a missing and an unlisted file are refused", async () =>
   assertEquals(unlisted.found, '"graph.onnx", "weights.safetensors"');
 });
 
-Deno.test("a damaged model is not loaded", async () => {
+Deno.test("openModelFolder: a damaged model is not loaded", async () => {
   await using place = await temporary();
   await Deno.mkdir(`${place.path}/demo`);
   for (const name of await namesIn(new URL(DEMO_MODEL).pathname)) {
@@ -270,7 +270,7 @@ Deno.test("a damaged model is not loaded", async () => {
   assertEquals(error.file, file);
 });
 
-Deno.test("a description that is none is refused with what is wrong about it", async () => {
+Deno.test("openModelFolder: a description that is none is refused with what is wrong about it", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -311,7 +311,7 @@ Deno.test("a description that is none is refused with what is wrong about it", a
   assertEquals((await refusal(() => openModelFolder(path))).expected, "JSON");
 });
 
-Deno.test("a folder without a description, or no folder, is refused", async () => {
+Deno.test("openModelFolder: a folder without a description, or no folder, is refused", async () => {
   await using place = await temporary();
   for (const path of [place.path, `${place.path}/none`, `${place.path}/none/`]) {
     const { file, found } = await refusal(() => openModelFolder(path));
@@ -319,7 +319,7 @@ Deno.test("a folder without a description, or no folder, is refused", async () =
   }
 });
 
-Deno.test("a family that nobody knows is refused with those that are known", async () => {
+Deno.test("openModelFolder: a family that nobody knows is refused with those that are known", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -332,7 +332,7 @@ Deno.test("a family that nobody knows is refused with those that are known", asy
   ]);
 });
 
-Deno.test("sizes that are none are refused by name", async () => {
+Deno.test("openModelFolder: sizes that are none are refused by name", async () => {
   await using place = await temporary();
   const path = `${place.path}/model`;
   await writeSmall(path);
@@ -362,7 +362,7 @@ Deno.test("sizes that are none are refused by name", async () => {
 /** A name with all that has a meaning in an address; Windows allows fewer. */
 const ODD_NAME = Deno.build.os === "windows" ? "a b#c%41é 模型" : "x:a b#c?d%41%é 模型\\";
 
-Deno.test("a folder of any name is found by path, relative path and URL", async () => {
+Deno.test("openModelFolder: a folder of any name is found by path, relative path and URL", async () => {
   await using place = await temporary();
   const path = `${place.path}/${ODD_NAME}`;
   const { manifest } = await writeSmall(path);
@@ -399,7 +399,7 @@ function serveDemo(answers: Record<string, () => Response>): AsyncDisposable & {
   };
 }
 
-Deno.test("a model is loaded from a web server", async () => {
+Deno.test("openModelFolder: a model is loaded from a web server", async () => {
   await using server = serveDemo({});
   await using model = await loadModel(`${server.origin}/models/demo`, { device: "cpu" });
   assertEquals(model.location, `${server.origin}/models/demo`);
@@ -408,7 +408,7 @@ Deno.test("a model is loaded from a web server", async () => {
   assertEquals(model.fingerprints, same.fingerprints);
 });
 
-Deno.test("a server's refusals, wrong bytes and silence are told", async () => {
+Deno.test("openModelFolder: a server's refusals, wrong bytes and silence are told", async () => {
   const hidden = (status: number) => (): Response => new Response("<html>", { status });
   for (
     const [name, status] of [["model.json", 404], ["decoder.onnx", 404], ["transformer.onnx", 500]] as const
@@ -428,7 +428,7 @@ Deno.test("a server's refusals, wrong bytes and silence are told", async () => {
   assert(gone.cause instanceof Error);
 });
 
-Deno.test("the demo's folder holds what it lists, and its codebook keeps its precision", async () => {
+Deno.test("openModelFolder: the demo's folder holds what it lists, and its codebook keeps its precision", async () => {
   const folder = await openModelFolder(DEMO_MODEL);
   const names = await Array.fromAsync(Deno.readDir(DEMO_MODEL), (entry) => entry.name);
   assertEquals(names.sort(), [...Object.keys(folder.manifest.files), "model.json"].sort());

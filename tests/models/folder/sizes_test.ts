@@ -7,12 +7,12 @@ import { isFlag, isSize, isSizes, requireSizes } from "../../../models/folder/si
 const CHECKS = { depth: isSize, shared: isFlag, sides: isSizes };
 const PLACE = { file: "model.json", model: "a toy model", path: "config" };
 
-Deno.test("sizes that are all there are handed on", () => {
+Deno.test("requireSizes: sizes that are all there are handed on", () => {
   const sizes = { depth: 2, shared: false, sides: [1, 2] };
   assertEquals(requireSizes(sizes, CHECKS, PLACE), sizes);
 });
 
-Deno.test("a size that is missing or none is refused by name", () => {
+Deno.test("isSize: a size that is missing or none is refused by name", () => {
   const good = { depth: 2, shared: false, sides: [1, 2] };
   for (
     const [name, value] of [

@@ -32,7 +32,7 @@ async function written(entries: SafetensorsEntry[]): Promise<Uint8Array> {
   return bytes;
 }
 
-Deno.test("any range of a virtual file is that of the written one", async () => {
+Deno.test("VirtualSource: any range of a virtual file is that of the written one", async () => {
   const { entries } = counted(64, 0, 7, 128, 1, 0, 33);
   const whole = await written(entries);
   using source = new VirtualSource("virtual", layoutSafetensors(entries));
@@ -50,7 +50,7 @@ Deno.test("any range of a virtual file is that of the written one", async () => 
   assertEquals(found, reads.map((offset) => whole.slice(offset)));
 });
 
-Deno.test("a tensor that is read in pieces is produced once, and not before", async () => {
+Deno.test("layoutSafetensors: a tensor that is read in pieces is produced once, and not before", async () => {
   const { entries, asked } = counted(256, 256, 256);
   const layout = layoutSafetensors(entries);
   using source = new VirtualSource("virtual", layout);
@@ -69,7 +69,7 @@ Deno.test("a tensor that is read in pieces is produced once, and not before", as
   assertEquals(asked, ["t1"]);
 });
 
-Deno.test("what was read belongs to the reader", async () => {
+Deno.test("layoutSafetensors: what was read belongs to the reader", async () => {
   const { entries } = counted(64);
   const layout = layoutSafetensors(entries);
   using source = new VirtualSource("virtual", layout);
@@ -80,7 +80,7 @@ Deno.test("what was read belongs to the reader", async () => {
   assertEquals((await source.read(0, 8))[7], 0);
 });
 
-Deno.test("a tensor that cannot be produced is told, and asked for again the next time", async () => {
+Deno.test("layoutSafetensors: a tensor that cannot be produced is told, and asked for again the next time", async () => {
   let fails = true;
   const bytes = (): Promise<Uint8Array> => {
     return fails
@@ -99,7 +99,7 @@ Deno.test("a tensor that cannot be produced is told, and asked for again the nex
   await assertRejects(() => source.read(b, 4), ModelFileError, "b as F32 [1] needs 4 bytes");
 });
 
-Deno.test("a virtual folder lends its files and closes what it owns at the end", async () => {
+Deno.test("createVirtualFolder: a virtual folder lends its files and closes what it owns at the end", async () => {
   let open = 1;
   const { entries } = counted(64, 3);
   await using writer = createVirtualFolder("place", {
@@ -130,7 +130,7 @@ Deno.test("a virtual folder lends its files and closes what it owns at the end",
   assertEquals(open, 0);
 });
 
-Deno.test("a virtual folder that is not finished closes what it owns", async () => {
+Deno.test("createVirtualFolder: a virtual folder that is not finished closes what it owns", async () => {
   let open = 2;
   {
     await using writer = createVirtualFolder("place");
@@ -142,7 +142,7 @@ Deno.test("a virtual folder that is not finished closes what it owns", async () 
   await assertRejects(() => writer.finish(FACTS), Error, "enough");
 });
 
-Deno.test("an abort ends reading", async () => {
+Deno.test("createVirtualFolder: an abort ends reading", async () => {
   const controller = new AbortController();
   await using writer = createVirtualFolder("place", { signal: controller.signal });
   const { entries } = counted(64);

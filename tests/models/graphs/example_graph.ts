@@ -1,4 +1,8 @@
-/** A graph with weights outside, in two types, for tests of what writes, reads and runs graphs. */
+/**
+ * A graph with weights outside, in two types, for tests of what writes, reads and runs graphs.
+ *
+ * @module
+ */
 
 import { encodeFloat16 } from "../../../models/checkpoint/mod.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";

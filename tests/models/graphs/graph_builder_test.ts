@@ -7,7 +7,7 @@ import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { testOnDevices } from "../../devices.ts";
 import { example, HALVES, MATRIX, PLACES, WEIGHTS } from "./example_graph.ts";
 
-testOnDevices("ONNX Runtime computes what was written", async (device) => {
+testOnDevices("createGraphSession: ONNX Runtime computes what was written", async (device) => {
   await using session = await createGraphSession(device, example(), {
     externalFiles: [{ path: "w.bin", data: WEIGHTS }],
   });
@@ -29,7 +29,7 @@ testOnDevices("ONNX Runtime computes what was written", async (device) => {
   assertEquals([...await readFloats(z)], [30, 40, -10, 70]);
 });
 
-testOnDevices("only the outputs that are wanted are fetched", async (device) => {
+testOnDevices("createGraphSession: only the outputs that are wanted are fetched", async (device) => {
   await using session = await createGraphSession(device, example(), {
     externalFiles: [{ path: "w.bin", data: WEIGHTS }],
   });
@@ -41,7 +41,7 @@ testOnDevices("only the outputs that are wanted are fetched", async (device) => 
   z![Symbol.dispose]();
 });
 
-Deno.test("a weight or a constant that is used twice is stored once", () => {
+Deno.test("GraphBuilder: a weight or a constant that is used twice is stored once", () => {
   const graph = new GraphBuilder("once");
   const size = (): number => graph.bytes().length;
   assertEquals(graph.weight("halves", PLACES.halves!), graph.weight("halves", PLACES.halves!));
@@ -53,7 +53,7 @@ Deno.test("a weight or a constant that is used twice is stored once", () => {
   assert(graph.constant("int64", [1, 2]) !== graph.constant("float32", [1, 2]), "another type");
 });
 
-Deno.test("weights lie outside of the graph", () => {
+Deno.test("GraphBuilder: weights lie outside of the graph", () => {
   const write = (shape: readonly number[]): number => {
     const graph = new GraphBuilder("outside");
     const length = shape.reduce((product, size) => product * size, 4);

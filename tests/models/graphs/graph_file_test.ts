@@ -10,27 +10,30 @@ import type { ExternalWeight } from "../../../models/weights/weight_places.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { example, WEIGHTS } from "./example_graph.ts";
 
-testOnDevices("halves that are kept give the numbers of halves that are folded", async (device) => {
-  const kept = keepHalves(example());
-  assertEquals(describeGraph(kept).inputs, [
-    { name: "x", type: "float32", shape: ["rows", 4] },
-    { name: "halves", type: "float16", shape: [3] },
-  ]);
-  assertEquals({ ...describeGraph(kept), inputs: [] }, { ...describeGraph(example()), inputs: [] });
-  const files = { externalFiles: [{ path: "w.bin", data: WEIGHTS }] };
-  const results: Float32Array[] = [];
-  for (const model of [example(), kept]) {
-    await using session = await createGraphSession(device, model, files);
-    using array = device.upload(new Float32Array([1, -2, 3, 4, 0.5, 0.25, -1, 7]));
-    const outputs = await session.run({ x: { array, shape: [2, 4] } });
-    using y = outputs.y!;
-    outputs.z![Symbol.dispose]();
-    results.push(await readFloats(y));
-  }
-  assertEquals(results[1], results[0]);
-});
+testOnDevices(
+  "keepHalves: halves that are kept give the numbers of halves that are folded",
+  async (device) => {
+    const kept = keepHalves(example());
+    assertEquals(describeGraph(kept).inputs, [
+      { name: "x", type: "float32", shape: ["rows", 4] },
+      { name: "halves", type: "float16", shape: [3] },
+    ]);
+    assertEquals({ ...describeGraph(kept), inputs: [] }, { ...describeGraph(example()), inputs: [] });
+    const files = { externalFiles: [{ path: "w.bin", data: WEIGHTS }] };
+    const results: Float32Array[] = [];
+    for (const model of [example(), kept]) {
+      await using session = await createGraphSession(device, model, files);
+      using array = device.upload(new Float32Array([1, -2, 3, 4, 0.5, 0.25, -1, 7]));
+      const outputs = await session.run({ x: { array, shape: [2, 4] } });
+      using y = outputs.y!;
+      outputs.z![Symbol.dispose]();
+      results.push(await readFloats(y));
+    }
+    assertEquals(results[1], results[0]);
+  },
+);
 
-testOnGpu("kept halves stay halves, and are cast one at a time", async () => {
+testOnGpu("keepHalves: kept halves stay halves, and are cast one at a time", async () => {
   using device = await WebGpuDevice.open();
   const width = 512;
   const layers = 8;
@@ -63,7 +66,7 @@ testOnGpu("kept halves stay halves, and are cast one at a time", async () => {
   assert(keptThen <= (layers + 2) * data.length + small, `${keptThen}`);
 });
 
-Deno.test("a graph's outline reads back", () => {
+Deno.test("describeGraph: a graph's outline reads back", () => {
   assertEquals(describeGraph(example()), {
     name: "example",
     operators: { Split: 1, Cast: 1, Gemm: 1, QuickGelu: 1, Mul: 1, Reshape: 1, Identity: 2 },
@@ -75,7 +78,7 @@ Deno.test("a graph's outline reads back", () => {
   });
 });
 
-Deno.test("all types and shapes read back", () => {
+Deno.test("describeGraph: all types and shapes read back", () => {
   const graph = new GraphBuilder("types");
   for (const type of ["float32", "int64", "float16"] as const) {
     graph.input({ name: `${type} scalar`, type, shape: [] });
@@ -91,7 +94,7 @@ Deno.test("all types and shapes read back", () => {
   ]);
 });
 
-Deno.test("the places of weights can be read back", () => {
+Deno.test("externalRanges: the places of weights can be read back", () => {
   const graph = new GraphBuilder("places");
   const places = [
     { file: "a-00001-of-00002.bin", offset: 0, length: 8 },
@@ -106,7 +109,7 @@ Deno.test("the places of weights can be read back", () => {
   assertThrows(() => externalRanges(new Uint8Array(9)), SyntaxError, "Cannot read the ONNX model");
 });
 
-Deno.test("bytes that are no graph are refused", () => {
+Deno.test("describeGraph: bytes that are no graph are refused", () => {
   const whole = example();
   assertThrows(() => describeGraph(new Uint8Array()), SyntaxError, "Cannot read the ONNX model");
   assertThrows(() => describeGraph(new TextEncoder().encode("<html>not found</html>")), SyntaxError);
@@ -117,7 +120,7 @@ Deno.test("bytes that are no graph are refused", () => {
   }
 });
 
-Deno.test("damaged graphs are refused or read, and nothing else", () => {
+Deno.test("describeGraph: damaged graphs are refused or read, and nothing else", () => {
   const whole = example();
   for (let i = 0; i < whole.length; i++) {
     for (const bits of [0x01, 0x80, 0xff]) {

@@ -77,7 +77,7 @@ async function replay(
 }
 
 for (const name of ["var-adaln", "var-shared-adaln"] as const) {
-  Deno.test(`the native provider gives the published logits and pixels of ${name}`, async () => {
+  Deno.test(`openModelFolder: the native provider gives the published logits and pixels of ${name}`, async () => {
     using device = new CpuDevice();
     await using model = await load(device, name);
     using recorded = await openGolden(name);
@@ -92,7 +92,7 @@ for (const name of ["var-adaln", "var-shared-adaln"] as const) {
   });
 }
 
-Deno.test("the native encoder gives the published features and tokens", async () => {
+Deno.test("openModelFolder: the native encoder gives the published features and tokens", async () => {
   using device = new CpuDevice();
   await using model = await load(device, "var-adaln");
   using recorded = await openGolden("var-adaln");
@@ -107,7 +107,7 @@ Deno.test("the native encoder gives the published features and tokens", async ()
   }
 });
 
-Deno.test("both CPU providers compute the same from weights of every type, up to rounding", async () => {
+Deno.test("openModelFolder: both CPU providers compute the same from weights of every type, up to rounding", async () => {
   using device = new CpuDevice();
   const compare = async (name: "demo" | "var-adaln", dtype?: Dtype): Promise<void> => {
     const options = dtype === undefined ? {} : { dtype };
@@ -174,7 +174,7 @@ class WatchedBlob extends Blob {
   }
 }
 
-Deno.test("weights come from bytes, blobs or files, which are free once the graph is loaded", async () => {
+Deno.test("createGraphSession: weights come from bytes, blobs or files, which are free once the graph is loaded", async () => {
   using device = new CpuDevice();
   const folder = await Deno.makeTempDir();
   try {
@@ -208,14 +208,14 @@ Deno.test("weights come from bytes, blobs or files, which are free once the grap
   }
 });
 
-Deno.test("a model folder on the disk tells where its weights can be mapped from", async () => {
+Deno.test("openModelFolder: a model folder on the disk tells where its weights can be mapped from", async () => {
   using folder = await openModelFolder(DEMO_MODEL);
   using weights = await folder.weights("transformer");
   const files = weights.files.map(({ folder = "", path }) => join(folder, path));
   assertEquals(files, [fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL))]);
 });
 
-Deno.test("an array may be longer than the shape it is fed with", async () => {
+Deno.test("createGraphSession: an array may be longer than the shape it is fed with", async () => {
   using device = new CpuDevice();
   await using session = await createNative(device, smallGraph());
   using array = device.upload(new Float32Array([1, 2, 3]));
@@ -233,7 +233,7 @@ Deno.test("native sessions may be made, run and released all at the same time", 
   assertEquals(await Promise.all([0, 1, 2].map(one)), [0, 1, 2].map((i) => [[i + 1], [i + 1, 10 * i + 1]]));
 });
 
-Deno.test("a graph that the native runtime cannot load or run does no harm to others", async () => {
+Deno.test("createGraphSession: a graph that the native runtime cannot load or run does no harm to others", async () => {
   using device = new CpuDevice();
   const session = await createNative(device, smallGraph());
   await assertRejects(() => createNative(device, new Uint8Array(100).fill(7)), Error);
@@ -246,7 +246,7 @@ Deno.test("a graph that the native runtime cannot load or run does no harm to ot
 });
 
 Deno.test({
-  name: "a native session has the threads that were asked for",
+  name: "createGraphSession: a native session has the threads that were asked for",
   // Where the number of threads can be read.
   ignore: Deno.build.os !== "linux",
   fn: async () => {

@@ -33,7 +33,7 @@ function testNative(name: string, test: () => Promise<void>): void {
   Deno.test({ name: name + missing, ignore: missing !== "", fn: test });
 }
 
-testNative("the native provider does what the others do", async () => {
+testNative("native: the native provider does what the others do", async () => {
   const cases = new URL("native_graph_session_cases.ts", import.meta.url).href;
   const { success, output } = await deno("test", "--no-lock", "--no-check", "-A", cases);
   assert(success, output);
@@ -62,7 +62,7 @@ async function runScript(source: string, ...flags: string[]): Promise<string> {
   }
 }
 
-testNative("the native provider needs one permission and says which", async () => {
+testNative("native: the native provider needs one permission and says which", async () => {
   const importing = [`--allow-read=${fileURLToPath(PROJECT)}`, "--allow-import"];
   assertEquals(await runScript(loading(), "--no-lock", ...importing, "--allow-ffi"), "loaded");
   assertEquals(
@@ -71,7 +71,7 @@ testNative("the native provider needs one permission and says which", async () =
   );
 });
 
-testNative("a machine without a native library is told", async () => {
+testNative("native: a machine without a native library is told", async () => {
   const foreign =
     `import process from "node:process"; Object.defineProperty(process, "arch", { value: "mips" })`;
   assertEquals(
@@ -80,7 +80,7 @@ testNative("a machine without a native library is told", async () => {
   );
 });
 
-Deno.test("the project's lock file does not ask for the native package, and who keeps to it is told", async () => {
+Deno.test("native: the project's lock file does not ask for the native package, and who keeps to it is told", async () => {
   const lock = await Deno.readTextFile(new URL("deno.lock", PROJECT));
   assert(!lock.includes("onnxruntime-node"));
   const message = await runScript(loading(), "--frozen", "-A");

@@ -5,7 +5,7 @@ import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { roomOn, WASM_BYTES } from "../../../models/graphs/room.ts";
 import { hasGpu, testOnGpu } from "../../devices.ts";
 
-Deno.test("memory that is told counts, except beyond what WebAssembly has", async () => {
+Deno.test("roomOn: memory that is told counts, except beyond what WebAssembly has", async () => {
   using device = new CpuDevice();
   const bytes = async (options: Parameters<typeof roomOn>[1]): Promise<(number | undefined)[]> => {
     const { available, most } = await roomOn(device, options);
@@ -21,7 +21,7 @@ Deno.test("memory that is told counts, except beyond what WebAssembly has", asyn
   assert(free! < all! && all! >= Deno.systemMemoryInfo().total);
 });
 
-Deno.test("without permission to ask, WebAssembly's memory is assumed and nothing is asked", async () => {
+Deno.test("roomOn: without permission to ask, WebAssembly's memory is assumed and nothing is asked", async () => {
   const from = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const source = `
     import { roomOn } from ${from("../../../models/graphs/room.ts")};
@@ -41,7 +41,7 @@ Deno.test("without permission to ask, WebAssembly's memory is assumed and nothin
   assertEquals(new TextDecoder().decode(stdout).trim(), `${WASM_BYTES} ${WASM_BYTES} undefined undefined`);
 });
 
-testOnGpu("an adapter in software has the host's memory", async (device) => {
+testOnGpu("roomOn: an adapter in software has the host's memory", async (device) => {
   assert(hasGpu);
   const software = /llvmpipe|swiftshader|basic render/i.test(device.info.description);
   const { available, most } = await roomOn(device);

@@ -26,46 +26,58 @@ async function picture(model: Model, seed: number): Promise<number[]> {
   return [...image!.tokens.flatMap((map) => [...map]), ...image!.data];
 }
 
-testOnDevices("runs of one session that overlap give each their own results", async (device) => {
-  await using session = await createGraphSession(device, smallGraph());
-  const lists = Array.from({ length: 8 }, (_, i) => Array.from({ length: i + 1 }, (_, j) => 10 * i + j));
-  const results = await Promise.all(lists.map((list) => runSmall(session, device, list)));
-  assertEquals(results, lists.map((list) => list.map((value) => value + 1)));
-});
-
-testOnDevices("sessions may be made, run and released all at the same time", async (device) => {
-  const one = async (i: number): Promise<number[]> => {
+testOnDevices(
+  "createGraphSession: runs of one session that overlap give each their own results",
+  async (device) => {
     await using session = await createGraphSession(device, smallGraph());
-    return await runSmall(session, device, [i]);
-  };
-  assertEquals(await Promise.all([0, 1, 2, 3].map(one)), [[1], [2], [3], [4]]);
-});
+    const lists = Array.from({ length: 8 }, (_, i) => Array.from({ length: i + 1 }, (_, j) => 10 * i + j));
+    const results = await Promise.all(lists.map((list) => runSmall(session, device, list)));
+    assertEquals(results, lists.map((list) => list.map((value) => value + 1)));
+  },
+);
 
-testOnDevices("a graph that cannot be loaded or run does no harm to others", async (device) => {
-  await using session = await createGraphSession(device, smallGraph());
-  await assertRejects(() => createGraphSession(device, new Uint8Array(100).fill(7)), Error);
-  await assertRejects(() => createGraphSession(device, smallGraph("NoSuchOperator")), Error);
-  await assertRejects(() => session.run({}), Error);
-  await assertRejects(() => session.run({ z: { array: [1], shape: [1] } }), Error);
-  assertEquals(await runSmall(session, device, [4]), [5]);
-});
+testOnDevices(
+  "createGraphSession: sessions may be made, run and released all at the same time",
+  async (device) => {
+    const one = async (i: number): Promise<number[]> => {
+      await using session = await createGraphSession(device, smallGraph());
+      return await runSmall(session, device, [i]);
+    };
+    assertEquals(await Promise.all([0, 1, 2, 3].map(one)), [[1], [2], [3], [4]]);
+  },
+);
 
-testOnDevices("releasing a session twice is harmless", async (device) => {
+testOnDevices(
+  "createGraphSession: a graph that cannot be loaded or run does no harm to others",
+  async (device) => {
+    await using session = await createGraphSession(device, smallGraph());
+    await assertRejects(() => createGraphSession(device, new Uint8Array(100).fill(7)), Error);
+    await assertRejects(() => createGraphSession(device, smallGraph("NoSuchOperator")), Error);
+    await assertRejects(() => session.run({}), Error);
+    await assertRejects(() => session.run({ z: { array: [1], shape: [1] } }), Error);
+    assertEquals(await runSmall(session, device, [4]), [5]);
+  },
+);
+
+testOnDevices("createGraphSession: releasing a session twice is harmless", async (device) => {
   const session = await createGraphSession(device, smallGraph());
   await session[Symbol.asyncDispose]();
   await session[Symbol.asyncDispose]();
 });
 
-testOnDevices("two models that generate at the same time do not disturb each other", async (device) => {
-  await using first = await loadSmall(device);
-  await using second = await loadSmall(device);
-  const wanted = [await picture(first, 1), await picture(first, 2)];
-  assert(String(wanted[0]) !== String(wanted[1]));
-  assertEquals(await Promise.all([picture(first, 1), picture(second, 2)]), wanted);
-  assertEquals(await Promise.all([picture(first, 2), picture(first, 1)]), [wanted[1], wanted[0]]);
-});
+testOnDevices(
+  "createGraphSession: two models that generate at the same time do not disturb each other",
+  async (device) => {
+    await using first = await loadSmall(device);
+    await using second = await loadSmall(device);
+    const wanted = [await picture(first, 1), await picture(first, 2)];
+    assert(String(wanted[0]) !== String(wanted[1]));
+    assertEquals(await Promise.all([picture(first, 1), picture(second, 2)]), wanted);
+    assertEquals(await Promise.all([picture(first, 2), picture(first, 1)]), [wanted[1], wanted[0]]);
+  },
+);
 
-testOnGpu("models on the CPU and on the GPU run side by side", async (device) => {
+testOnGpu("createGraphSession: models on the CPU and on the GPU run side by side", async (device) => {
   await using onGpu = await loadSmall(device);
   using host = new CpuDevice();
   await using onCpu = await loadSmall(host);
@@ -73,23 +85,28 @@ testOnGpu("models on the CPU and on the GPU run side by side", async (device) =>
   assertEquals(await Promise.all([picture(onGpu, 3), picture(onCpu, 3)]), wanted);
 });
 
-testOnGpu("a node that would fall back to the CPU is refused when the graph is loaded", async (device) => {
-  // ONNX Runtime has no kernel of Round for WebGPU.
-  await assertRejects(() => createGraphSession(device, smallGraph("Round")), Error);
-  await using session = await createGraphSession(device, smallGraph("Floor"));
-  assertEquals(await runSmall(session, device, [1.5, -1.5]), [1, -2]);
-});
+testOnGpu(
+  "createGraphSession: a node that would fall back to the CPU is refused when the graph is loaded",
+  async (device) => {
+    // ONNX Runtime has no kernel of Round for WebGPU.
+    await assertRejects(() => createGraphSession(device, smallGraph("Round")), Error);
+    await using session = await createGraphSession(device, smallGraph("Floor"));
+    assertEquals(await runSmall(session, device, [1.5, -1.5]), [1, -2]);
+  },
+);
 
-testOnGpu("a shader that the driver refuses is told in the driver's words", async (device) => {
-  const graph = new GraphBuilder("refused");
-  const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
-  const half = (value: string): string => graph.add("Cast", [value], { to: 10 });
-  const bounds = [0, 1].map((bound) => half(graph.constant("float32", [bound], [])));
-  const clipped = graph.add("Clip", [half(x), ...bounds]);
-  graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add("Cast", [clipped], { to: 1 }));
-  const from = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
-  // The failure may end the runtime's instance, so it happens in a process of its own.
-  const source = `
+testOnGpu(
+  "createGraphSession: a shader that the driver refuses is told in the driver's words",
+  async (device) => {
+    const graph = new GraphBuilder("refused");
+    const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+    const half = (value: string): string => graph.add("Cast", [value], { to: 10 });
+    const bounds = [0, 1].map((bound) => half(graph.constant("float32", [bound], [])));
+    const clipped = graph.add("Clip", [half(x), ...bounds]);
+    graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add("Cast", [clipped], { to: 1 }));
+    const from = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
+    // The failure may end the runtime's instance, so it happens in a process of its own.
+    const source = `
     import { WebGpuDevice } from ${from("../../../kernels/device/webgpu_device.ts")};
     import { createGraphSession } from ${from("../../../models/graphs/create_session.ts")};
     const device = await WebGpuDevice.open();
@@ -104,19 +121,20 @@ testOnGpu("a shader that the driver refuses is told in the driver's words", asyn
     }
     Deno.exit(0);
   `;
-  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--quiet", source],
-    cwd: new URL("../../..", import.meta.url),
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const said = new TextDecoder().decode(stdout).trim();
-  // ONNX Runtime 1.30 writes a bitcast that Deno's shader compiler takes for another type; another driver, or
-  // version, may not mind.
-  const refused = said.startsWith('ShaderCompilationError: Cannot compile the shader of kernel "Clip":\n');
-  assert(refused || said === "accepted 1", `${said}\n${new TextDecoder().decode(stderr)}`);
-  if (device.info.description.includes("llvmpipe")) assert(/Shader 'Clip' parsing error/.test(said), said);
-});
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", source],
+      cwd: new URL("../../..", import.meta.url),
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    const said = new TextDecoder().decode(stdout).trim();
+    // ONNX Runtime 1.30 writes a bitcast that Deno's shader compiler takes for another type; another driver,
+    // or version, may not mind.
+    const refused = said.startsWith('ShaderCompilationError: Cannot compile the shader of kernel "Clip":\n');
+    assert(refused || said === "accepted 1", `${said}\n${new TextDecoder().decode(stderr)}`);
+    if (device.info.description.includes("llvmpipe")) assert(/Shader 'Clip' parsing error/.test(said), said);
+  },
+);
 
 /**
  * What a module on its own does with the demo: prints, or sends, a checksum of the tokens of `images` images.
@@ -143,7 +161,7 @@ async function demoResults(images: number, rounds: number): Promise<string> {
   return JSON.stringify(new Array(rounds).fill(one));
 }
 
-Deno.test("web workers stay what they are, and the demo runs in one", async () => {
+Deno.test("startRuntime: web workers stay what they are, and the demo runs in one", async () => {
   // The runtime has been started by the tests above, or is started now.
   await startRuntime();
   const source = demoModule(1, 2, 1, "globalThis.postMessage");
@@ -164,7 +182,7 @@ Deno.test("web workers stay what they are, and the demo runs in one", async () =
   }
 });
 
-Deno.test("threads do not wait for each other for ever", async () => {
+Deno.test("createGraphSession: threads do not wait for each other for ever", async () => {
   // In 5 of 12 runs they did, before the memory they share was made not to grow; whoever waits longer than a
   // minute waits for ever.
   const { success, stdout, stderr, signal } = await new Deno.Command(Deno.execPath(), {
@@ -180,7 +198,7 @@ Deno.test("threads do not wait for each other for ever", async () => {
 });
 
 testOnGpu(
-  "a lost device is told as such, and a new one goes on",
+  "createGraphSession: a lost device is told as such, and a new one goes on",
   async (shared) => {
     await using model = await loadSmall(shared);
     const wanted = await picture(model, 11);

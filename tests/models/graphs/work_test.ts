@@ -3,7 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Work } from "../../../models/graphs/work.ts";
 
-Deno.test("ending waits for all that has begun, whether it fails or not", async () => {
+Deno.test("Work: ending waits for all that has begun, whether it fails or not", async () => {
   const work = new Work("tiny");
   const done: string[] = [];
   const slow = Promise.withResolvers<void>();
@@ -27,7 +27,7 @@ Deno.test("ending waits for all that has begun, whether it fails or not", async 
   assertEquals((await outcome).map(({ status }) => status), ["fulfilled", "rejected"]);
 });
 
-Deno.test("what is done hands on its result", async () => {
+Deno.test("Work: what is done hands on its result", async () => {
   const work = new Work("tiny");
   assertEquals(await work.run("count", () => Promise.resolve(3)), 3);
   await work.end();

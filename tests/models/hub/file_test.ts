@@ -69,7 +69,7 @@ async function fails(
   return error;
 }
 
-Deno.test("Files come to lie as Python's library puts them, and are not fetched again", async () => {
+Deno.test("hubFile: files come to lie as Python's library puts them, and are not fetched again", async () => {
   await using hub = hubWithFiles();
   hub.files.set("nested/a b+ü.bin", content(500));
   const file = await hubFile(PLACE, "var_d16.pth", hub.options());
@@ -102,7 +102,7 @@ Deno.test("Files come to lie as Python's library puts them, and are not fetched 
   assertEquals(hub.seen.length, before + 1);
 });
 
-Deno.test("A new commit shares what it has not changed", async () => {
+Deno.test("hubFile: a new commit shares what it has not changed", async () => {
   await using hub = hubWithFiles();
   const old = await hubFile(PLACE, "var_d16.pth", hub.options());
   hub.commit = "beef".padEnd(40, "0");
@@ -124,7 +124,7 @@ Deno.test("A new commit shares what it has not changed", async () => {
   assertEquals(await Deno.readTextFile(`${folder(hub)}/refs/main`), old.commit);
 });
 
-Deno.test("Each fault of a transfer is overcome, with no byte fetched twice that was good", async () => {
+Deno.test("hubFile: each fault of a transfer is overcome, with no byte fetched twice that was good", async () => {
   const rest = (from: number): string => `bytes=${from}-`;
   const cases: readonly [string, readonly (Fault | undefined)[], readonly (string | null)[]][] = [
     ["cut off", [{ cutAfter: 4000 }], [null, rest(4000)]],
@@ -168,7 +168,7 @@ function range<Value>(count: number, make: (i: number) => Value): Value[] {
   return Array.from({ length: count }, (_, i) => make(i));
 }
 
-Deno.test("Each fault that stays is an error in the end, and leaves nothing that looks whole", async () => {
+Deno.test("hubFile: each fault that stays is an error in the end, and leaves nothing that looks whole", async () => {
   const cases: readonly [Fault, HubFailure, string, number][] = [
     [{ cutAfter: 0 }, "unreachable", "broke off", 0],
     [{ silentAfter: 0 }, "unreachable", "was silent for 0.1 s", 0],
@@ -203,7 +203,7 @@ Deno.test("Each fault that stays is an error in the end, and leaves nothing that
   }
 });
 
-Deno.test("A size that is not that of the content is an error", async () => {
+Deno.test("hubFile: a size that is not that of the content is an error", async () => {
   for (
     const [size, message] of [[10_001, "has a shorter file"], [9999, "sent more than the 9999"]] as const
   ) {
@@ -214,7 +214,7 @@ Deno.test("A size that is not that of the content is an error", async () => {
   }
 });
 
-Deno.test("What an earlier download left is checked, whatever it is", async () => {
+Deno.test("hubFile: what an earlier download left is checked, whatever it is", async () => {
   const wrong = BIG.slice(0, 6000);
   wrong[10]! ^= 1;
   const cases: readonly [string, Uint8Array, readonly (string | null)[]][] = [
@@ -234,7 +234,7 @@ Deno.test("What an earlier download left is checked, whatever it is", async () =
   }
 });
 
-Deno.test("A file in the cache that is shorter than the hub's is fetched again", async () => {
+Deno.test("hubFile: a file in the cache that is shorter than the hub's is fetched again", async () => {
   await using hub = hubWithFiles();
   const { path } = await hubFile(PLACE, "var_d16.pth", hub.options());
   await Deno.truncate(`${folder(hub)}/blobs/${BLOB}`, 5000);
@@ -246,7 +246,7 @@ Deno.test("A file in the cache that is shorter than the hub's is fetched again",
   assertEquals(layout(hub), wholeLayout(hub));
 });
 
-Deno.test("A small file is checked by the name that git gives it", async () => {
+Deno.test("hubFile: a small file is checked by the name that git gives it", async () => {
   await using hub = hubWithFiles();
   const turned = SMALL.toReversed();
   // The checksum of one content, the bytes of another.
@@ -257,7 +257,7 @@ Deno.test("A small file is checked by the name that git gives it", async () => {
   assertEquals(layout(hub), {});
 });
 
-Deno.test("Of a file without a known checksum the size must be right", async () => {
+Deno.test("hubFile: of a file without a known checksum the size must be right", async () => {
   await using hub = hubWithFiles();
   hub.etags.set("README.md", "odd");
   await Deno.mkdir(`${folder(hub)}/blobs`, { recursive: true });
@@ -266,7 +266,7 @@ Deno.test("Of a file without a known checksum the size must be right", async () 
   assertEquals(await Deno.readFile(path), SMALL);
 });
 
-Deno.test("The token goes to the hub and to nobody else", async () => {
+Deno.test("hubFile: the token goes to the hub and to nobody else", async () => {
   await using hub = hubWithFiles();
   hub.token = "hf_right";
   await using other = new FakeHub();
@@ -300,7 +300,7 @@ Deno.test("The token goes to the hub and to nobody else", async () => {
   assertEquals(other.seen.length, 3);
 });
 
-Deno.test("Redirects within the hub are followed with the token", async () => {
+Deno.test("hubFile: redirects within the hub are followed with the token", async () => {
   await using hub = hubWithFiles();
   hub.token = "hf_right";
   const moved: Fault = { status: 307, headers: { location: "/owner/name/resolve/main/README.md" } };
@@ -309,7 +309,7 @@ Deno.test("Redirects within the hub are followed with the token", async () => {
   assertEquals(await Deno.readFile(path), SMALL);
 });
 
-Deno.test("A refusal says what to do about it", async () => {
+Deno.test("hubFile: a refusal says what to do about it", async () => {
   await using hub = hubWithFiles();
   hub.token = "hf_right";
   await fails(hub, "denied", "answered 401 without a token; if owner/name exists, set HF_TOKEN");
@@ -331,7 +331,7 @@ Deno.test("A refusal says what to do about it", async () => {
   }
 });
 
-Deno.test("A server that is no hub is found out", async () => {
+Deno.test("hubFile: a server that is no hub is found out", async () => {
   for (
     const headers of [
       {},
@@ -347,7 +347,7 @@ Deno.test("A server that is no hub is found out", async () => {
   }
 });
 
-Deno.test("A hub in trouble is asked again, in a time that it may set", async () => {
+Deno.test("hubFile: a hub in trouble is asked again, in a time that it may set", async () => {
   await using hub = hubWithFiles();
   const date = new Date(Date.now() - 5000).toUTCString();
   hub.hubFaults.push({ status: 500 }, { status: 429, headers: { "retry-after": date } }, { status: 503 });
@@ -361,7 +361,7 @@ Deno.test("A hub in trouble is asked again, in a time that it may set", async ()
   assert(performance.now() - begun >= 990);
 });
 
-Deno.test("Without the hub the cache is good enough, and offline mode asks nobody", async () => {
+Deno.test("hubFile: without the hub the cache is good enough, and offline mode asks nobody", async () => {
   await using hub = hubWithFiles();
   await fails(hub, "offline", `Cannot find var_d16.pth of hf:owner/name in ${hub.cache}`, { offline: true });
   const file = await hubFile(PLACE, "var_d16.pth", hub.options());
@@ -390,7 +390,7 @@ Deno.test("Without the hub the cache is good enough, and offline mode asks nobod
   await fails(hub, "missing", "no such file");
 });
 
-Deno.test("All files are listed, page after page", async () => {
+Deno.test("hubFileNames: all files are listed, page after page", async () => {
   await using hub = hubWithFiles();
   hub.hubFaults.push({ status: 503 });
   assertEquals(await hubFileNames(PLACE, hub.options()), ["var_d16.pth", "README.md"]);
@@ -402,7 +402,7 @@ Deno.test("All files are listed, page after page", async () => {
   );
 });
 
-Deno.test("An abort ends every wait at once, and the next download goes on from there", async () => {
+Deno.test("hubFile: an abort ends every wait at once, and the next download goes on from there", async () => {
   await using hub = hubWithFiles();
   const reason = new Error("enough");
   const ends = async (options: HubOptions): Promise<void> => {
@@ -440,7 +440,7 @@ Deno.test("An abort ends every wait at once, and the next download goes on from 
   assertEquals([await Deno.readFile(path), hub.transfers], [BIG, [null, "bytes=4000-"]]);
 });
 
-Deno.test("A full disk is an error that says how much is missing, and what has come is kept", async () => {
+Deno.test("hubFile: a full disk is an error that says how much is missing, and what has come is kept", async () => {
   await using hub = hubWithFiles();
   const write = Deno.FsFile.prototype.write;
   let room = 2500;
@@ -468,7 +468,7 @@ Deno.test("A full disk is an error that says how much is missing, and what has c
   assertEquals(hub.seen.length, before + 1);
 });
 
-Deno.test("Where links cannot be made the content is copied", async () => {
+Deno.test("hubFile: where links cannot be made the content is copied", async () => {
   const { symlink, link } = Deno;
   const denied = (): Promise<void> => Promise.reject(new Deno.errors.PermissionDenied("not here"));
   try {
@@ -491,7 +491,7 @@ Deno.test("Where links cannot be made the content is copied", async () => {
   }
 });
 
-Deno.test("Where there are no locks each download keeps to itself", async () => {
+Deno.test("hubFile: where there are no locks each download keeps to itself", async () => {
   const { tryLock } = Deno.FsFile.prototype;
   Deno.FsFile.prototype.tryLock = () => Promise.reject(new Error("Function not implemented (os error 38)"));
   try {

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describePlace, parseHubPlace } from "../../../models/hub/mod.ts";
 
-Deno.test("A place is an owner, a name and a revision", () => {
+Deno.test("parseHubPlace: a place is an owner, a name and a revision", () => {
   for (
     const [text, repository, revision] of [
       ["hf:FoundationVision/var", "FoundationVision/var", "main"],
@@ -20,7 +20,7 @@ Deno.test("A place is an owner, a name and a revision", () => {
   }
 });
 
-Deno.test("A malformed place is refused, and says how one looks", () => {
+Deno.test("parseHubPlace: a malformed place is refused, and says how one looks", () => {
   const names = ["", "var", "a/", "/b", "a//b", "a/b c", "a/..", "../b", "a--x/b", "a/.b", "a/b-", "a\\b/c"];
   for (const name of names) {
     const wanted = 'must be an owner and a name, like "hf:FoundationVision/var": current value is "hf:';

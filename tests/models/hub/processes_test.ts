@@ -16,7 +16,7 @@ function childArgs(hub: FakeHub): string[] {
   return ["file", "hf:owner/name", "var_d16.pth", JSON.stringify(hub.options())];
 }
 
-Deno.test("A file is downloaded once, however many want it", async () => {
+Deno.test("hubFile: a file is downloaded once, however many want it", async () => {
   await using hub = new FakeHub();
   hub.files.set("var_d16.pth", BIG);
   hub.cdnFaults.push({ cutAfter: 50_000 });
@@ -31,7 +31,7 @@ Deno.test("A file is downloaded once, however many want it", async () => {
   assertEquals(hub.transfers, [null, "bytes=50000-"]);
 });
 
-Deno.test("A process that is killed leaves neither a lock nor half a file", async () => {
+Deno.test("hubFile: a process that is killed leaves neither a lock nor half a file", async () => {
   await using hub = new FakeHub();
   hub.files.set("var_d16.pth", BIG);
   hub.cdnFaults.push({ silentAfter: 30_000 });
@@ -47,7 +47,7 @@ Deno.test("A process that is killed leaves neither a lock nor half a file", asyn
   assertEquals(hub.transfers, [null, "bytes=30000-"]);
 });
 
-Deno.test("Access to the cache and to the hub is all the access that is needed", async () => {
+Deno.test("hubFile: access to the cache and to the hub is all the access that is needed", async () => {
   await using hub = new FakeHub();
   hub.files.set("var_d16.pth", BIG);
   const net = new URL(hub.endpoint).host;

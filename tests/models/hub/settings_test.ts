@@ -12,7 +12,7 @@ async function settings(
   return result;
 }
 
-Deno.test("The cache lies where Python's library looks for it", async () => {
+Deno.test("hubSettings: the cache lies where Python's library looks for it", async () => {
   const cases: readonly [Record<string, string>, string][] = [
     [{}, "/home/me/.cache/huggingface/hub"],
     [{ XDG_CACHE_HOME: "/x" }, "/x/huggingface/hub"],
@@ -28,7 +28,7 @@ Deno.test("The cache lies where Python's library looks for it", async () => {
   assertEquals(option.cacheFolder, "/mine");
 });
 
-Deno.test("Endpoint, token, offline mode and time limit come from the environment, and options come first", async () => {
+Deno.test("hubSettings: endpoint, token, offline mode and time limit come from the environment, and options come first", async () => {
   const home = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(`${home}/token`, "hf_stored\n");
@@ -67,7 +67,7 @@ Deno.test("Endpoint, token, offline mode and time limit come from the environmen
   }
 });
 
-Deno.test("What may not be read counts as not set, without a question", async () => {
+Deno.test("hubSettings: what may not be read counts as not set, without a question", async () => {
   const env = { HOME: "/home/me", HF_TOKEN: "hf_secret", HF_ENDPOINT: "http://mirror" };
   const some = await settings(env, {}, { permissions: ["--allow-env=HOME", "--allow-read"] });
   assertEquals(
@@ -82,7 +82,7 @@ Deno.test("What may not be read counts as not set, without a question", async ()
   assertStringIncludes(complaint, "--allow-env=HOME,HF_HOME,HF_HUB_CACHE,HF_TOKEN or give cacheFolder");
 });
 
-Deno.test("Wrong options are refused", async () => {
+Deno.test("hubSettings: wrong options are refused", async () => {
   const cacheFolder = "/mine";
   const wrong = (options: object, message: string): Promise<Error> =>
     assertRejects(() => hubSettings({ cacheFolder, token: false, ...options }), Error, message);

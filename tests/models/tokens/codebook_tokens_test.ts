@@ -25,7 +25,7 @@ function open(
   return Object.assign(space, { [Symbol.dispose]: () => array[Symbol.dispose]() });
 }
 
-testOnDevices("a token is one word and stands for a row of the codebook", async (device) => {
+testOnDevices("CodebookTokens: a token is one word and stands for a row of the codebook", async (device) => {
   using space = open(device);
   assertEquals([space.words, space.logits, space.channels], [1, 4, 2]);
   using tokens = device.upload(Uint32Array.of(2, 1, 0, 3));
@@ -37,7 +37,7 @@ testOnDevices("a token is one word and stands for a row of the codebook", async 
   assertEquals([...await readFloats(rows)], [0, 2, 3, 0, 1, 0, 0, 4]);
 });
 
-testOnDevices("the likeliest token is drawn where nothing else is left", async (device) => {
+testOnDevices("CodebookTokens: the likeliest token is drawn where nothing else is left", async (device) => {
   using space = open(device);
   using logits = device.upload(Float32Array.of(0, 1, 5, 2, 9, 0, 0, 0, ...new Array(4).fill(-Infinity)));
   using lanes = device.upload(Uint32Array.of(0));
@@ -86,7 +86,7 @@ function densityOf(maps: readonly (readonly number[])[], options: Partial<TokenD
 
 const MAPS = [[0, 1], [1, 1], [0, 2], [3, 1], [2, 0]];
 
-testOnDevices("densities are those of the definition, in every variant", async (device) => {
+testOnDevices("CodebookTokens: densities are those of the definition, in every variant", async (device) => {
   using space = open(device);
   using tokens = device.upload(Uint32Array.from(MAPS.flat()));
   const usual = {
@@ -116,7 +116,7 @@ testOnDevices("densities are those of the definition, in every variant", async (
   assertEquals(seen.size, 4, "each variant gives other numbers");
 });
 
-testOnDevices("a bandwidth of the batch is the mean of its images'", async (device) => {
+testOnDevices("CodebookTokens: a bandwidth of the batch is the mean of its images'", async (device) => {
   using space = open(device);
   // The candidates of the second image are all the same, so its own bandwidth is almost 0.
   using tokens = device.upload(Uint32Array.of(0, 1, 0, 3, 2, 2, 2, 2));
@@ -144,7 +144,7 @@ testOnDevices("a bandwidth of the batch is the mean of its images'", async (devi
   assertEquals([...own.slice(4), ...shared.slice(4)], new Array(8).fill(4));
 });
 
-testOnDevices("a way of comparing that is none is refused", (device) => {
+testOnDevices("CodebookTokens: a way of comparing that is none is refused", (device) => {
   using space = open(device);
   using tokens = device.allocate(2);
   using scores = device.allocate(2);
@@ -168,7 +168,7 @@ testOnDevices("a way of comparing that is none is refused", (device) => {
 });
 
 testOnDevices(
-  "of candidates the densest is selected, and conflicts are measured in the codebook",
+  "CodebookTokens: of candidates the densest is selected, and conflicts are measured in the codebook",
   async (device) => {
     using space = open(device);
     using candidates = device.upload(Uint32Array.of(0, 1, 3));
@@ -206,7 +206,7 @@ testOnDevices(
 );
 
 testOnDevices(
-  "only a space for it mixes vectors, and almost without noise that is the token's",
+  "CodebookTokens: only a space for it mixes vectors, and almost without noise that is the token's",
   async (device) => {
     using plain = open(device);
     assertEquals(plain.mix, undefined);

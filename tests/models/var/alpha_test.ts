@@ -3,7 +3,7 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { alphaPreset, varSearch } from "../../../models/var/alpha.ts";
 
-Deno.test("alpha by depth, scale and number of samples, as the paper's tables have it", () => {
+Deno.test("alphaPreset: alpha by depth, scale and number of samples, as the paper's tables have it", () => {
   const samples = [20, 50, 100] as const;
   const byDepth = { 16: [2.4, 2.4, 2.6], 20: [2.3, 2.4, 2.5], 24: [2.7, 2.7, 2.8], 30: [2.3, 2.4, 2.4] };
   for (const [depth, row] of Object.entries(byDepth)) {
@@ -35,13 +35,13 @@ Deno.test("alpha by depth, scale and number of samples, as the paper's tables ha
   assertEquals(alphaPreset({ depth: 30, scale: 12, samples: 50 }), 1.1);
 });
 
-Deno.test("a number that is none has no alpha", () => {
+Deno.test("alphaPreset: a number that is none has no alpha", () => {
   for (const wrong of [{ depth: 0 }, { scale: -1 }, { samples: 0 }, { samples: 1.5 }]) {
     assertThrows(() => alphaPreset({ depth: 16, scale: 1, samples: 50, ...wrong }), RangeError, "find alpha");
   }
 });
 
-Deno.test("a model without tuning is searched as the paper says", () => {
+Deno.test("varSearch: a model without tuning is searched as the paper says", () => {
   const { scale, alpha, conflictThreshold, published } = varSearch(24, {});
   assertEquals([scale, conflictThreshold], [1, 1.8]);
   assertEquals(alpha({ scale: 1, samples: 50 }), 2.7);
@@ -49,7 +49,7 @@ Deno.test("a model without tuning is searched as the paper says", () => {
   assertEquals(published, { cfg: 1, alpha: 2.3, conflictThreshold: 1.8 });
 });
 
-Deno.test("a folder's tuning shifts alpha on all scales, and replaces the threshold", () => {
+Deno.test("varSearch: a folder's tuning shifts alpha on all scales, and replaces the threshold", () => {
   const { alpha, conflictThreshold, published } = varSearch(30, { alpha: 1.9, conflictThreshold: 0.4 });
   assertEquals(conflictThreshold, 0.4);
   // Depth 30 has 2.4 at scale 1 with 50 candidates, so all is 0.5 less.

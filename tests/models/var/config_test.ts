@@ -43,12 +43,12 @@ const demo: VarConfig = {
   },
 };
 
-Deno.test("the demo's sizes are those it was trained with", async () => {
+Deno.test("VarConfig: the demo's sizes are those it was trained with", async () => {
   const text = await Deno.readTextFile(new URL("../../../models/demo/model.json", import.meta.url));
   assertEquals(JSON.parse(text).config, demo);
 });
 
-Deno.test("a description without one of the sizes is refused by its name", () => {
+Deno.test("requireVarConfig: a description without one of the sizes is refused by its name", () => {
   assertEquals(requireVarConfig(demo, "model.json"), demo);
   const refused = (config: unknown): string | undefined => {
     return assertThrows(() => requireVarConfig(config, "model.json"), ModelFileError).expected;
@@ -62,7 +62,7 @@ Deno.test("a description without one of the sizes is refused by its name", () =>
   }
 });
 
-Deno.test("sizes of one part alone are inferred and checked", async () => {
+Deno.test("inferVarConfig: sizes of one part alone are inferred and checked", async () => {
   const shapes: Record<string, readonly number[]> = {
     "pos_start": [1, 1, 128],
     "pos_1LC": [1, 30, 128],
@@ -89,7 +89,7 @@ Deno.test("sizes of one part alone are inferred and checked", async () => {
   await assertRejects(() => infer({ "pos_1LC": [1, 31, 128] }), ModelFileError, "pos_1LC");
 });
 
-Deno.test("sizes with per-block adaLN are inferred", async () => {
+Deno.test("VarConfig: sizes with per-block adaLN are inferred", async () => {
   const { manifest } = await convert(goldenCheckpoints("var-adaln"));
   assertEquals(manifest.name, "VAR-d2");
   const { tokenizer, ...config } = manifest.config as VarConfig;
@@ -110,7 +110,7 @@ Deno.test("sizes with per-block adaLN are inferred", async () => {
   }
 });
 
-Deno.test("sizes with shared adaLN and a tokenizer without networks are inferred", async () => {
+Deno.test("VarConfig: sizes with shared adaLN and a tokenizer without networks are inferred", async () => {
   const { manifest } = await convert(goldenCheckpoints("var-shared-adaln"));
   assertEquals(manifest.config, {
     depth: 2,
@@ -128,7 +128,7 @@ Deno.test("sizes with shared adaLN and a tokenizer without networks are inferred
   ]);
 });
 
-Deno.test("each scale has the published φ convolution", () => {
+Deno.test("residualOfScale: each scale has the published φ convolution", () => {
   const table = (scales: number, residuals: number): number[] => {
     return Array.from({ length: scales }, (_, scale) => residualOfScale(scale, scales, residuals));
   };
@@ -140,7 +140,7 @@ Deno.test("each scale has the published φ convolution", () => {
   assertEquals(table(1, 4), [0]);
 });
 
-Deno.test("patch numbers come from the scale of each token", () => {
+Deno.test("patchNumbersOfLevels: patch numbers come from the scale of each token", () => {
   assertEquals(patchNumbersOfLevels([0, 1, 1, 1, 1], "f"), [1, 2]);
   for (const scales of [[], [0, 1, 1], [0, 2]]) {
     const error = assertThrows(() => patchNumbersOfLevels(scales, "var.pth"), ModelFileError);
@@ -199,12 +199,12 @@ async function refusal(part: "var" | "vae", shapes: Shapes, what: string): Promi
 
 const PARTS = [["var", transformerShapes], ["vae", tokenizerShapes]] as const;
 
-Deno.test("a checkpoint with the right names and shapes is converted", async () => {
+Deno.test("VarConfig: a checkpoint with the right names and shapes is converted", async () => {
   const { manifest } = await convert({ var: transformerFile, vae: tokenizerFile });
   assertEquals(manifest.config, (await convert(golden)).manifest.config);
 });
 
-Deno.test("each tensor that is missing is missed", async () => {
+Deno.test("VarConfig: each tensor that is missing is missed", async () => {
   // Derivable, or for training only; see the spec of the published files.
   const optional = /(attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
   /** Those whose lack shows elsewhere. */
@@ -225,7 +225,7 @@ Deno.test("each tensor that is missing is missed", async () => {
   assertEquals(elsewhere, ["pos_start", "blocks.0.attn.scale_mul_1H11", "quantize.embedding.weight"]);
 });
 
-Deno.test("each tensor of another shape is refused with both shapes", async () => {
+Deno.test("VarConfig: each tensor of another shape is refused with both shapes", async () => {
   const unused = /(attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
   for (const [part, all] of PARTS) {
     for (const [name, shape] of all) {
@@ -250,7 +250,7 @@ Deno.test("each tensor of another shape is refused with both shapes", async () =
   }
 });
 
-Deno.test("a tensor that has no place is refused by name", async () => {
+Deno.test("VarConfig: a tensor that has no place is refused by name", async () => {
   for (const [part, all] of PARTS) {
     const error = await refusal(part, new Map(all).set("blocks.0.lora.weight", [2]), "one more");
     assertEquals(error.found, '"blocks.0.lora.weight"');
@@ -260,7 +260,7 @@ Deno.test("a tensor that has no place is refused by name", async () => {
   }
 });
 
-Deno.test("a renamed tensor is refused by its old name", async () => {
+Deno.test("VarConfig: a renamed tensor is refused by its old name", async () => {
   const shapes = new Map(transformerShapes);
   const shape = shapes.get("head.weight")!;
   shapes.delete("head.weight");
@@ -268,7 +268,7 @@ Deno.test("a renamed tensor is refused by its old name", async () => {
   assertEquals([error.tensor, error.expected], ["head.weight", "[96, 128]"]);
 });
 
-Deno.test("a checkpoint of something else is refused with what it holds", async () => {
+Deno.test("VarConfig: a checkpoint of something else is refused with what it holds", async () => {
   const error = await refusal("var", tokenizerShapes, "a tokenizer for the transformer");
   assertEquals(error.expected, 'a tensor "pos_start"');
   assert(error.found!.startsWith('"'), error.message);
@@ -276,7 +276,7 @@ Deno.test("a checkpoint of something else is refused with what it holds", async 
   await refusal("var", new Map(), "nothing");
 });
 
-Deno.test("class names must be as many as the classes", async () => {
+Deno.test("VarConfig: class names must be as many as the classes", async () => {
   await using writer = createVirtualFolder("test");
   const checkpoints = { var: transformerFile, vae: tokenizerFile };
   await assertRejects(
@@ -286,7 +286,7 @@ Deno.test("class names must be as many as the classes", async () => {
   );
 });
 
-Deno.test("without the scales of the tokens the published patch numbers are taken", async () => {
+Deno.test("VarConfig: without the scales of the tokens the published patch numbers are taken", async () => {
   for (
     const [tokens, patchNumbers] of [
       [680, [1, 2, 3, 4, 5, 6, 8, 10, 13, 16]],
@@ -303,7 +303,7 @@ Deno.test("without the scales of the tokens the published patch numbers are take
   }
 });
 
-Deno.test("attention without l2 norm has heads of width 64 and runs", async () => {
+Deno.test("VarConfig: attention without l2 norm has heads of width 64 and runs", async () => {
   const shapes = new Map(transformerShapes.entries().filter(([name]) => !name.includes("scale_mul")));
   const source = { var: fileOf(shapes), vae: tokenizerFile };
   const { manifest } = await convert(source);
@@ -324,7 +324,7 @@ async function* renamed(file: URL, prefix: string): AsyncGenerator<SafetensorsEn
   }
 }
 
-Deno.test("the trainer's file with both models gives the same model", async () => {
+Deno.test("VarConfig: the trainer's file with both models gives the same model", async () => {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const shared = goldenCheckpoints("var-shared-adaln");
   const entries = [

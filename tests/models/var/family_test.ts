@@ -22,7 +22,7 @@ function prefixed(prefix: string, all: ReadonlyMap<string, StoredTensor>): Map<s
   return new Map(all.entries().map(([name, tensor]) => [prefix + name, tensor]));
 }
 
-Deno.test("each part is found in its own file, as published and as the trainer saves it", async () => {
+Deno.test("openCheckpoint: each part is found in its own file, as published and as the trainer saves it", async () => {
   for (const name of ["var-adaln", "var-shared-adaln"] as const) {
     const files = goldenCheckpoints(name);
     using transformer = await openCheckpoint(files.var);
@@ -46,7 +46,7 @@ Deno.test("each part is found in its own file, as published and as the trainer s
   }
 });
 
-Deno.test("another family's parts are not taken for VAR's", () => {
+Deno.test("VAR: another family's parts are not taken for VAR's", () => {
   const start = { "pos_start": [1, 1, 64] };
   assertEquals(TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 64, 32, 32] })), undefined);
   assertEquals(TRANSFORMER.prefix(tensors({ "lvl_embed.weight": [4, 64] })), undefined);
@@ -74,7 +74,7 @@ Deno.test("another family's parts are not taken for VAR's", () => {
   ) assertEquals(TOKENIZER.prefix(tensors({ ...codes, [own]: [8] })), "");
 });
 
-Deno.test("sizes are told in words, of a model and of each part", async () => {
+Deno.test("VAR: sizes are told in words, of a model and of each part", async () => {
   const { manifest } = await openModelFolder(DEMO_MODEL);
   const config = manifest.config as VarConfig;
   const facts = VAR.describe(config);
@@ -116,7 +116,7 @@ Deno.test("sizes are told in words, of a model and of each part", async () => {
   );
 });
 
-Deno.test("models of published sizes know ImageNet's classes", () => {
+Deno.test("VAR: models of published sizes know ImageNet's classes", () => {
   const names = (config: Partial<VarConfig>): readonly string[] => classNamesOf(VAR.labels(config));
   for (const patchNumbers of Object.values(PUBLISHED_PATCH_NUMBERS)) {
     assertEquals(names({ classes: 1000, patchNumbers }), IMAGENET_CLASSES);
@@ -128,7 +128,7 @@ Deno.test("models of published sizes know ImageNet's classes", () => {
   assertEquals(VAR.labels({}), undefined);
 });
 
-Deno.test("names of published files tell the depth", () => {
+Deno.test("VAR: names of published files tell the depth", () => {
   const { sizeOf, transformer, others } = VAR.published;
   const names = ["var_d16.pth", "var_d36-s.pth", "var_d016.pth", "vae_ch160v4096z32.pth", "my_var_d16.pth"];
   assertEquals(names.map(sizeOf), [16, undefined, undefined, undefined, undefined]);

@@ -111,16 +111,19 @@ function requireFloat32(found: Differences): void {
   }
 }
 
-testOnDevices("per-block adaLN gives the published logits, features and pixels", async (device) => {
-  await using model = await loadModel(goldenCheckpoints("var-adaln"), { device });
-  using recorded = await openGolden("var-adaln");
-  const found = await replay(model, recorded);
-  requireFloat32(found);
-  requireBelow(found.features, FEATURE_TOLERANCE, "features");
-  requireBelow(found.image, PIXEL_TOLERANCE, "image");
-});
+testOnDevices(
+  "published: per-block adaLN gives the published logits, features and pixels",
+  async (device) => {
+    await using model = await loadModel(goldenCheckpoints("var-adaln"), { device });
+    using recorded = await openGolden("var-adaln");
+    const found = await replay(model, recorded);
+    requireFloat32(found);
+    requireBelow(found.features, FEATURE_TOLERANCE, "features");
+    requireBelow(found.image, PIXEL_TOLERANCE, "image");
+  },
+);
 
-testOnDevices("shared adaLN gives the published logits and features", async (device) => {
+testOnDevices("published: shared adaLN gives the published logits and features", async (device) => {
   await using model = await loadModel(goldenCheckpoints("var-shared-adaln"), { device });
   using recorded = await openGolden("var-shared-adaln");
   const found = await replay(model, recorded);
@@ -128,33 +131,36 @@ testOnDevices("shared adaLN gives the published logits and features", async (dev
   requireBelow(found.features, FEATURE_TOLERANCE, "features");
 });
 
-testOnDevices("the encoder gives the published features, tokens and reconstruction", async (device) => {
-  await using model = await loadModel(goldenCheckpoints("var-adaln"), { device });
-  using recorded = await openGolden("var-adaln");
-  const [images, , height, width] = recorded.tensors.get("encode.image")!.shape as [
-    number,
-    3,
-    number,
-    number,
-  ];
-  using array = device.upload(await recorded.readFloat32("encode.image"));
-  using encoding = await model.encode({ array, width, height }, images);
-  const features = await differenceOf(encoding.features, await recorded.readFloat32("encode.f"));
-  requireBelow(features, FEATURE_TOLERANCE, "features");
-  const tokens = await device.read(encoding.tokens);
-  assertEquals(tokens.length, model.patchNumbers.length);
-  for (const [scale, map] of tokens.entries()) {
-    assertEquals([...map], [...await recorded.readFloat32(`encode.tokens.${scale}`)], `scale ${scale}`);
-  }
-  using reconstruction = await encoding.decode();
-  const wanted = await recorded.readFloat32("encode.reconstruction");
-  // Recorded from -1 to 1, twice the range of the tolerance.
-  requireBelow(
-    await differenceOf(reconstruction.array, wanted, clamp),
-    2 * PIXEL_TOLERANCE,
-    "reconstruction",
-  );
-});
+testOnDevices(
+  "published: the encoder gives the published features, tokens and reconstruction",
+  async (device) => {
+    await using model = await loadModel(goldenCheckpoints("var-adaln"), { device });
+    using recorded = await openGolden("var-adaln");
+    const [images, , height, width] = recorded.tensors.get("encode.image")!.shape as [
+      number,
+      3,
+      number,
+      number,
+    ];
+    using array = device.upload(await recorded.readFloat32("encode.image"));
+    using encoding = await model.encode({ array, width, height }, images);
+    const features = await differenceOf(encoding.features, await recorded.readFloat32("encode.f"));
+    requireBelow(features, FEATURE_TOLERANCE, "features");
+    const tokens = await device.read(encoding.tokens);
+    assertEquals(tokens.length, model.patchNumbers.length);
+    for (const [scale, map] of tokens.entries()) {
+      assertEquals([...map], [...await recorded.readFloat32(`encode.tokens.${scale}`)], `scale ${scale}`);
+    }
+    using reconstruction = await encoding.decode();
+    const wanted = await recorded.readFloat32("encode.reconstruction");
+    // Recorded from -1 to 1, twice the range of the tolerance.
+    requireBelow(
+      await differenceOf(reconstruction.array, wanted, clamp),
+      2 * PIXEL_TOLERANCE,
+      "reconstruction",
+    );
+  },
+);
 
 /**
  * Bound of what float16 weights may change in a value that went through `layers` linear layers, one after the
@@ -173,7 +179,7 @@ async function rootMeanSquare(recorded: Checkpoint, name: string): Promise<numbe
 }
 
 testOnDevices(
-  "the demo's float16 weights are within their rounding of the published numbers",
+  "published: the demo's float16 weights are within their rounding of the published numbers",
   async (device) => {
     await using model = await loadModel("demo", { device });
     using recorded = await openGolden("demo");

@@ -67,70 +67,79 @@ function requireEqual(found: readonly Float32Array[], wanted: readonly Float32Ar
 
 for (const guided of [true, false]) {
   const name = guided ? "with guidance" : "without guidance";
-  testOnDevices(`lanes that were gathered go on as if they had begun like that, ${name}`, async (device) => {
-    await using model = await loadSmall(device);
-    const labels = [3, 1, 7];
-    const maps = randomTokens(model, labels.length);
-    for (const [after, lanes] of [[2, [2, 0, 0]], [1, [1]], [3, [0, 1, 2, 1]]] as const) {
-      const scales = [...model.patchNumbers.keys()];
-      using generation = await model.start({ labels: classesOf(labels), guided });
-      await force(generation, maps, scales.slice(0, after));
-      generation.gather(lanes);
-      assertEquals(generation.images, lanes.length);
-      const rest = await force(generation, lanes.map((lane) => maps[lane]!), scales.slice(after));
+  testOnDevices(
+    `Model: lanes that were gathered go on as if they had begun like that, ${name}`,
+    async (device) => {
+      await using model = await loadSmall(device);
+      const labels = [3, 1, 7];
+      const maps = randomTokens(model, labels.length);
+      for (const [after, lanes] of [[2, [2, 0, 0]], [1, [1]], [3, [0, 1, 2, 1]]] as const) {
+        const scales = [...model.patchNumbers.keys()];
+        using generation = await model.start({ labels: classesOf(labels), guided });
+        await force(generation, maps, scales.slice(0, after));
+        generation.gather(lanes);
+        assertEquals(generation.images, lanes.length);
+        const rest = await force(generation, lanes.map((lane) => maps[lane]!), scales.slice(after));
 
-      using fresh = await model.start({ labels: classesOf(lanes.map((lane) => labels[lane]!)), guided });
-      const all = await force(fresh, lanes.map((lane) => maps[lane]!), scales);
-      requireEqual(rest, all.slice(after), `lanes ${lanes}`);
-      const accumulated = await differenceOf(generation.accumulated!, await readFloats(fresh.accumulated!));
-      assert(accumulated <= TOLERANCE, `accumulated: ${accumulated}`);
-    }
-  });
+        using fresh = await model.start({ labels: classesOf(lanes.map((lane) => labels[lane]!)), guided });
+        const all = await force(fresh, lanes.map((lane) => maps[lane]!), scales);
+        requireEqual(rest, all.slice(after), `lanes ${lanes}`);
+        const accumulated = await differenceOf(generation.accumulated!, await readFloats(fresh.accumulated!));
+        assert(accumulated <= TOLERANCE, `accumulated: ${accumulated}`);
+      }
+    },
+  );
 }
 
-testOnDevices("lanes may be gathered twice, before the first scale and after the last", async (device) => {
-  await using model = await loadSmall(device);
-  const maps = randomTokens(model, 2);
-  const scales = [...model.patchNumbers.keys()];
-  using generation = await model.start({ labels: classesOf([4, 5]), guided: true });
-  generation.gather([1, 0]);
-  const swapped = [maps[1]!, maps[0]!];
-  const found = await force(generation, swapped, scales.slice(0, 2));
-  generation.gather([1, 0]);
-  found.push(...await force(generation, maps, scales.slice(2)));
-  generation.gather([1]);
-  using picture = await generation.decode();
+testOnDevices(
+  "Model: lanes may be gathered twice, before the first scale and after the last",
+  async (device) => {
+    await using model = await loadSmall(device);
+    const maps = randomTokens(model, 2);
+    const scales = [...model.patchNumbers.keys()];
+    using generation = await model.start({ labels: classesOf([4, 5]), guided: true });
+    generation.gather([1, 0]);
+    const swapped = [maps[1]!, maps[0]!];
+    const found = await force(generation, swapped, scales.slice(0, 2));
+    generation.gather([1, 0]);
+    found.push(...await force(generation, maps, scales.slice(2)));
+    generation.gather([1]);
+    using picture = await generation.decode();
 
-  using fresh = await model.start({ labels: classesOf([5, 4]), guided: true });
-  const wanted = await force(fresh, swapped, scales);
-  requireEqual(found.slice(0, 2), wanted.slice(0, 2), "swapped");
-  fresh.gather([0]);
-  using alone = await fresh.decode();
-  assertEquals(picture.array.length, alone.array.length);
-  assert(await differenceOf(picture.array, await readFloats(alone.array)) <= TOLERANCE);
-});
+    using fresh = await model.start({ labels: classesOf([5, 4]), guided: true });
+    const wanted = await force(fresh, swapped, scales);
+    requireEqual(found.slice(0, 2), wanted.slice(0, 2), "swapped");
+    fresh.gather([0]);
+    using alone = await fresh.decode();
+    assertEquals(picture.array.length, alone.array.length);
+    assert(await differenceOf(picture.array, await readFloats(alone.array)) <= TOLERANCE);
+  },
+);
 
-testOnDevices("with guidance conditional rows come first and unconditional rows follow", async (device) => {
-  await using model = await loadSmall(device);
-  const labels = [2, 9];
-  const maps = randomTokens(model, labels.length);
-  const scales = [...model.patchNumbers.keys()];
-  const run = async (classes: readonly (number | null)[], guided: boolean): Promise<Float32Array[]> => {
-    using generation = await model.start({ labels: classesOf(classes), guided });
-    assertEquals([generation.guided, generation.images], [guided, classes.length]);
-    return await force(generation, maps, scales);
-  };
-  const both = await run(labels, true);
-  const half = (part: 0 | 1): Float32Array[] => {
-    return both.map((values) => values.slice(part * values.length / 2, (part + 1) * values.length / 2));
-  };
-  const conditional = await run(labels, false);
-  requireEqual(half(0), conditional, "conditional");
-  requireEqual(half(1), await run([null, null], false), "unconditional");
-  assert(maxDifference(conditional[0]!, half(1)[0]!) > 0.01, "the classes make a difference");
-});
+testOnDevices(
+  "Model: with guidance conditional rows come first and unconditional rows follow",
+  async (device) => {
+    await using model = await loadSmall(device);
+    const labels = [2, 9];
+    const maps = randomTokens(model, labels.length);
+    const scales = [...model.patchNumbers.keys()];
+    const run = async (classes: readonly (number | null)[], guided: boolean): Promise<Float32Array[]> => {
+      using generation = await model.start({ labels: classesOf(classes), guided });
+      assertEquals([generation.guided, generation.images], [guided, classes.length]);
+      return await force(generation, maps, scales);
+    };
+    const both = await run(labels, true);
+    const half = (part: 0 | 1): Float32Array[] => {
+      return both.map((values) => values.slice(part * values.length / 2, (part + 1) * values.length / 2));
+    };
+    const conditional = await run(labels, false);
+    requireEqual(half(0), conditional, "conditional");
+    requireEqual(half(1), await run([null, null], false), "unconditional");
+    assert(maxDifference(conditional[0]!, half(1)[0]!) > 0.01, "the classes make a difference");
+  },
+);
 
-testOnDevices("feature vectors end a scale just as the tokens they belong to", async (device) => {
+testOnDevices("Model: feature vectors end a scale just as the tokens they belong to", async (device) => {
   await using model = await loadSmall(device);
   const maps = randomTokens(model, 2);
   using byTokens = await model.start({ labels: classesOf([0, 1]), guided: true });
@@ -147,7 +156,7 @@ testOnDevices("feature vectors end a scale just as the tokens they belong to", a
   assertEquals(await readFloats(byFeatures.accumulated!), await readFloats(byTokens.accumulated!));
 });
 
-testOnDevices("tokens of encoded pictures lead back to the pictures", async (device) => {
+testOnDevices("Model: tokens of encoded pictures lead back to the pictures", async (device) => {
   await using model = await loadModel("demo", { device });
   using recorded = await openGolden("demo");
   const images = 2;
@@ -177,7 +186,7 @@ testOnDevices("tokens of encoded pictures lead back to the pictures", async (dev
 });
 
 testOnDevices(
-  "a model without networks generates features but neither decodes nor encodes",
+  "Model: a model without networks generates features but neither decodes nor encodes",
   async (device) => {
     await using model = await loadModel(goldenCheckpoints("var-shared-adaln"), { device });
     assertEquals([model.encodes, model.decodes], [false, false]);
@@ -191,7 +200,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("labels, lanes and scales that are none are refused", async (device) => {
+testOnDevices("Model: labels, lanes and scales that are none are refused", async (device) => {
   await using model = await loadSmall(device);
   for (const labels of [[], [-1], [10], [0.5], [0, NaN]]) {
     await assertRejects(
@@ -212,7 +221,7 @@ testOnDevices("labels, lanes and scales that are none are refused", async (devic
   await assertRejects(() => generation.logits(), RangeError, "all 4 scales are done");
 });
 
-testOnDevices("what a generation or an encoding held is free when it is disposed", async (device) => {
+testOnDevices("Model: what a generation or an encoding held is free when it is disposed", async (device) => {
   await using model = await loadSmall(device);
   const maps = randomTokens(model, 2);
   const once = async (): Promise<void> => {
@@ -235,7 +244,7 @@ testOnDevices("what a generation or an encoding held is free when it is disposed
   assertEquals({ liveArrays, liveBytes }, { liveArrays: before.liveArrays, liveBytes: before.liveBytes });
 });
 
-testOnDevices("a model says what it is, and how it wants to be asked", async (device) => {
+testOnDevices("Model: a model says what it is, and how it wants to be asked", async (device) => {
   await using model = await loadModel("demo", { device });
   assertEquals([model.family, model.name, model.size], ["var", "demo", 4]);
   assertEquals([model.labels.kind, classNamesOf(model.labels).length], ["classes", 64]);
@@ -272,7 +281,7 @@ async function loadQuick(device: Device): Promise<Model> {
 }
 
 testOnDevices(
-  "tokens of a picture show it a scale at a time, as a generation that accepts them does",
+  "Model: tokens of a picture show it a scale at a time, as a generation that accepts them does",
   async (device) => {
     await using model = await loadQuick(device);
     const { picture } = model.schedule();
@@ -307,53 +316,60 @@ testOnDevices(
   },
 );
 
-testOnDevices("pictures of another size, and schedules of another model, are refused", async (device) => {
-  await using model = await loadSmall(device);
-  const { picture, ...schedule } = model.schedule();
-  const { width, height } = picture;
-  using array = device.allocate(3 * width * height);
-  for (const size of [{ width: 2 * width, height }, { width, height: 1 }]) {
-    await assertRejects(
-      () => model.encode({ array, ...size }, 1),
-      RangeError,
-      `Cannot encode pictures for scale 3 as they must have ${width}×${height} pixels: they have ${size.width}×${size.height}`,
-    );
-  }
-  for (const last of [-1, 4, 1.5]) {
-    await assertRejects(() => model.encode({ array, ...picture }, 1, { last }), RangeError, "the last scale");
-  }
-  await assertRejects(() => model.encode({ array, ...picture }, 0), RangeError, "the number of pictures");
-  const { scales } = schedule;
-  for (
-    const other of [
-      [...scales.slice(0, 3), { ...scales[3]!, height: 5 }],
-      [...scales, scales[3]!],
-      scales.toReversed(),
-    ]
-  ) {
-    const foreign = { ...schedule, picture, scales: other };
-    const { liveArrays } = device.counters;
-    await assertRejects(
-      () => model.start({ labels: classesOf([0]), guided: true, schedule: foreign }),
-      RangeError,
-      "Cannot follow the schedule",
-    );
-    await assertRejects(
-      () => model.encode({ array, ...picture }, 1, { schedule: foreign }),
-      RangeError,
-      "Cannot follow the schedule",
-    );
-    assertEquals(device.counters.liveArrays, liveArrays);
-  }
-});
+testOnDevices(
+  "Model: pictures of another size, and schedules of another model, are refused",
+  async (device) => {
+    await using model = await loadSmall(device);
+    const { picture, ...schedule } = model.schedule();
+    const { width, height } = picture;
+    using array = device.allocate(3 * width * height);
+    for (const size of [{ width: 2 * width, height }, { width, height: 1 }]) {
+      await assertRejects(
+        () => model.encode({ array, ...size }, 1),
+        RangeError,
+        `Cannot encode pictures for scale 3 as they must have ${width}×${height} pixels: they have ${size.width}×${size.height}`,
+      );
+    }
+    for (const last of [-1, 4, 1.5]) {
+      await assertRejects(
+        () => model.encode({ array, ...picture }, 1, { last }),
+        RangeError,
+        "the last scale",
+      );
+    }
+    await assertRejects(() => model.encode({ array, ...picture }, 0), RangeError, "the number of pictures");
+    const { scales } = schedule;
+    for (
+      const other of [
+        [...scales.slice(0, 3), { ...scales[3]!, height: 5 }],
+        [...scales, scales[3]!],
+        scales.toReversed(),
+      ]
+    ) {
+      const foreign = { ...schedule, picture, scales: other };
+      const { liveArrays } = device.counters;
+      await assertRejects(
+        () => model.start({ labels: classesOf([0]), guided: true, schedule: foreign }),
+        RangeError,
+        "Cannot follow the schedule",
+      );
+      await assertRejects(
+        () => model.encode({ array, ...picture }, 1, { schedule: foreign }),
+        RangeError,
+        "Cannot follow the schedule",
+      );
+      assertEquals(device.counters.liveArrays, liveArrays);
+    }
+  },
+);
 
-testOnDevices("before the first scale there is nothing to see", async (device) => {
+testOnDevices("Model: before the first scale there is nothing to see", async (device) => {
   await using model = await loadSmall(device);
   using generation = await model.start({ labels: classesOf([0]), guided: false });
   await assertRejects(() => generation.decode(), TypeError, "Cannot decode as no scale has been accepted");
 });
 
-testOnDevices("a model that has been disposed refuses to go on", async (device) => {
+testOnDevices("Model: a model that has been disposed refuses to go on", async (device) => {
   const model = await loadSmall(device);
   const generation = await model.start({ labels: classesOf([0]), guided: false });
   const logits = generation.logits();

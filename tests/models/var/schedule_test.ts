@@ -13,7 +13,7 @@ const model: VarScheduleModel = {
   pictureSide: 256,
 };
 
-Deno.test("without a request a schedule is as published", () => {
+Deno.test("varSchedule: without a request a schedule is as published", () => {
   const { scales, picture, settings } = varSchedule(model);
   assertEquals(picture, { width: 256, height: 256 });
   assertEquals(settings, {
@@ -41,7 +41,7 @@ Deno.test("without a request a schedule is as published", () => {
   assertEquals(scales.length, 10);
 });
 
-Deno.test("what is asked for goes to every scale", () => {
+Deno.test("varSchedule: what is asked for goes to every scale", () => {
   const request = { cfg: 4, guidance: "constant", topK: 0, topP: 0.5, minP: 0.1, temperature: 0 } as const;
   const { scales, settings } = varSchedule(model, request);
   const { cfg: _cfg, guidance: _guidance, ...sampling } = request;
@@ -49,12 +49,12 @@ Deno.test("what is asked for goes to every scale", () => {
   assertEquals(settings, { ...request, published: false, maps: {}, familyOptions: {} });
 });
 
-Deno.test("a model of one scale is not guided by a ramp", () => {
+Deno.test("varSchedule: a model of one scale is not guided by a ramp", () => {
   const { scales } = varSchedule({ ...model, patchNumbers: [1] }, { cfg: 3 });
   assertEquals(scales.map(({ sampling }) => sampling.guidanceWeight), [0]);
 });
 
-Deno.test("its own maps and its own size may be named", () => {
+Deno.test("varSchedule: its own maps and its own size may be named", () => {
   const { patchNumbers } = model;
   const usual = varSchedule(model);
   for (const size of [256, { width: 256, height: 256 }]) {
@@ -62,7 +62,7 @@ Deno.test("its own maps and its own size may be named", () => {
   }
 });
 
-Deno.test("what a VAR model cannot do is refused with the reason", () => {
+Deno.test("varSchedule: what a VAR model cannot do is refused with the reason", () => {
   const refused: [ScheduleRequest, typeof RangeError | typeof TypeError, string][] = [
     [
       { patchNumbers: [1, 2, 4] },

@@ -49,49 +49,52 @@ function evenBlock(block: Float32Array, bits: 4 | 8): number[] {
 }
 
 for (const bits of [4, 8] as const) {
-  testOnDevices(`MatMulNBits multiplies by what the blocks of ${bits} bits stand for`, async (device) => {
-    for (const [rows, columns] of [[8, 64], [48, 96], [5, 32]] as const) {
-      const options: BlockOptions = { rows, columns, bits };
-      const { packed, scales } = quantizeBlocks(normal(rows * columns), options);
-      const shapes = blockShapes(options);
-      const graph = new GraphBuilder("product");
-      const place = (file: string, length: number, facts: Pick<ExternalWeight, "type" | "shape">) => {
-        return { file, offset: 0, length, ...facts };
-      };
-      const x = graph.input({ name: "x", type: "float32", shape: ["rows", columns] });
-      const y = graph.add(`${MICROSOFT}.MatMulNBits`, [
-        x,
-        graph.weight("w", place("w", packed.length, { type: "uint8", shape: shapes.packed })),
-        graph.weight("s", place("s", scales.byteLength, { type: "float32", shape: shapes.scales })),
-      ], { K: columns, N: rows, bits, block_size: BLOCK });
-      graph.output({ name: "y", type: "float32", shape: ["rows", rows] }, y);
-      await using session = await createGraphSession(device, graph.bytes(), {
-        externalFiles: [{ path: "w", data: packed }, { path: "s", data: new Uint8Array(scales.buffer) }],
-      });
-      const inputs = normal(3 * columns, 2);
-      using array = device.upload(inputs);
-      const { y: product } = await session.run({ x: { array, shape: [3, columns] } });
-      using result = product!;
-      const found = await readFloats(result);
-      const weights = dequantizeBlocks({ packed, scales }, options);
-      for (let i = 0; i < 3; i++) {
-        for (let row = 0; row < rows; row++) {
-          let wanted = 0;
-          let magnitude = 0;
-          for (let k = 0; k < columns; k++) {
-            const term = inputs[i * columns + k]! * weights[row * columns + k]!;
-            wanted += term;
-            magnitude += Math.abs(term);
+  testOnDevices(
+    `quantizeBlocks: MatMulNBits multiplies by what the blocks of ${bits} bits stand for`,
+    async (device) => {
+      for (const [rows, columns] of [[8, 64], [48, 96], [5, 32]] as const) {
+        const options: BlockOptions = { rows, columns, bits };
+        const { packed, scales } = quantizeBlocks(normal(rows * columns), options);
+        const shapes = blockShapes(options);
+        const graph = new GraphBuilder("product");
+        const place = (file: string, length: number, facts: Pick<ExternalWeight, "type" | "shape">) => {
+          return { file, offset: 0, length, ...facts };
+        };
+        const x = graph.input({ name: "x", type: "float32", shape: ["rows", columns] });
+        const y = graph.add(`${MICROSOFT}.MatMulNBits`, [
+          x,
+          graph.weight("w", place("w", packed.length, { type: "uint8", shape: shapes.packed })),
+          graph.weight("s", place("s", scales.byteLength, { type: "float32", shape: shapes.scales })),
+        ], { K: columns, N: rows, bits, block_size: BLOCK });
+        graph.output({ name: "y", type: "float32", shape: ["rows", rows] }, y);
+        await using session = await createGraphSession(device, graph.bytes(), {
+          externalFiles: [{ path: "w", data: packed }, { path: "s", data: new Uint8Array(scales.buffer) }],
+        });
+        const inputs = normal(3 * columns, 2);
+        using array = device.upload(inputs);
+        const { y: product } = await session.run({ x: { array, shape: [3, columns] } });
+        using result = product!;
+        const found = await readFloats(result);
+        const weights = dequantizeBlocks({ packed, scales }, options);
+        for (let i = 0; i < 3; i++) {
+          for (let row = 0; row < rows; row++) {
+            let wanted = 0;
+            let magnitude = 0;
+            for (let k = 0; k < columns; k++) {
+              const term = inputs[i * columns + k]! * weights[row * columns + k]!;
+              wanted += term;
+              magnitude += Math.abs(term);
+            }
+            // A float32 sum of n products is off by at most n + 1 roundings of the sum of magnitudes.
+            const bound = (columns + 1) * 2 ** -24 * magnitude;
+            assert(Math.abs(found[i * rows + row]! - wanted) <= bound, `${found[i * rows + row]} ${wanted}`);
           }
-          // A float32 sum of n products is off by at most n + 1 roundings of the sum of magnitudes.
-          const bound = (columns + 1) * 2 ** -24 * magnitude;
-          assert(Math.abs(found[i * rows + row]! - wanted) <= bound, `${found[i * rows + row]} ${wanted}`);
         }
       }
-    }
-  });
+    },
+  );
 
-  Deno.test(`blocks of ${bits} bits are nowhere worse than the plain ones, and better on the whole`, () => {
+  Deno.test(`dequantizeBlocks: blocks of ${bits} bits are nowhere worse than the plain ones, and better on the whole`, () => {
     const [rows, columns] = [64, 256];
     const values = normal(rows * columns, 3);
     // Also heavy tails, blocks of one sign, and blocks of very different size.
@@ -118,7 +121,7 @@ for (const bits of [4, 8] as const) {
     assert(relative.found < 0.98 * relative.even, JSON.stringify(relative));
   });
 
-  Deno.test(`values that blocks of ${bits} bits can hold come back`, () => {
+  Deno.test(`quantizeBlocks: values that blocks of ${bits} bits can hold come back`, () => {
     const half = 2 ** (bits - 1);
     const options: BlockOptions = { rows: 3, columns: BLOCK, bits };
     const values = new Float32Array(3 * BLOCK);
@@ -131,7 +134,7 @@ for (const bits of [4, 8] as const) {
     assertEquals([...blocks.scales], [0.25, -0.375, 2 ** -100]);
   });
 
-  Deno.test(`extremes in blocks of ${bits} bits do no harm`, () => {
+  Deno.test(`quantizeBlocks: extremes in blocks of ${bits} bits do no harm`, () => {
     const options: BlockOptions = { rows: 1, columns: BLOCK, bits };
     const through = (...values: number[]) => {
       const all = new Float32Array(BLOCK);
@@ -164,7 +167,7 @@ for (const bits of [4, 8] as const) {
     }
   });
 
-  Deno.test(`rows of ${bits} bits are filled up to whole blocks with zeros`, () => {
+  Deno.test(`dequantizeBlocks: rows of ${bits} bits are filled up to whole blocks with zeros`, () => {
     for (const columns of [1, 31, 33, 63]) {
       const options: BlockOptions = { rows: 3, columns, bits };
       const values = normal(3 * columns, 4);
@@ -186,7 +189,7 @@ for (const bits of [4, 8] as const) {
   });
 }
 
-Deno.test("4 bits: the earlier of two values is in the low half of their byte", () => {
+Deno.test("quantizeBlocks: 4 bits: the earlier of two values is in the low half of their byte", () => {
   const values = Float32Array.from({ length: BLOCK }, (_, i) => i === 31 ? -8 : i % 8);
   const { packed, scales } = quantizeBlocks(values, { rows: 1, columns: BLOCK, bits: 4 });
   assertEquals([...scales], [1]);
@@ -196,7 +199,7 @@ Deno.test("4 bits: the earlier of two values is in the low half of their byte", 
   );
 });
 
-Deno.test("wrong numbers of values and blocks are refused", () => {
+Deno.test("quantizeBlocks: wrong numbers of values and blocks are refused", () => {
   const error = assertThrows(
     () => quantizeBlocks(new Float32Array(5), { rows: 2, columns: 3, bits: 4 }),
     TypeError,

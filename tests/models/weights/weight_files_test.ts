@@ -26,7 +26,7 @@ function values(tensor: number, length: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, i) => 1000 * tensor + i + 0.5);
 }
 
-Deno.test("tensors are divided in order, and none is split", () => {
+Deno.test("planWeightFiles: tensors are divided in order, and none is split", () => {
   const divided = (limit: number, ...lengths: number[]): [string, string[]][] => {
     return planWeightFiles("part", tensors(...lengths), limit).map(({ name, layout }) => {
       return [name, layout.places.map(({ entry }) => entry.name).sort()];
@@ -47,7 +47,7 @@ Deno.test("tensors are divided in order, and none is split", () => {
   assertEquals(divided(32), [["part.safetensors", []]]);
 });
 
-Deno.test("a part's files are found in order, and must belong together", () => {
+Deno.test("weightFileNames: a part's files are found in order, and must belong together", () => {
   const of = (...names: string[]): string[] => weightFileNames(names, "a.b", "folder");
   assertEquals(of("a.b.safetensors", "c.safetensors"), ["a.b.safetensors"]);
   assertEquals(of("axb.safetensors", "a.b-c.safetensors", "a.b.onnx"), ["a.b.safetensors"]);
@@ -86,7 +86,7 @@ async function writeDivided(writer: FolderWriter): Promise<ModelFolder> {
   return folder;
 }
 
-Deno.test("places of tensors in several files are where their bytes lie", () =>
+Deno.test("createModelFolder: places of tensors in several files are where their bytes lie", () =>
   inFolder(async (path) => {
     const folder = await writeDivided(await createModelFolder(`${path}/model`, { weightFileBytes: 100 }));
     const files = Object.keys(folder.manifest.files);
@@ -97,7 +97,7 @@ Deno.test("places of tensors in several files are where their bytes lie", () =>
     assertEquals(virtual.manifest.files, {});
   }));
 
-Deno.test("several files are read as one, as tensors and as blobs", () =>
+Deno.test("createModelFolder: several files are read as one, as tensors and as blobs", () =>
   inFolder(async (path) => {
     const folder = await writeDivided(await createModelFolder(`${path}/model`, { weightFileBytes: 100 }));
     const weights = await folder.weights("part");
@@ -121,7 +121,7 @@ Deno.test("several files are read as one, as tensors and as blobs", () =>
     }
   }));
 
-Deno.test("each of several files is checked, and all are closed when one is wrong", () =>
+Deno.test("createModelFolder: each of several files is checked, and all are closed when one is wrong", () =>
   inFolder(async (path) => {
     const folder = await writeDivided(await createModelFolder(`${path}/model`, { weightFileBytes: 100 }));
     for (const name of Object.keys(folder.manifest.files)) {
@@ -145,7 +145,7 @@ Deno.test("each of several files is checked, and all are closed when one is wron
     assertEquals(none.expected, '"other.safetensors"');
   }));
 
-Deno.test("two files with a tensor of one name are refused", () =>
+Deno.test("createModelFolder: two files with a tensor of one name are refused", () =>
   inFolder(async (path) => {
     await using writer = await createModelFolder(`${path}/model`);
     for (const i of [1, 2]) await writer.writeTensors(`part-0000${i}-of-00002`, tensors(1));
@@ -158,7 +158,7 @@ Deno.test("two files with a tensor of one name are refused", () =>
     assertEquals(error.tensor, "t0");
   }));
 
-Deno.test("weights in blocks of integers are read as float32, and listed as one", () =>
+Deno.test("describeWeights: weights in blocks of integers are read as float32, and listed as one", () =>
   inFolder(async (path) => {
     const options = { rows: 4, columns: 64, bits: 4 } as const;
     const matrix = Float32Array.from({ length: 256 }, (_, i) => Math.sin(i));
@@ -182,7 +182,7 @@ Deno.test("weights in blocks of integers are read as float32, and listed as one"
     ]);
   }));
 
-Deno.test("a large file on a web server is read by range, a small one whole and once", async () => {
+Deno.test("createModelFolder: a large file on a web server is read by range, a small one whole and once", async () => {
   const requests: string[] = [];
   await inFolder(async (path) => {
     await using writer = await createModelFolder(`${path}/model`);
@@ -230,7 +230,7 @@ Deno.test("a large file on a web server is read by range, a small one whole and 
   });
 });
 
-Deno.test("a blob over a source is a blob", async () => {
+Deno.test("SourceBlob: a blob over a source is a blob", async () => {
   const bytes = Uint8Array.from({ length: 9_000_001 }, (_, i) => i * 7 + (i >> 8));
   using source = await openSource(bytes);
   const blob = new SourceBlob(source);

@@ -71,7 +71,7 @@ function mixing(sources: readonly number[][][], kept: readonly Uint32Array[]): S
   };
 }
 
-testOnModel("coded", "an edit is the published method, step by step", async (model) => {
+testOnModel("coded", "EditRequest: an edit is the published method, step by step", async (model) => {
   const size = edgeOf(model);
   const pictures = [noise(size, 1), noise(size, 2), noise(size, 3)];
   const sources = await tokensOfPictures(model, pictures);
@@ -112,7 +112,7 @@ testOnModel("coded", "an edit is the published method, step by step", async (mod
 
 testOnModel(
   "coded",
-  "keeping everything is a reconstruction, and each preview a stage of it",
+  "EditRequest: keeping everything is a reconstruction, and each preview a stage of it",
   async (model) => {
     const picture = noise(edgeOf(model), 4);
     const { images: [copy] } = await reconstruct(model, picture, { progressive: true });
@@ -132,7 +132,7 @@ testOnModel(
 
 testOnModel(
   "coded",
-  "generating everything is a generation whose first token is the source's",
+  "EditRequest: generating everything is a generation whose first token is the source's",
   async (model) => {
     const picture = noise(edgeOf(model), 5);
     const [source] = await tokensOfPictures(model, [picture]);
@@ -157,7 +157,7 @@ testOnModel(
 
 testOnModel(
   "coded",
-  "with moreSmooth, code vectors of the source are kept and mixed ones generated",
+  "EditRequest: with moreSmooth, code vectors of the source are kept and mixed ones generated",
   async (model) => {
     const picture = noise(edgeOf(model), 6);
     const [source] = await tokensOfPictures(model, [picture]);
@@ -194,7 +194,7 @@ testOnModel(
   },
 );
 
-testOnModel("coded", "VAR-Scaling in an edit compares what is generated", async (model) => {
+testOnModel("coded", "EditRequest: VAR-Scaling in an edit compares what is generated", async (model) => {
   const picture = noise(edgeOf(model), 7);
   const [source] = await tokensOfPictures(model, [picture]);
   const { vocabulary, channels, array: codebook } = model.tokens.codebook!;
@@ -261,65 +261,73 @@ testOnModel("coded", "VAR-Scaling in an edit compares what is generated", async 
   assertEquals(first.images[0]!.decisions.map(({ scale }) => scale), [1]);
 });
 
-testOnModel("coded", "an edit follows lanes, and leaves a hook's own tokens alone", async (model) => {
-  const pictures = [noise(edgeOf(model), 8), noise(edgeOf(model), 9)];
-  const sources = await tokensOfPictures(model, pictures);
-  const kept = keptOf(model, LEFT);
-  // The second image's only lane comes first.
-  const swap: ScaleHook = {
-    name: "swap",
-    scales: [1],
-    lanes: 2,
-    gather: ({ lanes }) => [3, 0, 0].filter((lane) => lane < lanes.length),
-  };
-  const edit: EditRequest = { image: pictures, ...LEFT };
-  const { images } = await generate(model, { labels: [1, 2], seed: 2, edit, hooks: [swap] });
-  assertEquals(images.map(({ index, lane }) => [index, lane]), [[0, 0], [0, 1], [1, 1]]);
-  for (const { index, tokens } of images) {
-    for (const [scale, map] of tokens.entries()) {
-      assert(map.every((token, i) => kept[scale]![i] === 0 || token === sources[index]![scale]![i]));
+testOnModel(
+  "coded",
+  "EditRequest: an edit follows lanes, and leaves a hook's own tokens alone",
+  async (model) => {
+    const pictures = [noise(edgeOf(model), 8), noise(edgeOf(model), 9)];
+    const sources = await tokensOfPictures(model, pictures);
+    const kept = keptOf(model, LEFT);
+    // The second image's only lane comes first.
+    const swap: ScaleHook = {
+      name: "swap",
+      scales: [1],
+      lanes: 2,
+      gather: ({ lanes }) => [3, 0, 0].filter((lane) => lane < lanes.length),
+    };
+    const edit: EditRequest = { image: pictures, ...LEFT };
+    const { images } = await generate(model, { labels: [1, 2], seed: 2, edit, hooks: [swap] });
+    assertEquals(images.map(({ index, lane }) => [index, lane]), [[0, 0], [0, 1], [1, 1]]);
+    for (const { index, tokens } of images) {
+      for (const [scale, map] of tokens.entries()) {
+        assert(map.every((token, i) => kept[scale]![i] === 0 || token === sources[index]![scale]![i]));
+      }
     }
-  }
-  let own: DeviceArray | undefined;
-  let after: Uint32Array | undefined;
-  const stubborn: ScaleHook = {
-    name: "stubborn",
-    scales: [2],
-    choose: (step) => {
-      own = step.device.upload(new Uint32Array(2 * step.positions).fill(7));
-      step.choose(own);
-    },
-    gather: async () => {
-      after = await readWords(own!);
-      own![Symbol.dispose]();
-      return undefined;
-    },
-  };
-  const chosen = await generate(model, { labels: [1, 2], edit, hooks: [stubborn] });
-  assertEquals([...after!], new Array(after!.length).fill(7));
-  for (const [row, { tokens }] of chosen.images.entries()) {
-    assertEquals([...tokens[2]!], [...kept[2]!].map((keep, i) => keep ? sources[row]![2]![i]! : 7));
-  }
-});
+    let own: DeviceArray | undefined;
+    let after: Uint32Array | undefined;
+    const stubborn: ScaleHook = {
+      name: "stubborn",
+      scales: [2],
+      choose: (step) => {
+        own = step.device.upload(new Uint32Array(2 * step.positions).fill(7));
+        step.choose(own);
+      },
+      gather: async () => {
+        after = await readWords(own!);
+        own![Symbol.dispose]();
+        return undefined;
+      },
+    };
+    const chosen = await generate(model, { labels: [1, 2], edit, hooks: [stubborn] });
+    assertEquals([...after!], new Array(after!.length).fill(7));
+    for (const [row, { tokens }] of chosen.images.entries()) {
+      assertEquals([...tokens[2]!], [...kept[2]!].map((keep, i) => keep ? sources[row]![2]![i]! : 7));
+    }
+  },
+);
 
-testOnModel("coded", "a source that images share is encoded once, others batch by batch", async (model) => {
-  const encoded: number[] = [];
-  const counting = changed(model, {
-    encode: (pictures, images, options) => {
-      encoded.push(images);
-      return model.encode(pictures, images, options);
-    },
-  });
-  const labels = [0, 1, 2, 3, 4];
-  const pictures = labels.map((label) => noise(edgeOf(model), label));
-  await generate(counting, { labels, batch: 2, edit: { image: pictures[0]!, ...LEFT } });
-  assertEquals(encoded.splice(0), [1]);
-  await generate(counting, { labels, batch: 2, edit: { image: pictures, ...LEFT } });
-  assertEquals(encoded.splice(0), [2, 2, 1]);
-});
+testOnModel(
+  "coded",
+  "EditRequest: a source that images share is encoded once, others batch by batch",
+  async (model) => {
+    const encoded: number[] = [];
+    const counting = changed(model, {
+      encode: (pictures, images, options) => {
+        encoded.push(images);
+        return model.encode(pictures, images, options);
+      },
+    });
+    const labels = [0, 1, 2, 3, 4];
+    const pictures = labels.map((label) => noise(edgeOf(model), label));
+    await generate(counting, { labels, batch: 2, edit: { image: pictures[0]!, ...LEFT } });
+    assertEquals(encoded.splice(0), [1]);
+    await generate(counting, { labels, batch: 2, edit: { image: pictures, ...LEFT } });
+    assertEquals(encoded.splice(0), [2, 2, 1]);
+  },
+);
 
 Deno.test({
-  name: "the demo's edits are the same on both devices",
+  name: "EditRequest: the demo's edits are the same on both devices",
   ignore: !hasGpu && !requireGpu,
   sanitizeOps: false,
   sanitizeResources: false,
@@ -340,51 +348,55 @@ Deno.test({
   },
 });
 
-testOnModel("coded", "on some scales alone, all of the source or a region of it is kept", async (model) => {
-  const picture = noise(edgeOf(model), 10);
-  const [source] = await tokensOfPictures(model, [picture]);
-  const request: GenerateRequest = { labels: [1, null], seed: 5, cfg: 3 };
-  const { scales } = model.schedule();
-  const cases: [Pick<EditRequest, "scales"> & Region, (scale: number) => Uint32Array][] = [
-    [{ scales: [2, 0, 2] }, (scale) => {
-      return new Uint32Array(scales[scale]!.width ** 2).fill(scale === 0 || scale === 2 ? 1 : 0);
-    }],
-    [{ scales: [1, 3], ...LEFT }, (scale) => {
-      const kept = keptOf(model, LEFT)[scale]!;
-      return scale % 2 === 1 ? kept : kept.map(() => 0);
-    }],
-  ];
-  for (const [where, keptOn] of cases) {
-    const kept = scales.map((_, scale) => keptOn(scale));
-    const seen: (Uint32Array | undefined)[] = [];
-    const watch: ScaleHook = { name: "watch", choose: (step) => void seen.push(step.kept) };
-    const edit = { image: picture, ...where };
-    const edited = await generate(model, { ...request, hooks: [watch], edit });
-    const expected = await generate(model, { ...request, hooks: [mixing([source!], kept)] });
-    assertEquals(tokensOf(edited), tokensOf(expected));
-    assertEquals(edited.images.map(({ data }) => data), expected.images.map(({ data }) => data));
-    assertEquals(seen, kept.map((map) => map.includes(1) ? map : undefined));
-    assertNotEquals(tokensOf(edited), tokensOf(await generate(model, request)));
-    for (const { tokens } of edited.images) {
-      assert(tokens.some((map, scale) => map.some((token, at) => token !== source![scale]![at])));
+testOnModel(
+  "coded",
+  "EditRequest: on some scales alone, all of the source or a region of it is kept",
+  async (model) => {
+    const picture = noise(edgeOf(model), 10);
+    const [source] = await tokensOfPictures(model, [picture]);
+    const request: GenerateRequest = { labels: [1, null], seed: 5, cfg: 3 };
+    const { scales } = model.schedule();
+    const cases: [Pick<EditRequest, "scales"> & Region, (scale: number) => Uint32Array][] = [
+      [{ scales: [2, 0, 2] }, (scale) => {
+        return new Uint32Array(scales[scale]!.width ** 2).fill(scale === 0 || scale === 2 ? 1 : 0);
+      }],
+      [{ scales: [1, 3], ...LEFT }, (scale) => {
+        const kept = keptOf(model, LEFT)[scale]!;
+        return scale % 2 === 1 ? kept : kept.map(() => 0);
+      }],
+    ];
+    for (const [where, keptOn] of cases) {
+      const kept = scales.map((_, scale) => keptOn(scale));
+      const seen: (Uint32Array | undefined)[] = [];
+      const watch: ScaleHook = { name: "watch", choose: (step) => void seen.push(step.kept) };
+      const edit = { image: picture, ...where };
+      const edited = await generate(model, { ...request, hooks: [watch], edit });
+      const expected = await generate(model, { ...request, hooks: [mixing([source!], kept)] });
+      assertEquals(tokensOf(edited), tokensOf(expected));
+      assertEquals(edited.images.map(({ data }) => data), expected.images.map(({ data }) => data));
+      assertEquals(seen, kept.map((map) => map.includes(1) ? map : undefined));
+      assertNotEquals(tokensOf(edited), tokensOf(await generate(model, request)));
+      for (const { tokens } of edited.images) {
+        assert(tokens.some((map, scale) => map.some((token, at) => token !== source![scale]![at])));
+      }
     }
-  }
-  // The encoder makes no more than the last of the scales needs.
-  const wanted: (number | undefined)[] = [];
-  const counting = changed(model, {
-    encode: (pictures, images, options) => {
-      wanted.push(options?.last);
-      return model.encode(pictures, images, options);
-    },
-  });
-  await generate(counting, { ...request, edit: { image: picture, scales: [1, 0] } });
-  await generate(counting, { ...request, edit: { image: picture, ...LEFT } });
-  assertEquals(wanted, [1, 3]);
-});
+    // The encoder makes no more than the last of the scales needs.
+    const wanted: (number | undefined)[] = [];
+    const counting = changed(model, {
+      encode: (pictures, images, options) => {
+        wanted.push(options?.last);
+        return model.encode(pictures, images, options);
+      },
+    });
+    await generate(counting, { ...request, edit: { image: picture, scales: [1, 0] } });
+    await generate(counting, { ...request, edit: { image: picture, ...LEFT } });
+    assertEquals(wanted, [1, 3]);
+  },
+);
 
 testOnModel(
   "coded",
-  "a smaller picture is laid in the middle and what surrounds it is generated",
+  "EditRequest: a smaller picture is laid in the middle and what surrounds it is generated",
   async (model) => {
     const edge = edgeOf(model);
     const pictures = [1, 2].map((seed) => {
@@ -421,7 +433,7 @@ testOnModel(
   },
 );
 
-testOnModel("coded", "a resolved edit says what repeats it", async (model) => {
+testOnModel("coded", "resolveEdit: a resolved edit says what repeats it", async (model) => {
   const edge = edgeOf(model);
   const request: GenerateRequest = { labels: [1, 2], seed: 3 };
   const small = new RgbaImage(edge / 2, edge / 2);
@@ -454,7 +466,7 @@ testOnModel("coded", "a resolved edit says what repeats it", async (model) => {
   }
 });
 
-testOnModel("coded", "edits that cannot be done", async (model) => {
+testOnModel("coded", "EditRequest: edits that cannot be done", async (model) => {
   const size = edgeOf(model);
   const image = noise(size, 1);
   const cases: [EditRequest, ErrorConstructor, string][] = [
@@ -593,7 +605,7 @@ testOnModel("coded", "edits that cannot be done", async (model) => {
   }
 });
 
-testOnModel("tiny", "a model without an encoder cannot edit", async (model) => {
+testOnModel("tiny", "EditRequest: a model without an encoder cannot edit", async (model) => {
   await assertRejects(
     () => generate(model, { edit: { image: noise(edgeOf(model), 1), ...LEFT } }),
     TypeError,
@@ -602,7 +614,7 @@ testOnModel("tiny", "a model without an encoder cannot edit", async (model) => {
 });
 
 Deno.test({
-  name: "a model of the published sizes for 512 pixels encodes, edits and decodes",
+  name: "EditRequest: a model of the published sizes for 512 pixels encodes, edits and decodes",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

@@ -37,7 +37,7 @@ const rowsOf = (kept: Uint32Array): string => {
   return kept.join("").match(new RegExp(`.{${Math.sqrt(kept.length)}}`, "g"))!.join("/");
 };
 
-Deno.test("the published example: in-painting of the box from 0.1 to 0.8", () => {
+Deno.test("keptShares: the published example: in-painting of the box from 0.1 to 0.8", () => {
   const kept = keptOf({ box: [0.1, 0.1, 0.8, 0.8] }, SIDES_256);
   assertEquals(kept.map((map) => map.reduce((a, b) => a + b)), [1, 0, 5, 8, 16, 20, 29, 51, 89, 135]);
   assertEquals(rowsOf(kept[2]!), "001/001/111");
@@ -48,7 +48,7 @@ Deno.test("the published example: in-painting of the box from 0.1 to 0.8", () =>
   assertEquals(large.map((map) => map.reduce((a, b) => a + b)), [1, 0, 5, 7, 20, 45, 70, 155, 255, 495]);
 });
 
-Deno.test(`maps are those of ${recorded.by}`, async () => {
+Deno.test(`keptShares: maps are those of ${recorded.by}`, async () => {
   for (const { sides, box, mask, mode, counts, sha256 } of recorded.cases) {
     const region = {
       ...(box === undefined ? { mask: mask! } : { box: box as unknown as Box }),
@@ -62,7 +62,7 @@ Deno.test(`maps are those of ${recorded.by}`, async () => {
   }
 });
 
-Deno.test("edges of a box are rounded to tokens as Python does, halves to even", () => {
+Deno.test("keptShares: edges of a box are rounded to tokens as Python does, halves to even", () => {
   // 2.5 and 4.5 tokens of 8, and 3.5 and 6.5.
   const box: Box = [2.5 / 8, 3.5 / 8, 4.5 / 8, 6.5 / 8];
   const { values } = keptShares({ box, mode: "outpaint" }, frameOf(8, square(64), [square(16)]));
@@ -71,7 +71,7 @@ Deno.test("edges of a box are rounded to tokens as Python does, halves to even",
   assertEquals(rows, [empty, empty, "00001100", "00001100", empty, empty, empty, empty]);
 });
 
-Deno.test("what is marked is generated, or kept", () => {
+Deno.test("keptShares: what is marked is generated, or kept", () => {
   const box: Box = [0, 0.5, 1, 1];
   const inside = keptOf({ box, mode: "outpaint" }, SIDES_256);
   const outside = keptOf({ box, mode: "inpaint" }, SIDES_256);
@@ -83,7 +83,7 @@ Deno.test("what is marked is generated, or kept", () => {
   assertEquals(rowsOf(inside[3]!), "0011/0011/0011/0011");
 });
 
-Deno.test("masks as numbers and as pictures, of any size", () => {
+Deno.test("keptShares: masks as numbers and as pictures, of any size", () => {
   const small: Mask = [[1, 0], [0, 0]];
   const picture = new RgbaImage(40, 40);
   for (let y = 0; y < 20; y++) picture.data.fill(255, 160 * y, 160 * y + 80);
@@ -102,7 +102,7 @@ Deno.test("masks as numbers and as pictures, of any size", () => {
   assertEquals(share(255, 255, 255, 51), Math.fround(0.2));
 });
 
-Deno.test("a token's share is the mean over its part of the mask, also of parts of pixels", () => {
+Deno.test("Frame: a token's share is the mean over its part of the mask, also of parts of pixels", () => {
   const frame = frameOf(2, square(16));
   const mask = [[1, 0, 0], [1, 1, 0], [0, 0, 1]];
   // 1.5×1.5 pixels each: one whole pixel, two halves and a quarter.
@@ -116,7 +116,7 @@ Deno.test("a token's share is the mean over its part of the mask, also of parts 
   );
 });
 
-Deno.test("a mask of the picture's own size is cropped with it", () => {
+Deno.test("keptShares: a mask of the picture's own size is cropped with it", () => {
   // 54×36 is resized to 27×18, of which columns 5.5 to 21.5 rounded to even, 6 to 22, and rows 1 to 17 are
   // left.
   const picture = { width: 54, height: 36 };
@@ -144,7 +144,7 @@ Deno.test("a mask of the picture's own size is cropped with it", () => {
   assertEquals(keptShares({ mask: corner, mode: "outpaint" }, large).values[0], Math.fround(0.16));
 });
 
-Deno.test("regions that are none", () => {
+Deno.test("keptShares: regions that are none", () => {
   const frame = frameOf(16, square(256), [{ width: 300, height: 200 }]);
   const box = (...edges: number[]): Region => ({ box: edges as unknown as Box });
   const wanted =
@@ -198,7 +198,7 @@ function text(values: Iterable<number>, width: number): string {
   return [...values].join("").match(new RegExp(`.{${width}}`, "g"))!.join("/");
 }
 
-Deno.test("boxes and masks on maps that are not square", () => {
+Deno.test("keptShares: boxes and masks on maps that are not square", () => {
   const box = keptShares({ box: [0.25, 0, 1, 0.5], mode: "outpaint" }, wideFrame);
   assertEquals([box.width, box.height, text(box.values, 6)], [6, 4, "000000/111000/111000/111000"]);
   // A square mask covers the picture, and so does one of its proportions, and one that has a value for each
@@ -233,7 +233,7 @@ Deno.test("boxes and masks on maps that are not square", () => {
   }
 });
 
-Deno.test("a mask of the picture's own size is cropped with it to one that is not square", () => {
+Deno.test("keptShares: a mask of the picture's own size is cropped with it to one that is not square", () => {
   // 576×144 is resized to 288×72, so that its height is 1.125 · 64, and of that columns 96 to 192 and rows 4
   // to 68 are left.
   const picture = { width: 576, height: 144 };
@@ -250,7 +250,7 @@ Deno.test("a mask of the picture's own size is cropped with it to one that is no
   assertEquals([shareOf("cover"), shareOf("crop")], [Math.fround(8 / 36), 0]);
 });
 
-Deno.test("maps of any shape are resized by rows and columns apart", () => {
+Deno.test("keptPositions: maps of any shape are resized by rows and columns apart", () => {
   const shares: Shares = {
     width: 6,
     height: 4,
@@ -269,7 +269,7 @@ Deno.test("maps of any shape are resized by rows and columns apart", () => {
   assertEquals([...keptPositions(two, { width: 6, height: 1 })], [1, 1, 1, 0, 0, 0]);
 });
 
-Deno.test("a picture in the middle of a larger one is kept where it covers tokens", () => {
+Deno.test("middleShares: a picture in the middle of a larger one is kept where it covers tokens", () => {
   const shares = middleShares({ width: 40, height: 64 }, wideFrame);
   // From column 28 to 68 in tokens of 16: a quarter of the second, all of the next two, and a quarter of the
   // fifth.

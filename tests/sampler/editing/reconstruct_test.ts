@@ -26,7 +26,7 @@ function edgeOf(model: Model): number {
 
 const errorOf = ({ mse, psnr }: ReconstructedImage): number[] => [mse, psnr];
 
-testOnModel("coded", "a reconstruction is what the tokens decode to", async (model) => {
+testOnModel("coded", "reconstruct: a reconstruction is what the tokens decode to", async (model) => {
   const { device } = model;
   const size = edgeOf(model);
   const pictures = [noise(size, size, 1), noise(size, size, 2), noise(size, size, 3)];
@@ -64,7 +64,7 @@ testOnModel("coded", "a reconstruction is what the tokens decode to", async (mod
 
 testOnModel(
   "coded",
-  "pictures do not depend on their batch, and a single one needs no list",
+  "reconstruct: pictures do not depend on their batch, and a single one needs no list",
   async (model) => {
     const size = edgeOf(model);
     const pictures = [noise(size, size, 1), noise(30, 20, 2), noise(5, 9, 3)];
@@ -83,7 +83,7 @@ testOnModel(
   },
 );
 
-testOnModel("coded", "a result shows sources, stages and copies in rows", async (model) => {
+testOnModel("coded", "reconstruct: a result shows sources, stages and copies in rows", async (model) => {
   const size = edgeOf(model);
   const { images } = await reconstruct(model, noise(size, size, 1), { progressive: true });
   assertEquals(images.length, 1);
@@ -108,7 +108,7 @@ testOnModel("coded", "a result shows sources, stages and copies in rows", async 
 });
 
 Deno.test({
-  name: "the demo's tokenizer paints what it has seen",
+  name: "reconstruct: the demo's tokenizer paints what it has seen",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
@@ -128,7 +128,7 @@ Deno.test({
   },
 });
 
-Deno.test("the distance of pictures", () => {
+Deno.test("pictureError: the distance of pictures", () => {
   const a = new RgbaImage(2, 1, new Uint8Array([0, 0, 0, 255, 255, 255, 255, 255]));
   const b = new RgbaImage(2, 1, new Uint8Array([51, 0, 0, 0, 255, 255, 255, 255]));
   assertAlmostEquals(pictureError(a, b).mse, 0.04 / 6, 1e-15);
@@ -141,7 +141,7 @@ Deno.test("the distance of pictures", () => {
   );
 });
 
-testOnModel("coded", "reconstructions that cannot be made", async (model) => {
+testOnModel("coded", "reconstruct: reconstructions that cannot be made", async (model) => {
   const image = noise(9, 9, 1);
   const size = edgeOf(model);
   const cases: [unknown, ReconstructOptions, ErrorConstructor, string][] = [
@@ -190,7 +190,7 @@ testOnModel("coded", "reconstructions that cannot be made", async (model) => {
   await assertRejects(() => reconstruct(model, image, { signal: stopped }), Error, "enough");
 });
 
-Deno.test("A reconstruction on the CPU can be ended on the way", async () => {
+Deno.test("reconstruct: a reconstruction on the CPU can be ended on the way", async () => {
   const model = await sharedModel("demo", "cpu");
   const pictures = Array.from({ length: 8 }, () => new RgbaImage(edgeOf(model), edgeOf(model)));
   const controller = new AbortController();

@@ -243,7 +243,7 @@ const SINGLE: readonly VarScalingOptions[] = [
   { pick: "rank" },
 ];
 
-testOnModel("tiny", "every option does what it says, in float64", async (model) => {
+testOnModel("tiny", "varScaling: every option does what it says, in float64", async (model) => {
   const reference = await sharedModel("tiny", "cpu");
   const decisions: string[][] = [];
   for (const options of SINGLE) {
@@ -260,7 +260,7 @@ testOnModel("tiny", "every option does what it says, in float64", async (model) 
   }
 });
 
-testOnModel("tiny", "options work together, in float64", async (model) => {
+testOnModel("tiny", "varScaling: options work together, in float64", async (model) => {
   const sets: VarScalingOptions[] = [
     { preset: "published", samples: 20 },
     { preset: "paper", alpha: 1.4 },
@@ -284,25 +284,29 @@ testOnModel("tiny", "options work together, in float64", async (model) => {
   }
 });
 
-testOnModel("tiny", "both branches come up, and low density means a random search", async (model) => {
-  const seen = new Set<boolean>();
-  for (const alpha of [1, 1.7, 3]) {
-    const [images, top, random] = [
-      await checkedSearch(model, { alpha }),
-      await checkedSearch(model, { alpha, strategy: "top-k" }),
-      await checkedSearch(model, { alpha, strategy: "random-k" }),
-    ];
-    for (const [i, image] of images.entries()) {
-      const { low, kept } = decisionOf(image);
-      seen.add(low);
-      assertEquals(kept, decisionOf((low ? random : top)[i]!).kept);
-      assertEquals(decisionOf(top[i]!).low, low);
+testOnModel(
+  "tiny",
+  "varScaling: both branches come up, and low density means a random search",
+  async (model) => {
+    const seen = new Set<boolean>();
+    for (const alpha of [1, 1.7, 3]) {
+      const [images, top, random] = [
+        await checkedSearch(model, { alpha }),
+        await checkedSearch(model, { alpha, strategy: "top-k" }),
+        await checkedSearch(model, { alpha, strategy: "random-k" }),
+      ];
+      for (const [i, image] of images.entries()) {
+        const { low, kept } = decisionOf(image);
+        seen.add(low);
+        assertEquals(kept, decisionOf((low ? random : top)[i]!).kept);
+        assertEquals(decisionOf(top[i]!).low, low);
+      }
     }
-  }
-  assertEquals(seen.size, 2);
-});
+    assertEquals(seen.size, 2);
+  },
+);
 
-testOnModel("tiny", "one candidate is plain generation", async (model) => {
+testOnModel("tiny", "varScaling: one candidate is plain generation", async (model) => {
   const plain = tokensOf(await generate(model, REQUEST));
   for (const strategy of ["var-scaling", "top-k", "small-k", "random-k"] as const) {
     const hook = varScaling({ samples: 1, strategy, scale: [0, 1, 2, 3] });
@@ -321,7 +325,7 @@ testOnModel("tiny", "one candidate is plain generation", async (model) => {
   }
 });
 
-testOnModel("tiny", "several scales in one run, by one hook or by several", async (model) => {
+testOnModel("tiny", "varScaling: several scales in one run, by one hook or by several", async (model) => {
   const one = await generate(model, { ...REQUEST, hooks: [varScaling({ scale: [1, 2], samples: 20 })] });
   const two = await generate(model, {
     ...REQUEST,
@@ -337,7 +341,7 @@ testOnModel("tiny", "several scales in one run, by one hook or by several", asyn
 
 testOnModel(
   "tiny",
-  "the published preset depends on the mates of a batch, the default does not",
+  "varScaling: the published preset depends on the mates of a batch, the default does not",
   async (model) => {
     const maxima = async (preset: "default" | "published", mate: string, batch: number): Promise<number> => {
       const { images } = await generate(model, {
@@ -362,7 +366,7 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "a model that knows what suits it moves the thresholds", async (model) => {
+testOnModel("tiny", "varScaling: a model that knows what suits it moves the thresholds", async (model) => {
   const tuned = changed(model, {
     search: varSearch(Number(model.size), { alpha: 1.5, conflictThreshold: 3.5 }),
   });
@@ -381,7 +385,7 @@ testOnModel("tiny", "a model that knows what suits it moves the thresholds", asy
 
 testOnModel(
   "tiny",
-  "what is left to the model is its own: scale, threshold factor and conflicts",
+  "varScaling: what is left to the model is its own: scale, threshold factor and conflicts",
   async (model) => {
     const asked: unknown[] = [];
     const own = changed(model, {
@@ -423,7 +427,7 @@ testOnModel(
   },
 );
 
-testOnModel("demo", "the demo finds something to choose between", async (model) => {
+testOnModel("demo", "varScaling: the demo finds something to choose between", async (model) => {
   const request: GenerateRequest = { labels: "red torus", seed: 3, cfg: 0 };
   const { images: [searched] } = await generate(model, { ...request, hooks: [varScaling({ alpha: 1 })] });
   const { max, mean, low, kept, chosen, unique } = decisionOf(searched!);
@@ -434,7 +438,7 @@ testOnModel("demo", "the demo finds something to choose between", async (model) 
   assert(max <= 4 * 50 && mean >= 4);
 });
 
-Deno.test("presets", () => {
+Deno.test("varScaling: presets", () => {
   const common = {
     scale: "preset",
     samples: "preset",
@@ -477,7 +481,7 @@ Deno.test("presets", () => {
   });
 });
 
-Deno.test("a search that the model or the number of candidates does not allow", async () => {
+Deno.test("varScaling: a search that the model or the number of candidates does not allow", async () => {
   const model = await sharedModel("tiny", "cpu");
   await assertRejects(
     () => generate(model, { hooks: [varScaling({ scale: 4 })] }),

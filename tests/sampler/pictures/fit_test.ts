@@ -32,7 +32,7 @@ const rgbOf = ({ data }: RgbaImage): Uint8Array<ArrayBuffer> => {
   return Uint8Array.from(data.filter((_, i) => i % 4 !== 3));
 };
 
-Deno.test(`pictures are resized and cropped to the byte as by ${recorded.by}`, async () => {
+Deno.test(`fitImage: pictures are resized and cropped to the byte as by ${recorded.by}`, async () => {
   for (const { width, height, size, sha256 } of recorded.cases) {
     const fitted = fitImage(picture(width, height), size);
     assertEquals([fitted.width, fitted.height], [size, size]);
@@ -41,7 +41,7 @@ Deno.test(`pictures are resized and cropped to the byte as by ${recorded.by}`, a
   }
 });
 
-Deno.test("a picture of the size stays as it is, whatever the fit", () => {
+Deno.test("fitImage: a picture of the size stays as it is, whatever the fit", () => {
   const image = picture(20, 20);
   for (const fit of ["crop", "cover", "exact"] as const) {
     const fitted = fitImage(image, 20, fit);
@@ -52,7 +52,7 @@ Deno.test("a picture of the size stays as it is, whatever the fit", () => {
   }
 });
 
-Deno.test("a picture that covers the size loses only what sticks out", () => {
+Deno.test("fitImage: a picture that covers the size loses only what sticks out", () => {
   // A frame of four pixels around 48×40: at half the size two, of which those at the left and right are cut
   // off with two more columns.
   const image = new RgbaImage(48, 40);
@@ -70,7 +70,7 @@ Deno.test("a picture that covers the size loses only what sticks out", () => {
   assertEquals([0, 19].map((x) => data[4 * (20 * 10 + x)]! > 127), [false, false]);
 });
 
-Deno.test("what is transparent is laid on white", () => {
+Deno.test("fitImage: what is transparent is laid on white", () => {
   const image = new RgbaImage(
     2,
     2,
@@ -99,7 +99,7 @@ function part(
   return cut;
 }
 
-Deno.test("pictures are fitted to sizes that are not square", () => {
+Deno.test("fitImage: pictures are fitted to sizes that are not square", () => {
   const size = { width: 96, height: 64 };
   assertEquals(fitImage(picture(96, 64), size, "exact"), picture(96, 64));
   // Larger by 1.125 at least, and in one direction at most: nothing is resized, and the middle is left.
@@ -140,14 +140,14 @@ Deno.test("pictures are fitted to sizes that are not square", () => {
   assertThrows(() => fitImage(large, null as unknown as number), TypeError, "width must be a number");
 });
 
-Deno.test("a picture is continued by its border, and what is transparent is laid on white", () => {
+Deno.test("extendImage: a picture is continued by its border, and what is transparent is laid on white", () => {
   const image = new RgbaImage(2, 1, new Uint8Array([10, 20, 30, 255, 0, 0, 0, 0]));
   const extended = extendImage(image, { width: 5, height: 3 });
   const row = [...Array(2).fill([10, 20, 30, 255]), ...Array(3).fill([255, 255, 255, 255])].flat();
   assertEquals([...extended.data], [...row, ...row, ...row]);
 });
 
-Deno.test("the longest and the smallest pictures", () => {
+Deno.test("fitImage: the longest and the smallest pictures", () => {
   const line = new RgbaImage(4000, 1);
   for (let x = 1990; x < 2010; x++) line.data.fill(200, 4 * x, 4 * x + 3);
   assertEquals(fitImage(line, 16).width, 16);
@@ -155,7 +155,7 @@ Deno.test("the longest and the smallest pictures", () => {
   assertEquals([...fitImage(dot, 2).data], [5, 6, 7, 255, 5, 6, 7, 255, 5, 6, 7, 255, 5, 6, 7, 255]);
 });
 
-Deno.test("pictures that cannot be fitted", () => {
+Deno.test("fitImage: pictures that cannot be fitted", () => {
   const image = new RgbaImage(30, 20);
   const cases: [() => void, ErrorConstructor, string][] = [
     [
@@ -180,12 +180,12 @@ Deno.test("pictures that cannot be fitted", () => {
   }
 });
 
-Deno.test("halves are rounded to even", () => {
+Deno.test("roundHalfEven: halves are rounded to even", () => {
   const values = [0.5, 1.5, 2.5, 3.5, 0.49999999999999994, 2.4, 2.6, 7];
   assertEquals(values.map(roundHalfEven), [0, 2, 2, 4, 0, 2, 3, 7]);
 });
 
-Deno.test("pixels go to the device as planes from -1 to 1, in float32 as PyTorch computes them", async () => {
+Deno.test("uploadPictures: pixels go to the device as planes from -1 to 1, in float32 as PyTorch computes them", async () => {
   using device = new CpuDevice();
   const a = new RgbaImage(2, 1, new Uint8Array([0, 51, 255, 255, 1, 2, 3, 255]));
   const b = new RgbaImage(2, 1, new Uint8Array([102, 0, 0, 255, 0, 0, 254, 255]));

@@ -238,7 +238,7 @@ Deno.test("gridImage refuses what it cannot lay out", () => {
   }
 });
 
-Deno.test("the font has a shape of its own for every character", () => {
+Deno.test("GLYPHS: the font has a shape of its own for every character", () => {
   const wanted = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
   assertEquals([...GLYPHS.keys()], [...wanted, "×", "–", "…", "\ufffd"]);
   const seen = new Map<string, string>();
@@ -257,7 +257,7 @@ Deno.test("the font has a shape of its own for every character", () => {
   }
 });
 
-Deno.test("the font shows a box for what it lacks", () => {
+Deno.test("glyphOf: the font shows a box for what it lacks", () => {
   assertEquals(glyphOf("é"), glyphOf("\ufffd"));
   assertEquals(glyphOf("\n"), glyphOf("\ufffd"));
   assertNotEquals(glyphOf("O"), glyphOf("\ufffd"));
@@ -293,7 +293,7 @@ Deno.test("wrapText never exceeds its width", () => {
   }
 });
 
-Deno.test("a stretched picture has the nearest pixel everywhere", () => {
+Deno.test("stretchImage: a stretched picture has the nearest pixel everywhere", () => {
   const image = picture(1, 3, 2);
   for (const [width, height] of [[3, 2], [6, 2], [9, 8], [7, 5], [2, 1]] as const) {
     const stretched = stretchImage(image, { width, height });

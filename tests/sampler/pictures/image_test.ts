@@ -126,7 +126,7 @@ Deno.test("RgbaImage refuses sizes and data that do not fit", () => {
   );
 });
 
-Deno.test("png() can be read by another decoder", () => {
+Deno.test("RgbaImage: png() can be read by another decoder", () => {
   // A gradient as well as noise, because the writer chooses other filters for each.
   const gradient = new RgbaImage(33, 17);
   for (let i = 0; i < gradient.data.length; i++) if (i % 4 !== 3) gradient.data[i] = (i % 132) + (i % 4) * 20;
@@ -138,14 +138,14 @@ Deno.test("png() can be read by another decoder", () => {
   }
 });
 
-Deno.test("png() stores an alpha channel only where it is needed", () => {
+Deno.test("RgbaImage: png() stores an alpha channel only where it is needed", () => {
   const image = noise(8, 8, 255);
   assertEquals(image.png()[25], 2);
   image.data[image.data.length - 1] = 254;
   assertEquals(image.png()[25], 6);
 });
 
-Deno.test("png() depends on the pixels only", () => {
+Deno.test("RgbaImage: png() depends on the pixels only", () => {
   const image = noise(20, 10);
   const shifted = new Uint8Array(16 + image.data.length);
   shifted.set(image.data, 16);
@@ -156,7 +156,7 @@ Deno.test("png() depends on the pixels only", () => {
   assertNotEquals(new RgbaImage(20, 10, shifted.subarray(16)).png(), image.png());
 });
 
-Deno.test("decode() undoes png()", () => {
+Deno.test("RgbaImage: decode() undoes png()", () => {
   for (const image of [noise(1, 1), noise(17, 6), noise(17, 6, 255), noise(300, 200)]) {
     const decoded = RgbaImage.decode(image.png());
     assertEquals([decoded.width, decoded.height], [image.width, image.height]);
@@ -164,7 +164,7 @@ Deno.test("decode() undoes png()", () => {
   }
 });
 
-Deno.test("decode() reads a palette of two bits with transparency, written by Pillow", () => {
+Deno.test("RgbaImage: decode() reads a palette of two bits with transparency, written by Pillow", () => {
   const png = Uint8Array.fromBase64(
     "iVBORw0KGgoAAAANSUhEUgAAAAMAAAACAgMAAADgGo6JAAAADFBMVEX/AAAAgAAAAP/6+vqFpiHrAAAABHRSTlP/gP8AH4eGmQAAAAxJ" +
       "REFUeJxjkGB4AgABMAD9Vs0ccwAAAABJRU5ErkJggg==",
@@ -180,14 +180,14 @@ Deno.test("decode() reads a palette of two bits with transparency, written by Pi
   assertEquals([...image.data], [red!, green!, blue!, clear!, blue!, green!].flat());
 });
 
-Deno.test("decode() reads shades of gray, written by Pillow", () => {
+Deno.test("RgbaImage: decode() reads shades of gray, written by Pillow", () => {
   const png = Uint8Array.fromBase64(
     "iVBORw0KGgoAAAANSUhEUgAAAAQAAAABCAAAAADcV1ARAAAADUlEQVR4nGNgEDzxHwACxwHZRdJM2AAAAABJRU5ErkJggg==",
   );
   assertEquals([...RgbaImage.decode(png).data], [0, 17, 200, 255].flatMap((v) => [v, v, v, 255]));
 });
 
-Deno.test("decode() reads true color, written by Pillow", () => {
+Deno.test("RgbaImage: decode() reads true color, written by Pillow", () => {
   const png = Uint8Array.fromBase64(
     "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAk0lEQVR4nI3NSwqDQBRE0XpWdSrGqIiIiLj/bWYQCMFP23CmlxsAwqCR" +
       "DBu10Rit0RuDMRqTMRuLsRqbIQYigsVEIhhkVUhMiBRMFRNLiEY46IomrVtivQtSntgcg0eG2J4GviL2V8HzlDhkgvpIHPPBa0ecboPm" +
@@ -202,7 +202,7 @@ Deno.test("decode() reads true color, written by Pillow", () => {
   }
 });
 
-Deno.test("decode() reads interlaced pixels of 16 bits", () => {
+Deno.test("RgbaImage: decode() reads interlaced pixels of 16 bits", () => {
   // Channels 257 * (100 x + y, 10 y, 255 - 50 x), packed by Python's zlib; Pillow reads the same 8-bit pixels
   // from it.
   const png = Uint8Array.fromBase64(
@@ -214,7 +214,7 @@ Deno.test("decode() reads interlaced pixels of 16 bits", () => {
   assertEquals([...RgbaImage.decode(png).data], expected);
 });
 
-Deno.test("decode() refuses a file that is cut anywhere", () => {
+Deno.test("RgbaImage: decode() refuses a file that is cut anywhere", () => {
   const png = noise(5, 4).png();
   for (let size = 0; size < png.length; size++) {
     assertThrows(
@@ -225,7 +225,7 @@ Deno.test("decode() refuses a file that is cut anywhere", () => {
   }
 });
 
-Deno.test("decode() refuses a file in which any byte is damaged", () => {
+Deno.test("RgbaImage: decode() refuses a file in which any byte is damaged", () => {
   const png = noise(5, 4).png();
   for (let i = 0; i < png.length; i++) {
     const damaged = png.slice();
@@ -238,7 +238,7 @@ Deno.test("decode() refuses a file in which any byte is damaged", () => {
   }
 });
 
-Deno.test("decode() refuses a file whose pixels are not what its header claims", () => {
+Deno.test("RgbaImage: decode() refuses a file whose pixels are not what its header claims", () => {
   const pixels = (size: number): Uint8Array => deflateSync(new Uint8Array(size));
   // Two rows of one filter byte and two RGB pixels.
   assertEquals(RgbaImage.decode(file(2, 2, { pixels: pixels(14) })).data, new RgbaImage(2, 2).data);

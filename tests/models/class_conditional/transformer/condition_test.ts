@@ -100,20 +100,23 @@ async function requireConditions(
   }
 }
 
-testOnDevices("each label has the rows of its class, whatever was asked for before", async (device) => {
-  const wanted = await conditionsOf(device);
-  assert(maxDifference(wanted[1]!, wanted[2]!) > 0.01, "the classes make a difference");
-  await using observed = await openCache(device, tight);
-  const { cache } = observed;
-  for (
-    const labels of [[1, 10], [1, 10], [2, 10], [3, 3, 10], [1], [0, 1, 2, 3, 4, 0], [9, 9, 0], [5, 4, 3]]
-  ) {
-    await requireConditions(cache, labels, wanted);
-  }
-});
+testOnDevices(
+  "ConditionCache: each label has the rows of its class, whatever was asked for before",
+  async (device) => {
+    const wanted = await conditionsOf(device);
+    assert(maxDifference(wanted[1]!, wanted[2]!) > 0.01, "the classes make a difference");
+    await using observed = await openCache(device, tight);
+    const { cache } = observed;
+    for (
+      const labels of [[1, 10], [1, 10], [2, 10], [3, 3, 10], [1], [0, 1, 2, 3, 4, 0], [9, 9, 0], [5, 4, 3]]
+    ) {
+      await requireConditions(cache, labels, wanted);
+    }
+  },
+);
 
 testOnDevices(
-  "a class is evaluated when it is first asked for, and again when it was dropped",
+  "ConditionCache: a class is evaluated when it is first asked for, and again when it was dropped",
   async (device) => {
     await using observed = await openCache(device, tight);
     // Weight and bias of each of the two blocks.
@@ -138,21 +141,27 @@ testOnDevices(
   },
 );
 
-testOnDevices("projections that are kept are read when the model is loaded", async (device) => {
-  await using observed = await openCache(device);
-  assertEquals(observed.reads, 2 * observed.config.depth);
-  for (const label of [1, 2, 3]) await rowsOf(await observed.cache.condition([label]), 1);
-  assertEquals(observed.reads, 2 * observed.config.depth);
-});
+testOnDevices(
+  "ConditionCache: projections that are kept are read when the model is loaded",
+  async (device) => {
+    await using observed = await openCache(device);
+    assertEquals(observed.reads, 2 * observed.config.depth);
+    for (const label of [1, 2, 3]) await rowsOf(await observed.cache.condition([label]), 1);
+    assertEquals(observed.reads, 2 * observed.config.depth);
+  },
+);
 
-testOnDevices("batches that are asked for at the same time do not disturb each other", async (device) => {
-  const wanted = await conditionsOf(device);
-  await using observed = await openCache(device, tight);
-  const batches = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [2, 9, 10], [0, 10], [1, 2, 3, 4]];
-  await Promise.all(batches.map((labels) => requireConditions(observed.cache, labels, wanted)));
-});
+testOnDevices(
+  "ConditionCache: batches that are asked for at the same time do not disturb each other",
+  async (device) => {
+    const wanted = await conditionsOf(device);
+    await using observed = await openCache(device, tight);
+    const batches = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [2, 9, 10], [0, 10], [1, 2, 3, 4]];
+    await Promise.all(batches.map((labels) => requireConditions(observed.cache, labels, wanted)));
+  },
+);
 
-testOnDevices("a failure leaves nothing behind that is wrong", async (device) => {
+testOnDevices("ConditionCache: a failure leaves nothing behind that is wrong", async (device) => {
   const wanted = await conditionsOf(device);
   await using observed = await openCache(device, tight);
   const { cache } = observed;
@@ -166,17 +175,20 @@ testOnDevices("a failure leaves nothing behind that is wrong", async (device) =>
   await requireConditions(cache, [2, 3], wanted);
 });
 
-testOnDevices("a shared projection is part of the graph and nothing is read", async (device) => {
-  await using observed = await openCache(device, tight, "var-shared-adaln");
-  const [first, again] = [
-    await rowsOf(await observed.cache.condition([1, 2]), 2),
-    await rowsOf(await observed.cache.condition([2, 1]), 2),
-  ];
-  assertEquals(again, [first[1]!, first[0]!]);
-  assertEquals(observed.reads, 0);
-});
+testOnDevices(
+  "ConditionCache: a shared projection is part of the graph and nothing is read",
+  async (device) => {
+    await using observed = await openCache(device, tight, "var-shared-adaln");
+    const [first, again] = [
+      await rowsOf(await observed.cache.condition([1, 2]), 2),
+      await rowsOf(await observed.cache.condition([2, 1]), 2),
+    ];
+    assertEquals(again, [first[1]!, first[0]!]);
+    assertEquals(observed.reads, 0);
+  },
+);
 
-testOnDevices("all of it is free when it is disposed", async (device) => {
+testOnDevices("conditionWords: all of it is free when it is disposed", async (device) => {
   for (const budget of [tight, undefined]) {
     await (await openCache(device, budget))[Symbol.asyncDispose]();
     const { liveArrays } = device.counters;
