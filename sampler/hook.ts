@@ -63,7 +63,8 @@ export interface ScaleHook {
  *
  * @example
  * ```ts
- * import { loadModel, scalesOf, varScaling } from "../mod.ts";
+ * import { scalesOf } from "./hook.ts";
+ * import { loadModel, varScaling } from "../mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * await using model = await loadModel("demo", { device: "cpu" });
