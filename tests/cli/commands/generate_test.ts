@@ -387,7 +387,7 @@ testInFolder("varscale generate: what a model is not made for is refused with th
       [["--published"], "published"],
       [["--maxpn", "24"], "maxpn"],
       [["--scale", "6"], "acts on scale 6"],
-      [["--preview", "6"], "previews must be scales from 0 to 5"],
+      [["--preview", "6"], "each scale of previews must be an integer from 0 to 5"],
     ] as const
   ) {
     const { code, err } = await run([
