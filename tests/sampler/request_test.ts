@@ -144,7 +144,11 @@ Deno.test("resolveRequest: hooks act on scales of their own, and previews are ma
       TypeError,
       'scales of the hook "mine" must be a list: current value is 1',
     ],
-    [{ previews: [2], patchNumbers }, RangeError, "previews must be scales from 0 to 1: current value is 2"],
+    [
+      { previews: [2], patchNumbers },
+      RangeError,
+      "each scale of previews must be an integer from 0 to 1: current value is 2",
+    ],
   ];
   for (const [request, type, message] of refused) {
     const error = assertThrows(() => resolve(request), type) as Error;
@@ -256,7 +260,8 @@ Deno.test("resolveRequest: indices: one per image, from 0 on by default, in the 
       RangeError,
       "indices must hold one number for each of 2 images: current number is 1",
     ],
-    ...[-1, 0.5, MAX_IMAGES, NaN, "1" as unknown as number].map((
+    [{ indices: ["1" as unknown as number] }, TypeError, 'an index must be a number: current value is "1"'],
+    ...[-1, 0.5, MAX_IMAGES, NaN].map((
       index,
     ): [GenerateRequest, ErrorConstructor, string] => [
       { indices: [index] },
@@ -279,7 +284,7 @@ Deno.test("resolveRequest: limits", () => {
   assertThrows(
     () => resolve({ topK: 2 ** 31 }),
     RangeError,
-    "topK must be an integer >= 0: current value is 2147483648",
+    "topK must be an integer from 0 to 2147483647: current value is 2147483648",
   );
   assertThrows(
     () => resolve({ labels: "dog", count: MAX_IMAGES + 1 }),
