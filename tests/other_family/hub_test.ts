@@ -77,7 +77,7 @@ Deno.test("loadModel finds a model by the name of its size, and its text encoder
   await assertRejects(
     () => loadModel("hf:owner/name", { ...options, size: "large" }),
     RangeError,
-    'Cannot load the model "Mosaic" as size must be its own, tiny: current value is large',
+    'Cannot load the model "Mosaic" as size must be its own, tiny: current value is "large"',
   );
 });
 
