@@ -36,12 +36,15 @@ export function requireInteger(
   requireThat(typeof value === "number", value, "a number", name, action);
   const { min, max = Number.MAX_SAFE_INTEGER } = bounds;
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  const range = bounds.max === undefined ? `>= ${min}` : `from ${min} to ${max}`;
-  throw new RangeError(mustBe(`an integer ${range}`, value, name, action));
+  // The bound that every integer has is said where it is the one that was broken.
+  const open = bounds.max === undefined && !(Number.isInteger(value) && value > max);
+  throw new RangeError(
+    mustBe(`an integer ${open ? `>= ${min}` : `from ${min} to ${max}`}`, value, name, action),
+  );
 }
 
 /**
- * Checks that a number is within bounds; without a greatest one it must be finite, too.
+ * Checks that a number is within bounds; where one of them is left open it must be finite, too.
  *
  * @returns The number.
  * @throws {TypeError} If it is not a number.
@@ -67,10 +70,15 @@ export function requireNumber(
   bounds: { readonly min?: number; readonly max?: number } = {},
 ): number {
   requireThat(typeof value === "number", value, "a number", name, action);
-  const { min = -Infinity, max } = bounds;
-  if (value >= min && (max === undefined ? Number.isFinite(value) : value <= max)) return value;
-  const finite = bounds.min === undefined ? "a finite number" : `a finite number >= ${min}`;
-  throw new RangeError(mustBe(max === undefined ? finite : `from ${min} to ${max}`, value, name, action));
+  const { min, max } = bounds;
+  const finite = min === undefined || max === undefined;
+  if (value >= (min ?? -Infinity) && value <= (max ?? Infinity) && (!finite || Number.isFinite(value))) {
+    return value;
+  }
+  const range = min === undefined ? max === undefined ? "" : ` <= ${max}` : ` >= ${min}`;
+  throw new RangeError(
+    mustBe(finite ? `a finite number${range}` : `from ${min} to ${max}`, value, name, action),
+  );
 }
 
 /**
@@ -226,13 +234,10 @@ export function requireChoice<Choice extends string>(
  * ```
  */
 export function requireOptions(options: object, known: readonly string[], action: string): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(mustBe("an object", options, "the options", action));
-  }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(requireObject(options, "the options", action))) {
     if (known.includes(name)) continue;
     throw new TypeError(
-      `Cannot ${action} as the option "${name}" is unknown: options are ${known.join(", ")}`,
+      `Cannot ${action} as the option ${quoted(name)} is unknown: options are ${known.join(", ")}`,
     );
   }
 }
@@ -280,11 +285,23 @@ export function shown(value: unknown): string {
   if (typeof value !== "object" || value === null) return showPrimitive(value);
   const kind = classOf(value);
   if (ArrayBuffer.isView(value) && "length" in value) return `${kind}(${value.length})`;
-  if (Array.isArray(value)) return `[${beginning(value.slice(0, SHOWN_ITEMS).map(showItem), value.length)}]`;
+  if (Array.isArray(value)) {
+    return `[${beginning(Array.from(value.slice(0, SHOWN_ITEMS), showItem), value.length)}]`;
+  }
   if (kind !== "Object") return kind;
-  const entries = Object.entries(value);
-  const parts = entries.slice(0, SHOWN_ENTRIES).map(([key, item]) => `${key}: ${showItem(item)}`);
-  return parts.length === 0 ? "{}" : `{ ${beginning(parts, entries.length)} }`;
+  const keys = Object.keys(value);
+  const parts = keys.slice(0, SHOWN_ENTRIES).map((key) => `${showKey(key)}: ${showProperty(value, key)}`);
+  return parts.length === 0 ? "{}" : `{ ${beginning(parts, keys.length)} }`;
+}
+
+function showKey(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : quoted(key);
+}
+
+/** A property as it stands there: reading one that is computed would run somebody's code within a message. */
+function showProperty(value: object, key: string): string {
+  const property = Object.getOwnPropertyDescriptor(value, key);
+  return property !== undefined && "value" in property ? showItem(property.value) : "a computed value";
 }
 
 /** A value within another: what it holds itself stays closed. */
@@ -303,7 +320,9 @@ function showPrimitive(value: unknown): string {
     case "bigint":
       return `${value}n`;
     case "function":
-      return value.name === "" ? "a function" : `function ${value.name}`;
+      return value.name === "" ? "a function" : `function ${quoted(value.name).slice(1, -1)}`;
+    case "symbol":
+      return `Symbol(${quoted(value.description ?? "").slice(1, -1)})`;
     default:
       return String(value);
   }
@@ -321,8 +340,18 @@ function classOf(value: object): string {
   return typeof name === "string" && name !== "" ? name : "an object";
 }
 
-/** A text in quotes, on one line and without marks that a terminal would obey. */
-function quoted(text: string): string {
+/**
+ * A text in quotes, on one line and without marks that a terminal would obey.
+ *
+ * @example
+ * ```ts
+ * import { quoted } from "./arguments.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(quoted("red\\u001b[31m"), '"red\\\\u001b[31m"');
+ * ```
+ */
+export function quoted(text: string): string {
   const kept = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
   return JSON.stringify(kept).replace(
     /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,

@@ -132,6 +132,5 @@ export type {
   VectorArguments,
 } from "./tokens/token_space.ts";
 export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
-export { alphaPreset } from "./var/alpha.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";

@@ -33,7 +33,8 @@ import {
   type VarScalingOptions,
   WebGpuDevice,
 } from "../mod.ts";
-import { alphaPreset, createVirtualFolder } from "../models/mod.ts";
+import { createVirtualFolder } from "../models/mod.ts";
+import { alphaPreset } from "../models/var/alpha.ts";
 import { testOnGpu } from "./devices.ts";
 import { holdings, testOnModel, TINY_NAMES, tinyCheckpoints } from "./sampler/models.ts";
 

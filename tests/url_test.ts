@@ -89,3 +89,13 @@ Deno.test("import: the kernels are imported by URL alone, without packages, mode
   });
   assert(served.every((path) => path.startsWith("/kernels/")), served.join());
 });
+
+Deno.test("import: the server of the project hands out nothing beside it", async () => {
+  const ask = (path: string) => serveFile(new Request(`http://127.0.0.1${path}`));
+  assertEquals((await ask("/mod.ts")).status, 200);
+  const beside = `${import.meta.dirname}/../../`;
+  for (const path of [`/${beside}`, "/..%2f..%2fetc%2fhostname", "//etc/hostname", "/file:///etc/hostname"]) {
+    assertEquals((await ask(path)).status, 404, path);
+  }
+  assertEquals((await ask("/%E0%A4%A")).status, 404);
+});

@@ -13,14 +13,29 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   wgsl: "text/plain",
 };
 
-/** Answers one request with a file of the project. */
+/** Answers one request with a file of the project, and of nothing else on this machine. */
 export async function serveFile(request: Request): Promise<Response> {
-  const path = decodeURIComponent(new URL(request.url).pathname).slice(1);
-  const type = CONTENT_TYPES[path.split(".").at(-1)!] ?? "application/octet-stream";
+  const { pathname } = new URL(request.url);
+  const file = fileOf(pathname);
+  const type = CONTENT_TYPES[pathname.split(".").at(-1)!] ?? "application/octet-stream";
   try {
-    return new Response(await Deno.readFile(new URL(path, root)), { headers: { "content-type": type } });
+    if (file !== undefined) {
+      return new Response(await Deno.readFile(file), { headers: { "content-type": type } });
+    }
   } catch {
-    return new Response(`No file ${path}`, { status: 404 });
+    // Answered below, like what may not be asked for.
+  }
+  return new Response(`No file ${pathname}`, { status: 404 });
+}
+
+/** The file that a path names, if it lies in the project. */
+function fileOf(pathname: string): URL | undefined {
+  try {
+    // Escaped slashes and dots name folders only once they are decoded.
+    const file = new URL(`./${decodeURIComponent(pathname)}`, root);
+    return file.href.startsWith(root.href) ? file : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,7 +8,7 @@
 
 import { requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { requireLength } from "../device/array_checks.ts";
+import { requireDistinct, requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { addSquare, EXACT_WGSL, product, reciprocal, squareRoot } from "../exact/exact.ts";
 import wgsl from "./unit_rows.wgsl" with { type: "text" };
@@ -56,11 +56,7 @@ export const unitRows: Kernel<UnitRowsArguments> = {
   plan({ input, output, count, channels }) {
     requireInteger(count, "count", ACTION, { min: 0 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
-    if (input === output) {
-      throw new TypeError(
-        `Cannot ${ACTION} as input and output must be two arrays: both are "${input.label}"`,
-      );
-    }
+    requireDistinct({ input, output }, ACTION);
     requireLength(input, count * channels, ACTION);
     requireLength(output, count * channels, ACTION);
     return {

@@ -37,14 +37,22 @@ export function copyRange(
   range: { sourceOffset?: number; targetOffset?: number; length?: number },
 ): { sourceOffset: number; targetOffset: number; length: number } {
   const { sourceOffset = 0, targetOffset = 0, length = source.length - sourceOffset } = range;
-  if (source === target) {
-    throw new TypeError(
-      `Cannot copy words as source and target must be two arrays: both are "${source.label}"`,
-    );
-  }
+  requireDistinct({ source, target }, "copy words");
   requireRange(source, sourceOffset, length, "copy words");
   requireRange(target, targetOffset, length, "copy words");
   return { sourceOffset, targetOffset, length };
+}
+
+/**
+ * Checks that what is read and what is written are two arrays.
+ *
+ * @param arrays The two, by the names of the arguments.
+ * @throws {TypeError} If they are the same.
+ */
+export function requireDistinct(arrays: Readonly<Record<string, DeviceArray>>, action: string): void {
+  const [[one, a], [other, b]] = Object.entries(arrays) as [[string, DeviceArray], [string, DeviceArray]];
+  if (a !== b) return;
+  throw new TypeError(`Cannot ${action} as ${one} and ${other} must be two arrays: both are "${a.label}"`);
 }
 
 /** Which storage bindings of a kernel's shader are written, from `@binding(1)` on. */

@@ -6,7 +6,7 @@
 
 import { requireInteger } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { requireLength } from "../device/array_checks.ts";
+import { requireDistinct, requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import wgsl from "./gather.wgsl" with { type: "text" };
 
@@ -69,11 +69,7 @@ export const gatherRows: Kernel<GatherRowsArguments> = {
     requireInteger(count, "count", ACTION, { min: 0 });
     requireInteger(stride, "stride", ACTION, { min: 1 });
     requireInteger(inputRows, "inputRows", ACTION, { min: 0 });
-    if (input === output) {
-      throw new TypeError(
-        `Cannot ${ACTION} as input and output must be two arrays: both are "${input.label}"`,
-      );
-    }
+    requireDistinct({ input, output }, ACTION);
     requireLength(input, inputRows * stride, ACTION);
     requireLength(rows, count, ACTION);
     requireLength(output, count * stride, ACTION);

@@ -7,7 +7,7 @@
 
 import { requireInteger } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
-import { requireLength } from "../device/array_checks.ts";
+import { requireDistinct, requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import wgsl from "./merge.wgsl" with { type: "text" };
 
@@ -75,11 +75,7 @@ export const mergeMaps: Kernel<MergeMapsArguments> = {
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(sourceRows, "sourceRows", ACTION, { min: 0 });
-    if (source === target) {
-      throw new TypeError(
-        `Cannot ${ACTION} as source and target must be two arrays: both are "${target.label}"`,
-      );
-    }
+    requireDistinct({ source, target }, ACTION);
     const stride = repeats * channels * positions;
     requireLength(target, images * stride, ACTION);
     requireLength(source, sourceRows * channels * positions, ACTION);

@@ -7,7 +7,7 @@
 
 import { mustBe, requireInteger, requireNumber } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
-import { requireLength } from "../device/array_checks.ts";
+import { requireDistinct, requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import wgsl from "./residual.wgsl" with { type: "text" };
 
@@ -70,11 +70,7 @@ export const residualUpdate: Kernel<ResidualUpdateArguments> = {
     if (sign !== 1 && sign !== -1) {
       throw new RangeError(mustBe("1 or -1", sign, "sign", ACTION));
     }
-    if (features === state) {
-      throw new TypeError(
-        `Cannot ${ACTION} as features and state must be two arrays: both are "${state.label}"`,
-      );
-    }
+    requireDistinct({ features, state }, ACTION);
     const size = images * channels * side * side;
     requireLength(features, size, ACTION);
     requireLength(state, size, ACTION);

@@ -42,7 +42,7 @@ export class KeyValueCaches implements Disposable {
   #done = 0;
   /** Tokens in the caches. */
   #past = 0;
-  #caches: NamedArrays = {};
+  #caches: Record<string, DeviceArray> = {};
 
   /** Begins with the first scale and empty caches. */
   constructor(options: KeyValueCachesOptions) {
@@ -136,7 +136,7 @@ export class KeyValueCaches implements Disposable {
     for (const lane of lanes) requireInteger(lane, "a lane", "gather lanes", { min: 0, max: images - 1 });
     using stack = new DisposableStack();
     const gather = stack.use(new LaneGather(device, lanes, { images, guided }));
-    this.#caches = gather.rowsOf(this.#caches);
+    gather.replaceRows(this.#caches);
     this.#images = lanes.length;
     stack.move();
     return gather;
@@ -164,8 +164,10 @@ export class LaneGather implements Disposable {
   ) {
     this.#device = device;
     const rows = guided ? [...lanes, ...lanes.map((lane) => lane + images)] : lanes;
-    this.#byImage = [device.upload(Uint32Array.from(lanes), "lanes"), images];
+    using stack = new DisposableStack();
+    this.#byImage = [stack.use(device.upload(Uint32Array.from(lanes), "lanes")), images];
     this.#byRow = [device.upload(Uint32Array.from(rows), "rows"), guided ? 2 * images : images];
+    stack.move();
   }
 
   /** Words of one image after those of the other. */
@@ -178,15 +180,20 @@ export class LaneGather implements Disposable {
     return this.#gathered(array, ...this.#byRow);
   }
 
-  /** Words of one row after those of the other, in each of several arrays. */
-  rowsOf(arrays: NamedArrays): NamedArrays {
-    return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, this.rows(array)]));
+  /**
+   * Rearranges the rows of several arrays, each taking the place of the old one as soon as it is there: that
+   * needs room for one of them, and where it fails half-way every array is still in its place to be freed.
+   */
+  replaceRows(arrays: Record<string, DeviceArray>): void {
+    for (const [name, array] of Object.entries(arrays)) arrays[name] = this.rows(array);
   }
 
   #gathered(input: DeviceArray, rows: DeviceArray, inputRows: number): DeviceArray {
     const stride = input.length / inputRows;
-    const output = this.#device.allocate(rows.length * stride, input.label);
+    using stack = new DisposableStack();
+    const output = stack.use(this.#device.allocate(rows.length * stride, input.label));
     this.#device.run(gatherRows, { input, output, rows, count: rows.length, stride, inputRows });
+    stack.move();
     input[Symbol.dispose]();
     return output;
   }

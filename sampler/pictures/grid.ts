@@ -5,10 +5,12 @@
  * @module
  */
 
-import { mustBe, requireInteger } from "../../kernels/arguments.ts";
+import { mustBe, requireInteger, requireList, requireObject } from "../../kernels/arguments.ts";
 import type { PictureSize } from "../../models/schedule.ts";
 import { CAP_HEIGHT, glyphOf, textWidth, wrapText } from "./glyphs.ts";
 import { RgbaImage } from "./image.ts";
+
+const ACTION = "draw a grid";
 
 /** One picture of a grid. */
 export interface GridCell {
@@ -118,8 +120,12 @@ const CAPTION_SPACE = 4;
  * ```
  */
 export function gridImage(cells: readonly GridCell[], options: GridOptions): RgbaImage {
-  const { captions = true, rowTitles = [], title = "", scale = 1 } = options;
-  const [first] = cells;
+  const { captions = true, rowTitles = [], title = "", scale = 1 } = requireObject(
+    options,
+    "the options",
+    ACTION,
+  );
+  const [first] = requireList(cells, "cells", ACTION, "a list of images with captions");
   if (first === undefined) throw new RangeError("Cannot draw a grid as there are no images");
   const { width, height } = first.image;
   for (const { image } of cells) {
@@ -130,12 +136,12 @@ export function gridImage(cells: readonly GridCell[], options: GridOptions): Rgb
       );
     }
   }
-  checkInteger("columns", options.columns, 1);
-  checkInteger("scale", scale, 1);
+  requireInteger(options.columns, "columns", ACTION, { min: 1 });
+  requireInteger(scale, "scale", ACTION, { min: 1 });
   const cellWidth = width * scale;
   const cellHeight = height * scale;
   const gap = options.gap ?? Math.max(8, Math.floor(cellWidth / 16));
-  checkInteger("gap", gap, 0);
+  requireInteger(gap, "gap", ACTION, { min: 0 });
   const columns = Math.min(options.columns, cells.length);
   const rows = Math.ceil(cells.length / columns);
   if (rowTitles.length !== 0 && rowTitles.length !== rows) {
@@ -227,14 +233,10 @@ function fillSquare(to: RgbaImage, square: { x: number; y: number; size: number;
   }
 }
 
-function checkInteger(name: string, value: number, least: number): void {
-  requireInteger(value, name, "draw a grid", { min: least });
-}
-
 function parseColor(name: string, value: string): Rgb {
   const [, red, green, blue] = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(value) ?? [];
   if (red === undefined || green === undefined || blue === undefined) {
-    throw new RangeError(mustBe("a color like #fafafa", value, name, "draw a grid"));
+    throw new RangeError(mustBe("a color like #fafafa", value, name, ACTION));
   }
   return [parseInt(red, 16), parseInt(green, 16), parseInt(blue, 16)];
 }

@@ -36,7 +36,11 @@ Deno.test("requireInteger names the wanted range and the given value", () => {
     [n(1.5, { min: 0, max: 3 }), RangeError, "n must be an integer from 0 to 3: current value is 1.5"],
     [n(NaN, { min: 1 }), RangeError, "n must be an integer >= 1: current value is NaN"],
     [n(Infinity, { min: 1 }), RangeError, "n must be an integer >= 1: current value is Infinity"],
-    [n(2 ** 53, { min: 1 }), RangeError, "n must be an integer >= 1: current value is 9007199254740992"],
+    [
+      n(2 ** 53, { min: 1 }),
+      RangeError,
+      "n must be an integer from 1 to 9007199254740991: current value is 9007199254740992",
+    ],
   ]);
   assertEquals(requireInteger(3, "n", "act", { min: 3, max: 3 }), 3);
 });
@@ -51,6 +55,8 @@ Deno.test("requireNumber takes its bounds, and infinity only where a bound allow
     [x(Infinity, { min: 0 }), RangeError, "x must be a finite number >= 0: current value is Infinity"],
     [x(-0.1, { min: 0 }), RangeError, "x must be a finite number >= 0: current value is -0.1"],
     [x(NaN, { min: 0, max: 1 }), RangeError, "x must be from 0 to 1: current value is NaN"],
+    [x(2, { max: 1 }), RangeError, "x must be a finite number <= 1: current value is 2"],
+    [x(-Infinity, { max: 1 }), RangeError, "x must be a finite number <= 1: current value is -Infinity"],
     [x(2, { min: 0, max: 1 }), RangeError, "x must be from 0 to 1: current value is 2"],
   ]);
   assertEquals(requireNumber(Infinity, "x", "act", { min: 0, max: Infinity }), Infinity);
@@ -93,6 +99,16 @@ Deno.test("requireOptions names the one that is unknown, and what is no object a
       TypeError,
       "the options must be an object: current value is null",
     ],
+    [
+      () => requireOptions([], ["a"], "act"),
+      TypeError,
+      "the options must be an object: current value is []",
+    ],
+    [
+      () => requireOptions({ "a\n\u001b[2J": 1 }, ["a"], "act"),
+      TypeError,
+      'the option "a\\n\\u001b[2J" is unknown: options are a',
+    ],
   ]);
   requireOptions({}, [], "act");
 });
@@ -114,6 +130,15 @@ Deno.test("shown keeps any value on one short line", () => {
     [5n, "5n"],
     [undefined, "undefined"],
     [Symbol("s"), "Symbol(s)"],
+    [Symbol("\n"), "Symbol(\\n)"],
+    [{ "a b": 1, "\u001b": 2 }, '{ "a b": 1, "\\u001b": 2 }'],
+    [{
+      get price() {
+        throw new Error("never asked");
+      },
+    }, "{ price: a computed value }"],
+    // deno-lint-ignore no-sparse-arrays
+    [[, 1], "[undefined, 1]"],
     [Math.sqrt, "function sqrt"],
     [() => 1, "a function"],
     [[], "[]"],

@@ -36,7 +36,7 @@ export interface TransformerStateParts {
 export class TransformerState implements Disposable {
   readonly #parts: TransformerStateParts;
   readonly #caches: KeyValueCaches;
-  #condition: NamedArrays;
+  readonly #condition: Record<string, DeviceArray>;
   #features: DeviceArray;
 
   /** Begins with features of zeros. */
@@ -52,7 +52,7 @@ export class TransformerState implements Disposable {
       guided,
       scales,
     });
-    this.#condition = condition;
+    this.#condition = { ...condition };
     this.#features = device.allocate(this.#caches.rows * channels, "features");
   }
 
@@ -152,9 +152,12 @@ export class TransformerState implements Disposable {
     own: Own,
   ): { [Index in keyof Own]: DeviceArray } {
     using gather = this.#caches.gather(lanes);
-    this.#condition = gather.rowsOf(this.#condition);
+    gather.replaceRows(this.#condition);
     this.#features = gather.rows(this.#features);
-    return own.map((array) => gather.images(array)) as { [Index in keyof Own]: DeviceArray };
+    using stack = new DisposableStack();
+    const gathered = own.map((array) => stack.use(gather.images(array)));
+    stack.move();
+    return gathered as { [Index in keyof Own]: DeviceArray };
   }
 
   /** Frees everything. */

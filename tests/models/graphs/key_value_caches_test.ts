@@ -1,6 +1,7 @@
 /** Caches of a transformer: what its graph is fed, what grows, what follows the lanes, what is freed. */
 
 import { assertEquals, assertThrows } from "@std/assert";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { type Device, type DeviceArray, readFloats } from "../../../kernels/device/device.ts";
 import type { GraphSession, GraphTensor } from "../../../models/graphs/graph_session.ts";
 import { KeyValueCaches } from "../../../models/graphs/key_value_caches.ts";
@@ -116,5 +117,45 @@ for (const guided of [false, true]) {
       assertEquals([...session.values], rows.flatMap((row) => new Array(words).fill(row + 0.5)));
     }
     assertEquals(device.counters.liveBytes, before);
+  });
+}
+
+Deno.test("KeyValueCaches: a rearrangement that fails half-way leaks nothing", async () => {
+  for (let failing = 1; failing <= 8; failing++) {
+    using device = new CpuDevice();
+    const session = new FakeTransformer(device);
+    {
+      using caches = new KeyValueCaches({
+        ...{ device, depth: 2, heads: HEADS, headWidth: HEAD_WIDTH },
+        ...{ images: 2, guided: true, scales: 3 },
+      });
+      using features = device.allocate(4, "features");
+      using _logits = await caches.run(session, { features: { array: features, shape: [4, 1, 1] } }, 1);
+      caches.advance();
+      failAt(device, failing);
+      let failed = false;
+      try {
+        caches.gather([1, 0])[Symbol.dispose]();
+      } catch (error) {
+        assertEquals((error as Error).message, "no room");
+        failed = true;
+      }
+      // Two lists of lanes, then keys and values of two blocks.
+      assertEquals(failed, failing <= 6, `allocation ${failing}`);
+    }
+    assertEquals(device.counters.liveArrays, 0, `allocation ${failing}`);
+  }
+});
+
+/** Lets the allocation of that number, counted from now on, fail. */
+function failAt(device: CpuDevice, number: number): void {
+  let made = 0;
+  const allocate = device.allocate.bind(device);
+  // An upload allocates, too.
+  Object.defineProperty(device, "allocate", {
+    value: (length: number, label?: string): DeviceArray => {
+      if (++made === number) throw new RangeError("no room");
+      return allocate(length, label);
+    },
   });
 }
