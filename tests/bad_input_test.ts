@@ -880,10 +880,19 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       /\(expected only types that checkpoints are made of, found the name "torch.nn.modules.linear.Linear"\)$/,
     ],
     [
-      "a pickle of other numbers",
-      load({ ...good, var: fixture("refused_uint16.pth") }),
+      "a pickle of other tensors",
+      load({ ...good, var: fixture("refused_sparse.pth") }),
       ModelFileError,
-      /refused_uint16\/data.pkl \(expected only types that checkpoints are made of, found the name "torch.uint16"\)$/,
+      /refused_sparse\/data.pkl \(expected only types that checkpoints are made of, found the name "torch._utils._rebuild_sparse_tensor"\)$/,
+    ],
+    [
+      "complex numbers as float32",
+      async () => {
+        using checkpoint = await openCheckpoint(fixture("rare_dtypes.pth"));
+        await checkpoint.readFloat32("c64");
+      },
+      ModelFileError,
+      /rare_dtypes.pth, c64 \(expected real numbers of 8 bits or more, found C64\)$/,
     ],
     [
       "a file of an old PyTorch",

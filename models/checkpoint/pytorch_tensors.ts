@@ -10,44 +10,87 @@ import { ModelFileError } from "../model_file_error.ts";
 import { nameOfValue, PickleError, PickleGlobal, PickleTuple, quote } from "./pickle.ts";
 import type { ByteSource } from "./source.ts";
 import {
-  byteLength,
   bytesPerElement,
   type Checkpoint,
-  decodeFloat32,
   type DType,
   elementCount,
+  readAsFloat32,
   type TensorInfo,
 } from "./tensor.ts";
 
-/** Storage classes of module `torch`, and the element type that each one holds. */
+/** Storage classes, without the module, and the element type that each one holds. */
 const STORAGE_TYPES: Readonly<Record<string, DType>> = {
-  "torch.DoubleStorage": "F64",
-  "torch.FloatStorage": "F32",
-  "torch.HalfStorage": "F16",
-  "torch.BFloat16Storage": "BF16",
-  "torch.LongStorage": "I64",
-  "torch.IntStorage": "I32",
-  "torch.ShortStorage": "I16",
-  "torch.CharStorage": "I8",
-  "torch.ByteStorage": "U8",
-  "torch.BoolStorage": "BOOL",
-  "torch.UntypedStorage": "U8",
-  "torch.storage.UntypedStorage": "U8",
+  DoubleStorage: "F64",
+  FloatStorage: "F32",
+  HalfStorage: "F16",
+  BFloat16Storage: "BF16",
+  ComplexDoubleStorage: "C128",
+  ComplexFloatStorage: "C64",
+  LongStorage: "I64",
+  IntStorage: "I32",
+  ShortStorage: "I16",
+  CharStorage: "I8",
+  ByteStorage: "U8",
+  BoolStorage: "BOOL",
+  UntypedStorage: "U8",
 };
 
-/** Element types, named by tensors whose storage has none. */
+/** `torch.load` looks at the class alone; these are the modules that have such classes. */
+const STORAGE_MODULES = ["torch", "torch.storage", "torch.cuda"];
+
+/**
+ * Element types of module `torch`, named by tensors whose storage has none. Fields of bits, of which PyTorch
+ * knows no values, are the unsigned integers that hold them.
+ */
 const ELEMENT_TYPES: Readonly<Record<string, DType>> = {
-  "torch.float64": "F64",
-  "torch.float32": "F32",
-  "torch.float16": "F16",
-  "torch.bfloat16": "BF16",
-  "torch.int64": "I64",
-  "torch.int32": "I32",
-  "torch.int16": "I16",
-  "torch.int8": "I8",
-  "torch.uint8": "U8",
-  "torch.bool": "BOOL",
+  float64: "F64",
+  float32: "F32",
+  float16: "F16",
+  bfloat16: "BF16",
+  float8_e5m2: "F8_E5M2",
+  float8_e5m2fnuz: "F8_E5M2FNUZ",
+  float8_e4m3fn: "F8_E4M3",
+  float8_e4m3fnuz: "F8_E4M3FNUZ",
+  float8_e8m0fnu: "F8_E8M0",
+  float4_e2m1fn_x2: "F4",
+  complex128: "C128",
+  complex64: "C64",
+  complex32: "C32",
+  int64: "I64",
+  int32: "I32",
+  int16: "I16",
+  int8: "I8",
+  uint64: "U64",
+  uint32: "U32",
+  uint16: "U16",
+  uint8: "U8",
+  bool: "BOOL",
+  bits16: "U16",
+  bits8: "U8",
+  bits4x2: "U8",
+  bits2x4: "U8",
+  bits1x8: "U8",
 };
+
+/** The class of a storage, by which a stream says what its bytes are. */
+class StorageType extends PickleGlobal {
+  readonly dtype: DType;
+
+  constructor(name: string, dtype: DType) {
+    super(name);
+    this.dtype = dtype;
+  }
+}
+
+/** An element type as a value. */
+class ElementType extends PickleGlobal {
+  readonly dtype: DType;
+
+  constructor(name: string, dtype: DType) {
+    super(name);
+    this.dtype = dtype;
+  }
+}
 
 /** The pickle describes tensors, it does not hold them: 446 tensors take 60 kB. */
 export const MAX_PICKLE_BYTES: number = 1 << 26;
@@ -152,7 +195,10 @@ export function torchGlobals(): PickleGlobal[] {
     throw new PickleError("a tensor within a parameter", nameOfValue(view));
   };
   return [
-    ...[...Object.keys(STORAGE_TYPES), ...Object.keys(ELEMENT_TYPES)].map((name) => new PickleGlobal(name)),
+    ...STORAGE_MODULES.flatMap((module) =>
+      Object.entries(STORAGE_TYPES).map(([name, dtype]) => new StorageType(`${module}.${name}`, dtype))
+    ),
+    ...Object.entries(ELEMENT_TYPES).map(([name, dtype]) => new ElementType(`torch.${name}`, dtype)),
     new PickleGlobal("torch.Size", ([sizes]) => new PickleTuple(integers(sizes, "the sizes of torch.Size"))),
     new PickleGlobal("torch._utils._rebuild_tensor", (args) => rebuild(args)),
     new PickleGlobal("torch._utils._rebuild_tensor_v2", (args) => {
@@ -182,9 +228,13 @@ function integers(value: unknown, what: string): readonly number[] {
 }
 
 function elementType(value: unknown): DType {
-  const dtype = value instanceof PickleGlobal ? ELEMENT_TYPES[value.name] : undefined;
-  if (dtype !== undefined) return dtype;
+  if (value instanceof ElementType) return value.dtype;
   throw new PickleError("an element type", nameOfValue(value));
+}
+
+/** Bytes of one element as PyTorch counts them: it packs two numbers of 4 bits into one. */
+function elementBytes(dtype: DType): number {
+  return Math.ceil(bytesPerElement(dtype));
 }
 
 /** What a persistent id says of a storage. */
@@ -204,14 +254,13 @@ export interface StorageId {
  */
 export function parseStorageId(id: unknown): StorageId {
   const [kind, type, key, , count] = id instanceof PickleTuple ? id.items : [];
-  const dtype = type instanceof PickleGlobal ? STORAGE_TYPES[type.name] : undefined;
-  if (kind !== "storage" || dtype === undefined || typeof key !== "string" || !isCount(count)) {
+  if (kind !== "storage" || !(type instanceof StorageType) || typeof key !== "string" || !isCount(count)) {
     throw new PickleError(
       "the id of a storage",
       id instanceof PickleTuple ? `(${id.items.slice(0, 5).map(nameOfValue).join(", ")})` : nameOfValue(id),
     );
   }
-  return { dtype, key, bytes: count * bytesPerElement(dtype) };
+  return { dtype: type.dtype, key, bytes: count * elementBytes(type.dtype) };
 }
 
 /** Gives everything in nested containers a name of its own. */
@@ -275,7 +324,7 @@ class Flattener {
   }
 
   #checkBounds(view: View, name: string): void {
-    const capacity = Math.floor(view.storage.bytes / bytesPerElement(view.dtype));
+    const capacity = Math.floor(view.storage.bytes / elementBytes(view.dtype));
     const { end } = view.span;
     if (end > capacity) {
       throw new ModelFileError("Cannot use the tensor as it reaches past its storage", {
@@ -318,7 +367,9 @@ export class PyTorchCheckpoint implements Checkpoint {
     this.#source = source;
     this.#views = views;
     this.tensors = new Map(
-      Array.from(views, ([name, { dtype, shape }]): [string, TensorInfo] => [name, { name, dtype, shape }]),
+      Array.from(views, ([name, view]): [string, TensorInfo] => {
+        return [name, { name, dtype: view.dtype, shape: listedShape(view) }];
+      }),
     );
     // Defines own properties, also for a key such as "__proto__".
     this.metadata = Object.fromEntries(metadata);
@@ -331,14 +382,13 @@ export class PyTorchCheckpoint implements Checkpoint {
     }
     if (view.shape.includes(0)) return new Uint8Array(0);
     const { begin, end } = view.span;
-    const width = bytesPerElement(view.dtype);
+    const width = elementBytes(view.dtype);
     const bytes = await view.storage.read(begin * width, end * width);
     return view.contiguous ? bytes : gather(bytes, view);
   }
 
-  async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
-    const bytes = await this.read(name);
-    return decodeFloat32(this.tensors.get(name)!.dtype, bytes);
+  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
+    return readAsFloat32(this, name);
   }
 
   [Symbol.dispose](): void {
@@ -346,14 +396,22 @@ export class PyTorchCheckpoint implements Checkpoint {
   }
 }
 
+/** The shape in numbers, as safetensors lists it: PyTorch's own counts the bytes of two numbers of F4. */
+function listedShape({ dtype, shape }: View): readonly number[] {
+  return dtype === "F4" ? [...shape.slice(0, -1), 2 * (shape.at(-1) ?? 1)] : shape;
+}
+
 /** Copies the elements of a view, whose span `bytes` holds, into row-major order. */
 function gather(bytes: Uint8Array<ArrayBuffer>, view: View): Uint8Array<ArrayBuffer> {
-  const Elements =
-    { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[bytesPerElement(view.dtype)];
+  const width = elementBytes(view.dtype);
+  // No typed array has elements of 16 bytes; such a number is a row of two.
+  const parts = width / Math.min(width, 8);
+  const shape = parts === 1 ? view.shape : [...view.shape, parts];
+  const strides = parts === 1 ? view.strides : [...view.strides.map((stride) => stride * parts), 1];
+  const Elements = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array }[width / parts]!;
   const from = new Elements(bytes.buffer);
-  const result = new Uint8Array(byteLength(view));
+  const result = new Uint8Array(elementCount(view.shape) * width);
   const to = new Elements(result.buffer);
-  const { shape, strides } = view;
   const position = new Array<number>(shape.length).fill(0);
   let place = 0;
   for (let i = 0; i < to.length; i++) {

@@ -114,9 +114,9 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
     'found (the text "storage", torch.float32',
   ],
   [
-    "a storage of complex numbers",
-    pth(whole(global("torch", "ComplexFloatStorage"))),
-    '"torch.ComplexFloatStorage"',
+    "a storage of quantised numbers",
+    pth(whole(global("torch", "QInt8Storage"))),
+    '"torch.QInt8Storage"',
   ],
 
   ["big endian", pth(whole("}"), {}, [{ name: "a/byteorder", data: latin1("big") }]), 'found "big"'],
