@@ -164,6 +164,7 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
     "a/data.pkl",
   ],
   ["a zip without a list", pth(whole("}")).slice(0, -22), "Cannot read the zip archive"],
+  ["a megabyte behind the zip", concat(pth(whole("}")), new Uint8Array(1e6)), "Cannot read the zip archive"],
 
   ["an empty file", new Uint8Array(0), "found an empty file"],
   ["an unknown format", latin1("GGUF\x03\0\0\0\0\0"), "found a file of 10 bytes of an unknown format"],

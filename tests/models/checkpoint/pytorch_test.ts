@@ -3,7 +3,7 @@ import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { openPyTorch } from "../../../models/checkpoint/pytorch.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { expectedFiles, fixture } from "./fixtures.ts";
-import { CountingSource, pickle, pth } from "./forge.ts";
+import { concat, CountingSource, pickle, pth } from "./forge.ts";
 
 for (const [file, { tensors, metadata }] of Object.entries(expectedFiles)) {
   Deno.test(`${file} holds what torch put in`, async () => {
@@ -60,6 +60,16 @@ for (const [file, text] of Object.entries(refused)) {
     await assertRejects(() => openCheckpoint(fixture(file)), ModelFileError, text);
   });
 }
+
+Deno.test("openCheckpoint: bytes behind the archive are taken as torch.load takes them", async () => {
+  for (const name of ["views.pth", "zip64.pth"]) {
+    const bytes = await Deno.readFile(fixture(name));
+    for (const rest of [new Uint8Array(1), new Uint8Array(512), new Uint8Array(60000).fill(0x78)]) {
+      using checkpoint = await openCheckpoint(concat(bytes, rest));
+      assertEquals((await checkpoint.read("turned")).toHex(), expectedFiles[name]!.tensors["turned"]!.bytes);
+    }
+  }
+});
 
 Deno.test("openCheckpoint: a tensor that is not there is named", async () => {
   using checkpoint = await openCheckpoint(fixture("single.pth"));
