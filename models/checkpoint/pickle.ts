@@ -27,6 +27,9 @@ export class PickleError extends Error {
   }
 }
 
+/** A stream that goes on where the bytes end. With more of them it may be whole. */
+export class CutPickleError extends PickleError {}
+
 /** A tuple, kept apart from a list because only tuples are arguments. */
 export class PickleTuple {
   /** Its items, in order. */
@@ -90,7 +93,25 @@ export interface UnpickleOptions {
  * ```
  */
 export function unpickle(bytes: Uint8Array, options: UnpickleOptions = {}): unknown {
-  return new Unpickler(bytes, options).run();
+  const { value, end } = unpickleFrom(bytes, 0, options);
+  if (end === bytes.length) return value;
+  throw new PickleError("the end after the stop", `${bytes.length - end} more bytes`);
+}
+
+/**
+ * Reads a pickle that begins at `start` and may be followed by anything; `end` is behind its last byte.
+ *
+ * @throws {CutPickleError} If the bytes end before it does.
+ * @throws {PickleError} If the stream is damaged or holds what is not allowed.
+ */
+export function unpickleFrom(
+  bytes: Uint8Array,
+  start: number,
+  options: UnpickleOptions = {},
+): { value: unknown; end: number } {
+  const unpickler = new Unpickler(bytes, start, options);
+  const value = unpickler.run();
+  return { value, end: unpickler.position };
 }
 
 /** What a value is called in messages. */
@@ -120,6 +141,16 @@ function noArguments(name: string, args: readonly unknown[]): void {
   if (args.length !== 0) throw new PickleError(`${name} without arguments`, `${args.length}`);
 }
 
+/** Python 2 stores the items beside the type, as a list of lists of two; Python 3 sets them afterwards. */
+function toOrderedDict([pairs = []]: readonly unknown[]): Map<unknown, unknown> {
+  if (!Array.isArray(pairs)) throw new PickleError("an OrderedDict made of pairs", nameOfValue(pairs));
+  return new Map(pairs.map((pair) => {
+    const items: unknown = pair instanceof PickleTuple ? pair.items : pair;
+    if (Array.isArray(items) && items.length === 2) return [items[0], items[1]];
+    throw new PickleError("a pair of a key and a value", nameOfValue(pair));
+  }));
+}
+
 function toSet(args: readonly unknown[]): Set<unknown> {
   if (args.length !== 1 || !Array.isArray(args[0])) {
     throw new PickleError("a set made of a list", nameOfValue(args[0]));
@@ -146,10 +177,7 @@ function toBytes(args: readonly unknown[]): Uint8Array {
 
 /** The containers of Python's own library. Python 3 writes `__builtin__` for `builtins` up to protocol 2. */
 const CONTAINERS: readonly PickleGlobal[] = [
-  new PickleGlobal("collections.OrderedDict", (args) => {
-    noArguments("collections.OrderedDict", args);
-    return new Map();
-  }),
+  new PickleGlobal("collections.OrderedDict", toOrderedDict),
   new PickleGlobal("argparse.Namespace", (args) => {
     noArguments("argparse.Namespace", args);
     return new Namespace();
@@ -234,16 +262,22 @@ class Unpickler {
   /** Heights of the stack at the open marks. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, unknown>();
-  #position = 0;
+  #position: number;
   /** Arguments can be named again and again through the memo, so calls may copy only so much in all. */
   #copies: number;
 
-  constructor(bytes: Uint8Array, { globals = [], persistent }: UnpickleOptions) {
+  constructor(bytes: Uint8Array, start: number, { globals = [], persistent }: UnpickleOptions) {
     this.#bytes = bytes;
+    this.#position = start;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#globals = new Map([...CONTAINERS, ...globals].map((global) => [global.name, global]));
     this.#persistent = persistent;
     this.#copies = 65536 + 16 * bytes.length;
+  }
+
+  /** Behind the last byte that was read. */
+  get position(): number {
+    return this.#position;
   }
 
   run(): unknown {
@@ -301,9 +335,9 @@ class Unpickler {
       case OPCODES.binUnicode8:
         return void stack.push(this.#text(this.#length8()));
       case OPCODES.shortBinString:
-        return void stack.push(this.#text(this.#byte()));
+        return void stack.push(this.#string(this.#byte()));
       case OPCODES.binString:
-        return void stack.push(this.#text(this.#word()));
+        return void stack.push(this.#string(this.#word()));
       case OPCODES.shortBinBytes:
         return void stack.push(this.#raw(this.#byte()).slice());
       case OPCODES.binBytes:
@@ -421,9 +455,6 @@ class Unpickler {
     if (this.#stack.length !== 0 || this.#marks.length !== 0) {
       throw new PickleError("one value at the end", `${this.#stack.length} more`);
     }
-    if (this.#position !== this.#bytes.length) {
-      throw new PickleError("the end after the stop", `${this.#bytes.length - this.#position} more bytes`);
-    }
     return value;
   }
 
@@ -503,7 +534,7 @@ class Unpickler {
   #take(count: number): number {
     const start = this.#position;
     if (count > this.#bytes.length - start) {
-      throw new PickleError(`${count} bytes at ${start}`, `the end after ${this.#bytes.length} bytes`);
+      throw new CutPickleError(`${count} bytes at ${start}`, `the end after ${this.#bytes.length} bytes`);
     }
     this.#position = start + count;
     return start;
@@ -531,17 +562,24 @@ class Unpickler {
 
   #text(count: number): string {
     const start = this.#position;
+    const text = this.#string(count);
+    if (typeof text === "string") return text;
+    throw new PickleError(`UTF-8 text at byte ${start}`, "other bytes");
+  }
+
+  /** Python 2 had one type for text and for bytes; what is no text stays bytes. */
+  #string(count: number): string | Uint8Array {
+    const bytes = this.#raw(count);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(this.#raw(count));
-    } catch (error) {
-      if (error instanceof PickleError) throw error;
-      throw new PickleError(`UTF-8 text at byte ${start}`, "other bytes");
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return bytes.slice();
     }
   }
 
   #line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#position);
-    if (end < 0) throw new PickleError("a line with a name", "the end");
+    if (end < 0) throw new CutPickleError("a line with a name", "the end");
     const line = this.#text(end - this.#position);
     this.#take(1);
     return line;

@@ -104,6 +104,7 @@ class Member extends Storage {
 }
 
 function findStorage(archive: Archive, root: string, id: StorageId): Storage {
+  if (id.part !== undefined) throw new PickleError("a whole storage", "a part of one");
   const member = `${root}data/${id.key}`;
   const size = archive.sizeOf(member);
   if (size === undefined) throw new PickleError(`a member ${quote(member)}`, "none");

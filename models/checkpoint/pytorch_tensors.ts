@@ -233,7 +233,7 @@ function elementType(value: unknown): DType {
 }
 
 /** Bytes of one element as PyTorch counts them: it packs two numbers of 4 bits into one. */
-function elementBytes(dtype: DType): number {
+export function elementBytes(dtype: DType): number {
   return Math.ceil(bytesPerElement(dtype));
 }
 
@@ -245,22 +245,33 @@ export interface StorageId {
   readonly key: string;
   /** Bytes in all. */
   readonly bytes: number;
+  /** The part of it that is meant, where it is not the whole. */
+  readonly part: { readonly begin: number; readonly bytes: number } | undefined;
 }
 
 /**
- * Reads the persistent id `("storage", type, key, location, number of elements)`.
+ * Reads the persistent id `("storage", type, key, location, number of elements)`. Before version 1.6 it has a
+ * sixth item: None or, for a part of the storage, `(key, offset, number of elements)`.
  *
  * @throws {PickleError} If it is another one.
  */
 export function parseStorageId(id: unknown): StorageId {
-  const [kind, type, key, , count] = id instanceof PickleTuple ? id.items : [];
+  const [kind, type, key, , count, part] = id instanceof PickleTuple ? id.items : [];
   if (kind !== "storage" || !(type instanceof StorageType) || typeof key !== "string" || !isCount(count)) {
     throw new PickleError(
       "the id of a storage",
       id instanceof PickleTuple ? `(${id.items.slice(0, 5).map(nameOfValue).join(", ")})` : nameOfValue(id),
     );
   }
-  return { dtype: type.dtype, key, bytes: count * elementBytes(type.dtype) };
+  const width = elementBytes(type.dtype);
+  return { dtype: type.dtype, key, bytes: count * width, part: parsePart(part, width) };
+}
+
+function parsePart(part: unknown, width: number): StorageId["part"] {
+  if (part === undefined || part === null) return undefined;
+  const [, offset, count] = part instanceof PickleTuple ? part.items : [];
+  if (isCount(offset) && isCount(count)) return { begin: offset * width, bytes: count * width };
+  throw new PickleError("a part of a storage", nameOfValue(part));
 }
 
 /** Gives everything in nested containers a name of its own. */

@@ -107,6 +107,25 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
     'expected 12 bytes in "a/data/0", found 8',
   ],
   ["a storage without a member", pth(whole(two)), 'expected a member "a/data/0", found none'],
+  [
+    "a part of a storage",
+    pth(
+      whole(
+        `${
+          tuple(
+            text("storage"),
+            global("torch", "ByteStorage"),
+            text("0"),
+            text("cpu"),
+            int(8),
+            tuple(text("v"), int(0), int(1)),
+          )
+        }Q`,
+      ),
+      { 0: eight },
+    ),
+    "expected a whole storage, found a part of one",
+  ],
   ["a storage outside data", pth(whole(storage("../data.pkl", "ByteStorage", 1))), '"a/data/../data.pkl"'],
   [
     "a storage of a type that is none",
@@ -168,7 +187,6 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
 
   ["an empty file", new Uint8Array(0), "found an empty file"],
   ["an unknown format", latin1("GGUF\x03\0\0\0\0\0"), "found a file of 10 bytes of an unknown format"],
-  ["the stream before 1.6", latin1("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), "PyTorch before 1.6"],
   ["a bare pickle", latin1(whole("}")), "found a bare pickle"],
   [
     "a TAR archive",
