@@ -25,8 +25,11 @@ export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions }
  * has names such as `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
  *
  * @throws {TypeError} If the address is of another scheme.
- * @throws {ModelFileError} If the file cannot be opened, is damaged, or holds anything but tensors and plain
- * containers.
+ * What trainers leave beside the tensors is listed where it is text or a number, and skipped where it is of a
+ * type that does nothing (devices, dates, paths, arrays of NumPy and the like). Nothing of a file is run.
+ *
+ * @throws {ModelFileError} If the file cannot be opened, is damaged, or names a type or function that could
+ * do something or is not known.
  *
  * @example
  * ```ts

@@ -57,6 +57,17 @@ export class PickleGlobal {
   }
 }
 
+/** A value of which nothing is known but its type; state that a stream gives it is dropped. */
+export class SkippedValue {
+  /** Name of the type, or of the function that makes it. */
+  readonly type: string;
+
+  /** A value of this type. */
+  constructor(type: string) {
+    this.type = type;
+  }
+}
+
 /** What {@linkcode unpickle} allows beside plain containers. */
 export interface UnpickleOptions {
   /** Types and functions that the stream may name. */
@@ -124,6 +135,7 @@ export function nameOfValue(value: unknown): string {
   if (value instanceof Set) return "a set";
   if (value instanceof Uint8Array) return "bytes";
   if (value instanceof PickleGlobal) return value.name;
+  if (value instanceof SkippedValue) return `a value of ${value.type}`;
   if (typeof value === "string") return `the text ${quote(value)}`;
   if (typeof value === "object") return "an object";
   return String(value).slice(0, 80);
@@ -134,7 +146,7 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
 
-/** `argparse.Namespace`: the one class whose state is kept, as trainers store their options in it. */
+/** A namespace: the one kind of class whose state is kept, as trainers store their options in it. */
 class Namespace extends Map<unknown, unknown> {}
 
 function noArguments(name: string, args: readonly unknown[]): void {
@@ -149,6 +161,31 @@ function toOrderedDict([pairs = []]: readonly unknown[]): Map<unknown, unknown> 
     if (Array.isArray(items) && items.length === 2) return [items[0], items[1]];
     throw new PickleError("a pair of a key and a value", nameOfValue(pair));
   }));
+}
+
+function toNamespace(name: string): PickleGlobal {
+  return new PickleGlobal(name, (args) => {
+    noArguments(name, args);
+    return new Namespace();
+  });
+}
+
+function toCounter([counts = new Map()]: readonly unknown[]): Map<unknown, unknown> {
+  if (counts instanceof Map) return new Map(counts);
+  throw new PickleError("a Counter made of a dict", nameOfValue(counts));
+}
+
+/** What the factory would make is never wanted. */
+function toDefaultDict([factory = null, ...rest]: readonly unknown[]): Map<unknown, unknown> {
+  if ((factory === null || factory instanceof PickleGlobal) && rest.length === 0) return new Map();
+  throw new PickleError("a defaultdict made of a type", nameOfValue(rest.length === 0 ? factory : rest[0]));
+}
+
+/** Its items are appended afterwards; the second argument is the greatest length. */
+function toDeque([items = []]: readonly unknown[]): unknown[] {
+  const start: unknown = items instanceof PickleTuple ? items.items : items;
+  if (Array.isArray(start)) return start.slice();
+  throw new PickleError("a deque made of a list", nameOfValue(items));
 }
 
 function toSet(args: readonly unknown[]): Set<unknown> {
@@ -178,10 +215,11 @@ function toBytes(args: readonly unknown[]): Uint8Array {
 /** The containers of Python's own library. Python 3 writes `__builtin__` for `builtins` up to protocol 2. */
 const CONTAINERS: readonly PickleGlobal[] = [
   new PickleGlobal("collections.OrderedDict", toOrderedDict),
-  new PickleGlobal("argparse.Namespace", (args) => {
-    noArguments("argparse.Namespace", args);
-    return new Namespace();
-  }),
+  new PickleGlobal("collections.Counter", toCounter),
+  new PickleGlobal("collections.defaultdict", toDefaultDict),
+  new PickleGlobal("collections.deque", toDeque),
+  toNamespace("argparse.Namespace"),
+  toNamespace("types.SimpleNamespace"),
   new PickleGlobal("_codecs.encode", toBytes),
   ...["__builtin__", "builtins"].flatMap((module) => [
     new PickleGlobal(`${module}.set`, toSet),
@@ -472,11 +510,18 @@ class Unpickler {
       throw new PickleError("something that makes values", nameOfValue(global));
     }
     if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", nameOfValue(args));
-    for (const item of args.items) {
+    const value = global.call(args.items);
+    if (!(value instanceof SkippedValue)) this.#charge(args.items);
+    return value;
+  }
+
+  /** Takes what a call may have copied from what all calls may copy. */
+  #charge(args: readonly unknown[]): void {
+    for (const item of args) {
       if (Array.isArray(item) || typeof item === "string") this.#copies -= item.length;
+      else if (item instanceof Map) this.#copies -= item.size;
     }
     if (this.#copies < 0) throw new PickleError("every argument about once", "the same ones over and over");
-    return global.call(args.items);
   }
 
   /**
@@ -489,7 +534,7 @@ class Unpickler {
     }
     if (!(value instanceof Namespace)) return;
     if (!(state instanceof Map)) {
-      throw new PickleError("the state of argparse.Namespace as a dict", nameOfValue(state));
+      throw new PickleError("the state of a namespace as a dict", nameOfValue(state));
     }
     this.#copies -= state.size;
     if (this.#copies < 0) throw new PickleError("every state about once", "the same one over and over");

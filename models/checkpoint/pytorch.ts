@@ -25,8 +25,8 @@ import type { Checkpoint } from "./tensor.ts";
 /**
  * Opens a PyTorch checkpoint. The result owns the source.
  *
- * @throws {ModelFileError} If the archive is damaged, or its pickle holds anything but tensors and plain
- * containers.
+ * @throws {ModelFileError} If the archive is damaged, or its pickle names what is neither a tensor nor
+ * harmless.
  */
 export async function openPyTorch(source: ByteSource): Promise<Checkpoint> {
   const { file } = source;

@@ -48,8 +48,8 @@ export function isPyTorchStream(head: string): boolean {
 /**
  * Opens a file of PyTorch before 1.6. The result owns the source.
  *
- * @throws {ModelFileError} If the file is damaged or cut off, or its pickles hold anything but tensors and
- * plain containers.
+ * @throws {ModelFileError} If the file is damaged or cut off, or its pickles name what is neither a tensor
+ * nor harmless.
  */
 export async function openPyTorchStream(source: ByteSource): Promise<Checkpoint> {
   const { file } = source;

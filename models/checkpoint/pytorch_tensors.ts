@@ -7,7 +7,8 @@
  */
 
 import { ModelFileError } from "../model_file_error.ts";
-import { nameOfValue, PickleError, PickleGlobal, PickleTuple, quote } from "./pickle.ts";
+import { HARMLESS_TYPES } from "./harmless_types.ts";
+import { nameOfValue, PickleError, PickleGlobal, PickleTuple } from "./pickle.ts";
 import type { ByteSource } from "./source.ts";
 import {
   bytesPerElement,
@@ -194,12 +195,7 @@ export function torchGlobals(): PickleGlobal[] {
     if (view instanceof View) return view;
     throw new PickleError("a tensor within a parameter", nameOfValue(view));
   };
-  return [
-    ...STORAGE_MODULES.flatMap((module) =>
-      Object.entries(STORAGE_TYPES).map(([name, dtype]) => new StorageType(`${module}.${name}`, dtype))
-    ),
-    ...Object.entries(ELEMENT_TYPES).map(([name, dtype]) => new ElementType(`torch.${name}`, dtype)),
-    new PickleGlobal("torch.Size", ([sizes]) => new PickleTuple(integers(sizes, "the sizes of torch.Size"))),
+  const makers = [
     new PickleGlobal("torch._utils._rebuild_tensor", (args) => rebuild(args)),
     new PickleGlobal("torch._utils._rebuild_tensor_v2", (args) => {
       const facts = args[6];
@@ -212,6 +208,25 @@ export function torchGlobals(): PickleGlobal[] {
     new PickleGlobal("torch._utils._rebuild_tensor_v3", (args) => rebuild(args, args[6] ?? null)),
     new PickleGlobal("torch._utils._rebuild_parameter", parameter),
     new PickleGlobal("torch._utils._rebuild_parameter_with_state", parameter),
+    new PickleGlobal("torch.nn.parameter.Parameter", parameter),
+  ];
+  // A tensor with attributes, or of a class of its own such as a buffer: the function that makes the tensor,
+  // the class, the function's arguments, the attributes.
+  const ofType = new PickleGlobal("torch._tensor._rebuild_from_type_v2", ([maker, , args]) => {
+    const known = makers.find((global) => global === maker);
+    if (known?.call === undefined) throw new PickleError("a function that makes tensors", nameOfValue(maker));
+    if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", nameOfValue(args));
+    return known.call(args.items);
+  });
+  return [
+    ...HARMLESS_TYPES,
+    ...STORAGE_MODULES.flatMap((module) =>
+      Object.entries(STORAGE_TYPES).map(([name, dtype]) => new StorageType(`${module}.${name}`, dtype))
+    ),
+    ...Object.entries(ELEMENT_TYPES).map(([name, dtype]) => new ElementType(`torch.${name}`, dtype)),
+    new PickleGlobal("torch.Size", ([sizes]) => new PickleTuple(integers(sizes, "the sizes of torch.Size"))),
+    ...makers,
+    ofType,
   ];
 }
 
@@ -292,41 +307,47 @@ class Flattener {
     return { views: this.#views, metadata: this.#metadata };
   }
 
-  #visit(value: unknown, name: string, depth: number): void {
+  /** @param name Undefined below a key that names nothing. */
+  #visit(value: unknown, name: string | undefined, depth: number): void {
     if (depth > MAX_DEPTH) throw new PickleError(`containers at most ${MAX_DEPTH} deep`, "deeper ones");
     if (value instanceof Map) {
-      for (const [key, item] of value) this.#child(item, name, this.#key(key, name), depth);
+      for (const [key, item] of value) this.#child(item, name, keyName(key), depth);
     } else if (Array.isArray(value)) {
       value.forEach((item, index) => this.#child(item, name, `${index}`, depth));
     } else if (value instanceof PickleTuple) {
       value.items.forEach((item, index) => this.#child(item, name, `${index}`, depth));
     } else if (value instanceof View) {
+      if (name === undefined) {
+        throw new PickleError("keys that are text or numbers above tensors", "another key");
+      }
       this.#claim(name);
       this.#checkBounds(value, name);
       this.#views.set(name, value);
-    } else if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
-      this.#claim(name);
-      this.#metadata.set(name, value);
-    } else if (typeof value === "bigint") {
-      this.#claim(name);
-      this.#metadata.set(name, `${value}`);
+    } else if (name !== undefined) {
+      this.#note(value, name);
     }
-    // None, bytes, sets and names of types say nothing about the tensors.
   }
 
-  #child(value: unknown, parent: string, key: string, depth: number): void {
+  /** None, bytes, sets, skipped values and names of types say nothing about the tensors. */
+  #note(value: unknown, name: string): void {
+    const fact = typeof value === "bigint" ? `${value}` : value;
+    if (typeof fact !== "string" && typeof fact !== "number" && typeof fact !== "boolean") return;
+    this.#claim(name);
+    this.#metadata.set(name, fact);
+  }
+
+  #child(value: unknown, parent: string | undefined, key: string | undefined, depth: number): void {
     // The 16 stands for the visit itself, so that empty keys count, too.
-    this.#characters += parent.length + key.length + 16;
+    this.#characters += (parent?.length ?? 0) + (key?.length ?? 0) + 16;
     if (this.#characters > MAX_NAME_CHARACTERS) {
       throw new PickleError(`names of at most ${MAX_NAME_CHARACTERS} characters in all`, "more");
     }
-    this.#visit(value, parent === "" ? key : `${parent}.${key}`, depth + 1);
-  }
-
-  #key(key: unknown, parent: string): string {
-    if (typeof key === "string") return key;
-    if (key === null || ["number", "bigint", "boolean"].includes(typeof key)) return nameOfValue(key);
-    throw new PickleError(`keys that are text or numbers in ${quote(parent)}`, nameOfValue(key));
+    const name = parent === undefined || key === undefined
+      ? undefined
+      : parent === ""
+      ? key
+      : `${parent}.${key}`;
+    this.#visit(value, name, depth + 1);
   }
 
   #claim(name: string): void {
@@ -357,6 +378,13 @@ class Flattener {
   }
 }
 
+/** What a key of a dict is called in names; undefined for one that is no text and no number. */
+function keyName(key: unknown): string | undefined {
+  if (typeof key === "string") return key;
+  if (key === null || ["number", "bigint", "boolean"].includes(typeof key)) return nameOfValue(key);
+  return undefined;
+}
+
 /** An open PyTorch file, whatever its container. */
 export class PyTorchCheckpoint implements Checkpoint {
   readonly file: string;
@@ -369,7 +397,8 @@ export class PyTorchCheckpoint implements Checkpoint {
   /**
    * @param source The file, which is the checkpoint's from then on.
    * @param value What its pickle holds.
-   * @throws {PickleError} If that is anything but tensors and plain containers.
+   * @throws {PickleError} If that is neither a tensor nor a container, or has a tensor below a key that names
+   * nothing.
    * @throws {ModelFileError} If a tensor reaches past its storage.
    */
   constructor(source: ByteSource, value: unknown) {

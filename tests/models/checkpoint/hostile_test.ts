@@ -75,7 +75,6 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
     "characters in all",
   ],
   ["a number alone", pth(whole("K\x01")), "expected tensors, found 1"],
-  ["a key that is a tuple", pth(whole(dict(tuple(int(1)), "K\x01"))), "found a tuple"],
   [
     "two values of one name",
     pth(whole(dict(text("a.b"), "K\x01", text("a"), dict(text("b"), "K\x02")))),
