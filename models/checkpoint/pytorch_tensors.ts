@@ -19,7 +19,7 @@ import {
   type TensorInfo,
 } from "./tensor.ts";
 
-/** Storage classes, without the module, and the element type that each one holds. */
+/** Storage classes, without the module, and the element type that each one holds: integers if quantised. */
 const STORAGE_TYPES: Readonly<Record<string, DType>> = {
   DoubleStorage: "F64",
   FloatStorage: "F32",
@@ -34,6 +34,11 @@ const STORAGE_TYPES: Readonly<Record<string, DType>> = {
   ByteStorage: "U8",
   BoolStorage: "BOOL",
   UntypedStorage: "U8",
+  QInt32Storage: "I32",
+  QInt8Storage: "I8",
+  QUInt8Storage: "U8",
+  QUInt4x2Storage: "U8",
+  QUInt2x4Storage: "U8",
 };
 
 /** `torch.load` looks at the class alone; these are the modules that have such classes. */
@@ -175,6 +180,26 @@ class View {
   }
 }
 
+/** A tensor whose values are not the bytes of a storage: it is listed, and refused when it is read. */
+class UnreadableTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** What it is, for messages. */
+  readonly kind: string;
+
+  constructor(dtype: DType, shape: readonly number[], kind: string) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.kind = kind;
+  }
+}
+
+type Tensor = View | UnreadableTensor;
+
+function isTensor(value: unknown): value is Tensor {
+  return value instanceof View || value instanceof UnreadableTensor;
+}
+
 /** The functions and types of PyTorch that a checkpoint may name. */
 export function torchGlobals(): PickleGlobal[] {
   const rebuild = (args: readonly unknown[], dtype?: unknown): View => {
@@ -191,24 +216,41 @@ export function torchGlobals(): PickleGlobal[] {
     }
     return new View(storage, dtype === undefined ? storage.dtype : elementType(dtype), offset, sizes, steps);
   };
-  const parameter = ([view]: readonly unknown[]): View => {
-    if (view instanceof View) return view;
-    throw new PickleError("a tensor within a parameter", nameOfValue(view));
+  /** PyTorch sets the bits "conj" and "neg" in the facts when that is still to be done to the values. */
+  const asStored = (view: View, facts: unknown): Tensor => {
+    if (!(facts instanceof Map) || facts.size === 0) return view;
+    return new UnreadableTensor(view.dtype, view.shape, "one still to be conjugated or negated");
+  };
+  const parameter = ([tensor]: readonly unknown[]): Tensor => {
+    if (isTensor(tensor)) return tensor;
+    throw new PickleError("a tensor within a parameter", nameOfValue(tensor));
   };
   const makers = [
     new PickleGlobal("torch._utils._rebuild_tensor", (args) => rebuild(args)),
-    new PickleGlobal("torch._utils._rebuild_tensor_v2", (args) => {
-      const facts = args[6];
-      // PyTorch sets the bits "conj" and "neg" here when the values are still to be negated.
-      if (facts instanceof Map && facts.size > 0) {
-        throw new PickleError("a tensor as stored", "a lazily negated one");
-      }
-      return rebuild(args);
+    new PickleGlobal("torch._utils._rebuild_tensor_v2", (args) => asStored(rebuild(args), args[6])),
+    new PickleGlobal("torch._utils._rebuild_tensor_v3", (args) => {
+      return asStored(rebuild(args, args[6] ?? null), args[7]);
     }),
-    new PickleGlobal("torch._utils._rebuild_tensor_v3", (args) => rebuild(args, args[6] ?? null)),
     new PickleGlobal("torch._utils._rebuild_parameter", parameter),
     new PickleGlobal("torch._utils._rebuild_parameter_with_state", parameter),
     new PickleGlobal("torch.nn.parameter.Parameter", parameter),
+    new PickleGlobal("torch._utils._rebuild_sparse_tensor", ([, parts]) => {
+      // Indices in one tensor or two, the values, the shape.
+      const items = parts instanceof PickleTuple ? parts.items : [];
+      const last = items.findIndex((item) => item instanceof PickleTuple);
+      const values = items[last - 1];
+      if (!isTensor(values)) throw new PickleError("the values of a sparse tensor", nameOfValue(values));
+      const shape = integers(items[last], "the shape of a tensor");
+      return new UnreadableTensor(values.dtype, shape, "a sparse one");
+    }),
+    new PickleGlobal("torch._utils._rebuild_qtensor", (args) => {
+      const { dtype, shape } = rebuild(args);
+      return new UnreadableTensor(dtype, shape, "a quantised one");
+    }),
+    new PickleGlobal("torch._utils._rebuild_meta_tensor_no_storage", ([dtype, shape]) => {
+      const sizes = integers(shape, "the shape of a tensor");
+      return new UnreadableTensor(elementType(dtype), sizes, "one without values");
+    }),
   ];
   // A tensor with attributes, or of a class of its own such as a buffer: the function that makes the tensor,
   // the class, the function's arguments, the attributes.
@@ -292,7 +334,7 @@ function parsePart(part: unknown, width: number): StorageId["part"] {
 /** Gives everything in nested containers a name of its own. */
 class Flattener {
   readonly #file: string;
-  readonly #views = new Map<string, View>();
+  readonly #views = new Map<string, Tensor>();
   readonly #metadata = new Map<string, string | number | boolean>();
   #characters = 0;
 
@@ -300,9 +342,9 @@ class Flattener {
     this.#file = file;
   }
 
-  run(value: unknown): { views: Map<string, View>; metadata: Map<string, string | number | boolean> } {
+  run(value: unknown): { views: Map<string, Tensor>; metadata: Map<string, string | number | boolean> } {
     const isContainer = value instanceof Map || value instanceof PickleTuple || Array.isArray(value);
-    if (!isContainer && !(value instanceof View)) throw new PickleError("tensors", nameOfValue(value));
+    if (!isContainer && !isTensor(value)) throw new PickleError("tensors", nameOfValue(value));
     this.#visit(value, isContainer ? "" : "tensor", 0);
     return { views: this.#views, metadata: this.#metadata };
   }
@@ -316,12 +358,12 @@ class Flattener {
       value.forEach((item, index) => this.#child(item, name, `${index}`, depth));
     } else if (value instanceof PickleTuple) {
       value.items.forEach((item, index) => this.#child(item, name, `${index}`, depth));
-    } else if (value instanceof View) {
+    } else if (isTensor(value)) {
       if (name === undefined) {
         throw new PickleError("keys that are text or numbers above tensors", "another key");
       }
       this.#claim(name);
-      this.#checkBounds(value, name);
+      if (value instanceof View) this.#checkBounds(value, name);
       this.#views.set(name, value);
     } else if (name !== undefined) {
       this.#note(value, name);
@@ -392,7 +434,7 @@ export class PyTorchCheckpoint implements Checkpoint {
   readonly metadata: Readonly<Record<string, string | number | boolean>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly #source: ByteSource;
-  readonly #views: ReadonlyMap<string, View>;
+  readonly #views: ReadonlyMap<string, Tensor>;
 
   /**
    * @param source The file, which is the checkpoint's from then on.
@@ -420,6 +462,14 @@ export class PyTorchCheckpoint implements Checkpoint {
     if (view === undefined) {
       throw new ModelFileError("Cannot find the tensor", { file: this.file, tensor: name });
     }
+    if (view instanceof UnreadableTensor) {
+      throw new ModelFileError("Cannot read the tensor", {
+        file: this.file,
+        tensor: name,
+        expected: "a dense one, as it is stored",
+        found: view.kind,
+      });
+    }
     if (view.shape.includes(0)) return new Uint8Array(0);
     const { begin, end } = view.span;
     const width = elementBytes(view.dtype);
@@ -437,7 +487,7 @@ export class PyTorchCheckpoint implements Checkpoint {
 }
 
 /** The shape in numbers, as safetensors lists it: PyTorch's own counts the bytes of two numbers of F4. */
-function listedShape({ dtype, shape }: View): readonly number[] {
+function listedShape({ dtype, shape }: Tensor): readonly number[] {
   return dtype === "F4" ? [...shape.slice(0, -1), 2 * (shape.at(-1) ?? 1)] : shape;
 }
 

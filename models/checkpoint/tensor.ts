@@ -73,7 +73,8 @@ export interface Checkpoint extends Disposable {
   /**
    * Bytes of a tensor, little-endian and row-major, in a buffer of their own.
    *
-   * @throws {ModelFileError} If there is no such tensor, or the file is damaged.
+   * @throws {ModelFileError} If there is no such tensor, the file is damaged, or the tensor is sparse,
+   * quantised by PyTorch, without values, or still to be conjugated or negated, which are only listed.
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**

@@ -91,6 +91,16 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
   ["more strides than sizes", view(0, [2], [1, 1]), "as many strides as sizes"],
   ["65 axes", view(0, Array(65).fill(1), Array(65).fill(1)), "at most 64, found 65"],
   [
+    "a sparse tensor without values",
+    pth(whole(global("torch._utils", "_rebuild_sparse_tensor") + tuple("N", tuple(tuple(int(2)))) + "R")),
+    "expected the values of a sparse tensor, found nothing",
+  ],
+  [
+    "a sparse tensor of nothing",
+    pth(whole(global("torch._utils", "_rebuild_sparse_tensor") + tuple("N", int(1)) + "R")),
+    "expected the values of a sparse tensor, found nothing",
+  ],
+  [
     "a tensor of no storage",
     pth(whole(tensor("K\x01", 0, [1], [1]))),
     "expected a storage of a tensor, found 1",
@@ -132,9 +142,9 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
     'found (the text "storage", torch.float32',
   ],
   [
-    "a storage of quantised numbers",
-    pth(whole(global("torch", "QInt8Storage"))),
-    '"torch.QInt8Storage"',
+    "a storage of an unknown type",
+    pth(whole(global("torch", "QInt9Storage"))),
+    '"torch.QInt9Storage"',
   ],
 
   ["big endian", pth(whole("}"), {}, [{ name: "a/byteorder", data: latin1("big") }]), 'found "big"'],

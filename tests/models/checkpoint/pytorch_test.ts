@@ -49,13 +49,44 @@ Deno.test("openCheckpoint: a key named __proto__ reaches no prototype", async ()
 
 const refused: Readonly<Record<string, string>> = {
   "refused_module.pth": '"torch.nn.modules.linear.Linear"',
-  "refused_sparse.pth": '"torch._utils._rebuild_sparse_tensor"',
-  "refused_negated.pth": "found a lazily negated one",
 };
 
 for (const [file, text] of Object.entries(refused)) {
   Deno.test(`${file} is refused, and closed`, async () => {
     await assertRejects(() => openCheckpoint(fixture(file)), ModelFileError, text);
+  });
+}
+
+for (const file of ["unreadable.pth", "stream_unreadable.pth"]) {
+  Deno.test(`openCheckpoint: tensors of ${file} that are no dense ones are listed and refused when read`, async () => {
+    using checkpoint = await openCheckpoint(fixture(file));
+    const listed = Object.fromEntries(
+      Array.from(checkpoint.tensors.values(), ({ name, dtype, shape }) => [name, `${dtype} [${shape}]`]),
+    );
+    assertEquals(listed, {
+      coo: "F32 [2,3]",
+      csr: "F32 [2,3]",
+      quantised: "I8 [2]",
+      channels: "U8 [2,2]",
+      meta: "F16 [3,4]",
+      conjugated: "C64 [1]",
+      negated: "F32 [1]",
+      dense: "F32 [2]",
+    });
+    assertEquals(await checkpoint.readFloat32("dense"), new Float32Array([1.5, -2]));
+    const kinds = {
+      coo: "a sparse one",
+      csr: "a sparse one",
+      quantised: "a quantised one",
+      channels: "a quantised one",
+      meta: "one without values",
+      conjugated: "one still to be conjugated or negated",
+      negated: "one still to be conjugated or negated",
+    };
+    for (const [name, kind] of Object.entries(kinds)) {
+      const text = `${name} (expected a dense one, as it is stored, found ${kind})`;
+      await assertRejects(() => checkpoint.read(name), ModelFileError, text);
+    }
   });
 }
 
