@@ -881,16 +881,28 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       /\(expected only types that checkpoints are made of, found the name "torch.nn.modules.linear.Linear"\)$/,
     ],
     [
-      "a pickle of other numbers",
-      load({ ...good, var: fixture("refused_uint16.pth") }),
+      "a sparse tensor",
+      async () => {
+        using checkpoint = await openCheckpoint(fixture("unreadable.pth"));
+        await checkpoint.readFloat32("csr");
+      },
       ModelFileError,
-      /refused_uint16\/data.pkl \(expected only types that checkpoints are made of, found the name "torch.uint16"\)$/,
+      /unreadable.pth, csr \(expected a dense one, as it is stored, found a sparse one\)$/,
     ],
     [
-      "a file of an old PyTorch",
-      () => openCheckpoint(fixture("refused_legacy.pth")),
+      "complex numbers as float32",
+      async () => {
+        using checkpoint = await openCheckpoint(fixture("rare_dtypes.pth"));
+        await checkpoint.readFloat32("c64");
+      },
       ModelFileError,
-      /save it again with torch.save \(PyTorch 1.6 or later\), found the stream of PyTorch before 1.6\)$/,
+      /rare_dtypes.pth, c64 \(expected real numbers of 8 bits or more, found C64\)$/,
+    ],
+    [
+      "a file of an old PyTorch, cut off",
+      async () => openCheckpoint((await Deno.readFile(fixture("stream_single.pth"))).slice(0, -1)),
+      ModelFileError,
+      /^Cannot read the file as it is cut off: bytes in memory \(expected 360 bytes, found 359\)$/,
     ],
     [
       "a tensor by a wrong name",

@@ -276,8 +276,9 @@ function showSum(tensors: readonly StoredWeight[]): string {
 }
 
 function showTensors(tensors: readonly StoredWeight[]): string {
+  const width = Math.max(...tensors.map(({ dtype }) => dtype.length));
   return columns(
-    tensors.map(({ name, dtype, shape }) => [name, `${dtype.padEnd(4)} [${shape.join(", ")}]`]),
+    tensors.map(({ name, dtype, shape }) => [name, `${dtype.padEnd(width)} [${shape.join(", ")}]`]),
     "  ",
   );
 }

@@ -13,6 +13,9 @@ import type { ByteSource } from "./source.ts";
 /** A part of a member up to this size is read with the rest of it, so that its checksum can be verified. */
 const SMALL_MEMBER = 1 << 16;
 
+/** How much may follow the archive: `torch.load`, too, looks for the list in the last 64 KiB. */
+const MAX_APPENDED = 65535;
+
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -58,7 +61,8 @@ export class Archive {
   static async open(source: ByteSource): Promise<Archive> {
     const { file } = source;
     const entries = new Map<string, FileEntry>();
-    const reader = new ZipReader(new SourceReader(source), { useWebWorkers: false, maxAppendedDataSize: 0 });
+    const options = { useWebWorkers: false, maxAppendedDataSize: MAX_APPENDED };
+    const reader = new ZipReader(new SourceReader(source), options);
     for (const entry of await zipErrors(source, undefined, () => reader.getEntries())) {
       if (entry.directory) continue;
       const { filename: name, compressedSize, uncompressedSize, compressionMethod: method } = entry;

@@ -7,6 +7,7 @@
 
 import { ModelFileError } from "../model_file_error.ts";
 import { openPyTorch } from "./pytorch.ts";
+import { isPyTorchStream, openPyTorchStream } from "./pytorch_stream.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { type ByteSource, openSource, type OpenSourceOptions } from "./source.ts";
 import type { Checkpoint } from "./tensor.ts";
@@ -24,8 +25,11 @@ export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions }
  * has names such as `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
  *
  * @throws {TypeError} If the address is of another scheme.
- * @throws {ModelFileError} If the file cannot be opened, is damaged, or holds anything but tensors and plain
- * containers.
+ * What trainers leave beside the tensors is listed where it is text or a number, and skipped where it is of a
+ * type that does nothing (devices, dates, paths, arrays of NumPy and the like). Nothing of a file is run.
+ *
+ * @throws {ModelFileError} If the file cannot be opened, is damaged, or names a type or function that could
+ * do something or is not known.
  *
  * @example
  * ```ts
@@ -65,11 +69,6 @@ const SAVE_AGAIN =
 
 /** What people take for a checkpoint, told by the first bytes, with what to do about it. */
 const MISFITS: readonly { start: string; at?: number; expected: string; found: string }[] = [
-  {
-    start: "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20",
-    expected: SAVE_AGAIN,
-    found: "the stream of PyTorch before 1.6",
-  },
   { start: "\x80", expected: SAVE_AGAIN, found: "a bare pickle" },
   { start: "ustar", at: 257, expected: SAVE_AGAIN, found: "a TAR archive" },
   { start: "sys_info\0", expected: SAVE_AGAIN, found: "a TAR archive" },
@@ -85,6 +84,7 @@ async function openFormat(source: ByteSource): Promise<Checkpoint> {
   const { file, size } = source;
   const head = String.fromCharCode(...await source.read(0, Math.min(size, 512)));
   if (head.startsWith("PK\x03\x04")) return await openPyTorch(source);
+  if (isPyTorchStream(head)) return await openPyTorchStream(source);
   if (head[8] === "{") return await openSafetensors(source);
   const misfit = MISFITS.find(({ start, at = 0 }) => head.startsWith(start, at));
   if (misfit !== undefined) {

@@ -27,6 +27,9 @@ export class PickleError extends Error {
   }
 }
 
+/** A stream that goes on where the bytes end. With more of them it may be whole. */
+export class CutPickleError extends PickleError {}
+
 /** A tuple, kept apart from a list because only tuples are arguments. */
 export class PickleTuple {
   /** Its items, in order. */
@@ -51,6 +54,17 @@ export class PickleGlobal {
   constructor(name: string, call?: (args: readonly unknown[]) => unknown) {
     this.name = name;
     this.call = call;
+  }
+}
+
+/** A value of which nothing is known but its type; state that a stream gives it is dropped. */
+export class SkippedValue {
+  /** Name of the type, or of the function that makes it. */
+  readonly type: string;
+
+  /** A value of this type. */
+  constructor(type: string) {
+    this.type = type;
   }
 }
 
@@ -90,7 +104,25 @@ export interface UnpickleOptions {
  * ```
  */
 export function unpickle(bytes: Uint8Array, options: UnpickleOptions = {}): unknown {
-  return new Unpickler(bytes, options).run();
+  const { value, end } = unpickleFrom(bytes, 0, options);
+  if (end === bytes.length) return value;
+  throw new PickleError("the end after the stop", `${bytes.length - end} more bytes`);
+}
+
+/**
+ * Reads a pickle that begins at `start` and may be followed by anything; `end` is behind its last byte.
+ *
+ * @throws {CutPickleError} If the bytes end before it does.
+ * @throws {PickleError} If the stream is damaged or holds what is not allowed.
+ */
+export function unpickleFrom(
+  bytes: Uint8Array,
+  start: number,
+  options: UnpickleOptions = {},
+): { value: unknown; end: number } {
+  const unpickler = new Unpickler(bytes, start, options);
+  const value = unpickler.run();
+  return { value, end: unpickler.position };
 }
 
 /** What a value is called in messages. */
@@ -103,6 +135,7 @@ export function nameOfValue(value: unknown): string {
   if (value instanceof Set) return "a set";
   if (value instanceof Uint8Array) return "bytes";
   if (value instanceof PickleGlobal) return value.name;
+  if (value instanceof SkippedValue) return `a value of ${value.type}`;
   if (typeof value === "string") return `the text ${quote(value)}`;
   if (typeof value === "object") return "an object";
   return String(value).slice(0, 80);
@@ -113,11 +146,46 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
 
-/** `argparse.Namespace`: the one class whose state is kept, as trainers store their options in it. */
+/** A namespace: the one kind of class whose state is kept, as trainers store their options in it. */
 class Namespace extends Map<unknown, unknown> {}
 
 function noArguments(name: string, args: readonly unknown[]): void {
   if (args.length !== 0) throw new PickleError(`${name} without arguments`, `${args.length}`);
+}
+
+/** Python 2 stores the items beside the type, as a list of lists of two; Python 3 sets them afterwards. */
+function toOrderedDict([pairs = []]: readonly unknown[]): Map<unknown, unknown> {
+  if (!Array.isArray(pairs)) throw new PickleError("an OrderedDict made of pairs", nameOfValue(pairs));
+  return new Map(pairs.map((pair) => {
+    const items: unknown = pair instanceof PickleTuple ? pair.items : pair;
+    if (Array.isArray(items) && items.length === 2) return [items[0], items[1]];
+    throw new PickleError("a pair of a key and a value", nameOfValue(pair));
+  }));
+}
+
+function toNamespace(name: string): PickleGlobal {
+  return new PickleGlobal(name, (args) => {
+    noArguments(name, args);
+    return new Namespace();
+  });
+}
+
+function toCounter([counts = new Map()]: readonly unknown[]): Map<unknown, unknown> {
+  if (counts instanceof Map) return new Map(counts);
+  throw new PickleError("a Counter made of a dict", nameOfValue(counts));
+}
+
+/** What the factory would make is never wanted. */
+function toDefaultDict([factory = null, ...rest]: readonly unknown[]): Map<unknown, unknown> {
+  if ((factory === null || factory instanceof PickleGlobal) && rest.length === 0) return new Map();
+  throw new PickleError("a defaultdict made of a type", nameOfValue(rest.length === 0 ? factory : rest[0]));
+}
+
+/** Its items are appended afterwards; the second argument is the greatest length. */
+function toDeque([items = []]: readonly unknown[]): unknown[] {
+  const start: unknown = items instanceof PickleTuple ? items.items : items;
+  if (Array.isArray(start)) return start.slice();
+  throw new PickleError("a deque made of a list", nameOfValue(items));
 }
 
 function toSet(args: readonly unknown[]): Set<unknown> {
@@ -146,14 +214,12 @@ function toBytes(args: readonly unknown[]): Uint8Array {
 
 /** The containers of Python's own library. Python 3 writes `__builtin__` for `builtins` up to protocol 2. */
 const CONTAINERS: readonly PickleGlobal[] = [
-  new PickleGlobal("collections.OrderedDict", (args) => {
-    noArguments("collections.OrderedDict", args);
-    return new Map();
-  }),
-  new PickleGlobal("argparse.Namespace", (args) => {
-    noArguments("argparse.Namespace", args);
-    return new Namespace();
-  }),
+  new PickleGlobal("collections.OrderedDict", toOrderedDict),
+  new PickleGlobal("collections.Counter", toCounter),
+  new PickleGlobal("collections.defaultdict", toDefaultDict),
+  new PickleGlobal("collections.deque", toDeque),
+  toNamespace("argparse.Namespace"),
+  toNamespace("types.SimpleNamespace"),
   new PickleGlobal("_codecs.encode", toBytes),
   ...["__builtin__", "builtins"].flatMap((module) => [
     new PickleGlobal(`${module}.set`, toSet),
@@ -234,16 +300,22 @@ class Unpickler {
   /** Heights of the stack at the open marks. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, unknown>();
-  #position = 0;
+  #position: number;
   /** Arguments can be named again and again through the memo, so calls may copy only so much in all. */
   #copies: number;
 
-  constructor(bytes: Uint8Array, { globals = [], persistent }: UnpickleOptions) {
+  constructor(bytes: Uint8Array, start: number, { globals = [], persistent }: UnpickleOptions) {
     this.#bytes = bytes;
+    this.#position = start;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#globals = new Map([...CONTAINERS, ...globals].map((global) => [global.name, global]));
     this.#persistent = persistent;
     this.#copies = 65536 + 16 * bytes.length;
+  }
+
+  /** Behind the last byte that was read. */
+  get position(): number {
+    return this.#position;
   }
 
   run(): unknown {
@@ -301,9 +373,9 @@ class Unpickler {
       case OPCODES.binUnicode8:
         return void stack.push(this.#text(this.#length8()));
       case OPCODES.shortBinString:
-        return void stack.push(this.#text(this.#byte()));
+        return void stack.push(this.#string(this.#byte()));
       case OPCODES.binString:
-        return void stack.push(this.#text(this.#word()));
+        return void stack.push(this.#string(this.#word()));
       case OPCODES.shortBinBytes:
         return void stack.push(this.#raw(this.#byte()).slice());
       case OPCODES.binBytes:
@@ -421,9 +493,6 @@ class Unpickler {
     if (this.#stack.length !== 0 || this.#marks.length !== 0) {
       throw new PickleError("one value at the end", `${this.#stack.length} more`);
     }
-    if (this.#position !== this.#bytes.length) {
-      throw new PickleError("the end after the stop", `${this.#bytes.length - this.#position} more bytes`);
-    }
     return value;
   }
 
@@ -441,11 +510,18 @@ class Unpickler {
       throw new PickleError("something that makes values", nameOfValue(global));
     }
     if (!(args instanceof PickleTuple)) throw new PickleError("a tuple of arguments", nameOfValue(args));
-    for (const item of args.items) {
+    const value = global.call(args.items);
+    if (!(value instanceof SkippedValue)) this.#charge(args.items);
+    return value;
+  }
+
+  /** Takes what a call may have copied from what all calls may copy. */
+  #charge(args: readonly unknown[]): void {
+    for (const item of args) {
       if (Array.isArray(item) || typeof item === "string") this.#copies -= item.length;
+      else if (item instanceof Map) this.#copies -= item.size;
     }
     if (this.#copies < 0) throw new PickleError("every argument about once", "the same ones over and over");
-    return global.call(args.items);
   }
 
   /**
@@ -458,7 +534,7 @@ class Unpickler {
     }
     if (!(value instanceof Namespace)) return;
     if (!(state instanceof Map)) {
-      throw new PickleError("the state of argparse.Namespace as a dict", nameOfValue(state));
+      throw new PickleError("the state of a namespace as a dict", nameOfValue(state));
     }
     this.#copies -= state.size;
     if (this.#copies < 0) throw new PickleError("every state about once", "the same one over and over");
@@ -503,7 +579,7 @@ class Unpickler {
   #take(count: number): number {
     const start = this.#position;
     if (count > this.#bytes.length - start) {
-      throw new PickleError(`${count} bytes at ${start}`, `the end after ${this.#bytes.length} bytes`);
+      throw new CutPickleError(`${count} bytes at ${start}`, `the end after ${this.#bytes.length} bytes`);
     }
     this.#position = start + count;
     return start;
@@ -531,17 +607,24 @@ class Unpickler {
 
   #text(count: number): string {
     const start = this.#position;
+    const text = this.#string(count);
+    if (typeof text === "string") return text;
+    throw new PickleError(`UTF-8 text at byte ${start}`, "other bytes");
+  }
+
+  /** Python 2 had one type for text and for bytes; what is no text stays bytes. */
+  #string(count: number): string | Uint8Array {
+    const bytes = this.#raw(count);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(this.#raw(count));
-    } catch (error) {
-      if (error instanceof PickleError) throw error;
-      throw new PickleError(`UTF-8 text at byte ${start}`, "other bytes");
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return bytes.slice();
     }
   }
 
   #line(): string {
     const end = this.#bytes.indexOf(0x0a, this.#position);
-    if (end < 0) throw new PickleError("a line with a name", "the end");
+    if (end < 0) throw new CutPickleError("a line with a name", "the end");
     const line = this.#text(end - this.#position);
     this.#take(1);
     return line;

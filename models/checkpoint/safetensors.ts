@@ -12,9 +12,9 @@ import type { ByteSource } from "./source.ts";
 import {
   byteLength,
   type Checkpoint,
-  decodeFloat32,
   type DType,
   isDType,
+  readAsFloat32,
   type TensorInfo,
 } from "./tensor.ts";
 
@@ -26,6 +26,9 @@ const ALIGNMENT = 64;
 
 /** Key of the header that holds no tensor. */
 const METADATA_KEY = "__metadata__";
+
+/** Types that PyTorch has and the format has not. */
+const FOREIGN: ReadonlySet<DType> = new Set(["C128", "C32"]);
 
 interface Place {
   readonly info: TensorInfo;
@@ -115,7 +118,7 @@ function readPlaces(header: Record<string, unknown>, file: string): Place[] {
     };
     if (!isRecord(entry)) return refuse("an object", entry);
     const { dtype, shape, data_offsets: offsets } = entry;
-    if (!isDType(dtype)) return refuse("a known dtype", dtype);
+    if (!isStorable(dtype)) return refuse("a known dtype", dtype);
     if (!isCounts(shape)) return refuse("a shape of integers >= 0", shape);
     if (!isCounts(offsets) || offsets.length !== 2) return refuse("two data_offsets", offsets);
     const [begin, end] = offsets as [number, number];
@@ -167,6 +170,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+function isStorable(name: unknown): name is DType {
+  return isDType(name) && !FOREIGN.has(name);
+}
+
 function isCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
 }
@@ -214,9 +221,8 @@ export class SafetensorsCheckpoint implements Checkpoint {
     return await this.#source.read(offset, length);
   }
 
-  async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
-    const bytes = await this.read(name);
-    return decodeFloat32(this.tensors.get(name)!.dtype, bytes);
+  readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
+    return readAsFloat32(this, name);
   }
 
   [Symbol.dispose](): void {
@@ -249,8 +255,9 @@ export interface WriteSafetensorsOptions {
  * A file is written beside its place under a temporary name and then renamed, so a failure leaves no half
  * file. A stream is closed at the end and aborted on failure.
  *
- * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or
- * bytes of another length than the shape needs are supplied, or metadata are not strings.
+ * @throws {TypeError} If two tensors have one name, a name is reserved, a type is not one of the format, a
+ * shape is not of integers >= 0 or not of whole bytes, or bytes of another length than the shape needs are
+ * supplied, or metadata are not strings.
  *
  * @example
  * ```ts
@@ -340,8 +347,8 @@ export interface SafetensorsLayout<Entry extends TensorInfo> {
 /**
  * Lays a file out, as {@linkcode writeSafetensors} writes it.
  *
- * @throws {TypeError} If two tensors have one name, a name is reserved, a shape is not of integers >= 0, or
- * metadata are not strings.
+ * @throws {TypeError} If two tensors have one name, a name is reserved, a type is not one of the format, a
+ * shape is not of integers >= 0 or not of whole bytes, or metadata are not strings.
  */
 export function layoutSafetensors<Entry extends TensorInfo>(
   entries: Iterable<Entry>,
@@ -369,11 +376,14 @@ function order<Entry extends TensorInfo>(entries: Entry[]): Entry[] {
     if (name === METADATA_KEY || names.has(name)) {
       throw new TypeError(mustBe("new and not reserved", name, "its name", "write a tensor"));
     }
-    if (!isDType(dtype)) {
+    if (!isStorable(dtype)) {
       throw new TypeError(mustBe("known", dtype, "its dtype", `write ${name}`));
     }
     if (!isCounts(shape)) {
       throw new TypeError(mustBe("integers >= 0", shape, "its shape", `write ${name}`));
+    }
+    if (byteLength({ dtype, shape }) % 1 !== 0) {
+      throw new TypeError(mustBe(`one of whole bytes in ${dtype}`, shape, "its shape", `write ${name}`));
     }
     names.add(name);
   }

@@ -8,8 +8,40 @@
  * @module
  */
 
-/** Element types, by the names that safetensors gives them. */
-export type DType = "F64" | "F32" | "F16" | "BF16" | "I64" | "I32" | "I16" | "I8" | "U8" | "BOOL";
+import { mustBe } from "../../kernels/arguments.ts";
+import { ModelFileError } from "../model_file_error.ts";
+import { float8Values } from "./float8.ts";
+
+/**
+ * Element types, by the names that safetensors gives them: `F8_E4M3` has 4 bits of exponent and 3 of
+ * fraction, no infinity and one NaN of each sign; `FNUZ` neither infinity nor negative zero; `F8_E8M0` is a
+ * power of two; `F4` is E2M1; `C64` a pair of float32. `C32` and `C128` are PyTorch's alone.
+ */
+export type DType =
+  | "F64"
+  | "F32"
+  | "F16"
+  | "BF16"
+  | "F8_E5M2"
+  | "F8_E5M2FNUZ"
+  | "F8_E4M3"
+  | "F8_E4M3FNUZ"
+  | "F8_E8M0"
+  | "F6_E2M3"
+  | "F6_E3M2"
+  | "F4"
+  | "C128"
+  | "C64"
+  | "C32"
+  | "I64"
+  | "I32"
+  | "I16"
+  | "I8"
+  | "U64"
+  | "U32"
+  | "U16"
+  | "U8"
+  | "BOOL";
 
 /** Name, element type and shape of one tensor. */
 export interface TensorInfo {
@@ -41,38 +73,54 @@ export interface Checkpoint extends Disposable {
   /**
    * Bytes of a tensor, little-endian and row-major, in a buffer of their own.
    *
-   * @throws {ModelFileError} If there is no such tensor, or the file is damaged.
+   * @throws {ModelFileError} If there is no such tensor, the file is damaged, or the tensor is sparse,
+   * quantised by PyTorch, without values, or still to be conjugated or negated, which are only listed.
    */
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Values of a tensor as float32: wider floats and integers are rounded to the nearest, booleans become 0
    * and 1.
    *
-   * @throws {ModelFileError} If there is no such tensor, or the file is damaged.
+   * @throws {ModelFileError} If there is no such tensor, the file is damaged, or the values are complex
+   * numbers or floats of fewer than 8 bits, which are listed and read as bytes only.
    */
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
 }
 
-const ELEMENT_BYTES: Readonly<Record<DType, 1 | 2 | 4 | 8>> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
+const ELEMENT_BITS: Readonly<Record<DType, number>> = {
+  F64: 64,
+  F32: 32,
+  F16: 16,
+  BF16: 16,
+  F8_E5M2: 8,
+  F8_E5M2FNUZ: 8,
+  F8_E4M3: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E8M0: 8,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F4: 4,
+  C128: 128,
+  C64: 64,
+  C32: 32,
+  I64: 64,
+  I32: 32,
+  I16: 16,
+  I8: 8,
+  U64: 64,
+  U32: 32,
+  U16: 16,
+  U8: 8,
+  BOOL: 8,
 };
 
 /** The name of an element type that the readers know. */
 export function isDType(name: unknown): name is DType {
-  return typeof name === "string" && Object.hasOwn(ELEMENT_BYTES, name);
+  return typeof name === "string" && Object.hasOwn(ELEMENT_BITS, name);
 }
 
 /**
- * Bytes of one element.
+ * Bytes of one element: 1 to 16, or a fraction for floats of 6 and 4 bits, which are packed.
  *
  * @example
  * ```ts
@@ -80,10 +128,11 @@ export function isDType(name: unknown): name is DType {
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(bytesPerElement("BF16"), 2);
+ * assertEquals(bytesPerElement("F4"), 0.5);
  * ```
  */
-export function bytesPerElement(dtype: DType): 1 | 2 | 4 | 8 {
-  return ELEMENT_BYTES[dtype];
+export function bytesPerElement(dtype: DType): number {
+  return ELEMENT_BITS[dtype] / 8;
 }
 
 /**
@@ -94,7 +143,7 @@ export function elementCount(shape: readonly number[]): number {
 }
 
 /**
- * Bytes of a whole tensor.
+ * Bytes of a whole tensor; not a whole number where packed floats end within a byte, which no file allows.
  *
  * Absurd shapes give a number that no file has, not an error: the caller compares it with the size that is
  * there.
@@ -109,16 +158,21 @@ export function elementCount(shape: readonly number[]): number {
  * ```
  */
 export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number {
-  return elementCount(tensor.shape) * ELEMENT_BYTES[tensor.dtype];
+  return elementCount(tensor.shape) * bytesPerElement(tensor.dtype);
 }
+
+/** What {@linkcode decodeFloat32} knows no value of. */
+const WITHOUT_FLOAT32: ReadonlySet<DType> = new Set(["F6_E2M3", "F6_E3M2", "F4", "C128", "C64", "C32"]);
 
 /**
  * Converts stored bytes to float32. For F32 the result shares the buffer of `bytes` where its alignment
  * allows.
  *
- * 64-bit integers go through float64, so beyond 2^53 they may be rounded twice.
+ * Floats of 16 and 8 bits are converted exactly. 64-bit integers go through float64, so beyond 2^53 they may
+ * be rounded twice.
  *
- * @throws {TypeError} If the bytes are not a whole number of elements.
+ * @throws {TypeError} If the bytes are not a whole number of elements, or the type is one of complex numbers
+ * or of floats of fewer than 8 bits.
  *
  * @example bfloat16 is the upper half of a float32
  * ```ts
@@ -126,10 +180,11 @@ export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number 
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(decodeFloat32("BF16", new Uint8Array([0x80, 0x3f, 0x20, 0xc0])), new Float32Array([1, -2.5]));
+ * assertEquals(decodeFloat32("F8_E4M3", new Uint8Array([0x38, 0xc2])), new Float32Array([1, -2.5]));
  * ```
  */
 export function decodeFloat32(dtype: DType, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
-  const width = ELEMENT_BYTES[dtype];
+  const width = bytesPerElement(dtype);
   if (bytes.length % width !== 0) {
     throw new TypeError(
       `Cannot decode ${dtype} as the bytes must be a multiple of ${width}: current length is ${bytes.length}`,
@@ -150,9 +205,22 @@ export function decodeFloat32(dtype: DType, bytes: Uint8Array<ArrayBuffer>): Flo
       for (let i = 0; i < length; i++) words[i] = halves[i]! << 16;
       return new Float32Array(words.buffer);
     }
-    case "I64": {
+    case "F8_E5M2":
+    case "F8_E5M2FNUZ":
+    case "F8_E4M3":
+    case "F8_E4M3FNUZ":
+    case "F8_E8M0": {
+      const known = float8Values(dtype);
       const values = new Float32Array(length);
-      new BigInt64Array(buffer, byteOffset, length).forEach((value, i) => values[i] = Number(value));
+      for (let i = 0; i < length; i++) values[i] = known[bytes[i]!]!;
+      return values;
+    }
+    case "I64":
+    case "U64": {
+      const Integers = dtype === "I64" ? BigInt64Array : BigUint64Array;
+      const integers = new Integers(buffer, byteOffset, length);
+      const values = new Float32Array(length);
+      for (let i = 0; i < length; i++) values[i] = Number(integers[i]);
       return values;
     }
     case "I32":
@@ -161,11 +229,42 @@ export function decodeFloat32(dtype: DType, bytes: Uint8Array<ArrayBuffer>): Flo
       return new Float32Array(new Int16Array(buffer, byteOffset, length));
     case "I8":
       return new Float32Array(new Int8Array(buffer, byteOffset, length));
+    case "U32":
+      return new Float32Array(new Uint32Array(buffer, byteOffset, length));
+    case "U16":
+      return new Float32Array(new Uint16Array(buffer, byteOffset, length));
     case "U8":
       return new Float32Array(bytes);
     case "BOOL":
       return new Float32Array(bytes).map((value) => value === 0 ? 0 : 1);
+    default:
+      throw new TypeError(
+        mustBe("one of real numbers of 8 bits or more", dtype, "its dtype", "decode a tensor"),
+      );
   }
+}
+
+/**
+ * Reads a tensor of a checkpoint as float32.
+ *
+ * @throws {ModelFileError} If there is no such tensor, the file is damaged, or float32 does not hold such
+ * values.
+ */
+export async function readAsFloat32(
+  checkpoint: Pick<Checkpoint, "file" | "tensors" | "read">,
+  name: string,
+): Promise<Float32Array<ArrayBuffer>> {
+  const dtype = checkpoint.tensors.get(name)?.dtype;
+  if (dtype !== undefined && WITHOUT_FLOAT32.has(dtype)) {
+    throw new ModelFileError("Cannot convert the tensor to float32", {
+      file: checkpoint.file,
+      tensor: name,
+      expected: "real numbers of 8 bits or more",
+      found: dtype,
+    });
+  }
+  const bytes = await checkpoint.read(name);
+  return decodeFloat32(dtype!, bytes);
 }
 
 /**

@@ -46,6 +46,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "models/checkpoint/blob.ts": "tests/models/weights/weight_files_test.ts",
   "models/checkpoint/mod.ts": "tests/models/checkpoint/hostile_test.ts",
   "models/checkpoint/pickle.ts": "tests/models/checkpoint/hostile_test.ts",
+  "models/checkpoint/pytorch_tensors.ts": "tests/models/checkpoint/pytorch_test.ts",
   "models/checkpoint/virtual_source.ts": "tests/models/folder/virtual_folder_test.ts",
   "models/class_conditional/facts.ts": "tests/models/var/family_test.ts",
   "models/class_conditional/graphs.ts": "tests/models/convert_test.ts",

@@ -44,6 +44,16 @@ Deno.test("varscale inspect: a checkpoint: format, tensors, which part of a mode
   assertMatch(other.out, /^family +not recognised$/m);
 });
 
+Deno.test("varscale inspect: tensors of types that no model has are listed beside the others", async () => {
+  for (const file of ["rare_dtypes.safetensors", "rare_dtypes.pth"]) {
+    const { out } = await succeed("inspect", fixture(`checkpoint/${file}`), "--tensors");
+    assertMatch(out, /^ +f8_e4m3 +F8_E4M3 +\[256\]$/m);
+    assertMatch(out, /^ +f4 +F4 +\[3, 8\]$/m);
+    assertMatch(out, /^ +c64 +C64 +\[2, 2\]$/m);
+    assertMatch(out, /^ +u64 +U64 +\[4\]$/m);
+  }
+});
+
 Deno.test("varscale inspect: a weight file of a folder is shown, though it is no model by itself", async () => {
   const { out } = await succeed("inspect", fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL)));
   assertMatch(out, /^tensors +58 /m);

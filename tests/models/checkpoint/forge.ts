@@ -13,10 +13,11 @@ import {
   endOfDirectory,
   latin1,
   localHeader,
+  pickle,
 } from "../../../bench/pytorch_file.ts";
 import type { ByteSource } from "../../../models/checkpoint/source.ts";
 
-export { concat, latin1, pickle } from "../../../bench/pytorch_file.ts";
+export { characters, concat, latin1, pickle };
 
 /** A member as it is to be written; the fields after `data` replace the true ones. */
 export interface Member {
@@ -71,6 +72,27 @@ export function pth(
     ...Object.entries(storages).map(([key, data]) => ({ name: `a/data/${key}`, data })),
     ...more,
   ]);
+}
+
+/** A storage behind the pickles of a stream; `count` replaces the true number of elements. */
+export interface StoredStream {
+  readonly key: string;
+  readonly data: Uint8Array;
+  readonly count: number;
+}
+
+/** A file of PyTorch before 1.6 around a pickle given as text; the fields replace what belongs there. */
+export function stream(
+  value: string,
+  storages: readonly StoredStream[] = [],
+  { version = "M\xe9\x03", keys = pickle.list(...storages.map(({ key }) => pickle.text(key))) } = {},
+): Uint8Array<ArrayBuffer> {
+  const magic = "\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
+  const facts = pickle.dict(pickle.text("little_endian"), "\x88");
+  return concat(
+    ...[magic, version, facts, value, keys].map((item) => latin1(pickle.whole(item))),
+    ...storages.flatMap(({ data, count }) => [latin1(characters(count, 8)), data]),
+  );
 }
 
 /** A safetensors file with any header. */

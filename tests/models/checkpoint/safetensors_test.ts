@@ -41,7 +41,9 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
   ["text that is no UTF-8", safetensors('{"abc":1}').fill(0xff, 10, 12), "expected JSON"],
   ["a tensor that is a number", safetensors('{"a":1}'), "a (expected an object, found 1)"],
   ["a tensor without a type", safetensors('{"a":{}}'), "a (expected a known dtype, found undefined)"],
-  ["an unknown type", safetensors(`{"a":${four("F8_E4M3")}}`, bytes), 'found "F8_E4M3"'],
+  ["an unknown type", safetensors(`{"a":${four("F9")}}`, bytes), 'found "F9"'],
+  ["a type of PyTorch alone", safetensors(`{"a":${four("C32")}}`, bytes), 'found "C32"'],
+  ["half a byte", safetensors(`{"a":${four("F4", "[0,4]", "[7]")}}`, bytes), "expected 3.5 bytes for F4 [7]"],
   ["a type of an object's own", safetensors(`{"a":${four("constructor")}}`, bytes), 'found "constructor"'],
   ["a negative size", safetensors(`{"a":${four("F32", "[0,4]", "[-1]")}}`, bytes), "found [-1]"],
   ["a size that is text", safetensors(`{"a":${four("F32", "[0,4]", '["1"]')}}`, bytes), 'found ["1"]'],
@@ -93,6 +95,24 @@ Deno.test("openCheckpoint: keys that only look equal are accepted, as are long v
   );
   assertEquals([...checkpoint.tensors.keys()], ["a", "__proto__"]);
   assertEquals(checkpoint.metadata["c"], JSON.parse(`"${long}"`));
+});
+
+Deno.test("openCheckpoint: floats of 6 and 4 bits are listed, read as they are, and not converted", async () => {
+  const six = (dtype: string, begin: number): string =>
+    `{"dtype":"${dtype}","shape":[2,4],"data_offsets":[${begin},${begin + 6}]}`;
+  const data = Uint8Array.from({ length: 14 }, (_, i) => 16 * i + 1);
+  using checkpoint = await openCheckpoint(safetensors(
+    `{"a":${six("F6_E2M3", 0)},"b":${six("F6_E3M2", 6)},"c":${four("F4", "[12,14]", "[4]")}}`,
+    data,
+  ));
+  assertEquals([...checkpoint.tensors.values()].map(({ dtype }) => dtype), ["F6_E2M3", "F6_E3M2", "F4"]);
+  assertEquals(await checkpoint.read("b"), data.slice(6, 12));
+  assertEquals(await checkpoint.read("c"), data.slice(12));
+  await assertRejects(
+    () => checkpoint.readFloat32("b"),
+    ModelFileError,
+    "Cannot convert the tensor to float32: bytes in memory, b (expected real numbers of 8 bits or more, found F6_E3M2)",
+  );
 });
 
 Deno.test("openCheckpoint: what is written is read again", async () => {
@@ -208,6 +228,12 @@ Deno.test("openCheckpoint: wrong arguments of the writer are refused before anyt
     () => writeSafetensors(sink(), [{ ...a, dtype: "F8" as DType }]),
     TypeError,
     'current value is "F8"',
+  );
+  await assertRejects(() => writeSafetensors(sink(), [{ ...a, dtype: "C128" }]), TypeError, '"C128"');
+  await assertRejects(
+    () => writeSafetensors(sink(), [{ ...a, dtype: "F6_E2M3", shape: [3] }]),
+    TypeError,
+    "its shape must be one of whole bytes in F6_E2M3: current value is [3]",
   );
   const metadata = { epoch: 4 } as unknown as Record<string, string>;
   await assertRejects(

@@ -49,6 +49,23 @@ Deno.test("decodeFloat32: bytes at any place in their buffer can be decoded", ()
   assertEquals(decodeFloat32("BOOL", new Uint8Array([0, 1, 2])), new Float32Array([0, 1, 1]));
 });
 
+Deno.test("decodeFloat32: unsigned integers keep their highest bit", () => {
+  assertEquals(decodeFloat32("U16", new Uint8Array([0, 0x80])), new Float32Array([2 ** 15]));
+  assertEquals(decodeFloat32("U32", new Uint8Array([0, 0, 0, 0x80])), new Float32Array([2 ** 31]));
+  assertEquals(
+    decodeFloat32("U64", new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0x80])),
+    new Float32Array([2 ** 63]),
+  );
+});
+
+Deno.test("decodeFloat32: complex numbers and packed floats are refused", () => {
+  for (const dtype of ["C128", "C64", "C32", "F6_E2M3", "F6_E3M2", "F4"] as const) {
+    const text =
+      `Cannot decode a tensor as its dtype must be one of real numbers of 8 bits or more: current value is "${dtype}"`;
+    assertThrows(() => decodeFloat32(dtype, new Uint8Array(48)), TypeError, text);
+  }
+});
+
 Deno.test("decodeFloat32: half an element is refused", () => {
   const text = "Cannot decode F32 as the bytes must be a multiple of 4: current length is 6";
   assertThrows(() => decodeFloat32("F32", new Uint8Array(6)), TypeError, text);
