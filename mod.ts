@@ -24,7 +24,6 @@ export {
   type Device,
   type DeviceArray,
   type DeviceChoice,
-  type DeviceCounters,
   type DeviceKind,
   DeviceLostError,
   NoAdapterError,
@@ -63,11 +62,9 @@ export {
   FAMILIES,
   type Family,
   type FamilyOption,
-  type Generation,
   type GraphDescription,
   type GraphValue,
   GUIDANCE_FORMULAS,
-  type GuidanceFormula,
   HubError,
   hubModel,
   type HubOptions,
@@ -76,7 +73,6 @@ export {
   type Label,
   loadModel,
   type LoadModelOptions,
-  type MapSize,
   type Model,
   ModelFileError,
   type ModelFolder,
@@ -96,9 +92,7 @@ export {
   type ScheduleSettings,
   type SearchSettings,
   type StoredWeight,
-  type TensorInfo,
   type TextLabels,
-  type TokenSpace,
 } from "./models/mod.ts";
 
 // Pictures, and methods that act while they are painted.

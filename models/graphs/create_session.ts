@@ -1,6 +1,6 @@
 /**
- * Loads a graph by the runtime that follows from the device and, on the CPU, from who is to compute. Nothing
- * else knows the runtimes, whose doors are `web_graph_session.ts` and `native_graph_session.ts`.
+ * Loads a graph by the runtime that follows from the device and, on the CPU, from who is to compute. Nobody
+ * else opens a runtime; their doors are `web_graph_session.ts` and `native_graph_session.ts`.
  *
  * @module
  */
