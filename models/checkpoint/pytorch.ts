@@ -383,7 +383,7 @@ class PyTorchCheckpoint implements Checkpoint {
     if (view.shape.includes(0)) return new Uint8Array(0);
     const { begin, end } = view.span;
     const width = bytesPerElement(view.dtype);
-    const bytes = await this.#archive.read(view.storage.member, begin * width, end * width);
+    const bytes = await this.#archive.read(view.storage.member, begin * width, end * width, name);
     return view.contiguous ? bytes : gather(bytes, view);
   }
 
