@@ -13,7 +13,7 @@ import { AutoencoderNetworks, type FeatureMaps } from "../autoencoder/networks.t
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_folder.ts";
 import { requireModelSize } from "../folder/sizes.ts";
-import { openFolderAs } from "../folder_conversion.ts";
+import { openFolderAs, requireOwnSizes } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import { requireFit, resolveDtype } from "../graphs/fit.ts";
 import { keepHalves } from "../graphs/graph_file.ts";
@@ -131,8 +131,9 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   owned.use(folder);
   const { dtype: stored, name } = folder.manifest;
   const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
-  const sizes = sizesOf(config);
   requireModelSize({ name, size: config.depth }, size, "load");
+  await requireOwnSizes(family, folder, config);
+  const sizes = sizesOf(config);
   const room = await roomOn(device, { cpuProvider, memory });
   const small = isSmall(sizes);
   const dtype = resolveDtype(bytesNeeded(sizes, { provider: room.provider }), room, {

@@ -92,6 +92,13 @@ export interface ModelFolder extends Disposable {
    * @throws {ModelFileError} If there are none, or they are not what the manifest says.
    */
   weights(part: string): Promise<WeightFiles>;
+  /**
+   * Lists the weights of one part of the model, for which only the beginnings of its files are read, and no
+   * checksum is found out.
+   *
+   * @throws {ModelFileError} If there are none, or they are not as long as the manifest says.
+   */
+  tensors(part: string): Promise<WeightFiles["tensors"]>;
 }
 
 /** Everything a new folder is told, its files' sizes and checksums apart. */
@@ -157,17 +164,20 @@ export async function openModelFolder(
       await response.body?.cancel();
       throw new Error(`The server answered ${response.status} ${response.statusText}`.trimEnd());
     });
+  const glance = (name: string): Promise<ByteSource> => {
+    return access(name, (url) => openSource(url, { label: `${shown}/${name}`, signal }));
+  };
   const open = async (name: string, { bytes }: FileRecord): Promise<ByteSource> => {
     const label = `${shown}/${name}`;
     // One request is quicker than many, and what was checked is then what is used.
     if (base.protocol !== "file:" && bytes <= WHOLE_BYTES) {
       return await openSource(await read(name), { label });
     }
-    return await access(name, (url) => openSource(url, { label, signal }));
+    return await glance(name);
   };
   const manifest = parseManifest(await read(MANIFEST), `${shown}/${MANIFEST}`);
   const disk = base.protocol === "file:" ? { folder: fileURLToPath(base) } : {};
-  return new CheckedFolder(shown, manifest, { read, open, disk });
+  return new CheckedFolder(shown, manifest, { read, open, glance, disk });
 }
 
 /**
@@ -180,6 +190,8 @@ const WHOLE_BYTES = 1 << 26;
 interface FolderFiles {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   open(name: string, record: FileRecord): Promise<ByteSource>;
+  /** Opens a file of which little will be read. */
+  glance(name: string): Promise<ByteSource>;
   /** The folder they lie in, if it is on the disk. */
   readonly disk: { readonly folder?: string };
 }
@@ -222,11 +234,30 @@ class CheckedFolder implements ModelFolder {
     }
   }
 
-  async weights(part: string): Promise<WeightFiles> {
+  weights(part: string): Promise<WeightFiles> {
+    return this.#weights(part, (name) => this.open(name));
+  }
+
+  async tensors(part: string): Promise<WeightFiles["tensors"]> {
+    using weights = await this.#weights(part, async (name) => {
+      const record = this.#record(name);
+      const source = await this.#files.glance(name);
+      try {
+        requireSize(source.file, record, source.size);
+        return source;
+      } catch (error) {
+        source[Symbol.dispose]();
+        throw error;
+      }
+    });
+    return weights.tensors;
+  }
+
+  async #weights(part: string, open: (name: string) => Promise<ByteSource>): Promise<WeightFiles> {
     using stack = new DisposableStack();
     const files: { path: string; source: ByteSource; folder?: string }[] = [];
     for (const path of weightFileNames(Object.keys(this.manifest.files), part, this.location)) {
-      files.push({ path, source: stack.use(await this.open(path)), ...this.#files.disk });
+      files.push({ path, source: stack.use(await open(path)), ...this.#files.disk });
     }
     const weights = await openWeightFiles(`${this.location}/${part}`, files);
     stack.move();

@@ -17,6 +17,7 @@ import { DEMO_MODEL, loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { convertModel } from "../../../models/convert.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+import { flexVarCheckpoints as flexVar } from "../flexvar/checkpoints.ts";
 
 const FACTS: ManifestFacts = {
   family: "var",
@@ -356,6 +357,70 @@ Deno.test("openModelFolder: sizes that are none are refused by name", async () =
     const { file, expected } = await refusal(() => loadModel(path, { device: "cpu" }));
     assertEquals(file, `${path}/model.json`);
     assertStringIncludes(expected!, `"${name}"`, JSON.stringify(value));
+  }
+});
+
+/** Writes down other sizes in a folder. */
+async function rewriteSizes(path: string, change: (config: Record<string, unknown>) => void): Promise<void> {
+  const manifest = JSON.parse(await Deno.readTextFile(`${path}/model.json`));
+  change(manifest.config);
+  await Deno.writeTextFile(`${path}/model.json`, JSON.stringify(manifest));
+}
+
+Deno.test("loadModel: sizes that are not those of the tensors are refused before anything is built", async () => {
+  await using place = await temporary();
+  const path = `${place.path}/model`;
+  for (
+    const [family, source] of [["var", goldenCheckpoints("var-adaln")], ["flexvar", await flexVar()]] as const
+  ) {
+    await using writer = await createModelFolder(path, { overwrite: true });
+    await convertModel(source, writer);
+    const whole = await Deno.readTextFile(`${path}/model.json`);
+    const level = (network: string, change: object) => (config: Record<string, unknown>): void => {
+      const tokenizer = config.tokenizer as Record<string, object[]>;
+      Object.assign(tokenizer[network]!.at(-1)!, change);
+    };
+    const codes = (change: object) => (config: Record<string, unknown>): void => {
+      Object.assign(config.tokenizer as object, change);
+    };
+    const own = { ...JSON.parse(whole).config };
+    const last = own.tokenizer.decoder.length - 1;
+    const cases: [place: string, change: (config: Record<string, unknown>) => void][] = [
+      ["config.depth", (config) => config.depth = 1_000_000],
+      ["config.depth", (config) => config.depth = 30_000],
+      ["config.width", (config) => config.width = 2 ** 40],
+      ["config.heads", (config) => config.heads = 2 ** 31],
+      ["config.classes", (config) => config.classes = 2 ** 31],
+      ["config.sharedAdaptiveNorm", (config) => config.sharedAdaptiveNorm = !config.sharedAdaptiveNorm],
+      ["config.tokenizer.vocabulary", codes({ vocabulary: 2 ** 31 })],
+      ["config.tokenizer.channels", codes({ channels: 2 ** 31 })],
+      [`config.tokenizer.decoder[${last}].blocks`, level("decoder", { blocks: 2 ** 31 })],
+      [`config.tokenizer.decoder[${last}].blocks`, level("decoder", { blocks: 30_000 })],
+      [`config.tokenizer.encoder[${last}].channels`, level("encoder", { channels: 2 ** 31 })],
+      ["config.tokenizer.decoder", codes({ decoder: Array(5000).fill(own.tokenizer.decoder[0]) })],
+      ...family === "var"
+        ? [["config.tokenizer.residuals", codes({ residuals: 2 ** 31 })] as [string, typeof cases[0][1]]]
+        : [["config.positionSide", (config) => config.positionSide = 2 ** 20] as typeof cases[0]],
+    ];
+    for (const [size, change] of cases) {
+      await Deno.writeTextFile(`${path}/model.json`, whole);
+      await rewriteSizes(path, change);
+      const begun = performance.now();
+      const error = await refusal(() => loadModel(path, { device: "cpu" }));
+      assertEquals([error.file, error.expected!.split(": ")[0]], [`${path}/model.json`, `"${size}"`]);
+      assert(performance.now() - begun < 2000, `${size}: ${performance.now() - begun} ms`);
+      // A conversion takes the sizes no more for granted than loading does.
+      await using other = createVirtualFolder("elsewhere");
+      const converting = await refusal(() => convertModel({ folder: path }, other));
+      assertEquals(converting.message, error.message);
+    }
+    if (family !== "var") continue;
+    for (const sides of [[2 ** 31], [1, 2 ** 20], [...own.patchNumbers, 1], Array(100_000).fill(1)]) {
+      await Deno.writeTextFile(`${path}/model.json`, whole);
+      await rewriteSizes(path, (config) => config.patchNumbers = sides);
+      const error = await refusal(() => loadModel(path, { device: "cpu" }));
+      assertStringIncludes(error.tensor!, "pos_1LC");
+    }
   }
 });
 
