@@ -493,6 +493,108 @@ Deno.test("openModelFolder: a server's refusals, wrong bytes and silence are tol
   assert(gone.cause instanceof Error);
 });
 
+/** Zeros for as long as somebody takes them, and whether they have been told to stop. */
+function endless(): { response: () => Response; ended: Promise<number> } {
+  const { promise: ended, resolve } = Promise.withResolvers<number>();
+  let sent = 0;
+  const body = (): ReadableStream<Uint8Array<ArrayBuffer>> =>
+    new ReadableStream({
+      pull: (controller) => {
+        controller.enqueue(new Uint8Array(1 << 16));
+        sent += 1 << 16;
+      },
+      cancel: () => resolve(sent),
+    });
+  return { response: () => new Response(body()), ended };
+}
+
+Deno.test("openModelFolder: a body without an end is read as far as the file may go", async () => {
+  const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
+  for (
+    const [name, most] of [["model.json", 2 ** 24], ["decoder.onnx", files["decoder.onnx"]!.bytes]] as const
+  ) {
+    const { response, ended } = endless();
+    await using server = serveDemo({ [name]: response });
+    const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
+    assertEquals(error.file, `${server.origin}/models/demo/${name}`);
+    assertEquals([error.expected, error.found], [`at most ${most} bytes`, "more"]);
+    // What was on its way when it was enough is in the buffers between.
+    const sent = await ended;
+    assert(sent < most + 2 ** 25, `${sent} bytes were sent`);
+  }
+});
+
+Deno.test("openModelFolder: a body that unpacks to more than the file is ended", async () => {
+  const zeros = new Blob([new Uint8Array(2 ** 25)]).stream().pipeThrough(new CompressionStream("gzip"));
+  const packed = await new Response(zeros).bytes();
+  assert(packed.length < 50_000);
+  for (const name of ["model.json", "decoder.onnx"]) {
+    const headers = { "content-encoding": "gzip" };
+    await using server = serveDemo({ [name]: () => new Response(packed, { headers }) });
+    const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
+    assertEquals([error.file, error.found], [`${server.origin}/models/demo/${name}`, "more"]);
+  }
+});
+
+Deno.test("openModelFolder: a size that a server tells is held against the list before the body is read", async () => {
+  const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
+  const size = files["decoder.onnx"]!.bytes;
+  const answer = (): Response => new Response(new Uint8Array(size + 1));
+  await using server = serveDemo({ "decoder.onnx": answer });
+  const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
+  assertEquals([error.expected, error.found], [`at most ${size} bytes`, `${size + 1}`]);
+});
+
+Deno.test("openModelFolder: a server that falls silent counts as gone", async () => {
+  const silent = (): ReadableStream<Uint8Array> =>
+    new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
+  await using server = serveDemo({ "model.json": () => new Response(silent()) });
+  const error = await refusal(() => openModelFolder(`${server.origin}/models/demo`, { timeout: 100 }));
+  assertEquals(error.file, `${server.origin}/models/demo/model.json`);
+  assertEquals(error.found, "The server was silent for 0.1 s");
+});
+
+Deno.test({
+  name: "openModelFolder: only regular files are opened",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using place = await temporary();
+    const path = `${place.path}/model`;
+    await writeSmall(path);
+    const description = await Deno.readTextFile(`${path}/model.json`);
+    const make = {
+      "a pipe": async (file: string) => {
+        const { success } = await new Deno.Command("mkfifo", { args: [file] }).output();
+        assert(success);
+      },
+      "a device": (file: string) => Deno.symlink("/dev/zero", file),
+      "a folder": (file: string) => Deno.mkdir(file),
+    };
+    for (const [found, put] of Object.entries(make)) {
+      for (const name of ["model.json", "graph.onnx", "weights.safetensors"]) {
+        await Deno.rename(`${path}/${name}`, `${path}/kept`);
+        await put(`${path}/${name}`);
+        const work = async (): Promise<void> => {
+          const folder = await openModelFolder(path);
+          if (name === "graph.onnx") await folder.read(name);
+          else (await folder.weights("weights"))[Symbol.dispose]();
+        };
+        const error = await refusal(work);
+        assertEquals([error.file, error.expected, error.found], [`${path}/${name}`, "a regular file", found]);
+        await Deno.remove(`${path}/${name}`);
+        await Deno.rename(`${path}/kept`, `${path}/${name}`);
+      }
+    }
+    // A link to a file is as good as the file: the cache of the hub is made of them.
+    await Deno.rename(`${path}/graph.onnx`, `${place.path}/elsewhere`);
+    await Deno.symlink(`${place.path}/elsewhere`, `${path}/graph.onnx`);
+    assertEquals(await (await openModelFolder(path)).read("graph.onnx"), CONTENT);
+    await Deno.writeTextFile(`${path}/model.json`, description.padEnd(2 ** 24 + 1));
+    const large = await refusal(() => openModelFolder(path));
+    assertEquals([large.expected, large.found], [`at most ${2 ** 24} bytes`, `${2 ** 24 + 1}`]);
+  },
+});
+
 Deno.test("openModelFolder: the demo's folder holds what it lists, and its codebook keeps its precision", async () => {
   const folder = await openModelFolder(DEMO_MODEL);
   const names = await Array.fromAsync(Deno.readDir(DEMO_MODEL), (entry) => entry.name);
