@@ -165,8 +165,8 @@ export interface Family<Config = any> {
   /** How a tensor is stored when the large weights have a type. */
   storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype;
   /**
-   * Tells, when a folder's weights are converted again, what its tensors alone do not: `infer` gets the
-   * tensors together with the sizes that the folder gives.
+   * Reads the sizes from the tensors of a folder, together with the sizes that the folder gives, for what
+   * tensors alone do not tell. What differs from those is refused before anything is built from them.
    */
   inferAgain(weights: ModelWeights, config: Config): Promise<Config>;
   /**

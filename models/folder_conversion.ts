@@ -7,6 +7,7 @@
  */
 
 import { byteLength, type Checkpoint, encodeFloat16, type SafetensorsEntry } from "./checkpoint/mod.ts";
+import { shown } from "../kernels/arguments.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
@@ -72,7 +73,10 @@ export interface OpenParts {
 const CONVERSION = 1;
 
 /** The tensors of the parts that are there, by the names that weights have in a folder. */
-export function weightsOf(family: Family, checkpoints: OpenParts["checkpoints"]): ModelWeights {
+export function weightsOf(
+  family: Family,
+  checkpoints: Readonly<Record<string, Pick<Checkpoint, "file" | "tensors" | "readFloat32">>>,
+): ModelWeights {
   return Object.fromEntries(family.parts.flatMap((part) => {
     const checkpoint = checkpoints[part.weights];
     const prefix = checkpoint && part.prefix(checkpoint.tensors);
@@ -82,8 +86,65 @@ export function weightsOf(family: Family, checkpoints: OpenParts["checkpoints"])
   }));
 }
 
+/**
+ * Checks that the sizes that a folder's description gives are those of its tensors, whose list is all that is
+ * read for it. Nothing is built from the sizes before: a depth of a million would be.
+ *
+ * @throws {ModelFileError} Naming the first size that is another one.
+ */
+export async function requireOwnSizes<Config>(
+  family: Family<Config>,
+  folder: ModelFolder,
+  config: Config,
+): Promise<void> {
+  const lists: Record<string, Parameters<typeof weightsOf>[1][string]> = {};
+  for (const { weights: part } of family.parts) {
+    lists[part] = {
+      file: `${folder.location}/${part}`,
+      tensors: await folder.tensors(part),
+      readFloat32: async (name) => {
+        using weights = await folder.weights(part);
+        return await weights.readFloat32(name);
+      },
+    };
+  }
+  const weights = weightsOf(family, lists);
+  for (const { weights: part, landmark } of family.parts) {
+    if (weights[part] === undefined) throw partNotFound(lists[part]!, [landmark]);
+  }
+  const difference = firstDifference(await family.inferAgain(weights, config), config, "config");
+  if (difference === undefined) return;
+  const { place, own, given } = difference;
+  throw new ModelFileError("Cannot use the sizes of the model as they are not those of its tensors", {
+    file: `${folder.location}/${MANIFEST}`,
+    expected: `"${place}": ${shown(own)}`,
+    found: shown(given),
+  });
+}
+
+/** The first place at which plain data is not what it should be. */
+function firstDifference(
+  own: unknown,
+  given: unknown,
+  place: string,
+): { place: string; own: unknown; given: unknown } | undefined {
+  const group = (value: unknown): value is object => typeof value === "object" && value !== null;
+  if (!group(own) || !group(given)) return Object.is(own, given) ? undefined : { place, own, given };
+  const listed = Array.isArray(own);
+  if (listed && own.length !== (given as { length?: number }).length) return { place, own, given };
+  for (const [key, value] of Object.entries(own)) {
+    const inner = listed ? `${place}[${key}]` : `${place}.${key}`;
+    const found = firstDifference(value, (given as Record<string, unknown>)[key], inner);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** The error of a checkpoint that does not hold what it should, of which the landmarks would tell. */
-export function partNotFound({ file, tensors }: Checkpoint, landmarks: readonly string[]): ModelFileError {
+export function partNotFound(
+  { file, tensors }: Pick<Checkpoint, "file" | "tensors">,
+  landmarks: readonly string[],
+): ModelFileError {
   const names = [...tensors.keys()].slice(0, 3).map((name) => `"${name}"`).join(", ");
   return new ModelFileError("Cannot find the model in the checkpoint", {
     file,
@@ -148,7 +209,8 @@ export async function convertParts(
 /**
  * Converts the weights of a model folder to another type.
  *
- * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family.
+ * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family and of the
+ * sizes that its description gives.
  */
 export async function convertFolder(
   family: Family,
@@ -168,6 +230,7 @@ export async function convertFolder(
     );
   }
   const known = family.requireConfig(config, file);
+  await requireOwnSizes(family, folder, known);
   const checkpoints: Record<string, Checkpoint> = {};
   for (const { weights } of family.parts) {
     checkpoints[weights] = options.writer.own(await folder.weights(weights));

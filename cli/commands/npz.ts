@@ -37,8 +37,9 @@ const OPTIONS = {
 export const npz = command({
   usage: ["DIR [OPTIONS]"],
   description: [
-    "The archive holds one array, arr_0, of bytes: images, rows, columns, and red, green, blue. All PNG files of the folder " +
-    "go into it, and all must have the same size. If they were made by varscale run, it is an error if one is missing.",
+    "The archive holds one array, arr_0, of bytes: images, rows, columns, and red, green, blue. The images that the folder's " +
+    "record tells of go into it, without previews, sheets and what was edited; all PNG files where there is no record. All must have " +
+    "the same size, and it is an error if one is missing or of another run.",
     "The shuffled order is always the same for the same number of images and the same seed.",
   ],
   options: OPTIONS,

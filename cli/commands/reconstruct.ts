@@ -37,9 +37,13 @@ import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import { columns } from "../output/columns.ts";
 import { numberedName } from "../output/file_name.ts";
 import { formatJson } from "../output/format_json.ts";
-import { refuseExisting, writeWhole } from "../output/whole_file.ts";
+import { OutputFolder } from "../output/output_folder.ts";
 import { plural } from "../output/words.ts";
 
+/** The record of what has been made. */
+const RECORD_FILE = "reconstruct.json";
+/** The sheet with all pictures. */
+const GRID_FILE = "grid.png";
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;
 
@@ -88,29 +92,23 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   for (const path of operands) pictures.push(await readPicture(path));
   const names = operands.map((path, i) => numberedName(i, operands.length, basename(path, extname(path))));
   const grid = operands.length <= GRID_ROWS;
-  if (!overwrite) {
-    await refuseExisting(output, [
-      "reconstruct.json",
-      ...(grid ? ["grid.png"] : []),
-      ...names.map((name) => `${name}.png`),
-    ]);
-  }
+  await using folder = await OutputFolder.open(output, { record: RECORD_FILE, overwrite });
+  await folder.refuse([...(grid ? [GRID_FILE] : []), ...names.map((name) => `${name}.png`)]);
   await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
   const maps = mapsOf(options);
   const schedule = asked(() => model.schedule(maps));
   const stages = progressive ? schedule.scales.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
-  if (!overwrite) await refuseExisting(output, names.flatMap((name) => stages.map((end) => name + end)));
+  await folder.refuse(names.flatMap((name) => stages.map((end) => name + end)));
 
   const fitted = fitAll(pictures, { paths: operands, size: schedule.picture, fit: options.fit });
   const result = await library(model, fitted, { ...maps, progressive, batch, signal: io.signal });
-  await Deno.mkdir(output, { recursive: true });
   for (const [i, image] of result.images.entries()) {
-    await writeWhole(`${output}/${names[i]}.png`, image.png());
+    await folder.write(`${names[i]}.png`, image.png());
     for (const [scale, end] of stages.entries()) {
-      await writeWhole(`${output}/${names[i]}${end}`, image.stages[scale]!.png());
+      await folder.write(`${names[i]}${end}`, image.stages[scale]!.png());
     }
   }
-  if (grid) await writeWhole(`${output}/grid.png`, result.grid().png());
+  if (grid) await folder.write(GRID_FILE, result.grid().png());
   const report = reportOf(model, schedule, {
     options,
     sources: operands,
@@ -118,7 +116,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     stages,
     images: result.images,
   });
-  await writeWhole(`${output}/reconstruct.json`, `${formatJson(report)}\n`);
+  const strangers = await folder.finish(`${formatJson(report)}\n`);
+  if (strangers !== undefined) io.err(`varscale: warning: ${strangers}\n`);
   if (json) {
     const images = report.images.map(({ tokens: _tokens, ...image }) => image);
     io.out(`${formatJson({ output, ...report, images })}\n`);

@@ -25,9 +25,9 @@ import {
 } from "../options/model_options.ts";
 import { checkRequest } from "../options/requests.ts";
 import { formatJson } from "../output/format_json.ts";
+import { OutputFolder } from "../output/output_folder.ts";
 import { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
-import { exists, refuseExisting, writeWhole } from "../output/whole_file.ts";
 import { list, plural } from "../output/words.ts";
 import { VERSION } from "../version.ts";
 import { drawRegion, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
@@ -39,21 +39,21 @@ import { samplingRecord } from "./sampling_record.ts";
 
 /** Carries out a generation. */
 export async function execute(plan: GenerationPlan, options: GenerateValues, io: Io): Promise<void> {
-  const { output, overwrite, quiet, json } = options;
+  const { output, overwrite = false, quiet, json } = options;
   // Loading a large model takes minutes; what can be refused before that should be.
-  if (!overwrite) await refuseExisting(output, [RECORD_FILE]);
+  await using folder = await OutputFolder.open(output, { record: RECORD_FILE, overwrite });
   const begun = performance.now();
   await using model = await load(plan.place, { ...options, ...plan.loading }, io);
   const loading = performance.now() - begun;
   const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...plan.request(model), hooks }));
   const [request] = requests as [ResolvedRequest];
   const layout = new Layout(request, plan);
-  if (!overwrite) await refuseExisting(output, layout.files());
+  await folder.refuse(layout.files());
   const device = deviceRecord(model, options);
   for (const warning of warnings(model, device, plan.record)) io.err(`varscale: warning: ${warning}\n`);
 
-  const results = await makeVariants(plan, { model, output, layout, quiet: quiet ?? false, io });
-  await writeSheets(plan, { model, request, results, output, layout });
+  const results = await makeVariants(plan, { model, output, folder, layout, quiet: quiet ?? false, io });
+  await writeSheets(plan, { model, request, results, folder, layout });
   const record = await recordOf(model, plan, {
     request,
     results,
@@ -62,7 +62,8 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
     device,
     threads: options.threads ?? navigator.hardwareConcurrency,
   });
-  await writeWhole(`${output}/${RECORD_FILE}`, `${formatJson(record)}\n`);
+  const strangers = await folder.finish(`${formatJson(record)}\n`);
+  if (strangers !== undefined) io.err(`varscale: warning: ${strangers}\n`);
   const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
   if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
   else if (!quiet) io.out(summary(record, { model, output, agreement }));
@@ -74,26 +75,23 @@ async function makeVariants(
   job: {
     readonly model: Model;
     readonly output: string;
+    readonly folder: OutputFolder;
     readonly layout: Layout;
     readonly quiet: boolean;
     readonly io: Io;
   },
 ): Promise<VariantResult[]> {
-  const { model, output, layout, quiet, io } = job;
-  const made = !await exists(output);
-  await Deno.mkdir(output, { recursive: true });
+  const { model, output, folder, layout, quiet, io } = job;
   const progress = new Progress(io, { total: layout.cells, quiet });
   const results: VariantResult[] = [];
   try {
     for (const { name, hooks } of plan.variants) {
       const request = { ...plan.request(model), hooks, signal: io.signal };
-      results.push(await makeVariant({ model, request, name, output, layout, progress }));
+      results.push(await makeVariant({ model, request, name, folder, layout, progress }));
     }
   } catch (error) {
     progress.clear();
-    if (progress.done === 0) {
-      if (made) await Deno.remove(output).catch(() => {});
-    } else if (!quiet) {
+    if (progress.done > 0 && !quiet) {
       io.err(`varscale: ${progress.done} of ${plural(layout.cells, "image")} are in ${output}\n`);
     }
     throw error;
@@ -107,11 +105,11 @@ async function makeVariant(job: {
   readonly model: Model;
   readonly request: GenerateRequest;
   readonly name: string;
-  readonly output: string;
+  readonly folder: OutputFolder;
   readonly layout: Layout;
   readonly progress: Progress;
 }): Promise<VariantResult> {
-  const { model, request, name, output, layout, progress } = job;
+  const { model, request, name, folder, layout, progress } = job;
   const records: ImageRecord[] = [];
   const images: GeneratedImage[] = [];
   let trace: Trace | undefined;
@@ -126,13 +124,13 @@ async function makeVariant(job: {
       progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
     } else if (event.type === "preview") {
       for (const { index, image } of event.images) {
-        await writeWhole(`${output}/${layout.file(name, index, event.scale)}`, image.png());
+        await folder.write(layout.file(name, index, event.scale), image.png());
       }
     } else if (event.type === "image") {
       const { image } = event;
       const file = layout.file(name, image.index);
       const png = image.png();
-      await writeWhole(`${output}/${file}`, png);
+      await folder.write(file, png);
       const previews = layout.previews(name, image.index);
       records.push(imageRecord(image, { file, variant: name, sha256: await sha256(png), previews }));
       if (layout.grid) images.push(image);
@@ -152,19 +150,19 @@ async function writeSheets(
     readonly model: Model;
     readonly request: ResolvedRequest;
     readonly results: readonly VariantResult[];
-    readonly output: string;
+    readonly folder: OutputFolder;
     readonly layout: Layout;
   },
 ): Promise<void> {
-  const { model, request, results, output, layout } = facts;
+  const { model, request, results, folder, layout } = facts;
   const { edit, schedule } = request;
   if (layout.grid) {
     const sheet = drawGrid(results, { columns: plan.columns, title: title(model, plan.variants, request) });
-    await writeWhole(`${output}/${GRID_FILE}`, sheet.png());
+    await folder.write(GRID_FILE, sheet.png());
   }
   if (edit !== undefined) {
-    await writeWhole(`${output}/${SOURCE_FILE}`, edit.sources[0]!.png());
-    await writeWhole(`${output}/${REGION_FILE}`, drawRegion(edit, schedule).png());
+    await folder.write(SOURCE_FILE, edit.sources[0]!.png());
+    await folder.write(REGION_FILE, drawRegion(edit, schedule).png());
   }
 }
 

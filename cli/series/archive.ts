@@ -7,8 +7,12 @@
 
 import { basename, join, resolve } from "node:path";
 import { RgbaImage, type Seed, seedWords, threefry } from "../../mod.ts";
+import { REGION_FILE, SOURCE_FILE } from "../generation/edit_record.ts";
+import { GRID_FILE } from "../generation/layout.ts";
 import { type Io, UsageError } from "../io.ts";
+import { readJson } from "../options/given_files.ts";
 import { Progress } from "../output/progress.ts";
+import { sha256 } from "../output/sha256.ts";
 import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { list, plural } from "../output/words.ts";
@@ -75,20 +79,20 @@ export async function packImages(
   options: PackOptions,
 ): Promise<{ images: number; shape: readonly number[] }> {
   const { expect, order, seed, quiet, io } = options;
-  const names = await imagesIn(folder);
-  if (names.length === 0) throw new UsageError(`Cannot pack ${folder}: it has no PNG files`);
-  await requireComplete(folder, names);
+  const there = await imagesIn(folder);
+  if (there.length === 0) throw new UsageError(`Cannot pack ${folder}: it has no PNG files`);
+  const { names, sha256: recorded } = await samplesIn(folder, there);
   if (expect !== undefined && names.length !== expect) {
     throw new UsageError(`Cannot pack ${folder}: it has ${names.length} images, and ${expect} are expected`);
   }
   if (order === "shuffled") shuffle(names, seedWords(seed));
-  const first = await readImage(folder, names[0]!);
+  const first = await readImage(folder, names[0]!, recorded);
   const shape = [names.length, first.height, first.width, 3];
   const progress = new Progress(io, { total: names.length, quiet });
   const rows = async function* (): AsyncGenerator<Uint8Array> {
     for (const name of names) {
       io.signal.throwIfAborted();
-      const image = await readImage(folder, name);
+      const image = await readImage(folder, name, recorded);
       if (image.width !== first.width || image.height !== first.height) {
         throw new UsageError(
           `Cannot pack ${folder}: ${name} is ${image.width}×${image.height}, and ${
@@ -124,21 +128,92 @@ async function imagesIn(folder: string): Promise<string[]> {
   return names.sort(new Intl.Collator("en", { numeric: true }).compare);
 }
 
-/** Of a run's images none may be missing, and nothing else be among them. */
-async function requireComplete(folder: string, names: readonly string[]): Promise<void> {
-  const record = await readSeriesRecord(folder);
-  const cells = names.map(imageOfFile).filter((cell) => cell !== undefined);
-  if (record === undefined && cells.length === 0) return;
-  const present = new Set(names);
-  const wanted = cellsOf(record ?? extentOf(cells)).map(imageFile);
+/** Images that are samples, and the SHA-256 of their files where it is known. */
+interface Samples {
+  readonly names: string[];
+  readonly sha256: ReadonlyMap<string, string>;
+}
+
+/**
+ * Which of a folder's PNG files are samples: those that its record tells of, which may have previews and
+ * sheets beside them; without a record all. None may be missing, and nothing else be among them.
+ */
+async function samplesIn(folder: string, there: readonly string[]): Promise<Samples> {
+  const series = await readSeriesRecord(folder);
+  const recorded = series === undefined ? await recordedPictures(folder) : undefined;
+  if (recorded !== undefined) {
+    const { samples, others } = recorded;
+    requireComplete(folder, there, { wanted: samples.map(({ file }) => file), others });
+    const names = new Set(samples.map(({ file }) => file));
+    return {
+      names: there.filter((name) => names.has(name)),
+      sha256: new Map(
+        samples.flatMap(({ file, sha256 }) => typeof sha256 === "string" ? [[file, sha256] as const] : []),
+      ),
+    };
+  }
+  const cells = there.map(imageOfFile).filter((cell) => cell !== undefined);
+  if (series !== undefined || cells.length > 0) {
+    const wanted = cellsOf(series ?? extentOf(cells)).map(imageFile);
+    requireComplete(folder, there, { wanted, others: [] });
+  }
+  return { names: [...there], sha256: new Map() };
+}
+
+/**
+ * What the record of a generation, an edit or a reconstruction says of the pictures in its folder;
+ * `undefined` if there is none.
+ *
+ * @throws {UsageError} If it does not say it.
+ */
+async function recordedPictures(folder: string): Promise<RecordedPictures | undefined> {
+  for (const name of ["run.json", "reconstruct.json"]) {
+    if (!await exists(`${folder}/${name}`)) continue;
+    const record = await readJson(`${folder}/${name}`) as { format?: unknown; images?: unknown } | null;
+    // A file of this name may be somebody else's.
+    if (name === "run.json" && record?.format !== "varscale-run") continue;
+    const images = record?.images;
+    if (!Array.isArray(images) || images.some((image) => typeof image?.file !== "string")) {
+      throw new UsageError(`Cannot pack ${folder}: its ${name} does not tell of its images`);
+    }
+    const samples = images as readonly RecordedPicture[];
+    const others = samples.flatMap(({ previews = [], stages = [] }) => [...previews, ...stages]);
+    return { samples, others: [...others, GRID_FILE, SOURCE_FILE, REGION_FILE] };
+  }
+  return undefined;
+}
+
+/** The pictures of a record. */
+interface RecordedPictures {
+  readonly samples: readonly RecordedPicture[];
+  /** Names of what goes with them. */
+  readonly others: readonly string[];
+}
+
+/** An image of a record, as far as it matters here. */
+interface RecordedPicture {
+  readonly file: string;
+  readonly sha256?: string;
+  /** What it showed on the way: of a generation, and of a reconstruction. */
+  readonly previews?: readonly string[];
+  readonly stages?: readonly string[];
+}
+
+/** Of a run's images none may be missing, and nothing else be among them but what goes with them. */
+function requireComplete(
+  folder: string,
+  there: readonly string[],
+  { wanted, others }: { readonly wanted: readonly string[]; readonly others: readonly string[] },
+): void {
+  const present = new Set(there);
   const missing = wanted.filter((name) => !present.has(name));
   if (missing.length > 0) {
     throw new UsageError(
       `Cannot pack ${folder}: ${missing.length} of ${wanted.length} images are missing: ${some(missing)}`,
     );
   }
-  const known = new Set(wanted);
-  const strange = names.filter((name) => !known.has(name));
+  const known = new Set([...wanted, ...others]);
+  const strange = there.filter((name) => !known.has(name));
   if (strange.length > 0) {
     throw new UsageError(`Cannot pack ${folder}: among the images of the run there is ${some(strange)}`);
   }
@@ -166,8 +241,16 @@ function shuffle(names: string[], seed: Seed): void {
   });
 }
 
-async function readImage(folder: string, name: string): Promise<RgbaImage> {
+async function readImage(
+  folder: string,
+  name: string,
+  recorded: ReadonlyMap<string, string>,
+): Promise<RgbaImage> {
   const png = await Deno.readFile(`${folder}/${name}`);
+  const expected = recorded.get(name);
+  if (expected !== undefined && await sha256(png) !== expected) {
+    throw new UsageError(`Cannot pack ${folder}: ${name} is not the picture that its run.json tells of`);
+  }
   try {
     return RgbaImage.decode(png);
   } catch (error) {

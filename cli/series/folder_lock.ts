@@ -7,21 +7,27 @@
 
 import type { Shard } from "../options/series_options.ts";
 import { shardName } from "./share.ts";
+
 /**
  * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other;
  * parts of another number of parts overlap with them, and are refused as all of it is. The files of the locks
- * stay: whoever removed one would take it from under another process.
+ * stay, unless whoever has locked all removes `.lock` before letting go.
  *
  * @throws {Error} If another process is at work there.
  */
 export async function lockFolder(folder: string, shard: Shard | undefined): Promise<Disposable> {
   using locks = new DisposableStack();
   const take = async (name: string, exclusive: boolean): Promise<void> => {
-    const file = locks.use(await Deno.open(`${folder}/${name}`, { write: true, create: true }));
-    if (await file.tryLock(exclusive)) return;
-    throw new Error(
-      `Cannot work in ${folder} as another process is at it${shard === undefined ? "" : " or at this shard"}`,
-    );
+    const path = `${folder}/${name}`;
+    for (;;) {
+      const file = locks.use(await openLock(folder, path));
+      if (!await file.tryLock(exclusive)) {
+        const part = shard === undefined ? "" : " or at this shard";
+        throw new Error(`Cannot work in ${folder} as another process is at it${part}`);
+      }
+      if (await isAt(file, path)) return;
+      // It was removed by whoever had it before; the next one is another file.
+    }
   };
   await take(".lock", shard === undefined);
   if (shard === undefined) return locks.move();
@@ -37,4 +43,23 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
     );
   }
   return locks.move();
+}
+
+/** Opens the file of a lock, in a folder that may be removed by whoever has made it for nothing. */
+async function openLock(folder: string, path: string): Promise<Deno.FsFile> {
+  for (;;) {
+    await Deno.mkdir(folder, { recursive: true });
+    try {
+      return await Deno.open(path, { write: true, create: true });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** Whether a file that was opened at a path is still there. */
+async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
+  const there = await Deno.stat(path).catch(() => undefined);
+  const { ino, dev } = await file.stat();
+  return there !== undefined && there.ino === ino && there.dev === dev;
 }

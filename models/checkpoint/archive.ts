@@ -113,9 +113,15 @@ export class Archive {
    * ones. An archive written without checksums (`torch.serialization.set_crc32_options(False)`) has zeros in
    * their place.
    *
+   * @param part What error messages call the content; the member by default.
    * @throws {ModelFileError} If the member is damaged.
    */
-  async read(name: string, begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read(
+    name: string,
+    begin: number,
+    end: number,
+    part: string = name,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const entry = this.#entries.get(name);
     if (entry === undefined) {
       throw new ModelFileError("Cannot find the member", { file: this.#source.file, tensor: name });
@@ -124,13 +130,13 @@ export class Archive {
     if (entry.compressionMethod === DEFLATED) {
       if (this.#unpacked?.name !== name) {
         this.#unpacked = undefined;
-        this.#unpacked = { name, bytes: this.#verified(entry, await this.#inflate(entry)) };
+        this.#unpacked = { name, bytes: this.#verified(entry, await this.#inflate(entry, part), part) };
       }
       return this.#unpacked.bytes.slice(begin, end);
     }
     const start = await this.#start(entry);
     if (end - begin < size && size > SMALL_MEMBER) return await this.#source.read(start + begin, end - begin);
-    const bytes = this.#verified(entry, await this.#source.read(start, size));
+    const bytes = this.#verified(entry, await this.#source.read(start, size), part);
     return end - begin < size ? bytes.slice(begin, end) : bytes;
   }
 
@@ -150,7 +156,7 @@ export class Archive {
     return start;
   }
 
-  async #inflate(entry: FileEntry): Promise<Uint8Array<ArrayBuffer>> {
+  async #inflate(entry: FileEntry, part: string): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(entry.uncompressedSize);
     let done = 0;
     // zip.js compares the lengths itself; a chunk too many makes `set` throw before that.
@@ -160,17 +166,17 @@ export class Archive {
         done += chunk.length;
       },
     });
-    await zipErrors(this.#source, entry.filename, () => entry.getData(sink, { useWebWorkers: false }));
+    await zipErrors(this.#source, part, () => entry.getData(sink, { useWebWorkers: false }));
     return bytes;
   }
 
-  #verified(entry: FileEntry, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  #verified(entry: FileEntry, bytes: Uint8Array<ArrayBuffer>, part: string): Uint8Array<ArrayBuffer> {
     const expected = entry.crc32 ?? 0;
     const found = expected === 0 ? 0 : crc32(bytes);
     if (found === expected) return bytes;
-    throw new ModelFileError("Cannot use the member as its bytes have changed", {
+    throw new ModelFileError("Cannot use a part of the file as its bytes have changed", {
       file: this.#source.file,
-      tensor: entry.filename,
+      tensor: part,
       expected: `checksum ${expected.toString(16).padStart(8, "0")}`,
       found: found.toString(16).padStart(8, "0"),
     });

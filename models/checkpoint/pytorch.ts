@@ -98,8 +98,8 @@ class Member extends Storage {
     this.#name = name;
   }
 
-  override read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#archive.read(this.#name, begin, end);
+  override read(begin: number, end: number, tensor: string): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#archive.read(this.#name, begin, end, tensor);
   }
 }
 

@@ -213,7 +213,7 @@ class StoragePart extends Storage {
     this.#begin = begin;
   }
 
-  override read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#root.read(this.#begin + begin, this.#begin + end);
+  override read(begin: number, end: number, tensor: string): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#root.read(this.#begin + begin, this.#begin + end, tensor);
   }
 }

@@ -134,9 +134,10 @@ export abstract class Storage {
   /**
    * Reads the bytes from `begin` to before `end`, which must lie within it.
    *
+   * @param tensor For whom, as errors say.
    * @throws {ModelFileError} If the file is damaged.
    */
-  abstract read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
+  abstract read(begin: number, end: number, tensor: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** A view of a storage; offset and strides count elements. */
@@ -473,7 +474,7 @@ export class PyTorchCheckpoint implements Checkpoint {
     if (view.shape.includes(0)) return new Uint8Array(0);
     const { begin, end } = view.span;
     const width = elementBytes(view.dtype);
-    const bytes = await view.storage.read(begin * width, end * width);
+    const bytes = await view.storage.read(begin * width, end * width, name);
     return view.contiguous ? bytes : gather(bytes, view);
   }
 

@@ -8,6 +8,7 @@
 import { mustBe } from "../../kernels/arguments.ts";
 import { createHash } from "node:crypto";
 import { ModelFileError } from "../model_file_error.ts";
+import { WebAnswer } from "./web_answer.ts";
 
 /** Bytes that can be read from any place. Disposing it closes the file. */
 export interface ByteSource extends Disposable {
@@ -29,14 +30,18 @@ export interface ByteSource extends Disposable {
 export interface OpenSourceOptions {
   /** Ends the opening and every later read. */
   signal?: AbortSignal | undefined;
+  /** Milliseconds of silence after which a web server counts as gone; 10 s by default. */
+  timeout?: number | undefined;
 }
 
 /**
  * Opens a path, a `file:`, `http:` or `https:` address, or bytes in memory.
  *
- * A web server is asked for ranges; where it answers with the whole file, the file is kept in memory.
+ * A web server is asked for ranges; where it answers with the whole file, the file is kept in memory, up to
+ * 64 MiB if the server does not say how large it is. Of what is on the disk only regular files are opened: a
+ * pipe or a device may have no end.
  *
- * @param options `label` is what error messages call the file.
+ * @param options `label` is what error messages call the file, and `bytes` the size that it must have.
  * @throws {TypeError} If the address is of another scheme.
  * @throws {ModelFileError} If the file cannot be opened.
  *
@@ -51,7 +56,37 @@ export interface OpenSourceOptions {
  */
 export async function openSource(
   from: string | URL | Uint8Array,
-  options: OpenSourceOptions & { label?: string } = {},
+  options: OpenSourceOptions & { label?: string; bytes?: number } = {},
+): Promise<ByteSource> {
+  const source = await openAny(from, options);
+  try {
+    if (options.bytes !== undefined) requireSize(source.file, options.bytes, source.size);
+    return source;
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/**
+ * Checks the size of a file.
+ *
+ * @param wanted Bytes that it must have.
+ * @param found Bytes that it has, or a word for it.
+ * @throws {ModelFileError} If that is another number.
+ */
+export function requireSize(file: string, wanted: number, found: number | "more"): void {
+  if (found === wanted) return;
+  throw new ModelFileError("Cannot use a file of the model as its size is wrong", {
+    file,
+    expected: `${wanted} bytes`,
+    found: `${found}`,
+  });
+}
+
+async function openAny(
+  from: string | URL | Uint8Array,
+  options: OpenSourceOptions & { label?: string; bytes?: number },
 ): Promise<ByteSource> {
   const { signal, label } = options;
   signal?.throwIfAborted();
@@ -63,7 +98,7 @@ export async function openSource(
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(mustBe("http, https or file", url.protocol, "its address", "open the model file"));
   }
-  return await openWeb(url, signal, label);
+  return await openWeb(url, options);
 }
 
 /** Read at once to find out a checksum. */
@@ -150,11 +185,10 @@ class FileSource extends Source {
   ): Promise<FileSource> {
     let handle: Deno.FsFile | undefined;
     try {
+      // Opening a pipe would wait for somebody to write into it.
+      requireRegular(await Deno.stat(path), file);
       handle = await Deno.open(path, { read: true });
-      const { isFile, size } = await handle.stat();
-      if (!isFile) {
-        throw new ModelFileError("Cannot open the model file", { file, expected: "a regular file" });
-      }
+      const { size } = requireRegular(await handle.stat(), file);
       return new FileSource(handle, file, size, signal);
     } catch (error) {
       handle?.close();
@@ -187,12 +221,25 @@ class FileSource extends Source {
   }
 }
 
+function requireRegular(info: Deno.FileInfo, file: string): Deno.FileInfo {
+  if (info.isFile) return info;
+  const found = info.isDirectory
+    ? "a folder"
+    : info.isFifo
+    ? "a pipe"
+    : info.isCharDevice || info.isBlockDevice
+    ? "a device"
+    : "something else";
+  throw new ModelFileError("Cannot open the model file", { file, expected: "a regular file", found });
+}
+
 /** Fewer bytes than this are not worth a request of their own: neighbours are fetched along and kept. */
 const BLOCK_BYTES = 1 << 16;
 
 class WebSource extends Source {
   readonly #url: URL;
   readonly #tag: string | null;
+  readonly #options: OpenSourceOptions;
   #block: { offset: number; bytes: Uint8Array };
 
   constructor(
@@ -201,12 +248,13 @@ class WebSource extends Source {
     first: Uint8Array,
     size: number,
     tag: string | null,
-    signal: AbortSignal | undefined,
+    options: OpenSourceOptions,
   ) {
-    super(file, size, signal);
+    super(file, size, options.signal);
     this.#url = url;
     this.#block = { offset: 0, bytes: first };
     this.#tag = tag;
+    this.#options = options;
   }
 
   protected override async load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -215,65 +263,86 @@ class WebSource extends Source {
       return new Uint8Array(kept.bytes.subarray(offset - kept.offset, offset - kept.offset + length));
     }
     const wanted = Math.min(Math.max(length, BLOCK_BYTES), this.size - offset);
-    const response = await requestRange(this.#url, offset, wanted, this.signal, this.#tag);
+    using answer = await requestRange(this.#url, { offset, length: wanted, tag: this.#tag }, this.#options);
+    const { response } = answer;
     const range = contentRange(response);
     if (response.status !== 206 || range?.offset !== offset || range.size !== this.size) {
-      await response.body?.cancel();
       throw new ModelFileError("Cannot read a part of the file", {
         file: this.file,
         expected: `status 206 with bytes ${offset}-${offset + wanted - 1}/${this.size}`,
         found: `status ${response.status} with ${response.headers.get("content-range") ?? "no range"}`,
       });
     }
-    const bytes = await bodyOf(response, wanted, this.file);
+    const bytes = await bodyOf(answer, wanted, this.file);
     if (wanted > BLOCK_BYTES) return bytes;
     this.#block = { offset, bytes };
     return bytes.slice(0, length);
   }
 }
 
+/** Bytes of a whole file that is kept in memory though nobody has said how large it is. */
+const UNTOLD_BYTES = 1 << 26;
+
 async function openWeb(
   url: URL,
-  signal: AbortSignal | undefined,
-  file: string = withoutQuery(url),
+  options: OpenSourceOptions & { label?: string; bytes?: number },
 ): Promise<Source> {
+  const { signal, label: file = withoutQuery(url), bytes } = options;
   try {
-    const response = await requestRange(url, 0, BLOCK_BYTES, signal);
+    using answer = await requestRange(url, { offset: 0, length: BLOCK_BYTES }, options);
+    const { response } = answer;
     if (response.status === 200) {
-      return new MemorySource(file, new Uint8Array(await response.arrayBuffer()), signal);
+      return new MemorySource(file, await wholeBody(answer, file, bytes), signal);
     }
     const range = contentRange(response);
     if (response.status !== 206 || range?.offset !== 0) {
-      await response.body?.cancel();
       throw new ModelFileError("Cannot open the model file", {
         file,
         expected: "status 200 or 206",
         found: `status ${response.status}`,
       });
     }
-    const first = await bodyOf(response, Math.min(BLOCK_BYTES, range.size), file);
+    const first = await bodyOf(answer, Math.min(BLOCK_BYTES, range.size), file);
     // A weak tag does not promise equal bytes, so it must not be sent with If-Range (RFC 9110, section
     // 13.1.5).
     const tag = response.headers.get("etag");
-    return new WebSource(url, file, first, range.size, tag?.startsWith('"') ? tag : null, signal);
+    return new WebSource(url, file, first, range.size, tag?.startsWith('"') ? tag : null, options);
   } catch (error) {
     throw readFailure(error, "Cannot open the model file", file, signal);
   }
 }
 
+/** A file that has come though a part was asked for. */
+async function wholeBody(
+  answer: WebAnswer,
+  file: string,
+  wanted: number | undefined,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const body = await answer.body(wanted ?? answer.told ?? UNTOLD_BYTES);
+  if (body !== undefined) return body;
+  if (wanted !== undefined) requireSize(file, wanted, answer.told ?? "more");
+  throw new ModelFileError("Cannot open the model file", {
+    file,
+    expected: "a server that sends parts of it, or says how large it is",
+    found: `more than ${answer.told ?? UNTOLD_BYTES} bytes`,
+  });
+}
+
 function requestRange(
   url: URL,
-  offset: number,
-  length: number,
-  signal: AbortSignal | undefined,
-  tag: string | null = null,
-): Promise<Response> {
+  { offset, length, tag = null }: {
+    readonly offset: number;
+    readonly length: number;
+    readonly tag?: string | null;
+  },
+  { signal, timeout }: OpenSourceOptions,
+): Promise<WebAnswer> {
   const headers = new Headers({
     range: `bytes=${offset}-${offset + length - 1}`,
     "accept-encoding": "identity",
   });
   if (tag !== null) headers.set("if-range", tag);
-  return fetch(url, { headers, signal: signal ?? null });
+  return WebAnswer.to(url, { headers, signal, timeout });
 }
 
 /** First byte and size of the whole file, of an answer to a range request. */
@@ -282,13 +351,13 @@ function contentRange(response: Response): { offset: number; size: number } | un
   return match === null ? undefined : { offset: Number(match[1]), size: Number(match[2]) };
 }
 
-async function bodyOf(response: Response, length: number, file: string): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (bytes.length === length) return bytes;
+async function bodyOf(answer: WebAnswer, length: number, file: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await answer.body(length);
+  if (bytes?.length === length) return bytes;
   throw new ModelFileError("Cannot read a part of the file", {
     file,
     expected: `${length} bytes`,
-    found: `${bytes.length} bytes`,
+    found: bytes === undefined ? "more" : `${bytes.length} bytes`,
   });
 }
 

@@ -13,11 +13,11 @@ import { AutoencoderNetworks, type FeatureMaps } from "../autoencoder/networks.t
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_folder.ts";
 import { requireModelSize } from "../folder/sizes.ts";
-import { openFolderAs } from "../folder_conversion.ts";
+import { openFolderAs, requireOwnSizes } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import { requireFit, resolveDtype } from "../graphs/fit.ts";
 import { keepHalves } from "../graphs/graph_file.ts";
-import type { GraphSession, GraphSessionOptions } from "../graphs/graph_session.ts";
+import { type GraphSession, type GraphSessionOptions, refuseGraph } from "../graphs/graph_session.ts";
 import { type Room, roomOn } from "../graphs/room.ts";
 import { Work } from "../graphs/work.ts";
 import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
@@ -131,8 +131,9 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   owned.use(folder);
   const { dtype: stored, name } = folder.manifest;
   const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
-  const sizes = sizesOf(config);
   requireModelSize({ name, size: config.depth }, size, "load");
+  await requireOwnSizes(family, folder, config);
+  const sizes = sizesOf(config);
   const room = await roomOn(device, { cpuProvider, memory });
   const small = isSmall(sizes);
   const dtype = resolveDtype(bytesNeeded(sizes, { provider: room.provider }), room, {
@@ -154,17 +155,20 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
     ...(threads === undefined ? {} : { threads }),
     ...(cpuProvider === undefined ? {} : { cpuProvider }),
   };
-  const session = (graph: Uint8Array, { files }: WeightFiles): Promise<GraphSession> => {
-    return createGraphSession(device, graph, { ...sessionOptions, externalFiles: files });
+  const session = (graph: GraphFile, { files }: WeightFiles): Promise<GraphSession> => {
+    const { file, bytes } = graph;
+    return createGraphSession(device, bytes, { ...sessionOptions, file, externalFiles: files });
+  };
+  const read = async (name: string): Promise<GraphFile> => {
+    return { file: `${source.location}/${name}`, bytes: await source.read(name) };
   };
   // All graphs before the first session, so that a damaged folder is found out before anything large is
   // loaded.
-  const conditionGraph = await source.read("condition.onnx");
-  const transformerGraph = await source.read("transformer.onnx");
-  const decoderGraph = config.tokenizer.decoder === null ? undefined : await source.read("decoder.onnx");
-  const transformerSession = owned.use(
-    await session(dtype === "f16" ? keepHalves(transformerGraph) : transformerGraph, transformer),
-  );
+  const conditionGraph = await read("condition.onnx");
+  const stepGraph = await read("transformer.onnx");
+  const decoderGraph = config.tokenizer.decoder === null ? undefined : await read("decoder.onnx");
+  const transformerGraph = dtype === "f16" ? withHalves(stepGraph) : stepGraph;
+  const transformerSession = owned.use(await session(transformerGraph, transformer));
   const networks = owned.use(
     new AutoencoderNetworks({
       model: name,
@@ -172,7 +176,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
       decoder: decoderGraph && await session(decoderGraph, tokenizer),
       loadEncoder: async () => {
         using weights = await source.weights(TOKENIZER);
-        return await session(await source.read("encoder.onnx"), weights);
+        return await session(await read("encoder.onnx"), weights);
       },
     }),
   );
@@ -201,6 +205,26 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   // From here on everything is the model's.
   stack.move();
   return model;
+}
+
+/** A graph of a folder. */
+interface GraphFile {
+  /** Path or URL, for messages. */
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The same graph with weights that stay halves where it runs.
+ *
+ * @throws {ModelFileError} If it is no graph.
+ */
+function withHalves({ file, bytes }: GraphFile): GraphFile {
+  try {
+    return { file, bytes: keepHalves(bytes) };
+  } catch (error) {
+    return refuseGraph(error, "load", file);
+  }
 }
 
 /** What a family makes of encoded pictures. */

@@ -114,7 +114,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
       ...(weights[TOKENIZER] && { tokenizer: inferFlexVarTokenizer(weights[TOKENIZER].set) }),
     })),
   // The tensors tell all.
-  inferAgain: (_weights, config) => Promise.resolve(config),
+  inferAgain: async (weights) => await FLEXVAR.infer(weights) as FlexVarConfig,
   requireConfig: requireFlexVarConfig,
   size: ({ depth }) => depth,
   modelName: ({ depth }) => `FlexVAR-d${depth}`,

@@ -8,7 +8,8 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type ByteSource, openSource, sourceSha256 } from "../checkpoint/source.ts";
+import { type ByteSource, openSource, type OpenSourceOptions, sourceSha256 } from "../checkpoint/source.ts";
+import { WebAnswer } from "../checkpoint/web_answer.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
@@ -92,6 +93,13 @@ export interface ModelFolder extends Disposable {
    * @throws {ModelFileError} If there are none, or they are not what the manifest says.
    */
   weights(part: string): Promise<WeightFiles>;
+  /**
+   * Lists the weights of one part of the model, for which only the beginnings of its files are read, and no
+   * checksum is found out.
+   *
+   * @throws {ModelFileError} If there are none, or they are not as long as the manifest says.
+   */
+  tensors(part: string): Promise<WeightFiles["tensors"]>;
 }
 
 /** Everything a new folder is told, its files' sizes and checksums apart. */
@@ -127,7 +135,7 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
  */
 export async function openModelFolder(
   location: string | URL,
-  options: { signal?: AbortSignal | undefined } = {},
+  options: OpenSourceOptions = {},
 ): Promise<ModelFolder> {
   const { signal } = options;
   const base = folderUrl(location);
@@ -139,6 +147,8 @@ export async function openModelFolder(
       return await get(new URL(name, base));
     } catch (error) {
       signal?.throwIfAborted();
+      // It says which file it is, and what is wrong with it.
+      if (error instanceof ModelFileError && error.cause === undefined) throw error;
       const cause = error instanceof ModelFileError ? error.cause ?? error : error;
       if (cause instanceof Deno.errors.NotCapable) throw cause;
       const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
@@ -149,25 +159,39 @@ export async function openModelFolder(
       });
     }
   };
-  const read = (name: string): Promise<Uint8Array<ArrayBuffer>> =>
+  const glance = (name: string, { bytes }: FileRecord): Promise<ByteSource> => {
+    return access(name, (url) => openSource(url, { ...options, label: `${shown}/${name}`, bytes }));
+  };
+  /** A file from a web server, as far as it is not larger than it may be. */
+  const fetchWhole = (name: string, most: number): Promise<Uint8Array<ArrayBuffer>> =>
     access(name, async (url) => {
-      if (base.protocol === "file:") return await Deno.readFile(url, signal ? { signal } : {});
-      const response = await fetch(url, signal ? { signal } : {});
-      if (response.ok) return new Uint8Array(await response.arrayBuffer());
-      await response.body?.cancel();
-      throw new Error(`The server answered ${response.status} ${response.statusText}`.trimEnd());
+      using answer = await WebAnswer.to(url, options);
+      const { response: { ok, status, statusText } } = answer;
+      if (!ok) throw new Error(`The server answered ${status} ${statusText}`.trimEnd());
+      const bytes = await answer.body(most);
+      if (bytes === undefined) throw tooLarge(`${shown}/${name}`, most, answer.told);
+      return bytes;
     });
-  const open = async (name: string, { bytes }: FileRecord): Promise<ByteSource> => {
-    const label = `${shown}/${name}`;
+  const open = async (name: string, record: FileRecord): Promise<ByteSource> => {
+    const { bytes } = record;
     // One request is quicker than many, and what was checked is then what is used.
     if (base.protocol !== "file:" && bytes <= WHOLE_BYTES) {
-      return await openSource(await read(name), { label });
+      return await openSource(await fetchWhole(name, bytes), { label: `${shown}/${name}`, bytes });
     }
-    return await access(name, (url) => openSource(url, { label, signal }));
+    return await glance(name, record);
   };
-  const manifest = parseManifest(await read(MANIFEST), `${shown}/${MANIFEST}`);
+  const describe = async (): Promise<Uint8Array<ArrayBuffer>> => {
+    if (base.protocol !== "file:") return await fetchWhole(MANIFEST, MANIFEST_BYTES);
+    return await access(MANIFEST, async (url) => {
+      const label = `${shown}/${MANIFEST}`;
+      using source = await openSource(url, { ...options, label });
+      if (source.size > MANIFEST_BYTES) throw tooLarge(label, MANIFEST_BYTES, source.size);
+      return await source.read(0, source.size);
+    });
+  };
+  const manifest = parseManifest(await describe(), `${shown}/${MANIFEST}`);
   const disk = base.protocol === "file:" ? { folder: fileURLToPath(base) } : {};
-  return new CheckedFolder(shown, manifest, { read, open, disk });
+  return new CheckedFolder(shown, manifest, { open, glance, disk });
 }
 
 /**
@@ -176,10 +200,22 @@ export async function openModelFolder(
  */
 const WHOLE_BYTES = 1 << 26;
 
-/** Gets at the files of a folder, unchecked. */
+/** Bytes that a description may have; the names of all of ImageNet's 21841 classes take one million. */
+const MANIFEST_BYTES = 1 << 24;
+
+function tooLarge(file: string, most: number, found: number | undefined): ModelFileError {
+  return new ModelFileError("Cannot read a file of the model folder as it is too large", {
+    file,
+    expected: `at most ${most} bytes`,
+    found: found === undefined ? "more" : `${found}`,
+  });
+}
+
+/** Gets at the files of a folder, of which only the size is checked. */
 interface FolderFiles {
-  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   open(name: string, record: FileRecord): Promise<ByteSource>;
+  /** Opens a file of which little will be read. */
+  glance(name: string, record: FileRecord): Promise<ByteSource>;
   /** The folder they lie in, if it is on the disk. */
   readonly disk: { readonly folder?: string };
 }
@@ -202,10 +238,9 @@ class CheckedFolder implements ModelFolder {
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     const record = this.#record(name);
-    const bytes = await this.#files.read(name);
-    const file = `${this.location}/${name}`;
-    requireSize(file, record, bytes.length);
-    requireSha256(file, record, await sha256(bytes));
+    using source = await this.#files.open(name, record);
+    const bytes = await source.read(0, source.size);
+    requireSha256(source.file, record, await sha256(bytes));
     return bytes;
   }
 
@@ -213,7 +248,6 @@ class CheckedFolder implements ModelFolder {
     const record = this.#record(name);
     const source = await this.#files.open(name, record);
     try {
-      requireSize(source.file, record, source.size);
       requireSha256(source.file, record, await sourceSha256(source));
       return source;
     } catch (error) {
@@ -222,11 +256,20 @@ class CheckedFolder implements ModelFolder {
     }
   }
 
-  async weights(part: string): Promise<WeightFiles> {
+  weights(part: string): Promise<WeightFiles> {
+    return this.#weights(part, (name) => this.open(name));
+  }
+
+  async tensors(part: string): Promise<WeightFiles["tensors"]> {
+    using weights = await this.#weights(part, (name) => this.#files.glance(name, this.#record(name)));
+    return weights.tensors;
+  }
+
+  async #weights(part: string, open: (name: string) => Promise<ByteSource>): Promise<WeightFiles> {
     using stack = new DisposableStack();
     const files: { path: string; source: ByteSource; folder?: string }[] = [];
     for (const path of weightFileNames(Object.keys(this.manifest.files), part, this.location)) {
-      files.push({ path, source: stack.use(await this.open(path)), ...this.#files.disk });
+      files.push({ path, source: stack.use(await open(path)), ...this.#files.disk });
     }
     const weights = await openWeightFiles(`${this.location}/${part}`, files);
     stack.move();
@@ -244,15 +287,6 @@ class CheckedFolder implements ModelFolder {
       found: Object.keys(this.manifest.files).map((known) => `"${known}"`).join(", ") || "no files",
     });
   }
-}
-
-function requireSize(file: string, { bytes }: FileRecord, found: number): void {
-  if (found === bytes) return;
-  throw new ModelFileError("Cannot use a file of the model as its size is wrong", {
-    file,
-    expected: `${bytes} bytes`,
-    found: `${found}`,
-  });
 }
 
 function requireSha256(file: string, record: FileRecord, found: string): void {

@@ -134,6 +134,11 @@ class VirtualFolder implements ModelFolder {
     return await openWeightFiles(`${this.location}/${part}`, files);
   }
 
+  async tensors(part: string): Promise<WeightFiles["tensors"]> {
+    using weights = await this.weights(part);
+    return weights.tensors;
+  }
+
   [Symbol.dispose](): void {
     this.#parts.owned[Symbol.dispose]();
   }

@@ -6,6 +6,7 @@
  */
 
 import type { DeviceArray } from "../../kernels/device/device.ts";
+import { ModelFileError } from "../model_file_error.ts";
 
 /** An array with a shape: what goes into a graph and comes out. */
 export interface GraphTensor {
@@ -36,6 +37,8 @@ export type CpuProvider = "wasm" | "native";
 
 /** What a {@linkcode GraphSession} is made from. */
 export interface GraphSessionOptions {
+  /** Path or URL of the graph, which is blamed if a runtime refuses it; none for a graph built here. */
+  file?: string;
   /** Files with the weights. */
   externalFiles?: readonly ExternalFile[];
   /**
@@ -45,6 +48,24 @@ export interface GraphSessionOptions {
   threads?: number;
   /** Who computes when the device is the CPU; `"wasm"` by default. */
   cpuProvider?: CpuProvider;
+}
+
+/**
+ * Throws what a runtime has thrown about a graph, as an error of the file that the graph comes from.
+ *
+ * @param action What could not be done.
+ * @param file Path or URL; `undefined` for a graph that was built here, whose error stays as it is.
+ * @throws {ModelFileError} With the runtime's words.
+ */
+export function refuseGraph(error: unknown, action: "load" | "run", file: string | undefined): never {
+  const message = error instanceof Error ? error.message : String(error);
+  // Nothing is wrong with a graph for which there is no memory.
+  if (file === undefined || /bad_alloc|out of memory|allocat/i.test(message)) throw error;
+  throw new ModelFileError(`Cannot ${action} a graph of the model, which may be damaged`, {
+    file,
+    found: message,
+    cause: error,
+  });
 }
 
 /** A graph that is loaded on a device. Unloading it disposes the results that are left on a GPU. */

@@ -11,7 +11,13 @@ import { join } from "node:path";
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
-import type { ExternalFile, GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
+import {
+  type ExternalFile,
+  type GraphSession,
+  type GraphSessionOptions,
+  type GraphTensor,
+  refuseGraph,
+} from "./graph_session.ts";
 import { externalRanges } from "./graph_file.ts";
 
 /**
@@ -19,6 +25,9 @@ import { externalRanges } from "./graph_file.ts";
  * file.
  */
 const PACKAGE: string = "npm:onnxruntime-node@1.30.0";
+
+/** Severity of messages that are printed: fatal ones. All others come as exceptions, too. */
+const SILENT = 4;
 
 let runtime: Promise<typeof Ort> | undefined;
 
@@ -38,7 +47,7 @@ export function startNativeRuntime(): Promise<typeof Ort> {
 async function loadRuntime(): Promise<typeof Ort> {
   try {
     const ort = await import(PACKAGE) as typeof Ort;
-    ort.env.logLevel = "error";
+    ort.env.logLevel = "fatal";
     return ort;
   } catch (cause) {
     throw new Error(`Cannot load the native CPU provider ${PACKAGE} as ${explain(cause)}`, { cause });
@@ -63,40 +72,52 @@ export class NativeGraphSession implements GraphSession {
   readonly #ort: typeof Ort;
   readonly #session: Ort.InferenceSession;
   readonly #device: CpuDevice;
+  readonly #file: string | undefined;
   #released = false;
 
-  private constructor(ort: typeof Ort, session: Ort.InferenceSession, device: CpuDevice) {
+  private constructor(
+    ort: typeof Ort,
+    session: Ort.InferenceSession,
+    { device, file }: { readonly device: CpuDevice; readonly file: string | undefined },
+  ) {
     this.#ort = ort;
     this.#session = session;
     this.#device = device;
+    this.#file = file;
   }
 
   /**
    * Loads a graph. Weights in files on the disk are mapped into memory and rearranged for the processor from
    * there, others are read first.
    *
-   * @throws {Error} If the runtime cannot be loaded, or the graph.
+   * @throws {Error} If the runtime cannot be loaded.
+   * @throws {ModelFileError} If the weights cannot be read, or the runtime refuses the file of the graph.
    */
   static async create(
     device: CpuDevice,
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
-    const { externalFiles = [], threads = navigator.hardwareConcurrency } = options;
+    const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
     const ort = await startNativeRuntime();
+    const load = async (): Promise<NativeGraphSession> => {
+      const session = await ort.InferenceSession.create(model, settings)
+        .catch((error) => refuseGraph(error, "load", file));
+      return new NativeGraphSession(ort, session, { device, file });
+    };
     const settings: Ort.InferenceSession.SessionOptions = {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
-      logSeverityLevel: 3,
+      logSeverityLevel: SILENT,
     };
     const folder = await mappableFolder(externalFiles);
     if (folder !== undefined) {
       settings.extra = { session: { model_external_initializers_file_folder_path: folder } };
-      return new NativeGraphSession(ort, await ort.InferenceSession.create(model, settings), device);
+      return await load();
     }
     const read: Uint8Array<ArrayBuffer>[] = [];
     try {
-      const ranges = externalRanges(model);
+      const ranges = rangesOf(model, file);
       const externalData: { path: string; data: Uint8Array }[] = [];
       for (const { path, data } of externalFiles) {
         if (!(data instanceof Blob)) externalData.push({ path, data });
@@ -107,7 +128,7 @@ export class NativeGraphSession implements GraphSession {
         }
       }
       settings.externalData = externalData;
-      return new NativeGraphSession(ort, await ort.InferenceSession.create(model, settings), device);
+      return await load();
     } finally {
       // The runtime has made copies; a gigabyte should not wait for the garbage collector.
       for (const { buffer } of read) buffer.transfer(0);
@@ -127,7 +148,8 @@ export class NativeGraphSession implements GraphSession {
   ): Promise<Record<string, DeviceArray>> {
     const feeds: Record<string, Ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
-    const outputs = await this.#session.run(feeds, wanted);
+    const outputs = await this.#session.run(feeds, wanted, { logSeverityLevel: SILENT })
+      .catch((error) => refuseGraph(error, "run", this.#file));
     const results: Record<string, DeviceArray> = {};
     for (const [name, { data }] of Object.entries(outputs)) {
       results[name] = this.#device.adopt(data as Float32Array<ArrayBuffer>, name);
@@ -147,6 +169,14 @@ export class NativeGraphSession implements GraphSession {
     if (this.#released) return;
     this.#released = true;
     await this.#session.release();
+  }
+}
+
+function rangesOf(model: Uint8Array, file: string | undefined): ReturnType<typeof externalRanges> {
+  try {
+    return externalRanges(model);
+  } catch (error) {
+    return refuseGraph(error, "load", file);
   }
 }
 

@@ -15,11 +15,19 @@ import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
-import type { GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
+import {
+  type GraphSession,
+  type GraphSessionOptions,
+  type GraphTensor,
+  refuseGraph,
+} from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 
 /** Version of ONNX Runtime that is loaded. */
 export const RUNTIME_VERSION = "1.30.0";
+
+/** Severity of messages that are printed: fatal ones. All others come as exceptions, too. */
+const SILENT = 4;
 
 /** What the runtime has to do so far; whatever comes next waits for it. */
 let queue: Promise<unknown> = Promise.resolve();
@@ -46,7 +54,7 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   const mjs = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.mjs");
   const wasm = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.wasm");
   Object.assign(ort.env.wasm, { numThreads: threads, wasmPaths: { mjs, wasm } });
-  ort.env.logLevel = "error";
+  ort.env.logLevel = "fatal";
   // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it
   // the real file instead.
   const createObjectUrl = URL.createObjectURL;
@@ -180,32 +188,86 @@ async function onDevice<Result>(device: Device, work: () => Promise<Result>): Pr
   }
 }
 
+/**
+ * A file of weights whose failures are kept for us. The runtime prints what a stream throws, stack and all,
+ * and throws a sentence of its own about a file that cannot be copied; of a stream that merely ends too early
+ * it prints nothing.
+ */
+class WatchedBlob extends Blob {
+  readonly #blob: Blob;
+  readonly #failed: (error: unknown) => void;
+
+  constructor(blob: Blob, failed: (error: unknown) => void) {
+    super();
+    this.#blob = blob;
+    this.#failed = failed;
+  }
+
+  override get size(): number {
+    return this.#blob.size;
+  }
+
+  override slice(start?: number, end?: number): Blob {
+    return new WatchedBlob(this.#blob.slice(start, end), this.#failed);
+  }
+
+  override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const reader = this.#blob.stream().getReader();
+    return new ReadableStream({
+      pull: async (controller) => {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          this.#failed(error);
+          controller.close();
+        }
+      },
+    }, { highWaterMark: 0 });
+  }
+}
+
 /** A graph that is loaded on a device. */
 export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
   readonly #ort: typeof Ort;
   readonly #device: Device;
+  readonly #file: string | undefined;
   /** Results in the runtime's buffers. */
   readonly #results = new Set<DeviceArray>();
   #released = false;
 
-  private constructor(ort: typeof Ort, session: Ort.InferenceSession, device: Device) {
+  private constructor(
+    ort: typeof Ort,
+    session: Ort.InferenceSession,
+    { device, file }: { readonly device: Device; readonly file: string | undefined },
+  ) {
     this.#ort = ort;
     this.#session = session;
     this.#device = device;
+    this.#file = file;
   }
 
-  /** Loads a graph; its outputs stay on the device. */
+  /**
+   * Loads a graph; its outputs stay on the device.
+   *
+   * @throws {ModelFileError} If the weights cannot be read, or the runtime refuses the file of the graph.
+   */
   static async create(
     device: Device,
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { externalFiles = [], threads } = options;
+    const { file, externalFiles = [], threads } = options;
     const ort = await startRuntime(threads);
+    const failures: unknown[] = [];
+    const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
+      return data instanceof Blob ? new WatchedBlob(data, (error) => failures.push(error)) : data;
+    };
     const settings: Ort.InferenceSession.SessionOptions = {
-      externalData: externalFiles.map(({ path, data }) => ({ path, data })),
-      logSeverityLevel: 3,
+      externalData: externalFiles.map(({ path, data }) => ({ path, data: watch(data) })),
+      logSeverityLevel: SILENT,
     };
     if (device instanceof WebGpuDevice) {
       device.requireAlive();
@@ -220,8 +282,15 @@ export class WebGraphSession implements GraphSession {
     } else {
       settings.executionProviders = ["wasm"];
     }
-    const session = await onDevice(device, () => ort.InferenceSession.create(model, settings));
-    return new WebGraphSession(ort, session, device);
+    const session = await onDevice(device, async () => {
+      try {
+        return await ort.InferenceSession.create(model, settings);
+      } catch (error) {
+        if (failures.length > 0) throw failures[0];
+        return refuseGraph(error, "load", file);
+      }
+    });
+    return new WebGraphSession(ort, session, { device, file });
   }
 
   /**
@@ -238,7 +307,10 @@ export class WebGraphSession implements GraphSession {
     const feeds: Record<string, Ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
     device.flush();
-    const outputs = await onDevice(device, () => this.#session.run(feeds, wanted));
+    const outputs = await onDevice(device, async () => {
+      return await this.#session.run(feeds, wanted, { logSeverityLevel: SILENT })
+        .catch((error) => refuseGraph(error, "run", this.#file));
+    });
     const results: Record<string, DeviceArray> = {};
     for (const [name, tensor] of Object.entries(outputs)) {
       if (device instanceof WebGpuDevice) {

@@ -31,6 +31,26 @@ function blank(model: Model): PictureArray & Disposable {
   return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
+testOnDevices(
+  "loadModel: a checkpoint whose bytes have changed is told by file and tensor",
+  async (device) => {
+    const { var: path, vae } = goldenCheckpoints("var-adaln");
+    const bytes = await Deno.readFile(path);
+    // Within the weights of one layer, which only the runtime asks for.
+    bytes[bytes.length >> 1]! ^= 0xff;
+    await inFolder(async (folder) => {
+      const file = `${folder}/var.pth`;
+      await Deno.writeFile(file, bytes);
+      const error = await assertRejects(
+        () => loadModel({ var: file, vae }, { device }),
+        ModelFileError,
+        "as its bytes have changed",
+      );
+      assertEquals([error.file, error.tensor], [file, "blocks.1.attn.mat_qkv.weight"]);
+    });
+  },
+);
+
 testOnDevices("loadModel: the demo is loaded by its name", async (device) => {
   await using model = await loadModel("demo", { device });
   assertEquals(

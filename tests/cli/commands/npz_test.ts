@@ -144,7 +144,8 @@ testInFolder("varscale npz: any folder of pictures can be packed", async (folder
   for (const [i, name] of ["b2.png", "b10.PNG", "a.png"].entries()) {
     await Deno.writeFile(`${folder}/a/${name}`, plain(2, [i, 0, 0]).png());
   }
-  await Deno.writeTextFile(`${folder}/a/run.json`, '{ "format": "varscale-run" }');
+  // A record of somebody else's.
+  await Deno.writeTextFile(`${folder}/a/run.json`, '{ "format": "other", "images": 3 }');
   await succeed("npz", `${folder}/a`, "--order", "name", "--output", `${folder}/a.npz`);
   assertEquals(cells(readArray(`${folder}/a.npz`).data).map(([i]) => i), [2, 0, 1]);
 });
@@ -155,3 +156,38 @@ testInFolder("varscale npz: Ctrl-C leaves no archive", async (folder) => {
   assertEquals(code, 130);
   assertEquals(filesIn(folder), ["a"]);
 });
+
+testInFolder(
+  "varscale npz: samples are what the record tells of, and not what goes with them",
+  async (folder) => {
+    const common = ["--device", "cpu", "--quiet"];
+    const shape = async (name: string): Promise<string> => {
+      await succeed("npz", `${folder}/${name}`, "--overwrite", "--quiet");
+      return readArray(`${folder}/${name}.npz`).shape;
+    };
+    await succeed("generate", "32", "--preview", "all", "-o", `${folder}/one`, ...common);
+    assertEquals(await shape("one"), "1, 64, 64, 3");
+    const painted = `${folder}/one/${filesIn(`${folder}/one`).find((name) => /^000_[^_]*\.png$/.test(name))}`;
+    await succeed("generate", "1", "2", "--grid", "-o", `${folder}/two`, ...common);
+    assertEquals(await shape("two"), "2, 64, 64, 3");
+    await succeed("edit", painted, "--box", "0,0,0.5,1", "-o", `${folder}/edited`, ...common);
+    assertEquals(await shape("edited"), "1, 64, 64, 3");
+    await succeed("reconstruct", painted, "--progressive", "-o", `${folder}/again`, ...common);
+    assertEquals(await shape("again"), "1, 64, 64, 3");
+
+    const refusal = async (): Promise<string> => {
+      const { code, err } = await run(["npz", `${folder}/one`, "--overwrite", "--quiet"]);
+      assertEquals(code, 2);
+      return err;
+    };
+    await Deno.writeFile(`${folder}/one/other.png`, plain(64, [1, 2, 3]).png());
+    assertStringIncludes(await refusal(), "among the images of the run there is other.png");
+    await Deno.remove(`${folder}/one/other.png`);
+    await Deno.writeFile(painted, plain(64, [1, 2, 3]).png());
+    assertStringIncludes(await refusal(), "is not the picture that its run.json tells of");
+    await Deno.remove(painted);
+    assertStringIncludes(await refusal(), "1 of 1 images are missing: 000_");
+    await Deno.writeTextFile(`${folder}/one/run.json`, '{"format":"varscale-run"}');
+    assertStringIncludes(await refusal(), "its run.json does not tell of its images");
+  },
+);

@@ -57,7 +57,11 @@ testInFolder(
     const { out: json, err } = await succeed(
       ...["reconstruct", files[0]!, "--device", "cpu", "-q", "--json", "--overwrite", "-o", output],
     );
-    assertEquals(err, "");
+    // What is left of the two pictures in all their stages.
+    assertStringIncludes(
+      err,
+      "has 11 pictures beside these that are of another run: 000_small-one_scale-0.png",
+    );
     assertEquals(JSON.parse(json).images.map(({ psnr }: { psnr: number }) => psnr), [images[0]!.psnr]);
     const exact = await run([
       ...["reconstruct", files[1]!, "--fit", "exact", "--device", "cpu", "-o", `${folder}/exact`],

@@ -166,6 +166,36 @@ Deno.test("openSource: a file that becomes shorter is noticed", async () => {
   }
 });
 
+Deno.test("openSource: a body without an end ends where the answer should, or at 64 MiB", async () => {
+  const zeros = (): ReadableStream<Uint8Array<ArrayBuffer>> =>
+    new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1 << 16)) });
+  const ranged = { status: 206, headers: { "content-range": "bytes 0-65535/100000" } };
+  const cases: [init: ResponseInit, bytes: number | undefined, expected: string, found: string][] = [
+    [{}, undefined, "a server that sends parts of it, or says how large it is", `more than ${2 ** 26} bytes`],
+    [{}, 1000, "1000 bytes", "more"],
+    [ranged, undefined, "65536 bytes", "more"],
+  ];
+  for (const [init, bytes, expected, found] of cases) {
+    await using server = serve(() => new Response(zeros(), init));
+    const options = bytes === undefined ? {} : { bytes };
+    const error = await assertRejects(() => openSource(server.url, options), ModelFileError);
+    assertEquals([error.expected, error.found], [expected, found]);
+  }
+});
+
+Deno.test("openSource: a server that falls silent counts as gone", async () => {
+  const content = new Uint8Array(200_000);
+  const silent = (): ReadableStream<Uint8Array> =>
+    new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
+  await using server = serve((range) => {
+    const { status, headers } = part(content, range);
+    return range[0] === 0 ? part(content, range) : new Response(silent(), { status, headers });
+  });
+  using source = await openSource(server.url, { timeout: 100 });
+  const error = await assertRejects(() => source.read(100_000, 10), ModelFileError);
+  assertEquals(error.found, "The server was silent for 0.1 s");
+});
+
 Deno.test("openSource: a closed file can be closed again, but not read", async () => {
   const source = await openSource(fixture("views.pth"));
   source[Symbol.dispose]();

@@ -6,7 +6,7 @@ import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { type Dtype, DTYPES } from "../../../models/weights/dtype.ts";
 import { SCALES } from "../../../models/weights/quantize.ts";
 import { openModelSource } from "../../../models/convert.ts";
-import { elementsOf } from "../../../models/weights/model_tensor.ts";
+import { elementsOf, type ModelTensor } from "../../../models/weights/model_tensor.ts";
 import { flexVarSizes } from "../../../models/flexvar/config.ts";
 import { type VarConfig, varSizes } from "../../../models/var/config.ts";
 import { VAR } from "../../../models/var/family.ts";
@@ -68,7 +68,7 @@ function requireRoom(
   });
 }
 
-/** A folder of a published model of which nothing can be read. */
+/** A folder of a published model of which nothing can be read but the lists of its tensors. */
 function unreadable(depth: number, dtype: Dtype): ModelFolder {
   const refuse = (): Promise<never> => Promise.reject(new Error("Nothing may be read"));
   return {
@@ -87,6 +87,12 @@ function unreadable(depth: number, dtype: Dtype): ModelFolder {
     open: refuse,
     read: refuse,
     weights: refuse,
+    tensors: (part) => {
+      const lists = published(depth).tensors as Readonly<Record<string, readonly ModelTensor[]>>;
+      return Promise.resolve(
+        new Map(lists[part]!.map(({ name, shape }) => [name, { name, shape, dtype: "F32" }])),
+      );
+    },
     [Symbol.dispose]: () => {},
   };
 }

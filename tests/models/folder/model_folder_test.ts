@@ -17,6 +17,7 @@ import { DEMO_MODEL, loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { convertModel } from "../../../models/convert.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+import { flexVarCheckpoints as flexVar } from "../flexvar/checkpoints.ts";
 
 const FACTS: ManifestFacts = {
   family: "var",
@@ -359,6 +360,70 @@ Deno.test("openModelFolder: sizes that are none are refused by name", async () =
   }
 });
 
+/** Writes down other sizes in a folder. */
+async function rewriteSizes(path: string, change: (config: Record<string, unknown>) => void): Promise<void> {
+  const manifest = JSON.parse(await Deno.readTextFile(`${path}/model.json`));
+  change(manifest.config);
+  await Deno.writeTextFile(`${path}/model.json`, JSON.stringify(manifest));
+}
+
+Deno.test("loadModel: sizes that are not those of the tensors are refused before anything is built", async () => {
+  await using place = await temporary();
+  const path = `${place.path}/model`;
+  for (
+    const [family, source] of [["var", goldenCheckpoints("var-adaln")], ["flexvar", await flexVar()]] as const
+  ) {
+    await using writer = await createModelFolder(path, { overwrite: true });
+    await convertModel(source, writer);
+    const whole = await Deno.readTextFile(`${path}/model.json`);
+    const level = (network: string, change: object) => (config: Record<string, unknown>): void => {
+      const tokenizer = config.tokenizer as Record<string, object[]>;
+      Object.assign(tokenizer[network]!.at(-1)!, change);
+    };
+    const codes = (change: object) => (config: Record<string, unknown>): void => {
+      Object.assign(config.tokenizer as object, change);
+    };
+    const own = { ...JSON.parse(whole).config };
+    const last = own.tokenizer.decoder.length - 1;
+    const cases: [place: string, change: (config: Record<string, unknown>) => void][] = [
+      ["config.depth", (config) => config.depth = 1_000_000],
+      ["config.depth", (config) => config.depth = 30_000],
+      ["config.width", (config) => config.width = 2 ** 40],
+      ["config.heads", (config) => config.heads = 2 ** 31],
+      ["config.classes", (config) => config.classes = 2 ** 31],
+      ["config.sharedAdaptiveNorm", (config) => config.sharedAdaptiveNorm = !config.sharedAdaptiveNorm],
+      ["config.tokenizer.vocabulary", codes({ vocabulary: 2 ** 31 })],
+      ["config.tokenizer.channels", codes({ channels: 2 ** 31 })],
+      [`config.tokenizer.decoder[${last}].blocks`, level("decoder", { blocks: 2 ** 31 })],
+      [`config.tokenizer.decoder[${last}].blocks`, level("decoder", { blocks: 30_000 })],
+      [`config.tokenizer.encoder[${last}].channels`, level("encoder", { channels: 2 ** 31 })],
+      ["config.tokenizer.decoder", codes({ decoder: Array(5000).fill(own.tokenizer.decoder[0]) })],
+      ...family === "var"
+        ? [["config.tokenizer.residuals", codes({ residuals: 2 ** 31 })] as [string, typeof cases[0][1]]]
+        : [["config.positionSide", (config) => config.positionSide = 2 ** 20] as typeof cases[0]],
+    ];
+    for (const [size, change] of cases) {
+      await Deno.writeTextFile(`${path}/model.json`, whole);
+      await rewriteSizes(path, change);
+      const begun = performance.now();
+      const error = await refusal(() => loadModel(path, { device: "cpu" }));
+      assertEquals([error.file, error.expected!.split(": ")[0]], [`${path}/model.json`, `"${size}"`]);
+      assert(performance.now() - begun < 2000, `${size}: ${performance.now() - begun} ms`);
+      // A conversion takes the sizes no more for granted than loading does.
+      await using other = createVirtualFolder("elsewhere");
+      const converting = await refusal(() => convertModel({ folder: path }, other));
+      assertEquals(converting.message, error.message);
+    }
+    if (family !== "var") continue;
+    for (const sides of [[2 ** 31], [1, 2 ** 20], [...own.patchNumbers, 1], Array(100_000).fill(1)]) {
+      await Deno.writeTextFile(`${path}/model.json`, whole);
+      await rewriteSizes(path, (config) => config.patchNumbers = sides);
+      const error = await refusal(() => loadModel(path, { device: "cpu" }));
+      assertStringIncludes(error.tensor!, "pos_1LC");
+    }
+  }
+});
+
 /** A name with all that has a meaning in an address; Windows allows fewer. */
 const ODD_NAME = Deno.build.os === "windows" ? "a b#c%41é 模型" : "x:a b#c?d%41%é 模型\\";
 
@@ -426,6 +491,108 @@ Deno.test("openModelFolder: a server's refusals, wrong bytes and silence are tol
   await server[Symbol.asyncDispose]();
   const gone = await refusal(() => openModelFolder(`${server.origin}/models/demo`));
   assert(gone.cause instanceof Error);
+});
+
+/** Zeros for as long as somebody takes them, and whether they have been told to stop. */
+function endless(): { response: () => Response; ended: Promise<number> } {
+  const { promise: ended, resolve } = Promise.withResolvers<number>();
+  let sent = 0;
+  const body = (): ReadableStream<Uint8Array<ArrayBuffer>> =>
+    new ReadableStream({
+      pull: (controller) => {
+        controller.enqueue(new Uint8Array(1 << 16));
+        sent += 1 << 16;
+      },
+      cancel: () => resolve(sent),
+    });
+  return { response: () => new Response(body()), ended };
+}
+
+Deno.test("openModelFolder: a body without an end is read as far as the file may go", async () => {
+  const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
+  for (
+    const [name, most] of [["model.json", 2 ** 24], ["decoder.onnx", files["decoder.onnx"]!.bytes]] as const
+  ) {
+    const { response, ended } = endless();
+    await using server = serveDemo({ [name]: response });
+    const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
+    assertEquals(error.file, `${server.origin}/models/demo/${name}`);
+    assertEquals([error.expected, error.found], [`at most ${most} bytes`, "more"]);
+    // What was on its way when it was enough is in the buffers between.
+    const sent = await ended;
+    assert(sent < most + 2 ** 25, `${sent} bytes were sent`);
+  }
+});
+
+Deno.test("openModelFolder: a body that unpacks to more than the file is ended", async () => {
+  const zeros = new Blob([new Uint8Array(2 ** 25)]).stream().pipeThrough(new CompressionStream("gzip"));
+  const packed = await new Response(zeros).bytes();
+  assert(packed.length < 50_000);
+  for (const name of ["model.json", "decoder.onnx"]) {
+    const headers = { "content-encoding": "gzip" };
+    await using server = serveDemo({ [name]: () => new Response(packed, { headers }) });
+    const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
+    assertEquals([error.file, error.found], [`${server.origin}/models/demo/${name}`, "more"]);
+  }
+});
+
+Deno.test("openModelFolder: a size that a server tells is held against the list before the body is read", async () => {
+  const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
+  const size = files["decoder.onnx"]!.bytes;
+  const answer = (): Response => new Response(new Uint8Array(size + 1));
+  await using server = serveDemo({ "decoder.onnx": answer });
+  const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
+  assertEquals([error.expected, error.found], [`at most ${size} bytes`, `${size + 1}`]);
+});
+
+Deno.test("openModelFolder: a server that falls silent counts as gone", async () => {
+  const silent = (): ReadableStream<Uint8Array> =>
+    new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
+  await using server = serveDemo({ "model.json": () => new Response(silent()) });
+  const error = await refusal(() => openModelFolder(`${server.origin}/models/demo`, { timeout: 100 }));
+  assertEquals(error.file, `${server.origin}/models/demo/model.json`);
+  assertEquals(error.found, "The server was silent for 0.1 s");
+});
+
+Deno.test({
+  name: "openModelFolder: only regular files are opened",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using place = await temporary();
+    const path = `${place.path}/model`;
+    await writeSmall(path);
+    const description = await Deno.readTextFile(`${path}/model.json`);
+    const make = {
+      "a pipe": async (file: string) => {
+        const { success } = await new Deno.Command("mkfifo", { args: [file] }).output();
+        assert(success);
+      },
+      "a device": (file: string) => Deno.symlink("/dev/zero", file),
+      "a folder": (file: string) => Deno.mkdir(file),
+    };
+    for (const [found, put] of Object.entries(make)) {
+      for (const name of ["model.json", "graph.onnx", "weights.safetensors"]) {
+        await Deno.rename(`${path}/${name}`, `${path}/kept`);
+        await put(`${path}/${name}`);
+        const work = async (): Promise<void> => {
+          const folder = await openModelFolder(path);
+          if (name === "graph.onnx") await folder.read(name);
+          else (await folder.weights("weights"))[Symbol.dispose]();
+        };
+        const error = await refusal(work);
+        assertEquals([error.file, error.expected, error.found], [`${path}/${name}`, "a regular file", found]);
+        await Deno.remove(`${path}/${name}`);
+        await Deno.rename(`${path}/kept`, `${path}/${name}`);
+      }
+    }
+    // A link to a file is as good as the file: the cache of the hub is made of them.
+    await Deno.rename(`${path}/graph.onnx`, `${place.path}/elsewhere`);
+    await Deno.symlink(`${place.path}/elsewhere`, `${path}/graph.onnx`);
+    assertEquals(await (await openModelFolder(path)).read("graph.onnx"), CONTENT);
+    await Deno.writeTextFile(`${path}/model.json`, description.padEnd(2 ** 24 + 1));
+    const large = await refusal(() => openModelFolder(path));
+    assertEquals([large.expected, large.found], [`at most ${2 ** 24} bytes`, `${2 ** 24 + 1}`]);
+  },
 });
 
 Deno.test("openModelFolder: the demo's folder holds what it lists, and its codebook keeps its precision", async () => {

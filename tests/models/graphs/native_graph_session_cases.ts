@@ -24,6 +24,7 @@ import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import type { Model } from "../../../models/model.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { openModelSource } from "../../../models/convert.ts";
+import { ModelFileError } from "../../../models/model_file_error.ts";
 import { VAR } from "../../../models/var/family.ts";
 import {
   differenceOf,
@@ -75,6 +76,25 @@ async function replay(
   }
   return found;
 }
+
+Deno.test("createGraphSession: what is damaged is named natively, too", async () => {
+  using device = new CpuDevice();
+  const options = { cpuProvider: "native", file: "model/decoder.onnx" } as const;
+  for (const graph of [new Uint8Array(100).fill(7), smallGraph("NoSuchOperator")]) {
+    const error = await assertRejects(() => createGraphSession(device, graph, options), ModelFileError);
+    assertEquals(error.file, "model/decoder.onnx");
+  }
+  const { var: path, vae } = goldenCheckpoints("var-adaln");
+  const bytes = await Deno.readFile(path);
+  bytes[bytes.length >> 1]! ^= 0xff;
+  using folder = await openModelSource({ var: bytes, vae });
+  const error = await assertRejects(
+    () => VAR.load(folder, device, { cpuProvider: "native", threads: 2 }),
+    ModelFileError,
+    "as its bytes have changed",
+  );
+  assertEquals(error.tensor, "blocks.1.attn.mat_qkv.weight");
+});
 
 for (const name of ["var-adaln", "var-shared-adaln"] as const) {
   Deno.test(`openModelFolder: the native provider gives the published logits and pixels of ${name}`, async () => {

@@ -5,7 +5,10 @@ import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import type { Device } from "../../../kernels/device/device.ts";
 import { DeviceLostError } from "../../../kernels/device/errors.ts";
 import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
+import { SourceBlob } from "../../../models/checkpoint/blob.ts";
+import { VirtualSource } from "../../../models/checkpoint/virtual_source.ts";
 import { loadModel } from "../../../models/load.ts";
+import { ModelFileError } from "../../../models/model_file_error.ts";
 import type { Model } from "../../../models/model.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
@@ -58,6 +61,70 @@ testOnDevices(
     assertEquals(await runSmall(session, device, [4]), [5]);
   },
 );
+
+/** Runs something, and tells what it has printed as an error by way of the console. */
+async function printed(work: () => Promise<unknown>): Promise<unknown[]> {
+  const lines: unknown[] = [];
+  const { error } = console;
+  console.error = (...line) => void lines.push(line);
+  try {
+    await work();
+  } finally {
+    console.error = error;
+  }
+  return lines;
+}
+
+testOnDevices(
+  "createGraphSession: weights that cannot be read are told by their reader alone",
+  async (device) => {
+    const graph = new GraphBuilder("outside");
+    const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+    const place = { file: "w.bin", offset: 0, length: 4, type: "float32", shape: [1] } as const;
+    graph.output(
+      { name: "y", type: "float32", shape: ["n"] },
+      graph.add("Add", [x, graph.weight("w", place)]),
+    );
+    const failure = new ModelFileError("Cannot use it as its bytes have changed", {
+      file: "model.pth",
+      tensor: "w",
+    });
+    const layout = { header: new Uint8Array(0), size: 4, places: [] };
+    const source = new class extends VirtualSource {
+      override read(): Promise<never> {
+        return Promise.reject(failure);
+      }
+    }("w.bin", layout);
+    const lines = await printed(async () => {
+      const externalFiles = [{ path: "w.bin", data: new SourceBlob(source) }];
+      const work = () => createGraphSession(device, graph.bytes(), { file: "g.onnx", externalFiles });
+      assert(await assertRejects(work) === failure);
+    });
+    assertEquals(lines, []);
+  },
+);
+
+testOnDevices("createGraphSession: a file that is no graph for the runtime is named", async (device) => {
+  const file = "model/decoder.onnx";
+  const lines = await printed(async () => {
+    for (const graph of [new Uint8Array(100).fill(7), smallGraph("NoSuchOperator")]) {
+      const error = await assertRejects(
+        () => createGraphSession(device, graph, { file }),
+        ModelFileError,
+        "Cannot load a graph of the model, which may be damaged: model/decoder.onnx (found ",
+      );
+      assertEquals(error.file, file);
+    }
+    await using session = await createGraphSession(device, smallGraph(), { file });
+    const error = await assertRejects(
+      () => session.run({}),
+      ModelFileError,
+      "Cannot run a graph of the model",
+    );
+    assertEquals(error.file, file);
+  });
+  assertEquals(lines, []);
+});
 
 testOnDevices("createGraphSession: releasing a session twice is harmless", async (device) => {
   const session = await createGraphSession(device, smallGraph());
