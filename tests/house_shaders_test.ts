@@ -6,10 +6,23 @@
  */
 
 import { assert, assertEquals, assertMatch, assertNotMatch, assertThrows } from "@std/assert";
+import { PICKS, STRATEGIES } from "../kernels/candidates/select.ts";
+import { PURPOSE } from "../kernels/exact/threefry.ts";
+import { DISTANCE_METRICS } from "../kernels/points/distance.ts";
+import { readTree } from "./house/tree.ts";
+import {
+  bareCounts,
+  constantsKnownTo,
+  sharedConstants,
+  uncomparedSizes,
+  unequalConstants,
+  unlistedBindings,
+} from "./house/twins.ts";
 import { allKernels, combinations, completeText, overridesOf, PROJECT, shadersIn } from "./shaders.ts";
 
 const shaders = await shadersIn("kernels/");
 const kernels = await allKernels();
+const tree = await readTree(PROJECT, [".ts"], ["bench", "docs", "out", "tests"]);
 
 /** The path of the file beside it that a shader's header names as its twin. */
 function twinOf({ path, header }: { path: string; header: string }): string {
@@ -18,18 +31,18 @@ function twinOf({ path, header }: { path: string; header: string }): string {
   return path.slice(0, path.lastIndexOf("/") + 1) + name;
 }
 
-Deno.test("shaders: a shader's header says what it computes, its bindings, what it expects and its twin", async () => {
+Deno.test("shaders: a shader's header says what it computes, its bindings, what it expects and its twin", () => {
   assert(shaders.length > 30);
   for (const shader of shaders) {
     const { path, text, header, expects } = shader;
     assertMatch(text, /^\/\/ \w/, `${path} opens with no sentence`);
-    assert(!text.includes("@binding") || header.includes("Bindings: "), `${path} lists no bindings`);
+    assertEquals(unlistedBindings(shader), []);
     assertMatch(
       header,
       /Expects (nothing|\w+\.wgsl.*?) in front of it\b/,
       `${path} says not what it expects`,
     );
-    const twin = await Deno.readTextFile(new URL(twinOf(shader), PROJECT));
+    const twin = tree.get(twinOf(shader)) ?? "";
     // What stands in front of others has a twin, too, in the file that hands it on.
     assert(twin.includes(`from "./${path.split("/").at(-1)}"`), `${path} is not of ${twinOf(shader)}`);
     for (const name of expects) {
@@ -81,51 +94,75 @@ Deno.test("shaders spell types and sizes in one way", async () => {
   }
 });
 
-/** Numbers by the names of their constants, of those that are written as one literal or a power of 2. */
-function constantsOf(source: string): Map<string, number> {
-  const found = new Map<string, number>();
-  for (const [, name, value] of source.matchAll(/^(?:export )?const ([A-Z]\w*)(?:: \w+)? = (.+);/gm)) {
-    const literal = value!.replaceAll("_", "").replace(/(?<=^(0x[\da-f]+|\d+))u$/i, "");
-    const [, base, exponent] = /^(\d+) \*\* (\d+)$/.exec(literal) ?? [];
-    const number = base === undefined ? Number(literal) : Number(base) ** Number(exponent);
-    if (!Number.isNaN(number)) found.set(name!, number);
-  }
-  return found;
-}
+/** Where a shader has names of its own for the values that its twin has, by path. */
+const RENAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  "kernels/exact/threefry.wgsl": {
+    TOKEN_PURPOSE: PURPOSE.token,
+    PERMUTATION_PURPOSE: PURPOSE.permutation,
+    CHOICE_PURPOSE: PURPOSE.choice,
+    NOISE_PURPOSE: PURPOSE.noise,
+  },
+  "kernels/points/distance.wgsl": {
+    SQUARED_EUCLIDEAN: DISTANCE_METRICS.indexOf("squared-euclidean"),
+    EUCLIDEAN: DISTANCE_METRICS.indexOf("euclidean"),
+    COSINE: DISTANCE_METRICS.indexOf("cosine"),
+    INNER_PRODUCT: DISTANCE_METRICS.indexOf("inner-product"),
+  },
+  "kernels/candidates/select.wgsl": {
+    BY_RULE: STRATEGIES.indexOf("var-scaling"),
+    DENSEST_FIRST: STRATEGIES.indexOf("top-k"),
+    SPARSEST_FIRST: STRATEGIES.indexOf("small-k"),
+    AT_RANDOM: STRATEGIES.indexOf("random-k"),
+    GREATEST: PICKS.indexOf("argmax"),
+    UNIFORMLY: PICKS.indexOf("uniform"),
+    BY_RANK: PICKS.indexOf("rank"),
+  },
+};
 
-Deno.test("shaders: constants that a shader and its twin both have are equal", async () => {
-  const compared = new Set<string>();
-  for (const shader of shaders) {
-    const twin = twinOf(shader);
-    const source = await Deno.readTextFile(new URL(twin, PROJECT));
-    const sources = [source];
-    // A twin may take a constant from another file.
-    for (const [, file] of source.matchAll(/ from "(\.[^"]+\.ts)"/g)) {
-      sources.push(await Deno.readTextFile(new URL(file!, new URL(twin, PROJECT))));
-    }
-    for (const [name, value] of constantsOf(shader.text)) {
-      for (const other of sources.map(constantsOf)) {
-        if (!other.has(name)) continue;
-        assertEquals(other.get(name), value, `${name} in ${shader.path} and by way of ${twin}`);
-        compared.add(`${shader.path}: ${name}`);
-        break;
-      }
-    }
-  }
-  // Some that would read as wrong numbers, not as an error, so that what is compared does not dwindle unseen.
-  for (
-    const constant of [
-      "candidates/hamming_density.wgsl: MAX_BITS",
-      "candidates/select.wgsl: DECISION_WORDS",
-      "candidates/select.wgsl: LEAST_SCORE",
-      "candidates/select.wgsl: MAX_DRAWS",
-      "codebook/bit_codes.wgsl: GROUP_CHANNELS",
-      "codebook/nearest.wgsl: LANES",
-      "codebook/nearest.wgsl: ROWS",
-      "maps/merge.wgsl: GROUP_WORDS",
-      "points/distance.wgsl: LANES",
-      "sampling/logit.wgsl: INFINITE_KEY",
-      "sampling/sample.wgsl: KEPT_KEYS",
-    ]
-  ) assert(compared.has(`kernels/${constant}`), `kernels/${constant} is not compared`);
+/** Sizes on which no plan depends: a workgroup has its image, its row, or a number of words. */
+const INNER: Readonly<Record<string, string>> = {
+  "kernels/candidates/bandwidth.wgsl": "LANES",
+  "kernels/candidates/density.wgsl": "LANES",
+  "kernels/candidates/group_tokens.wgsl": "LANES",
+  "kernels/candidates/hamming_bandwidth.wgsl": "LANES",
+  "kernels/candidates/select.wgsl": "LANES",
+  "kernels/maps/merge.wgsl": "LANES",
+  "kernels/points/kernel_density_sum.wgsl": "SLICES",
+  "kernels/sampling/smooth.wgsl": "THREADS",
+};
+
+Deno.test("shaders: what a shader and its twin both know is equal", () => {
+  const shared = new Set<string>();
+  const offences = shaders.flatMap((shader) => {
+    const { path, text } = shader;
+    const own = constantsKnownTo(twinOf(shader), tree);
+    const twin = new Map([...own, ...Object.entries(RENAMED[path] ?? {})]);
+    for (const name of sharedConstants(text, twin)) shared.add(`${path}: ${name}`);
+    return [
+      ...unequalConstants(shader, twin),
+      ...uncomparedSizes(shader, twin, INNER[path]),
+      ...bareCounts(twinOf(shader), tree.get(twinOf(shader))!),
+    ];
+  });
+  assertEquals(offences, []);
+  assertEquals(Object.keys(INNER).filter((path) => !shaders.some((shader) => shader.path === path)), []);
+  // All renamed ones, and some that would read as wrong numbers, not as an error, so that what is compared
+  // does not dwindle unseen.
+  const renamed = Object.entries(RENAMED).flatMap(([path, names]) =>
+    Object.keys(names).map((name) => `${path}: ${name}`)
+  );
+  const lasting = [
+    "candidates/hamming_density.wgsl: MAX_BITS",
+    "candidates/select.wgsl: DECISION_WORDS",
+    "candidates/select.wgsl: LEAST_SCORE",
+    "candidates/select.wgsl: MAX_DRAWS",
+    "codebook/bit_codes.wgsl: GROUP_CHANNELS",
+    "codebook/nearest.wgsl: LANES",
+    "codebook/nearest.wgsl: ROWS",
+    "maps/merge.wgsl: GROUP_WORDS",
+    "points/distance.wgsl: LANES",
+    "sampling/logit.wgsl: INFINITE_KEY",
+    "sampling/sample.wgsl: KEPT_KEYS",
+  ].map((constant) => `kernels/${constant}`);
+  assertEquals([...renamed, ...lasting].filter((constant) => !shared.has(constant)), [], "not compared");
 });

@@ -55,6 +55,9 @@ export interface DensityArguments {
 
 const ACTION = "estimate densities";
 
+/** Candidates of a workgroup, as in the shader. */
+const OWN = 8;
+
 /**
  * Writes, for each candidate a of each image, the unnormalized Gaussian density
  * `S[a] = sum over positions and candidates c of exp(-|x_a - x_c|^2 / (2 h^2))`, where x are code vectors and
@@ -135,7 +138,7 @@ export const gaussianDensity: Kernel<DensityArguments> = {
         ["f32", epsilon],
         ["u32", leaveOneOut ? 1 : 0],
       ],
-      workgroups: spread(images * Math.ceil(draws / 8)),
+      workgroups: spread(images * Math.ceil(draws / OWN)),
     };
   },
   twin(args) {

@@ -31,6 +31,8 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;
 
 const LANES = 64u;
+// Candidates of a workgroup.
+const OWN = 8u;
 
 // 64-bit sums of four candidates.
 struct Sums {
@@ -128,13 +130,13 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let blocks = (parameters.draws + 7u) / 8u;
+  let blocks = (parameters.draws + OWN - 1u) / OWN;
   let index = group.y * groups.x + group.x;
   let image = index / blocks;
   if (image >= parameters.images) {
     return;
   }
-  let first = index % blocks * 8u;
+  let first = index % blocks * OWN;
   let places = select(parameters.positions, 1u, parameters.joint == 1u);
   let grouped = parameters.positions / places;
 
@@ -172,7 +174,7 @@ fn main(
   }
   partial[lane] = array<Sums, 2>(sums_a, sums_b);
   workgroupBarrier();
-  if (lane < 8u && first + lane < parameters.draws) {
+  if (lane < OWN && first + lane < parameters.draws) {
     var total = vec2u(0u);
     for (var i = 0u; i < LANES; i++) {
       let sums = partial[i][lane / 4u];

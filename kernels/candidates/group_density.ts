@@ -52,6 +52,11 @@ export interface GroupDensityArguments {
 
 const ACTION = "estimate densities of groups";
 
+/** Threads of a workgroup, groups that it compares, and those it compares them with, as in the shader. */
+const LANES = 64;
+const OWN = 4 * LANES;
+const OTHERS = 64;
+
 /**
  * Adds to the sum of each group of each position
  * `sum over groups c of count_c * exp(-|x - x_c|^2 / (2 h^2))`: what each candidate of the group gets from
@@ -118,7 +123,7 @@ export const groupDensity: Kernel<GroupDensityArguments> = {
         ["f32", 1 / images],
         ["f32", epsilon],
       ],
-      workgroups: spread(images * positions * Math.ceil(rows / 256) * Math.ceil(rows / 64)),
+      workgroups: spread(images * positions * Math.ceil(rows / OWN) * Math.ceil(rows / OTHERS)),
     };
   },
   twin(args) {

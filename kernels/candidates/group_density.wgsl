@@ -28,7 +28,7 @@ struct Parameters {
 
 const LANES = 64u;
 // Groups of one workgroup, on either side.
-const OWN = 256u;
+const OWN = 4u * LANES;
 const OTHERS = 64u;
 
 // The bandwidth with epsilon.

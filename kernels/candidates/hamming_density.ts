@@ -51,6 +51,11 @@ export interface HammingScoresArguments extends Omit<HammingDensityArguments, "s
 }
 
 const ACTION = "estimate densities of bits";
+
+/** Threads of a workgroup and candidates it compares with all, as in the shader. */
+const LANES = 64;
+const OWN = 2 * LANES;
+
 /** How many bits of a 16-bit number are 1. */
 const ONES = new Uint8Array(2 ** 16);
 for (let i = 1; i < ONES.length; i++) ONES[i] = ONES[i >> 1]! + (i & 1);
@@ -119,7 +124,7 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
         ["f32", epsilon],
       ],
       constants: { words: Math.ceil(bits / 32) },
-      workgroups: spread(images * positions * Math.ceil(draws / 128)),
+      workgroups: spread(images * positions * Math.ceil(draws / OWN)),
     };
   },
   twin(args) {

@@ -50,6 +50,14 @@ const DENSEST_FIRST = 1u;
 const SPARSEST_FIRST = 2u;
 const AT_RANDOM = 3u;
 
+// The strategy that chooses between the densest and the random order; the others are an order each.
+const BY_RULE = 0u;
+
+// What is drawn of the kept ones, where it is not by their density.
+const GREATEST = 1u;
+const UNIFORMLY = 2u;
+const BY_RANK = 3u;
+
 var<workgroup> greatest: atomic<u32>;
 var<workgroup> unique: atomic<u32>;
 var<workgroup> partial: array<vec2u, LANES>;
@@ -83,7 +91,7 @@ fn weight(bits: u32, top: u32) -> vec2u {
 
 // What a kept candidate is drawn in proportion to: its score, or how many were kept from it on.
 fn draw_weight(bits: u32, top: u32, left: u32) -> vec2u {
-  if (parameters.pick == 3u) {
+  if (parameters.pick == BY_RANK) {
     return vec2u(left, 0u);
   }
   return weight(bits, top);
@@ -260,7 +268,8 @@ fn main(
     }
     storageBarrier();
   } else {
-    let by = select(parameters.strategy, select(DENSEST_FIRST, AT_RANDOM, is_low), parameters.strategy == 0u);
+    let by_rule = select(DENSEST_FIRST, AT_RANDOM, is_low);
+    let by = select(parameters.strategy, by_rule, parameters.strategy == BY_RULE);
     sort(image, lane, by, stream_key(seed, lanes[image], parameters.scale, PERMUTATION_PURPOSE));
   }
 
@@ -333,9 +342,9 @@ fn main(
         best = i;
       }
     }
-    if (parameters.pick == 1u) {
+    if (parameters.pick == GREATEST) {
       drawn = best;
-    } else if (parameters.pick == 2u) {
+    } else if (parameters.pick == UNIFORMLY) {
       drawn = multiply_wide(kept, word).y;
     }
     chosen = decision[record + DECISION_WORDS + 2u * drawn];

@@ -41,6 +41,9 @@ export interface SumDensitiesArguments {
 
 const ACTION = "sum densities";
 
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+
 /**
  * Writes, for each candidate, the sum over positions of its rows of `sums`, rounded down to f32. Without
  * `leaveOneOut` a density is at least the number of positions, since every candidate counts itself with 1 at
@@ -90,7 +93,7 @@ export const sumDensities: Kernel<SumDensitiesArguments> = {
         ["u32", members === undefined ? 0 : 1],
         ["u32", leaveOneOut ? 1 : 0],
       ],
-      workgroups: spread(Math.ceil(images * draws / 64)),
+      workgroups: spread(Math.ceil(images * draws / LANES)),
     };
   },
   twin(args) {

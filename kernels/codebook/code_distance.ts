@@ -32,6 +32,9 @@ export interface CodeDistancesArguments {
 
 const ACTION = "measure distances to codes";
 
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+
 /**
  * Writes the squared Euclidean distance between each feature vector and the codebook vector its token names,
  * with the same bits on every device: it is by these that `nearestCodes` decides. Infinity stands for a
@@ -72,7 +75,7 @@ export const codeDistances: Kernel<CodeDistancesArguments> = {
     return {
       arrays: [features, codebook, tokens, distances],
       parameters: [["u32", count], ["u32", vocabulary], ["u32", channels]],
-      workgroups: spread(Math.ceil(count / 64)),
+      workgroups: spread(Math.ceil(count / LANES)),
     };
   },
   twin({ features, codebook, tokens, distances, count, vocabulary, channels }) {

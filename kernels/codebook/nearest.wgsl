@@ -1,7 +1,7 @@
 // The codebook vector nearest to each row of features.
-// Bindings: features [count, channels] and codebook [vocabulary, channels], each as words and as vectors of
-// four words; tokens [count]. One workgroup per 8 rows. Expects exact.wgsl and exact_sums.wgsl in front of
-// it.
+// Bindings: features [count, channels] and codebook [vocabulary, channels], the same as vectors of four words
+// in feature_quads and code_quads, tokens [count]. One workgroup per 8 rows. Expects exact.wgsl and
+// exact_sums.wgsl in front of it.
 // A thread loads codes of its own, four at a time, and each word of the rows at an address that is the same
 // for all threads. It measures in plain f32, for each row, the least and the second least distance among its
 // codes. Rounding may misplace only codes within `slope` and `slack` of the row's least plain distance; those

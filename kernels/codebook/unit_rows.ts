@@ -27,6 +27,9 @@ export interface UnitRowsArguments {
 
 const ACTION = "scale rows to length 1";
 
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+
 /**
  * Scales each row to length 1, with the same bits on every device. A row shorter than 2^-50 has no direction
  * and becomes zeros.
@@ -62,7 +65,7 @@ export const unitRows: Kernel<UnitRowsArguments> = {
     return {
       arrays: [input, output],
       parameters: [["u32", count], ["u32", channels]],
-      workgroups: spread(Math.ceil(count / 64)),
+      workgroups: spread(Math.ceil(count / LANES)),
     };
   },
   twin({ input, output, count, channels }) {

@@ -38,6 +38,9 @@ export type Purpose = typeof PURPOSE[keyof typeof PURPOSE];
 /** The largest scale index that fits beside the purpose in one word. */
 export const MAX_SCALE: number = 2 ** 24 - 1;
 
+/** Threads of a workgroup that makes random words, as in the shader. */
+const LANES = 256;
+
 /**
  * Splits a seed into its two words.
  *
@@ -238,7 +241,7 @@ export const randomWords: Kernel<RandomWordsArguments> = {
         ["u32", seed[1]],
         ["u32", position],
       ],
-      workgroups: spread(Math.ceil(count / 256)),
+      workgroups: spread(Math.ceil(count / LANES)),
     };
   },
   twin({ output, count, seed, image, scale, purpose, position = 0 }) {

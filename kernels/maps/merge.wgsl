@@ -1,5 +1,5 @@
 // Merges kept positions of source maps into target maps, in place.
-// Bindings: source [source_rows, channels, positions], rows [images], keep [positions], target [images,
+// Bindings: source [source_rows, channels, positions], rows [images], keep [positions], target_maps [images,
 // repeats, channels, positions]: where keep[position] is not 0, a target word becomes that of source row
 // rows[image]; words are copied, whatever they mean, so the result is exact. A row that is not below
 // `source_rows` keeps nothing. Expects nothing in front of it. Twin: merge.ts.

@@ -29,6 +29,10 @@ export interface PackPixelsArguments {
 }
 
 const ACTION = "pack pixels";
+
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+
 const { fround } = Math;
 
 /**
@@ -64,7 +68,7 @@ export const packPixels: Kernel<PackPixelsArguments> = {
     return {
       arrays: [image, pixels],
       parameters: [["u32", images * area], ["u32", area]],
-      workgroups: spread(Math.ceil(images * area / 64)),
+      workgroups: spread(Math.ceil(images * area / LANES)),
     };
   },
   twin({ image, pixels, images, width, height }) {

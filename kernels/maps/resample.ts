@@ -189,6 +189,10 @@ export interface ResampleArguments {
 
 const ACTION = "resample feature maps";
 
+/** Threads of a workgroup and channels it writes, as in the shader. */
+const LANES = 64;
+const GROUP_CHANNELS = 8;
+
 /** A table's arrays as the twin reads them. */
 function hosted({ first, count, weights }: ResampleTable) {
   return { first: words(first), count: words(count), weights: floats(weights) };
@@ -239,7 +243,7 @@ export const resample: Kernel<ResampleArguments> = {
     requireChoice(layout, ["rows", "planes"], "layout", ACTION);
     requireLength(input, images * channels * table.from * across.from, ACTION);
     requireLength(output, images * channels * table.to * across.to, ACTION);
-    const [x, z] = spread(Math.ceil(images * table.to * across.to / 64));
+    const [x, z] = spread(Math.ceil(images * table.to * across.to / LANES));
     return {
       arrays: [
         input,
@@ -257,7 +261,7 @@ export const resample: Kernel<ResampleArguments> = {
         ["u32", across.taps],
         ["u32", layout === "rows" ? 1 : 0],
       ],
-      workgroups: [x, Math.ceil(channels / 8), z],
+      workgroups: [x, Math.ceil(channels / GROUP_CHANNELS), z],
     };
   },
   twin({ input, output, table, across = table, images, channels, layout }) {

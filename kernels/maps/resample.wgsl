@@ -1,9 +1,10 @@
 // Resizes maps with a separable filter: output = sum over rows of weight * (sum over columns of weight *
 // input). Bindings: input planes [images, channels, from_rows, from_columns]; for each output row its first
-// tap, number of taps and weights [to_rows, row_taps]; the same for each output column, [to_columns,
-// column_taps], the same arrays where maps are square; output as planes [images, channels, to_rows,
-// to_columns] or, when `rows` is 1, as rows [images, to_rows * to_columns, channels]. One thread per position
-// and 8 channels, which share the weights and where they lie.
+// tap, number of taps and weights, row_first, row_count and row_weights [to_rows, row_taps]; the same for
+// each output column, column_first, column_count and column_weights [to_columns, column_taps], the same
+// arrays where maps are square; output as planes [images, channels, to_rows, to_columns] or, when `rows` is
+// 1, as rows [images, to_rows * to_columns, channels]. One thread per position and 8 channels, which share
+// the weights and where they lie.
 // Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Expects
 // nothing in front of it. Twin: resample.ts.
 
@@ -30,6 +31,8 @@ struct Parameters {
 @group(0) @binding(8) var<storage, read_write> output: array<f32>;
 
 const LANES = 64u;
+// Channels of a workgroup.
+const GROUP_CHANNELS = 8u;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -48,7 +51,7 @@ fn main(
   let position = i - image * area;
   let y = position / width;
   let x = position - y * width;
-  let begin = group.y * 8u;
+  let begin = group.y * GROUP_CHANNELS;
   let plane = image * channels + begin;
   let from_area = parameters.from_rows * parameters.from_columns;
   // Channels beyond the last one read the last one's plane, and are not written.

@@ -35,6 +35,9 @@ export interface ResidualUpdateArguments {
 
 const ACTION = "update the residual";
 
+/** Side of the tile that a workgroup computes, as in the shader. */
+const TILE = 8;
+
 /**
  * `state += sign · ((1 - blend) · h + blend · (conv3x3(h) + bias))`, zero padded: Phi of VAR (Tian et al.
  * 2024, arXiv:2404.02905, section 3.2), added up. With n = 9·channels the update is off by at most (n +
@@ -76,7 +79,7 @@ export const residualUpdate: Kernel<ResidualUpdateArguments> = {
     requireLength(state, size, ACTION);
     requireLength(weight, channels * channels * 9, ACTION);
     requireLength(bias, channels, ACTION);
-    const count = Math.ceil(side / 8) ** 2 * Math.ceil(channels / 4) * images;
+    const count = Math.ceil(side / TILE) ** 2 * Math.ceil(channels / 4) * images;
     return {
       arrays: [features, weight, bias, state],
       parameters: [

@@ -1,9 +1,9 @@
 // One residual step of the multi-scale quantiser: state += keep * h + share * (conv3x3(h) + bias), with one
-// zero of padding. Bindings: h planes [images, channels, side, side], weight [channels, channels, 3, 3], bias
-// [channels], state planes (in and out). A workgroup computes 4 output channels of an 8 x 8 tile: it stages
-// 16 input channels at a time with their border, and the weights for its 4 outputs. `keep` and `share` carry
-// the sign. Plain f32: for n = 9 * channels the update is off by at most (n + 6) * 2^-24 * (keep |h| + share
-// (sum |weight * h| + |bias|)). Expects nothing in front of it. Twin: residual.ts.
+// zero of padding. Bindings: features (h) as planes [images, channels, side, side], weight [channels,
+// channels, 3, 3], bias [channels], state as planes (in and out). A workgroup computes 4 output channels of
+// an 8 x 8 tile: it stages 16 input channels at a time with their border, and the weights for its 4 outputs.
+// `keep` and `share` carry the sign. Plain f32: for n = 9 * channels the update is off by at most (n + 6) *
+// 2^-24 * (keep |h| + share (sum |weight * h| + |bias|)). Expects nothing in front of it. Twin: residual.ts.
 
 const TILE = 8u;
 // A tile with its border.

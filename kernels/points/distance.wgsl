@@ -1,12 +1,12 @@
 // Distances or inner products between all rows of a and all rows of b, f32 or f16.
 // Bindings: own [batch, own_count, dimensions], others [batch, others_count, dimensions], one of them a and
-// one b; their inverse lengths, f32, for the cosine metric; output [batch, rows, columns], each row starting
-// at a whole word. A thread holds four own vectors and streams the others past them, loaded at addresses that
-// are the same for the whole workgroup: one load serves 256 pairs. Up to 32 dimensions the own vectors stay
-// in registers for 32 others; beyond, 8 others and 4 own vectors advance together, four dimensions at a time.
-// Sums of exact differences, never the norm expansion, so close rows keep their digits and identical rows are
-// at exactly 0. For the cosine metric rows are scaled to length 1 (1 - cos is half the squared distance of
-// unit vectors). Expects nothing in front of it. Twin: distance.ts.
+// one b; own_inverse and others_inverse, their inverse lengths, f32, for the cosine metric; output [batch,
+// rows, columns], each row starting at a whole word. A thread holds four own vectors and streams the others
+// past them, loaded at addresses that are the same for the whole workgroup: one load serves 256 pairs. Up to
+// 32 dimensions the own vectors stay in registers for 32 others; beyond, 8 others and 4 own vectors advance
+// together, four dimensions at a time. Sums of exact differences, never the norm expansion, so close rows
+// keep their digits and identical rows are at exactly 0. For the cosine metric rows are scaled to length 1,
+// as 1 - cos is half the squared distance of unit vectors. Expects nothing in front of it. Twin: distance.ts.
 
 struct Parameters {
   own_count: u32,

@@ -38,6 +38,9 @@ export const MAX_DIMENSIONS = 262140;
 
 const ACTION = "measure lengths";
 
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+
 /**
  * Writes `1 / |v|` for every vector v, within (n / 8 + 10) 2^-24 of the true value, relative, for n
  * dimensions. A vector shorter than 2^-50 gets 0; one that is longer than 2^126, or holds NaN or infinity,
@@ -77,7 +80,7 @@ export const inverseLengths: Kernel<InverseLengthsArguments> = {
         ["u32", storage === "f16" ? 1 : 0],
         ["u32", 0x7fc00000],
       ],
-      workgroups: spread(Math.ceil(count / 64)),
+      workgroups: spread(Math.ceil(count / LANES)),
     };
   },
   twin({ input, output, count, dimensions, storage = "f32" }) {

@@ -47,6 +47,9 @@ export interface KernelDensitySumArguments {
 
 const ACTION = "add up kernel densities";
 
+/** Queries of a workgroup, as in the shader. */
+const WIDTH = 16;
+
 /**
  * Writes `scale * sum / share` for each query, or its natural logarithm, in a fixed order of additions.
  *
@@ -108,7 +111,7 @@ export const kernelDensitySum: Kernel<KernelDensitySumArguments> = {
         ["u32", shares === undefined ? 0 : 1],
         ["u32", ownShares ? queryCount : 0],
       ],
-      workgroups: [Math.ceil(block / 16), batch, 1],
+      workgroups: [Math.ceil(block / WIDTH), batch, 1],
     };
   },
   twin(args) {

@@ -38,6 +38,9 @@ export interface WhitenRowsArguments {
 
 const ACTION = "whiten rows";
 
+/** Threads of a workgroup, as in the shader. */
+const LANES = 64;
+
 /**
  * Writes `matrix (x - mean)` for each row x, followed by zeros up to a multiple of 4 words.
  *
@@ -84,7 +87,7 @@ export const whitenRows: Kernel<WhitenRowsArguments> = {
         ["u32", stride],
         ["u32", diagonal ? 1 : 0],
       ],
-      workgroups: batch * count === 0 ? [0, 1, 1] : spread(Math.ceil(batch * count * stride / 64)),
+      workgroups: batch * count === 0 ? [0, 1, 1] : spread(Math.ceil(batch * count * stride / LANES)),
     };
   },
   twin({ input, mean, matrix, output, batch, count, dimensions, diagonal = false }) {

@@ -9,11 +9,11 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> input: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4f>;
 
-const LANES = 256u;
+const COPY_LANES = 256u;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(COPY_LANES)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * groups.x * LANES + id.x;
+  let i = id.y * groups.x * COPY_LANES + id.x;
   if (i < parameters.count) {
     output[i] = input[i];
   }

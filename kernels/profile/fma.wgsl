@@ -10,7 +10,7 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
-const LANES = 64u;
+const FMA_LANES = 64u;
 
 struct Chains {
   a: vec4f,
@@ -29,7 +29,7 @@ fn sixteen(x: Chains, m: f32) -> Chains {
   return four(four(four(four(x, m), m), m), m);
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(FMA_LANES)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= parameters.threads) {
     return;

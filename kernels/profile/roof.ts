@@ -13,6 +13,10 @@ import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import copyWgsl from "./copy.wgsl" with { type: "text" };
 import fmaWgsl from "./fma.wgsl" with { type: "text" };
 
+/** Threads of a workgroup, as in the shaders. */
+const COPY_LANES = 256;
+const FMA_LANES = 64;
+
 /** Arguments of {@linkcode copyWords}. */
 export interface CopyWordsArguments {
   /** What is copied. */
@@ -34,7 +38,7 @@ export const copyWords: Kernel<CopyWordsArguments> = {
     return {
       arrays: [input, output],
       parameters: [["u32", count / 4]],
-      workgroups: count === 0 ? [0, 1, 1] : spread(Math.ceil(count / 4 / 256)),
+      workgroups: count === 0 ? [0, 1, 1] : spread(Math.ceil(count / (4 * COPY_LANES))),
     };
   },
   twin: ({ input, output, count }) => words(output).set(words(input).subarray(0, count)),
@@ -62,13 +66,13 @@ export const multiplyAdd: Kernel<MultiplyAddArguments> = {
   wgsl: fmaWgsl,
   plan: ({ output, threads, turns }) => {
     // One side of the grid, and numbers that a float tells apart.
-    requireInteger(threads, "threads", "multiply and add", { min: 1, max: 2 ** 22 - 64 });
+    requireInteger(threads, "threads", "multiply and add", { min: 1, max: 2 ** 22 - FMA_LANES });
     requireInteger(turns, "turns", "multiply and add", { min: 1, max: 65534 });
     requireLength(output, threads, "multiply and add");
     return {
       arrays: [output],
       parameters: [["u32", threads], ["u32", turns]],
-      workgroups: [Math.ceil(threads / 64), 1, 1],
+      workgroups: [Math.ceil(threads / FMA_LANES), 1, 1],
     };
   },
   // In double precision, which is as fast here; the values settle at m / (1 - m) and agree within the

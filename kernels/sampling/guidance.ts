@@ -19,6 +19,9 @@ export interface GuidanceArguments extends Omit<LogitArguments, "guided" | "weig
   weight: number;
 }
 
+/** Threads of a workgroup, each of which makes four values, as in the shader. */
+const THREADS = 256;
+
 /**
  * Guided logits: `conditional + weight * (conditional - unconditional)`, where `logits` holds all conditional
  * rows and then all unconditional ones. The same bits on every device, right to within 4e-7 of the larger of
@@ -61,7 +64,7 @@ export const guidance: Kernel<GuidanceArguments> = {
     return {
       arrays: [logits, guided],
       parameters: [["u32", count], ["f32", weight]],
-      workgroups: spread(Math.ceil(count / 1024)),
+      workgroups: spread(Math.ceil(count / (4 * THREADS))),
     };
   },
   twin(args) {

@@ -257,6 +257,8 @@ function plan(args: SampleArguments): Plan {
   };
 }
 
+/** Threads of a workgroup, as in the shader. */
+const THREADS = 64;
 /** Tokens of a row whose keys fit into the registers of a workgroup. */
 const KEPT_KEYS = 4096;
 
@@ -266,7 +268,7 @@ const KEPT_KEYS = 4096;
  */
 function drawsPerWorkgroup(vocabulary: number): number {
   const turns = 8 + Math.ceil(vocabulary / 256);
-  return 64 * Math.floor(2 ** 15 / turns);
+  return THREADS * Math.floor(2 ** 15 / turns);
 }
 
 /** Top-k; 0 is off. */

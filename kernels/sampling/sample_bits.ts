@@ -73,6 +73,9 @@ export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> 
   firstDraw?: number;
 }
 
+/** Threads of a workgroup, as in the shader. */
+const THREADS = 64;
+
 /** From this many draws on a workgroup makes draws of one word; below it makes one draw of many words. */
 const MANY_DRAWS = 32;
 
@@ -136,7 +139,7 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
     const items = images * positions * wordsOfToken;
     requireLength(tokens, items * draws, action);
     const many = draws >= MANY_DRAWS;
-    const [x, y] = spread(many ? items : Math.ceil(items / 64));
+    const [x, y] = spread(many ? items : Math.ceil(items / THREADS));
     return {
       arrays: [logits, lanes, tokens],
       parameters: [
@@ -153,7 +156,7 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
         ["u32", seed[0]],
         ["u32", seed[1]],
       ],
-      workgroups: [x, y, many ? Math.min(Math.ceil(draws / 64), 65535) : draws],
+      workgroups: [x, y, many ? Math.min(Math.ceil(draws / THREADS), 65535) : draws],
       constants: { many_draws: Number(many) },
     };
   },

@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Tree } from "./tree.ts";
+import { reachedFrom } from "./imports.ts";
+import type { Import, Tree } from "./tree.ts";
 
 /** Folders whose files each have a test, in `tests/` under the same path. */
 const TESTED = /^(kernels|models|sampler|evaluation|cli|studio)\//;
@@ -46,19 +47,29 @@ export function strayTests(tree: Tree, stories: readonly string[]): string[] {
 
 /**
  * Source files without a test of their own. `covered` names those that a test of another file covers from
- * above, with that test.
+ * above, with that test, which must reach them by imports.
  */
-export function untested(tree: Tree, covered: Readonly<Record<string, string>>): string[] {
+export function untested(
+  tree: Tree,
+  imports: readonly Import[],
+  covered: Readonly<Record<string, string>>,
+): string[] {
   const hasTest = (path: string): boolean => tree.has(testOf(path));
+  const reached = new Map(
+    [...new Set(Object.values(covered))].map((test) => [test, reachedFrom(imports, [test])]),
+  );
   const missing = [...tree.keys()].flatMap((path) => {
     if (!TESTED.test(path) || !path.endsWith(".ts") || hasTest(path)) return [];
     const test = covered[path];
     if (test === undefined) {
       return [`${path} has no test: write ${testOf(path)}, or list in covered.ts which test covers it`];
     }
-    return tree.has(test)
+    if (!tree.has(test)) {
+      return [`${path} is to be covered by ${test}, which is not there: correct covered.ts`];
+    }
+    return reached.get(test)!.has(path)
       ? []
-      : [`${path} is to be covered by ${test}, which is not there: correct covered.ts`];
+      : [`${path} is to be covered by ${test}, which does not reach it by imports: correct covered.ts`];
   });
   return [...missing, ...stale(tree, Object.keys(covered), hasTest)];
 }

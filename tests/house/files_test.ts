@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { strayTests, unintroduced, untested, vagueNames, wideComments } from "./files.ts";
-import type { Tree } from "./tree.ts";
+import type { Import, Tree } from "./tree.ts";
 
 /** A tree of files without content. */
 function files(...paths: readonly string[]): Tree {
@@ -63,7 +63,7 @@ Deno.test("strayTests: a test mirrors a file or is listed, and no entry is idle"
   ]);
 });
 
-Deno.test("untested: a file has a test or is covered by one that is there", () => {
+Deno.test("untested: a file has a test or is covered by one that reaches it", () => {
   const tree = files(
     "mod.ts",
     "bench/a.ts",
@@ -73,11 +73,15 @@ Deno.test("untested: a file has a test or is covered by one that is there", () =
     "kernels/c.ts",
     "tests/kernels/a_test.ts",
   );
-  assertEquals(untested(tree, { "kernels/b.ts": "tests/kernels/a_test.ts" }), [
+  const imports: Import[] = [
+    { from: "tests/kernels/a_test.ts", specifier: "../../mod.ts", to: "mod.ts" },
+    { from: "mod.ts", specifier: "./kernels/b.ts", to: "kernels/b.ts" },
+  ];
+  assertEquals(untested(tree, imports, { "kernels/b.ts": "tests/kernels/a_test.ts" }), [
     "kernels/c.ts has no test: write tests/kernels/c_test.ts, or list in covered.ts which test covers it",
   ]);
   assertEquals(
-    untested(tree, {
+    untested(tree, imports, {
       "kernels/a.ts": "tests/kernels/a_test.ts",
       "kernels/b.ts": "tests/kernels/gone_test.ts",
       "kernels/c.ts": "tests/kernels/a_test.ts",
@@ -85,6 +89,8 @@ Deno.test("untested: a file has a test or is covered by one that is there", () =
     }),
     [
       "kernels/b.ts is to be covered by tests/kernels/gone_test.ts, which is not there: correct covered.ts",
+      "kernels/c.ts is to be covered by tests/kernels/a_test.ts, which does not reach it by imports: correct " +
+      "covered.ts",
       "kernels/a.ts is listed for nothing, as it has its counterpart: take it out",
       "kernels/d.ts is listed and not there: take it out of the list",
     ],

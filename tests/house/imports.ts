@@ -126,15 +126,21 @@ function packageOf(specifier: string): string {
   return /^(@[^/]+\/)?[^/@]+/.exec(bare)?.[0] ?? specifier;
 }
 
+/** The modules that some modules reach by imports, themselves included. */
+export function reachedFrom(imports: readonly Import[], roots: readonly string[]): Set<string> {
+  const reached = new Set(roots);
+  for (const module of reached) {
+    for (const { from, to } of imports) if (from === module && to !== undefined) reached.add(to);
+  }
+  return reached;
+}
+
 /**
  * What an import from an address would not resolve, in all modules that the roots reach: names of an import
  * map, and packages without an exact version.
  */
 export function unresolvable(imports: readonly Import[], roots: readonly string[]): string[] {
-  const reached = new Set(roots);
-  for (const module of reached) {
-    for (const { from, to } of imports) if (from === module && to !== undefined) reached.add(to);
-  }
+  const reached = reachedFrom(imports, roots);
   return imports.flatMap(({ from, specifier, to }) => {
     if (!reached.has(from) || to !== undefined || specifier.startsWith("node:")) return [];
     if (/^npm:(@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+(-[\w.]+)?(\/.*)?$/.test(specifier)) return [];

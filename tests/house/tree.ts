@@ -40,13 +40,14 @@ export async function readTree(
 }
 
 /**
- * All imports of a tree's modules: of values and types, static and dynamic, and those of `export … from`. A
- * dynamic one counts only where its name is spelled out.
+ * All imports of a tree's modules: of values and types, static and dynamic, and those of `export … from`. As
+ * nobody knows what a dynamic one computes, every text that begins as the address of a package counts, and
+ * every address of a module beside the own one, `new URL("a.ts", import.meta.url)`.
  */
 export function importsOf(tree: Tree): Import[] {
   const imports: Import[] = [];
   for (const [from, text] of tree) {
-    if (!from.endsWith(".ts")) continue;
+    if (!/\.[jt]s$/.test(from)) continue;
     for (const specifier of specifiersOf(text)) {
       const local = /^\.\.?\//.test(specifier);
       imports.push({
@@ -68,11 +69,22 @@ function specifiersOf(text: string): Set<string> {
     name: "imports",
     rules: {
       specifiers: {
-        create: () => ({
+        create: ({ sourceCode }) => ({
           ImportDeclaration: ({ source }) => add(source),
           ExportNamedDeclaration: ({ source }) => add(source),
           ExportAllDeclaration: ({ source }) => add(source),
           ImportExpression: ({ source }) => add(source),
+          Literal: (node) => {
+            if (String(node.value).startsWith("npm:")) add(node);
+          },
+          TemplateElement: ({ cooked }) => {
+            if (cooked.startsWith("npm:")) specifiers.add(cooked);
+          },
+          "NewExpression[callee.name=URL]": ({ arguments: [path, base] }: Deno.lint.NewExpression) => {
+            if (path?.type !== "Literal" || !/\.ts$/.test(String(path.value))) return;
+            if (base === undefined || sourceCode.getText(base) !== "import.meta.url") return;
+            specifiers.add(String(path.value).replace(/^(?!\.)/, "./"));
+          },
           TSImportType: ({ argument }) =>
             add(argument.type === "TSLiteralType" ? argument.literal : argument),
         }),

@@ -14,7 +14,11 @@ Deno.test("importsOf: finds every form of import, and resolves those of the tree
        const late = await import("./late.ts");
        const hidden = await import(name);
        import text from "./k.wgsl" with { type: "text" };
-       // import "./comment.ts";
+       const PACKAGE: string = "npm:y@1.0.0";
+       const named = await import(\`npm:@v/\${name}@1.0.0\`);
+       run(new URL("cases.ts", import.meta.url), new URL("../a/url.ts", import.meta.url).href);
+       read(new URL("data.json", import.meta.url), new URL("elsewhere.ts", root), "as npm: has it");
+       // import "./comment.ts"; "npm:comment@1.0.0"
        const code = 'import "./text.ts"';`,
     ],
     ["a/k.wgsl", `import "./none.ts";`],
@@ -28,6 +32,10 @@ Deno.test("importsOf: finds every form of import, and resolves those of the tree
     ["a/b.ts", "./type.ts", "a/type.ts"],
     ["a/b.ts", "./late.ts", "a/late.ts"],
     ["a/b.ts", "./k.wgsl", "a/k.wgsl"],
+    ["a/b.ts", "npm:y@1.0.0", undefined],
+    ["a/b.ts", "npm:@v/", undefined],
+    ["a/b.ts", "./cases.ts", "a/cases.ts"],
+    ["a/b.ts", "../a/url.ts", "a/url.ts"],
   ]);
 });
 

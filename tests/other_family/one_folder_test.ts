@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { convertModel, createModelFolder, FAMILIES, generate, loadModel, registerFamily } from "../../mod.ts";
 import { openCheckpoint } from "../../models/checkpoint/mod.ts";
 import { DEMO_MODEL } from "../../models/load.ts";
+import { literalsOf } from "../house/literals.ts";
 import { inFolder } from "../models/folder/small_folder.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { BITS, MOSAIC } from "./mosaic.ts";
@@ -19,8 +20,9 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** What families share of a kind, which nobody else may know: the class-conditional line and its networks. */
 const SHARED = ["class_conditional", "autoencoder"];
-/** The face of models, which offers what single families have for people who want it. */
+/** The face of models, and what it offers of families and of what they share. */
 const FACE = "models/mod.ts";
+const OFFERED = ["IMAGENET_CLASSES", "alphaPreset"];
 
 /** A module of the program with the modules that it imports, by path from the root. */
 interface Imports {
@@ -58,6 +60,26 @@ function roomOf(file: string): string | undefined {
   return /^models\/(\w+)\//.exec(file)?.[1];
 }
 
+/** Whether a file is of a family, or of what families share. */
+function isOfFamily(file: string): boolean {
+  const room = roomOf(file)!;
+  return FAMILIES.some(({ name }) => name === room) || SHARED.includes(room);
+}
+
+/** The names that a module in the hall imports or hands on from the rooms of families. */
+function takenFromFamilies(source: string): string[] {
+  return [...source.matchAll(/^(?:import|export) (?:type )?\{([^}]*)\} from "\.\/(.*)";/gm)].flatMap((
+    [, names, file],
+  ) => isOfFamily(`models/${file}`) ? names!.split(",").map((name) => name.trim()).filter(Boolean) : []);
+}
+
+/** Texts of a module that are the name of a family, or that tell the names of its blocks' tensors. */
+function familyTexts(source: string): string[] {
+  return literalsOf(source).filter((text) =>
+    FAMILIES.some(({ name }) => name === text) || /\bblocks\\?\./.test(text)
+  );
+}
+
 Deno.test("FAMILIES: only families.ts names a family, one import each", async () => {
   const modules = await program();
   const families = modules.flatMap(({ file }) => /^models\/(\w+)\/family\.ts$/.exec(file)?.[1] ?? []).sort();
@@ -75,11 +97,35 @@ Deno.test("FAMILIES: only families.ts names a family, one import each", async ()
 Deno.test("FAMILIES: what two families share is known to them alone", async () => {
   const modules = await program();
   for (const { file, imports } of modules) {
-    const room = roomOf(file);
-    const mayKnow = file === FACE || FAMILIES.some(({ name }) => name === room) || SHARED.includes(room!);
-    if (mayKnow) continue;
+    if (file === FACE || isOfFamily(file)) continue;
     assertEquals(imports.filter((path) => SHARED.includes(roomOf(path)!)), [], file);
   }
+});
+
+Deno.test("FAMILIES: the face of models offers of them what is listed", async () => {
+  const face = await Deno.readTextFile(new URL(FACE, ROOT));
+  assertEquals(takenFromFamilies(face).filter((name) => !OFFERED.includes(name)), []);
+  assertEquals(
+    takenFromFamilies(
+      'export { alphaPreset, VarModel } from "./var/model.ts";\nexport { loadModel } from "./load.ts";\n' +
+        'import {\n  type Transformer,\n} from "./class_conditional/transformer.ts";\n',
+    ),
+    ["alphaPreset", "VarModel", "type Transformer"],
+  );
+});
+
+Deno.test("FAMILIES: no text outside of a family's folder is its name or that of its blocks", async () => {
+  for (const { file } of await program()) {
+    if (!file.endsWith(".ts") || isOfFamily(file)) continue;
+    assertEquals(familyTexts(await Deno.readTextFile(new URL(file, ROOT))), [], file);
+  }
+  assertEquals(
+    familyTexts(
+      'if (family === "var") read(`blocks.${i}.weight`, /^blocks\\.\\d+/); // "flexvar"\n' +
+        'const variable = "variable"; blocks.packed.fill(0, "blocks of 32");',
+    ),
+    ["var", "blocks.", "/^blocks\\.\\d+/"],
+  );
 });
 
 Deno.test("openCheckpoint: no tensor of a family is known by name outside of its folder and what it shares", async () => {
@@ -93,8 +139,7 @@ Deno.test("openCheckpoint: no tensor of a family is known by name outside of its
   }
   assert(names.has("pos_1LC") && names.has("ada_lin"));
   for (const { file } of await program()) {
-    const room = roomOf(file);
-    if (FAMILIES.some(({ name }) => name === room) || SHARED.includes(room!)) continue;
+    if (isOfFamily(file)) continue;
     const text = await Deno.readTextFile(new URL(file, ROOT));
     const code = text.replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, "");
     assertEquals([...names].filter((name) => code.includes(name)), [], file);
