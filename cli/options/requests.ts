@@ -14,25 +14,14 @@ import {
   resolveRequest,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
-import { nearest } from "./nearest.ts";
 
 /**
  * What a text means to a model: a class, or the text itself for one that takes texts.
  *
- * @throws {UsageError} If the model has no such class.
+ * @throws {UsageError} If the model has no such class, or several that are called so.
  */
 export function labelOf(model: Model, text: string): Exclude<Label, null> {
-  try {
-    return model.resolveLabel(text).id ?? text;
-  } catch (error) {
-    const { labels } = model;
-    const hint = labels.kind === "classes" ? nearest(text, labels.names) : undefined;
-    throw new UsageError(
-      hint === undefined
-        ? (error as Error).message
-        : `Cannot find the class "${text}" in the model "${model.name}"; did you mean "${hint}"?`,
-    );
-  }
+  return asked(() => model.resolveLabel(text).id) ?? text;
 }
 
 /**
