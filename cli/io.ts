@@ -5,6 +5,8 @@
  * @module
  */
 
+import { printableLine } from "./output/printable.ts";
+
 /** Where a command writes, and what ends it. */
 export interface Io {
   /** Writes to standard output. */
@@ -15,6 +17,11 @@ export interface Io {
   readonly terminal: boolean;
   /** Ends the command; Ctrl-C does. */
   readonly signal: AbortSignal;
+}
+
+/** Says a sentence to whoever watches, on a line of its own. */
+export function say(io: Pick<Io, "err">, sentence: string): void {
+  io.err(`varscale: ${printableLine(sentence)}\n`);
 }
 
 /** The command line is wrong: the program ends with exit code 2 and points to the help. */

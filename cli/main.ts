@@ -6,8 +6,10 @@
  */
 
 import { COMMANDS, type ListedCommand } from "./commands.ts";
-import { type Io, UsageError } from "./io.ts";
+import { type Io, say, UsageError } from "./io.ts";
 import { nearest } from "./options/nearest.ts";
+import { printable } from "./output/printable.ts";
+import { ERASE } from "./output/status_line.ts";
 import { list } from "./output/words.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,20 +28,36 @@ import { VERSION } from "./version.ts";
  * ```
  */
 export async function main(args: readonly string[], io: Io): Promise<number> {
+  const door = printing(io);
   try {
-    return await dispatch(args, io);
+    return await dispatch(args, door);
   } catch (error) {
     if (io.signal.aborted) {
-      io.err("varscale: interrupted\n");
+      say(door, "interrupted");
       return 130;
     }
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    io.err(`varscale: ${args.includes("--debug") ? stack : message}\n`);
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+    // What a shader's compiler says has lines, and so have stacks; any other message is one.
+    if (args.includes("--debug")) door.err(`varscale: ${stack}\n`);
+    else if (name === "ShaderCompilationError") door.err(`varscale: ${message}\n`);
+    else say(door, message);
     if (!(error instanceof UsageError)) return 1;
     const command = COMMANDS.find(({ name }) => name === args[0]);
-    io.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
+    door.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
     return 2;
   }
+}
+
+/** The same, but nothing that a name holds steers the terminal; only our own line is drawn again. */
+function printing(io: Io): Io {
+  return {
+    ...io,
+    out: (text) => io.out(printable(text)),
+    err: (text) => {
+      const own = text.startsWith(ERASE) ? ERASE : "";
+      io.err(own + printable(text.slice(own.length)));
+    },
+  };
 }
 
 async function dispatch(args: readonly string[], io: Io): Promise<number> {

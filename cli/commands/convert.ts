@@ -23,6 +23,7 @@ import { perFamily } from "../options/sampling_options.ts";
 import { ByteProgress } from "../output/byte_progress.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
+import { printableLine } from "../output/printable.ts";
 import { Transfer } from "../output/transfer.ts";
 import { duration, size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
@@ -151,7 +152,6 @@ function required(option: string, value: string | undefined): string {
 function summary({ manifest: { name, dtype, files } }: ModelFolder, output: string, time: number): string {
   const rows = Object.entries(files).map(([file, { bytes }]) => [file, size(bytes)] as const);
   const total = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
-  return `${name}, weights in ${dtype}, ${size(total)}, in ${duration(time)}: ${output}\n${
-    columns(rows, "  ")
-  }`;
+  const head = `${name}, weights in ${dtype}, ${size(total)}, in ${duration(time)}: ${output}`;
+  return `${printableLine(head)}\n${columns(rows, "  ")}`;
 }

@@ -28,6 +28,7 @@ import { JSON_OPTION } from "../options/output_options.ts";
 import { isUrl } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
+import { printableLine } from "../output/printable.ts";
 import { textWidth } from "../output/text_width.ts";
 import { size } from "../output/units.ts";
 import { plural } from "../output/words.ts";
@@ -240,7 +241,7 @@ function showParts(files: readonly FileReport[]): string[] {
 
 function showFile({ file, bytes, problem, graph, tensors }: FileReport, all: boolean): string {
   const head = `${file}  ${size(bytes)}\n`;
-  if (problem !== null) return `${head}  ✗ ${problem}\n`;
+  if (problem !== null) return `${head}  ✗ ${printableLine(problem)}\n`;
   if (graph !== undefined) {
     const operators = Object.entries(graph.operators).map(([name, count]) => `${name} ×${count}`);
     return head + columns([

@@ -37,6 +37,7 @@ import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import { columns } from "../output/columns.ts";
 import { numberedName } from "../output/file_name.ts";
 import { formatJson } from "../output/format_json.ts";
+import { printableLine } from "../output/printable.ts";
 import { refuseExisting, writeWhole } from "../output/whole_file.ts";
 import { plural } from "../output/words.ts";
 
@@ -198,8 +199,8 @@ function reportOf(
 function summary({ model, device, images }: Report, output: string): string {
   const head = `${plural(images.length, "picture")} in ${output}: ${model.name}, on ${
     describeDevice(device)
-  }\n`;
-  return head + columns(
+  }`;
+  return `${printableLine(head)}\n` + columns(
     images.map(({ file, psnr }) => [`${output}/${file}`, `${(psnr ?? Infinity).toFixed(2)} dB`] as const),
     "  ",
   );

@@ -7,11 +7,12 @@
 
 import { FAMILIES, type GenerateRequest, type Model } from "../../mod.ts";
 import { command } from "../command.ts";
-import { type Io, UsageError } from "../io.ts";
+import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { type Arguments, refuseOperands } from "../options/options.ts";
 import { checkRequest } from "../options/requests.ts";
 import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
+import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
 import { duration } from "../output/units.ts";
 import { plural } from "../output/words.ts";
@@ -77,7 +78,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const failures = await makeMissing(output, { opened, request, record, options, io });
   if (failures.length > 0) {
     const failed = plural(failures.length, "image");
-    io.err(`varscale: ${failed} failed; ${failures.path} tells why, and the same command tries again\n`);
+    say(io, `${failed} failed; ${failures.path} tells why, and the same command tries again`);
     return 1;
   }
   if (npz) {
@@ -147,7 +148,7 @@ async function recordNow(
   const settings = settingsOf(options, model, checkRequest(model, request));
   const now = recordOfSeries(model, { place, settings, options });
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
-    io.err(`varscale: warning: ${warning}\n`);
+    say(io, `warning: ${warning}`);
   }
   return now;
 }
@@ -172,7 +173,7 @@ async function makeMissing(
   const progress = new Progress(io, { total: share.length, done: share.length - missing.length, quiet });
   const notice = (line: string): void => {
     progress.clear();
-    if (!quiet) io.err(`varscale: ${line}\n`);
+    if (!quiet) say(io, line);
   };
   const begun = performance.now();
   try {
@@ -213,5 +214,5 @@ function summary(facts: {
     `${share.length - failures.length} of ${plural(share.length, "image")} are in ${output}`,
     missing.length === 0 ? "all of them were" : `${made} made in ${duration(milliseconds)}`,
   ];
-  return `${parts.join(": ")}\n`;
+  return `${printableLine(parts.join(": "))}\n`;
 }

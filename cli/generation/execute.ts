@@ -14,7 +14,7 @@ import {
   RUNTIME_VERSION,
   type Trace,
 } from "../../mod.ts";
-import type { Io } from "../io.ts";
+import { type Io, say } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import {
   describeDevice,
@@ -50,7 +50,7 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   const layout = new Layout(request, plan);
   if (!overwrite) await refuseExisting(output, layout.files());
   const device = deviceRecord(model, options);
-  for (const warning of warnings(model, device, plan.record)) io.err(`varscale: warning: ${warning}\n`);
+  for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
 
   const results = await makeVariants(plan, { model, output, layout, quiet: quiet ?? false, io });
   await writeSheets(plan, { model, request, results, output, layout });
@@ -94,7 +94,7 @@ async function makeVariants(
     if (progress.done === 0) {
       if (made) await Deno.remove(output).catch(() => {});
     } else if (!quiet) {
-      io.err(`varscale: ${progress.done} of ${plural(layout.cells, "image")} are in ${output}\n`);
+      say(io, `${progress.done} of ${plural(layout.cells, "image")} are in ${output}`);
     }
     throw error;
   }

@@ -16,7 +16,7 @@ import {
   type ModelSize,
   whyNoGpu,
 } from "../../mod.ts";
-import { type Io, UsageError } from "../io.ts";
+import { type Io, say, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 import { readClassNames } from "./given_files.ts";
@@ -217,7 +217,7 @@ export async function load(
 ): Promise<Model> {
   const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
   const notice = (text: string): void => {
-    if (!quiet) io.err(`varscale: ${text}\n`);
+    if (!quiet) say(io, text);
   };
   const kind = device === "auto" ? await chooseDevice(notice) : device;
   using transfer = new Transfer(io);

@@ -8,6 +8,7 @@
 import { basename, join, resolve } from "node:path";
 import { RgbaImage, type Seed, seedWords, threefry } from "../../mod.ts";
 import { type Io, UsageError } from "../io.ts";
+import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
 import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
@@ -47,7 +48,8 @@ export async function refuseArchive(path: string, overwrite: boolean): Promise<v
 /** What is printed of a finished archive. */
 export function describeArchive(path: string, images: number, shape: readonly number[]): string {
   const bytes = shape.reduce((a, b) => a * b);
-  return `${path}: ${plural(images, "image")}, uint8 [${shape.join(", ")}], ${size(bytes)}\n`;
+  const facts = [plural(images, "image"), `uint8 [${shape.join(", ")}]`, size(bytes)];
+  return `${printableLine(path)}: ${facts.join(", ")}\n`;
 }
 
 /** How {@linkcode packImages} works. */

@@ -12,7 +12,7 @@ import {
   type Model,
   type SeriesOptions,
 } from "../../mod.ts";
-import type { Io } from "../io.ts";
+import { type Io, say } from "../io.ts";
 import type { Progress } from "../output/progress.ts";
 import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
@@ -70,7 +70,7 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     }).filter(({ file }) => only.has(file));
     if (failed.length > 0) progress.clear();
     for (const { file, reason } of failed) {
-      io.err(`varscale: ${file} failed: ${reason}\n`);
+      say(io, `${file} failed: ${reason}`);
       progress.failure();
     }
     await failures.add(failed);

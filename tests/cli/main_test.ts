@@ -155,6 +155,42 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
   }
 });
 
+testInFolder("varscale: what steers a terminal is shown escaped, wherever it comes from", async (folder) => {
+  const evil = "a\x1b[2J\nvarscale: \x9b\u202eb\u2028\x07\r";
+  const shown = "a\\u001b[2J\\nvarscale: \\u009b\\u202eb\\u2028\\u0007\\u000d";
+  const model = `${folder}/model`;
+  const args = ["--model", model, "--device", "cpu", "--threads", "1", "--output", `${folder}/${evil}`];
+  await succeed("convert", "--model", "demo", "--name", evil, "--output", model);
+  const manifest = JSON.parse(await Deno.readTextFile(`${model}/model.json`));
+  manifest.classNames[0] = evil;
+  await Deno.writeTextFile(`${model}/model.json`, JSON.stringify(manifest));
+
+  const outcomes = [
+    await run(["convert", "--model", model, "--output", `${folder}/again`]),
+    await run(["inspect", model]),
+    await run(["inspect", model, "--classes"]),
+    await run(["inspect", model, "--json"]),
+    await run(["inspect", evil]),
+    await run(["generate", evil.replace("a", "b"), ...args]),
+    await run(["generate", evil, ...args]),
+    await run(["generate", `--${evil}`]),
+    await run([evil]),
+    await run(["reconstruct", evil]),
+    await run(["generate", evil, ...args], { terminal: true }),
+  ];
+  for (const { out, err } of outcomes) {
+    // Only our own line is drawn again.
+    const text = (out + err).replaceAll("\r\x1b[2K", "");
+    assertMatch(text, /\\u001b\[2J/);
+    // deno-lint-ignore no-control-regex
+    assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/.test(text), text);
+    assert(text.split("\n").every((line) => !line.startsWith("varscale: \\u009b")), text);
+  }
+  const [, , , json] = outcomes.map(({ out }) => out);
+  assertEquals(JSON.parse(json!).manifest.name, evil);
+  assertStringIncludes(outcomes[1]!.out.replaceAll(/ +/g, " "), `model ${shown}\n`);
+});
+
 testInFolder("varscale: a failure ends with code 1 and no stack, unless one is asked for", async (folder) => {
   const args = [
     "generate",
