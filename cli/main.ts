@@ -1,6 +1,7 @@
 /**
  * The command line of varscale: which command is meant, and with which code the program ends. 0 is success, 1
- * a failure, 2 a command line that is wrong, 130 an interruption by Ctrl-C.
+ * a failure, 2 a command line that is wrong, which names what is not there, say, 130 an interruption by
+ * Ctrl-C.
  *
  * @module
  */
@@ -36,16 +37,32 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       say(door, "interrupted");
       return 130;
     }
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
     // What a shader's compiler says has lines, and so have stacks; any other message is one.
-    if (args.includes("--debug")) door.err(`varscale: ${stack}\n`);
-    else if (name === "ShaderCompilationError") door.err(`varscale: ${message}\n`);
-    else say(door, message);
+    if (args.includes("--debug")) door.err(`varscale: ${stackOf(error)}\n`);
+    else if ((error as Error)?.name === "ShaderCompilationError") {
+      door.err(`varscale: ${(error as Error).message}\n`);
+    } else say(door, await messageOf(error));
     if (!(error instanceof UsageError)) return 1;
     const command = COMMANDS.find(({ name }) => name === args[0]);
     door.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
     return 2;
   }
+}
+
+/** Where an error comes from, and what it comes of. */
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const stack = error.stack ?? error.message;
+  return error.cause === undefined ? stack : `${stack}\nCaused by: ${stackOf(error.cause)}`;
+}
+
+/** What an error says; of what the system says, the file and the reason. */
+async function messageOf(error: unknown): Promise<string> {
+  if (!(error instanceof Error)) return String(error);
+  if (!/ \(os error \d+\)|unexpected NUL byte/.test(error.message)) return error.message;
+  const { systemReason } = await import("../mod.ts");
+  const [, path] = /: \w+ '(.*?)'(?: -> '.*')?$/s.exec(error.message) ?? [];
+  return path === undefined ? systemReason(error) : `Cannot use ${path}: ${systemReason(error)}`;
 }
 
 /** The same, but nothing that a name holds steers the terminal; only our own line is drawn again. */

@@ -19,6 +19,7 @@ import {
   openCheckpoint,
   openModelFolder,
   type StoredWeight,
+  systemReason,
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
@@ -90,10 +91,9 @@ async function isCheckpoint(place: string): Promise<boolean> {
   try {
     return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new Error(`Cannot inspect ${place}: no such file or folder`);
-    }
-    throw error;
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const none = error instanceof Deno.errors.NotFound;
+    throw new UsageError(`Cannot inspect ${place}: ${none ? "no such file or folder" : systemReason(error)}`);
   }
 }
 

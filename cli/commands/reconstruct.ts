@@ -38,7 +38,7 @@ import { columns } from "../output/columns.ts";
 import { numberedName } from "../output/file_name.ts";
 import { formatJson } from "../output/format_json.ts";
 import { printableLine } from "../output/printable.ts";
-import { refuseExisting, writeWhole } from "../output/whole_file.ts";
+import { refuseExisting, requireFolder, writeWhole } from "../output/whole_file.ts";
 import { plural } from "../output/words.ts";
 
 /** A sheet with more rows than this is hardly looked at. */
@@ -89,6 +89,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   for (const path of operands) pictures.push(await readPicture(path));
   const names = operands.map((path, i) => numberedName(i, operands.length, basename(path, extname(path))));
   const grid = operands.length <= GRID_ROWS;
+  await requireFolder(output);
   if (!overwrite) {
     await refuseExisting(output, [
       "reconstruct.json",

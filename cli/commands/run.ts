@@ -14,6 +14,7 @@ import { checkRequest } from "../options/requests.ts";
 import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
+import { requireFolder } from "../output/whole_file.ts";
 import { duration } from "../output/units.ts";
 import { plural } from "../output/words.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
@@ -68,6 +69,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const output = requireConsistent(args);
   const place = modelPlace(options) ?? { folder: "demo" };
   const { npz = false, quiet = false } = options;
+  await requireFolder(output);
   if (npz) await refuseArchive(archiveOf(output), false);
   await Deno.mkdir(output, { recursive: true });
   using _lock = await lockFolder(output, options.shard);

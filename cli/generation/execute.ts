@@ -27,7 +27,7 @@ import { checkRequest } from "../options/requests.ts";
 import { formatJson } from "../output/format_json.ts";
 import { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
-import { exists, refuseExisting, writeWhole } from "../output/whole_file.ts";
+import { exists, refuseExisting, requireFolder, writeWhole } from "../output/whole_file.ts";
 import { list, plural } from "../output/words.ts";
 import { VERSION } from "../version.ts";
 import { drawRegion, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
@@ -41,6 +41,7 @@ import { samplingRecord } from "./sampling_record.ts";
 export async function execute(plan: GenerationPlan, options: GenerateValues, io: Io): Promise<void> {
   const { output, overwrite, quiet, json } = options;
   // Loading a large model takes minutes; what can be refused before that should be.
+  await requireFolder(output);
   if (!overwrite) await refuseExisting(output, [RECORD_FILE]);
   const begun = performance.now();
   await using model = await load(plan.place, { ...options, ...plan.loading }, io);

@@ -19,7 +19,7 @@ import {
 import { type Io, say, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
-import { readClassNames } from "./given_files.ts";
+import { readClassNames, readPlaces } from "./given_files.ts";
 import { choice, integer, text } from "./kinds.ts";
 import { type Option, optionName, type OptionTable, section } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
@@ -238,7 +238,8 @@ export async function load(
   notice(`loading ${typeof source === "string" ? source : list(Object.values(source).map(String), "and")}`);
   try {
     const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
-    const model = await loadModel(source, { ...common, ...names });
+    const places = typeof source === "string" ? [source] : Object.values(source).map(String);
+    const model = await readPlaces(places, () => loadModel(source, { ...common, ...names }));
     if (dtype === "auto" && model.dtype !== "f32") {
       notice(`weights as ${model.dtype}, the most precise type that fits; see --dtype and --memory`);
     }

@@ -6,12 +6,12 @@
  */
 
 /**
- * What steers instead of showing: control characters but the end of a line, the marks that turn the direction
- * of writing, what ends lines in Unicode, and halves of characters. Joiners and variation selectors, which
- * scripts and emoji need, are none.
+ * What steers instead of showing: control characters, the marks that turn the direction of writing, what ends
+ * lines in Unicode, and halves of characters. Joiners and variation selectors, which scripts and emoji need,
+ * are none.
  */
 const STEERING =
-  /[[\p{Cc}--\n]\p{Zl}\p{Zp}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gv;
+  /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 /**
  * A text of lines as a terminal may get it: what steers is escaped as in JSON, so that JSON stays the same.
@@ -25,6 +25,7 @@ const STEERING =
  */
 export function printable(text: string): string {
   return text.replace(STEERING, (character) => {
+    if (character === "\n") return character;
     return character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(
       "",
     );

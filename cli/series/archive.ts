@@ -6,7 +6,7 @@
  */
 
 import { basename, join, resolve } from "node:path";
-import { RgbaImage, type Seed, seedWords, threefry } from "../../mod.ts";
+import { RgbaImage, type Seed, seedWords, systemReason, threefry } from "../../mod.ts";
 import { type Io, UsageError } from "../io.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
@@ -120,8 +120,9 @@ async function imagesIn(folder: string): Promise<string[]> {
       if (isFile && /\.png$/i.test(name)) names.push(name);
     }
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UsageError(`Cannot pack ${folder}: no such folder`);
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const none = error instanceof Deno.errors.NotFound;
+    throw new UsageError(`Cannot pack ${folder}: ${none ? "no such folder" : systemReason(error)}`);
   }
   return names.sort(new Intl.Collator("en", { numeric: true }).compare);
 }

@@ -62,7 +62,7 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     for (const image of batch.images) {
       const file = fileOf(image);
       if (!only.has(file)) continue;
-      await writeImage(`${output}/${file}`, image);
+      await writeWhole(`${output}/${file}`, image.png());
       progress.image();
     }
     const failed = batch.failures.map(({ index, label, error }) => {
@@ -76,13 +76,5 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     await failures.add(failed);
     progress.batch();
     progress.draw("");
-  }
-}
-
-async function writeImage(path: string, image: GeneratedImage): Promise<void> {
-  try {
-    await writeWhole(path, image.png());
-  } catch (cause) {
-    throw new Error(`Cannot write ${path}: ${(cause as Error).message}`, { cause });
   }
 }

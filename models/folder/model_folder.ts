@@ -11,6 +11,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { type ByteSource, openSource, sourceSha256 } from "../checkpoint/source.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
+import { systemReason } from "../system_reason.ts";
 import { openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
 
 /** Name of the file that describes a folder. */
@@ -141,7 +142,7 @@ export async function openModelFolder(
       signal?.throwIfAborted();
       const cause = error instanceof ModelFileError ? error.cause ?? error : error;
       if (cause instanceof Deno.errors.NotCapable) throw cause;
-      const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+      const found = systemReason(cause);
       throw new ModelFileError("Cannot read a file of the model folder", {
         file: `${shown}/${name}`,
         found,

@@ -197,7 +197,7 @@ testInFolder("varscale: a failure ends with code 1 and no stack, unless one is a
     "--device",
     "cpu",
     "--model",
-    `${folder}/none`,
+    folder,
     "--output",
     `${folder}/out`,
     "-q",
@@ -206,11 +206,54 @@ testInFolder("varscale: a failure ends with code 1 and no stack, unless one is a
   assertEquals([code, out], [1, ""]);
   assertEquals(
     err,
-    `varscale: Cannot read a file of the model folder: ${folder}/none/model.json (found no such file)\n`,
+    `varscale: Cannot read a file of the model folder: ${folder}/model.json (found no such file)\n`,
   );
   assertMatch((await run([...args, "--debug"])).err, /ModelFileError[^]*\n +at /);
   assertEquals(filesIn(folder), []);
 });
+
+testInFolder(
+  "varscale: what is named and not there, or cannot be, is a wrong command line",
+  async (folder) => {
+    const file = `${folder}/file`;
+    await Deno.writeTextFile(file, "");
+    const none = `${folder}/none`;
+    const path = "a part of its path is a file and no folder";
+    const noFolder = `Cannot write to ${file}: it is a file and no folder; choose another --output`;
+    const below = `Cannot write to ${file}/out: ${file} is a file and no folder; choose another --output`;
+    const missing = `Cannot read a file of the model folder: ${none}/model.json (found no such file)`;
+    const device = ["--device", "cpu", "--threads", "1", "-q"];
+    const cases: readonly [string[], string][] = [
+      [["inspect", none], `Cannot inspect ${none}: no such file or folder`],
+      [["inspect", `${file}/x`], `Cannot inspect ${file}/x: ${path}`],
+      [["npz", none], `Cannot pack ${none}: no such folder`],
+      [["npz", file], `Cannot pack ${file}: ${path}`],
+      [["npz", folder, "-o", `${file}/out/a.npz`], below],
+      [["reconstruct", folder], `Cannot read ${folder}: it is a folder`],
+      [["generate", "--repeat", folder], `Cannot read ${folder}: it is a folder`],
+      [["generate", "-o", file, ...device], noFolder],
+      [["generate", "-o", `${file}/out`, ...device], below],
+      [["run", "-o", file, ...device], noFolder],
+      [["run", "-o", `${file}/out`, ...device], below],
+      [["convert", "--model", "demo", "-o", `${file}/out/model`], below],
+      [["generate", "--model", none, "-o", `${folder}/out`, ...device], missing],
+      [["convert", "--model", none, "-o", `${folder}/out`], missing],
+      [
+        ["generate", "--var-ckpt", none, "--vae-ckpt", none, "-o", `${folder}/out`, ...device],
+        `Cannot open the model file: ${none} (found no such file)`,
+      ],
+    ];
+    for (const [args, message] of cases) {
+      const { code, out, err } = await run(args);
+      assertEquals([code, out, err], [
+        2,
+        "",
+        `varscale: ${message}\nTry: varscale ${args[0]} --help\n`,
+      ]);
+    }
+    assertEquals(filesIn(folder), ["file"]);
+  },
+);
 
 /** Starts the program as people do. */
 function start(folder: string, args: readonly string[]): Deno.ChildProcess {
