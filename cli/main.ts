@@ -1,13 +1,13 @@
 /**
  * The command line of varscale: which command is meant, and with which code the program ends. 0 is success, 1
  * a failure, 2 a command line that is wrong, which names what is not there, say, 130 an interruption by
- * Ctrl-C.
+ * Ctrl-C, 143 one by SIGTERM.
  *
  * @module
  */
 
 import { COMMANDS, type ListedCommand } from "./commands.ts";
-import { type Io, say, UsageError } from "./io.ts";
+import { Interruption, type Io, say, UsageError } from "./io.ts";
 import { nearest } from "./options/nearest.ts";
 import { printable } from "./output/printable.ts";
 import { ERASE } from "./output/status_line.ts";
@@ -31,11 +31,12 @@ import { VERSION } from "./version.ts";
 export async function main(args: readonly string[], io: Io): Promise<number> {
   const door = printing(io);
   try {
-    return await dispatch(args, door);
+    return await Promise.race([dispatch(args, door), overdue(io.signal)]);
   } catch (error) {
     if (io.signal.aborted) {
-      say(door, "interrupted");
-      return 130;
+      const { message, code } = interruptionOf(io.signal);
+      say(door, message);
+      return code;
     }
     // What a shader's compiler says has lines, and so have stacks; any other message is one.
     if (args.includes("--debug")) door.err(`varscale: ${stackOf(error)}\n`);
@@ -47,6 +48,20 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     door.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
     return 2;
   }
+}
+
+/** Milliseconds that a command has for an orderly end. */
+const GRACE = 600;
+
+/** Fails when a command that was interrupted has not ended in time. */
+function overdue(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => Deno.unrefTimer(setTimeout(() => reject(signal.reason), GRACE)));
+  return promise;
+}
+
+function interruptionOf({ reason }: AbortSignal): Interruption {
+  return reason instanceof Interruption ? reason : new Interruption("SIGINT");
 }
 
 /** Where an error comes from, and what it comes of. */
@@ -125,17 +140,23 @@ Start with:
   varscale generate "red torus" "blue cone" --seed 7
   varscale doctor
 
-Exit codes: 0 success, 1 failure, 2 wrong command line, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong command line, 130 interrupted, 143 terminated.
 `;
 }
 
 if (import.meta.main) {
   const controller = new AbortController();
-  Deno.addSignalListener("SIGINT", () => {
-    // Whoever presses Ctrl-C again does not want to wait for the end of the scale.
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort();
-  });
+  const listen = (signal: "SIGINT" | "SIGTERM"): void => {
+    Deno.addSignalListener(signal, () => {
+      const interruption = new Interruption(signal);
+      // Whoever presses Ctrl-C again does not want to wait at all.
+      if (controller.signal.aborted) Deno.exit(interruption.code);
+      controller.abort(interruption);
+    });
+  };
+  listen("SIGINT");
+  // Windows has none that a program could hear.
+  if (Deno.build.os !== "windows") listen("SIGTERM");
   const encoder = new TextEncoder();
   const write = (stream: { writeSync(bytes: Uint8Array): number }, text: string): void => {
     const bytes = encoder.encode(text);

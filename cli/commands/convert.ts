@@ -79,8 +79,8 @@ export const convert = command({
     "The folder holds everything that a model needs, with checksums, and loads faster than checkpoints. Nothing in a " +
     "checkpoint is executed. One tensor is in memory at a time, however large the model. A file that holds several parts of a model is " +
     "named for each of them.",
-    "Until it is complete the folder is DIR.partial. Ctrl-C and failures leave nothing behind. A conversion that is killed leaves " +
-    "DIR.partial; the same command then goes on with it, and any other for the same DIR begins anew.",
+    "Until it is complete the folder is DIR.partial. Ctrl-C and failures leave nothing behind. A conversion that is killed, or " +
+    "does not come to an end within a second of Ctrl-C, leaves DIR.partial; the same command then goes on with it, and any other for the same DIR begins anew.",
   ],
   options: OPTIONS,
   examples: [

@@ -15,7 +15,7 @@ import {
   whyNoGpu,
 } from "../../mod.ts";
 import { command } from "../command.ts";
-import type { Io } from "../io.ts";
+import { type Io, untilEnded } from "../io.ts";
 import { toggle } from "../options/kinds.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { JSON_OPTION } from "../options/output_options.ts";
@@ -152,7 +152,7 @@ async function tryDevice(
 ): Promise<{ report: TrialReport; tokens?: string }> {
   try {
     const begun = performance.now();
-    await using model = await loadModel("demo", { device, signal });
+    await using model = await untilEnded(signal, loadModel("demo", { device }));
     const loaded = performance.now();
     const request = { labels: "red torus", seed: 7, signal };
     const { images } = await generate(model, request);

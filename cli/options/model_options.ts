@@ -16,7 +16,7 @@ import {
   type ModelSize,
   whyNoGpu,
 } from "../../mod.ts";
-import { type Io, say, UsageError } from "../io.ts";
+import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 import { readClassNames, readPlaces } from "./given_files.ts";
@@ -225,7 +225,6 @@ export async function load(
     device: kind,
     dtype,
     cpuProvider,
-    signal: io.signal,
     ...(quiet ? {} : { onProgress: transfer.report }),
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { memory }),
@@ -239,7 +238,8 @@ export async function load(
   try {
     const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
     const places = typeof source === "string" ? [source] : Object.values(source).map(String);
-    const model = await readPlaces(places, () => loadModel(source, { ...common, ...names }));
+    const loading = readPlaces(places, () => loadModel(source, { ...common, ...names }));
+    const model = await untilEnded(io.signal, loading);
     if (dtype === "auto" && model.dtype !== "f32") {
       notice(`weights as ${model.dtype}, the most precise type that fits; see --dtype and --memory`);
     }

@@ -3,6 +3,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Interruption } from "../../cli/io.ts";
 import config from "../../deno.json" with { type: "json" };
 import { filesIn, ROOT, run, succeed, testInFolder } from "./run.ts";
 
@@ -289,6 +290,41 @@ testInFolder(
     assert(!err.includes("\x1b"), "No drawing where there is no terminal");
   },
 );
+
+testInFolder("varscale: Ctrl-C and SIGTERM end it while a model loads, with one line", async (folder) => {
+  for (
+    const [signal, code, line] of [["SIGINT", 130, "interrupted"], ["SIGTERM", 143, "terminated"]] as const
+  ) {
+    await using child = start(folder, ["generate", "all", "--device", "cpu"]);
+    let err = "";
+    let sent = 0;
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      err += text;
+      if (sent > 0 || !err.includes("loading demo")) continue;
+      sent = performance.now();
+      child.kill(signal);
+    }
+    assertEquals((await child.status).code, code);
+    // One second is what is promised; a machine that does other things beside may take several.
+    assert(performance.now() - sent < 5000);
+    assertEquals(err, `varscale: loading demo\nvarscale: ${line}\n`);
+    await child.stdout.cancel();
+  }
+  assertEquals(filesIn(folder), []);
+});
+
+testInFolder("main: a command that does not end in time is left", async (folder) => {
+  if (Deno.build.os === "windows") return;
+  // Opening a pipe into which nobody writes waits, and asks no signal.
+  const pipe = `${folder}/pipe`;
+  await new Deno.Command("mkfifo", { args: [pipe] }).output();
+  const controller = new AbortController();
+  const ended = run(["reconstruct", pipe, "-o", `${folder}/out`], { signal: controller.signal });
+  setTimeout(() => controller.abort(new Interruption("SIGTERM")), 100);
+  assertEquals(await ended, { code: 143, out: "", err: "varscale: terminated\n" });
+  // Lets go of the thread that waits.
+  await Deno.writeFile(pipe, new Uint8Array());
+});
 
 testInFolder("varscale: Ctrl-C ends it with code 130 and leaves only whole files", async (folder) => {
   const args = [
