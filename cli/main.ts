@@ -51,7 +51,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** Milliseconds that a command has for an orderly end. */
-const GRACE = 600;
+const GRACE = 400;
 
 /** Fails when a command that was interrupted has not ended in time. */
 function overdue(signal: AbortSignal): Promise<never> {

@@ -313,7 +313,7 @@ testInFolder("varscale: Ctrl-C and SIGTERM end it while a model loads, with one 
   assertEquals(filesIn(folder), []);
 });
 
-testInFolder("main: a command that does not end in time is left", async (folder) => {
+testInFolder("Interruption: a command that does not end in time is left", async (folder) => {
   if (Deno.build.os === "windows") return;
   // Opening a pipe into which nobody writes waits, and asks no signal.
   const pipe = `${folder}/pipe`;
