@@ -80,6 +80,7 @@ export {
   type Model,
   ModelFileError,
   type ModelFolder,
+  type ModelOutline,
   type ModelSize,
   type ModelSource,
   type ModelTuning,

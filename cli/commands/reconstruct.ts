@@ -32,7 +32,7 @@ import {
 } from "../options/model_options.ts";
 import { type Arguments, section, type Values } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
-import { asked } from "../options/requests.ts";
+import { asked, checkOutline } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import { columns } from "../output/columns.ts";
 import { numberedName } from "../output/file_name.ts";
@@ -97,8 +97,13 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       ...names.map((name) => `${name}.png`),
     ]);
   }
-  await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
   const maps = mapsOf(options);
+  await using model = await load(
+    modelPlace(options) ?? { folder: "demo" },
+    options,
+    io,
+    (outline) => checkOutline(outline, maps),
+  );
   const schedule = asked(() => model.schedule(maps));
   const stages = progressive ? schedule.scales.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
   if (!overwrite) await refuseExisting(output, names.flatMap((name) => stages.map((end) => name + end)));

@@ -5,12 +5,13 @@
  * @module
  */
 
-import { FAMILIES, type GenerateRequest, type Model } from "../../mod.ts";
+import { FAMILIES, type GenerateRequest, type Model, type ModelOutline } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { type Arguments, refuseOperands } from "../options/options.ts";
-import { checkRequest } from "../options/requests.ts";
+import { checkOutline, checkRequest } from "../options/requests.ts";
+import { samplingRequest } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
@@ -22,6 +23,7 @@ import { fillFolder } from "../series/fill_folder.ts";
 import { lockFolder } from "../series/folder_lock.ts";
 import { OpenedModel } from "../series/opened_model.ts";
 import {
+  extentDifferences,
   FailureList,
   missingIn,
   refuseDifferences,
@@ -36,6 +38,7 @@ import {
   type SeriesRecord,
 } from "../series/series_record.ts";
 import {
+  extentOf,
   isCoupled,
   knownSettings,
   recordOfSeries,
@@ -74,7 +77,13 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   await Deno.mkdir(output, { recursive: true });
   using _lock = await lockFolder(output, options.shard);
   const before = await recordBefore(output, options);
-  await using opened = await OpenedModel.open(() => load(place, options, io));
+  const check = (outline: ModelOutline): void => {
+    checkOutline(outline, samplingRequest(options));
+    const now = extentOf(outline, options);
+    if (before === undefined) return;
+    refuseDifferences(output, extentDifferences({ before, now }, isCoupled(options)));
+  };
+  await using opened = await OpenedModel.open(() => load(place, options, io, check));
   const request = requestOf(opened.model, options);
   const record = await recordNow(output, { before, model: opened.model, request, place, options, io });
   const failures = await makeMissing(output, { opened, request, record, options, io });

@@ -23,7 +23,7 @@ import {
   load,
   sizeRecord,
 } from "../options/model_options.ts";
-import { checkRequest } from "../options/requests.ts";
+import { checkOutline, checkRequest } from "../options/requests.ts";
 import { formatJson } from "../output/format_json.ts";
 import { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
@@ -44,7 +44,12 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   await requireFolder(output);
   if (!overwrite) await refuseExisting(output, [RECORD_FILE]);
   const begun = performance.now();
-  await using model = await load(plan.place, { ...options, ...plan.loading }, io);
+  await using model = await load(
+    plan.place,
+    { ...options, ...plan.loading },
+    io,
+    (outline) => checkOutline(outline, plan.request(outline)),
+  );
   const loading = performance.now() - begun;
   const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...plan.request(model), hooks }));
   const [request] = requests as [ResolvedRequest];

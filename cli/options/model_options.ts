@@ -13,6 +13,7 @@ import {
   FAMILIES,
   loadModel,
   type Model,
+  type ModelOutline,
   type ModelSize,
   whyNoGpu,
 } from "../../mod.ts";
@@ -208,12 +209,14 @@ export interface LoadValues {
 /**
  * Loads a model where the options say, and says so.
  *
+ * @param check Refuses what is known to be impossible before anything large is loaded, which takes minutes.
  * @throws {UsageError} If the model is of another depth or does not fit.
  */
 export async function load(
   place: ModelPlace,
   values: LoadValues,
   io: Io,
+  check: (outline: ModelOutline) => void,
 ): Promise<Model> {
   const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
   const notice = (text: string): void => {
@@ -223,6 +226,7 @@ export async function load(
   using transfer = new Transfer(io);
   const common = {
     device: kind,
+    check,
     dtype,
     cpuProvider,
     ...(quiet ? {} : { onProgress: transfer.report }),

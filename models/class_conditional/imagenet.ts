@@ -39,12 +39,16 @@ export function withSynonyms(labels: ClassLabels): ClassLabels {
 }
 
 /**
- * Classes of a model whose checkpoints have no names: ImageNet's if there are as many.
+ * Classes of a model, by the names that it was given; checkpoints have none, and their classes are ImageNet's
+ * if there are as many.
  *
  * @param published Whether a model of such sizes may have been trained with those, which is left to the
  * families.
  */
-export function classLabels(count: number, { published }: { readonly published: boolean }): ClassLabels {
+export function classLabels(
+  count: number,
+  { published, names }: { readonly published: boolean; readonly names?: readonly string[] | undefined },
+): ClassLabels {
   const known = published && count === IMAGENET_CLASSES.length;
-  return withSynonyms({ kind: "classes", count, names: known ? IMAGENET_CLASSES : [] });
+  return withSynonyms({ kind: "classes", count, names: names ?? (known ? IMAGENET_CLASSES : []) });
 }

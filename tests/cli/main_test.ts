@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Interruption } from "../../cli/io.ts";
 import config from "../../deno.json" with { type: "json" };
+import { RgbaImage } from "../../mod.ts";
 import { filesIn, ROOT, run, succeed, testInFolder } from "./run.ts";
 
 const COMMANDS = [
@@ -255,6 +256,48 @@ testInFolder(
     assertEquals(filesIn(folder), ["file"]);
   },
 );
+
+testInFolder("varscale: what model.json tells is refused before the weights are read", async (folder) => {
+  // Weights of any model would be missed here.
+  const bare = `${folder}/bare`;
+  await Deno.mkdir(bare);
+  await Deno.copyFile(`${ROOT}models/demo/model.json`, `${bare}/model.json`);
+  const picture = `${folder}/picture.png`;
+  await Deno.writeFile(picture, new RgbaImage(64, 64).png());
+  await succeed("run", "-o", `${folder}/begun`, "--classes", "3,4", "-n", "1", "--device", "cpu", "-q");
+  const labels = 'Cannot find the class "red tours" in the model "demo"';
+  const cases: readonly [string[], string][] = [
+    [["generate", "red tours"], labels],
+    [["generate", "64"], "a label must be a class from 0 to 63: current value is 64"],
+    [["generate", "red torus", "--size", "128"], "64"],
+    [["edit", picture, "--box", "0,0,1,0.5", "--label", "red tours"], labels],
+    [["reconstruct", picture, "--patch-numbers", "1,2"], "knows no others"],
+    [["run", "--classes", "red tours"], labels],
+    [["run", "--size", "128"], "64"],
+    [["run", "-n", "1000000"], "Option --num-images-per-class must be at most 262144 for 64 classes"],
+  ];
+  for (const [i, [args, message]] of cases.entries()) {
+    const given = ["--model", bare, "-o", `${folder}/out${i}`, "--device", "cpu", "-q"];
+    const { code, err } = await run([...args, ...given]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
+  const begun = ["run", "-o", `${folder}/begun`, "--model", bare, "--device", "cpu", "-q", "-n", "1"];
+  const { code, err } = await run([...begun, "--classes", "3"]);
+  assertEquals(code, 2, err);
+  assertStringIncludes(err, `Cannot go on in ${folder}/begun: classes`);
+  const right = await run([
+    "generate",
+    "red torus",
+    "--model",
+    bare,
+    "-o",
+    `${folder}/out`,
+    "--device",
+    "cpu",
+  ]);
+  assertStringIncludes(right.err, "no such file");
+});
 
 /** Starts the program as people do. */
 function start(folder: string, args: readonly string[]): Deno.ChildProcess {
