@@ -20,10 +20,12 @@ import {
   describeDevice,
   type DeviceRecord,
   deviceRecord,
+  dtypeRecord,
   load,
   sizeRecord,
 } from "../options/model_options.ts";
 import { checkOutline, checkRequest } from "../options/requests.ts";
+import { usedSettings } from "../options/scaling_options.ts";
 import { formatJson } from "../output/format_json.ts";
 import { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
@@ -194,7 +196,7 @@ async function recordOf(
       name: model.name,
       family: model.family,
       ...sizeRecord(model.size),
-      dtype: model.dtype,
+      ...dtypeRecord(model),
       place: plan.place,
       fingerprints: model.fingerprints,
       tuning: model.tuning,
@@ -206,7 +208,7 @@ async function recordOf(
     },
     variants: plan.variants.map(({ name, hooks }) => ({
       name,
-      hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),
+      hooks: hooks.map((hook) => ({ name: hook.name, settings: usedSettings(hook, model) })),
     })),
     grid: grid ? { file: GRID_FILE, columns: plan.columns } : null,
     timings: {

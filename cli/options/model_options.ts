@@ -255,6 +255,13 @@ export async function load(
   }
 }
 
+/** The types of a model's large weights as records hold them: where it ran, and where they lie. */
+export function dtypeRecord(
+  { dtype, storedDtype = dtype }: Model,
+): { readonly dtype: Dtype; readonly storedDtype: Dtype } {
+  return { dtype, storedDtype };
+}
+
 /** The size of a model as records hold it: a depth, or the name of a size. */
 export function sizeRecord(size: ModelSize): { readonly depth: number } | { readonly size: string } {
   return typeof size === "number" ? { depth: size } : { size };

@@ -258,6 +258,10 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     return this.parts.dtype;
   }
 
+  get storedDtype(): Dtype {
+    return this.parts.stored;
+  }
+
   get weightBytes(): number {
     const { sizes, dtype, room: { provider } } = this.parts;
     return estimateMemory(sizes, { dtype, provider }).weights;
