@@ -144,7 +144,19 @@ Exit codes: 0 success, 1 failure, 2 wrong command line, 130 interrupted, 143 ter
 `;
 }
 
+/**
+ * Mesa's drivers complain, in lines of their own, where this variable of desktops is missing, as it is in
+ * containers. They look there for a window system, which nothing here opens; any folder will do.
+ */
+function quietMesa(): void {
+  const variable = "XDG_RUNTIME_DIR";
+  if (Deno.build.os !== "linux") return;
+  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return;
+  if (Deno.env.get(variable) === undefined) Deno.env.set(variable, "/tmp");
+}
+
 if (import.meta.main) {
+  quietMesa();
   const controller = new AbortController();
   const listen = (signal: "SIGINT" | "SIGTERM"): void => {
     Deno.addSignalListener(signal, () => {

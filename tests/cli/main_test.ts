@@ -118,7 +118,12 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
     ["edit none.png --box 0,0,1,1", "Cannot read none.png: no such file"],
     ["edit ROOT/deno.json --box 0,0,1,1", "deno.json: Cannot decode the PNG of"],
     ["edit a.png --box 0,0,1", "Option --box must be top, left, bottom and right edge, each from 0 to 1"],
-    ["edit a.png --box 0,0.5,1,0.5", 'like 0.1,0.1,0.8,0.8: current value is "0,0.5,1,0.5"'],
+    ["edit a.png --box 0,0.5,1,0.5", 'bottom=0.8: current value is "0,0.5,1,0.5"'],
+    ["edit a.png --box x=0,y=0,width=1", "or by name, like x=0.1,y=0.1,width=0.7,height=0.7"],
+    ["edit a.png --box x=0,y=0,width=1,bottom=1", "Option --box must be top, left"],
+    ["edit a.png --box x=0,x=0,y=0,width=1", "Option --box must be top, left"],
+    ["edit a.png --box x=0.5,y=0,width=0.6,height=1", "each from 0 to 1"],
+    ["edit a.png --box 0,0,1,right=1", "Option --box must be top, left"],
     ["edit a.png --box 0,0,1,1.5", "each from 0 to 1"],
     ["edit a.png --repeat run.json", "Unknown option --repeat"],
     ["reconstruct", "The pictures to reconstruct are missing: IMAGE.png …"],
@@ -333,6 +338,24 @@ testInFolder(
     assert(!err.includes("\x1b"), "No drawing where there is no terminal");
   },
 );
+
+Deno.test("varscale: drivers have nothing to complain of where there is no desktop", async () => {
+  const { XDG_RUNTIME_DIR: _desktop, ...env } = Deno.env.toObject();
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "-R",
+      "--allow-env=XDG_RUNTIME_DIR",
+      `${ROOT}cli/main.ts`,
+      "doctor",
+      "--quick",
+    ],
+    env,
+    clearEnv: true,
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+});
 
 testInFolder("varscale: Ctrl-C and SIGTERM end it while a model loads, with one line", async (folder) => {
   for (
