@@ -746,7 +746,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, check, signal',
     ],
     [
       "a number for a device",
@@ -765,6 +765,12 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { classNames: "abcde" }),
       TypeError,
       'Cannot load the model as classNames must be a list of names: current value is "abcde"',
+    ],
+    [
+      "a check that cannot be called",
+      load(good, { check: true }),
+      TypeError,
+      "Cannot load the model as check must be a function: current value is true",
     ],
     [
       "a model that has been disposed",
