@@ -76,6 +76,7 @@ export {
   type Model,
   ModelFileError,
   type ModelFolder,
+  type ModelOutline,
   type ModelSize,
   type ModelSource,
   type ModelTuning,
@@ -92,6 +93,7 @@ export {
   type ScheduleSettings,
   type SearchSettings,
   type StoredWeight,
+  systemReason,
   type TextLabels,
 } from "./models/mod.ts";
 

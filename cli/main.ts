@@ -1,13 +1,16 @@
 /**
  * The command line of varscale: which command is meant, and with which code the program ends. 0 is success, 1
- * a failure, 2 a command line that is wrong, 130 an interruption by Ctrl-C.
+ * a failure, 2 a command line that is wrong, which names what is not there, say, 130 an interruption by
+ * Ctrl-C, 143 one by SIGTERM.
  *
  * @module
  */
 
 import { COMMANDS, type ListedCommand } from "./commands.ts";
-import { type Io, UsageError } from "./io.ts";
+import { Interruption, type Io, say, UsageError } from "./io.ts";
 import { nearest } from "./options/nearest.ts";
+import { printable } from "./output/printable.ts";
+import { ERASE } from "./output/status_line.ts";
 import { list } from "./output/words.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,20 +29,67 @@ import { VERSION } from "./version.ts";
  * ```
  */
 export async function main(args: readonly string[], io: Io): Promise<number> {
+  const door = printing(io);
   try {
-    return await dispatch(args, io);
+    return await Promise.race([dispatch(args, door), overdue(io.signal)]);
   } catch (error) {
     if (io.signal.aborted) {
-      io.err("varscale: interrupted\n");
-      return 130;
+      const { message, code } = interruptionOf(io.signal);
+      say(door, message);
+      return code;
     }
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    io.err(`varscale: ${args.includes("--debug") ? stack : message}\n`);
+    // What a shader's compiler says has lines, and so have stacks; any other message is one.
+    if (args.includes("--debug")) door.err(`varscale: ${stackOf(error)}\n`);
+    else if ((error as Error)?.name === "ShaderCompilationError") {
+      door.err(`varscale: ${(error as Error).message}\n`);
+    } else say(door, await messageOf(error));
     if (!(error instanceof UsageError)) return 1;
     const command = COMMANDS.find(({ name }) => name === args[0]);
-    io.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
+    door.err(`Try: varscale ${command === undefined ? "" : `${command.name} `}--help\n`);
     return 2;
   }
+}
+
+/** Milliseconds that a command has for an orderly end. */
+const GRACE = 400;
+
+/** Fails when a command that was interrupted has not ended in time. */
+function overdue(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => Deno.unrefTimer(setTimeout(() => reject(signal.reason), GRACE)));
+  return promise;
+}
+
+function interruptionOf({ reason }: AbortSignal): Interruption {
+  return reason instanceof Interruption ? reason : new Interruption("SIGINT");
+}
+
+/** Where an error comes from, and what it comes of. */
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const stack = error.stack ?? error.message;
+  return error.cause === undefined ? stack : `${stack}\nCaused by: ${stackOf(error.cause)}`;
+}
+
+/** What an error says; of what the system says, the file and the reason. */
+async function messageOf(error: unknown): Promise<string> {
+  if (!(error instanceof Error)) return String(error);
+  if (!/ \(os error \d+\)|unexpected NUL byte/.test(error.message)) return error.message;
+  const { systemReason } = await import("../mod.ts");
+  const [, path] = /: \w+ '(.*?)'(?: -> '.*')?$/s.exec(error.message) ?? [];
+  return path === undefined ? systemReason(error) : `Cannot use ${path}: ${systemReason(error)}`;
+}
+
+/** The same, but nothing that a name holds steers the terminal; only our own line is drawn again. */
+function printing(io: Io): Io {
+  return {
+    ...io,
+    out: (text) => io.out(printable(text)),
+    err: (text) => {
+      const own = text.startsWith(ERASE) ? ERASE : "";
+      io.err(own + printable(text.slice(own.length)));
+    },
+  };
 }
 
 async function dispatch(args: readonly string[], io: Io): Promise<number> {
@@ -90,17 +140,35 @@ Start with:
   varscale generate "red torus" "blue cone" --seed 7
   varscale doctor
 
-Exit codes: 0 success, 1 failure, 2 wrong command line, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong command line, 130 interrupted, 143 terminated.
 `;
 }
 
+/**
+ * Mesa's drivers complain, in lines of their own, where this variable of desktops is missing, as it is in
+ * containers. They look there for a window system, which nothing here opens; any folder will do.
+ */
+function quietMesa(): void {
+  const variable = "XDG_RUNTIME_DIR";
+  if (Deno.build.os !== "linux") return;
+  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return;
+  if (Deno.env.get(variable) === undefined) Deno.env.set(variable, "/tmp");
+}
+
 if (import.meta.main) {
+  quietMesa();
   const controller = new AbortController();
-  Deno.addSignalListener("SIGINT", () => {
-    // Whoever presses Ctrl-C again does not want to wait for the end of the scale.
-    if (controller.signal.aborted) Deno.exit(130);
-    controller.abort();
-  });
+  const listen = (signal: "SIGINT" | "SIGTERM"): void => {
+    Deno.addSignalListener(signal, () => {
+      const interruption = new Interruption(signal);
+      // Whoever presses Ctrl-C again does not want to wait at all.
+      if (controller.signal.aborted) Deno.exit(interruption.code);
+      controller.abort(interruption);
+    });
+  };
+  listen("SIGINT");
+  // Windows has none that a program could hear.
+  if (Deno.build.os !== "windows") listen("SIGTERM");
   const encoder = new TextEncoder();
   const write = (stream: { writeSync(bytes: Uint8Array): number }, text: string): void => {
     const bytes = encoder.encode(text);

@@ -15,7 +15,7 @@ import type { CpuProvider } from "./graphs/graph_session.ts";
 import type { ClassLabels, TextLabels } from "./label.ts";
 import type { Model, SearchSettings } from "./model.ts";
 import type { WeightPlaces } from "./weights/weight_places.ts";
-import type { SamplingDefaults, ScheduleSettings } from "./schedule.ts";
+import type { SamplingDefaults, Schedule, ScheduleRequest, ScheduleSettings } from "./schedule.ts";
 import type { StoredTensor, WeightSet } from "./weights/weight_set.ts";
 
 /** A checkpoint that a model is made from. */
@@ -150,10 +150,21 @@ export interface Family<Config = any> {
   /** Name of a model that has been given none. */
   modelName(config: Config): string;
   /**
-   * What a model may be asked for that has been given no names: its classes have those of ImageNet for
-   * published sizes, else none. `undefined` where the sizes of one part do not tell.
+   * What a model may be asked for. Its classes have the names that it was given; without any they have those
+   * of ImageNet for published sizes, else none. `undefined` where the sizes of one part do not tell.
    */
-  labels(config: Partial<Config>): ClassLabels | TextLabels | undefined;
+  labels(config: Partial<Config>, names?: readonly string[]): ClassLabels | TextLabels | undefined;
+  /**
+   * Makes the schedule of a request from the sizes alone, but for the bytes that it takes, so that what no
+   * model of these sizes can follow is refused before one is loaded. Without it, the loaded model refuses it.
+   *
+   * @throws {TypeError} If an option is of the wrong type, or none of the family's.
+   * @throws {RangeError} If there can be no such schedule.
+   */
+  schedule?(
+    model: { readonly name: string; readonly config: Config },
+    request: ScheduleRequest,
+  ): Omit<Schedule, "imageBytes">;
   /** Sizes in words, of a whole model or of one part. */
   describe(config: Partial<Config>): readonly Fact[];
   /** Builds the graphs, and takes all tensors that they and the kernels use. */

@@ -5,7 +5,14 @@
  * @module
  */
 
-import { mustBe, requireChoice, requireInteger, requireOptions, requireText } from "../kernels/arguments.ts";
+import {
+  mustBe,
+  requireChoice,
+  requireFunction,
+  requireInteger,
+  requireOptions,
+  requireText,
+} from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
 import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
@@ -17,6 +24,7 @@ import type { CpuProvider } from "./graphs/graph_session.ts";
 import { type DownloadProgress, type HubOptions, parseHubPlace } from "./hub/mod.ts";
 import { hubModel } from "./hub_model.ts";
 import type { Model } from "./model.ts";
+import { type ModelOutline, outlineOf } from "./outline.ts";
 
 /** The bundled demo model, beside this module wherever that lies. */
 export const DEMO_MODEL: URL = new URL("./demo/", import.meta.url);
@@ -63,6 +71,11 @@ export interface LoadModelOptions {
    * published size. A model folder has its own.
    */
   classNames?: readonly string[];
+  /**
+   * Called when it is known what the model may be asked for, before anything large is loaded, unless its
+   * family cannot tell; what it throws ends the loading.
+   */
+  check?: (outline: ModelOutline) => void;
   /** Ends the loading. */
   signal?: AbortSignal | undefined;
 }
@@ -97,6 +110,10 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   using loading = follow(signal);
   const folder = stack.use(await openSourceFolder(source, { ...options, signal: loading.signal }));
   const family = familyOfFolder(folder, "load a model of this family");
+  if (options.check !== undefined) {
+    const outline = outlineOf(family, folder);
+    if (outline !== undefined) options.check(outline);
+  }
   signal?.throwIfAborted();
   const ownsDevice = choice === undefined || typeof choice === "string";
   const device = ownsDevice ? await openDevice(choice) : choice;
@@ -138,6 +155,7 @@ const OPTIONS = [
   "hub",
   "onProgress",
   "classNames",
+  "check",
   "signal",
 ] as const satisfies (keyof LoadModelOptions)[];
 
@@ -158,6 +176,7 @@ function requireLoadOptions(options: LoadModelOptions): void {
   if (cpuProvider !== undefined) {
     requireChoice(cpuProvider, ["wasm", "native"], "cpuProvider", "load the model");
   }
+  if (options.check !== undefined) requireFunction(options.check, "check", "load the model");
   if (classNames === undefined) return;
   if (!Array.isArray(classNames) || classNames.some((name) => typeof name !== "string")) {
     throw new TypeError(mustBe("a list of names", classNames, "classNames", "load the model"));

@@ -103,6 +103,8 @@ export type {
   StartOptions,
 } from "./model.ts";
 export { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
+export type { ModelOutline } from "./outline.ts";
+export { systemReason } from "./system_reason.ts";
 export { describeGraph, type GraphDescription } from "./graphs/graph_file.ts";
 export type { Dimension, GraphValue } from "./graphs/graph_builder.ts";
 export type { ElementType, ExternalWeight, WeightPlaces } from "./weights/weight_places.ts";

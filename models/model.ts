@@ -139,6 +139,11 @@ export interface Model extends AsyncDisposable {
   readonly device: Device;
   /** Type of its large weights there. */
   readonly dtype: Dtype;
+  /**
+   * Type that they have in the folder that it was loaded from, if it is another; checkpoints count as f32, or
+   * as the type that was asked for, to which they are converted as they are read.
+   */
+  readonly storedDtype?: Dtype;
   /** An estimate of the bytes that stay there as long as it is loaded. */
   readonly weightBytes: number;
   /** Bytes that it and what it makes may take there at the most, where that is known. */

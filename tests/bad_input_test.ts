@@ -747,7 +747,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, check, signal',
     ],
     [
       "a number for a device",
@@ -766,6 +766,12 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { classNames: "abcde" }),
       TypeError,
       'Cannot load the model as classNames must be a list of names: current value is "abcde"',
+    ],
+    [
+      "a check that cannot be called",
+      load(good, { check: true }),
+      TypeError,
+      "Cannot load the model as check must be a function: current value is true",
     ],
     [
       "a model that has been disposed",
@@ -819,7 +825,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a checkpoint that is not there",
       load({ ...good, var: "/nowhere/var.pth" }),
       ModelFileError,
-      /^Cannot open the model file: \/nowhere\/var.pth \(found .*No such file/,
+      "Cannot open the model file: /nowhere/var.pth (found no such file)",
     ],
     [
       "another protocol",

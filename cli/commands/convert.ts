@@ -4,6 +4,7 @@
  * @module
  */
 
+import { dirname, resolve } from "node:path";
 import {
   type ConversionSource,
   convertModel,
@@ -14,7 +15,7 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
-import { readClassNames } from "../options/given_files.ts";
+import { readClassNames, readPlaces } from "../options/given_files.ts";
 import { choice, flag, number, text } from "../options/kinds.ts";
 import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
@@ -23,9 +24,10 @@ import { perFamily } from "../options/sampling_options.ts";
 import { ByteProgress } from "../output/byte_progress.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
+import { printableLine } from "../output/printable.ts";
 import { Transfer } from "../output/transfer.ts";
 import { duration, size } from "../output/units.ts";
-import { exists } from "../output/whole_file.ts";
+import { exists, requireFolder } from "../output/whole_file.ts";
 
 const OPTIONS = {
   ...section("From", {
@@ -77,8 +79,8 @@ export const convert = command({
     "The folder holds everything that a model needs, with checksums, and loads faster than checkpoints. Nothing in a " +
     "checkpoint is executed. One tensor is in memory at a time, however large the model. A file that holds several parts of a model is " +
     "named for each of them.",
-    "Until it is complete the folder is DIR.partial. Ctrl-C and failures leave nothing behind. A conversion that is killed leaves " +
-    "DIR.partial; the same command then goes on with it, and any other for the same DIR begins anew.",
+    "Until it is complete the folder is DIR.partial. Ctrl-C and failures leave nothing behind. A conversion that is killed, or " +
+    "does not come to an end within a second of Ctrl-C, leaves DIR.partial; the same command then goes on with it, and any other for the same DIR begins anew.",
   ],
   options: OPTIONS,
   examples: [
@@ -98,6 +100,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (!overwrite && await exists(output)) {
     throw new UsageError(`Cannot write ${output}: it exists; choose another --output, or --overwrite`);
   }
+  await requireFolder(dirname(resolve(output)));
   const classNames = options.classNames === undefined ? undefined : await readClassNames(options.classNames);
   const source = await sourceOf(options, io);
   const begun = performance.now();
@@ -108,20 +111,28 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       : { conflictThreshold: options.tunedConflictThreshold }),
   };
   using progress = new ByteProgress(io, { what: "converting" });
-  await using writer = await createModelFolder(output, { overwrite, signal: io.signal });
-  const folder = await convertModel(source, writer, {
-    dtype,
-    onProgress: (done, total) => progress.show(done, total),
-    signal: io.signal,
-    ...(Object.keys(tuning).length === 0 ? {} : { tuning }),
-    ...(name === undefined ? {} : { name }),
-    ...(options.modelDepth === undefined ? {} : { depth: options.modelDepth }),
-    ...(classNames === undefined ? {} : { classNames }),
-  });
+  await using writer = await createModelFolder(output, { overwrite, signal: io.signal })
+    .catch(refuseOccupied);
+  const folder = await readPlaces(Object.values(source).map(String), () =>
+    convertModel(source, writer, {
+      dtype,
+      onProgress: (done, total) => progress.show(done, total),
+      signal: io.signal,
+      ...(Object.keys(tuning).length === 0 ? {} : { tuning }),
+      ...(name === undefined ? {} : { name }),
+      ...(options.modelDepth === undefined ? {} : { depth: options.modelDepth }),
+      ...(classNames === undefined ? {} : { classNames }),
+    }));
   progress[Symbol.dispose]();
   const { files, ...facts } = folder.manifest;
   if (json) io.out(`${formatJson({ output, ...facts, files })}\n`);
   else io.out(summary(folder, output, performance.now() - begun));
+}
+
+/** What is in the way of a folder is wrong with the command line. */
+function refuseOccupied(error: unknown): never {
+  if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  throw new UsageError(error.message, { cause: error });
 }
 
 async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): Promise<ConversionSource> {
@@ -151,7 +162,6 @@ function required(option: string, value: string | undefined): string {
 function summary({ manifest: { name, dtype, files } }: ModelFolder, output: string, time: number): string {
   const rows = Object.entries(files).map(([file, { bytes }]) => [file, size(bytes)] as const);
   const total = Object.values(files).reduce((sum, { bytes }) => sum + bytes, 0);
-  return `${name}, weights in ${dtype}, ${size(total)}, in ${duration(time)}: ${output}\n${
-    columns(rows, "  ")
-  }`;
+  const head = `${name}, weights in ${dtype}, ${size(total)}, in ${duration(time)}: ${output}`;
+  return `${printableLine(head)}\n${columns(rows, "  ")}`;
 }

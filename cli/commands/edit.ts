@@ -18,16 +18,37 @@ import { type Arguments, optionName, refuseOperands, section, type Values } from
 import { absolute } from "../options/place.ts";
 import { list } from "../output/words.ts";
 
+/** Names of a box's edges, or of a corner and its size, in any order; the library's order is Y first. */
+const NAMED_BOXES: readonly { readonly names: readonly string[]; edges(values: readonly number[]): Box }[] = [
+  { names: ["left", "top", "right", "bottom"], edges: ([x0, y0, x1, y1]) => [y0!, x0!, y1!, x1!] },
+  {
+    names: ["x", "y", "width", "height"],
+    edges: ([x, y, width, height]) => [y!, x!, reach(y!, height!), reach(x!, width!)],
+  },
+];
+
+/** The other edge, which a sum of decimals may miss by its rounding: 0.1 + 0.9 must be the border. */
+function reach(edge: number, size: number): number {
+  return Number((edge + size).toFixed(12));
+}
+
 const box: Kind<Box> = {
   placeholder: "Y0,X0,Y1,X1",
   parse: (value) => {
-    const edges = value.split(",").map((edge) =>
-      /^(\d+\.?\d*|\.\d+)$/.test(edge.trim()) ? Number(edge) : NaN
-    );
-    const [y0, x0, y1, x1] = edges as unknown as Box;
-    if (edges.length !== 4 || !edges.every((edge) => edge <= 1) || y0 >= y1 || x0 >= x1) {
+    const parts = value.split(",").map((part) => {
+      const [, name = "", number] = /^(?:([a-z]+) *= *)?(\d+\.?\d*|\.\d+)$/.exec(part.trim()) ?? [];
+      return { name, value: number === undefined ? NaN : Number(number) };
+    });
+    const valueOf = (name: string): number => parts.find((part) => part.name === name)?.value ?? NaN;
+    const named = NAMED_BOXES.find(({ names }) => parts.some(({ name }) => names.includes(name)));
+    const [y0, x0, y1, x1] = named === undefined
+      ? parts.map(({ name, value }) => name === "" ? value : NaN) as unknown as Box
+      : named.edges(named.names.map(valueOf));
+    const edges = [y0, x0, y1, x1];
+    if (parts.length !== 4 || !edges.every((edge) => edge <= 1) || y0 >= y1 || x0 >= x1) {
       throw new RangeError(
-        "must be top, left, bottom and right edge, each from 0 to 1, like 0.1,0.1,0.8,0.8",
+        "must be top, left, bottom and right edge, each from 0 to 1, like 0.1,0.1,0.8,0.8, or by name, like " +
+          "x=0.1,y=0.1,width=0.7,height=0.7 or left=0.1,top=0.1,right=0.8,bottom=0.8",
       );
     }
     return [y0, x0, y1, x1];
@@ -43,7 +64,11 @@ const OPTIONS = {
       aliases: ["label"],
       defaultText: "null",
     },
-    box: { kind: box, help: "The region: a box, in parts of the picture" },
+    box: {
+      kind: box,
+      help:
+        "The region: a box, in parts of the picture; Y comes first, or say it by name: x=0.1,y=0.1,width=0.7,height=0.7 or left=0.1,top=0.1,right=0.8,bottom=0.8",
+    },
     mask: {
       kind: text("PNG"),
       help: "The region, instead of a box: what is white in this picture of the same size, or a square one",
@@ -94,6 +119,7 @@ export const edit = command({
   examples: [
     "torus.png --label 'blue cube' --box 0,0.5,1,1 --count 4",
     "photo.png --box 0.1,0.1,0.8,0.8 --cfg 3 --more-smooth --model var-d36",
+    "photo.png --box x=0.5,y=0,width=0.5,height=1 --label 207",
     "photo.png --mask mask.png --outpaint --label 207 --scaling",
     "photo.png --expand --size 512x256 --label 980 --model hf:jiaosiyu1999/FlexVAR --depth 24",
     "small.png --refine --size 512 --label 88 --model hf:jiaosiyu1999/FlexVAR --depth 24",

@@ -19,6 +19,7 @@ import {
   openCheckpoint,
   openModelFolder,
   type StoredWeight,
+  systemReason,
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
@@ -28,6 +29,7 @@ import { JSON_OPTION } from "../options/output_options.ts";
 import { isUrl } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
 import { formatJson } from "../output/format_json.ts";
+import { printableLine } from "../output/printable.ts";
 import { textWidth } from "../output/text_width.ts";
 import { size } from "../output/units.ts";
 import { plural } from "../output/words.ts";
@@ -89,10 +91,9 @@ async function isCheckpoint(place: string): Promise<boolean> {
   try {
     return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new Error(`Cannot inspect ${place}: no such file or folder`);
-    }
-    throw error;
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const none = error instanceof Deno.errors.NotFound;
+    throw new UsageError(`Cannot inspect ${place}: ${none ? "no such file or folder" : systemReason(error)}`);
   }
 }
 
@@ -240,7 +241,7 @@ function showParts(files: readonly FileReport[]): string[] {
 
 function showFile({ file, bytes, problem, graph, tensors }: FileReport, all: boolean): string {
   const head = `${file}  ${size(bytes)}\n`;
-  if (problem !== null) return `${head}  ✗ ${problem}\n`;
+  if (problem !== null) return `${head}  ✗ ${printableLine(problem)}\n`;
   if (graph !== undefined) {
     const operators = Object.entries(graph.operators).map(([name, count]) => `${name} ×${count}`);
     return head + columns([

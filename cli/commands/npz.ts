@@ -5,11 +5,13 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { choice, flag, integer, seed, text } from "../options/kinds.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { quietOption } from "../options/output_options.ts";
+import { requireFolder } from "../output/whole_file.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
 
 const OPTIONS = {
@@ -52,7 +54,9 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (folder === undefined) throw new UsageError("DIR is needed: the folder with the images");
   refuseOperands(operands, 1);
   const { output = archiveOf(folder), expect, order, overwrite, quiet = false } = options;
+  await requireFolder(dirname(output));
   await refuseArchive(output, overwrite ?? false);
+  await Deno.mkdir(dirname(output), { recursive: true });
   const { images, shape } = await packImages(folder, output, {
     ...(expect === undefined ? {} : { expect }),
     order,

@@ -17,7 +17,7 @@ import {
   type Schedule,
 } from "../../mod.ts";
 import { command } from "../command.ts";
-import { type Io, UsageError } from "../io.ts";
+import { type Io, say, UsageError } from "../io.ts";
 import { FIT_OPTION } from "../options/fit_option.ts";
 import { readPicture } from "../options/given_files.ts";
 import { flag, integer, text } from "../options/kinds.ts";
@@ -32,12 +32,13 @@ import {
 } from "../options/model_options.ts";
 import { type Arguments, section, type Values } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
-import { asked } from "../options/requests.ts";
+import { asked, checkOutline } from "../options/requests.ts";
 import { MAP_OPTIONS } from "../options/sampling_options.ts";
 import { columns } from "../output/columns.ts";
 import { numberedName } from "../output/file_name.ts";
 import { formatJson } from "../output/format_json.ts";
 import { OutputFolder } from "../output/output_folder.ts";
+import { printableLine } from "../output/printable.ts";
 import { plural } from "../output/words.ts";
 
 /** The record of what has been made. */
@@ -94,8 +95,13 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const grid = operands.length <= GRID_ROWS;
   await using folder = await OutputFolder.open(output, { record: RECORD_FILE, overwrite });
   await folder.refuse([...(grid ? [GRID_FILE] : []), ...names.map((name) => `${name}.png`)]);
-  await using model = await load(modelPlace(options) ?? { folder: "demo" }, options, io);
   const maps = mapsOf(options);
+  await using model = await load(
+    modelPlace(options) ?? { folder: "demo" },
+    options,
+    io,
+    (outline) => checkOutline(outline, maps),
+  );
   const schedule = asked(() => model.schedule(maps));
   const stages = progressive ? schedule.scales.slice(0, -1).map((_, scale) => `_scale-${scale}.png`) : [];
   await folder.refuse(names.flatMap((name) => stages.map((end) => name + end)));
@@ -117,7 +123,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     images: result.images,
   });
   const strangers = await folder.finish(`${formatJson(report)}\n`);
-  if (strangers !== undefined) io.err(`varscale: warning: ${strangers}\n`);
+  if (strangers !== undefined) say(io, `warning: ${strangers}`);
   if (json) {
     const images = report.images.map(({ tokens: _tokens, ...image }) => image);
     io.out(`${formatJson({ output, ...report, images })}\n`);
@@ -197,8 +203,8 @@ function reportOf(
 function summary({ model, device, images }: Report, output: string): string {
   const head = `${plural(images.length, "picture")} in ${output}: ${model.name}, on ${
     describeDevice(device)
-  }\n`;
-  return head + columns(
+  }`;
+  return `${printableLine(head)}\n` + columns(
     images.map(({ file, psnr }) => [`${output}/${file}`, `${(psnr ?? Infinity).toFixed(2)} dB`] as const),
     "  ",
   );

@@ -5,14 +5,17 @@
  * @module
  */
 
-import { FAMILIES, type GenerateRequest, type Model } from "../../mod.ts";
+import { FAMILIES, type GenerateRequest, type Model, type ModelOutline } from "../../mod.ts";
 import { command } from "../command.ts";
-import { type Io, UsageError } from "../io.ts";
+import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { type Arguments, refuseOperands } from "../options/options.ts";
-import { checkRequest } from "../options/requests.ts";
+import { checkOutline, checkRequest } from "../options/requests.ts";
+import { samplingRequest } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
+import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
+import { requireFolder } from "../output/whole_file.ts";
 import { duration } from "../output/units.ts";
 import { plural } from "../output/words.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
@@ -20,6 +23,7 @@ import { fillFolder } from "../series/fill_folder.ts";
 import { lockFolder } from "../series/folder_lock.ts";
 import { OpenedModel } from "../series/opened_model.ts";
 import {
+  extentDifferences,
   FailureList,
   missingIn,
   refuseDifferences,
@@ -34,6 +38,7 @@ import {
   type SeriesRecord,
 } from "../series/series_record.ts";
 import {
+  extentOf,
   isCoupled,
   knownSettings,
   recordOfSeries,
@@ -67,17 +72,24 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const output = requireConsistent(args);
   const place = modelPlace(options) ?? { folder: "demo" };
   const { npz = false, quiet = false } = options;
+  await requireFolder(output);
   if (npz) await refuseArchive(archiveOf(output), false);
   await Deno.mkdir(output, { recursive: true });
   using _lock = await lockFolder(output, options.shard);
   const before = await recordBefore(output, options);
-  await using opened = await OpenedModel.open(() => load(place, options, io));
+  const check = (outline: ModelOutline): void => {
+    checkOutline(outline, samplingRequest(options));
+    const now = extentOf(outline, options);
+    if (before === undefined) return;
+    refuseDifferences(output, extentDifferences({ before, now }, isCoupled(options)));
+  };
+  await using opened = await OpenedModel.open(() => load(place, options, io, check));
   const request = requestOf(opened.model, options);
   const record = await recordNow(output, { before, model: opened.model, request, place, options, io });
   const failures = await makeMissing(output, { opened, request, record, options, io });
   if (failures.length > 0) {
     const failed = plural(failures.length, "image");
-    io.err(`varscale: ${failed} failed; ${failures.path} tells why, and the same command tries again\n`);
+    say(io, `${failed} failed; ${failures.path} tells why, and the same command tries again`);
     return 1;
   }
   if (npz) {
@@ -147,7 +159,7 @@ async function recordNow(
   const settings = settingsOf(options, model, checkRequest(model, request));
   const now = recordOfSeries(model, { place, settings, options });
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
-    io.err(`varscale: warning: ${warning}\n`);
+    say(io, `warning: ${warning}`);
   }
   return now;
 }
@@ -172,7 +184,7 @@ async function makeMissing(
   const progress = new Progress(io, { total: share.length, done: share.length - missing.length, quiet });
   const notice = (line: string): void => {
     progress.clear();
-    if (!quiet) io.err(`varscale: ${line}\n`);
+    if (!quiet) say(io, line);
   };
   const begun = performance.now();
   try {
@@ -213,5 +225,5 @@ function summary(facts: {
     `${share.length - failures.length} of ${plural(share.length, "image")} are in ${output}`,
     missing.length === 0 ? "all of them were" : `${made} made in ${duration(milliseconds)}`,
   ];
-  return `${parts.join(": ")}\n`;
+  return `${printableLine(parts.join(": "))}\n`;
 }

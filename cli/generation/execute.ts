@@ -14,16 +14,18 @@ import {
   RUNTIME_VERSION,
   type Trace,
 } from "../../mod.ts";
-import type { Io } from "../io.ts";
+import { type Io, say } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import {
   describeDevice,
   type DeviceRecord,
   deviceRecord,
+  dtypeRecord,
   load,
   sizeRecord,
 } from "../options/model_options.ts";
-import { checkRequest } from "../options/requests.ts";
+import { checkOutline, checkRequest } from "../options/requests.ts";
+import { usedSettings } from "../options/scaling_options.ts";
 import { formatJson } from "../output/format_json.ts";
 import { OutputFolder } from "../output/output_folder.ts";
 import { Progress } from "../output/progress.ts";
@@ -43,14 +45,19 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   // Loading a large model takes minutes; what can be refused before that should be.
   await using folder = await OutputFolder.open(output, { record: RECORD_FILE, overwrite });
   const begun = performance.now();
-  await using model = await load(plan.place, { ...options, ...plan.loading }, io);
+  await using model = await load(
+    plan.place,
+    { ...options, ...plan.loading },
+    io,
+    (outline) => checkOutline(outline, plan.request(outline)),
+  );
   const loading = performance.now() - begun;
   const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...plan.request(model), hooks }));
   const [request] = requests as [ResolvedRequest];
   const layout = new Layout(request, plan);
   await folder.refuse(layout.files());
   const device = deviceRecord(model, options);
-  for (const warning of warnings(model, device, plan.record)) io.err(`varscale: warning: ${warning}\n`);
+  for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
 
   const results = await makeVariants(plan, { model, output, folder, layout, quiet: quiet ?? false, io });
   await writeSheets(plan, { model, request, results, folder, layout });
@@ -63,7 +70,7 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
     threads: options.threads ?? navigator.hardwareConcurrency,
   });
   const strangers = await folder.finish(`${formatJson(record)}\n`);
-  if (strangers !== undefined) io.err(`varscale: warning: ${strangers}\n`);
+  if (strangers !== undefined) say(io, `warning: ${strangers}`);
   const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
   if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
   else if (!quiet) io.out(summary(record, { model, output, agreement }));
@@ -92,7 +99,7 @@ async function makeVariants(
   } catch (error) {
     progress.clear();
     if (progress.done > 0 && !quiet) {
-      io.err(`varscale: ${progress.done} of ${plural(layout.cells, "image")} are in ${output}\n`);
+      say(io, `${progress.done} of ${plural(layout.cells, "image")} are in ${output}`);
     }
     throw error;
   }
@@ -186,7 +193,7 @@ async function recordOf(
       name: model.name,
       family: model.family,
       ...sizeRecord(model.size),
-      dtype: model.dtype,
+      ...dtypeRecord(model),
       place: plan.place,
       fingerprints: model.fingerprints,
       tuning: model.tuning,
@@ -198,7 +205,7 @@ async function recordOf(
     },
     variants: plan.variants.map(({ name, hooks }) => ({
       name,
-      hooks: hooks.map((hook) => ({ name: hook.name, settings: hook.settings ?? {} })),
+      hooks: hooks.map((hook) => ({ name: hook.name, settings: usedSettings(hook, model) })),
     })),
     grid: grid ? { file: GRID_FILE, columns: plan.columns } : null,
     timings: {

@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { GenerateRequest, Label, Model } from "../../mod.ts";
+import type { GenerateRequest, Label } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import { type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
-import { labelOf, requireClasses } from "../options/requests.ts";
+import { type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
 import type { GivenEdit, PlannedEdit } from "./edit_record.ts";
@@ -22,7 +22,7 @@ export interface GenerationPlan {
   readonly loading?: Pick<LoadValues, "modelDepth" | "modelSize" | "dtype">;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */
-  readonly request: (model: Model) => GenerateRequest;
+  readonly request: (model: Labelled) => GenerateRequest;
   /** Whether a grid is wanted; `undefined` leaves it to the number of images. */
   readonly grid: boolean | undefined;
   readonly columns: number;
@@ -73,12 +73,12 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
   };
 }
 
-function listedLabels({ labels }: Model, listed: string | undefined): string[] {
+function listedLabels({ labels }: Labelled, listed: string | undefined): string[] {
   if (listed === undefined) return [];
   return labels.kind === "texts" ? [listed] : listed.split(",").map((label) => label.trim());
 }
 
-function labelsOf(model: Model, label: string): Label[] {
+function labelsOf(model: Labelled, label: string): Label[] {
   if (label === "null") return [null];
   if (label !== "all") return [labelOf(model, label)];
   const { count } = requireClasses(model, 'generate "all" classes');

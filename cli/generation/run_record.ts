@@ -82,6 +82,8 @@ export interface RunRecord {
     readonly size?: string;
     /** Type of the large weights; records made before there was a choice are without it. */
     readonly dtype?: Dtype;
+    /** Type that they have where they lie; records made before it was noted are without it. */
+    readonly storedDtype?: Dtype;
     readonly place: ModelPlace;
     readonly fingerprints: Readonly<Record<string, string>>;
     readonly tuning: ModelTuning;
@@ -90,7 +92,7 @@ export interface RunRecord {
   readonly device: DeviceRecord & { readonly threads: number };
   /** What was asked for. */
   readonly request: RecordedRequest;
-  /** How: each variant with the settings of its hooks. */
+  /** How: each variant with the settings of its hooks, the model's numbers where they were left to it. */
   readonly variants: readonly {
     readonly name: string;
     readonly hooks: readonly { readonly name: string; readonly settings: unknown }[];

@@ -16,6 +16,7 @@ import {
   viewScale,
 } from "../../mod.ts";
 import { describeDevice } from "../options/model_options.ts";
+import { printableLine } from "../output/printable.ts";
 import { duration } from "../output/units.ts";
 import { list, plural } from "../output/words.ts";
 import { REGION_FILE } from "./edit_record.ts";
@@ -128,7 +129,7 @@ export function summary(
     ...(agreement === undefined ? [] : [describeAgreement(agreement)]),
     ...listFiles(record, output),
   ];
-  return `${lines.join("\n")}\n`;
+  return lines.map((line) => `${printableLine(line)}\n`).join("");
 }
 
 /** What the search of a variant found. */

@@ -4,8 +4,10 @@
  * @module
  */
 
-import { RgbaImage } from "../../mod.ts";
+import { ModelFileError, RgbaImage, systemReason } from "../../mod.ts";
 import { UsageError } from "../io.ts";
+import { exists } from "../output/whole_file.ts";
+import { hubPlace, isUrl } from "./place.ts";
 
 /** Has a file read; where it is missing or holds something else, the message names it. */
 async function readGiven<Content>(path: string, read: () => Promise<Content>): Promise<Content> {
@@ -13,8 +15,30 @@ async function readGiven<Content>(path: string, read: () => Promise<Content>): P
     return await read();
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    const reason = error instanceof Deno.errors.NotFound ? "no such file" : (error as Error).message;
-    throw new UsageError(`Cannot read ${path}: ${reason}`);
+    throw new UsageError(`Cannot read ${path}: ${systemReason(error)}`);
+  }
+}
+
+/**
+ * Has a model read from places on the disk, or elsewhere. If there is nothing at one of them, that is wrong
+ * with the command line; anything else is wrong with the model.
+ *
+ * @throws {UsageError} If there is nothing.
+ */
+export async function readPlaces<Content>(
+  places: readonly string[],
+  read: () => Promise<Content>,
+): Promise<Content> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof ModelFileError)) throw error;
+    const paths = places.filter((place) =>
+      place !== "demo" && !isUrl(place) && hubPlace(place) === undefined
+    );
+    const there = await Promise.all(paths.map(exists));
+    if (there.every(Boolean)) throw error;
+    throw new UsageError(error.message, { cause: error });
   }
 }
 

@@ -13,13 +13,14 @@ import {
   FAMILIES,
   loadModel,
   type Model,
+  type ModelOutline,
   type ModelSize,
   whyNoGpu,
 } from "../../mod.ts";
-import { type Io, UsageError } from "../io.ts";
+import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
-import { readClassNames } from "./given_files.ts";
+import { readClassNames, readPlaces } from "./given_files.ts";
 import { choice, integer, text } from "./kinds.ts";
 import { type Option, optionName, type OptionTable, section } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
@@ -208,24 +209,26 @@ export interface LoadValues {
 /**
  * Loads a model where the options say, and says so.
  *
+ * @param check Refuses what is known to be impossible before anything large is loaded, which takes minutes.
  * @throws {UsageError} If the model is of another depth or does not fit.
  */
 export async function load(
   place: ModelPlace,
   values: LoadValues,
   io: Io,
+  check: (outline: ModelOutline) => void,
 ): Promise<Model> {
   const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
   const notice = (text: string): void => {
-    if (!quiet) io.err(`varscale: ${text}\n`);
+    if (!quiet) say(io, text);
   };
   const kind = device === "auto" ? await chooseDevice(notice) : device;
   using transfer = new Transfer(io);
   const common = {
     device: kind,
+    check,
     dtype,
     cpuProvider,
-    signal: io.signal,
     ...(quiet ? {} : { onProgress: transfer.report }),
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { memory }),
@@ -238,7 +241,9 @@ export async function load(
   notice(`loading ${typeof source === "string" ? source : list(Object.values(source).map(String), "and")}`);
   try {
     const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
-    const model = await loadModel(source, { ...common, ...names });
+    const places = typeof source === "string" ? [source] : Object.values(source).map(String);
+    const loading = readPlaces(places, () => loadModel(source, { ...common, ...names }));
+    const model = await untilEnded(io.signal, loading);
     if (dtype === "auto" && model.dtype !== "f32") {
       notice(`weights as ${model.dtype}, the most precise type that fits; see --dtype and --memory`);
     }
@@ -248,6 +253,13 @@ export async function load(
     if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
     throw error;
   }
+}
+
+/** The types of a model's large weights as records hold them: where it ran, and where they lie. */
+export function dtypeRecord(
+  { dtype, storedDtype = dtype }: Model,
+): { readonly dtype: Dtype; readonly storedDtype: Dtype } {
+  return { dtype, storedDtype };
 }
 
 /** The size of a model as records hold it: a depth, or the name of a size. */

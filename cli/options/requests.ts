@@ -10,29 +10,34 @@ import {
   type GenerateRequest,
   type Label,
   type Model,
+  type ModelOutline,
   type ResolvedRequest,
   resolveRequest,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
-import { nearest } from "./nearest.ts";
+
+/** What labels are checked against: a model, loaded or not. */
+export type Labelled = Pick<Model, "name" | "labels" | "resolveLabel">;
+
+/**
+ * Refuses labels and schedules that a model cannot have, before it is loaded.
+ *
+ * @throws {UsageError} If there are any.
+ */
+export function checkOutline(outline: ModelOutline, { labels = [], ...request }: GenerateRequest): void {
+  asked(() => {
+    for (const label of new Set([labels].flat())) outline.resolveLabel(label);
+    outline.requireSchedule(request);
+  });
+}
 
 /**
  * What a text means to a model: a class, or the text itself for one that takes texts.
  *
- * @throws {UsageError} If the model has no such class.
+ * @throws {UsageError} If the model has no such class, or several that are called so.
  */
-export function labelOf(model: Model, text: string): Exclude<Label, null> {
-  try {
-    return model.resolveLabel(text).id ?? text;
-  } catch (error) {
-    const { labels } = model;
-    const hint = labels.kind === "classes" ? nearest(text, labels.names) : undefined;
-    throw new UsageError(
-      hint === undefined
-        ? (error as Error).message
-        : `Cannot find the class "${text}" in the model "${model.name}"; did you mean "${hint}"?`,
-    );
-  }
+export function labelOf(model: Labelled, text: string): Exclude<Label, null> {
+  return asked(() => model.resolveLabel(text).id) ?? text;
 }
 
 /**
@@ -40,7 +45,7 @@ export function labelOf(model: Model, text: string): Exclude<Label, null> {
  *
  * @throws {UsageError} If the model has no such class.
  */
-export function classOf(model: Model, text: string): number {
+export function classOf(model: Labelled, text: string): number {
   return labelOf(model, text) as number;
 }
 
@@ -49,7 +54,7 @@ export function classOf(model: Model, text: string): number {
  *
  * @throws {UsageError} If it takes texts.
  */
-export function requireClasses({ name, labels }: Model, action: string): ClassLabels {
+export function requireClasses({ name, labels }: Labelled, action: string): ClassLabels {
   if (labels.kind === "classes") return labels;
   throw new UsageError(`Cannot ${action} as the model "${name}" has none: it takes texts`);
 }

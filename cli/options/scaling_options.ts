@@ -4,7 +4,15 @@
  * @module
  */
 
-import { PICKS, RULES, type ScaleHook, STRATEGIES, varScaling, type VarScalingOptions } from "../../mod.ts";
+import {
+  type Model,
+  PICKS,
+  RULES,
+  type ScaleHook,
+  STRATEGIES,
+  varScaling,
+  type VarScalingOptions,
+} from "../../mod.ts";
 import { choice, integer, number, scales, toggle } from "./kinds.ts";
 import { section, type Values } from "./options.ts";
 import { perFamily } from "./sampling_options.ts";
@@ -114,6 +122,27 @@ export function scalingHook(values: Values<typeof SCALING_OPTIONS>, wanted: bool
   ) as VarScalingOptions;
   if (!(values.scaling ?? (wanted || Object.keys(given).length > 0))) return undefined;
   return varScaling(given);
+}
+
+/**
+ * The settings of a hook with what the model decided in their places. Only an alpha that differs from scale
+ * to scale stays the model's matter; each decision tells it.
+ */
+export function usedSettings({ settings = {} }: ScaleHook, { search }: Model): Record<string, unknown> {
+  const given = settings as Record<string, unknown>;
+  const { scale: at, samples: drawn } = given;
+  const { published, ...own } = search;
+  const scale = Array.isArray(at) ? at as number[] : [search.scale];
+  const samples = typeof drawn === "number" ? drawn : search.samples;
+  const suited = given.preset === "published" ? { ...own, ...published } : own;
+  const alphas = scale.map((scale) => {
+    return typeof suited.alpha === "number" ? suited.alpha : suited.alpha({ scale, samples });
+  });
+  const alpha = new Set(alphas).size === 1 ? alphas[0] : "preset";
+  const used: Record<string, unknown> = { ...suited, scale, samples, alpha };
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, value === "preset" ? used[name] ?? value : value]),
+  );
 }
 
 /** Makes the hook that the record of a run describes. */

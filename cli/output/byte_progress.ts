@@ -6,7 +6,7 @@
  */
 
 import { Pace } from "../../mod.ts";
-import type { Io } from "../io.ts";
+import { type Io, say } from "../io.ts";
 import { StatusLine } from "./status_line.ts";
 import { duration, size } from "./units.ts";
 
@@ -54,7 +54,7 @@ export class ByteProgress implements Disposable {
       ...(perSecond === 0 ? [] : [`${size(perSecond)}/s`, `${duration(1000 * secondsLeft)} left`]),
     ].join(", ");
     if (this.#io.terminal) this.#line.draw(facts);
-    else this.#io.err(`varscale: ${facts}\n`);
+    else say(this.#io, facts);
   }
 
   /** Takes the line away. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printableLine } from "./printable.ts";
 import { padColumns, textWidth } from "./text_width.ts";
 
 /**
@@ -41,6 +42,7 @@ export function wrap(content: string, width: number): string[] {
  * ```
  */
 export function columns(rows: readonly (readonly [string, string])[], indent: string = ""): string {
-  const width = Math.max(0, ...rows.map(([left]) => textWidth(left)));
-  return rows.map(([left, right]) => `${indent}${padColumns(left, width)}  ${right}\n`).join("");
+  const cells = rows.map(([left, right]) => [printableLine(left), printableLine(right)] as const);
+  const width = Math.max(0, ...cells.map(([left]) => textWidth(left)));
+  return cells.map(([left, right]) => `${indent}${padColumns(left, width)}  ${right}\n`).join("");
 }

@@ -8,7 +8,7 @@
 
 import { dirname, resolve } from "node:path";
 import { lockFolder } from "../series/folder_lock.ts";
-import { exists, refuseExisting, writeWhole } from "./whole_file.ts";
+import { exists, refuseExisting, requireFolder, writeWhole } from "./whole_file.ts";
 import { list, plural } from "./words.ts";
 
 /** Pictures that are named at most. */
@@ -46,9 +46,10 @@ export class OutputFolder implements AsyncDisposable {
    * Makes the folder if it is not there, and locks it.
    *
    * @throws {Error} If another process is at work there.
-   * @throws {UsageError} If it has a record that must stay.
+   * @throws {UsageError} If it cannot be made or written to, or has a record that must stay.
    */
   static async open(path: string, options: OutputFolderOptions): Promise<OutputFolder> {
+    await requireFolder(path);
     const made: string[] = [];
     for (let at = resolve(path); !await exists(at); at = dirname(at)) made.push(at);
     await Deno.mkdir(path, { recursive: true });

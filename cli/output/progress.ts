@@ -6,7 +6,7 @@
  */
 
 import { Pace } from "../../mod.ts";
-import type { Io } from "../io.ts";
+import { type Io, say } from "../io.ts";
 import { StatusLine } from "./status_line.ts";
 import { duration } from "./units.ts";
 import { plural } from "./words.ts";
@@ -72,7 +72,7 @@ export class Progress {
     if (this.#quiet || this.#io.terminal || this.#now() < this.#told + INTERVAL) return;
     this.#told = this.#now();
     const facts = [`${this.#done} of ${plural(this.#total, "image")}`, ...this.#facts()];
-    this.#io.err(`varscale: ${facts.join(", ")}\n`);
+    say(this.#io, facts.join(", "));
   }
 
   /** Takes the line away. */

@@ -6,12 +6,13 @@
  */
 
 import type { Io } from "../io.ts";
+import { printableLine } from "./printable.ts";
 import { cutColumns } from "./text_width.ts";
 
 /** Columns of the line: one less than a terminal has at least, as the last one would begin another line. */
 const WIDTH = 79;
 /** To the first column, and erase the line. */
-const ERASE = "\r\x1b[2K";
+export const ERASE = "\r\x1b[2K";
 
 /** A line that is there or not. */
 export class StatusLine {
@@ -25,7 +26,7 @@ export class StatusLine {
 
   /** Draws the line, as far as it fits. */
   draw(text: string): void {
-    this.#io.err(`${ERASE}${cutColumns(text, WIDTH)}`);
+    this.#io.err(`${ERASE}${cutColumns(printableLine(text), WIDTH)}`);
     this.#drawn = true;
   }
 

@@ -4,9 +4,15 @@
  * @module
  */
 
+import { dirname, resolve } from "node:path";
+import { systemReason } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 
-/** Has a file written under a temporary name and then gives it its own, so that no half file is ever seen. */
+/**
+ * Has a file written under a temporary name and then gives it its own, so that no half file is ever seen.
+ *
+ * @throws {Error} If the system refuses to, a full disk say, with the file's own name.
+ */
 export async function replaceFile(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
@@ -14,8 +20,15 @@ export async function replaceFile(path: string, write: (temporary: string) => Pr
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw error;
+    throw writeFailure(error, path, temporary);
   }
+}
+
+/** What the system says of a file that is written tells of its temporary name, or of none. */
+function writeFailure(error: unknown, path: string, temporary: string): unknown {
+  const [, named = temporary] = /\(os error \d+\)(?:: \w+ '(.*?)')?/.exec(String(error)) ?? [, ""];
+  if (named !== temporary || error instanceof Deno.errors.NotCapable) return error;
+  return new Error(`Cannot write ${path}: ${systemReason(error)}`, { cause: error });
 }
 
 /** Writes a file whole or not at all. */
@@ -30,8 +43,34 @@ export async function exists(path: string): Promise<boolean> {
     await Deno.lstat(path);
     return true;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    // Below a file there is nothing.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
     throw error;
+  }
+}
+
+/**
+ * Refuses a folder that cannot be made, or be written to, before any work is done for it.
+ *
+ * @throws {UsageError} Saying why.
+ */
+export async function requireFolder(folder: string): Promise<void> {
+  const refuse = (reason: string): never => {
+    throw new UsageError(`Cannot write to ${folder}: ${reason}; choose another --output`);
+  };
+  const wanted = resolve(folder);
+  let path = wanted;
+  try {
+    while (!await exists(path)) path = dirname(path);
+    if (!(await Deno.stat(path)).isDirectory) {
+      refuse(`${path === wanted ? "it" : path} is a file and no folder`);
+    }
+    // Whoever may only write to the folder itself is not asked for more.
+    const { state } = await Deno.permissions.query({ name: "write", path });
+    if (state === "granted") await Deno.remove(await Deno.makeTempFile({ dir: path, prefix: ".varscale-" }));
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    if (!(error instanceof Deno.errors.NotCapable)) refuse(systemReason(error));
   }
 }
 

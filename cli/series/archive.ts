@@ -6,11 +6,12 @@
  */
 
 import { basename, join, resolve } from "node:path";
-import { RgbaImage, type Seed, seedWords, threefry } from "../../mod.ts";
+import { RgbaImage, type Seed, seedWords, systemReason, threefry } from "../../mod.ts";
 import { REGION_FILE, SOURCE_FILE } from "../generation/edit_record.ts";
 import { GRID_FILE } from "../generation/layout.ts";
 import { type Io, UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
+import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
 import { size } from "../output/units.ts";
@@ -51,7 +52,8 @@ export async function refuseArchive(path: string, overwrite: boolean): Promise<v
 /** What is printed of a finished archive. */
 export function describeArchive(path: string, images: number, shape: readonly number[]): string {
   const bytes = shape.reduce((a, b) => a * b);
-  return `${path}: ${plural(images, "image")}, uint8 [${shape.join(", ")}], ${size(bytes)}\n`;
+  const facts = [plural(images, "image"), `uint8 [${shape.join(", ")}]`, size(bytes)];
+  return `${printableLine(path)}: ${facts.join(", ")}\n`;
 }
 
 /** How {@linkcode packImages} works. */
@@ -122,8 +124,9 @@ async function imagesIn(folder: string): Promise<string[]> {
       if (isFile && /\.png$/i.test(name)) names.push(name);
     }
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new UsageError(`Cannot pack ${folder}: no such folder`);
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const none = error instanceof Deno.errors.NotFound;
+    throw new UsageError(`Cannot pack ${folder}: ${none ? "no such folder" : systemReason(error)}`);
   }
   return names.sort(new Intl.Collator("en", { numeric: true }).compare);
 }

@@ -12,7 +12,7 @@ import {
   type Model,
   type SeriesOptions,
 } from "../../mod.ts";
-import type { Io } from "../io.ts";
+import { type Io, say } from "../io.ts";
 import type { Progress } from "../output/progress.ts";
 import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
@@ -62,7 +62,7 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     for (const image of batch.images) {
       const file = fileOf(image);
       if (!only.has(file)) continue;
-      await writeImage(`${output}/${file}`, image);
+      await writeWhole(`${output}/${file}`, image.png());
       progress.image();
     }
     const failed = batch.failures.map(({ index, label, error }) => {
@@ -70,19 +70,11 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     }).filter(({ file }) => only.has(file));
     if (failed.length > 0) progress.clear();
     for (const { file, reason } of failed) {
-      io.err(`varscale: ${file} failed: ${reason}\n`);
+      say(io, `${file} failed: ${reason}`);
       progress.failure();
     }
     await failures.add(failed);
     progress.batch();
     progress.draw("");
-  }
-}
-
-async function writeImage(path: string, image: GeneratedImage): Promise<void> {
-  try {
-    await writeWhole(path, image.png());
-  } catch (cause) {
-    throw new Error(`Cannot write ${path}: ${(cause as Error).message}`, { cause });
   }
 }

@@ -67,14 +67,9 @@ export async function takeUp(
     return { ...settings, model: { family, depth, size, dtype, fingerprints, tuning } };
   };
   if (before !== undefined) {
-    const asked = new Set(now.classes);
-    const dropped = before.classes.filter((id) => !asked.has(id));
-    const fewer = before.imagesPerClass > now.imagesPerClass ||
-      (coupled && before.imagesPerClass < now.imagesPerClass);
     refuseDifferences(folder, [
       ...differences(facts(before), facts(now)),
-      ...(fewer ? differences(before.imagesPerClass, now.imagesPerClass, "imagesPerClass") : []),
-      ...(dropped.length > 0 ? differences(before.classes, now.classes, "classes") : []),
+      ...extentDifferences({ before, now }, coupled),
     ]);
   }
   const grown = before === undefined || formatJson([before.classes, before.imagesPerClass]) !==
@@ -90,6 +85,21 @@ export async function takeUp(
     ...(before.versions.varscale === now.versions.varscale
       ? []
       : [`the run began with varscale ${before.versions.varscale}, and this is ${now.versions.varscale}`]),
+  ];
+}
+
+/** How a run would shrink, or change its size where images depend on each other. */
+export function extentDifferences(
+  { before, now }: Readonly<Record<"before" | "now", Pick<SeriesRecord, "classes" | "imagesPerClass">>>,
+  coupled: boolean,
+): string[] {
+  const asked = new Set(now.classes);
+  const dropped = before.classes.filter((id) => !asked.has(id));
+  const fewer = before.imagesPerClass > now.imagesPerClass ||
+    (coupled && before.imagesPerClass < now.imagesPerClass);
+  return [
+    ...(fewer ? differences(before.imagesPerClass, now.imagesPerClass, "imagesPerClass") : []),
+    ...(dropped.length > 0 ? differences(before.classes, now.classes, "classes") : []),
   ];
 }
 

@@ -49,6 +49,8 @@ export interface SeriesRecord {
     readonly depth?: number;
     readonly size?: string;
     readonly dtype: Dtype;
+    /** Type that the weights have where they lie; records made before it was noted are without it. */
+    readonly storedDtype?: Dtype;
     readonly place: ModelPlace;
     readonly fingerprints: Readonly<Record<string, string>>;
     readonly tuning: ModelTuning;

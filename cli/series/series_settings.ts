@@ -16,8 +16,8 @@ import {
 } from "../../mod.ts";
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
-import { deviceRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
-import { checkRequest, classOf, requireClasses } from "../options/requests.ts";
+import { deviceRecord, dtypeRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
+import { checkRequest, classOf, type Labelled, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
 import type { SeriesValues } from "../options/series_options.ts";
@@ -33,7 +33,7 @@ const MAX_INDEX = 2 ** 24;
  *
  * @throws {UsageError} If the model has none.
  */
-export function classesFor(model: Model): ClassLabels {
+export function classesFor(model: Labelled): ClassLabels {
   return requireClasses(model, "make images of all classes");
 }
 
@@ -152,8 +152,25 @@ export function recordOfSeries(
   facts: { readonly place: ModelPlace; readonly settings: SeriesSettings; readonly options: SeriesValues },
 ): SeriesRecord {
   const { place, settings, options } = facts;
-  const { classes = ["all"], numImagesPerClass: imagesPerClass } = options;
-  const { name, family, dtype, fingerprints, tuning } = model;
+  const { name, family, fingerprints, tuning } = model;
+  return seriesRecord({
+    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
+    model: { name, family, ...sizeRecord(model.size), ...dtypeRecord(model), place, fingerprints, tuning },
+    device: deviceRecord(model, options),
+    settings,
+    ...extentOf(model, options),
+  });
+}
+
+/**
+ * Which images the options ask for.
+ *
+ * @throws {UsageError} If there is no such class, or there would be too many images.
+ */
+export function extentOf(
+  model: Labelled,
+  { classes = ["all"], numImagesPerClass: imagesPerClass }: SeriesValues,
+): Pick<SeriesRecord, "classes" | "imagesPerClass"> {
   const { count } = classesFor(model);
   const most = Math.floor(MAX_INDEX / count);
   if (imagesPerClass > most) {
@@ -161,18 +178,12 @@ export function recordOfSeries(
       `Option --num-images-per-class must be at most ${most} for ${count} classes: current value is ${imagesPerClass}`,
     );
   }
-  return seriesRecord({
-    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: { name, family, ...sizeRecord(model.size), dtype, place, fingerprints, tuning },
-    device: deviceRecord(model, options),
-    settings,
-    classes: [...new Set(classes.flatMap((text) => classesOf(model, text)))].sort((a, b) => a - b),
-    imagesPerClass,
-  });
+  const ids = new Set(classes.flatMap((text) => classesOf(model, text)));
+  return { classes: [...ids].sort((a, b) => a - b), imagesPerClass };
 }
 
 /** Classes by number, range or name. */
-function classesOf(model: Model, text: string): number[] {
+function classesOf(model: Labelled, text: string): number[] {
   const { count } = classesFor(model);
   const [, first, last] = text === "all" ? ["", "0", count - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
   if (first === undefined || last === undefined) return [classOf(model, text)];

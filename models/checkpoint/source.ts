@@ -8,6 +8,7 @@
 import { mustBe } from "../../kernels/arguments.ts";
 import { createHash } from "node:crypto";
 import { ModelFileError } from "../model_file_error.ts";
+import { systemReason } from "../system_reason.ts";
 import { WebAnswer } from "./web_answer.ts";
 
 /** Bytes that can be read from any place. Disposing it closes the file. */
@@ -374,7 +375,7 @@ function readFailure(error: unknown, action: string, file: string, signal: Abort
   if (error instanceof ModelFileError || signal?.aborted) return error;
   return new ModelFileError(action, {
     file,
-    found: error instanceof Error ? error.message : String(error),
+    found: systemReason(error),
     cause: error,
   });
 }

@@ -5,7 +5,7 @@
  */
 
 import type { ClassLabels } from "../label.ts";
-import names from "./imagenet_classes.json" with { type: "json" };
+import classes from "./imagenet_classes.json" with { type: "json" };
 
 /**
  * English names of the 1000 classes of ILSVRC 2012 ("ImageNet"), in the order of their WordNet synset ids,
@@ -22,15 +22,33 @@ import names from "./imagenet_classes.json" with { type: "json" };
  * assertEquals(IMAGENET_CLASSES.indexOf("volcano"), 980);
  * ```
  */
-export const IMAGENET_CLASSES: readonly string[] = Object.freeze(names);
+export const IMAGENET_CLASSES: readonly string[] = Object.freeze(
+  Object.values(classes).map(([name]) => name!),
+);
+
+/** WordNet's id of each class and what else WordNet 3.0 calls it, in the same order. */
+const SYNONYMS: readonly (readonly string[])[] = Object.entries(classes).map(([id, [, ...others]]) => {
+  return [id, ...others];
+});
+
+/** The same classes with what else ImageNet's are called, if they are those. */
+export function withSynonyms(labels: ClassLabels): ClassLabels {
+  const known = labels.names.length === IMAGENET_CLASSES.length &&
+    labels.names.every((name, id) => name === IMAGENET_CLASSES[id]);
+  return known ? { ...labels, synonyms: SYNONYMS } : labels;
+}
 
 /**
- * Classes of a model whose checkpoints have no names: ImageNet's if there are as many.
+ * Classes of a model, by the names that it was given; checkpoints have none, and their classes are ImageNet's
+ * if there are as many.
  *
  * @param published Whether a model of such sizes may have been trained with those, which is left to the
  * families.
  */
-export function classLabels(count: number, { published }: { readonly published: boolean }): ClassLabels {
+export function classLabels(
+  count: number,
+  { published, names }: { readonly published: boolean; readonly names?: readonly string[] | undefined },
+): ClassLabels {
   const known = published && count === IMAGENET_CLASSES.length;
-  return { kind: "classes", count, names: known ? IMAGENET_CLASSES : [] };
+  return withSynonyms({ kind: "classes", count, names: names ?? (known ? IMAGENET_CLASSES : []) });
 }

@@ -42,6 +42,7 @@ import type {
 import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
+import { withSynonyms } from "./imagenet.ts";
 import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
 import { ConditionCache } from "./transformer/condition.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
@@ -239,6 +240,7 @@ export interface Quantized {
 
 /** What is the same in all such models. */
 export abstract class ClassConditionalModel<Config extends ClassConditionalConfig> implements Model {
+  readonly labels: ClassLabels;
   /** Its parts, for its family. */
   protected readonly parts: ModelParts<Config>;
   readonly tokens: CodebookTokens;
@@ -248,6 +250,8 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
   constructor(parts: ModelParts<Config>, tokens: CodebookTokens) {
     this.parts = parts;
     this.tokens = tokens;
+    const { config: { classes }, folder: { manifest: { classNames } } } = parts;
+    this.labels = withSynonyms({ kind: "classes", count: classes, names: classNames });
     this.#work = new Work(this.name);
   }
 
@@ -278,6 +282,10 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     return this.parts.dtype;
   }
 
+  get storedDtype(): Dtype {
+    return this.parts.stored;
+  }
+
   get weightBytes(): number {
     const { sizes, dtype, room: { provider } } = this.parts;
     return estimateMemory(sizes, { dtype, provider }).weights;
@@ -290,11 +298,6 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
   /** Depth of the transformer. */
   get size(): number {
     return this.parts.config.depth;
-  }
-
-  get labels(): ClassLabels {
-    const { config: { classes }, folder: { manifest: { classNames } } } = this.parts;
-    return { kind: "classes", count: classes, names: classNames };
   }
 
   get defaults(): SamplingDefaults {

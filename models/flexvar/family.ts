@@ -22,7 +22,7 @@ import {
 } from "./config.ts";
 import { flexVarGraphs } from "./graph.ts";
 import { makeFlexVarModel } from "./model.ts";
-import { DEFAULTS, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
+import { DEFAULTS, flexVarSchedule, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
 
 type Tensors = ReadonlyMap<string, StoredTensor>;
 
@@ -118,7 +118,12 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   requireConfig: requireFlexVarConfig,
   size: ({ depth }) => depth,
   modelName: ({ depth }) => `FlexVAR-d${depth}`,
-  labels: ({ classes }) => classes === undefined ? undefined : classLabels(classes, { published: true }),
+  labels: ({ classes }, names) => {
+    return classes === undefined ? undefined : classLabels(classes, { published: true, names });
+  },
+  schedule: ({ name, config }, request) => {
+    return flexVarSchedule({ name, pixelsPerToken: pixelsPerToken(config.tokenizer) }, request);
+  },
   describe: factsOf,
   graphs: flexVarGraphs,
   storedDtype,

@@ -12,6 +12,7 @@ import { type ByteSource, openSource, type OpenSourceOptions, sourceSha256 } fro
 import { WebAnswer } from "../checkpoint/web_answer.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
+import { systemReason } from "../system_reason.ts";
 import { openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
 
 /** Name of the file that describes a folder. */
@@ -151,7 +152,7 @@ export async function openModelFolder(
       if (error instanceof ModelFileError && error.cause === undefined) throw error;
       const cause = error instanceof ModelFileError ? error.cause ?? error : error;
       if (cause instanceof Deno.errors.NotCapable) throw cause;
-      const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+      const found = systemReason(cause);
       throw new ModelFileError("Cannot read a file of the model folder", {
         file: `${shown}/${name}`,
         found,

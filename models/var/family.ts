@@ -21,7 +21,7 @@ import {
 } from "./config.ts";
 import { varGraphs } from "./graph.ts";
 import { makeVarModel } from "./model.ts";
-import { DEFAULTS } from "./schedule.ts";
+import { DEFAULTS, varSchedule } from "./schedule.ts";
 
 /** Tensors by which the two parts are recognised. */
 const LANDMARKS = { transformer: "pos_start", tokenizer: "quantize.embedding.weight" } as const;
@@ -98,11 +98,17 @@ export const VAR: Family<VarConfig> = {
   requireConfig: requireVarConfig,
   size: ({ depth }) => depth,
   modelName: ({ depth }) => `VAR-d${depth}`,
-  labels: ({ classes, patchNumbers }) => {
+  labels: ({ classes, patchNumbers }, names) => {
     const published = Object.values(PUBLISHED_PATCH_NUMBERS).some((sides) => {
       return `${sides}` === `${patchNumbers}`;
     });
-    return classes === undefined ? undefined : classLabels(classes, { published });
+    return classes === undefined ? undefined : classLabels(classes, { published, names });
+  },
+  schedule: ({ name, config }, request) => {
+    return varSchedule(
+      { name, patchNumbers: config.patchNumbers, pictureSide: pictureSide(config) },
+      request,
+    );
   },
   describe: (config) => {
     const { patchNumbers, tokenizer } = config;

@@ -3,7 +3,9 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Interruption } from "../../cli/io.ts";
 import config from "../../deno.json" with { type: "json" };
+import { RgbaImage } from "../../mod.ts";
 import { filesIn, ROOT, run, succeed, testInFolder } from "./run.ts";
 
 const COMMANDS = [
@@ -116,7 +118,12 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
     ["edit none.png --box 0,0,1,1", "Cannot read none.png: no such file"],
     ["edit ROOT/deno.json --box 0,0,1,1", "deno.json: Cannot decode the PNG of"],
     ["edit a.png --box 0,0,1", "Option --box must be top, left, bottom and right edge, each from 0 to 1"],
-    ["edit a.png --box 0,0.5,1,0.5", 'like 0.1,0.1,0.8,0.8: current value is "0,0.5,1,0.5"'],
+    ["edit a.png --box 0,0.5,1,0.5", 'bottom=0.8: current value is "0,0.5,1,0.5"'],
+    ["edit a.png --box x=0,y=0,width=1", "or by name, like x=0.1,y=0.1,width=0.7,height=0.7"],
+    ["edit a.png --box x=0,y=0,width=1,bottom=1", "Option --box must be top, left"],
+    ["edit a.png --box x=0,x=0,y=0,width=1", "Option --box must be top, left"],
+    ["edit a.png --box x=0.5,y=0,width=0.6,height=1", "each from 0 to 1"],
+    ["edit a.png --box 0,0,1,right=1", "Option --box must be top, left"],
     ["edit a.png --box 0,0,1,1.5", "each from 0 to 1"],
     ["edit a.png --repeat run.json", "Unknown option --repeat"],
     ["reconstruct", "The pictures to reconstruct are missing: IMAGE.png …"],
@@ -155,13 +162,49 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
   }
 });
 
+testInFolder("varscale: what steers a terminal is shown escaped, wherever it comes from", async (folder) => {
+  const evil = "a\x1b[2J\nvarscale: \x9b\u202eb\u2028\x07\r";
+  const shown = "a\\u001b[2J\\nvarscale: \\u009b\\u202eb\\u2028\\u0007\\u000d";
+  const model = `${folder}/model`;
+  const args = ["--model", model, "--device", "cpu", "--threads", "1", "--output", `${folder}/${evil}`];
+  await succeed("convert", "--model", "demo", "--name", evil, "--output", model);
+  const manifest = JSON.parse(await Deno.readTextFile(`${model}/model.json`));
+  manifest.classNames[0] = evil;
+  await Deno.writeTextFile(`${model}/model.json`, JSON.stringify(manifest));
+
+  const outcomes = [
+    await run(["convert", "--model", model, "--output", `${folder}/again`]),
+    await run(["inspect", model]),
+    await run(["inspect", model, "--classes"]),
+    await run(["inspect", model, "--json"]),
+    await run(["inspect", evil]),
+    await run(["generate", evil.replace("a", "b"), ...args]),
+    await run(["generate", evil, ...args]),
+    await run(["generate", `--${evil}`]),
+    await run([evil]),
+    await run(["reconstruct", evil]),
+    await run(["generate", evil, ...args], { terminal: true }),
+  ];
+  for (const { out, err } of outcomes) {
+    // Only our own line is drawn again.
+    const text = (out + err).replaceAll("\r\x1b[2K", "");
+    assertMatch(text, /\\u001b\[2J/);
+    // deno-lint-ignore no-control-regex
+    assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]/.test(text), text);
+    assert(text.split("\n").every((line) => !line.startsWith("varscale: \\u009b")), text);
+  }
+  const [, , , json] = outcomes.map(({ out }) => out);
+  assertEquals(JSON.parse(json!).manifest.name, evil);
+  assertStringIncludes(outcomes[1]!.out.replaceAll(/ +/g, " "), `model ${shown}\n`);
+});
+
 testInFolder("varscale: a failure ends with code 1 and no stack, unless one is asked for", async (folder) => {
   const args = [
     "generate",
     "--device",
     "cpu",
     "--model",
-    `${folder}/none`,
+    folder,
     "--output",
     `${folder}/out`,
     "-q",
@@ -170,10 +213,95 @@ testInFolder("varscale: a failure ends with code 1 and no stack, unless one is a
   assertEquals([code, out], [1, ""]);
   assertEquals(
     err,
-    `varscale: Cannot read a file of the model folder: ${folder}/none/model.json (found no such file)\n`,
+    `varscale: Cannot read a file of the model folder: ${folder}/model.json (found no such file)\n`,
   );
   assertMatch((await run([...args, "--debug"])).err, /ModelFileError[^]*\n +at /);
   assertEquals(filesIn(folder), []);
+});
+
+testInFolder(
+  "varscale: what is named and not there, or cannot be, is a wrong command line",
+  async (folder) => {
+    const file = `${folder}/file`;
+    await Deno.writeTextFile(file, "");
+    const none = `${folder}/none`;
+    const path = "a part of its path is a file and no folder";
+    const noFolder = `Cannot write to ${file}: it is a file and no folder; choose another --output`;
+    const below = `Cannot write to ${file}/out: ${file} is a file and no folder; choose another --output`;
+    const missing = `Cannot read a file of the model folder: ${none}/model.json (found no such file)`;
+    const device = ["--device", "cpu", "--threads", "1", "-q"];
+    const cases: readonly [string[], string][] = [
+      [["inspect", none], `Cannot inspect ${none}: no such file or folder`],
+      [["inspect", `${file}/x`], `Cannot inspect ${file}/x: ${path}`],
+      [["npz", none], `Cannot pack ${none}: no such folder`],
+      [["npz", file], `Cannot pack ${file}: ${path}`],
+      [["npz", folder, "-o", `${file}/out/a.npz`], below],
+      [["reconstruct", folder], `Cannot read ${folder}: it is a folder`],
+      [["generate", "--repeat", folder], `Cannot read ${folder}: it is a folder`],
+      [["generate", "-o", file, ...device], noFolder],
+      [["generate", "-o", `${file}/out`, ...device], below],
+      [["run", "-o", file, ...device], noFolder],
+      [["run", "-o", `${file}/out`, ...device], below],
+      [["convert", "--model", "demo", "-o", `${file}/out/model`], below],
+      [["generate", "--model", none, "-o", `${folder}/out`, ...device], missing],
+      [["convert", "--model", none, "-o", `${folder}/out`], missing],
+      [
+        ["generate", "--var-ckpt", none, "--vae-ckpt", none, "-o", `${folder}/out`, ...device],
+        `Cannot open the model file: ${none} (found no such file)`,
+      ],
+    ];
+    for (const [args, message] of cases) {
+      const { code, out, err } = await run(args);
+      assertEquals([code, out, err], [
+        2,
+        "",
+        `varscale: ${message}\nTry: varscale ${args[0]} --help\n`,
+      ]);
+    }
+    assertEquals(filesIn(folder), ["file"]);
+  },
+);
+
+testInFolder("varscale: what model.json tells is refused before the weights are read", async (folder) => {
+  // Weights of any model would be missed here.
+  const bare = `${folder}/bare`;
+  await Deno.mkdir(bare);
+  await Deno.copyFile(`${ROOT}models/demo/model.json`, `${bare}/model.json`);
+  const picture = `${folder}/picture.png`;
+  await Deno.writeFile(picture, new RgbaImage(64, 64).png());
+  await succeed("run", "-o", `${folder}/begun`, "--classes", "3,4", "-n", "1", "--device", "cpu", "-q");
+  const labels = 'Cannot find the class "red tours" in the model "demo"';
+  const cases: readonly [string[], string][] = [
+    [["generate", "red tours"], labels],
+    [["generate", "64"], "a label must be a class from 0 to 63: current value is 64"],
+    [["generate", "red torus", "--size", "128"], "64"],
+    [["edit", picture, "--box", "0,0,1,0.5", "--label", "red tours"], labels],
+    [["reconstruct", picture, "--patch-numbers", "1,2"], "knows no others"],
+    [["run", "--classes", "red tours"], labels],
+    [["run", "--size", "128"], "64"],
+    [["run", "-n", "1000000"], "Option --num-images-per-class must be at most 262144 for 64 classes"],
+  ];
+  for (const [i, [args, message]] of cases.entries()) {
+    const given = ["--model", bare, "-o", `${folder}/out${i}`, "--device", "cpu", "-q"];
+    const { code, err } = await run([...args, ...given]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
+  const begun = ["run", "-o", `${folder}/begun`, "--model", bare, "--device", "cpu", "-q", "-n", "1"];
+  const { code, err } = await run([...begun, "--classes", "3"]);
+  assertEquals(code, 2, err);
+  assertStringIncludes(err, `Cannot go on in ${folder}/begun: classes`);
+  const right = await run([
+    "generate",
+    "red torus",
+    "--model",
+    bare,
+    "-o",
+    `${folder}/out`,
+    "--device",
+    "cpu",
+  ]);
+  assertStringIncludes(right.err, "no such file");
 });
 
 /** Starts the program as people do. */
@@ -210,6 +338,59 @@ testInFolder(
     assert(!err.includes("\x1b"), "No drawing where there is no terminal");
   },
 );
+
+Deno.test("varscale: drivers have nothing to complain of where there is no desktop", async () => {
+  const { XDG_RUNTIME_DIR: _desktop, ...env } = Deno.env.toObject();
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "-R",
+      "--allow-env=XDG_RUNTIME_DIR",
+      `${ROOT}cli/main.ts`,
+      "doctor",
+      "--quick",
+    ],
+    env,
+    clearEnv: true,
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+});
+
+testInFolder("varscale: Ctrl-C and SIGTERM end it while a model loads, with one line", async (folder) => {
+  for (
+    const [signal, code, line] of [["SIGINT", 130, "interrupted"], ["SIGTERM", 143, "terminated"]] as const
+  ) {
+    await using child = start(folder, ["generate", "all", "--device", "cpu"]);
+    let err = "";
+    let sent = 0;
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      err += text;
+      if (sent > 0 || !err.includes("loading demo")) continue;
+      sent = performance.now();
+      child.kill(signal);
+    }
+    assertEquals((await child.status).code, code);
+    // One second is what is promised; a machine that does other things beside may take several.
+    assert(performance.now() - sent < 5000);
+    assertEquals(err, `varscale: loading demo\nvarscale: ${line}\n`);
+    await child.stdout.cancel();
+  }
+  assertEquals(filesIn(folder), []);
+});
+
+testInFolder("Interruption: a command that does not end in time is left", async (folder) => {
+  if (Deno.build.os === "windows") return;
+  // Opening a pipe into which nobody writes waits, and asks no signal.
+  const pipe = `${folder}/pipe`;
+  await new Deno.Command("mkfifo", { args: [pipe] }).output();
+  const controller = new AbortController();
+  const ended = run(["reconstruct", pipe, "-o", `${folder}/out`], { signal: controller.signal });
+  setTimeout(() => controller.abort(new Interruption("SIGTERM")), 100);
+  assertEquals(await ended, { code: 143, out: "", err: "varscale: terminated\n" });
+  // Lets go of the thread that waits.
+  await Deno.writeFile(pipe, new Uint8Array());
+});
 
 testInFolder("varscale: Ctrl-C ends it with code 130 and leaves only whole files", async (folder) => {
   const args = [

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../../deno.json" with { type: "json" };
 import { RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
 import { hasGpu } from "../../devices.ts";
-import { succeed } from "../run.ts";
+import { run, succeed } from "../run.ts";
 
 Deno.test("varscale doctor: the facts about this machine, without a run", async () => {
   const report = JSON.parse((await succeed("doctor", "--no-run", "--json")).out);
@@ -21,6 +21,20 @@ Deno.test("varscale doctor: the facts about this machine, without a run", async 
   assertEquals(report.demo.problem, null);
   assertEquals([report.trials, report.agree], [[], null]);
   assert(report.threads);
+});
+
+Deno.test("varscale doctor: the quick form says what it leaves out", async () => {
+  const { out } = await succeed("doctor", "--quick");
+  assertMatch(out, /^auto +(cpu|webgpu)/m);
+  assertMatch(
+    out,
+    /^left out +the checksums of the bundled model; images of it on each device, and whether /m,
+  );
+  assert(!/demo model|run on|same tokens/.test(out));
+  const { demo, trials, leftOut } = JSON.parse((await succeed("doctor", "--quick", "--json")).out);
+  assertEquals([demo, trials, leftOut.length], [null, [], 2]);
+  const { code, err } = await run(["doctor", "--quick", "--run"]);
+  assertEquals([code, err.split("\n")[0]], [2, "varscale: Options --quick and --run exclude each other"]);
 });
 
 Deno.test({

@@ -153,3 +153,21 @@ testInFolder(
     assertStringIncludes(mine.err, "region.png: it exists");
   },
 );
+
+testInFolder("varscale edit: a box by name, in any order, is the one by its edges", async (folder) => {
+  const file = `${folder}/ball.png`;
+  await Deno.writeFile(file, picture().png());
+  const edges = [
+    "0.1,0.2,0.4,0.9",
+    "left=0.2,top=0.1,right=0.9,bottom=0.4",
+    "height=0.3,y=0.1,width=0.7,x=0.2",
+  ];
+  for (const [i, box] of edges.entries()) {
+    await succeed("edit", file, "--box", box, "--device", "cpu", "-q", "-o", `${folder}/${i}`);
+    assertEquals((await readRun(`${folder}/${i}`)).request.edit!.given.box, [0.1, 0.2, 0.4, 0.9]);
+  }
+  // To the border, which a sum of decimals misses.
+  const border = ["--box", "x=0.7,y=0.1,width=0.3,height=0.9", "--device", "cpu", "-q"];
+  await succeed("edit", file, ...border, "-o", `${folder}/border`);
+  assertEquals((await readRun(`${folder}/border`)).request.edit!.given.box, [0.1, 0.7, 1, 1]);
+});

@@ -138,6 +138,34 @@ testInFolder(
 );
 
 testInFolder(
+  "varscale generate: run.json has the numbers that were used, and both types of weights",
+  async (folder) => {
+    const common = ["--device", "cpu", "-q", "--samples", "12", "--dtype", "f32"];
+    const searchOf = async (output: string, ...more: string[]) => {
+      await succeed("generate", "red torus", ...common, ...more, "-o", `${folder}/${output}`);
+      const { variants: [variant], images: [image], model } = await readRun(`${folder}/${output}`);
+      assertEquals([model.dtype, model.storedDtype], ["f32", "f16"]);
+      const decisions = image!.decisions.map(({ value }) => value as { alpha: number; samples: number });
+      return { settings: variant!.hooks[0]!.settings as Record<string, unknown>, decisions };
+    };
+    const { settings, decisions: [decision] } = await searchOf("default");
+    assertEquals([settings.scale, settings.alpha, settings.samples], [[1], decision!.alpha, 12]);
+    assertEquals(Object.entries(settings).filter(([, value]) => value === "preset"), []);
+    const published = await searchOf("published", "--preset", "published");
+    assertEquals(published.settings.alpha, published.decisions[0]!.alpha);
+    // No one number is right where scales differ; each decision has its own.
+    const several = await searchOf("several", "--scale", "1,2");
+    const alphas = new Set(several.decisions.map(({ alpha }) => alpha));
+    assertEquals(several.settings.alpha, alphas.size === 1 ? [...alphas][0] : "preset");
+    const { out } = await succeed(
+      ...["generate", "--repeat", `${folder}/default/run.json`, "--device", "cpu", "--json", "-q"],
+      ...["-o", `${folder}/again`],
+    );
+    assertEquals(JSON.parse(out).repeat, { images: 1, sameTokens: 1, sameFiles: 1 });
+  },
+);
+
+testInFolder(
   "varscale generate: a comparison makes each image twice from the same seed, on one sheet",
   async (folder) => {
     const output = `${folder}/out`;
@@ -281,7 +309,12 @@ testInFolder(
     assertNotEquals(off.images[0].sha256, scaled.images[0].sha256);
 
     const preset = JSON.parse((await succeed(...common, "--preset", "published", "-o", `${folder}/c`)).out);
-    assertEquals(preset.variants[0].hooks[0].settings, varScaling({ preset: "published" }).settings);
+    // What the preset leaves to the model stands there by value.
+    assertEquals(preset.variants[0].hooks[0].settings, {
+      ...varScaling({ preset: "published" }).settings,
+      ...{ scale: [1], samples: 50, representatives: 10, alpha: 2.3, conflictThreshold: 1.8 },
+      ...{ strategy: "var-scaling", pick: "density" },
+    });
     const { out } = await succeed(
       ...[
         "generate",

@@ -265,7 +265,7 @@ testInFolder(
     }
     // With the same settings it gets as far as the model, which is not there.
     const { code, err } = await run([...none, "--samples", "8"]);
-    assertEquals(code, 1);
+    assertEquals(code, 2);
     assertStringIncludes(err, `Cannot open the model file: ${folder}/none`);
   },
 );
@@ -427,7 +427,7 @@ testInFolder("varscale run: a file that cannot be written ends the run with its 
   await Deno.mkdir(`${output}/class_1_img_0.png`);
   const { code, err } = await run(args);
   assertEquals(code, 1);
-  assertMatch(err, /1 of 5 images are in .*\nvarscale: Cannot write .*\/class_1_img_0\.png: .*directory/);
+  assertMatch(err, /1 of 5 images are in .*\nvarscale: Cannot write .*\/class_1_img_0\.png: it is a folder/);
   assertEquals(filesIn(output).filter((name) => name.endsWith(".tmp") || name === "failed.json"), []);
 });
 

@@ -88,10 +88,80 @@ Deno.test("classLabels: labels are found by name or number, and near misses are 
   const hint = (label: string, expected: string): void => {
     assertThrows(() => resolveClass(model, label), RangeError, `did you mean ${expected}?`);
   };
-  hint("crane", '"crane bird", "construction crane"');
-  hint("maillot", '"maillot tights", "maillot swimsuit"');
-  hint("sunglass", '"sunglass lens", "sunglasses"');
-  hint("mountain bike race", '"mountain bike", "Greater Swiss mountain dog", "Bernese mountain dog"');
+  hint("golden retreiver", '"golden retriever"');
+  hint("mountain bike race", '"mountain bike"');
+  hint("great mountain lakes", '"mountain", "great egret", "Great Dane"');
+  // Whole words: no caterpillar, no taxi ("cab"), no ox.
+  hint("cat", '"tabby cat", "tiger cat", "Persian cat"');
+  hint("fox", '"red fox", "kit fox", "Arctic fox"');
+  assertThrows(() => resolveClass(model, "n00000001"), RangeError, 'class names are like "tench"');
+});
+
+Deno.test("classLabels: ImageNet's usual names are understood, however they are written", () => {
+  const model = { name: "VAR-d16", labels: classLabels(1000, { published: true }) };
+  // First names and whole lines as torchvision, Keras and the list of synsets of ILSVRC 2012 have them.
+  const usual: Readonly<Record<string, number>> = {
+    "n02099601": 207,
+    "N13133613": 998,
+    "golden_retriever": 207,
+    "collie": 231,
+    "boxer": 242,
+    "robin": 15,
+    "tabby": 281,
+    "Shih-Tzu": 155,
+    "shih_tzu": 155,
+    "wire-haired_fox_terrier": 188,
+    "jack-o'-lantern": 607,
+    "carpenter’s plane": 726,
+    "sunglass": 836,
+    "sunglasses": 837,
+    "robin, American robin, Turdus migratorius": 15,
+    "panda, giant panda, panda bear, coon bear, Ailuropoda melanoleuca": 388,
+    "maillot, tank suit": 639,
+    "Cardigan, Cardigan Welsh corgi": 264,
+    "ruffed grouse, partridge, Bonasa umbellus": 82,
+  };
+  for (const [label, id] of Object.entries(usual)) assertEquals(resolveClass(model, label).id, id, label);
+  // A name of ours comes before what WordNet calls another class, too.
+  for (const name of ["partridge", "crayfish", "polecat", "tub", "gong", "harp", "missile"]) {
+    assertEquals(resolveClass(model, name).name, name);
+  }
+  const { synonyms = [] } = model.labels;
+  assertEquals(
+    synonyms.map(([id]) => resolveClass(model, id!).id),
+    Array.from({ length: 1000 }, (_, i) => i),
+  );
+  assertEquals(synonyms.map(([id]) => id), synonyms.map(([id]) => id).sort());
+});
+
+Deno.test("classLabels: a name of two classes is asked back", () => {
+  const model = { name: "VAR-d16", labels: classLabels(1000, { published: true }) };
+  const asked = {
+    "crane": '"crane bird", "construction crane"',
+    "cardigan": '"Cardigan corgi", "cardigan sweater"',
+    "maillot": '"maillot tights", "maillot swimsuit"',
+    "panda": '"red panda", "giant panda"',
+    "Sus_scrofa": '"pig", "wild boar"',
+  };
+  for (const [label, names] of Object.entries(asked)) {
+    assertThrows(
+      () => resolveClass(model, label),
+      RangeError,
+      `Cannot tell which class is "${label}" in the model "VAR-d16"; did you mean ${names}?`,
+    );
+  }
+});
+
+Deno.test("resolveClass: names of one's own are found with underscores, and have no synonyms", () => {
+  const names = ["red torus", "blue_cone", "a, b"];
+  const model = { name: "own", labels: { kind: "classes", count: 3, names } as const };
+  assertEquals(["Red_Torus", "blue cone", "blue-cone", "a, b"].map((name) => resolveClass(model, name).id), [
+    0,
+    1,
+    1,
+    2,
+  ]);
+  assertThrows(() => resolveClass(model, "n02099601"), RangeError, "Cannot find the class");
 });
 
 Deno.test("classLabels: as many classes of a published size have the names, others have none", () => {
