@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # In WGSL every thread of a workgroup must reach a barrier or none, and a compiler has to refuse a shader in
-# which it cannot see that they do. Deno's compiler (naga) does not look, Chrome's (Tint) does, so a barrier in
-# a branch by thread compiles in Deno and not in a browser. Compiles four shaders by each, runs none, prints
-# what they say; exits with 1 if that is no longer so.
+# which it cannot see that they do. Deno's compiler (naga) does not look, Chrome's (Tint) does, so a barrier
+# in a branch by thread compiles in Deno and not in a browser. Compiles four shaders by each, runs none,
+# prints what they say; exits with 1 if that is no longer so.
 #
 # Needs Node with npx. Installs deno@2.9.6 and webgpu@0.6.2 (132 MB, no GPU needed for it) in a folder of its
 # own and removes it; Deno's side needs a Vulkan driver, software is enough (Debian: mesa-vulkan-drivers).

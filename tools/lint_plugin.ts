@@ -87,20 +87,22 @@ const plugin: Deno.lint.Plugin = {
         const subjects = [...STORIES];
         return {
           ImportDeclaration(node) {
+            // Tests are about what they assert, never about the assertions.
+            if (node.source.value.startsWith("@std/")) return;
             for (const { local } of node.specifiers) subjects.push(local.name);
           },
           CallExpression(node) {
             if (!REGISTERS_TEST.test(context.sourceCode.getText(node.callee))) return;
             const title = titleOf(node.arguments);
             if (title === undefined) return;
-            const text = startOf(title);
-            if (subjects.some((it) => text.startsWith(it) && !/^\w/.test(text.slice(it.length)))) return;
+            const text = textOf(title);
+            if (subjects.some((it) => text.startsWith(it) && /^\W+[\w$]/.test(text.slice(it.length)))) return;
             context.report({
               node: title,
               message: "The title of the test does not say what it is about",
               hint:
                 "Begin it with a name that the file imports, as in “topK: keeps ties by the lower index”, " +
-                `or with one of ${STORIES.join(", ")}`,
+                `or with one of ${STORIES.join(", ")}, and say what holds`,
             });
           },
         };
@@ -142,30 +144,45 @@ function upperCase(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase();
 }
 
-/** The parts beyond the width of the lines that a comment touches; an address cannot be wrapped. */
+/** The parts beyond the width of the lines that a comment touches, save addresses too long for any line. */
 function* wideLines(text: string, [start, end]: Deno.lint.Range): Generator<Deno.lint.Range> {
   let from = text.lastIndexOf("\n", start - 1) + 1;
   while (from < end) {
     const newline = text.indexOf("\n", from);
     const to = newline < 0 ? text.length : newline;
     const line = text.slice(from, to);
-    if ([...line].length > LINE_WIDTH && !/https?:\/\/\S{40}/.test(line)) yield [from + LINE_WIDTH, to];
+    const [margin] = /^[\s/*]*/.exec(line)!;
+    const [address = ""] = /https?:\/\/\S+/.exec(line) ?? [];
+    if ([...line].length > LINE_WIDTH && margin.length + address.length <= LINE_WIDTH) {
+      yield [from + LINE_WIDTH, to];
+    }
     from = to + 1;
   }
 }
 
-type Title = Deno.lint.StringLiteral | Deno.lint.TemplateLiteral;
+type Title = Deno.lint.StringLiteral | Deno.lint.TemplateLiteral | Deno.lint.Identifier;
 
 /**
  * The title that a call gives a test: `name` of a definition, or the last text that it passes, as a helper of
- * ours may take the name of a model before it. None if it is computed.
+ * ours may take the name of a model before it, or else the name of a function. None if it is computed.
  */
 function titleOf(given: Deno.lint.CallExpression["arguments"]): Title | undefined {
-  const [first] = given;
-  if (first?.type !== "ObjectExpression") return given.map(asTitle).findLast((title) => title !== undefined);
-  for (const property of first.properties) {
-    if (property.type !== "Property" || property.key.type !== "Identifier") continue;
-    if (property.key.name === "name") return asTitle(property.value);
+  const [first, second] = given;
+  if (first?.type !== "ObjectExpression") {
+    return given.map(asTitle).findLast((title) => title !== undefined) ?? nameOf(first);
+  }
+  const name = valueOf(first, "name");
+  return name === undefined ? nameOf(second ?? valueOf(first, "fn")) : asTitle(name);
+}
+
+/** What an object gives a name, quoted or not. */
+function valueOf({ properties }: Deno.lint.ObjectExpression, name: string): Deno.lint.Node | undefined {
+  for (const property of properties) {
+    if (property.type !== "Property") continue;
+    const { key, value } = property;
+    if (key.type === "Identifier" ? key.name === name : key.type === "Literal" && key.value === name) {
+      return value;
+    }
   }
   return undefined;
 }
@@ -177,6 +194,12 @@ function asTitle(node: Deno.lint.Node): Title | undefined {
   return undefined;
 }
 
-function startOf(title: Title): string {
-  return title.type === "Literal" ? title.value : title.quasis[0]!.cooked;
+function nameOf(node: Deno.lint.Node | undefined): Title | undefined {
+  return node?.type === "FunctionExpression" ? node.id ?? undefined : undefined;
+}
+
+/** A title's text, with `${}` for what is computed. */
+function textOf(title: Title): string {
+  if (title.type === "Identifier") return title.name;
+  return title.type === "Literal" ? title.value : title.quasis.map(({ cooked }) => cooked).join("${}");
 }

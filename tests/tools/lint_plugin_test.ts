@@ -72,16 +72,24 @@ Deno.test("plugin: comments keep within the formatter's width", () => {
   assertEquals(reports(`f(${"1".repeat(99)}); // one\n`), []);
   assertEquals(reports(`f(${"1".repeat(99)}); // ones\n`), ["comment-width: s"]);
   assertEquals(reports(`// https://example.org/${"a".repeat(120)}\n`), []);
+  assertEquals(reports(`//  https://example.org/${"a".repeat(87)}\n`), []);
+  assertEquals(reports(`// See https://example.org/${"a".repeat(87)}\n`), ["comment-width: aaaa"]);
   assertEquals(reports(`f("${"1".repeat(200)}");\n`), []);
 });
 
 Deno.test("plugin: titles of tests begin with a name that the file imports, or a story", () => {
-  const file = (titled: string): string => `import A, { b, type C as D } from "../a.ts";\n${titled}`;
+  const file = (titled: string): string =>
+    `import { assert } from "@std/assert";\nimport A, { b, type C as D } from "../a.ts";\n${titled}`;
   const good = [
     `Deno.test("A: does", f);`,
     `Deno.test("b() does", f);`,
     `Deno.test("D.field does", f);`,
     `Deno.test({ ignore: true, name: "b: does", fn });`,
+    `Deno.test({ "name": "b: does", fn });`,
+    "Deno.test(`b: ${what}`, f);",
+    "Deno.test(name, function inner() {});",
+    "Deno.test({ ...rest, name });",
+    "Deno.test(definition);",
     "Deno.test(`b: does ${n} times`, f);",
     "Deno.test(`${name}: does`, f);",
     "Deno.test(name, f);",
@@ -92,12 +100,32 @@ Deno.test("plugin: titles of tests begin with a name that the file imports, or a
     `testRandom(7); test("does", f); run("does");`,
   ];
   for (const titled of good) assertEquals(reports(file(titled)), [], titled);
-  const bad = [`"does"`, `"bee: does"`, `"C: does"`, `"bad inputs are refused"`, "`does ${n} times`"];
+  const bad = [
+    `"does"`,
+    `"bee: does"`,
+    `"C: does"`,
+    `"bad inputs are refused"`,
+    "`does ${n} times`",
+    `"b"`,
+    `"b: "`,
+    "`b: `",
+    `"${STORIES[0]}"`,
+    `"assert"`,
+    `"assert: holds"`,
+  ];
   for (const title of bad) {
     assertEquals(reports(file(`Deno.test(${title}, f);`)), [`test-titles: ${title}`]);
     assertEquals(reports(file(`Deno.test({ fn, name: ${title} });`)), [`test-titles: ${title}`]);
+    assertEquals(reports(file(`Deno.test({ "name": ${title}, fn });`)), [`test-titles: ${title}`]);
     assertEquals(reports(file(`testOnDevices(${title}, f);`)), [`test-titles: ${title}`]);
     assertEquals(reports(file(`Deno.test.ignore(${title}, f);`)), [`test-titles: ${title}`]);
     assertEquals(reports(file(`testOnModel("demo", ${title}, f);`)), [`test-titles: ${title}`]);
   }
+  for (
+    const named of [
+      "Deno.test(function b() {});",
+      "Deno.test({ ignore: true }, function b() {});",
+      "Deno.test({ fn: function b() {} });",
+    ]
+  ) assertEquals(reports(file(named)), ["test-titles: b"], named);
 });
