@@ -22,7 +22,7 @@ const ROOT = new URL("../../", import.meta.url);
 const SHARED = ["class_conditional", "autoencoder"];
 /** The face of models, and what it offers of families and of what they share. */
 const FACE = "models/mod.ts";
-const OFFERED = ["IMAGENET_CLASSES", "alphaPreset"];
+const OFFERED = ["IMAGENET_CLASSES"];
 
 /** A module of the program with the modules that it imports, by path from the root. */
 interface Imports {
