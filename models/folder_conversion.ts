@@ -6,6 +6,7 @@
  * @module
  */
 
+import { shown } from "../kernels/arguments.ts";
 import { byteLength, type Checkpoint, encodeFloat16, type SafetensorsEntry } from "./checkpoint/mod.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
@@ -13,6 +14,7 @@ import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_fol
 import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
 import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
+import { type PartPlace, partPlaces } from "./part_places.ts";
 import type { WeightPlaces } from "./weights/weight_places.ts";
 import {
   type BlockOptions,
@@ -43,6 +45,11 @@ export interface ConvertOptions {
    * made from one.
    */
   tuning?: ModelTuning;
+  /**
+   * Which of several sets of weights a checkpoint's are: some of what stands in front of their names, like
+   * `"ema"`. Where there are several and nothing is said, that is an error that names them.
+   */
+  weights?: string;
   /** Depth that the model must have, of a family that tells its models by it; any by default. */
   depth?: number;
   /** Name of the size that the model must have, of a family that tells its models by such; any by default. */
@@ -57,6 +64,8 @@ export interface ConvertOptions {
 export interface OpenParts {
   /** What each part is read from, by the name of its weights in a folder. */
   readonly checkpoints: Readonly<Record<string, Checkpoint>>;
+  /** Where it lies there, by the same names. */
+  readonly places: Readonly<Record<string, PartPlace>>;
   /** Its sizes, where they are known from elsewhere than the tensors. */
   readonly config?: unknown;
   /** What it has unless something else is asked for. */
@@ -72,14 +81,14 @@ export interface OpenParts {
 const CONVERSION = 1;
 
 /** The tensors of the parts that are there, by the names that weights have in a folder. */
-export function weightsOf(family: Family, checkpoints: OpenParts["checkpoints"]): ModelWeights {
-  return Object.fromEntries(family.parts.flatMap((part) => {
-    const checkpoint = checkpoints[part.weights];
-    const prefix = checkpoint && part.prefix(checkpoint.tensors);
-    if (checkpoint === undefined || prefix === undefined) return [];
-    const set = new WeightSet(checkpoint.file, checkpoint.tensors, prefix);
-    return [[part.weights, { set, readFloat32: (name) => checkpoint.readFloat32(set.fullName(name)) }]];
-  }));
+export function weightsOf({ checkpoints, places }: Pick<OpenParts, "checkpoints" | "places">): ModelWeights {
+  return Object.fromEntries(
+    Object.entries(places).map(([part, { prefix, tensors }]) => {
+      const checkpoint = checkpoints[part]!;
+      const set = new WeightSet(checkpoint.file, tensors, (name) => tensors.get(name)?.name ?? prefix + name);
+      return [part, { set, readFloat32: (name) => checkpoint.readFloat32(set.fullName(name)) }];
+    }),
+  );
 }
 
 /** The error of a checkpoint that does not hold what it should, of which the landmarks would tell. */
@@ -101,14 +110,11 @@ export function partNotFound({ file, tensors }: Checkpoint, landmarks: readonly 
  */
 export async function convertParts(
   family: Family,
-  { checkpoints, config: known, defaults, origin }: OpenParts,
+  { checkpoints, places: sets, config: known, defaults, origin }: OpenParts,
   { writer, ...options }: ConvertOptions & { readonly writer: FolderWriter },
 ): Promise<ModelFolder> {
   const { dtype = "f32", onProgress } = options;
-  const weights = weightsOf(family, checkpoints);
-  for (const part of family.parts) {
-    if (weights[part.weights] === undefined) throw partNotFound(checkpoints[part.weights]!, [part.landmark]);
-  }
+  const weights = weightsOf({ checkpoints, places: sets });
   const config = known === undefined ? await family.infer(weights) : await family.inferAgain(weights, known);
   const labels = family.labels(config);
   const {
@@ -127,7 +133,7 @@ export async function convertParts(
   // Building the graphs asserts every tensor; the places of the bytes are known only once they are written.
   const nowhere: WeightPlaces = () => ({ file: "", offset: 0, length: 0, type: "float32", shape: [] });
   family.graphs(config, weights, Object.fromEntries(family.parts.map((part) => [part.weights, nowhere])));
-  // One file may hold all parts, side by side; each set sees its own prefix only.
+  // One file may hold all parts, side by side; each set sees its own tensors only.
   for (const { weights: part, unused } of family.parts) weights[part]!.set.requireAllTaken(unused);
 
   const entriesOf = new Map(family.parts.map(({ weights: part }) => {
@@ -157,6 +163,13 @@ export async function convertFolder(
 ): Promise<ModelFolder> {
   const { dtype, name, classNames, tuning = {}, config } = folder.manifest;
   const file = `${folder.location}/${MANIFEST}`;
+  if (options.weights !== undefined) {
+    throw new TypeError(
+      `Cannot convert the model with weights ${
+        shown(options.weights)
+      } as ${folder.location} is a model folder, which has one set of them`,
+    );
+  }
   if (dtype !== "f32" && dtype !== "f16") {
     throw new ModelFileError(
       "Cannot convert weights that are quantized, as what is lost would be lost twice",
@@ -169,11 +182,17 @@ export async function convertFolder(
   }
   const known = family.requireConfig(config, file);
   const checkpoints: Record<string, Checkpoint> = {};
-  for (const { weights } of family.parts) {
-    checkpoints[weights] = options.writer.own(await folder.weights(weights));
+  const places: Record<string, PartPlace> = {};
+  for (const [i, { weights, landmark }] of family.parts.entries()) {
+    const opened = options.writer.own(await folder.weights(weights));
+    const [place] = partPlaces(family.parts, opened)[i]!;
+    if (place === undefined) throw partNotFound(opened, [landmark]);
+    checkpoints[weights] = opened;
+    places[weights] = place;
   }
   return await convertParts(family, {
     checkpoints,
+    places,
     config: known,
     defaults: { name, classNames, tuning },
     origin: JSON.stringify(folder.fingerprints),

@@ -5,7 +5,14 @@
  * @module
  */
 
-import { mustBe, requireChoice, requireInteger, requireOptions, requireText } from "../kernels/arguments.ts";
+import {
+  mustBe,
+  requireChoice,
+  requireInteger,
+  requireOptions,
+  requireText,
+  shown,
+} from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
 import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
@@ -63,6 +70,11 @@ export interface LoadModelOptions {
    * published size. A model folder has its own.
    */
   classNames?: readonly string[];
+  /**
+   * Which of several sets of weights a checkpoint's are, where it holds raw and averaged ones: some of what
+   * stands in front of their names, like `"ema"`. Without it such a checkpoint is refused with their names.
+   */
+  weights?: string;
   /** Ends the loading. */
   signal?: AbortSignal | undefined;
 }
@@ -138,6 +150,7 @@ const OPTIONS = [
   "hub",
   "onProgress",
   "classNames",
+  "weights",
   "signal",
 ] as const satisfies (keyof LoadModelOptions)[];
 
@@ -152,7 +165,9 @@ function requireLoadOptions(options: LoadModelOptions): void {
   for (const name of ["threads", "memory", "depth"] as const) {
     if (options[name] !== undefined) requireInteger(options[name], name, "load the model", { min: 1 });
   }
-  if (options.size !== undefined) requireText(options.size, "size", "load the model");
+  for (const name of ["size", "weights"] as const) {
+    if (options[name] !== undefined) requireText(options[name], name, "load the model");
+  }
   askedSize(options, "load the model");
   if (dtype !== undefined) requireChoice(dtype, ["auto", ...DTYPES], "dtype", "load the model");
   if (cpuProvider !== undefined) {
@@ -185,8 +200,15 @@ async function openSourceFolder(source: ModelSource, options: LoadModelOptions):
 
 async function openFolder(
   place: string | URL,
-  { classNames, signal }: LoadModelOptions,
+  { classNames, weights, signal }: LoadModelOptions,
 ): Promise<ModelFolder> {
+  if (weights !== undefined) {
+    throw new TypeError(
+      `Cannot load the model with weights ${
+        shown(weights)
+      } as "${place}" is a model folder, which has one set of them`,
+    );
+  }
   if (classNames !== undefined) {
     throw new TypeError(
       `Cannot load the model with classNames as "${place}" is a model folder, which has its own; convert it to give it others`,
@@ -199,7 +221,7 @@ async function openCheckpoints(
   checkpoints: Checkpoints,
   options: LoadModelOptions & Pick<OpenModelOptions, "sha256">,
 ): Promise<ModelFolder> {
-  const { classNames, dtype = "auto", sha256 = {}, signal } = options;
+  const { classNames, weights, dtype = "auto", sha256 = {}, signal } = options;
   const parts = Object.entries(checkpoints ?? {}).flatMap(([part, place]) => place === undefined ? [] : part);
   if (familiesOfParts(parts).length === 0) {
     throw new TypeError(
@@ -216,5 +238,6 @@ async function openCheckpoints(
     sha256,
     signal,
     ...(classNames === undefined ? {} : { classNames }),
+    ...(weights === undefined ? {} : { weights }),
   });
 }

@@ -746,7 +746,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, weights, signal',
     ],
     [
       "a number for a device",
