@@ -152,6 +152,50 @@ export async function convertParts(
 }
 
 /**
+ * Checks that the sizes that a folder's description gives are those of its tensors.
+ *
+ * @param config The sizes.
+ * @param options Weights of the folder by part, and the description's path or URL.
+ * @returns Where the parts lie.
+ * @throws {ModelFileError} If a part is not there, or a size is another one.
+ */
+export async function requireTensorsOf<Config extends object>(
+  family: Family<Config>,
+  config: Config,
+  { checkpoints, file }: { readonly checkpoints: OpenParts["checkpoints"]; readonly file: string },
+): Promise<OpenParts["places"]> {
+  const places: Record<string, PartPlace> = {};
+  for (const [i, { weights, landmark }] of family.parts.entries()) {
+    const [place] = partPlaces(family.parts, checkpoints[weights]!)[i]!;
+    if (place === undefined) throw partNotFound(checkpoints[weights]!, [landmark]);
+    places[weights] = place;
+  }
+  const found = await family.inferAgain(weightsOf({ checkpoints, places }), config);
+  requireSame(config, found, "config", file);
+  return places;
+}
+
+/** Compares sizes, one by one. */
+function requireSame(given: unknown, found: unknown, path: string, file: string): void {
+  if (typeof found === "object" && found !== null && typeof given === "object" && given !== null) {
+    for (const [key, value] of Object.entries(found)) {
+      requireSame(
+        Reflect.get(given, key),
+        value,
+        Array.isArray(found) ? `${path}[${key}]` : `${path}.${key}`,
+        file,
+      );
+    }
+    if (!Array.isArray(found) || found.length === (given as unknown[]).length) return;
+  } else if (given === found) return;
+  throw new ModelFileError("Cannot use the sizes of the model as its tensors have others", {
+    file,
+    expected: `"${path}" ${shown(found)}`,
+    found: shown(given),
+  });
+}
+
+/**
  * Converts the weights of a model folder to another type.
  *
  * @throws {ModelFileError} If its weights are quantized, or do not make a model of the family.
@@ -182,17 +226,12 @@ export async function convertFolder(
   }
   const known = family.requireConfig(config, file);
   const checkpoints: Record<string, Checkpoint> = {};
-  const places: Record<string, PartPlace> = {};
-  for (const [i, { weights, landmark }] of family.parts.entries()) {
-    const opened = options.writer.own(await folder.weights(weights));
-    const [place] = partPlaces(family.parts, opened)[i]!;
-    if (place === undefined) throw partNotFound(opened, [landmark]);
-    checkpoints[weights] = opened;
-    places[weights] = place;
+  for (const { weights } of family.parts) {
+    checkpoints[weights] = options.writer.own(await folder.weights(weights));
   }
   return await convertParts(family, {
     checkpoints,
-    places,
+    places: await requireTensorsOf(family, known, { checkpoints, file }),
     config: known,
     defaults: { name, classNames, tuning },
     origin: JSON.stringify(folder.fingerprints),

@@ -13,7 +13,7 @@ import { AutoencoderNetworks, type FeatureMaps } from "../autoencoder/networks.t
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_folder.ts";
 import { requireModelSize } from "../folder/sizes.ts";
-import { openFolderAs } from "../folder_conversion.ts";
+import { openFolderAs, requireTensorsOf } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import { requireFit, resolveDtype } from "../graphs/fit.ts";
 import { keepHalves } from "../graphs/graph_file.ts";
@@ -149,6 +149,10 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   // Projections of the condition are read when they are needed.
   const transformer = owned.use(await source.weights(TRANSFORMER));
   using tokenizer = await source.weights(TOKENIZER);
+  await requireTensorsOf(family, config, {
+    checkpoints: { [TRANSFORMER]: transformer, [TOKENIZER]: tokenizer },
+    file: `${folder.location}/${MANIFEST}`,
+  });
 
   const sessionOptions: GraphSessionOptions = {
     ...(threads === undefined ? {} : { threads }),

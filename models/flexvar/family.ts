@@ -12,13 +12,7 @@ import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import type { ModelSize } from "../folder/sizes.ts";
 import { SEARCH } from "./alpha.ts";
-import {
-  type FlexVarConfig,
-  flexVarSizes,
-  inferFlexVarTokenizer,
-  inferFlexVarTransformer,
-  requireFlexVarConfig,
-} from "./config.ts";
+import { type FlexVarConfig, flexVarSizes, inferFlexVarConfig, requireFlexVarConfig } from "./config.ts";
 import { flexVarGraphs } from "./graph.ts";
 import { makeFlexVarModel } from "./model.ts";
 import { DEFAULTS, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
@@ -97,13 +91,9 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   publishedHelp:
     "guidance that goes on growing beyond cfg after ten scales and is constant beyond maxpn, the likeliest tokens on sides beyond maxpn or not among 1 to 6, 8, 10, 13, 16, 23, 24 and 32, and squares only",
   options: OPTIONS,
-  infer: (weights) =>
-    Promise.try(() => ({
-      ...(weights[TRANSFORMER] && inferFlexVarTransformer(weights[TRANSFORMER].set)),
-      ...(weights[TOKENIZER] && { tokenizer: inferFlexVarTokenizer(weights[TOKENIZER].set) }),
-    })),
+  infer: (weights) => Promise.try(() => inferFlexVarConfig(weights)),
   // The tensors tell all.
-  inferAgain: (_weights, config) => Promise.resolve(config),
+  inferAgain: (weights) => Promise.try(() => inferFlexVarConfig(weights) as FlexVarConfig),
   requireConfig: requireFlexVarConfig,
   size: ({ depth }) => depth,
   modelName: ({ depth }) => `FlexVAR-d${depth}`,

@@ -10,16 +10,10 @@ import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
 import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import { SEARCH } from "./alpha.ts";
-import {
-  inferVarConfig,
-  pictureSide,
-  PUBLISHED_PATCH_NUMBERS,
-  requireVarConfig,
-  type VarConfig,
-  varSizes,
-} from "./config.ts";
+import { inferVarConfig, pictureSide, requireVarConfig, type VarConfig, varSizes } from "./config.ts";
 import { varGraphs } from "./graph.ts";
 import { makeVarModel } from "./model.ts";
+import { PUBLISHED_PATCH_NUMBERS } from "./patch_numbers.ts";
 import { DEFAULTS } from "./schedule.ts";
 
 /** Tensors by which the two parts are recognised. */

@@ -44,10 +44,10 @@ Deno.test("varscale inspect: a checkpoint: format, tensors, which part of a mode
   assertMatch(other.out, /^family +not recognised$/m);
 });
 
-Deno.test("varscale inspect: a weight file of a folder is shown, though it is no model by itself", async () => {
+Deno.test("varscale inspect: a weight file of a folder is shown like a checkpoint", async () => {
   const { out } = await succeed("inspect", fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL)));
   assertMatch(out, /^tensors +58 /m);
-  assertMatch(out, /^family +VAR\n +Cannot tell the patch numbers/m);
+  assertMatch(out, /^family +VAR\ntransformer +depth 4, .*\npatch numbers +1, 2, 3, 4, 6, 8$/m);
 });
 
 Deno.test("varscale inspect: classes are listed by number and name where they have names", async () => {
