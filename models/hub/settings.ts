@@ -16,6 +16,8 @@ export interface DownloadProgress {
   readonly bytes: number;
   /** Size of the file in bytes. */
   readonly total: number;
+  /** Set while bytes are read that were there already, to compare their checksum. */
+  readonly checking?: true;
 }
 
 /** Options of everything that is got from the Hugging Face hub. */
