@@ -8,6 +8,7 @@
 
 import { mustBe, shown } from "../kernels/arguments.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
+import { isShardIndex, shardPlaces } from "./checkpoint/shards.ts";
 import { openSource, sourceSha256 } from "./checkpoint/source.ts";
 import {
   FAMILIES,
@@ -18,7 +19,7 @@ import {
   partsIn,
 } from "./families.ts";
 import type { CheckpointPart, Fact, Family } from "./family.ts";
-import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
+import { type ModelFolder, openModelFolder, sha256 } from "./folder/model_folder.ts";
 import {
   convertFolder,
   type ConvertOptions,
@@ -172,8 +173,20 @@ async function hashes(
 }
 
 async function hashOf(place: Checkpoints[string], signal: AbortSignal | undefined): Promise<string> {
-  using bytes = await openSource(place, { signal });
-  return await sourceSha256(bytes);
+  const hashes: string[] = [];
+  for (const file of await filesOf(place, signal)) {
+    using bytes = await openSource(file, { signal });
+    hashes.push(await sourceSha256(bytes));
+  }
+  return hashes.length === 1 ? hashes[0]! : await sha256(new TextEncoder().encode(hashes.join("\n")));
+}
+
+/** The files that a checkpoint is in: one, or an index and its shards. */
+async function filesOf(
+  place: Checkpoints[string],
+  signal: AbortSignal | undefined,
+): Promise<Checkpoints[string][]> {
+  return isShardIndex(place) ? [place, ...await shardPlaces(place, { signal })] : [place];
 }
 
 function describePlace(place: Checkpoints[string]): string {
@@ -224,7 +237,7 @@ async function openCheckpoints(
   };
   const origins: (string | undefined)[] = [];
   for (const [i, { name }] of family.parts.entries()) {
-    const origin = await originOf(places[name]!);
+    const origin = await originOf(places[name]!, signal);
     const set = chosen[i]!.name;
     origins.push(origin === undefined || set === undefined ? origin : `${shown(set)} in ${origin}`);
   }
@@ -241,11 +254,18 @@ async function openCheckpoints(
 }
 
 /** Tells a file from others, and from itself at another time, without reading it. */
-async function originOf(place: Checkpoints[string]): Promise<string | undefined> {
+async function originOf(
+  place: Checkpoints[string],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   if (place instanceof Uint8Array || /^https?:/i.test(String(place))) return undefined;
-  const path = /^file:/i.test(String(place)) ? new URL(place) : place;
-  const { size, mtime } = await Deno.stat(path);
-  return `${await Deno.realPath(path)} of ${size} bytes of ${mtime?.toISOString()}`;
+  const origins: string[] = [];
+  for (const file of await filesOf(place, signal) as (string | URL)[]) {
+    const path = /^file:/i.test(String(file)) ? new URL(file) : file;
+    const { size, mtime } = await Deno.stat(path);
+    origins.push(`${await Deno.realPath(path)} of ${size} bytes of ${mtime?.toISOString()}`);
+  }
+  return origins.join(", ");
 }
 
 /** What a checkpoint holds of a model. */

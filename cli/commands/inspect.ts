@@ -85,7 +85,9 @@ function showClasses(place: string, names: readonly string[], json: boolean): st
 /** Files are checkpoints and folders are not; on a web server only the name can tell. */
 async function isCheckpoint(place: string): Promise<boolean> {
   if (place === "demo") return false;
-  if (/^https?:/i.test(place)) return /\.(pth?|ckpt|bin|safetensors)$/i.test(new URL(place).pathname);
+  if (/^https?:/i.test(place)) {
+    return /\.(pth?|ckpt|bin|safetensors|index\.json)$/i.test(new URL(place).pathname);
+  }
   try {
     return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
   } catch (error) {

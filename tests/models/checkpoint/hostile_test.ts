@@ -166,7 +166,7 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
   ["a zip without a list", pth(whole("}")).slice(0, -22), "Cannot read the zip archive"],
 
   ["an empty file", new Uint8Array(0), "found an empty file"],
-  ["an unknown format", latin1("GGUF\x03\0\0\0\0\0"), "found a file of 10 bytes of an unknown format"],
+  ["an unknown format", latin1("odd!\x03\0\0\0\0\0"), "found a file of 10 bytes of an unknown format"],
   ["the stream before 1.6", latin1("\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."), "PyTorch before 1.6"],
   ["a bare pickle", latin1(whole("}")), "found a bare pickle"],
   [
