@@ -96,6 +96,7 @@ export {
   type ScheduleSettings,
   type SearchSettings,
   type StoredWeight,
+  suggestPlace,
   type TensorInfo,
   type TextLabels,
   type TokenSpace,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
+import { FAMILIES, hubModel, type HubPlace, suggestPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { flag, integer, text } from "../options/kinds.ts";
@@ -82,5 +82,12 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
 function placeOf(name: string): HubPlace {
   const place = hubPlace(name);
   if (place !== undefined) return place;
-  throw new UsageError(`Cannot download ${name}: a repository is named like ${EXAMPLES[0]!.place}`);
+  const meant = suggestPlace(name);
+  throw new UsageError(
+    `Cannot download ${name}: ${
+      meant?.startsWith("hf:")
+        ? `did you mean "${meant}"?`
+        : `a repository is named like ${EXAMPLES[0]!.place}`
+    }`,
+  );
 }

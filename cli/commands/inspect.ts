@@ -19,6 +19,7 @@ import {
   openCheckpoint,
   openModelFolder,
   type StoredWeight,
+  suggestPlace,
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
@@ -92,7 +93,9 @@ async function isCheckpoint(place: string): Promise<boolean> {
     return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {
-      throw new Error(`Cannot inspect ${place}: no such file or folder`);
+      const meant = suggestPlace(place);
+      const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+      throw new Error(`Cannot inspect ${place}: no such file or folder${hint}`);
     }
     throw error;
   }

@@ -8,7 +8,9 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { shown as quoted } from "../../kernels/arguments.ts";
 import { type ByteSource, openSource, sourceSha256 } from "../checkpoint/source.ts";
+import { suggestPlace } from "../hub/place.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
@@ -133,6 +135,14 @@ export async function openModelFolder(
   const base = folderUrl(location);
   const shown = (base.protocol === "file:" && typeof location === "string" ? location : base.href)
     .replace(/\/$/, "");
+  const meant = base.protocol === "file:" ? undefined : suggestPlace(base.href);
+  if (meant !== undefined) {
+    throw new ModelFileError("Cannot open the model folder", {
+      file: shown,
+      expected: `${quoted(meant)} for a repository of the Hugging Face hub`,
+      found: "the address of its page",
+    });
+  }
   const access = async <Result>(name: string, get: (url: URL) => Promise<Result>): Promise<Result> => {
     signal?.throwIfAborted();
     try {
@@ -141,7 +151,9 @@ export async function openModelFolder(
       signal?.throwIfAborted();
       const cause = error instanceof ModelFileError ? error.cause ?? error : error;
       if (cause instanceof Deno.errors.NotCapable) throw cause;
-      const found = cause instanceof Deno.errors.NotFound ? "no such file" : (cause as Error).message;
+      const found = cause instanceof Deno.errors.NotFound
+        ? `no such file${name === MANIFEST ? await hintFor(base) : ""}`
+        : (cause as Error).message;
       throw new ModelFileError("Cannot read a file of the model folder", {
         file: `${shown}/${name}`,
         found,
@@ -262,6 +274,13 @@ function requireSha256(file: string, record: FileRecord, found: string): void {
     expected: record.sha256,
     found,
   });
+}
+
+/** What a person may have meant by a folder that is not there. */
+async function hintFor(base: URL): Promise<string> {
+  const isThere = await Deno.stat(base).then(() => true, () => false);
+  const meant = isThere ? undefined : suggestPlace(fileURLToPath(base));
+  return meant === undefined ? "" : `; did you mean ${quoted(meant)}?`;
 }
 
 function folderUrl(location: string | URL): URL {

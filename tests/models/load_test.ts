@@ -136,6 +136,11 @@ Deno.test("loadModel: what names no model is refused", async () => {
   }
   await assertRejects(load("no-such-folder"), ModelFileError, "no-such-folder/model.json");
   await assertRejects(load({ var: "no.pth", vae: "no.pth" }), ModelFileError, "no.pth");
+  for (const place of ["FoundationVision/var", "https://huggingface.co/FoundationVision/var/tree/main"]) {
+    await assertRejects(load(place), ModelFileError, '"hf:FoundationVision/var');
+  }
+  const missing = await assertRejects(load("FoundationVision/var"), ModelFileError);
+  assertEquals(missing.found, 'no such file; did you mean "hf:FoundationVision/var"?');
   const urls = goldenCheckpoints("var-adaln");
   await assertRejects(load({ var: urls.vae, vae: urls.var }), ModelFileError, "pos_start");
   await assertRejects(

@@ -74,7 +74,11 @@ testInFolder("varscale inspect: a damaged folder is told file by file, with exit
 });
 
 Deno.test("varscale inspect: what is nothing to inspect is refused", async () => {
-  assertMatch((await run(["inspect", "/none"])).err, /Cannot inspect \/none: no such file or folder/);
+  assertMatch((await run(["inspect", "/none"])).err, /Cannot inspect \/none: no such file or folder\n/);
+  assertStringIncludes(
+    (await run(["inspect", "FoundationVision/var"])).err,
+    'no such file or folder; did you mean "hf:FoundationVision/var"?',
+  );
   const { code, err } = await run(["inspect", fixture("golden/README.md")]);
   assertEquals(code, 1);
   assertStringIncludes(err, "expected a .pth or .safetensors file");
