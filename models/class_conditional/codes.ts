@@ -7,25 +7,35 @@
 import { ModelFileError } from "../model_file_error.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
 
+/** How many codes there are, of how many channels, and how wide the transformer is that reads them. */
+export interface CodeSizes {
+  readonly vocabulary: number;
+  readonly channels: number;
+  readonly width: number;
+}
+
 /**
  * Checks that a transformer tells tokens of the tokenizer's codebook and reads codes of its channels.
  *
  * @param transformer Its tensors.
  * @param tokenizer Tensors of the tokenizer.
- * @param codes How many codes it has, and of how many channels.
+ * @param sizes The tokenizer's codes, and the transformer's width.
  * @throws {ModelFileError} Saying what either has.
  */
 export function requireSameCodes(
   transformer: WeightSet,
   tokenizer: WeightSet,
-  codes: { readonly vocabulary: number; readonly channels: number },
+  sizes: CodeSizes,
 ): void {
-  const [vocabulary] = transformer.take("head.bias", [-1]) as [number];
-  const [, channels] = transformer.take("word_embed.weight", [-1, -1]) as [number, number];
+  const lastSize = (name: string, shape: readonly number[]): number => {
+    return transformer.take(name, transformer.has(name) ? shape.with(-1, -1) : shape).at(-1)!;
+  };
+  const vocabulary = lastSize("head.bias", [sizes.vocabulary]);
+  const channels = lastSize("word_embed.weight", [sizes.width, sizes.channels]);
   for (
     const [what, wanted, found] of [
-      ["codes", vocabulary, codes.vocabulary],
-      ["channels in a code", channels, codes.channels],
+      ["codes", vocabulary, sizes.vocabulary],
+      ["channels in a code", channels, sizes.channels],
     ] as const
   ) {
     if (wanted === found) continue;

@@ -90,12 +90,14 @@ export function requireFlexVarConfig(config: unknown, file: string): FlexVarConf
  * @throws {ModelFileError} If a tensor is missing or has an unexpected shape, or the parts do not fit.
  */
 export function inferFlexVarConfig({ transformer, tokenizer }: ModelWeights): Partial<FlexVarConfig> {
-  const codes = tokenizer && inferFlexVarTokenizer(tokenizer.set);
-  const config = {
+  const config: Partial<FlexVarConfig> = {
     ...(transformer && inferFlexVarTransformer(transformer.set)),
-    ...(codes && { tokenizer: codes }),
+    ...(tokenizer && { tokenizer: inferFlexVarTokenizer(tokenizer.set) }),
   };
-  if (transformer && tokenizer && codes) requireSameCodes(transformer.set, tokenizer.set, codes);
+  if (transformer && tokenizer) {
+    const { width, tokenizer: codes } = config as FlexVarConfig;
+    requireSameCodes(transformer.set, tokenizer.set, { ...codes, width });
+  }
   return config;
 }
 

@@ -122,7 +122,8 @@ export async function inferVarConfig(
     ...(tokenizer === undefined ? {} : { tokenizer: inferTokenizer(tokenizer.set) }),
   };
   if (transformer !== undefined && tokenizer !== undefined) {
-    requireSameCodes(transformer.set, tokenizer.set, config.tokenizer!);
+    const { width, tokenizer: codes } = config as VarConfig;
+    requireSameCodes(transformer.set, tokenizer.set, { ...codes, width });
   }
   return config;
 }

@@ -12,10 +12,10 @@ Deno.test("requireSameCodes: parts that speak of other codes are told by both nu
     new Map(Object.entries(shapes).map(([name, shape]) => [name, { shape, dtype: "F32" }])),
   );
   const tokenizer = new WeightSet("vae.pth", new Map());
-  requireSameCodes(transformer, tokenizer, { vocabulary: 96, channels: 16 });
+  requireSameCodes(transformer, tokenizer, { vocabulary: 96, channels: 16, width: 128 });
   const refusal = (vocabulary: number, channels: number): ModelFileError => {
     return assertThrows(
-      () => requireSameCodes(transformer, tokenizer, { vocabulary, channels }),
+      () => requireSameCodes(transformer, tokenizer, { vocabulary, channels, width: 128 }),
       ModelFileError,
     );
   };
