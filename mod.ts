@@ -93,6 +93,7 @@ export {
   type ScheduleSettings,
   type SearchSettings,
   type StoredWeight,
+  suggestPlace,
   systemReason,
   type TextLabels,
 } from "./models/mod.ts";

@@ -23,6 +23,7 @@ import { parseArgs } from "node:util";
 import { requireInteger } from "../kernels/arguments.ts";
 import { percentile } from "../kernels/profile/profile.ts";
 import { familyOfCheckpoints } from "../models/families.ts";
+import { partPlaces } from "../models/part_places.ts";
 import { storedBytes } from "../models/class_conditional/memory.ts";
 import { type Dtype, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
 import type { ModelTensor } from "../models/weights/model_tensor.ts";
@@ -413,12 +414,10 @@ async function usedTensors(places: { readonly var: string; readonly vae: string 
   using transformer = await openCheckpoint(places.var);
   using tokenizer = await openCheckpoint(places.vae);
   const checkpoints: Readonly<Record<string, typeof transformer>> = { var: transformer, vae: tokenizer };
-  return familyOfCheckpoints(checkpoints).parts.flatMap((part) => {
-    const { tensors } = checkpoints[part.name]!;
-    const prefix = part.prefix(tensors)!;
-    return [...tensors.values()]
-      .filter(({ name }) => name.startsWith(prefix))
-      .map(({ name, shape }) => ({ name: name.slice(prefix.length), shape }))
+  const { parts } = familyOfCheckpoints(checkpoints);
+  return parts.flatMap((part, i) => {
+    const [place] = partPlaces(parts, checkpoints[part.name]!)[i]!;
+    return Array.from(place!.tensors, ([name, { shape }]) => ({ name, shape }))
       .filter(({ name }) => !part.unused.test(name) && !ENCODER.test(name));
   });
 }

@@ -6,8 +6,9 @@
  * @module
  */
 
-import { mustBe } from "../kernels/arguments.ts";
+import { mustBe, shown } from "../kernels/arguments.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
+import { isShardIndex, shardPlaces } from "./checkpoint/shards.ts";
 import { openSource, sourceSha256 } from "./checkpoint/source.ts";
 import {
   FAMILIES,
@@ -18,7 +19,7 @@ import {
   partsIn,
 } from "./families.ts";
 import type { CheckpointPart, Fact, Family } from "./family.ts";
-import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
+import { type ModelFolder, openModelFolder, sha256 } from "./folder/model_folder.ts";
 import {
   convertFolder,
   type ConvertOptions,
@@ -31,6 +32,7 @@ import type { FolderWriter } from "./folder/folder_writer.ts";
 import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
+import { choosePlaces, namesOfPlaces, type PartPlace, partPlaces } from "./part_places.ts";
 
 /**
  * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its
@@ -62,10 +64,10 @@ export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
  * @param source The checkpoints, or a model folder whose weights are to have another type.
  * @param writer Where the folder is written.
  * @throws {TypeError} If the source is none.
- * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are
- * quantized already.
- * @throws {RangeError} If the model is of another size, or has another number of classes than there are
- * names.
+ * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, it holds several sets
+ * of them and `weights` does not say which, or its weights are quantized already.
+ * @throws {RangeError} If the model is of another size, has no set of `weights`, or has another number of
+ * classes than there are names.
  *
  * @example
  * ```ts
@@ -93,7 +95,7 @@ export async function convertModel(
       : writer.own(await openModelFolder(source.folder, { signal }));
     return await convertFolder(convertible(folder), folder, { ...options, writer });
   }
-  const { family, ...parts } = writer.own(await openCheckpoints(source, signal));
+  const { family, ...parts } = writer.own(await openCheckpoints(source, options));
   return await convertParts(family, parts, { ...options, writer });
 }
 
@@ -106,10 +108,10 @@ export async function convertModel(
  * told is read once to find it out, as are the files of a folder, to check them.
  *
  * @throws {TypeError} If the source is none.
- * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, or its weights are
- * quantized already.
- * @throws {RangeError} If the model is of another size, or has another number of classes than there are
- * names.
+ * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, it holds several sets
+ * of them and `weights` does not say which, or its weights are quantized already.
+ * @throws {RangeError} If the model is of another size, has no set of `weights`, or has another number of
+ * classes than there are names.
  *
  * @example
  * ```ts
@@ -134,15 +136,18 @@ export async function openModelSource(
     return await openFolderAs(convertible(original), original, conversion);
   }
   using stack = new DisposableStack();
-  const open = stack.use(await openCheckpoints(source, signal));
-  const { family, ...parts } = open;
-  const location = family.parts.map(({ name }) => shown(source[name]!)).join(" + ");
+  const open = stack.use(await openCheckpoints(source, conversion));
+  const { family, choices, ...parts } = open;
+  const location = family.parts.map(({ name }) => describePlace(source[name]!)).join(" + ");
   await using writer = createVirtualFolder(location, {
     signal,
     fingerprints: async () => {
       const known = await hashes(source, sha256, signal);
       return Object.fromEntries(
-        family.parts.map(({ name, weights }) => [`${weights} as ${dtype}`, known.get(name)!]),
+        family.parts.map(({ name, weights }) => {
+          const chosen = choices[weights] === undefined ? "" : ` of ${shown(choices[weights])}`;
+          return [`${weights}${chosen} as ${dtype}`, known.get(name)!];
+        }),
       );
     },
   });
@@ -168,11 +173,23 @@ async function hashes(
 }
 
 async function hashOf(place: Checkpoints[string], signal: AbortSignal | undefined): Promise<string> {
-  using bytes = await openSource(place, { signal });
-  return await sourceSha256(bytes);
+  const hashes: string[] = [];
+  for (const file of await filesOf(place, signal)) {
+    using bytes = await openSource(file, { signal });
+    hashes.push(await sourceSha256(bytes));
+  }
+  return hashes.length === 1 ? hashes[0]! : await sha256(new TextEncoder().encode(hashes.join("\n")));
 }
 
-function shown(place: Checkpoints[string]): string {
+/** The files that a checkpoint is in: one, or an index and its shards. */
+async function filesOf(
+  place: Checkpoints[string],
+  signal: AbortSignal | undefined,
+): Promise<Checkpoints[string][]> {
+  return isShardIndex(place) ? [place, ...await shardPlaces(place, { signal })] : [place];
+}
+
+function describePlace(place: Checkpoints[string]): string {
   return place instanceof Uint8Array ? "bytes in memory" : String(place);
 }
 
@@ -188,11 +205,18 @@ function isFolder(place: FolderSource["folder"]): place is ModelFolder {
   return typeof place === "object" && !(place instanceof URL);
 }
 
-/** Opens checkpoints and tells their family. */
+/** Checkpoints that are open, of a family that has been told by them. */
+interface OpenCheckpoints extends OpenParts, Disposable {
+  readonly family: Family;
+  /** Names of the sets of weights that were chosen, of parts that have several in their checkpoints. */
+  readonly choices: Readonly<Record<string, string | undefined>>;
+}
+
+/** Opens checkpoints, tells their family, and finds its parts in them. */
 async function openCheckpoints(
   places: Checkpoints,
-  signal: AbortSignal | undefined,
-): Promise<OpenParts & Disposable & { readonly family: Family }> {
+  { weights: wanted, signal }: Pick<ConvertOptions, "weights" | "signal">,
+): Promise<OpenCheckpoints> {
   const names = typeof places === "object" && places !== null ? Object.keys(places) : [];
   if (familiesOfParts(names).length === 0 || names.some((name) => places[name] === undefined)) {
     throw new TypeError(mustBe(`${knownParts()}, or { folder }`, places, "its source", "convert the model"));
@@ -201,12 +225,28 @@ async function openCheckpoints(
   const byPart: Record<string, Checkpoint> = {};
   for (const name of names) byPart[name] = stack.use(await openCheckpoint(places[name]!, { signal }));
   const family = familyOfCheckpoints(byPart);
+  const chosen = choosePlaces(
+    family.parts.map((part, i) => {
+      const checkpoint = byPart[part.name]!;
+      return { part, file: checkpoint.file, places: partPlaces(family.parts, checkpoint)[i]! };
+    }),
+    wanted,
+  );
+  const byWeights = <Value>(valueOf: (part: CheckpointPart, i: number) => Value): Record<string, Value> => {
+    return Object.fromEntries(family.parts.map((part, i) => [part.weights, valueOf(part, i)]));
+  };
   const origins: (string | undefined)[] = [];
-  for (const { name } of family.parts) origins.push(await originOf(places[name]!));
+  for (const [i, { name }] of family.parts.entries()) {
+    const origin = await originOf(places[name]!, signal);
+    const set = chosen[i]!.name;
+    origins.push(origin === undefined || set === undefined ? origin : `${shown(set)} in ${origin}`);
+  }
   const owned = stack.move();
   return {
     family,
-    checkpoints: Object.fromEntries(family.parts.map(({ name, weights }) => [weights, byPart[name]!])),
+    choices: byWeights((_, i) => chosen[i]!.name),
+    checkpoints: byWeights(({ name }) => byPart[name]!),
+    places: byWeights((_, i) => chosen[i]!.place),
     defaults: {},
     origin: origins.includes(undefined) ? undefined : origins.join(" and "),
     [Symbol.dispose]: () => owned.dispose(),
@@ -214,11 +254,18 @@ async function openCheckpoints(
 }
 
 /** Tells a file from others, and from itself at another time, without reading it. */
-async function originOf(place: Checkpoints[string]): Promise<string | undefined> {
+async function originOf(
+  place: Checkpoints[string],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   if (place instanceof Uint8Array || /^https?:/i.test(String(place))) return undefined;
-  const path = /^file:/i.test(String(place)) ? new URL(place) : place;
-  const { size, mtime } = await Deno.stat(path);
-  return `${await Deno.realPath(path)} of ${size} bytes of ${mtime?.toISOString()}`;
+  const origins: string[] = [];
+  for (const file of await filesOf(place, signal) as (string | URL)[]) {
+    const path = /^file:/i.test(String(file)) ? new URL(file) : file;
+    const { size, mtime } = await Deno.stat(path);
+    origins.push(`${await Deno.realPath(path)} of ${size} bytes of ${mtime?.toISOString()}`);
+  }
+  return origins.join(", ");
 }
 
 /** What a checkpoint holds of a model. */
@@ -263,15 +310,22 @@ export async function describeCheckpoint(checkpoint: Checkpoint): Promise<Checkp
   const nothing = { config: {}, facts: [], classNames: [], problem: undefined };
   if (most === 0) return { family: undefined, parts: [], ...nothing };
   const { family, parts } = held.find((found) => found.parts.length === most)!;
+  // Sets of the same part differ in their values only.
+  const places = Object.fromEntries(
+    partPlaces(family.parts, checkpoint).flatMap((sets, i): [string, readonly PartPlace[]][] => {
+      return sets.length === 0 ? [] : [[family.parts[i]!.weights, sets]];
+    }),
+  );
   try {
-    const config = await family.infer(
-      weightsOf(family, Object.fromEntries(parts.map(({ weights }) => [weights, checkpoint]))),
-    );
+    const config = await family.infer(weightsOf({
+      checkpoints: Object.fromEntries(parts.map(({ weights }) => [weights, checkpoint])),
+      places: Object.fromEntries(Object.entries(places).map(([part, [first]]) => [part, first!])),
+    }));
     return {
       family,
       parts,
       config,
-      facts: family.describe(config),
+      facts: [...family.describe(config), ...setFacts(places)],
       classNames: classNamesOf(family.labels(config)),
       problem: undefined,
     };
@@ -279,4 +333,10 @@ export async function describeCheckpoint(checkpoint: Checkpoint): Promise<Checkp
     if (error instanceof ModelFileError) return { family, parts, ...nothing, problem: error.message };
     throw error;
   }
+}
+
+/** Which sets of weights there are to choose from, if there is a choice. */
+function setFacts(places: Readonly<Record<string, readonly PartPlace[]>>): Fact[] {
+  return Object.entries(places).filter(([, sets]) => sets.length > 1)
+    .map(([part, sets]) => [`${part} weights`, `${sets.length} sets: ${namesOfPlaces(sets).join(", ")}`]);
 }

@@ -11,6 +11,7 @@ import { FLEXVAR } from "./flexvar/family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { partNotFound } from "./folder_conversion.ts";
 import { ModelFileError } from "./model_file_error.ts";
+import { partPlaces } from "./part_places.ts";
 import { VAR } from "./var/family.ts";
 
 const families: Family[] = [VAR, FLEXVAR];
@@ -96,8 +97,9 @@ export function knownParts(): string {
 }
 
 /** The parts of a family that a checkpoint holds. */
-export function partsIn(family: Family, { tensors }: Checkpoint): readonly CheckpointPart[] {
-  return family.parts.filter((part) => part.prefix(tensors) !== undefined);
+export function partsIn({ parts }: Family, checkpoint: Checkpoint): readonly CheckpointPart[] {
+  const places = partPlaces(parts, checkpoint);
+  return parts.filter((_, i) => places[i]!.length > 0);
 }
 
 /**

@@ -26,12 +26,12 @@ export interface CheckpointPart {
   readonly weights: string;
   /** What it is, for people: `"the transformer"`. */
   readonly title: string;
-  /** A tensor by which a message tells that it is not there. */
+  /** A tensor by which it is looked for, under whatever names trainers put in front, and missed. */
   readonly landmark: string;
   /** Tensors that are derivable or serve training only. */
   readonly unused: RegExp;
-  /** What stands in front of its tensors' names in a file that holds it; `undefined` if the file does not. */
-  prefix(tensors: ReadonlyMap<string, StoredTensor>): string | undefined;
+  /** Whether tensors are such a part, the landmark among them; nothing stands in front of their names. */
+  isIn(tensors: ReadonlyMap<string, StoredTensor>): boolean;
 }
 
 /** Tensors of one part. */

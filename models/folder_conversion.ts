@@ -14,6 +14,7 @@ import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_fol
 import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
 import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
+import { type PartPlace, partPlaces } from "./part_places.ts";
 import type { WeightPlaces } from "./weights/weight_places.ts";
 import {
   type BlockOptions,
@@ -44,6 +45,11 @@ export interface ConvertOptions {
    * made from one.
    */
   tuning?: ModelTuning;
+  /**
+   * Which of several sets of weights a checkpoint's are: some of what stands in front of their names, like
+   * `"ema"`. Where there are several and nothing is said, that is an error that names them.
+   */
+  weights?: string;
   /** Depth that the model must have, of a family that tells its models by it; any by default. */
   depth?: number;
   /** Name of the size that the model must have, of a family that tells its models by such; any by default. */
@@ -58,6 +64,8 @@ export interface ConvertOptions {
 export interface OpenParts {
   /** What each part is read from, by the name of its weights in a folder. */
   readonly checkpoints: Readonly<Record<string, Checkpoint>>;
+  /** Where it lies there, by the same names. */
+  readonly places: Readonly<Record<string, PartPlace>>;
   /** Its sizes, where they are known from elsewhere than the tensors. */
   readonly config?: unknown;
   /** What it has unless something else is asked for. */
@@ -74,32 +82,36 @@ const CONVERSION = 1;
 
 /** The tensors of the parts that are there, by the names that weights have in a folder. */
 export function weightsOf(
-  family: Family,
-  checkpoints: Readonly<Record<string, Pick<Checkpoint, "file" | "tensors" | "readFloat32">>>,
+  { checkpoints, places }: {
+    readonly checkpoints: Readonly<Record<string, Pick<Checkpoint, "file" | "readFloat32">>>;
+    readonly places: OpenParts["places"];
+  },
 ): ModelWeights {
-  return Object.fromEntries(family.parts.flatMap((part) => {
-    const checkpoint = checkpoints[part.weights];
-    const prefix = checkpoint && part.prefix(checkpoint.tensors);
-    if (checkpoint === undefined || prefix === undefined) return [];
-    const set = new WeightSet(checkpoint.file, checkpoint.tensors, prefix);
-    return [[part.weights, { set, readFloat32: (name) => checkpoint.readFloat32(set.fullName(name)) }]];
-  }));
+  return Object.fromEntries(
+    Object.entries(places).map(([part, { prefix, tensors }]) => {
+      const checkpoint = checkpoints[part]!;
+      const set = new WeightSet(checkpoint.file, tensors, (name) => tensors.get(name)?.name ?? prefix + name);
+      return [part, { set, readFloat32: (name) => checkpoint.readFloat32(set.fullName(name)) }];
+    }),
+  );
 }
 
 /**
  * Checks that the sizes that a folder's description gives are those of its tensors, whose list is all that is
  * read for it. Nothing is built from the sizes before: a depth of a million would be.
  *
- * @throws {ModelFileError} Naming the first size that is another one.
+ * @returns Where the parts lie.
+ * @throws {ModelFileError} If a part is not there, or naming the first size that is another one.
  */
 export async function requireOwnSizes<Config>(
   family: Family<Config>,
   folder: ModelFolder,
   config: Config,
-): Promise<void> {
-  const lists: Record<string, Parameters<typeof weightsOf>[1][string]> = {};
-  for (const { weights: part } of family.parts) {
-    lists[part] = {
+): Promise<OpenParts["places"]> {
+  const lists: Record<string, Pick<Checkpoint, "file" | "tensors" | "readFloat32">> = {};
+  const places: Record<string, PartPlace> = {};
+  for (const [i, { weights: part, landmark }] of family.parts.entries()) {
+    const list = lists[part] = {
       file: `${folder.location}/${part}`,
       tensors: await folder.tensors(part),
       readFloat32: async (name) => {
@@ -107,13 +119,13 @@ export async function requireOwnSizes<Config>(
         return await weights.readFloat32(name);
       },
     };
+    const [place] = partPlaces(family.parts, list)[i]!;
+    if (place === undefined) throw partNotFound(list, [landmark]);
+    places[part] = place;
   }
-  const weights = weightsOf(family, lists);
-  for (const { weights: part, landmark } of family.parts) {
-    if (weights[part] === undefined) throw partNotFound(lists[part]!, [landmark]);
-  }
-  const difference = firstDifference(await family.inferAgain(weights, config), config, "config");
-  if (difference === undefined) return;
+  const found = await family.inferAgain(weightsOf({ checkpoints: lists, places }), config);
+  const difference = firstDifference(found, config, "config");
+  if (difference === undefined) return places;
   const { place, own, given } = difference;
   throw new ModelFileError("Cannot use the sizes of the model as they are not those of its tensors", {
     file: `${folder.location}/${MANIFEST}`,
@@ -162,14 +174,11 @@ export function partNotFound(
  */
 export async function convertParts(
   family: Family,
-  { checkpoints, config: known, defaults, origin }: OpenParts,
+  { checkpoints, places: sets, config: known, defaults, origin }: OpenParts,
   { writer, ...options }: ConvertOptions & { readonly writer: FolderWriter },
 ): Promise<ModelFolder> {
   const { dtype = "f32", onProgress } = options;
-  const weights = weightsOf(family, checkpoints);
-  for (const part of family.parts) {
-    if (weights[part.weights] === undefined) throw partNotFound(checkpoints[part.weights]!, [part.landmark]);
-  }
+  const weights = weightsOf({ checkpoints, places: sets });
   const config = known === undefined ? await family.infer(weights) : await family.inferAgain(weights, known);
   const labels = family.labels(config);
   const {
@@ -188,7 +197,7 @@ export async function convertParts(
   // Building the graphs asserts every tensor; the places of the bytes are known only once they are written.
   const nowhere: WeightPlaces = () => ({ file: "", offset: 0, length: 0, type: "float32", shape: [] });
   family.graphs(config, weights, Object.fromEntries(family.parts.map((part) => [part.weights, nowhere])));
-  // One file may hold all parts, side by side; each set sees its own prefix only.
+  // One file may hold all parts, side by side; each set sees its own tensors only.
   for (const { weights: part, unused } of family.parts) weights[part]!.set.requireAllTaken(unused);
 
   const entriesOf = new Map(family.parts.map(({ weights: part }) => {
@@ -219,6 +228,13 @@ export async function convertFolder(
 ): Promise<ModelFolder> {
   const { dtype, name, classNames, tuning = {}, config } = folder.manifest;
   const file = `${folder.location}/${MANIFEST}`;
+  if (options.weights !== undefined) {
+    throw new TypeError(
+      `Cannot convert the model with weights ${
+        shown(options.weights)
+      } as ${folder.location} is a model folder, which has one set of them`,
+    );
+  }
   if (dtype !== "f32" && dtype !== "f16") {
     throw new ModelFileError(
       "Cannot convert weights that are quantized, as what is lost would be lost twice",
@@ -230,13 +246,14 @@ export async function convertFolder(
     );
   }
   const known = family.requireConfig(config, file);
-  await requireOwnSizes(family, folder, known);
+  const places = await requireOwnSizes(family, folder, known);
   const checkpoints: Record<string, Checkpoint> = {};
   for (const { weights } of family.parts) {
     checkpoints[weights] = options.writer.own(await folder.weights(weights));
   }
   return await convertParts(family, {
     checkpoints,
+    places,
     config: known,
     defaults: { name, classNames, tuning },
     origin: JSON.stringify(folder.fingerprints),

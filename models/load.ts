@@ -12,6 +12,7 @@ import {
   requireInteger,
   requireOptions,
   requireText,
+  shown,
 } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
@@ -76,6 +77,11 @@ export interface LoadModelOptions {
    * family cannot tell; what it throws ends the loading.
    */
   check?: (outline: ModelOutline) => void;
+  /**
+   * Which of several sets of weights a checkpoint's are, where it holds raw and averaged ones: some of what
+   * stands in front of their names, like `"ema"`. Without it such a checkpoint is refused with their names.
+   */
+  weights?: string;
   /** Ends the loading. */
   signal?: AbortSignal | undefined;
 }
@@ -156,6 +162,7 @@ const OPTIONS = [
   "onProgress",
   "classNames",
   "check",
+  "weights",
   "signal",
 ] as const satisfies (keyof LoadModelOptions)[];
 
@@ -170,7 +177,9 @@ function requireLoadOptions(options: LoadModelOptions): void {
   for (const name of ["threads", "memory", "depth"] as const) {
     if (options[name] !== undefined) requireInteger(options[name], name, "load the model", { min: 1 });
   }
-  if (options.size !== undefined) requireText(options.size, "size", "load the model");
+  for (const name of ["size", "weights"] as const) {
+    if (options[name] !== undefined) requireText(options[name], name, "load the model");
+  }
   askedSize(options, "load the model");
   if (dtype !== undefined) requireChoice(dtype, ["auto", ...DTYPES], "dtype", "load the model");
   if (cpuProvider !== undefined) {
@@ -204,8 +213,15 @@ async function openSourceFolder(source: ModelSource, options: LoadModelOptions):
 
 async function openFolder(
   place: string | URL,
-  { classNames, signal }: LoadModelOptions,
+  { classNames, weights, signal }: LoadModelOptions,
 ): Promise<ModelFolder> {
+  if (weights !== undefined) {
+    throw new TypeError(
+      `Cannot load the model with weights ${
+        shown(weights)
+      } as "${place}" is a model folder, which has one set of them`,
+    );
+  }
   if (classNames !== undefined) {
     throw new TypeError(
       `Cannot load the model with classNames as "${place}" is a model folder, which has its own; convert it to give it others`,
@@ -218,7 +234,7 @@ async function openCheckpoints(
   checkpoints: Checkpoints,
   options: LoadModelOptions & Pick<OpenModelOptions, "sha256">,
 ): Promise<ModelFolder> {
-  const { classNames, dtype = "auto", sha256 = {}, signal } = options;
+  const { classNames, weights, dtype = "auto", sha256 = {}, signal } = options;
   const parts = Object.entries(checkpoints ?? {}).flatMap(([part, place]) => place === undefined ? [] : part);
   if (familiesOfParts(parts).length === 0) {
     throw new TypeError(
@@ -235,5 +251,6 @@ async function openCheckpoints(
     sha256,
     signal,
     ...(classNames === undefined ? {} : { classNames }),
+    ...(weights === undefined ? {} : { weights }),
   });
 }

@@ -77,6 +77,7 @@ export {
   type HubOptions,
   type HubPlace,
   parseHubPlace,
+  suggestPlace,
 } from "./hub/mod.ts";
 export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";

@@ -747,7 +747,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, check, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, check, weights, signal',
     ],
     [
       "a number for a device",
@@ -814,6 +814,30 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { classNames: ["a", "b"] }),
       RangeError,
       "Cannot convert the model as it has 5 classes: the number of class names is 2",
+    ],
+    [
+      "weights of a set that is not there",
+      load(good, { weights: "ema" }),
+      RangeError,
+      'Cannot choose the weights as weights must be "" for the transformer in bytes in memory: current value is "ema"',
+    ],
+    [
+      "weights of a folder",
+      () => loadModel("demo", { device: "cpu", weights: "ema" }),
+      TypeError,
+      'Cannot load the model with weights "ema" as "demo" is a model folder, which has one set of them',
+    ],
+    [
+      "the answer of a web server",
+      load({ ...good, vae: new TextEncoder().encode("Entry not found") }),
+      ModelFileError,
+      'Cannot open the checkpoint: bytes in memory (expected a .pth or .safetensors file, found a text that begins with "Entry not found")',
+    ],
+    [
+      "a repository without hf:",
+      () => loadModel("FoundationVision/var", { device: "cpu" }),
+      ModelFileError,
+      'Cannot read a file of the model folder: FoundationVision/var/model.json (found no such file; did you mean "hf:FoundationVision/var"?)',
     ],
     [
       "a folder that is not there",

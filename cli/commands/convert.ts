@@ -17,7 +17,13 @@ import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { readClassNames, readPlaces } from "../options/given_files.ts";
 import { choice, flag, number, text } from "../options/kinds.ts";
-import { CHECKPOINT_OPTIONS, checkpointsOf, DEPTH_OPTION, modelPlace } from "../options/model_options.ts";
+import {
+  CHECKPOINT_OPTIONS,
+  checkpointsOf,
+  DEPTH_OPTION,
+  modelPlace,
+  WEIGHTS_OPTION,
+} from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { perFamily } from "../options/sampling_options.ts";
@@ -32,6 +38,7 @@ import { exists, requireFolder } from "../output/whole_file.ts";
 const OPTIONS = {
   ...section("From", {
     ...CHECKPOINT_OPTIONS,
+    weights: WEIGHTS_OPTION,
     model: {
       kind: text("PLACE"),
       short: "m",
@@ -120,6 +127,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       signal: io.signal,
       ...(Object.keys(tuning).length === 0 ? {} : { tuning }),
       ...(name === undefined ? {} : { name }),
+      ...(options.weights === undefined ? {} : { weights: options.weights }),
       ...(options.modelDepth === undefined ? {} : { depth: options.modelDepth }),
       ...(classNames === undefined ? {} : { classNames }),
     }));

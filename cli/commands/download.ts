@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FAMILIES, hubModel, type HubPlace } from "../../mod.ts";
+import { FAMILIES, hubModel, type HubPlace, suggestPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { flag, integer, text } from "../options/kinds.ts";
@@ -48,7 +48,8 @@ export const download = command({
   usage: ["hf:OWNER/NAME[@REVISION] [OPTIONS]"],
   description: [
     "What is in the cache already is not fetched again, a download that broke off goes on where it stopped, and a file " +
-    "is found there only when it is whole and has the checksum that the hub promised. Other commands take the same place " +
+    "is found there only when it is whole and has the checksum that the hub promised, which is compared once, and again " +
+    "when the file has changed. Other commands take the same place " +
     "as --model.",
     "The environment is read as by other Hugging Face programs: HF_HOME, HF_HUB_CACHE, HF_TOKEN for repositories that " +
     "want to know who asks, HF_ENDPOINT for another hub, HF_HUB_OFFLINE=1 for the cache alone.",
@@ -81,5 +82,12 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
 function placeOf(name: string): HubPlace {
   const place = hubPlace(name);
   if (place !== undefined) return place;
-  throw new UsageError(`Cannot download ${name}: a repository is named like ${EXAMPLES[0]!.place}`);
+  const meant = suggestPlace(name);
+  throw new UsageError(
+    `Cannot download ${name}: ${
+      meant?.startsWith("hf:")
+        ? `did you mean "${meant}"?`
+        : `a repository is named like ${EXAMPLES[0]!.place}`
+    }`,
+  );
 }

@@ -39,6 +39,7 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "repeat",
   "model",
   ...Object.keys(CHECKPOINT_OPTIONS),
+  "weights",
   "classNames",
   "modelDepth",
   "device",

@@ -19,6 +19,7 @@ import {
   openCheckpoint,
   openModelFolder,
   type StoredWeight,
+  suggestPlace,
   systemReason,
 } from "../../mod.ts";
 import { command } from "../command.ts";
@@ -87,13 +88,19 @@ function showClasses(place: string, names: readonly string[], json: boolean): st
 /** Files are checkpoints and folders are not; on a web server only the name can tell. */
 async function isCheckpoint(place: string): Promise<boolean> {
   if (place === "demo") return false;
-  if (/^https?:/i.test(place)) return /\.(pth?|ckpt|bin|safetensors)$/i.test(new URL(place).pathname);
+  if (/^https?:/i.test(place)) {
+    return /\.(pth?|ckpt|bin|safetensors|index\.json)$/i.test(new URL(place).pathname);
+  }
   try {
     return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    const none = error instanceof Deno.errors.NotFound;
-    throw new UsageError(`Cannot inspect ${place}: ${none ? "no such file or folder" : systemReason(error)}`);
+    const meant = suggestPlace(place);
+    const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+    const reason = error instanceof Deno.errors.NotFound
+      ? `no such file or folder${hint}`
+      : systemReason(error);
+    throw new UsageError(`Cannot inspect ${place}: ${reason}`);
   }
 }
 

@@ -57,6 +57,14 @@ export const DEPTH_OPTION: Option<number> = {
   aliases: ["depth"],
 };
 
+/** Which weights: an option of all commands that read checkpoints. */
+export const WEIGHTS_OPTION: Option<string> = {
+  kind: text("NAME"),
+  help:
+    "Which weights of a checkpoint that holds several sets, by some of what stands in front of their names, like ema",
+  defaultText: "the only ones",
+};
+
 /** Which model. */
 export const MODEL_OPTIONS = section("Model", {
   model: {
@@ -67,6 +75,7 @@ export const MODEL_OPTIONS = section("Model", {
     defaultText: "demo",
   },
   ...CHECKPOINT_OPTIONS,
+  weights: WEIGHTS_OPTION,
   classNames: {
     kind: text("FILE"),
     help: "JSON list of class names, for checkpoints, which have none",
@@ -122,6 +131,8 @@ export function describeDevice({ name, cpuProvider }: DeviceRecord): string {
 /** Checkpoints by part: `{ varCkpt, vaeCkpt }`. */
 export interface CheckpointPlace {
   readonly [key: CheckpointKey]: string;
+  /** Which of several sets of weights. */
+  readonly weights?: string;
   /** File with the names of the classes. */
   readonly classNames?: string;
 }
@@ -132,6 +143,7 @@ export type ModelPlace = { readonly folder: string } | CheckpointPlace;
 /** Values of the options that name a model, those of {@linkcode CHECKPOINT_OPTIONS} among them. */
 export interface ModelValues {
   readonly model?: string | undefined;
+  readonly weights?: string | undefined;
   readonly classNames?: string | undefined;
 }
 
@@ -141,7 +153,7 @@ export interface ModelValues {
  * @throws {UsageError} If they contradict each other, or name too little of a model.
  */
 export function modelPlace(values: ModelValues): ModelPlace | undefined {
-  const { model, classNames } = values;
+  const { model, weights, classNames } = values;
   const given = PARTS.filter((name) => Reflect.get(values, checkpointKey(name)) !== undefined);
   if (given.length > 0) {
     if (model !== undefined) {
@@ -153,8 +165,16 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
     });
     return {
       ...Object.fromEntries(paths),
+      ...(weights === undefined ? {} : { weights }),
       ...(classNames === undefined ? {} : { classNames: absolute(classNames) }),
     };
+  }
+  if (weights !== undefined) {
+    throw new UsageError(
+      `Option --weights goes with ${
+        list(checkpointOptions(PARTS), "and")
+      }: a model folder has one set of them`,
+    );
   }
   if (classNames !== undefined) {
     throw new UsageError(
@@ -186,7 +206,9 @@ function requireWhole(given: readonly string[]): void {
 }
 
 /** The checkpoints of a place, for the library. */
-export function checkpointsOf({ classNames: _names, ...checkpoints }: CheckpointPlace): Checkpoints {
+export function checkpointsOf(
+  { weights: _weights, classNames: _names, ...checkpoints }: CheckpointPlace,
+): Checkpoints {
   return Object.fromEntries(
     Object.entries(checkpoints).map(([key, path]) => [key.replace(/Ckpt$/, ""), path]),
   );
@@ -235,14 +257,15 @@ export async function load(
     ...(modelDepth === undefined ? {} : { depth: modelDepth }),
     ...(modelSize === undefined ? {} : { size: modelSize }),
   };
-  const { source, classNames } = "folder" in place
+  const { source, weights, classNames } = "folder" in place
     ? { source: place.folder }
-    : { source: checkpointsOf(place), classNames: place.classNames };
+    : { source: checkpointsOf(place), weights: place.weights, classNames: place.classNames };
   notice(`loading ${typeof source === "string" ? source : list(Object.values(source).map(String), "and")}`);
   try {
     const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
     const places = typeof source === "string" ? [source] : Object.values(source).map(String);
-    const loading = readPlaces(places, () => loadModel(source, { ...common, ...names }));
+    const chosen = weights === undefined ? {} : { weights };
+    const loading = readPlaces(places, () => loadModel(source, { ...common, ...names, ...chosen }));
     const model = await untilEnded(io.signal, loading);
     if (dtype === "auto" && model.dtype !== "f32") {
       notice(`weights as ${model.dtype}, the most precise type that fits; see --dtype and --memory`);

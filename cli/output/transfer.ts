@@ -1,5 +1,5 @@
 /**
- * What is shown while the files of a model are downloaded.
+ * What is shown while the files of a model are downloaded, or checked that were downloaded before.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import type { DownloadProgress } from "../../mod.ts";
 import type { Io } from "../io.ts";
 import { ByteProgress } from "./byte_progress.ts";
 
-/** Shows downloads, one file after the other. */
+/** Shows downloads and checks, one file after the other. */
 export class Transfer implements Disposable {
   readonly #io: Io;
   readonly #now: (() => number) | undefined;
-  #file: string | undefined;
+  #what: string | undefined;
   #progress: ByteProgress | undefined;
 
   /** @param io Where to write. @param options Another clock than `performance.now`. */
@@ -21,13 +21,14 @@ export class Transfer implements Disposable {
     this.#now = options.now;
   }
 
-  /** Bytes have come. */
-  readonly report = ({ file, bytes, total }: DownloadProgress): void => {
-    if (file !== this.#file) {
+  /** Bytes have come, or been checked. */
+  readonly report = ({ file, bytes, total, checking }: DownloadProgress): void => {
+    const what = `${checking ? "checking" : "downloading"} ${file}`;
+    if (what !== this.#what) {
       this.#progress?.[Symbol.dispose]();
       const clock = this.#now === undefined ? {} : { now: this.#now };
-      this.#progress = new ByteProgress(this.#io, { what: `downloading ${file}`, ...clock });
-      this.#file = file;
+      this.#progress = new ByteProgress(this.#io, { what, ...clock });
+      this.#what = what;
     }
     this.#progress!.show(bytes, total);
   };

@@ -6,9 +6,11 @@
  */
 
 import { ModelFileError } from "../model_file_error.ts";
+import { misfitOf } from "./misfits.ts";
 import { openPyTorch } from "./pytorch.ts";
 import { isPyTorchStream, openPyTorchStream } from "./pytorch_stream.ts";
 import { openSafetensors } from "./safetensors.ts";
+import { isShardIndex, openShards } from "./shards.ts";
 import { type ByteSource, openSource, type OpenSourceOptions } from "./source.ts";
 import type { Checkpoint } from "./tensor.ts";
 
@@ -19,7 +21,8 @@ export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions }
 
 /**
  * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, the bytes of a file, or a source, which
- * is the checkpoint's from then on. The format is told by the content.
+ * is the checkpoint's from then on. The format is told by the content. A place whose name ends in
+ * `.index.json` says which tensor is in which file beside it, and all of them are opened.
  *
  * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file
  * has names such as `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
@@ -51,6 +54,9 @@ export async function openCheckpoint(
   source: string | URL | Uint8Array | ByteSource,
   options: OpenSourceOptions = {},
 ): Promise<Checkpoint> {
+  if (isShardIndex(source)) {
+    return await openShards(source, (shard) => openCheckpoint(shard, options), options);
+  }
   const bytes = isSource(source) ? source : await openSource(source, options);
   try {
     return await openFormat(bytes);
@@ -64,33 +70,17 @@ function isSource(source: string | URL | Uint8Array | ByteSource): source is Byt
   return typeof source === "object" && "read" in source;
 }
 
-const SAVE_AGAIN =
-  "a zip archive; load it with torch.load and save it again with torch.save (PyTorch 1.6 or later)";
-
-/** What people take for a checkpoint, told by the first bytes, with what to do about it. */
-const MISFITS: readonly { start: string; at?: number; expected: string; found: string }[] = [
-  { start: "\x80", expected: SAVE_AGAIN, found: "a bare pickle" },
-  { start: "ustar", at: 257, expected: SAVE_AGAIN, found: "a TAR archive" },
-  { start: "sys_info\0", expected: SAVE_AGAIN, found: "a TAR archive" },
-  {
-    start: "version https://git-lfs",
-    expected: "the file itself",
-    found: "a pointer to it (run git lfs pull)",
-  },
-  { start: "<", expected: "the file itself", found: "a web page or XML" },
-];
-
 async function openFormat(source: ByteSource): Promise<Checkpoint> {
   const { file, size } = source;
-  const head = String.fromCharCode(...await source.read(0, Math.min(size, 512)));
-  if (head.startsWith("PK\x03\x04")) return await openPyTorch(source);
-  if (isPyTorchStream(head)) return await openPyTorchStream(source);
-  if (head[8] === "{") return await openSafetensors(source);
-  const misfit = MISFITS.find(({ start, at = 0 }) => head.startsWith(start, at));
+  const head = await source.read(0, Math.min(size, 512));
+  if (String.fromCharCode(...head.subarray(0, 4)) === "PK\x03\x04") return await openPyTorch(source);
+  if (isPyTorchStream(String.fromCharCode(...head))) return await openPyTorchStream(source);
+  const misfit = misfitOf(head);
   if (misfit !== undefined) {
     const { expected, found } = misfit;
     throw new ModelFileError("Cannot open the checkpoint", { file, expected, found });
   }
+  if (head[8] === "{".charCodeAt(0)) return await openSafetensors(source);
   throw new ModelFileError("Cannot open the checkpoint", {
     file,
     expected: "a .pth or .safetensors file",

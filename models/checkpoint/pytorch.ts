@@ -9,6 +9,7 @@
  */
 
 import { ModelFileError } from "../model_file_error.ts";
+import { archiveMisfit } from "./misfits.ts";
 import { Archive } from "./archive.ts";
 import { PickleError, quote, unpickle } from "./pickle.ts";
 import {
@@ -67,6 +68,8 @@ export async function openPyTorch(source: ByteSource): Promise<Checkpoint> {
 /** The folder of the archive that holds `data.pkl`, with its slash. */
 function rootOf(archive: Archive, file: string): string {
   const names = archive.names();
+  const misfit = archiveMisfit(names);
+  if (misfit !== undefined) throw new ModelFileError("Cannot open the checkpoint", { file, ...misfit });
   const pickles = names.filter((name) => /^[^/]+\/data\.pkl$/.test(name));
   if (pickles.length === 1) return pickles[0]!.slice(0, -"data.pkl".length);
   throw new ModelFileError("Cannot find a PyTorch checkpoint in the zip archive", {

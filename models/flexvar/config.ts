@@ -12,7 +12,9 @@ import {
   readLevels,
 } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
+import { requireSameCodes } from "../class_conditional/codes.ts";
 import type { ModelSizes } from "../class_conditional/memory.ts";
+import type { ModelWeights } from "../family.ts";
 import { isSize, requireSizes, type SizeCheck } from "../folder/sizes.ts";
 import {
   inferTransformer,
@@ -80,6 +82,23 @@ export function requireFlexVarConfig(config: unknown, file: string): FlexVarConf
     path: "config.tokenizer",
   });
   return sizes;
+}
+
+/**
+ * Reads the sizes of a FlexVAR model from the parts that are there.
+ *
+ * @throws {ModelFileError} If a tensor is missing or has an unexpected shape, or the parts do not fit.
+ */
+export function inferFlexVarConfig({ transformer, tokenizer }: ModelWeights): Partial<FlexVarConfig> {
+  const config: Partial<FlexVarConfig> = {
+    ...(transformer && inferFlexVarTransformer(transformer.set)),
+    ...(tokenizer && { tokenizer: inferFlexVarTokenizer(tokenizer.set) }),
+  };
+  if (transformer && tokenizer) {
+    const { width, tokenizer: codes } = config as FlexVarConfig;
+    requireSameCodes(transformer.set, tokenizer.set, { ...codes, width });
+  }
+  return config;
 }
 
 /**

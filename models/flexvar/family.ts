@@ -11,23 +11,17 @@ import type { CheckpointPart, Fact, Family } from "../family.ts";
 import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import type { ModelSize } from "../folder/sizes.ts";
-import type { StoredTensor } from "../weights/weight_set.ts";
 import { SEARCH } from "./alpha.ts";
-import {
-  type FlexVarConfig,
-  flexVarSizes,
-  inferFlexVarTokenizer,
-  inferFlexVarTransformer,
-  requireFlexVarConfig,
-} from "./config.ts";
+import { type FlexVarConfig, flexVarSizes, inferFlexVarConfig, requireFlexVarConfig } from "./config.ts";
 import { flexVarGraphs } from "./graph.ts";
 import { makeFlexVarModel } from "./model.ts";
 import { DEFAULTS, flexVarSchedule, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
 
-type Tensors = ReadonlyMap<string, StoredTensor>;
-
 /** Buffers that serve training only, or are zeros. */
 const UNUSED = /(^|\.)(attn_bias_for_masking|zero_k_bias|codebook_used)$/;
+
+/** Tensors that a tokenizer of another layout has. */
+const FOREIGN_LAYOUT = /^(quantize\.quant_resi\.|decoder\.up\.|encoder\.down\.)/;
 
 /** Files of the published transformers, by depth. */
 const TRANSFORMERS: ReadonlyMap<ModelSize, string> = new Map([
@@ -43,10 +37,7 @@ const TRANSFORMER_PART: CheckpointPart = {
   landmark: "pos_1LC",
   unused: UNUSED,
   // VAR's positions are a list, ours are a map.
-  prefix: (tensors) =>
-    ["", "trainer.var_wo_ddp."].find((prefix) => {
-      return tensors.has(`${prefix}pos_start`) && tensors.get(`${prefix}pos_1LC`)?.shape.length === 4;
-    }),
+  isIn: (tensors) => tensors.has("pos_start") && tensors.get("pos_1LC")?.shape.length === 4,
 };
 
 const TOKENIZER_PART: CheckpointPart = {
@@ -55,18 +46,10 @@ const TOKENIZER_PART: CheckpointPart = {
   title: "the tokenizer",
   landmark: "quantize.embedding.weight",
   unused: UNUSED,
-  prefix: (tensors) => ["", "model.", "trainer.vae_local."].find((prefix) => isTokenizer(tensors, prefix)),
+  // Unlike VAR's, it may have a codebook and nothing beside.
+  isIn: (tensors) =>
+    tensors.has("quantize.embedding.weight") && !tensors.keys().some((name) => FOREIGN_LAYOUT.test(name)),
 };
-
-/**
- * Whether a tokenizer of this layout stands behind a prefix: unlike VAR's, it may have a codebook and nothing
- * beside.
- */
-function isTokenizer(tensors: Tensors, prefix: string): boolean {
-  const foreign = ["quantize.quant_resi.", "decoder.up.", "encoder.down."].map((name) => prefix + name);
-  return tensors.has(`${prefix}quantize.embedding.weight`) &&
-    !tensors.keys().some((name) => foreign.some((other) => name.startsWith(other)));
-}
 
 function factsOf(config: Partial<FlexVarConfig>): Fact[] {
   const { tokenizer } = config;
@@ -108,13 +91,9 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   publishedHelp:
     "guidance that goes on growing beyond cfg after ten scales and is constant beyond maxpn, the likeliest tokens on sides beyond maxpn or not among 1 to 6, 8, 10, 13, 16, 23, 24 and 32, and squares only",
   options: OPTIONS,
-  infer: (weights) =>
-    Promise.try(() => ({
-      ...(weights[TRANSFORMER] && inferFlexVarTransformer(weights[TRANSFORMER].set)),
-      ...(weights[TOKENIZER] && { tokenizer: inferFlexVarTokenizer(weights[TOKENIZER].set) }),
-    })),
+  infer: (weights) => Promise.try(() => inferFlexVarConfig(weights)),
   // The tensors tell all.
-  inferAgain: async (weights) => await FLEXVAR.infer(weights) as FlexVarConfig,
+  inferAgain: (weights) => Promise.try(() => inferFlexVarConfig(weights) as FlexVarConfig),
   requireConfig: requireFlexVarConfig,
   size: ({ depth }) => depth,
   modelName: ({ depth }) => `FlexVAR-d${depth}`,

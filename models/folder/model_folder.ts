@@ -10,6 +10,8 @@
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type ByteSource, openSource, type OpenSourceOptions, sourceSha256 } from "../checkpoint/source.ts";
 import { WebAnswer } from "../checkpoint/web_answer.ts";
+import { shown as quoted } from "../../kernels/arguments.ts";
+import { suggestPlace } from "../hub/place.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { systemReason } from "../system_reason.ts";
@@ -142,6 +144,14 @@ export async function openModelFolder(
   const base = folderUrl(location);
   const shown = (base.protocol === "file:" && typeof location === "string" ? location : base.href)
     .replace(/\/$/, "");
+  const meant = base.protocol === "file:" ? undefined : suggestPlace(base.href);
+  if (meant !== undefined) {
+    throw new ModelFileError("Cannot open the model folder", {
+      file: shown,
+      expected: `${quoted(meant)} for a repository of the Hugging Face hub`,
+      found: "the address of its page",
+    });
+  }
   const access = async <Result>(name: string, get: (url: URL) => Promise<Result>): Promise<Result> => {
     signal?.throwIfAborted();
     try {
@@ -152,7 +162,8 @@ export async function openModelFolder(
       if (error instanceof ModelFileError && error.cause === undefined) throw error;
       const cause = error instanceof ModelFileError ? error.cause ?? error : error;
       if (cause instanceof Deno.errors.NotCapable) throw cause;
-      const found = systemReason(cause);
+      const none = cause instanceof Deno.errors.NotFound && name === MANIFEST;
+      const found = `${systemReason(cause)}${none ? await hintFor(base) : ""}`;
       throw new ModelFileError("Cannot read a file of the model folder", {
         file: `${shown}/${name}`,
         found,
@@ -297,6 +308,13 @@ function requireSha256(file: string, record: FileRecord, found: string): void {
     expected: record.sha256,
     found,
   });
+}
+
+/** What a person may have meant by a folder that is not there. */
+async function hintFor(base: URL): Promise<string> {
+  const isThere = await Deno.stat(base).then(() => true, () => false);
+  const meant = isThere ? undefined : suggestPlace(fileURLToPath(base));
+  return meant === undefined ? "" : `; did you mean ${quoted(meant)}?`;
 }
 
 function folderUrl(location: string | URL): URL {

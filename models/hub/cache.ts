@@ -8,6 +8,7 @@
 
 import { statfs } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
+import { checksumOf } from "./checksum.ts";
 import { isCommit } from "./place.ts";
 
 /** A file that is on the disk. */
@@ -15,7 +16,8 @@ export interface CachedFile {
   readonly path: string;
   readonly bytes: number;
   readonly commit: string;
-  readonly sha256: string | undefined;
+  /** The checksum that it was downloaded with, where its place tells. */
+  readonly etag: string | undefined;
 }
 
 /** Milliseconds between two looks at a lock that another process holds. */
@@ -58,8 +60,9 @@ export class RepositoryCache {
     const path = this.pointer(commit, name);
     const facts = await whenThere(Deno.stat(path));
     if (!facts?.isFile) return undefined;
-    const etag = basename(await Deno.readLink(path).catch(() => ""));
-    return { path, bytes: facts.size, commit, sha256: isSha256(etag) ? etag : undefined };
+    // Where there are no links it is a file by itself.
+    const etag = await Deno.readLink(path).then(basename, () => undefined);
+    return { path, bytes: facts.size, commit, etag };
   }
 
   /** Names of the files of a revision that are on the disk. */
@@ -70,9 +73,44 @@ export class RepositoryCache {
     return await whenThere(Array.fromAsync(Deno.readDir(folder), ({ name }) => name)) ?? [];
   }
 
-  /** Whether the content with a checksum is there whole. */
-  async holds(etag: string, bytes: number): Promise<boolean> {
-    return (await whenThere(Deno.stat(this.blob(etag))))?.size === bytes;
+  /**
+   * Whether a file still has its checksum. It is read for that when it is first asked about, and again when
+   * its size, times or number in the file system are others than then; gigabytes are not read at every start.
+   * What a disk loses by itself, without any write, is noticed by neither.
+   *
+   * @param path The file.
+   * @param etag Its checksum; whatever is none fits every file.
+   */
+  async isIntact(
+    path: string,
+    etag: string,
+    options: Parameters<typeof checksumOf>[2] = {},
+  ): Promise<boolean> {
+    const state = await stateOf(path);
+    if (state === undefined) return false;
+    const known = await Deno.readTextFile(this.#note(etag)).catch(() => undefined);
+    if (known === state) return true;
+    const found = await checksumOf(path, etag, options);
+    if (found === undefined) return true;
+    if (found !== etag) return false;
+    await this.remember(path, etag, state);
+    return true;
+  }
+
+  /** Remembers that a file has its checksum, if the cache may be written to. */
+  async remember(path: string, etag: string, state?: string): Promise<void> {
+    try {
+      const facts = state ?? await stateOf(path);
+      await Deno.mkdir(this.#locks, { recursive: true });
+      await replace(this.#note(etag), (temporary) => Deno.writeTextFile(temporary, facts!));
+    } catch {
+      // It is found out anew the next time.
+    }
+  }
+
+  /** Where it is kept in which state a content had its checksum: beside its lock, out of others' way. */
+  #note(etag: string): string {
+    return join(this.#locks, `${etag}.checked`);
   }
 
   /** Makes a file of a commit found under its own name. */
@@ -126,9 +164,12 @@ export class RepositoryCache {
   }
 }
 
-/** Whether a checksum is a SHA-256, as of every large file. */
-export function isSha256(etag: string): boolean {
-  return /^[0-9a-f]{64}$/.test(etag);
+/** What changes of a file whenever its content does; `undefined` if it is not there. */
+async function stateOf(path: string): Promise<string | undefined> {
+  const facts = await whenThere(Deno.stat(path));
+  if (facts === undefined) return undefined;
+  const { size, mtime, ctime, ino } = facts;
+  return [size, mtime?.getTime(), ctime?.getTime(), ino].join(" ");
 }
 
 /** Bytes that a folder's disk has room for, if that may be asked. */

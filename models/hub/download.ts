@@ -6,9 +6,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { dirname } from "node:path";
-import { freeBytes, isSha256 } from "./cache.ts";
+import { freeBytes } from "./cache.ts";
+import { hashFor, isSha256 } from "./checksum.ts";
 import { HubError } from "./hub_error.ts";
 import { describePlace } from "./place.ts";
 import { type HubServer, Patience, type RemoteFile } from "./server.ts";
@@ -123,7 +123,7 @@ class Part implements AsyncDisposable {
   readonly #path: string;
   readonly #remote: RemoteFile;
   #file: Deno.FsFile;
-  #hash: ReturnType<typeof createHash> | undefined;
+  #hash: ReturnType<typeof hashFor>;
   #bytes = 0;
 
   private constructor(path: string, remote: RemoteFile, file: Deno.FsFile) {
@@ -202,14 +202,6 @@ class Part implements AsyncDisposable {
     this.#file.close();
     return Promise.resolve();
   }
-}
-
-/**
- * What a checksum is made with: large files have their SHA-256, others the name that git gives their content.
- */
-function hashFor({ etag, bytes }: RemoteFile): ReturnType<typeof createHash> | undefined {
-  if (isSha256(etag)) return createHash("sha256");
-  return /^[0-9a-f]{40}$/.test(etag) ? createHash("sha1").update(`blob ${bytes}\0`) : undefined;
 }
 
 function fullDisk(

@@ -8,7 +8,8 @@
 import { mustBe } from "../../kernels/arguments.ts";
 import { dirname } from "node:path";
 import { MANIFEST, openModelFolder } from "../folder/model_folder.ts";
-import { isSha256, RepositoryCache } from "./cache.ts";
+import { type CachedFile, RepositoryCache } from "./cache.ts";
+import { isSha256 } from "./checksum.ts";
 import { download } from "./download.ts";
 import { HubError } from "./hub_error.ts";
 import { describePlace, type HubPlace, isCommit, isRelativePath } from "./place.ts";
@@ -31,7 +32,9 @@ export interface HubFile {
  * Gets a file of a repository. It is downloaded if the cache, which other Hugging Face libraries share, does
  * not hold it; a download that broke off goes on where it stopped, and the file is found under its name only
  * when it is whole and has the checksum that the hub promised. If the hub cannot be reached, what the cache
- * holds of the same revision is good enough.
+ * holds of the same revision is good enough. What is in the cache already has its checksum compared, too:
+ * once, and again whenever the file has changed; where it is another one, the file is downloaded again, or
+ * refused without a connection.
  *
  * @param place The repository.
  * @param name Name of the file there, with slashes where it lies in a folder.
@@ -63,33 +66,45 @@ export async function hubFile(place: HubPlace, name: string, options: HubOptions
   const { offline, signal } = settings;
   signal?.throwIfAborted();
   const cache = new RepositoryCache(settings.cacheFolder, place.repository);
+  const isIntact = async (path: string, etag: string | undefined): Promise<boolean> => {
+    const onBytes = (bytes: number, total: number): void =>
+      settings.onProgress({ file: name, bytes, total, checking: true });
+    return etag === undefined || await cache.isIntact(path, etag, { signal, onBytes });
+  };
   const cached = await cache.find(place.revision, name);
-  if (cached !== undefined && (offline || isCommit(place.revision))) return cached;
+  if (cached !== undefined && (offline || isCommit(place.revision))) {
+    if (await isIntact(cached.path, cached.etag)) return fileOf(cached);
+    if (offline) throw damagedError(name, place, cached);
+  }
   if (offline) throw offlineError(name, place, settings);
   const server = new HubServer(settings);
   let remote: RemoteFile;
   try {
     remote = await server.describe(place, name, cached === undefined ? settings.retries : 0);
   } catch (error) {
-    if (cached !== undefined && isPassing(error)) return cached;
-    throw error;
+    if (cached === undefined || !isPassing(error)) throw error;
+    if (await isIntact(cached.path, cached.etag)) return fileOf(cached);
+    throw damagedError(name, place, cached, error);
   }
-  const known = await cache.find(remote.commit, name);
-  if (known?.bytes === remote.bytes) {
+  const { commit, etag, bytes } = remote;
+  const known = await cache.find(commit, name);
+  if (known?.bytes === bytes && await isIntact(known.path, etag)) {
     // The cache may be read-only for whoever only wants to use it.
-    await cache.setCommit(place.revision, remote.commit).catch(() => {});
-    return { ...known, sha256: sha256Of(remote) };
+    await cache.setCommit(place.revision, commit).catch(() => {});
+    return fileOf({ ...known, etag });
   }
   {
-    using lock = await cache.lock(remote.etag, signal);
-    if (!await cache.holds(remote.etag, remote.bytes)) {
-      await download(server, remote, { blob: cache.blob(remote.etag), alone: lock !== undefined, settings });
+    using lock = await cache.lock(etag, signal);
+    const blob = cache.blob(etag);
+    const { size } = await Deno.stat(blob).catch(() => ({ size: undefined }));
+    if (size !== bytes || !await isIntact(blob, etag)) {
+      await download(server, remote, { blob, alone: lock !== undefined, settings });
+      await cache.remember(blob, etag);
     }
-    await cache.point(remote.commit, name, remote.etag);
+    await cache.point(commit, name, etag);
   }
-  await cache.setCommit(place.revision, remote.commit);
-  const { commit, bytes } = remote;
-  return { path: cache.pointer(commit, name), bytes, commit, sha256: sha256Of(remote) };
+  await cache.setCommit(place.revision, commit);
+  return fileOf({ path: cache.pointer(commit, name), bytes, commit, etag });
 }
 
 /**
@@ -166,13 +181,31 @@ export async function hubModelFolder(place: HubPlace, options: HubOptions = {}):
   return folder;
 }
 
-function sha256Of({ etag }: RemoteFile): string | undefined {
-  return isSha256(etag) ? etag : undefined;
+function fileOf({ path, bytes, commit, etag }: CachedFile): HubFile {
+  return { path, bytes, commit, sha256: etag !== undefined && isSha256(etag) ? etag : undefined };
 }
 
 /** Whether a failure says nothing about the file, so that what the cache holds is as good as before. */
 function isPassing(error: unknown): boolean {
   return error instanceof HubError && (error.reason === "unreachable" || error.reason === "denied");
+}
+
+/** A file in the cache that is not what it was, where another one cannot be got. */
+function damagedError(
+  name: string,
+  place: HubPlace,
+  { path, bytes, etag }: CachedFile,
+  cause?: unknown,
+): HubError {
+  const reason = cause === undefined ? "the hub must not be asked" : "the hub could not be asked";
+  return new HubError(
+    "corrupt",
+    `Cannot use ${name} of ${
+      describePlace(place)
+    }: its ${bytes} bytes in ${path} have changed since they were ` +
+      `downloaded, their checksum is not ${etag}, and ${reason}; download it again where there is a connection`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 function offlineError(subject: string, place: HubPlace, { cacheFolder }: HubSettings): HubError {

@@ -6,5 +6,5 @@
 
 export { type HubFile, hubFile, hubFileNames, hubModelFolder } from "./file.ts";
 export { HubError, type HubFailure } from "./hub_error.ts";
-export { describePlace, type HubPlace, parseHubPlace } from "./place.ts";
+export { describePlace, type HubPlace, parseHubPlace, suggestPlace } from "./place.ts";
 export type { DownloadProgress, HubOptions } from "./settings.ts";

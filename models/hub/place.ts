@@ -5,6 +5,7 @@
  * @module
  */
 
+import { join, relative } from "node:path";
 import { shown } from "../../kernels/arguments.ts";
 
 /** A repository of models on the Hugging Face hub, at one of its revisions. */
@@ -57,6 +58,62 @@ export function parseHubPlace(text: string): HubPlace | undefined {
     refuse("the revision behind @ must be a branch, a tag or a commit");
   }
   return { repository: repository!, revision: revision ?? "main" };
+}
+
+/** The beginning of what the hub shows of a repository, with or without a revision. */
+const HUB_PAGE =
+  /^(?:https?:\/\/)?(?:www\.)?(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)(?:\/(?:tree|blob)\/([^/?#]+))?/i;
+/** What lies under `resolve` are files; `datasets/owner` and the like are no repositories of models. */
+const NO_PAGE = /\/(?:[^/?#]+\/[^/?#]+\/resolve|datasets|spaces|docs|api|papers|blog)\//i;
+
+/**
+ * What a text that names nothing was most likely meant to be: a repository without `hf:`, the address of its
+ * page, or a path of which nobody has replaced the `~`.
+ *
+ * @param text A path, absolute or not, or an address.
+ * @returns What names it, or `undefined` if the text looks like none of these.
+ *
+ * @example
+ * ```ts
+ * import { suggestPlace } from "./place.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(suggestPlace("FoundationVision/var"), "hf:FoundationVision/var");
+ * const page = "https://huggingface.co/FoundationVision/var/tree/v1";
+ * assertEquals(suggestPlace(page), "hf:FoundationVision/var@v1");
+ * assertEquals(suggestPlace("models/small/var"), undefined);
+ * ```
+ */
+export function suggestPlace(text: string): string | undefined {
+  const place = /^(https?|file):/i.test(text) ? text : fromHere(text).replaceAll("\\", "/");
+  if (/^~(\/|$)/.test(place)) {
+    const home = homeFolder();
+    return home === undefined ? undefined : join(home, place.slice(1));
+  }
+  const page = HUB_PAGE.exec(place);
+  if (page !== null && NO_PAGE.test(place)) return undefined;
+  const [, repository, revision] = page ?? [];
+  const name = page === null ? `hf:${place}` : `hf:${repository}${revision ? `@${revision}` : ""}`;
+  try {
+    return describePlace(parseHubPlace(name)!);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A path as it may have been written: from the current folder, if it lies in there and that may be told. */
+function fromHere(path: string): string {
+  // Whoever asks for the current folder without leave has a person prompted.
+  if (Deno.permissions.querySync({ name: "read", path: "." }).state !== "granted") return path;
+  const way = relative(Deno.cwd(), path);
+  return way.startsWith("..") ? path : way;
+}
+
+/** The user's folder, if the environment may be asked for it. */
+export function homeFolder(): string | undefined {
+  const variable = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) || undefined : undefined;
 }
 
 /** The text that names a place. */

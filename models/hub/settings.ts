@@ -7,6 +7,7 @@
 
 import { join, resolve } from "node:path";
 import { mustBe, requireInteger, requireOptions } from "../../kernels/arguments.ts";
+import { homeFolder } from "./place.ts";
 
 /** How far a file has come. */
 export interface DownloadProgress {
@@ -16,6 +17,8 @@ export interface DownloadProgress {
   readonly bytes: number;
   /** Size of the file in bytes. */
   readonly total: number;
+  /** Set while bytes are read that were there already, to compare their checksum. */
+  readonly checking?: true;
 }
 
 /** Options of everything that is got from the Hugging Face hub. */
@@ -114,15 +117,11 @@ function variable(name: string): string | undefined {
   return state === "granted" ? Deno.env.get(name) || undefined : undefined;
 }
 
-function home(): string | undefined {
-  return variable(Deno.build.os === "windows" ? "USERPROFILE" : "HOME");
-}
-
 /** The folder of everything that the hub's libraries keep. */
 function hubHome(): string | undefined {
   const own = pathVariable("HF_HOME");
   if (own !== undefined) return own;
-  const user = home();
+  const user = homeFolder();
   const cache = pathVariable("XDG_CACHE_HOME") ?? (user === undefined ? undefined : join(user, ".cache"));
   return cache === undefined ? undefined : join(cache, "huggingface");
 }
@@ -142,7 +141,7 @@ function defaultCacheFolder(): string {
 /** A path of the environment, with `~` and other variables in it replaced, as Python's libraries do. */
 function pathVariable(name: string): string | undefined {
   return variable(name)
-    ?.replace(/^~(?=$|[/\\])/, () => home() ?? "~")
+    ?.replace(/^~(?=$|[/\\])/, () => homeFolder() ?? "~")
     .replace(
       /\$(?:(\w+)|\{(\w+)\})/g,
       (whole, plain?: string, braced?: string) => variable(plain ?? braced!) ?? whole,

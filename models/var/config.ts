@@ -5,6 +5,7 @@
  * @module
  */
 
+import { shown } from "../../kernels/arguments.ts";
 import {
   type AutoencoderConfig,
   type AutoencoderLayout,
@@ -13,7 +14,7 @@ import {
   readLevels,
 } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
-import type { ModelWeights } from "../family.ts";
+import type { ModelWeights, PartWeights } from "../family.ts";
 import type { ModelSizes } from "../class_conditional/memory.ts";
 import type { MapSize } from "../schedule.ts";
 import { ModelFileError } from "../model_file_error.ts";
@@ -25,7 +26,9 @@ import {
   type TransformerConfig,
 } from "../class_conditional/transformer/config.ts";
 import { transformerTensors } from "../class_conditional/transformer/tensors.ts";
+import { requireSameCodes } from "../class_conditional/codes.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
+import { areInOrder, readPatchNumbers, tokensOf } from "./patch_numbers.ts";
 
 /** The multi-scale VQVAE of a VAR model. */
 export interface TokenizerConfig extends AutoencoderConfig {
@@ -77,42 +80,18 @@ const TOKENIZER_CHECKS: Readonly<Record<Exclude<keyof TokenizerConfig, "latentCh
 export function requireVarConfig(config: unknown, file: string): VarConfig {
   const place = { file, model: "a VAR model" };
   const sizes = requireSizes<VarConfig>(config, CONFIG_CHECKS, { ...place, path: "config" });
+  if (!areInOrder(sizes.patchNumbers)) {
+    throw new ModelFileError("Cannot use the sizes of the model", {
+      file,
+      expected: `"config.patchNumbers" that begin with 1 and never decrease`,
+      found: shown(sizes.patchNumbers),
+    });
+  }
   requireSizes<Omit<TokenizerConfig, "latentChannels">>(sizes.tokenizer, TOKENIZER_CHECKS, {
     ...place,
     path: "config.tokenizer",
   });
   return sizes;
-}
-
-/** Patch numbers of the published models by number of tokens. */
-export const PUBLISHED_PATCH_NUMBERS: Readonly<Record<number, readonly number[]>> = {
-  680: [1, 2, 3, 4, 5, 6, 8, 10, 13, 16],
-  2240: [1, 2, 3, 4, 6, 9, 13, 18, 24, 32],
-};
-
-/**
- * Sides of the token maps from the scale of each token (the buffer `lvl_1L`).
- *
- * @throws {ModelFileError} If the numbers do not describe square maps.
- */
-export function patchNumbersOfLevels(scales: ArrayLike<number>, file: string): number[] {
-  const counts: number[] = [];
-  for (let i = 0; i < scales.length; i++) counts[scales[i]!] = (counts[scales[i]!] ?? 0) + 1;
-  const sides = Array.from(counts, (count) => Math.sqrt(count ?? 0));
-  if (sides.length === 0 || sides.some((side) => side < 1 || !Number.isInteger(side))) {
-    throw new ModelFileError("Cannot read the patch numbers", {
-      file,
-      tensor: "lvl_1L",
-      expected: "a square number of tokens on every scale",
-      found: Array.from(counts, (count) => count ?? 0).join(", "),
-    });
-  }
-  return sides;
-}
-
-/** Tokens of all scales. */
-export function tokensOf(patchNumbers: readonly number[]): number {
-  return patchNumbers.reduce((sum, side) => sum + side * side, 0);
 }
 
 /** Token maps of square sides. */
@@ -131,40 +110,45 @@ export function pictureSide(
  * Reads the sizes of a VAR model from the parts that are there.
  *
  * @param weights Tensors of the transformer and of the VQVAE.
- * @param patchNumbers Sides of the token maps, where they are known; else the buffer `lvl_1L` tells them, or,
- * for a published size, the number of tokens.
- * @throws {ModelFileError} If a tensor is missing or has an unexpected shape.
+ * @param patchNumbers Sides of the token maps, where they are known; else the tensors tell them.
+ * @throws {ModelFileError} If a tensor is missing or has an unexpected shape, or the parts do not fit.
  */
 export async function inferVarConfig(
   { transformer, tokenizer }: ModelWeights,
   patchNumbers?: readonly number[],
 ): Promise<Partial<VarConfig>> {
-  const sides = patchNumbers ??
-    (transformer?.set.has("lvl_1L")
-      ? patchNumbersOfLevels(await transformer.readFloat32("lvl_1L"), transformer.set.file)
-      : undefined);
-  return {
-    ...(transformer === undefined ? {} : inferVarTransformer(transformer.set, sides)),
+  const config = {
+    ...(transformer === undefined ? {} : await inferVarTransformer(transformer, patchNumbers)),
     ...(tokenizer === undefined ? {} : { tokenizer: inferTokenizer(tokenizer.set) }),
   };
+  if (transformer !== undefined && tokenizer !== undefined) {
+    const { width, tokenizer: codes } = config as VarConfig;
+    requireSameCodes(transformer.set, tokenizer.set, { ...codes, width });
+  }
+  return config;
 }
 
-function inferVarTransformer(
-  transformer: WeightSet,
+async function inferVarTransformer(
+  transformer: PartWeights,
   known: readonly number[] | undefined,
-): Omit<VarConfig, "tokenizer"> {
-  const { depth, width, heads, classes, ...flags } = inferTransformer(transformer);
-  const [, length] = transformer.take("pos_1LC", [1, -1, width]) as [number, number];
-  const patchNumbers = known ?? PUBLISHED_PATCH_NUMBERS[length];
-  if (patchNumbers === undefined) {
-    throw new ModelFileError("Cannot tell the patch numbers", {
-      file: transformer.file,
-      tensor: transformer.fullName("lvl_1L"),
-      expected: `the scale of each of the ${length} tokens`,
+): Promise<Omit<VarConfig, "tokenizer">> {
+  const { set } = transformer;
+  const { depth, width, heads, classes, ...flags } = inferTransformer(set);
+  const [, tokens] = set.take("pos_1LC", [1, -1, width]) as [number, number];
+  const [scales] = set.take("lvl_embed.weight", [-1, width]) as [number];
+  const patchNumbers = known ?? await readPatchNumbers(transformer, { tokens, scales });
+  const numbers = `the patch numbers ${shown(patchNumbers)}`;
+  const require = (tensor: string, expected: readonly number[], found: readonly number[]): void => {
+    if (`${expected}` === `${found}`) return;
+    throw new ModelFileError(`Cannot use ${numbers} as they are not those of the transformer`, {
+      file: set.file,
+      tensor: set.fullName(tensor),
+      expected: `[${expected.join(", ")}]`,
+      found: `[${found.join(", ")}]`,
     });
-  }
-  transformer.take("pos_1LC", [1, tokensOf(patchNumbers), width]);
-  transformer.take("lvl_embed.weight", [patchNumbers.length, width]);
+  };
+  require("pos_1LC", [1, tokensOf(patchNumbers), width], [1, tokens, width]);
+  require("lvl_embed.weight", [patchNumbers.length, width], [scales, width]);
   return { depth, width, heads, classes, patchNumbers, ...flags };
 }
 

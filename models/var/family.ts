@@ -9,30 +9,19 @@ import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts"
 import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
 import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
-import type { StoredTensor } from "../weights/weight_set.ts";
 import { SEARCH } from "./alpha.ts";
-import {
-  inferVarConfig,
-  pictureSide,
-  PUBLISHED_PATCH_NUMBERS,
-  requireVarConfig,
-  type VarConfig,
-  varSizes,
-} from "./config.ts";
+import { inferVarConfig, pictureSide, requireVarConfig, type VarConfig, varSizes } from "./config.ts";
 import { varGraphs } from "./graph.ts";
 import { makeVarModel } from "./model.ts";
+import { PUBLISHED_PATCH_NUMBERS } from "./patch_numbers.ts";
 import { DEFAULTS, varSchedule } from "./schedule.ts";
 
 /** Tensors by which the two parts are recognised. */
 const LANDMARKS = { transformer: "pos_start", tokenizer: "quantize.embedding.weight" } as const;
-/** Where the trainer's files keep the two state dictionaries; published files are one themselves. */
-const PREFIXES = { transformer: "trainer.var_wo_ddp.", tokenizer: "trainer.vae_local." } as const;
 /** Tensors that a tokenizer of this layout has and no other. */
 const TOKENIZER_LAYOUT = /^(quantize\.quant_resi\.|decoder\.up\.|encoder\.down\.)/;
 /** Buffers that are derivable or serve training only. */
 const UNUSED = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
-
-type Tensors = ReadonlyMap<string, StoredTensor>;
 
 const TRANSFORMER_PART: CheckpointPart = {
   name: "var",
@@ -40,13 +29,10 @@ const TRANSFORMER_PART: CheckpointPart = {
   title: "the transformer",
   landmark: LANDMARKS.transformer,
   unused: UNUSED,
-  prefix: (tensors) =>
-    ["", PREFIXES.transformer].find((prefix) => {
-      // Positions of a map are another family's, but levels are ours whatever the positions are.
-      const position = tensors.get(`${prefix}pos_1LC`);
-      const ours = tensors.has(`${prefix}lvl_embed.weight`) || position?.shape.length !== 4;
-      return ours && tensors.has(prefix + LANDMARKS.transformer);
-    }),
+  // Positions of a map are another family's, but levels are ours whatever the positions are.
+  isIn: (tensors) =>
+    tensors.has(LANDMARKS.transformer) &&
+    (tensors.has("lvl_embed.weight") || tensors.get("pos_1LC")?.shape.length !== 4),
 };
 
 const TOKENIZER_PART: CheckpointPart = {
@@ -55,17 +41,9 @@ const TOKENIZER_PART: CheckpointPart = {
   title: "the tokenizer",
   landmark: LANDMARKS.tokenizer,
   unused: UNUSED,
-  prefix: (tensors) =>
-    ["", PREFIXES.tokenizer].find((prefix) => {
-      return tensors.has(prefix + LANDMARKS.tokenizer) && hasLayout(tensors, prefix);
-    }),
+  isIn: (tensors) =>
+    tensors.has(LANDMARKS.tokenizer) && tensors.keys().some((name) => TOKENIZER_LAYOUT.test(name)),
 };
-
-function hasLayout(tensors: Tensors, prefix: string): boolean {
-  return tensors.keys().some((name) => {
-    return name.startsWith(prefix) && TOKENIZER_LAYOUT.test(name.slice(prefix.length));
-  });
-}
 
 /** The checkpoints that the authors have published. */
 const FILES: PublishedFiles = {

@@ -10,7 +10,8 @@ import { classConditionalGraphs } from "../class_conditional/graphs.ts";
 import type { ModelWeights } from "../family.ts";
 import type { GraphWeights } from "../graphs/graph_weights.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
-import { tokensOf, VAR_LAYOUT, type VarConfig } from "./config.ts";
+import { VAR_LAYOUT, type VarConfig } from "./config.ts";
+import { tokensOf } from "./patch_numbers.ts";
 
 /** Builds the graphs by file name, and takes all tensors that they and the kernels use. */
 export function varGraphs(

@@ -23,8 +23,8 @@ export interface StoredTensor {
  * import { WeightSet } from "./weight_set.ts";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
- * const tensors = new Map([["vae.bias", { shape: [8], dtype: "F32" }]]);
- * const weights = new WeightSet("vae.pth", tensors, "vae.");
+ * const tensors = new Map([["bias", { shape: [8], dtype: "F32" }]]);
+ * const weights = new WeightSet("vae.pth", tensors, (name) => `vae.${name}`);
  * assertEquals(weights.take("bias", [-1]), [8]);
  * assertThrows(() => weights.take("bias", [4]), Error, "expected [4], found [8]");
  * ```
@@ -33,26 +33,29 @@ export class WeightSet {
   /** Path or URL for messages. */
   readonly file: string;
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
-  readonly #prefix: string;
+  readonly #nameInFile: (name: string) => string;
   readonly #taken = new Set<string>();
 
   /**
    * Makes a set of which nothing is taken.
    *
    * @param file Path or URL for messages.
-   * @param tensors What the file holds.
-   * @param prefix What stands in front of every name that concerns this set, for example
-   * `"trainer.vae_local."`.
+   * @param tensors The tensors, by the names that they have in the model.
+   * @param nameInFile The name in the file of each of them, and of one that is missing; the same by default.
    */
-  constructor(file: string, tensors: ReadonlyMap<string, StoredTensor>, prefix: string = "") {
+  constructor(
+    file: string,
+    tensors: ReadonlyMap<string, StoredTensor>,
+    nameInFile: (name: string) => string = (name) => name,
+  ) {
     this.file = file;
     this.#tensors = tensors;
-    this.#prefix = prefix;
+    this.#nameInFile = nameInFile;
   }
 
   /** Whether there is a tensor of this name. */
   has(name: string): boolean {
-    return this.#tensors.has(this.#prefix + name);
+    return this.#tensors.has(name);
   }
 
   /**
@@ -62,12 +65,12 @@ export class WeightSet {
    * @throws {ModelFileError} If it is missing or of another shape.
    */
   take(name: string, expected: readonly number[]): readonly number[] {
-    const tensor = this.#tensors.get(this.#prefix + name);
+    const tensor = this.#tensors.get(name);
     const wanted = `[${expected.map((size) => size === -1 ? "any" : size).join(", ")}]`;
     if (tensor === undefined) {
       throw new ModelFileError("Cannot find a tensor of the model", {
         file: this.file,
-        tensor: this.#prefix + name,
+        tensor: this.fullName(name),
         expected: wanted,
       });
     }
@@ -75,7 +78,7 @@ export class WeightSet {
     if (shape.length !== expected.length || expected.some((size, i) => size !== -1 && size !== shape[i])) {
       throw new ModelFileError("Cannot use a tensor of the model", {
         file: this.file,
-        tensor: this.#prefix + name,
+        tensor: this.fullName(name),
         expected: wanted,
         found: `[${shape.join(", ")}]`,
       });
@@ -93,19 +96,17 @@ export class WeightSet {
 
   /** Whether any tensor's name starts with `prefix`. */
   hasAny(prefix: string): boolean {
-    const full = this.#prefix + prefix;
-    for (const name of this.#tensors.keys()) if (name.startsWith(full)) return true;
-    return false;
+    return this.#tensors.keys().some((name) => name.startsWith(prefix));
   }
 
-  /** Names that were taken, without the prefix, in the order of the file. */
+  /** Names that were taken, in the order of the file. */
   taken(): string[] {
-    return this.#names().filter((name) => this.#taken.has(name));
+    return [...this.#tensors.keys()].filter((name) => this.#taken.has(name));
   }
 
   /** Full name of a tensor in the file. */
   fullName(name: string): string {
-    return this.#prefix + name;
+    return this.#nameInFile(name);
   }
 
   /**
@@ -114,18 +115,12 @@ export class WeightSet {
    * @throws {ModelFileError} Naming the first ones that are left over.
    */
   requireAllTaken(ignored: RegExp): void {
-    const rest = this.#names().filter((name) => !this.#taken.has(name) && !ignored.test(name));
+    const rest = [...this.#tensors.keys()].filter((name) => !this.#taken.has(name) && !ignored.test(name));
     if (rest.length === 0) return;
-    const shown = rest.slice(0, 3).map((name) => `"${this.#prefix}${name}"`).join(", ");
+    const shown = rest.slice(0, 3).map((name) => `"${this.fullName(name)}"`).join(", ");
     throw new ModelFileError("Cannot build the model as it has no place for some tensors", {
       file: this.file,
       found: rest.length > 3 ? `${shown} and ${rest.length - 3} more` : shown,
     });
-  }
-
-  #names(): string[] {
-    return [...this.#tensors.keys()]
-      .filter((name) => name.startsWith(this.#prefix))
-      .map((name) => name.slice(this.#prefix.length));
   }
 }

@@ -58,7 +58,7 @@ registerFamily({
     name: "frame",
     weights: "frame",
     title: "the frame",
-    prefix: () => undefined,
+    isIn: () => false,
   }],
   flexible: [],
   options: {},

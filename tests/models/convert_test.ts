@@ -459,11 +459,8 @@ Deno.test("describeCheckpoint: a checkpoint is described by its tensors", () =>
       .config as VarConfig;
     assertEquals(await of(SOURCE.var), ["var", ["var"], sizes, 0, undefined]);
     assertEquals(await of(SOURCE.vae), ["var", ["vae"], { tokenizer: codes }, 0, undefined]);
-    // Only the model folder knows the patch numbers, so the checkpoint alone has a problem.
-    const alone = `${path}/model/transformer.safetensors`;
-    const problem =
-      `Cannot tell the patch numbers: ${alone}, lvl_1L (expected the scale of each of the 30 tokens)`;
-    assertEquals(await of(alone), ["var", ["var"], {}, 0, problem]);
+    // A folder's weights are without the buffer that tells the patch numbers.
+    assertEquals(await of(`${path}/model/transformer.safetensors`), ["var", ["var"], sizes, 0, undefined]);
     await writeCheckpoint(`${path}/other.pth`, [{ name: "x", shape: [1], values: new Float32Array(1) }]);
     assertEquals(await of(`${path}/other.pth`), [undefined, [], {}, 0, undefined]);
     // What it looks like can still be told.

@@ -73,20 +73,14 @@ Deno.test("FAMILIES: every family is told by the names of its published files", 
   }
 });
 
-/** VAR's models, in files that hold the two parts under names of their own. */
+/** VAR's models, whose two parts have names of their own. */
 function familyOfOnesOwn(): Family {
-  const prefix = (name: string, part: CheckpointPart): CheckpointPart => ({
-    ...part,
-    name,
-    landmark: `mine.${part.landmark}`,
-    prefix: (tensors) => tensors.has(`mine.${part.landmark}`) ? "mine." : part.prefix(tensors),
-  });
   const [transformer, tokenizer] = VAR.parts as [CheckpointPart, CheckpointPart];
   return {
     ...VAR,
     name: "mine",
     title: "Mine",
-    parts: [prefix("network", transformer), prefix("codes", tokenizer)],
+    parts: [{ ...transformer, name: "network" }, { ...tokenizer, name: "codes" }],
     published: {
       repository: "owner/name",
       example: "network-2.bin",
@@ -136,11 +130,11 @@ Deno.test("registerFamily: a family of one's own is used like any other", () =>
     using checkpoint = await openCheckpoint(network);
     assertEquals((await describeCheckpoint(checkpoint)).family?.name, "var");
     const lost = await assertRejects(() => openModelSource({ network: codes, codes }), ModelFileError);
-    assertEquals(lost.expected, 'a tensor "mine.pos_start"');
+    assertEquals(lost.expected, 'a tensor "pos_start"');
 
     // What a transformer is tells what its tokenizer should be, whatever other families have.
     const [transformer, tokenizer] = VAR.parts as [CheckpointPart, CheckpointPart];
-    const nowhere = { prefix: () => undefined };
+    const nowhere = { isIn: () => false };
     const others: [string, Family["parts"]][] = [
       ["alike", [transformer, { ...tokenizer, ...nowhere }]],
       ["unlike", [{ ...transformer, ...nowhere }, { ...tokenizer, ...nowhere, landmark: "odd" }]],

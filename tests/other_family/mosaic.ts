@@ -432,7 +432,7 @@ export const MOSAIC: Family<MosaicConfig> = {
       title: "the network",
       landmark: "colors.weight",
       unused: /^$/,
-      prefix: (tensors) => tensors.has("colors.weight") ? "" : undefined,
+      isIn: (tensors) => tensors.has("colors.weight"),
     },
     {
       name: "text",
@@ -440,7 +440,7 @@ export const MOSAIC: Family<MosaicConfig> = {
       title: "the text encoder",
       landmark: "letters.weight",
       unused: /^$/,
-      prefix: (tensors) => tensors.has("letters.weight") ? "" : undefined,
+      isIn: (tensors) => tensors.has("letters.weight"),
     },
   ],
   published: {

@@ -3,6 +3,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { openCheckpoint, writeSafetensors } from "../../../models/checkpoint/mod.ts";
 import { filesIn, fixture, run, succeed, testInFolder } from "../run.ts";
 
 const CHECKPOINTS = [
@@ -126,3 +127,30 @@ testInFolder(
     assertEquals(filesIn(folder), ["model"]);
   },
 );
+
+testInFolder("varscale convert: of several sets of weights one is chosen by --weights", async (folder) => {
+  using raw = await openCheckpoint(fixture("golden/var-adaln/var.pth"));
+  const entries = ["model.", "ema.module."].flatMap((prefix) =>
+    Array.from(raw.tensors.values(), ({ name, dtype, shape }) => {
+      return { name: prefix + name, dtype, shape, bytes: () => raw.read(name) };
+    })
+  );
+  const file = `${folder}/both.safetensors`;
+  await writeSafetensors(file, entries);
+  const args = ["--var-ckpt", file, ...CHECKPOINTS.slice(2)];
+  const output = ["--output", `${folder}/model`];
+  const { code, err } = await run(["convert", ...args, ...output]);
+  assertEquals(code, 1);
+  assertStringIncludes(err, 'option "weights"');
+  assertStringIncludes(err, 'expected "model" or "ema.module"');
+  await succeed("convert", ...args, ...output, "--weights", "ema");
+  assertMatch((await succeed("inspect", file)).out, /^transformer weights +2 sets: "model", "ema.module"$/m);
+  const alone = await run(["convert", "--model", "demo", "--output", `${folder}/demo`, "--weights", "ema"]);
+  assertEquals(alone.code, 2);
+  assertStringIncludes(alone.err, "Option --weights goes with --var-ckpt and --vae-ckpt");
+  // A record names the weights, too.
+  const run1 = [...args, "--weights", "ema", "--device", "cpu", "--output", `${folder}/out`];
+  await succeed("generate", "4", ...run1);
+  assertEquals(JSON.parse(await Deno.readTextFile(`${folder}/out/run.json`)).model.place.weights, "ema");
+  await succeed("generate", "--repeat", `${folder}/out/run.json`, "--output", `${folder}/again`);
+});

@@ -79,7 +79,7 @@ testWithHub("varscale download: what is wrong is said, with the right exit code"
     [
       ["download", "owner/name"],
       2,
-      "Cannot download owner/name: a repository is named like hf:FoundationVision/var",
+      'Cannot download owner/name: did you mean "hf:owner/name"?',
     ],
     [["download", "hf:name"], 2, 'its name must be an owner and a name, like "hf:FoundationVision/var"'],
     [["download", "hf:owner/name", "--depth", "0"], 2, "Option --depth must be an integer of at least 1"],
@@ -115,4 +115,28 @@ testWithHub("varscale download: Ctrl-C ends a download, and the next goes on fro
   assertEquals([code, err.endsWith("varscale: interrupted\n")], [130, true]);
   assertEquals((await run(ARGS)).code, 0);
   assertEquals(hub.transfers, [null, "bytes=4000-", null]);
+});
+
+Deno.test("varscale: a repository without hf: is asked back, by every command that takes a model", async () => {
+  const meant = 'did you mean "hf:FoundationVision/var"?';
+  for (
+    const args of [
+      ["download", "FoundationVision/var"],
+      ["download", "https://huggingface.co/FoundationVision/var/tree/main"],
+      ["generate", "--model", "FoundationVision/var", "--output", "/none/out"],
+      ["convert", "--model", "FoundationVision/var", "--output", "/none/out"],
+    ]
+  ) {
+    const { code, err } = await run(args);
+    assertStringIncludes(err, meant, args.join(" "));
+    assertEquals(code === 0, false);
+  }
+  const page = [
+    "generate",
+    "--model",
+    "https://huggingface.co/FoundationVision/var",
+    "--output",
+    "/none/out",
+  ];
+  assertStringIncludes((await run(page)).err, 'expected "hf:FoundationVision/var" for a repository');
 });

@@ -54,10 +54,10 @@ Deno.test("varscale inspect: tensors of types that no model has are listed besid
   }
 });
 
-Deno.test("varscale inspect: a weight file of a folder is shown, though it is no model by itself", async () => {
+Deno.test("varscale inspect: a weight file of a folder is shown like a checkpoint", async () => {
   const { out } = await succeed("inspect", fileURLToPath(new URL("transformer.safetensors", DEMO_MODEL)));
   assertMatch(out, /^tensors +58 /m);
-  assertMatch(out, /^family +VAR\n +Cannot tell the patch numbers/m);
+  assertMatch(out, /^family +VAR\ntransformer +depth 4, .*\npatch numbers +1, 2, 3, 4, 6, 8$/m);
 });
 
 Deno.test("varscale inspect: classes are listed by number and name where they have names", async () => {
@@ -84,7 +84,11 @@ testInFolder("varscale inspect: a damaged folder is told file by file, with exit
 });
 
 Deno.test("varscale inspect: what is nothing to inspect is refused", async () => {
-  assertMatch((await run(["inspect", "/none"])).err, /Cannot inspect \/none: no such file or folder/);
+  assertMatch((await run(["inspect", "/none"])).err, /Cannot inspect \/none: no such file or folder\n/);
+  assertStringIncludes(
+    (await run(["inspect", "FoundationVision/var"])).err,
+    'no such file or folder; did you mean "hf:FoundationVision/var"?',
+  );
   const { code, err } = await run(["inspect", fixture("golden/README.md")]);
   assertEquals(code, 1);
   assertStringIncludes(err, "expected a .pth or .safetensors file");

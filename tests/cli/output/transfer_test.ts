@@ -30,3 +30,21 @@ Deno.test("Transfer: of several downloads each has its own pace and the line say
     clear,
   ]);
 });
+
+Deno.test("Transfer: a file that is checked is not said to be downloaded", () => {
+  const lines: string[] = [];
+  let time = 0;
+  const io = {
+    out: () => {},
+    err: (text: string) => void lines.push(text),
+    terminal: true,
+    signal: new AbortController().signal,
+  };
+  const transfer = new Transfer(io, { now: () => time });
+  transfer.report({ file: "a.pth", bytes: 0, total: 2 * MIB, checking: true });
+  time = 1000;
+  transfer.report({ file: "a.pth", bytes: MIB, total: 2 * MIB, checking: true });
+  transfer.report({ file: "a.pth", bytes: 0, total: 2 * MIB });
+  transfer[Symbol.dispose]();
+  assertEquals(lines[0], "\r\x1b[2Kchecking a.pth 1.0 MiB of 2.0 MiB, 1.0 MiB/s, 1.0 s left");
+});

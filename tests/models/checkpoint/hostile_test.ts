@@ -195,7 +195,7 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
   ["a megabyte behind the zip", concat(pth(whole("}")), new Uint8Array(1e6)), "Cannot read the zip archive"],
 
   ["an empty file", new Uint8Array(0), "found an empty file"],
-  ["an unknown format", latin1("GGUF\x03\0\0\0\0\0"), "found a file of 10 bytes of an unknown format"],
+  ["an unknown format", latin1("odd!\x03\0\0\0\0\0"), "found a file of 10 bytes of an unknown format"],
   ["a bare pickle", latin1(whole("}")), "found a bare pickle"],
   [
     "a TAR archive",

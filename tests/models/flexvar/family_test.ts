@@ -1,10 +1,12 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { TensorInfo } from "../../../models/checkpoint/mod.ts";
 import { openModelSource } from "../../../models/convert.ts";
 import type { ModelWeights } from "../../../models/family.ts";
 import { inferFlexVarTokenizer, requireFlexVarConfig } from "../../../models/flexvar/config.ts";
 import { FLEXVAR } from "../../../models/flexvar/family.ts";
 import { IMAGENET_CLASSES } from "../../../models/class_conditional/imagenet.ts";
 import { classNamesOf } from "../../../models/label.ts";
+import { partPlaces } from "../../../models/part_places.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { type StoredTensor, WeightSet } from "../../../models/weights/weight_set.ts";
 import { filledFlexVar, flexVarTensors, safetensors, SMALL_FLEXVAR } from "./checkpoints.ts";
@@ -30,28 +32,29 @@ function weightsOf(config = SMALL_FLEXVAR): ModelWeights {
 
 Deno.test("FLEXVAR: the parts are found flat, wrapped, and as the trainer saves them", () => {
   const { transformer, tokenizer } = flexVarTensors(SMALL_FLEXVAR);
-  assertEquals(transformerPart!.prefix(stored(transformer)), "");
-  assertEquals(transformerPart!.prefix(stored(transformer, "trainer.var_wo_ddp.")), "trainer.var_wo_ddp.");
-  assertEquals(transformerPart!.prefix(stored(tokenizer)), undefined);
+  const prefixes = (...parts: ReadonlyMap<string, StoredTensor>[]): string[][] => {
+    const names = parts.flatMap((part) => [...part]);
+    const tensors = new Map(names.map(([name, { shape }]): [string, TensorInfo] => {
+      return [name, { name, shape, dtype: "F32" }];
+    }));
+    return partPlaces(FLEXVAR.parts, { tensors }).map((places) => places.map(({ prefix }) => prefix));
+  };
+  assertEquals(prefixes(stored(transformer)), [[""], []]);
+  assertEquals(prefixes(stored(transformer, "trainer.var_wo_ddp.")), [["trainer.var_wo_ddp."], []]);
   for (const prefix of ["", "model.", "trainer.vae_local."]) {
-    assertEquals(tokenizerPart!.prefix(stored(tokenizer, prefix)), prefix);
+    assertEquals(prefixes(stored(tokenizer, prefix)), [[], [prefix]]);
   }
-  assertEquals(tokenizerPart!.prefix(stored(transformer)), undefined);
-  const both = new Map([
-    ...stored(transformer, "trainer.var_wo_ddp."),
-    ...stored(tokenizer, "trainer.vae_local."),
-  ]);
-  assertEquals(FLEXVAR.parts.map((part) => part.prefix(both)), ["trainer.var_wo_ddp.", "trainer.vae_local."]);
+  assertEquals(
+    prefixes(stored(transformer, "trainer.var_wo_ddp."), stored(tokenizer, "trainer.vae_local.")),
+    [["trainer.var_wo_ddp."], ["trainer.vae_local."]],
+  );
 });
 
 Deno.test("FLEXVAR: VAR's parts are none of FlexVAR's", () => {
   const positions = { name: "pos_1LC", shape: [1, 680, 64] };
-  assertEquals(
-    transformerPart!.prefix(stored([{ name: "pos_start", shape: [1, 1, 64] }, positions])),
-    undefined,
-  );
+  assertEquals(transformerPart!.isIn(stored([{ name: "pos_start", shape: [1, 1, 64] }, positions])), false);
   const codebook = { name: "quantize.embedding.weight", shape: [96, 16] };
-  assertEquals(tokenizerPart!.prefix(stored([codebook])), "");
+  assertEquals(tokenizerPart!.isIn(stored([codebook])), true);
   for (
     const name of [
       "quantize.quant_resi.qresi_ls.0.weight",
@@ -59,7 +62,7 @@ Deno.test("FLEXVAR: VAR's parts are none of FlexVAR's", () => {
       "encoder.down.0.block.0.conv1.weight",
     ]
   ) {
-    assertEquals(tokenizerPart!.prefix(stored([codebook, { name, shape: [1] }])), undefined);
+    assertEquals(tokenizerPart!.isIn(stored([codebook, { name, shape: [1] }])), false);
   }
 });
 

@@ -246,6 +246,79 @@ Deno.test("hubFile: a file in the cache that is shorter than the hub's is fetche
   assertEquals(layout(hub), wholeLayout(hub));
 });
 
+/** Changes a file in the cache. */
+async function damage(hub: FakeHub, name: string, how: "cut" | "flip"): Promise<void> {
+  // Later than it was written, by the clock of the file system.
+  await new Promise((done) => setTimeout(done, 20));
+  const path = `${folder(hub)}/snapshots/${hub.commit}/${name}`;
+  const bytes = await Deno.readFile(path);
+  bytes[5]! ^= 1;
+  await Deno.writeFile(path, how === "cut" ? bytes.slice(0, -1) : bytes);
+}
+
+Deno.test("hubFile: a file in the cache that has been cut or altered is noticed, with and without the hub", async () => {
+  for (const how of ["cut", "flip"] as const) {
+    for (const name of ["var_d16.pth", "README.md"]) {
+      await using hub = hubWithFiles();
+      const { path } = await hubFile(PLACE, name, hub.options());
+      const good = await Deno.readFile(path);
+      const offline = hub.options({ offline: true });
+      assertEquals((await hubFile(PLACE, name, offline)).path, path);
+      await damage(hub, name, how);
+      for (const place of [PLACE, { ...PLACE, revision: hub.commit }]) {
+        await fails(hub, "corrupt", "have changed since they were downloaded", {
+          place,
+          name,
+          offline: true,
+        });
+      }
+      // Nobody answers.
+      await fails(hub, "corrupt", "the hub could not be asked", { name, endpoint: "http://127.0.0.1:1" });
+      // With the hub it is fetched again, of a commit, too.
+      for (const place of [PLACE, { ...PLACE, revision: hub.commit }]) {
+        await hubFile(place, name, hub.options());
+        assertEquals(await Deno.readFile(path), good);
+        assertEquals((await hubFile(place, name, offline)).path, path);
+        await damage(hub, name, how);
+      }
+    }
+  }
+});
+
+Deno.test("hubFile: a file in the cache is read for its checksum once, and again when it has changed", async () => {
+  await using hub = hubWithFiles();
+  const checked: string[] = [];
+  const onProgress = ({ file, checking }: DownloadProgress): void => void (checking && checked.push(file));
+  const get = async (): Promise<string> => {
+    return (await hubFile(PLACE, "var_d16.pth", hub.options({ offline: true, onProgress }))).path;
+  };
+  const path = await hubFile(PLACE, "var_d16.pth", hub.options()).then(({ path }) => path);
+  await get();
+  assertEquals(checked, [], "A download is its own check");
+  // As another program leaves it.
+  await Deno.remove(`${hub.cache}/.locks`, { recursive: true });
+  await get();
+  await get();
+  assertEquals(checked, ["var_d16.pth"]);
+  await Deno.utime(path, new Date(0), new Date(0));
+  await get();
+  assertEquals(checked.length, 2);
+  // A cache that may not be written to is checked every time.
+  await Deno.remove(`${hub.cache}/.locks`, { recursive: true });
+  await Deno.writeTextFile(`${hub.cache}/.locks`, "in the way");
+  await get();
+  await get();
+  assertEquals(checked.length, 4);
+  await Deno.remove(`${hub.cache}/.locks`);
+  // A file that is no link tells no checksum.
+  const bytes = await Deno.readFile(path);
+  await Deno.remove(path);
+  await Deno.writeFile(path, bytes.fill(0));
+  assertEquals(await get(), path);
+  await hubFile(PLACE, "var_d16.pth", hub.options());
+  assertEquals(await Deno.readFile(path), BIG);
+});
+
 Deno.test("hubFile: a small file is checked by the name that git gives it", async () => {
   await using hub = hubWithFiles();
   const turned = SMALL.toReversed();

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { describePlace, parseHubPlace } from "../../../models/hub/mod.ts";
+import { describePlace, parseHubPlace, suggestPlace } from "../../../models/hub/mod.ts";
 
 Deno.test("parseHubPlace: a place is an owner, a name and a revision", () => {
   for (
@@ -29,5 +29,39 @@ Deno.test("parseHubPlace: a malformed place is refused, and says how one looks",
   assertThrows(() => parseHubPlace("hf:a/b/var_d16.pth"), TypeError, "without a file behind them");
   for (const revision of ["", "..", "a/../b", "/etc", "a//b", "a\\b", "a\nb", "v?"]) {
     assertThrows(() => parseHubPlace(`hf:a/b@${revision}`), TypeError, "a branch, a tag or a commit");
+  }
+});
+
+Deno.test("suggestPlace: repositories without hf:, addresses of their pages and a ~ that stayed are recognised", () => {
+  const home = Deno.env.get("HOME");
+  try {
+    Deno.env.set("HOME", "/home/someone");
+    const cases: readonly [string, string | undefined][] = [
+      ["FoundationVision/var", "hf:FoundationVision/var"],
+      ["FoundationVision/var/", "hf:FoundationVision/var"],
+      [`${Deno.cwd()}/FoundationVision/var@v1`, "hf:FoundationVision/var@v1"],
+      ["https://huggingface.co/FoundationVision/var", "hf:FoundationVision/var"],
+      ["https://www.huggingface.co/FoundationVision/var/?x=1", "hf:FoundationVision/var"],
+      ["http://hf.co/a/b/tree/v1/folder", "hf:a/b@v1"],
+      ["https://huggingface.co/a/b/blob/main/var_d16.pth#top", "hf:a/b"],
+      ["huggingface.co/a/b", "hf:a/b"],
+      ["~/m", "/home/someone/m"],
+      ["~", "/home/someone"],
+      [`${Deno.cwd()}/~/m/x`, "/home/someone/m/x"],
+      ["https://huggingface.co/a/b/resolve/main/", undefined],
+      ["https://huggingface.co/datasets/a/b", undefined],
+      ["https://huggingface.co/FoundationVision", undefined],
+      ["https://example.org/a/b", undefined],
+      ["/models/var", undefined],
+      ["models/small/var", undefined],
+      ["model", undefined],
+      ["~someone/m/x", undefined],
+      ["", undefined],
+    ];
+    for (const [text, wanted] of cases) assertEquals(suggestPlace(text), wanted, text);
+    Deno.env.delete("HOME");
+    assertEquals(suggestPlace("~/m"), undefined);
+  } finally {
+    if (home !== undefined) Deno.env.set("HOME", home);
   }
 });

@@ -5,14 +5,14 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { type Checkpoints, convertModel } from "../../../models/convert.ts";
 import { openCheckpoint, type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
 import type { ModelFolder } from "../../../models/folder/model_folder.ts";
-import { loadModel } from "../../../models/load.ts";
+import { DEMO_MODEL, loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
   inferVarConfig,
-  patchNumbersOfLevels,
   requireVarConfig,
   residualOfScale,
   type VarConfig,
@@ -140,14 +140,6 @@ Deno.test("residualOfScale: each scale has the published φ convolution", () => 
   assertEquals(table(1, 4), [0]);
 });
 
-Deno.test("patchNumbersOfLevels: patch numbers come from the scale of each token", () => {
-  assertEquals(patchNumbersOfLevels([0, 1, 1, 1, 1], "f"), [1, 2]);
-  for (const scales of [[], [0, 1, 1], [0, 2]]) {
-    const error = assertThrows(() => patchNumbersOfLevels(scales, "var.pth"), ModelFileError);
-    assertEquals([error.file, error.tensor], ["var.pth", "lvl_1L"]);
-  }
-});
-
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
 const golden = goldenCheckpoints("var-adaln");
@@ -205,8 +197,8 @@ Deno.test("VarConfig: a checkpoint with the right names and shapes is converted"
 });
 
 Deno.test("VarConfig: each tensor that is missing is missed", async () => {
-  // Derivable, or for training only; see the spec of the published files.
-  const optional = /(attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
+  // Derivable, or for training only.
+  const optional = /(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
   /** Those whose lack shows elsewhere. */
   const elsewhere: string[] = [];
   for (const [part, all] of PARTS) {
@@ -300,6 +292,71 @@ Deno.test("VarConfig: without the scales of the tokens the published patch numbe
     shapes.delete("lvl_1L");
     const { manifest } = await convert({ var: fileOf(shapes), vae: tokenizerFile });
     assertEquals((manifest.config as VarConfig).patchNumbers, patchNumbers);
+  }
+});
+
+Deno.test("VarConfig: without the buffers that can be derived the model is the same", async () => {
+  const derivable = /(^|\.)(lvl_1L|attn_bias_for_masking|zero_k_bias|ema_vocab_hit_SV)$/;
+  const rewritten = async (file: URL, left: RegExp): Promise<Uint8Array<ArrayBuffer>> => {
+    const all = await Array.fromAsync(renamed(file, ""));
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const bytes = new Response(readable).bytes();
+    await writeSafetensors(writable, all.filter(({ name }) => !left.test(name)));
+    return await bytes;
+  };
+  // The numbers of the second one have several lists of sides; its mask tells which.
+  for (const [name, left] of [["var-adaln", derivable], ["var-shared-adaln", /^lvl_1L$/]] as const) {
+    const { var: transformer, vae } = goldenCheckpoints(name);
+    const manifestOf = async (left: RegExp): Promise<unknown> => {
+      const files = { var: await rewritten(transformer, left), vae: await rewritten(vae, left) };
+      return (await convert(files)).manifest;
+    };
+    assertEquals(await manifestOf(left), await manifestOf(/^$/));
+  }
+});
+
+Deno.test("loadModel: sizes of a folder that are not those of its tensors are refused before anything runs", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    for await (const { name } of Deno.readDir(DEMO_MODEL)) {
+      await Deno.copyFile(new URL(name, DEMO_MODEL), `${path}/${name}`);
+    }
+    const manifest = JSON.parse(await Deno.readTextFile(`${path}/model.json`));
+    const load = async (config: object): Promise<ModelFileError> => {
+      await Deno.writeTextFile(`${path}/model.json`, JSON.stringify({ ...manifest, config }));
+      using device = new CpuDevice();
+      const error = await assertRejects(() => loadModel(path, { device }), ModelFileError);
+      assertEquals(device.counters.liveArrays, 0);
+      return error;
+    };
+    const sides: readonly [number[], string][] = [
+      [[1, 2, 3, 4, 2, 8], "that begin with 1 and never decrease"],
+      [[1, 2, 4, 3, 6, 8], "that begin with 1 and never decrease"],
+      [[2, 2, 3, 4, 6, 8], "that begin with 1 and never decrease"],
+      [[1, 1, 3, 4, 6, 8], "Cannot use the patch numbers [1, 1, 3, 4, 6, 8]"],
+      [[1, 2, 65, 66, 67, 68], "Cannot use the patch numbers [1, 2, 65, 66, 67, 68]"],
+      // As many tokens, on fewer scales.
+      [[1, 4, 7, 8], "lvl_embed.weight (expected [4, 256], found [6, 256])"],
+    ];
+    for (const [patchNumbers, message] of sides) {
+      const error = await load({ ...demo, patchNumbers });
+      assert(error.message.includes(message), error.message);
+    }
+    for (const name of ["depth", "heads", "width", "classes"] as const) {
+      const error = await load({ ...demo, [name]: 2 * demo[name] });
+      assertEquals([error.expected, error.found], [`"config.${name}": ${demo[name]}`, `${2 * demo[name]}`]);
+    }
+    const { tokenizer } = demo;
+    const changes = { vocabulary: 64, channels: 8, residuals: 1, decoder: null, encoder: tokenizer.decoder };
+    for (const [name, value] of Object.entries(changes)) {
+      const error = await load({ ...demo, tokenizer: { ...tokenizer, [name]: value } });
+      assert(error.expected!.startsWith(`"config.tokenizer.${name}`), error.message);
+    }
+    await Deno.writeTextFile(`${path}/model.json`, JSON.stringify(manifest));
+    await using model = await loadModel(path, { device: "cpu" });
+    assertEquals(model.patchNumbers, demo.patchNumbers);
+  } finally {
+    await Deno.remove(path, { recursive: true });
   }
 });
 

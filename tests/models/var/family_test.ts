@@ -2,12 +2,14 @@
 
 import { classNamesOf } from "../../../models/label.ts";
 import { assertEquals } from "@std/assert";
-import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { openCheckpoint, type TensorInfo } from "../../../models/checkpoint/mod.ts";
 import type { CheckpointPart } from "../../../models/family.ts";
 import { openModelFolder } from "../../../models/folder/model_folder.ts";
 import { IMAGENET_CLASSES } from "../../../models/class_conditional/imagenet.ts";
 import { DEMO_MODEL } from "../../../models/load.ts";
-import { PUBLISHED_PATCH_NUMBERS, type VarConfig } from "../../../models/var/config.ts";
+import { partPlaces } from "../../../models/part_places.ts";
+import type { VarConfig } from "../../../models/var/config.ts";
+import { PUBLISHED_PATCH_NUMBERS } from "../../../models/var/patch_numbers.ts";
 import { VAR } from "../../../models/var/family.ts";
 import type { StoredTensor } from "../../../models/weights/weight_set.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
@@ -18,8 +20,12 @@ function tensors(shapes: Record<string, readonly number[]>): Map<string, StoredT
   return new Map(Object.entries(shapes).map(([name, shape]) => [name, { shape, dtype: "F32" }]));
 }
 
-function prefixed(prefix: string, all: ReadonlyMap<string, StoredTensor>): Map<string, StoredTensor> {
-  return new Map(all.entries().map(([name, tensor]) => [prefix + name, tensor]));
+/** Of each part, what stands in front of its tensors in a file. */
+function prefixes(names: Iterable<readonly [string, StoredTensor]>): string[][] {
+  const tensors = new Map(Array.from(names, ([name, { shape }]): [string, TensorInfo] => {
+    return [name, { name, shape, dtype: "F32" }];
+  }));
+  return partPlaces(VAR.parts, { tensors }).map((places) => places.map(({ prefix }) => prefix));
 }
 
 Deno.test("openCheckpoint: each part is found in its own file, as published and as the trainer saves it", async () => {
@@ -27,51 +33,44 @@ Deno.test("openCheckpoint: each part is found in its own file, as published and 
     const files = goldenCheckpoints(name);
     using transformer = await openCheckpoint(files.var);
     using tokenizer = await openCheckpoint(files.vae);
-    assertEquals([TRANSFORMER.prefix(transformer.tensors), TOKENIZER.prefix(transformer.tensors)], [
-      "",
-      undefined,
-    ]);
-    assertEquals([TRANSFORMER.prefix(tokenizer.tensors), TOKENIZER.prefix(tokenizer.tensors)], [
-      undefined,
-      "",
-    ]);
-    const both = new Map([
-      ...prefixed("trainer.var_wo_ddp.", transformer.tensors),
-      ...prefixed("trainer.vae_local.", tokenizer.tensors),
-    ]);
-    assertEquals([TRANSFORMER.prefix(both), TOKENIZER.prefix(both)], [
-      "trainer.var_wo_ddp.",
-      "trainer.vae_local.",
-    ]);
+    assertEquals(prefixes(transformer.tensors), [[""], []]);
+    assertEquals(prefixes(tokenizer.tensors), [[], [""]]);
+    const both = [
+      ...transformer.tensors.entries().map(([name, tensor]) =>
+        [`trainer.var_wo_ddp.${name}`, tensor] as const
+      ),
+      ...tokenizer.tensors.entries().map(([name, tensor]) => [`trainer.vae_local.${name}`, tensor] as const),
+    ];
+    assertEquals(prefixes(both), [["trainer.var_wo_ddp."], ["trainer.vae_local."]]);
   }
 });
 
 Deno.test("VAR: another family's parts are not taken for VAR's", () => {
   const start = { "pos_start": [1, 1, 64] };
-  assertEquals(TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 64, 32, 32] })), undefined);
-  assertEquals(TRANSFORMER.prefix(tensors({ "lvl_embed.weight": [4, 64] })), undefined);
+  assertEquals(TRANSFORMER.isIn(tensors({ ...start, "pos_1LC": [1, 64, 32, 32] })), false);
+  assertEquals(TRANSFORMER.isIn(tensors({ "lvl_embed.weight": [4, 64] })), false);
   // A file that is damaged is still recognised, so that what is wrong with it can be told.
-  assertEquals(TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 30, 64] })), "");
-  assertEquals(TRANSFORMER.prefix(tensors({ ...start, "lvl_embed.weight": [4, 64] })), "");
+  assertEquals(TRANSFORMER.isIn(tensors({ ...start, "pos_1LC": [1, 30, 64] })), true);
+  assertEquals(TRANSFORMER.isIn(tensors({ ...start, "lvl_embed.weight": [4, 64] })), true);
   assertEquals(
-    TRANSFORMER.prefix(tensors({ ...start, "pos_1LC": [1, 30, 64, 1], "lvl_embed.weight": [4, 64] })),
-    "",
+    TRANSFORMER.isIn(tensors({ ...start, "pos_1LC": [1, 30, 64, 1], "lvl_embed.weight": [4, 64] })),
+    true,
   );
 
   const codes = { "quantize.embedding.weight": [64, 8] };
-  assertEquals(TOKENIZER.prefix(tensors(codes)), undefined);
+  assertEquals(TOKENIZER.isIn(tensors(codes)), false);
   assertEquals(
-    TOKENIZER.prefix(tensors({ ...codes, "decoder.conv_blocks.0.res.0.norm1.weight": [8] })),
-    undefined,
+    TOKENIZER.isIn(tensors({ ...codes, "decoder.conv_blocks.0.res.0.norm1.weight": [8] })),
+    false,
   );
-  assertEquals(TOKENIZER.prefix(tensors({ "decoder.up.0.block.0.norm1.weight": [8] })), undefined);
+  assertEquals(TOKENIZER.isIn(tensors({ "decoder.up.0.block.0.norm1.weight": [8] })), false);
   for (
     const own of [
       "quantize.quant_resi.qresi_ls.0.bias",
       "decoder.up.0.block.0.norm1.bias",
       "encoder.down.0.block.0.norm1.bias",
     ]
-  ) assertEquals(TOKENIZER.prefix(tensors({ ...codes, [own]: [8] })), "");
+  ) assertEquals(TOKENIZER.isIn(tensors({ ...codes, [own]: [8] })), true);
 });
 
 Deno.test("VAR: sizes are told in words, of a model and of each part", async () => {
