@@ -102,6 +102,7 @@ export {
   type BatchEvent,
   type BatchTimings,
   type Box,
+  decodeImage,
   type DensityOptions,
   type DoneEvent,
   type DrawOptions,

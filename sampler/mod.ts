@@ -5,6 +5,7 @@
  */
 
 export { type EditRequest, type ResolvedEdit } from "./editing/edit.ts";
+export { decodeImage } from "./pictures/decode.ts";
 export { type Fit, fitImage, FITS } from "./pictures/fit.ts";
 export {
   type BatchEvent,

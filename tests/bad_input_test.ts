@@ -12,6 +12,7 @@ import {
   convertModel,
   CpuDevice,
   createModelFolder,
+  decodeImage,
   type Device,
   type DeviceArray,
   DeviceLostError,
@@ -632,7 +633,13 @@ const PICTURES: readonly Row[] = [
     "a file that is no picture",
     () => RgbaImage.decode(new TextEncoder().encode("GIF89a")),
     TypeError,
-    "Cannot decode the PNG of 6 bytes: it does not start as a PNG file does",
+    "Cannot decode the PNG of 6 bytes: it is a GIF",
+  ],
+  [
+    "a file of another kind",
+    () => decodeImage(new TextEncoder().encode("GIF89a")),
+    TypeError,
+    "Cannot decode the picture as it is a GIF: PNG, JPEG and WebP can be read",
   ],
   [
     "half a picture",

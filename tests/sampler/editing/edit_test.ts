@@ -491,7 +491,7 @@ testOnModel("coded", "EditRequest: edits that cannot be done", async (model) => 
     [
       { ...LEFT } as unknown as EditRequest,
       TypeError,
-      "Cannot fit the picture as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is undefined",
+      "Cannot fit the picture as it must be an RgbaImage, such as decodeImage() makes of a file: current value is undefined",
     ],
     [
       { image, mode: "outpaint", scales: [0] },
