@@ -73,7 +73,10 @@ export interface SelectOptions {
   alpha: number;
   /** Candidates that are kept at most. */
   representatives: number;
-  /** Candidates closer than this to a kept one are passed over; 0 is off. */
+  /**
+   * Candidates closer than this to a kept one are passed over; 0 is off. Where tokens have code vectors, it
+   * is the Euclidean distance of those as the codebook has them, whatever distance densities go by.
+   */
   conflictThreshold: number;
   /** Which candidates to prefer; `"var-scaling"` by default. */
   strategy?: Strategy;

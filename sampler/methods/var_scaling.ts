@@ -53,8 +53,9 @@ export interface VarScalingOptions {
   /** Candidates k that are kept at most; by default those of the model's `search`, 10 for VAR. */
   representatives?: number;
   /**
-   * Of two maps closer than this (Euclidean, over the vectors of all tokens) only the first is kept; by
-   * default what suits the model by its `search`. 0 is off.
+   * Of two maps closer than this only the first is kept; by default what suits the model by its `search`. 0
+   * is off. It is the Euclidean distance over the code vectors of all tokens as the codebook has them, as in
+   * the released code, whatever `distance` the density goes by.
    */
   conflictThreshold?: number;
   /**
