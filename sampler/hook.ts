@@ -33,7 +33,10 @@ import type { ScaleStep } from "./step.ts";
 export interface ScaleHook {
   /** Name in reports and errors. */
   readonly name: string;
-  /** Scales on which it acts, 0-based, or a function that tells those that suit a model; all by default. */
+  /**
+   * Scales on which it acts, 0-based, negative ones from the end, or a function that tells those that suit a
+   * model; all by default.
+   */
   readonly scales?: readonly number[] | ((model: Model) => readonly number[]);
   /** Lanes that each image shall start with, for hooks that later thin them; 1 by default. */
   readonly lanes?: number;
@@ -59,7 +62,7 @@ export interface ScaleHook {
 }
 
 /**
- * The scales on which a hook acts with a model, or `undefined` for all.
+ * The scales on which a hook acts with a model, as it names them, or `undefined` for all.
  *
  * @example
  * ```ts

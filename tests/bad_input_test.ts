@@ -276,7 +276,7 @@ const REQUESTS: readonly Row[] = [
     "a preview of a scale that is not there",
     request({ previews: [4] }),
     RangeError,
-    "Cannot generate as each scale of previews must be an integer from 0 to 3: current value is 4",
+    "Cannot generate as each scale of previews must be an integer from -4 to 3: current value is 4",
   ],
   [
     "previews as text",
@@ -321,7 +321,7 @@ const HOOKS: readonly Row[] = [
     "a scale that is not there",
     hook({ name: "mine", scales: [0, 4], guide() {} }),
     RangeError,
-    'Cannot generate as the hook "mine" acts on scale 4: there are scales 0 to 3',
+    'Cannot generate as a scale of the hook "mine" must be an integer from -4 to 3: current value is 4',
   ],
   [
     "too many lanes",
@@ -484,13 +484,13 @@ const SEARCHES: readonly Row[] = [
     "half a scale",
     search({ scale: [0, 1.5] }),
     RangeError,
-    "Cannot make the VAR-Scaling hook as scale must be an integer from 0 to 1000: current value is 1.5",
+    "Cannot make the VAR-Scaling hook as scale must be an integer from -1000 to 1000: current value is 1.5",
   ],
   [
     "a scale beyond the last",
     request({ hooks: [varScaling({ scale: 7 })] }),
     RangeError,
-    'Cannot generate as the hook "var-scaling" acts on scale 7: there are scales 0 to 3',
+    'Cannot generate as a scale of the hook "var-scaling" must be an integer from -4 to 3: current value is 7',
   ],
   [
     "the deviation of one candidate",

@@ -29,7 +29,7 @@ const HOOK_OPTIONS = {
   },
   scale: {
     kind: scales,
-    help: "Scales on which to search, from 0 on",
+    help: "Scales on which to search, from 0 on, or from -1 back from the last",
     aliases: ["scaling-scale"],
     defaultText: perFamily(({ search }) => search.scale),
   },

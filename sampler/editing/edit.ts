@@ -18,6 +18,7 @@ import type { Encoding, Model } from "../../models/model.ts";
 import type { PictureSize, Schedule } from "../../models/schedule.ts";
 import { extendImage, type Fit, fitImage, requireImage, uploadPictures } from "../pictures/fit.ts";
 import type { RgbaImage } from "../pictures/image.ts";
+import { scaleIndex } from "../scale_index.ts";
 import { KeptTokens } from "./kept_tokens.ts";
 import {
   type Frame,
@@ -47,8 +48,9 @@ export interface EditRequest extends Region {
    */
   readonly fit?: Fit;
   /**
-   * The scales on which the source is kept, 0-based; all by default. Without a region, all of the source is
-   * kept there. The source is encoded at the size that pictures have after the last of them.
+   * The scales on which the source is kept, 0-based, negative ones from the end; all by default. Without a
+   * region, all of the source is kept there. The source is encoded at the size that pictures have after the
+   * last of them.
    */
   readonly scales?: readonly number[];
   /**
@@ -197,12 +199,12 @@ function requireCombination(
 
 /** The scales on which the source is kept, as given or all. */
 function requireScales(schedule: Schedule, scales: readonly number[] | undefined): readonly number[] {
-  const last = schedule.scales.length - 1;
+  const count = schedule.scales.length;
   if (scales === undefined) return [...schedule.scales.keys()];
   requireList(scales, "scales", ACTION, "a list of scales");
   requireInteger(scales.length, "the number of scales", ACTION, { min: 1 });
-  for (const scale of scales) requireInteger(scale, "a scale", ACTION, { min: 0, max: last });
-  return [...new Set(scales as readonly number[])].sort((a, b) => a - b);
+  const indices = scales.map((scale) => scaleIndex(scale, count, "a scale", ACTION));
+  return [...new Set(indices)].sort((a, b) => a - b);
 }
 
 /** The scales whose pictures are no larger than any of these when they are encoded. */

@@ -39,8 +39,8 @@ export interface VarScalingOptions {
    */
   preset?: VarScalingPreset;
   /**
-   * Scale or scales on which to search, 0-based; by default that of the model's `search`, 1 (the 2×2 map) for
-   * VAR.
+   * Scale or scales on which to search, 0-based, negative ones from the end; by default that of the model's
+   * `search`, 1 (the 2×2 map) for VAR.
    */
   scale?: number | readonly number[];
   /** Candidates N per image; by default those of the model's `search`, 50 for VAR. */
@@ -228,7 +228,7 @@ function resolve(options: VarScalingOptions): Settings {
   if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
     throw new TypeError(mustBe("a number or a list of numbers", scale, "scale", ACTION));
   }
-  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
+  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: -1000, max: 1000 });
   for (const [name, value] of Object.entries({ samples, representatives })) {
     if (value !== undefined) requireInteger(value, name, ACTION, { min: 1, max: 8192 });
   }

@@ -88,6 +88,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "sampler/pictures/glyphs.ts": "tests/sampler/pictures/grid_test.ts",
   "sampler/pictures/orientation.ts": "tests/sampler/pictures/decode_test.ts",
   "sampler/pictures/paint.ts": "tests/sampler/stream_test.ts",
+  "sampler/scale_index.ts": "tests/sampler/request_test.ts",
   "sampler/settings.ts": "tests/sampler/request_test.ts",
   "sampler/step.ts": "tests/sampler/hook_test.ts",
 };
