@@ -99,6 +99,7 @@ export {
 
 // Pictures, and methods that act while they are painted.
 export {
+  type AbortedEvent,
   type BatchEvent,
   type BatchTimings,
   type Box,
@@ -127,6 +128,7 @@ export {
   Pace,
   pictureError,
   type PreviewEvent,
+  type PreviewImage,
   reconstruct,
   ReconstructedImage,
   type ReconstructOptions,

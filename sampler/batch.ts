@@ -21,20 +21,19 @@ export interface LaneRecord {
   readonly length: number;
 }
 
-/** Who reports something, where, and how. */
+/** Who reports something, and where. */
 export interface ReportOrigin {
   /** Name of the hook. */
   readonly hook: string;
   /** On which scale. */
   readonly scale: number;
-  /** Words per lane. */
-  readonly length: number;
-  /** Makes a value of them. */
-  readonly read: (words: Uint32Array) => unknown;
 }
 
 /** What a hook reported about one lane. */
-export interface LaneReport extends LaneRecord, ReportOrigin {}
+export interface LaneReport extends ReportOrigin {
+  /** Its value, once records can be read. */
+  readonly value: (read: (record: LaneRecord) => Uint32Array) => unknown;
+}
 
 /** A lane with what has been recorded about it. */
 export interface TrackedLane extends Lane {
@@ -101,12 +100,22 @@ export class Batch implements Disposable {
     });
   }
 
-  /** Records what a hook reports about each lane. */
-  report(report: DeviceArray, origin: ReportOrigin): void {
-    const array = this.#copy(report, origin.length, "report");
-    this.#lanes = this.#lanes.map((lane, row) => {
-      return { ...lane, reports: [...lane.reports, { ...origin, array, row }] };
-    });
+  /** Records what a hook reports about each lane: `length` words, of which `read` makes a value. */
+  report(
+    origin: ReportOrigin,
+    report: DeviceArray,
+    length: number,
+    read: (words: Uint32Array) => unknown,
+  ): void {
+    const array = this.#copy(report, length, "report");
+    for (const row of this.#lanes.keys()) {
+      this.#add(row, { ...origin, value: (wordsOf) => read(wordsOf({ array, row, length })) });
+    }
+  }
+
+  /** Records a value of the host about a lane. */
+  note(origin: ReportOrigin, row: number, value: unknown): void {
+    this.#add(row, { ...origin, value: () => value });
   }
 
   /**
@@ -148,6 +157,11 @@ export class Batch implements Disposable {
   /** Frees all that it holds. */
   [Symbol.dispose](): void {
     this.#owned.dispose();
+  }
+
+  #add(row: number, report: LaneReport): void {
+    const lane = this.#lanes[row]!;
+    this.#lanes = this.#lanes.with(row, { ...lane, reports: [...lane.reports, report] });
   }
 
   #copy(source: DeviceArray, length: number, label: string): DeviceArray {

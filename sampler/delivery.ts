@@ -53,13 +53,13 @@ export class PendingBatches implements Disposable {
   #images(batch: Batch, data: Map<DeviceArray, Uint32Array<ArrayBuffer>>): GeneratedImage[] {
     const model = this.#model;
     const pixels = data.get(batch.picture.array)!;
-    const valueOf = ({ array, row, length }: LaneRecord): Uint32Array => {
+    const wordsOf = ({ array, row, length }: LaneRecord): Uint32Array => {
       return data.get(array)!.slice(row * length, (row + 1) * length);
     };
     const rows = [...batch.lanes.entries()];
     rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
     return rows.map(([row, { index, lane, label, tokens, reports }]) => {
-      const maps = tokens.map(valueOf);
+      const maps = tokens.map(wordsOf);
       for (const [scale, map] of maps.entries()) requireTokens(model, map, { scale, image: index });
       return new GeneratedImage(batch.picture, pixelsOf(batch.picture, pixels, row), {
         index,
@@ -67,11 +67,7 @@ export class PendingBatches implements Disposable {
         label,
         seed: this.#request.seed,
         tokens: maps,
-        decisions: reports.map((record) => ({
-          hook: record.hook,
-          scale: record.scale,
-          value: record.read(valueOf(record)),
-        })),
+        decisions: reports.map(({ hook, scale, value }) => ({ hook, scale, value: value(wordsOf) })),
       });
     });
   }

@@ -50,6 +50,18 @@ export interface ScaleEvent {
   readonly lanes: number;
 }
 
+/** What one lane looks like after a scale. */
+export interface PreviewImage {
+  /** Number of its image. */
+  readonly index: number;
+  /** Number of the attempt where an image has several lanes; 0 otherwise. */
+  readonly lane: number;
+  /** Its class or prompt. */
+  readonly label: ResolvedLabel;
+  /** The picture. */
+  readonly image: RgbaImage;
+}
+
 /** What the pictures look like after a scale. */
 export interface PreviewEvent {
   /** Tells it from other events. */
@@ -58,8 +70,8 @@ export interface PreviewEvent {
   readonly batch: number;
   /** Index of the scale. */
   readonly scale: number;
-  /** One picture per lane, of the size that a picture has after this scale. */
-  readonly images: readonly { readonly index: number; readonly lane: number; readonly image: RgbaImage }[];
+  /** One picture per lane, of the size that a picture has after this scale, with what it is to become. */
+  readonly images: readonly PreviewImage[];
 }
 
 /** An image is finished. */
@@ -78,8 +90,16 @@ export interface DoneEvent {
   readonly trace: Trace;
 }
 
+/** The signal has ended the generation; what the signal gives as the reason is thrown next. */
+export interface AbortedEvent {
+  /** Tells it from other events. */
+  readonly type: "aborted";
+  /** How far it came. Its batches are those that were finished. */
+  readonly trace: Trace;
+}
+
 /** What {@linkcode generate.stream} yields. */
-export type GenerateEvent = BatchEvent | ScaleEvent | PreviewEvent | ImageEvent | DoneEvent;
+export type GenerateEvent = BatchEvent | ScaleEvent | PreviewEvent | ImageEvent | DoneEvent | AbortedEvent;
 
 /**
  * Generates pictures.
@@ -121,7 +141,7 @@ export async function generate(model: Model, request: GenerateRequest = {}): Pro
 /**
  * Generates pictures and tells what happens on the way: each scale, previews where wanted, each image as soon
  * as its batch is done. Each batch and each preview costs a readback. Leaving the loop early ends the
- * generation and frees what it holds.
+ * generation and frees what it holds. A signal ends it, too, with the trace as its last event.
  */
 generate.stream = function stream(
   model: Model,
@@ -130,6 +150,7 @@ generate.stream = function stream(
   return run(model, request, "batch");
 };
 
+/** A generation from the request to the trace. */
 async function* run(
   model: Model,
   given: GenerateRequest,
@@ -141,11 +162,39 @@ async function* run(
   const request = deliver === "batch" ? resolved : { ...resolved, previews: new Set<number>() };
   const { device } = model;
   const before = device.counters;
+  const timings: BatchTimings[] = [];
+  const trace = (): Trace => {
+    const after = device.counters;
+    return {
+      model: model.name,
+      device: { kind: device.kind, name: device.name },
+      total: performance.now() - begun,
+      batches: timings,
+      readbacks: after.readbacks - before.readbacks,
+      bytesRead: after.bytesRead - before.bytesRead,
+      dispatches: after.dispatches - before.dispatches,
+    };
+  };
+  try {
+    yield* runBatches(model, request, { deliver, timings });
+  } catch (error) {
+    const { signal } = request;
+    if (signal?.aborted && signal.reason === error) yield { type: "aborted", trace: trace() };
+    throw error;
+  }
+  yield { type: "done", trace: trace() };
+}
+
+/** All batches, one after the other, and what they took. */
+async function* runBatches(
+  model: Model,
+  request: ResolvedRequest,
+  { deliver, timings }: { readonly deliver: "batch" | "end"; readonly timings: BatchTimings[] },
+): AsyncGenerator<GenerateEvent, void, void> {
   using pending = new PendingBatches(model, request);
   using sources = request.edit === undefined
     ? undefined
     : new EditSources(model, request.schedule, request.edit);
-  const timings: BatchTimings[] = [];
   const perBatch = Math.max(1, Math.floor(request.batch / request.lanes));
   const batches = Math.ceil(request.labels.length / perBatch);
   const turns = deliver === "batch" || request.signal !== undefined;
@@ -160,19 +209,6 @@ async function* run(
       for (const image of images) yield { type: "image", image };
     }
   }
-  const after = device.counters;
-  yield {
-    type: "done",
-    trace: {
-      model: model.name,
-      device: { kind: device.kind, name: device.name },
-      total: performance.now() - begun,
-      batches: timings,
-      readbacks: after.readbacks - before.readbacks,
-      bytesRead: after.bytesRead - before.bytesRead,
-      dispatches: after.dispatches - before.dispatches,
-    },
-  };
 }
 
 /** One batch of a request. */
@@ -216,8 +252,8 @@ async function* runBatch(
     if (!request.previews.has(scale)) continue;
     const previews = await pictures(model.device, generation);
     const images = previews.map((image, row) => {
-      const { index, lane } = batch.lanes[row]!;
-      return { index, lane, image };
+      const { index, lane, label } = batch.lanes[row]!;
+      return { index, lane, label, image };
     });
     yield { type: "preview", batch: plan.batch, scale, images };
   }
@@ -253,7 +289,8 @@ async function runScale({ model, request, batch, generation, sources, scale }: {
   using step = new ScaleStep({
     ...{ model, generation, request, schedule, scale, laneArray, logits, kept },
     lanes: () => batch.lanes,
-    onReport: (array, length, read) => batch.report(array, { length, read, scale, hook: acting }),
+    onReport: (array, length, read) => batch.report({ hook: acting, scale }, array, length, read),
+    onNote: (row, value) => batch.note({ hook: acting, scale }, row, value),
   });
   const active = hooks.filter((_, i) => hookScales[i]?.includes(scale) ?? true);
   const inTurn = function* (): Iterable<ScaleHook> {

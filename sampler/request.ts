@@ -298,6 +298,12 @@ function checkHooks(
     requireInteger(wanted, `lanes of the hook "${hook.name}"`, "generate", { min: 1, max: MAX_LANES });
     lanes = Math.max(lanes, wanted);
   }
+  const starter = hooks.find((hook) => (hook.lanes ?? 1) > 1);
+  if (starter !== undefined && hooks.every(({ gather }) => gather === undefined)) {
+    throw new TypeError(
+      `Cannot generate as the hook "${starter.name}" starts ${starter.lanes} lanes of each image and no hook has a gather to thin them: for ${starter.lanes} pictures of each label there is count`,
+    );
+  }
   return { hookScales, lanes };
 }
 

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { requireChoice } from "../kernels/arguments.ts";
+import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import type { FeatureGrouping } from "../kernels/candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import { guidance } from "../kernels/sampling/guidance.ts";
@@ -103,10 +103,14 @@ export interface ScaleStepParts {
   readonly kept?: KeptTokens | undefined;
   /** Takes a report of a hook, a copy of which outlives the step. */
   readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
+  /** Takes a note of a hook about a lane. */
+  readonly onNote: (lane: number, value: unknown) => void;
 }
 
 /**
  * One scale of one batch, in the hands of a hook.
+ *
+ * @typeParam Decision What the hook reports and notes.
  *
  * @example
  * ```ts
@@ -128,7 +132,7 @@ export interface ScaleStepParts {
  * assertEquals(densities.length, 8);
  * ```
  */
-export class ScaleStep implements Disposable {
+export class ScaleStep<Decision = unknown> implements Disposable {
   readonly #parts: ScaleStepParts;
   readonly #owned = new DisposableStack();
   #guided: DeviceArray | undefined;
@@ -318,8 +322,20 @@ export class ScaleStep implements Disposable {
    * Reports `length` words per lane from an array of the step. They come to the host with the pictures,
    * without a readback of their own, and `read` makes of them what is found under `decisions` of the image.
    */
-  report(array: DeviceArray, length: number, read: (words: Uint32Array) => unknown): void {
+  report(array: DeviceArray, length: number, read: (words: Uint32Array) => Decision): void {
     this.#parts.onReport(array, length, read);
+  }
+
+  /**
+   * Notes a value that the hook has on the host, such as the score of a preview, about a lane: a place in
+   * {@linkcode ScaleStep.lanes}, as in the list that `gather` returns. It follows the lane, and is found
+   * under `decisions` of its image.
+   *
+   * @throws {RangeError} If there is no such lane.
+   */
+  note(lane: number, value: Decision): void {
+    requireInteger(lane, "lane", "note a value", { min: 0, max: this.lanes.length - 1 });
+    this.#parts.onNote(lane, value);
   }
 
   /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */

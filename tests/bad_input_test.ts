@@ -318,6 +318,18 @@ const HOOKS: readonly Row[] = [
     'Cannot generate as scales of the hook "mine" must be a list: current value is 1',
   ],
   [
+    "lanes that nothing thins",
+    hook({ name: "mine", lanes: 3, guide() {} }),
+    TypeError,
+    'Cannot generate as the hook "mine" starts 3 lanes of each image and no hook has a gather to thin them: for 3 pictures of each label there is count',
+  ],
+  [
+    "a note about a lane that is not there",
+    inHook((step) => step.note(1, "good")),
+    RangeError,
+    "Cannot note a value as lane must be an integer from 0 to 0: current value is 1",
+  ],
+  [
     "a scale that is not there",
     hook({ name: "mine", scales: [0, 4], guide() {} }),
     RangeError,

@@ -151,20 +151,18 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
  *
  * @example
  * ```ts
- * import { generate, loadModel, varScaling, type VarScalingDecision } from "../../mod.ts";
+ * import { generate, loadModel, varScaling } from "../../mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * await using model = await loadModel("demo", { device: "cpu" });
- * const { images: [image] } = await generate(model, {
- *   labels: "blue cone",
- *   hooks: [varScaling({ samples: 20 })],
- * });
- * const decision = image!.decisions[0]!.value as VarScalingDecision;
+ * const search = varScaling({ samples: 20 });
+ * const { images: [image] } = await generate(model, { labels: "blue cone", hooks: [search] });
+ * const decision = image!.decisionsOf(search)[0]!.value;
  * assertEquals(decision.samples, 20);
  * assertEquals(decision.low, decision.max < decision.alpha * decision.mean);
  * ```
  */
-export function varScaling(options: VarScalingOptions = {}): ScaleHook {
+export function varScaling(options: VarScalingOptions = {}): ScaleHook<VarScalingDecision> {
   const settings = resolve(options);
   const published = options.preset === "published";
   const { scale } = settings;
@@ -183,7 +181,7 @@ export function varScaling(options: VarScalingOptions = {}): ScaleHook {
   };
 }
 
-function search(step: ScaleStep, settings: Settings, published: boolean): void {
+function search(step: ScaleStep<VarScalingDecision>, settings: Settings, published: boolean): void {
   // All candidates of a scale that an edit keeps as a whole are the same.
   if (step.kept?.every((kept) => kept === 1)) return;
   const { filter, distance, features, bandwidth, deviation, rule } = settings;
@@ -206,7 +204,7 @@ function search(step: ScaleStep, settings: Settings, published: boolean): void {
     pick,
   });
   step.choose(tokens);
-  step.report(decision, decisionLength(Math.min(representatives, samples)), (words): VarScalingDecision => {
+  step.report(decision, decisionLength(Math.min(representatives, samples)), (words) => {
     return { ...readDecision(words), samples, alpha };
   });
 }

@@ -90,7 +90,7 @@ Deno.test("resolveRequest: a request with nothing in it gets the model's default
 
 Deno.test("resolveRequest: what is given is taken over", () => {
   const { signal } = new AbortController();
-  const hook = { ...varScaling({ scale: 2 }), lanes: 3 };
+  const hook = { ...varScaling({ scale: 2 }), lanes: 3, gather: () => undefined };
   const given = {
     seed: 2n ** 64n - 1n,
     cfg: 0,
