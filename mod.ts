@@ -100,9 +100,11 @@ export {
 
 // Pictures, and methods that act while they are painted.
 export {
+  type AbortedEvent,
   type BatchEvent,
   type BatchTimings,
   type Box,
+  decodeImage,
   type DensityOptions,
   type DoneEvent,
   type DrawOptions,
@@ -127,6 +129,7 @@ export {
   Pace,
   pictureError,
   type PreviewEvent,
+  type PreviewImage,
   reconstruct,
   ReconstructedImage,
   type ReconstructOptions,

@@ -2,12 +2,12 @@
  * Editing without training: the upper part of a yellow cylinder is painted anew as a yellow cone, the rest is
  * kept, and what the model's tokenizer makes of the picture is shown scale by scale. Writes two sheets.
  *
- *     deno run -R -W examples/editing.ts [FOLDER [PICTURE.png]]
+ *     deno run -R -W examples/editing.ts [FOLDER [PICTURE]]
  *
  * @module
  */
 
-import { generate, gridImage, loadModel, reconstruct, RgbaImage } from "../mod.ts";
+import { decodeImage, generate, gridImage, loadModel, reconstruct } from "../mod.ts";
 
 const [folder = "out/editing", picture] = Deno.args;
 await Deno.mkdir(folder, { recursive: true });
@@ -15,7 +15,7 @@ await Deno.mkdir(folder, { recursive: true });
 await using model = await loadModel("demo");
 const image = picture === undefined
   ? (await generate(model, { labels: "yellow cylinder", seed: 1 })).images[0]!
-  : RgbaImage.decode(await Deno.readFile(picture));
+  : await decodeImage(await Deno.readFile(picture));
 
 // Top, left, bottom and right edge, in parts of the picture. Outside, the tokens are the picture's own.
 const box = [0, 0, 0.6, 1] as const;

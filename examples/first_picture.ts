@@ -7,7 +7,7 @@
  * @module
  */
 
-import { generate, gridImage, loadModel, varScaling, type VarScalingDecision } from "../mod.ts";
+import { generate, gridImage, loadModel, varScaling } from "../mod.ts";
 
 const [folder = "out/first_picture"] = Deno.args;
 await Deno.mkdir(folder, { recursive: true });
@@ -15,7 +15,8 @@ await Deno.mkdir(folder, { recursive: true });
 await using model = await loadModel("demo");
 const request = { labels: ["red torus", "blue cube", "cyan cross", "purple diamond"], seed: 1 };
 const plain = await generate(model, request);
-const scaled = await generate(model, { ...request, hooks: [varScaling({ samples: 50 })] });
+const search = varScaling({ samples: 50 });
+const scaled = await generate(model, { ...request, hooks: [search] });
 
 for (const [name, { images }] of Object.entries({ plain, scaled })) {
   for (const image of images) {
@@ -28,10 +29,10 @@ const sheet = gridImage(
 );
 await Deno.writeFile(`${folder}/sheet.png`, sheet.png());
 
-for (const { caption, decisions } of scaled.images) {
-  const { chosen, samples, low, kept } = decisions[0]!.value as VarScalingDecision;
+for (const image of scaled.images) {
+  const { chosen, samples, low, kept } = image.decisionsOf(search)[0]!.value;
   const density = low ? "low" : "high";
-  console.log(`${caption}: candidate ${chosen} of ${samples}; ${density} density, ${kept.length} kept`);
+  console.log(`${image.caption}: candidate ${chosen} of ${samples}; ${density} density, ${kept.length} kept`);
 }
 console.log(`${plain.trace.device.name}: ${Math.round(plain.trace.total)} ms for the plain row`);
 console.log(`${folder}/sheet.png`);

@@ -11,13 +11,14 @@
 import { generate, gridImage, loadModel, type RgbaImage, type ScaleHook } from "../mod.ts";
 
 /** Starts `attempts` at each picture and keeps, after `scale`, the one whose preview scores highest. */
-function bestOf(attempts: number, scale: number, score: (preview: RgbaImage) => number): ScaleHook {
+function bestOf(attempts: number, scale: number, score: (preview: RgbaImage) => number): ScaleHook<number> {
   return {
     name: `best of ${attempts}`,
     lanes: attempts,
     scales: [scale],
     async gather(step) {
       const scores = (await step.preview()).map(score);
+      for (const [lane, score] of scores.entries()) step.note(lane, score);
       const best = new Map<number, number>();
       for (const [lane, { image }] of step.lanes.entries()) {
         const rival = best.get(image);
@@ -44,7 +45,8 @@ await Deno.mkdir(folder, { recursive: true });
 await using model = await loadModel("demo");
 const request = { labels: ["red torus", "green cone", "orange capsule", "yellow cylinder"], seed: 3 };
 const first = await generate(model, request);
-const best = await generate(model, { ...request, hooks: [bestOf(4, 3, colourfulness)] });
+const hook = bestOf(4, 3, colourfulness);
+const best = await generate(model, { ...request, hooks: [hook] });
 
 const cells = [...first.images, ...best.images].map((image) => ({
   image,
@@ -57,5 +59,8 @@ const sheet = gridImage(cells, {
 });
 await Deno.writeFile(`${folder}/sheet.png`, sheet.png());
 
-for (const { caption, lane } of best.images) console.log(`${caption}: attempt ${lane}`);
+for (const image of best.images) {
+  const [score] = image.decisionsOf(hook);
+  console.log(`${image.label.name}: attempt ${image.lane}, whose preview scored ${score!.value.toFixed(1)}`);
+}
 console.log(`${folder}/sheet.png`);

@@ -5,19 +5,20 @@
  * @module
  */
 
-import { shown } from "../kernels/arguments.ts";
-import type { DeviceArray, Timeline } from "../kernels/device/device.ts";
+import type { DeviceArray } from "../kernels/device/device.ts";
 import { nextTurn } from "../kernels/device/next_turn.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
-import { isGuided, type PictureSize } from "../models/schedule.ts";
+import { isGuided } from "../models/schedule.ts";
+import { Batch } from "./batch.ts";
+import { PendingBatches } from "./delivery.ts";
 import { EditSources } from "./editing/edit.ts";
 import type { ScaleHook } from "./hook.ts";
 import type { RgbaImage } from "./pictures/image.ts";
-import { paint, pictures, pixelsOf } from "./pictures/paint.ts";
-import { type GenerateRequest, MAX_LANES, type ResolvedRequest, resolveRequest } from "./request.ts";
-import { type BatchTimings, GeneratedImage, GenerateResult, type Trace } from "./result.ts";
-import { type Lane, type LaneRecord, ScaleStep } from "./step.ts";
+import { paint, pictures } from "./pictures/paint.ts";
+import { type GenerateRequest, type ResolvedRequest, resolveRequest } from "./request.ts";
+import { type BatchTimings, type GeneratedImage, GenerateResult, type Trace } from "./result.ts";
+import { type Lane, ScaleStep } from "./step.ts";
 
 /** A batch starts. */
 export interface BatchEvent {
@@ -49,6 +50,18 @@ export interface ScaleEvent {
   readonly lanes: number;
 }
 
+/** What one lane looks like after a scale. */
+export interface PreviewImage {
+  /** Number of its image. */
+  readonly index: number;
+  /** Number of the attempt where an image has several lanes; 0 otherwise. */
+  readonly lane: number;
+  /** Its class or prompt. */
+  readonly label: ResolvedLabel;
+  /** The picture. */
+  readonly image: RgbaImage;
+}
+
 /** What the pictures look like after a scale. */
 export interface PreviewEvent {
   /** Tells it from other events. */
@@ -57,8 +70,8 @@ export interface PreviewEvent {
   readonly batch: number;
   /** Index of the scale. */
   readonly scale: number;
-  /** One picture per lane, of the size that a picture has after this scale. */
-  readonly images: readonly { readonly index: number; readonly lane: number; readonly image: RgbaImage }[];
+  /** One picture per lane, of the size that a picture has after this scale, with what it is to become. */
+  readonly images: readonly PreviewImage[];
 }
 
 /** An image is finished. */
@@ -77,8 +90,16 @@ export interface DoneEvent {
   readonly trace: Trace;
 }
 
+/** The signal has ended the generation; what the signal gives as the reason is thrown next. */
+export interface AbortedEvent {
+  /** Tells it from other events. */
+  readonly type: "aborted";
+  /** How far it came. Its batches are those that were finished. */
+  readonly trace: Trace;
+}
+
 /** What {@linkcode generate.stream} yields. */
-export type GenerateEvent = BatchEvent | ScaleEvent | PreviewEvent | ImageEvent | DoneEvent;
+export type GenerateEvent = BatchEvent | ScaleEvent | PreviewEvent | ImageEvent | DoneEvent | AbortedEvent;
 
 /**
  * Generates pictures.
@@ -120,7 +141,7 @@ export async function generate(model: Model, request: GenerateRequest = {}): Pro
 /**
  * Generates pictures and tells what happens on the way: each scale, previews where wanted, each image as soon
  * as its batch is done. Each batch and each preview costs a readback. Leaving the loop early ends the
- * generation and frees what it holds.
+ * generation and frees what it holds. A signal ends it, too, with the trace as its last event.
  */
 generate.stream = function stream(
   model: Model,
@@ -129,25 +150,7 @@ generate.stream = function stream(
   return run(model, request, "batch");
 };
 
-/** A lane with what has been recorded about it. */
-interface TrackedLane extends Lane {
-  readonly tokens: readonly LaneRecord[];
-  readonly reports: readonly LaneRecord[];
-}
-
-/** A batch that is painted but not yet read back. */
-interface FinishedBatch extends Disposable {
-  readonly lanes: readonly TrackedLane[];
-  /** Size of the pictures. */
-  readonly picture: PictureSize;
-  /** Pixels first, then tokens and reports, then the timeline's ticks if any. */
-  readonly arrays: readonly DeviceArray[];
-  readonly ticks: DeviceArray | undefined;
-  readonly timeline: Timeline;
-  readonly startedLanes: number;
-  readonly started: number;
-}
-
+/** A generation from the request to the trace. */
 async function* run(
   model: Model,
   given: GenerateRequest,
@@ -159,11 +162,39 @@ async function* run(
   const request = deliver === "batch" ? resolved : { ...resolved, previews: new Set<number>() };
   const { device } = model;
   const before = device.counters;
+  const timings: BatchTimings[] = [];
+  const trace = (): Trace => {
+    const after = device.counters;
+    return {
+      model: model.name,
+      device: { kind: device.kind, name: device.name },
+      total: performance.now() - begun,
+      batches: timings,
+      readbacks: after.readbacks - before.readbacks,
+      bytesRead: after.bytesRead - before.bytesRead,
+      dispatches: after.dispatches - before.dispatches,
+    };
+  };
+  try {
+    yield* runBatches(model, request, { deliver, timings });
+  } catch (error) {
+    const { signal } = request;
+    if (signal?.aborted && signal.reason === error) yield { type: "aborted", trace: trace() };
+    throw error;
+  }
+  yield { type: "done", trace: trace() };
+}
+
+/** All batches, one after the other, and what they took. */
+async function* runBatches(
+  model: Model,
+  request: ResolvedRequest,
+  { deliver, timings }: { readonly deliver: "batch" | "end"; readonly timings: BatchTimings[] },
+): AsyncGenerator<GenerateEvent, void, void> {
   using pending = new PendingBatches(model, request);
   using sources = request.edit === undefined
     ? undefined
     : new EditSources(model, request.schedule, request.edit);
-  const timings: BatchTimings[] = [];
   const perBatch = Math.max(1, Math.floor(request.batch / request.lanes));
   const batches = Math.ceil(request.labels.length / perBatch);
   const turns = deliver === "batch" || request.signal !== undefined;
@@ -178,241 +209,110 @@ async function* run(
       for (const image of images) yield { type: "image", image };
     }
   }
-  const after = device.counters;
-  yield {
-    type: "done",
-    trace: {
-      model: model.name,
-      device: { kind: device.kind, name: device.name },
-      total: performance.now() - begun,
-      batches: timings,
-      readbacks: after.readbacks - before.readbacks,
-      bytesRead: after.bytesRead - before.bytesRead,
-      dispatches: after.dispatches - before.dispatches,
-    },
-  };
 }
 
-/** Batches whose results are still on the device. */
-class PendingBatches implements Disposable {
-  readonly #model: Model;
-  readonly #request: ResolvedRequest;
-  #batches: FinishedBatch[] = [];
-
-  constructor(model: Model, request: ResolvedRequest) {
-    this.#model = model;
-    this.#request = request;
-  }
-
-  add(batch: FinishedBatch): void {
-    this.#batches.push(batch);
-  }
-
-  /** Reads all batches back at once. */
-  async deliver(): Promise<{ images: GeneratedImage[]; timing: BatchTimings }[]> {
-    const { device } = this.#model;
-    const words = await device.read(this.#batches.flatMap((batch) => batch.arrays));
-    const ended = performance.now();
-    const delivered = this.#batches.map((batch, i) => {
-      const data = new Map<DeviceArray, Uint32Array<ArrayBuffer>>();
-      for (const array of batch.arrays) data.set(array, words.shift()!);
-      // Several batches read together have one end; each lasted until the next one began.
-      const total = (this.#batches[i + 1]?.started ?? ended) - batch.started;
-      return { images: this.#images(batch, data), timing: timingOf(batch, data, total) };
-    });
-    this[Symbol.dispose]();
-    return delivered;
-  }
-
-  [Symbol.dispose](): void {
-    for (const batch of this.#batches.splice(0)) batch[Symbol.dispose]();
-  }
-
-  #images(batch: FinishedBatch, data: Map<DeviceArray, Uint32Array<ArrayBuffer>>): GeneratedImage[] {
-    const model = this.#model;
-    const pixels = data.get(batch.arrays[0]!)!;
-    const valueOf = ({ array, row, length }: LaneRecord): Uint32Array => {
-      return data.get(array)!.slice(row * length, (row + 1) * length);
-    };
-    const rows = [...batch.lanes.entries()];
-    rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
-    return rows.map(([row, { index, lane, label, tokens, reports }]) => {
-      const maps = tokens.map(valueOf);
-      for (const [scale, map] of maps.entries()) requireTokens(model, map, { scale, image: index });
-      return new GeneratedImage(batch.picture, pixelsOf(batch.picture, pixels, row), {
-        index,
-        lane,
-        label,
-        seed: this.#request.seed,
-        tokens: maps,
-        decisions: reports.map((record) => ({
-          hook: record.hook,
-          scale: record.scale,
-          value: record.read(valueOf(record)),
-        })),
-      });
-    });
-  }
+/** One batch of a request. */
+interface BatchPlan {
+  readonly batch: number;
+  /** Place of its first image. */
+  readonly first: number;
+  /** One label per image. */
+  readonly labels: readonly ResolvedLabel[];
+  readonly sources: EditSources | undefined;
+  /** Whether somebody waits for something between the scales: events, or a signal. */
+  readonly turns: boolean;
 }
 
-/**
- * A position without a single usable logit has no token, which only broken weights or a hook that forbids
- * everything bring about.
- */
-function requireTokens(
-  { tokens }: Model,
-  map: Uint32Array,
-  { scale, image }: { readonly scale: number; readonly image: number },
-): void {
-  const position = tokens.firstMissing(map);
-  if (position < 0) return;
-  throw new RangeError(
-    `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`,
-  );
-}
-
-function timingOf(
-  batch: FinishedBatch,
-  data: Map<DeviceArray, Uint32Array<ArrayBuffer>>,
-  total: number,
-): BatchTimings {
-  const { timeline, ticks, startedLanes: lanes } = batch;
-  const [condition = 0, ...rest] = timeline.durations(
-    ticks === undefined ? undefined : data.get(ticks),
-    total,
-  );
-  const decode = rest.pop() ?? 0;
-  return { lanes, clock: timeline.clock, condition, scales: rest, decode, total };
-}
-
+/** Paints a batch, which belongs to the caller and is still on the device. */
 async function* runBatch(
   model: Model,
   request: ResolvedRequest,
-  place: {
-    readonly batch: number;
-    readonly first: number;
-    readonly labels: readonly ResolvedLabel[];
-    readonly sources: EditSources | undefined;
-    /** Whether somebody waits for something between the scales: events, or a signal. */
-    readonly turns: boolean;
-  },
-): AsyncGenerator<GenerateEvent, FinishedBatch, void> {
-  const { device, tokens: { words } } = model;
-  const { signal, schedule, hooks, hookScales } = request;
-  const started = performance.now();
-  using kept = new DisposableStack();
-  const timeline = kept.use(device.timeline(schedule.scales.length + 3));
-  let lanes: TrackedLane[] = place.labels.flatMap((label, i) => {
-    return Array.from({ length: request.lanes }, (_, lane) => {
-      const image = place.first + i;
-      return { image, index: request.indices[image]!, lane, label, tokens: [], reports: [] };
-    });
-  });
-  const startedLanes = lanes.length;
-  const arrays: DeviceArray[] = [];
-  const keep = (array: DeviceArray): DeviceArray => {
-    arrays.push(array);
-    return kept.use(array);
-  };
-
+  plan: BatchPlan,
+): AsyncGenerator<GenerateEvent, Batch, void> {
+  const { signal, schedule } = request;
+  const { scales } = schedule;
+  const { first, labels, sources } = plan;
+  using owned = new DisposableStack();
+  const batch = owned.use(new Batch(model.device, lanesOf(request, plan), scales.length));
   signal?.throwIfAborted();
-  timeline.mark();
-  await place.sources?.encode(place.first, place.first + place.labels.length);
+  batch.mark();
+  await sources?.encode(first, first + labels.length);
   using generation = await model.start({
-    labels: lanes.map(({ label }) => label),
-    guided: isGuided(schedule) && !lanes.every(({ label }) => isUnconditional(label)),
+    labels: batch.lanes.map(({ label }) => label),
+    guided: isGuided(schedule) && !labels.every(isUnconditional),
     schedule,
   });
-  timeline.mark();
-  for (const [scale, { width, height }] of schedule.scales.entries()) {
+  batch.mark();
+  for (const [scale, { width, height }] of scales.entries()) {
     signal?.throwIfAborted();
-    using laneArray = device.upload(Uint32Array.from(lanes, laneIndex), "lanes");
-    using logits = await generation.logits();
-    using edit = place.sources?.scale(scale, lanes.map(({ image }) => image));
-    const active = hooks.filter((_, i) => hookScales[i]?.includes(scale) ?? true);
-    let acting: ScaleHook | undefined;
-    const reports: LaneRecord[][] = lanes.map(() => []);
-    using step = new ScaleStep({
-      model,
-      generation,
-      request,
-      schedule,
-      scale,
-      lanes: () => lanes,
-      laneArray,
-      logits,
-      edit,
-      onReport: (array, length, read) => {
-        const hook = acting?.name ?? "";
-        keep(array);
-        for (const [row, list] of reports.entries()) list.push({ hook, scale, array, row, length, read });
-      },
+    await runScale({ model, request, batch, generation, sources, scale });
+    const lanes = batch.lanes.length;
+    yield { type: "scale", batch: plan.batch, scale, scales: scales.length, width, height, lanes };
+    if (plan.turns) await nextTurn();
+    if (!request.previews.has(scale)) continue;
+    const previews = await pictures(model.device, generation);
+    const images = previews.map((image, row) => {
+      const { index, lane, label } = batch.lanes[row]!;
+      return { index, lane, label, image };
     });
-    for (acting of active) await acting.guide?.(step);
-    for (acting of active) await acting.choose?.(step);
-    const { tokens, features } = step.finish();
-    if (features === undefined) generation.accept(tokens);
-    else acceptFeatures(generation, features);
-    const length = width * height * words;
-    const array = keep(device.allocate(lanes.length * length, `tokens of scale ${scale}`));
-    device.copy(tokens, array, { length: array.length });
-    const record = (row: number): LaneRecord => ({
-      hook: "",
-      scale,
-      array,
-      row,
-      length,
-      read: (words) => words,
-    });
-    lanes = lanes.map((lane, row) => ({ ...lane, tokens: [...lane.tokens, record(row)] }));
-    for (acting of active) {
-      const order = await acting.gather?.(step);
-      if (order === undefined) continue;
-      requireLanes(order, lanes, acting.name);
-      generation.gather(order);
-      lanes = gatherLanes(lanes, reports, order);
-      reports.splice(0, reports.length, ...lanes.map(() => []));
-    }
-    lanes = lanes.map((lane, row) => ({ ...lane, reports: [...lane.reports, ...reports[row]!] }));
-    device.flush();
-    timeline.mark();
-    yield {
-      type: "scale",
-      batch: place.batch,
-      scale,
-      scales: schedule.scales.length,
-      width,
-      height,
-      lanes: lanes.length,
-    };
-    if (place.turns) await nextTurn();
-    if (request.previews.has(scale)) {
-      const previews = await pictures(device, generation);
-      const images = previews.map((image, row) => ({
-        index: lanes[row]!.index,
-        lane: lanes[row]!.lane,
-        image,
-      }));
-      yield { type: "preview", batch: place.batch, scale, images };
-    }
+    yield { type: "preview", batch: plan.batch, scale, images };
   }
   signal?.throwIfAborted();
-  const picture = kept.use(await paint(device, generation));
-  arrays.unshift(picture.array);
-  timeline.mark();
-  const ticks = timeline.finish();
-  if (ticks !== undefined) arrays.push(ticks);
-  const owned = kept.move();
-  return {
-    lanes,
-    picture,
-    arrays,
-    ticks,
-    timeline,
-    startedLanes,
-    started,
-    [Symbol.dispose]: () => owned.dispose(),
+  batch.finish(await paint(model.device, generation));
+  owned.move();
+  return batch;
+}
+
+/** The lanes that a batch starts with. */
+function lanesOf({ lanes, indices }: ResolvedRequest, { first, labels }: BatchPlan): Lane[] {
+  return labels.flatMap((label, i) => {
+    const image = first + i;
+    return Array.from({ length: lanes }, (_, lane) => ({ image, index: indices[image]!, lane, label }));
+  });
+}
+
+/** One scale of a batch: logits, hooks, tokens, and the lanes that go on. */
+async function runScale({ model, request, batch, generation, sources, scale }: {
+  readonly model: Model;
+  readonly request: ResolvedRequest;
+  readonly batch: Batch;
+  readonly generation: Generation;
+  readonly sources: EditSources | undefined;
+  readonly scale: number;
+}): Promise<void> {
+  const { device } = model;
+  const { schedule, hooks, hookScales } = request;
+  using laneArray = device.upload(Uint32Array.from(batch.lanes, laneIndex), "lanes");
+  using logits = await generation.logits();
+  using kept = sources?.scale(scale, batch.lanes.map(({ image }) => image));
+  let acting = "";
+  using step = new ScaleStep({
+    ...{ model, generation, request, schedule, scale, laneArray, logits, kept },
+    lanes: () => batch.lanes,
+    onReport: (array, length, read) => batch.report({ hook: acting, scale }, array, length, read),
+    onNote: (row, value) => batch.note({ hook: acting, scale }, row, value),
+  });
+  const active = hooks.filter((_, i) => hookScales[i]?.includes(scale) ?? true);
+  const inTurn = function* (): Iterable<ScaleHook> {
+    for (const hook of active) {
+      acting = hook.name;
+      yield hook;
+    }
   };
+  for (const hook of inTurn()) await hook.guide?.(step);
+  for (const hook of inTurn()) await hook.choose?.(step);
+  const { tokens, features } = step.finish();
+  if (features === undefined) generation.accept(tokens);
+  else acceptFeatures(generation, features);
+  batch.addTokens(tokens, step.positions * model.tokens.words);
+  for (const hook of inTurn()) {
+    const order = await hook.gather?.(step);
+    if (order === undefined) continue;
+    batch.gather(order, hook.name);
+    generation.gather(order);
+  }
+  device.flush();
+  batch.mark();
 }
 
 function acceptFeatures(generation: Generation, features: DeviceArray): void {
@@ -427,65 +327,4 @@ function acceptFeatures(generation: Generation, features: DeviceArray): void {
  */
 function laneIndex({ index, lane }: Lane): number {
   return (index | lane << 24) >>> 0;
-}
-
-function requireLanes(order: readonly number[], lanes: readonly Lane[], hook: string): void {
-  if (!Array.isArray(order)) {
-    throw new TypeError(
-      `Cannot gather lanes as the hook "${hook}" must return a list of lanes: current value is ${
-        shown(order)
-      }`,
-    );
-  }
-  for (const lane of order) {
-    if (!Number.isInteger(lane) || lane < 0 || lane >= lanes.length) {
-      throw new RangeError(
-        `Cannot gather lanes as the hook "${hook}" asked for lane ${lane}: there are lanes 0 to ${
-          lanes.length - 1
-        }`,
-      );
-    }
-  }
-  const left = Map.groupBy(order, (lane) => lanes[lane]!.image);
-  for (const { image } of lanes) {
-    const count = left.get(image)?.length ?? 0;
-    if (count === 0) {
-      throw new RangeError(`Cannot gather lanes as the hook "${hook}" left no lane of image ${image}`);
-    }
-    if (count > MAX_LANES) {
-      throw new RangeError(
-        `Cannot gather lanes as the hook "${hook}" asked for ${count} lanes of image ${image}: at most ${MAX_LANES} are possible`,
-      );
-    }
-  }
-}
-
-/**
- * The new lanes: of a lane that is continued more than once, the further copies get numbers that no other
- * lane of the image goes on with, so that they part ways.
- */
-function gatherLanes(
-  lanes: readonly TrackedLane[],
-  reports: readonly (readonly LaneRecord[])[],
-  order: readonly number[],
-): TrackedLane[] {
-  const used = new Map<number, Set<number>>();
-  for (const source of order) {
-    const { image, lane } = lanes[source]!;
-    used.set(image, (used.get(image) ?? new Set()).add(lane));
-  }
-  const continued = new Set<number>();
-  return order.map((source) => {
-    const lane = lanes[source]!;
-    const history = { ...lane, reports: [...lane.reports, ...reports[source]!] };
-    if (!continued.has(source)) {
-      continued.add(source);
-      return history;
-    }
-    const numbers = used.get(lane.image)!;
-    let next = 0;
-    while (numbers.has(next)) next++;
-    numbers.add(next);
-    return { ...history, lane: next };
-  });
 }

@@ -12,6 +12,8 @@ import type { ScaleStep } from "./step.ts";
 /**
  * A method that acts between scales. Hooks run in the order in which they are given.
  *
+ * @typeParam Decision What it reports and notes about an image, which `decisionsOf` of the image gives back.
+ *
  * @example A method of one's own: always take the likeliest tokens of the first two scales
  * ```ts
  * import { generate, loadModel, type ScaleHook } from "../mod.ts";
@@ -30,12 +32,19 @@ import type { ScaleStep } from "./step.ts";
  * assertEquals(a!.tokens[1], b!.tokens[1]);
  * ```
  */
-export interface ScaleHook {
+export interface ScaleHook<Decision = unknown> {
   /** Name in reports and errors. */
   readonly name: string;
-  /** Scales on which it acts, 0-based, or a function that tells those that suit a model; all by default. */
+  /**
+   * Scales on which it acts, 0-based, negative ones from the end, or a function that tells those that suit a
+   * model; all by default.
+   */
   readonly scales?: readonly number[] | ((model: Model) => readonly number[]);
-  /** Lanes that each image shall start with, for hooks that later thin them; 1 by default. */
+  /**
+   * Lanes that each image shall start with, for hooks that later thin them by `gather`; 1 by default. An
+   * image comes back once for each lane that is left in the end. Without any `gather` they are refused, as
+   * several pictures of a label are what `count` is for.
+   */
   readonly lanes?: number;
   /**
    * Whether what becomes of an image depends on the images beside it in the batch, as with a bandwidth
@@ -45,21 +54,21 @@ export interface ScaleHook {
   /** Settings to be written down with a run, as plain data. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Changes the guided logits, {@linkcode ScaleStep.logits}, in place by kernels. */
-  guide?(step: ScaleStep): void | Promise<void>;
+  guide?(step: ScaleStep<Decision>): void | Promise<void>;
   /**
    * Chooses the tokens of the scale by {@linkcode ScaleStep.choose}; without any choice they are drawn as
    * usual.
    */
-  choose?(step: ScaleStep): void | Promise<void>;
+  choose?(step: ScaleStep<Decision>): void | Promise<void>;
   /**
    * Rearranges the lanes after the scale: the returned list names, for each new lane, the old one that it
    * continues. Every image must keep at least one lane. `undefined` leaves all as it is.
    */
-  gather?(step: ScaleStep): readonly number[] | undefined | Promise<readonly number[] | undefined>;
+  gather?(step: ScaleStep<Decision>): readonly number[] | undefined | Promise<readonly number[] | undefined>;
 }
 
 /**
- * The scales on which a hook acts with a model, or `undefined` for all.
+ * The scales on which a hook acts with a model, as it names them, or `undefined` for all.
  *
  * @example
  * ```ts

@@ -5,14 +5,17 @@
  */
 
 export { type EditRequest, type ResolvedEdit } from "./editing/edit.ts";
+export { decodeImage } from "./pictures/decode.ts";
 export { type Fit, fitImage, FITS } from "./pictures/fit.ts";
 export {
+  type AbortedEvent,
   type BatchEvent,
   type DoneEvent,
   generate,
   type GenerateEvent,
   type ImageEvent,
   type PreviewEvent,
+  type PreviewImage,
   type ScaleEvent,
 } from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";

@@ -22,6 +22,7 @@ import { MAX_COUNT, SCHEDULE_OPTIONS } from "../models/sampling.ts";
 import type { GuidanceFormula, PictureSize, Schedule, ScheduleRequest } from "../models/schedule.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
+import { scaleIndex } from "./scale_index.ts";
 import type { SamplingSettings } from "./settings.ts";
 
 /**
@@ -88,7 +89,10 @@ export interface GenerateRequest {
   edit?: EditRequest;
   /** What acts between the scales, in this order. */
   hooks?: readonly ScaleHook[];
-  /** Scales after which {@linkcode generate.stream} decodes a preview; each costs a decode and a readback. */
+  /**
+   * Scales after which {@linkcode generate.stream} decodes a preview, negative ones from the end; each costs
+   * a decode and a readback.
+   */
   previews?: boolean | readonly number[];
   /** Ends the generation before its next scale. */
   signal?: AbortSignal | undefined;
@@ -289,22 +293,27 @@ function checkHooks(
       const value = hook[part];
       if (value !== undefined) requireFunction(value, `${part} of the hook "${hook.name}"`, "generate");
     }
-    const wantedScales = scalesOf(hook, model);
-    for (const scale of requireList(wantedScales ?? [], `scales of the hook "${hook.name}"`, "generate")) {
-      if (!Number.isInteger(scale) || scale < 0 || scale >= scales) {
-        throw new RangeError(
-          `Cannot generate as the hook "${hook.name}" acts on scale ${scale}: there are scales 0 to ${
-            scales - 1
-          }`,
-        );
-      }
-    }
-    hookScales.push(wantedScales);
+    hookScales.push(resolveHookScales(hook, model, scales));
     const wanted = hook.lanes ?? 1;
     requireInteger(wanted, `lanes of the hook "${hook.name}"`, "generate", { min: 1, max: MAX_LANES });
     lanes = Math.max(lanes, wanted);
   }
+  const starter = hooks.find((hook) => (hook.lanes ?? 1) > 1);
+  if (starter !== undefined && hooks.every(({ gather }) => gather === undefined)) {
+    throw new TypeError(
+      `Cannot generate as the hook "${starter.name}" starts ${starter.lanes} lanes of each image and no hook has a gather to thin them: for ${starter.lanes} pictures of each label there is count`,
+    );
+  }
   return { hookScales, lanes };
+}
+
+/** The scales on which a hook acts, or `undefined` for all. */
+function resolveHookScales(hook: ScaleHook, model: Model, scales: number): readonly number[] | undefined {
+  const wanted = scalesOf(hook, model);
+  if (wanted === undefined) return undefined;
+  return requireList(wanted, `scales of the hook "${hook.name}"`, "generate").map((scale) => {
+    return scaleIndex(scale, scales, `a scale of the hook "${hook.name}"`, "generate");
+  });
 }
 
 function resolvePreviews(
@@ -312,8 +321,6 @@ function resolvePreviews(
   previews: boolean | readonly number[],
 ): ReadonlySet<number> {
   if (typeof previews === "boolean") return new Set(Array(previews ? scales : 0).keys());
-  for (const scale of requireList(previews, "previews", "generate", "a boolean or a list of scales")) {
-    requireInteger(scale, "each scale of previews", "generate", { min: 0, max: scales - 1 });
-  }
-  return new Set(previews as readonly number[]);
+  const wanted = requireList(previews, "previews", "generate", "a boolean or a list of scales");
+  return new Set(wanted.map((scale) => scaleIndex(scale, scales, "each scale of previews", "generate")));
 }

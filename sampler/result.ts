@@ -6,17 +6,22 @@
 
 import type { ResolvedLabel } from "../models/label.ts";
 import type { PictureSize } from "../models/schedule.ts";
+import type { ScaleHook } from "./hook.ts";
 import { type GridCell, gridImage, type GridOptions, viewScale } from "./pictures/grid.ts";
 import { jupyterDisplay, type MimeBundle, RgbaImage } from "./pictures/image.ts";
 
-/** What a hook reported about one image. */
-export interface HookDecision {
+/**
+ * What a hook reported about one image.
+ *
+ * @typeParam Value What it has to say.
+ */
+export interface HookDecision<Value = unknown> {
   /** Name of the hook. */
   readonly hook: string;
   /** Scale on which it acted. */
   readonly scale: number;
   /** What it has to say. */
-  readonly value: unknown;
+  readonly value: Value;
 }
 
 /** Where an image comes from. */
@@ -74,9 +79,34 @@ export class GeneratedImage extends RgbaImage implements ImageOrigin {
     this.decisions = origin.decisions;
   }
 
-  /** Label and place, as captions show them. */
+  /** Label and place, as captions show them, and the lane of a further attempt: `red torus #0, lane 2`. */
   get caption(): string {
-    return `${this.label.name} #${this.index}`;
+    return `${this.label.name} #${this.index}${this.lane === 0 ? "" : `, lane ${this.lane}`}`;
+  }
+
+  /**
+   * What a hook decided, in the hook's own type. Hooks are told by their names.
+   *
+   * @example
+   * ```ts
+   * import { generate, loadModel, type ScaleHook } from "../mod.ts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * // Notes how many attempts there are, as a value of the host.
+   * const count: ScaleHook<{ attempts: number }> = {
+   *   name: "count",
+   *   scales: [-1],
+   *   choose: (step) => {
+   *     for (const lane of step.lanes.keys()) step.note(lane, { attempts: step.lanes.length });
+   *   },
+   * };
+   * await using model = await loadModel("demo", { device: "cpu" });
+   * const { images: [image] } = await generate(model, { labels: "red torus", hooks: [count] });
+   * assertEquals(image!.decisionsOf(count).map(({ value }) => value.attempts), [1]);
+   * ```
+   */
+  decisionsOf<Decision>(hook: ScaleHook<Decision>): readonly HookDecision<Decision>[] {
+    return this.decisions.filter(({ hook: name }) => name === hook.name) as HookDecision<Decision>[];
   }
 }
 
@@ -130,7 +160,7 @@ export interface Trace {
  * ```
  */
 export class GenerateResult {
-  /** The pictures, in the order of the request. */
+  /** The pictures, in the order of the request; one for each lane where hooks leave an image several. */
   readonly images: readonly GeneratedImage[];
   /** How they were made. */
   readonly trace: Trace;

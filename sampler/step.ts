@@ -8,12 +8,10 @@
  * @module
  */
 
-import { requireChoice } from "../kernels/arguments.ts";
+import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import type { FeatureGrouping } from "../kernels/candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
-import { gatherRows } from "../kernels/maps/gather.ts";
 import { guidance } from "../kernels/sampling/guidance.ts";
-import { mergeMaps } from "../kernels/maps/merge.ts";
 import {
   decisionLength,
   type DensityRule,
@@ -24,26 +22,10 @@ import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
 import type { Scale, Schedule } from "../models/schedule.ts";
 import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
-import type { ScaleEdit } from "./editing/edit.ts";
+import type { KeptTokens } from "./editing/kept_tokens.ts";
 import type { RgbaImage } from "./pictures/image.ts";
 import { pictures } from "./pictures/paint.ts";
 import type { SamplingSettings } from "./settings.ts";
-
-/** Part of a device array that concerns one lane, to be read at the end. */
-export interface LaneRecord {
-  /** Who reported it. */
-  readonly hook: string;
-  /** On which scale. */
-  readonly scale: number;
-  /** Where it lies: record `row` of `array`, `length` words each. */
-  readonly array: DeviceArray;
-  /** Number of the record. */
-  readonly row: number;
-  /** Words of the record. */
-  readonly length: number;
-  /** Makes a value of the words. */
-  readonly read: (words: Uint32Array) => unknown;
-}
 
 /** One row of the batch: an image, or one of several attempts at it. */
 export interface Lane {
@@ -91,7 +73,10 @@ export interface SelectOptions {
   alpha: number;
   /** Candidates that are kept at most. */
   representatives: number;
-  /** Candidates closer than this to a kept one are passed over; 0 is off. */
+  /**
+   * Candidates closer than this to a kept one are passed over; 0 is off. Where tokens have code vectors, it
+   * is the Euclidean distance of those as the codebook has them, whatever distance densities go by.
+   */
   conflictThreshold: number;
   /** Which candidates to prefer; `"var-scaling"` by default. */
   strategy?: Strategy;
@@ -115,13 +100,17 @@ export interface ScaleStepParts {
   /** Raw logits as the model gave them. */
   readonly logits: DeviceArray;
   /** What an edit keeps on this scale. */
-  readonly edit?: ScaleEdit | undefined;
-  /** Takes a report of a hook: an array that outlives the step. */
+  readonly kept?: KeptTokens | undefined;
+  /** Takes a report of a hook, a copy of which outlives the step. */
   readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
+  /** Takes a note of a hook about a lane. */
+  readonly onNote: (lane: number, value: unknown) => void;
 }
 
 /**
  * One scale of one batch, in the hands of a hook.
+ *
+ * @typeParam Decision What the hook reports and notes.
  *
  * @example
  * ```ts
@@ -143,7 +132,7 @@ export interface ScaleStepParts {
  * assertEquals(densities.length, 8);
  * ```
  */
-export class ScaleStep implements Disposable {
+export class ScaleStep<Decision = unknown> implements Disposable {
   readonly #parts: ScaleStepParts;
   readonly #owned = new DisposableStack();
   #guided: DeviceArray | undefined;
@@ -209,7 +198,7 @@ export class ScaleStep implements Disposable {
 
   /** Where an edit keeps the source's tokens, 1 or 0 per position; `undefined` where it keeps none. */
   get kept(): Uint32Array | undefined {
-    return this.#parts.edit?.kept;
+    return this.#parts.kept?.kept;
   }
 
   /** Weight t of guidance on this scale: `conditional + t · (conditional - unconditional)`. */
@@ -260,7 +249,7 @@ export class ScaleStep implements Disposable {
     const { images, positions, words } = this.#sizes();
     const tokens = this.allocate(images * count * positions * words, "candidates");
     this.model.tokens.draw(this.device, { ...this.#sampling(options), tokens, draws: count });
-    this.#keep(tokens, count);
+    this.#parts.kept?.mergeTokens(tokens, count);
     return tokens;
   }
 
@@ -333,10 +322,20 @@ export class ScaleStep implements Disposable {
    * Reports `length` words per lane from an array of the step. They come to the host with the pictures,
    * without a readback of their own, and `read` makes of them what is found under `decisions` of the image.
    */
-  report(array: DeviceArray, length: number, read: (words: Uint32Array) => unknown): void {
-    const kept = this.device.allocate(this.lanes.length * length, "report");
-    this.#parts.onReport(kept, length, read);
-    this.device.copy(array, kept, { length: kept.length });
+  report(array: DeviceArray, length: number, read: (words: Uint32Array) => Decision): void {
+    this.#parts.onReport(array, length, read);
+  }
+
+  /**
+   * Notes a value that the hook has on the host, such as the score of a preview, about a lane: a place in
+   * {@linkcode ScaleStep.lanes}, as in the list that `gather` returns. It follows the lane, and is found
+   * under `decisions` of its image.
+   *
+   * @throws {RangeError} If there is no such lane.
+   */
+  note(lane: number, value: Decision): void {
+    requireInteger(lane, "lane", "note a value", { min: 0, max: this.lanes.length - 1 });
+    this.#parts.onNote(lane, value);
   }
 
   /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
@@ -348,7 +347,7 @@ export class ScaleStep implements Disposable {
    * The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too.
    */
   finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
-    if (this.#tokens !== undefined) return { tokens: this.#kept(this.#tokens), features: undefined };
+    if (this.#tokens !== undefined) return { tokens: this.#withKept(this.#tokens), features: undefined };
     if (!this.request.moreSmooth) return { tokens: this.draw(), features: undefined };
     const { images, positions, words } = this.#sizes();
     const { tokens: space } = this.model;
@@ -357,8 +356,8 @@ export class ScaleStep implements Disposable {
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     // Requests for it are refused where there is no mixing.
     space.mix!(this.device, { ...this.#sampling({}), tokens, output: features, ratio });
-    this.#keep(tokens, 1);
-    this.#keepFeatures(features);
+    this.#parts.kept?.mergeTokens(tokens, 1);
+    this.#parts.kept?.mergeVectors(features);
     return { tokens, features };
   }
 
@@ -371,64 +370,24 @@ export class ScaleStep implements Disposable {
     return this.schedule.scales[this.scale]!;
   }
 
-  /** Puts the source's tokens where an edit keeps them, in place. */
-  #keep(tokens: DeviceArray, repeats: number): void {
-    const { edit } = this.#parts;
-    if (edit === undefined) return;
-    const { images, positions: tokensOfMap, words } = this.#sizes();
-    const positions = tokensOfMap * words;
-    this.device.run(mergeMaps, {
-      ...{ target: tokens, source: edit.source, keep: edit.keepWords, rows: edit.rows },
-      ...{ images, repeats, positions, sourceRows: edit.source.length / positions },
-    });
-  }
-
   /** The tokens with those that an edit keeps; a hook's array is left alone. */
-  #kept(tokens: DeviceArray): DeviceArray {
-    if (this.#parts.edit === undefined) return tokens;
+  #withKept(tokens: DeviceArray): DeviceArray {
+    const { kept } = this.#parts;
+    if (kept === undefined) return tokens;
     const { images, positions, words } = this.#sizes();
     const merged = this.allocate(images * positions * words, "tokens");
     this.device.copy(tokens, merged, { length: merged.length });
-    this.#keep(merged, 1);
+    kept.mergeTokens(merged, 1);
     return merged;
-  }
-
-  /** Puts the vectors of the source's tokens where an edit keeps them, in place. */
-  #keepFeatures(target: DeviceArray): void {
-    const { edit } = this.#parts;
-    if (edit === undefined) return;
-    const { images, positions, words } = this.#sizes();
-    const { tokens: space } = this.model;
-    const sourceRows = edit.source.length / (positions * words);
-    const source = this.allocate(sourceRows * positions * space.channels, "vectors of the sources");
-    space.vectors(this.device, { tokens: edit.source, output: source, maps: sourceRows, positions });
-    this.device.run(mergeMaps, {
-      ...{ target, source, keep: edit.keep, rows: edit.rows },
-      ...{ images, channels: space.channels, positions, sourceRows },
-    });
   }
 
   /** Of `maps` token maps, the positions that are generated. */
   #generated(tokens: DeviceArray, maps: number): { tokens: DeviceArray; positions: number } {
-    const { positions, words } = this.#sizes();
-    const places = [...this.kept?.entries() ?? []].flatMap(([place, kept]) => kept === 0 ? [place] : []);
-    if (this.kept === undefined || places.length === positions) return { tokens, positions };
-    const count = maps * places.length;
-    const output = this.allocate(count * words, "generated positions");
-    if (count === 0) return { tokens: output, positions: 0 };
-    const chosen = Uint32Array.from({ length: count }, (_, i) => {
-      return Math.floor(i / places.length) * positions + places[i % places.length]!;
-    });
-    using rows = this.device.upload(chosen, "generated positions");
-    this.device.run(gatherRows, {
-      input: tokens,
-      output,
-      rows,
-      count,
-      stride: words,
-      inputRows: maps * positions,
-    });
-    return { tokens: output, positions: places.length };
+    const { kept } = this.#parts;
+    if (kept === undefined) return { tokens, positions: this.positions };
+    const generated = kept.generated(tokens, maps);
+    this.#owned.use(generated.tokens);
+    return generated;
   }
 
   #sizes(): { images: number; positions: number; words: number } {

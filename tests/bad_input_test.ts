@@ -12,6 +12,7 @@ import {
   convertModel,
   CpuDevice,
   createModelFolder,
+  decodeImage,
   type Device,
   type DeviceArray,
   DeviceLostError,
@@ -275,7 +276,7 @@ const REQUESTS: readonly Row[] = [
     "a preview of a scale that is not there",
     request({ previews: [4] }),
     RangeError,
-    "Cannot generate as each scale of previews must be an integer from 0 to 3: current value is 4",
+    "Cannot generate as each scale of previews must be an integer from -4 to 3: current value is 4",
   ],
   [
     "previews as text",
@@ -317,10 +318,22 @@ const HOOKS: readonly Row[] = [
     'Cannot generate as scales of the hook "mine" must be a list: current value is 1',
   ],
   [
+    "lanes that nothing thins",
+    hook({ name: "mine", lanes: 3, guide() {} }),
+    TypeError,
+    'Cannot generate as the hook "mine" starts 3 lanes of each image and no hook has a gather to thin them: for 3 pictures of each label there is count',
+  ],
+  [
+    "a note about a lane that is not there",
+    inHook((step) => step.note(1, "good")),
+    RangeError,
+    "Cannot note a value as lane must be an integer from 0 to 0: current value is 1",
+  ],
+  [
     "a scale that is not there",
     hook({ name: "mine", scales: [0, 4], guide() {} }),
     RangeError,
-    'Cannot generate as the hook "mine" acts on scale 4: there are scales 0 to 3',
+    'Cannot generate as a scale of the hook "mine" must be an integer from -4 to 3: current value is 4',
   ],
   [
     "too many lanes",
@@ -483,13 +496,13 @@ const SEARCHES: readonly Row[] = [
     "half a scale",
     search({ scale: [0, 1.5] }),
     RangeError,
-    "Cannot make the VAR-Scaling hook as scale must be an integer from 0 to 1000: current value is 1.5",
+    "Cannot make the VAR-Scaling hook as scale must be an integer from -1000 to 1000: current value is 1.5",
   ],
   [
     "a scale beyond the last",
     request({ hooks: [varScaling({ scale: 7 })] }),
     RangeError,
-    'Cannot generate as the hook "var-scaling" acts on scale 7: there are scales 0 to 3',
+    'Cannot generate as a scale of the hook "var-scaling" must be an integer from -4 to 3: current value is 7',
   ],
   [
     "the deviation of one candidate",
@@ -632,7 +645,13 @@ const PICTURES: readonly Row[] = [
     "a file that is no picture",
     () => RgbaImage.decode(new TextEncoder().encode("GIF89a")),
     TypeError,
-    "Cannot decode the PNG of 6 bytes: it does not start as a PNG file does",
+    "Cannot decode the PNG of 6 bytes: it is a GIF",
+  ],
+  [
+    "a file of another kind",
+    () => decodeImage(new TextEncoder().encode("GIF89a")),
+    TypeError,
+    "Cannot decode the picture as it is a GIF: PNG, JPEG and WebP can be read",
   ],
   [
     "half a picture",

@@ -45,6 +45,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/hub": ["models/hub/server.ts"],
   "@bufbuild/protobuf": ["models/graphs/graph_builder.ts", "models/graphs/graph_file.ts"],
   "@zip.js/zip.js": ["models/checkpoint/archive.ts"],
+  "@jsquash/jpeg": ["sampler/pictures/codecs.ts"],
+  "@jsquash/webp": ["sampler/pictures/codecs.ts"],
   "pngjs": ["sampler/pictures/image.ts"],
   // The standard library; in the program by its address at npm, in tests by the name in deno.json.
   "deno-std": ["cli/"],

@@ -99,3 +99,21 @@ Deno.test("import: the server of the project hands out nothing beside it", async
   }
   assertEquals((await ask("/%E0%A4%A")).status, 404);
 });
+
+Deno.test("import: a JPEG is decoded without a permission, and its decoder is fetched for it alone", async () => {
+  await serve(async (base, folder) => {
+    const photo = await Deno.readFile(new URL("fixtures/pictures/baseline.jpg", import.meta.url));
+    await Deno.writeTextFile(
+      `${folder}/script.ts`,
+      `import { decodeImage } from "${base}/sampler/pictures/decode.ts";
+      const { width, height } = await decodeImage(Uint8Array.fromHex("${photo.toHex()}"));
+      console.log(width, height);`,
+    );
+    const script = ["--no-prompt", `--allow-import=${new URL(base).host}`, "script.ts"];
+    assertEquals((await deno(folder, ["run", "--check", ...script])).trim(), "45 33");
+    // Nothing of the decoder is among what an import brings along.
+    const reached = await deno(folder, ["info", "--json", `${base}/mod.ts`]);
+    assertStringIncludes(reached, "pngjs");
+    assert(!reached.includes("jsquash"));
+  });
+});

@@ -70,7 +70,7 @@ const OPTIONS = {
         "The region: a box, in parts of the picture; Y comes first, or say it by name: x=0.1,y=0.1,width=0.7,height=0.7 or left=0.1,top=0.1,right=0.8,bottom=0.8",
     },
     mask: {
-      kind: text("PNG"),
+      kind: text("FILE"),
       help: "The region, instead of a box: what is white in this picture of the same size, or a square one",
     },
     outpaint: { kind: flag, help: "Keep the region and generate all around it" },
@@ -104,14 +104,14 @@ const OPTIONS = {
 /** The command. */
 export const edit = command({
   usage: [
-    "IMAGE.png --box Y0,X0,Y1,X1 [OPTIONS]",
-    "IMAGE.png --mask MASK.png [OPTIONS]",
-    "IMAGE.png --expand --size WxH [OPTIONS]",
-    "IMAGE.png --refine --size N [OPTIONS]",
-    "IMAGE.png --keep-scales K,… [OPTIONS]",
+    "IMAGE --box Y0,X0,Y1,X1 [OPTIONS]",
+    "IMAGE --mask MASK [OPTIONS]",
+    "IMAGE --expand --size WxH [OPTIONS]",
+    "IMAGE --refine --size N [OPTIONS]",
+    "IMAGE --keep-scales K,… [OPTIONS]",
   ],
   description: [
-    "What is kept are the picture's tokens, not its pixels: all of the result is painted by the model. source.png is the picture as the " +
+    "IMAGE and MASK are PNG, JPEG or WebP files. What is kept are the picture's tokens, not its pixels: all of the result is painted by the model. source.png is the picture as the " +
     "model gets it, and region.png shows what is generated, up to the last scale on which anything is kept. The run can be repeated by " +
     "generate --repeat.",
   ],
@@ -129,7 +129,7 @@ export const edit = command({
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const [image] = operands;
-  if (image === undefined) throw new UsageError("The picture to edit is missing: IMAGE.png");
+  if (image === undefined) throw new UsageError("The picture to edit is missing: IMAGE");
   refuseOperands(operands, 1);
   requireConsistent(options);
   const { box, mask, expand, refine, keepScales, oversampling, fit } = options;

@@ -72,15 +72,15 @@ const OPTIONS = {
 
 /** The command. */
 export const reconstruct = command({
-  usage: ["IMAGE.png … [OPTIONS]"],
+  usage: ["IMAGE … [OPTIONS]"],
   description: [
-    "Shows what a model's tokenizer makes of a picture, and how far that is from the picture: PSNR in decibels of the resized " +
+    "Shows what a model's tokenizer makes of a picture (a PNG, JPEG or WebP file), and how far that is from the picture: PSNR in decibels of the resized " +
     "and cropped picture, of 8 bits per channel. reconstruct.json holds these numbers and the tokens.",
   ],
   options: OPTIONS,
   examples: [
     "torus.png --progressive",
-    "photos/*.png --model var-d16 --output copies",
+    "photos/*.jpg --model var-d16 --output copies",
     "photos/*.png --model hf:jiaosiyu1999/FlexVAR --depth 24 --size 512x256",
   ],
   run,
@@ -88,7 +88,7 @@ export const reconstruct = command({
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { output, overwrite = false, progressive = false, batch, json, quiet } = options;
-  if (operands.length === 0) throw new UsageError("The pictures to reconstruct are missing: IMAGE.png …");
+  if (operands.length === 0) throw new UsageError("The pictures to reconstruct are missing: IMAGE …");
   const pictures: RgbaImage[] = [];
   for (const path of operands) pictures.push(await readPicture(path));
   const names = operands.map((path, i) => numberedName(i, operands.length, basename(path, extname(path))));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ModelFileError, RgbaImage, systemReason } from "../../mod.ts";
+import { decodeImage, ModelFileError, type RgbaImage, systemReason } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { exists } from "../output/whole_file.ts";
 import { hubPlace, isUrl } from "./place.ts";
@@ -52,12 +52,12 @@ export function readJson(path: string): Promise<unknown> {
 }
 
 /**
- * Reads a picture: a PNG file.
+ * Reads a picture: a PNG, JPEG or WebP file.
  *
  * @throws {UsageError} If there is no such file, or it is none.
  */
 export function readPicture(path: string): Promise<RgbaImage> {
-  return readGiven(path, async () => RgbaImage.decode(await Deno.readFile(path)));
+  return readGiven(path, async () => await decodeImage(await Deno.readFile(path)));
 }
 
 /**

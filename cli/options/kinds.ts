@@ -106,17 +106,18 @@ export const seed: Kind<number | bigint> = {
   },
 };
 
-/** Scales and ranges of them, separated by commas. */
+/** Scales and ranges of them, separated by commas; negative ones count from the end. */
 export const scales: Kind<readonly number[]> = {
   placeholder: "K,…",
   parse: (value) => {
     const ranges = value.split(",").map((item) => {
-      const [, first, last = first] = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(item) ?? [];
+      const [, first, last = first] = /^(-?\d{1,3})(?:-(-?\d{1,3}))?$/.exec(item) ?? [];
       return { first: Number(first), last: Number(last) };
     });
-    if (!ranges.every(({ first, last }) => first <= last)) {
+    // How many lie between a scale from the start and one from the end, only a model knows.
+    if (!ranges.every(({ first, last }) => first <= last && first < 0 === last < 0)) {
       throw new RangeError(
-        'must be numbers of scales from 0 on, separated by commas, like "1" or "1,2", or ranges like "0-9"',
+        'must be numbers of scales from 0 on, or from -1 back from the last, separated by commas, like "1", "1,2" or "-1", or ranges like "0-9" or "-3--1"',
       );
     }
     const numbers = ranges.flatMap(({ first, last }) => {

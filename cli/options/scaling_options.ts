@@ -29,7 +29,7 @@ const HOOK_OPTIONS = {
   },
   scale: {
     kind: scales,
-    help: "Scales on which to search, from 0 on",
+    help: "Scales on which to search, from 0 on, or from -1 back from the last",
     aliases: ["scaling-scale"],
     defaultText: perFamily(({ search }) => search.scale),
   },
@@ -53,7 +53,8 @@ const HOOK_OPTIONS = {
   },
   conflictThreshold: {
     kind: number("X", 0, 2 ** 40),
-    help: "Of two candidates closer than this only the first is kept; 0 is off",
+    help:
+      "Of two candidates whose code vectors are closer than this (Euclidean, whatever the distance) only the first is kept; 0 is off",
     aliases: ["conflict-thresh"],
     defaultText: "what is known to suit the model's codes",
   },
@@ -65,7 +66,7 @@ const HOOK_OPTIONS = {
   },
   distance: {
     kind: choice(["euclidean", "cosine"]),
-    help: "How code vectors are compared",
+    help: "How code vectors are compared for the density",
     defaultText: defaults.distance,
   },
   rule: {

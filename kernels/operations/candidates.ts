@@ -50,8 +50,8 @@ export type TokenCodes =
 /** How densities are estimated. */
 export interface CandidateDensityOptions {
   /**
-   * How code vectors are compared, `"euclidean"` by default. Bits are compared by the Hamming distance
-   * always.
+   * How code vectors are compared for the density, `"euclidean"` by default. Bits are compared by the Hamming
+   * distance always.
    */
   distance?: "euclidean" | "cosine";
   /** A density per position, summed (default), or one of the whole map; for codebooks only. */
@@ -82,7 +82,11 @@ export interface CandidateChoice {
   alpha?: number;
   /** How many candidates are kept at most, 1 by default. */
   representatives?: number;
-  /** Candidates nearer than this to a kept one are passed over, 0 (off) by default; for codebooks only. */
+  /**
+   * Candidates nearer than this to a kept one are passed over, 0 (off) by default; for codebooks only. It is
+   * the Euclidean distance of the maps' code vectors as the codebook has them, as in VAR-Scaling's released
+   * code, whatever `distance` the densities go by.
+   */
   conflictThreshold?: number;
   /** How one of the kept is taken; `"density"` by default. */
   pick?: PickRule;
@@ -132,6 +136,16 @@ const DENSITY_OPTIONS = ["distance", "features", "deviation", "epsilon", "leaveO
 const SIZES = ["draws", "positions"] as const;
 const CHOICE = ["strategy", "rule", "alpha", "representatives", "conflictThreshold", "pick", "seed"] as const;
 
+/** What tokens stand for, on the device. */
+type DeviceCodes = {
+  /** The code vectors, f32 [vocabulary, channels]. */
+  readonly codebook: DeviceArray;
+  /** The same as they are compared for the density: of length 1 for cosines. */
+  readonly compared: DeviceArray;
+  readonly vocabulary: number;
+  readonly channels: number;
+} | { readonly bits: number };
+
 /**
  * Densities of candidates with one codebook or number of bits. Made by {@linkcode createCandidateDensity}.
  *
@@ -153,13 +167,13 @@ const CHOICE = ["strategy", "rule", "alpha", "representatives", "conflictThresho
  */
 export class CandidateDensity implements Disposable {
   readonly #device: Device;
-  readonly #codes: { codebook: DeviceArray; vocabulary: number; channels: number } | { bits: number };
+  readonly #codes: DeviceCodes;
   readonly #options: CandidateDensityOptions;
 
   /** Made by {@linkcode createCandidateDensity}, which checks what it passes. */
   constructor(
     device: Device,
-    codes: { codebook: DeviceArray; vocabulary: number; channels: number } | { bits: number },
+    codes: DeviceCodes,
     options: CandidateDensityOptions,
   ) {
     this.#device = device;
@@ -229,11 +243,11 @@ export class CandidateDensity implements Disposable {
     return fillOutput(device, options.output, wanted, (decision) => {
       if (options.scores === undefined) this.#estimate(input, scores, shape);
       // Bits are never in conflict, so no codebook is looked at.
-      const codes = "bits" in this.#codes
+      const { codebook, vocabulary, channels } = "bits" in this.#codes
         ? { codebook: owned.use(device.allocate(1, "no codebook")), vocabulary: 1, channels: 1 }
         : this.#codes;
       device.run(selectCandidates, {
-        ...codes,
+        ...{ codebook, vocabulary, channels },
         ...choice,
         scores,
         candidates: input,
@@ -253,7 +267,10 @@ export class CandidateDensity implements Disposable {
 
   /** Frees the codebook, unless it is the caller's. */
   [Symbol.dispose](): void {
-    if ("codebook" in this.#codes) this.#codes.codebook[Symbol.dispose]();
+    if ("bits" in this.#codes) return;
+    const { codebook, compared } = this.#codes;
+    if (compared !== codebook) compared[Symbol.dispose]();
+    codebook[Symbol.dispose]();
   }
 
   /** Checks the sizes; the number of images is what the tokens are enough for. */
@@ -291,7 +308,8 @@ export class CandidateDensity implements Disposable {
       device.run(hammingBandwidth, { tokens, output: bandwidth, ...shape, bits, deviation });
       runHammingDensity(device, { tokens, bandwidth, scores, ...shape, bits, epsilon, leaveOneOut });
     } else {
-      const args = { tokens, ...this.#codes, ...shape, features };
+      const { compared: codebook, vocabulary, channels } = this.#codes;
+      const args = { tokens, codebook, vocabulary, channels, ...shape, features };
       device.run(silvermanBandwidth, { ...args, output: bandwidth, deviation });
       runDensity(device, { ...args, bandwidth, scores, epsilon, leaveOneOut });
     }
@@ -356,18 +374,15 @@ export function createCandidateDensity(
     multipleOf: channels,
   });
   const vocabulary = input.length / channels;
-  if (distance === "euclidean") {
-    return new CandidateDensity(device, { codebook: input, vocabulary, channels }, { ...options });
+  using owned = new DisposableStack();
+  const codebook = owned.use(input);
+  let compared = codebook;
+  if (distance === "cosine") {
+    compared = owned.use(device.allocate(codebook.length, "unit codebook"));
+    device.run(unitRows, { input: codebook, output: compared, count: vocabulary, channels });
   }
-  using raw = input;
-  const codebook = device.allocate(raw.length, "unit codebook");
-  try {
-    device.run(unitRows, { input: raw, output: codebook, count: vocabulary, channels });
-    return new CandidateDensity(device, { codebook, vocabulary, channels }, { ...options });
-  } catch (error) {
-    codebook[Symbol.dispose]();
-    throw error;
-  }
+  owned.move();
+  return new CandidateDensity(device, { codebook, compared, vocabulary, channels }, { ...options });
 }
 
 /** Operations of the density: few per pair of candidates, as the twins count equal tokens once. */

@@ -14,11 +14,12 @@ import {
   requireList,
   requireOptions,
 } from "../../kernels/arguments.ts";
-import type { DeviceArray } from "../../kernels/device/device.ts";
 import type { Encoding, Model } from "../../models/model.ts";
 import type { PictureSize, Schedule } from "../../models/schedule.ts";
 import { extendImage, type Fit, fitImage, requireImage, uploadPictures } from "../pictures/fit.ts";
 import type { RgbaImage } from "../pictures/image.ts";
+import { scaleIndex } from "../scale_index.ts";
+import { KeptTokens } from "./kept_tokens.ts";
 import {
   type Frame,
   keptPositions,
@@ -47,8 +48,9 @@ export interface EditRequest extends Region {
    */
   readonly fit?: Fit;
   /**
-   * The scales on which the source is kept, 0-based; all by default. Without a region, all of the source is
-   * kept there. The source is encoded at the size that pictures have after the last of them.
+   * The scales on which the source is kept, 0-based, negative ones from the end; all by default. Without a
+   * region, all of the source is kept there. The source is encoded at the size that pictures have after the
+   * last of them.
    */
   readonly scales?: readonly number[];
   /**
@@ -197,12 +199,12 @@ function requireCombination(
 
 /** The scales on which the source is kept, as given or all. */
 function requireScales(schedule: Schedule, scales: readonly number[] | undefined): readonly number[] {
-  const last = schedule.scales.length - 1;
+  const count = schedule.scales.length;
   if (scales === undefined) return [...schedule.scales.keys()];
   requireList(scales, "scales", ACTION, "a list of scales");
   requireInteger(scales.length, "the number of scales", ACTION, { min: 1 });
-  for (const scale of scales) requireInteger(scale, "a scale", ACTION, { min: 0, max: last });
-  return [...new Set(scales as readonly number[])].sort((a, b) => a - b);
+  const indices = scales.map((scale) => scaleIndex(scale, count, "a scale", ACTION));
+  return [...new Set(indices)].sort((a, b) => a - b);
 }
 
 /** The scales whose pictures are no larger than any of these when they are encoded. */
@@ -282,45 +284,21 @@ export class EditSources implements Disposable {
   /**
    * What is kept on a scale by lanes of the images at these places, if anything is. It belongs to the caller.
    */
-  scale(scale: number, images: readonly number[]): ScaleEdit | undefined {
-    const { device, tokens: { words } } = this.#model;
-    const { sources } = this.#edit;
+  scale(scale: number, images: readonly number[]): KeptTokens | undefined {
     const kept = this.#edit.kept[scale]!;
     if (!kept.includes(1)) return undefined;
-    using stack = new DisposableStack();
-    const rows = images.map((image) => sources.length === 1 ? 0 : image - this.#first);
-    const keep = stack.use(device.upload(kept, "kept positions"));
-    const repeated = Uint32Array.from(
-      { length: kept.length * words },
-      (_, i) => kept[Math.floor(i / words)]!,
-    );
-    const edit = {
+    const shared = this.#edit.sources.length === 1;
+    return new KeptTokens({
+      device: this.#model.device,
+      space: this.#model.tokens,
       kept,
-      keep,
-      keepWords: words === 1 ? keep : stack.use(device.upload(repeated, "kept words")),
-      rows: stack.use(device.upload(Uint32Array.from(rows), "source rows")),
-      source: this.#encoding!.tokens[scale]!,
-    };
-    const owned = stack.move();
-    return { ...edit, [Symbol.dispose]: () => owned.dispose() };
+      tokens: this.#encoding!.tokens[scale]!,
+      sources: images.map((image) => shared ? 0 : image - this.#first),
+    });
   }
 
   [Symbol.dispose](): void {
     this.#encoding?.[Symbol.dispose]();
     this.#encoding = undefined;
   }
-}
-
-/** The part of an edit that concerns one scale of one batch. */
-export interface ScaleEdit extends Disposable {
-  /** Where the source's tokens are kept, 1 or 0 per position. */
-  readonly kept: Uint32Array;
-  /** The same on the device. */
-  readonly keep: DeviceArray;
-  /** The same once more, for each word of a token. */
-  readonly keepWords: DeviceArray;
-  /** Which source belongs to each lane, u32 [lanes]. */
-  readonly rows: DeviceArray;
-  /** Tokens of the sources, u32 [sources, positions, words of a token]. */
-  readonly source: DeviceArray;
 }

@@ -39,8 +39,8 @@ export interface VarScalingOptions {
    */
   preset?: VarScalingPreset;
   /**
-   * Scale or scales on which to search, 0-based; by default that of the model's `search`, 1 (the 2×2 map) for
-   * VAR.
+   * Scale or scales on which to search, 0-based, negative ones from the end; by default that of the model's
+   * `search`, 1 (the 2×2 map) for VAR.
    */
   scale?: number | readonly number[];
   /** Candidates N per image; by default those of the model's `search`, 50 for VAR. */
@@ -53,8 +53,9 @@ export interface VarScalingOptions {
   /** Candidates k that are kept at most; by default those of the model's `search`, 10 for VAR. */
   representatives?: number;
   /**
-   * Of two maps closer than this (Euclidean, over the vectors of all tokens) only the first is kept; by
-   * default what suits the model by its `search`. 0 is off.
+   * Of two maps closer than this only the first is kept; by default what suits the model by its `search`. 0
+   * is off. It is the Euclidean distance over the code vectors of all tokens as the codebook has them, as in
+   * the released code, whatever `distance` the density goes by.
    */
   conflictThreshold?: number;
   /**
@@ -150,20 +151,18 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
  *
  * @example
  * ```ts
- * import { generate, loadModel, varScaling, type VarScalingDecision } from "../../mod.ts";
+ * import { generate, loadModel, varScaling } from "../../mod.ts";
  * import { assertEquals } from "@std/assert";
  *
  * await using model = await loadModel("demo", { device: "cpu" });
- * const { images: [image] } = await generate(model, {
- *   labels: "blue cone",
- *   hooks: [varScaling({ samples: 20 })],
- * });
- * const decision = image!.decisions[0]!.value as VarScalingDecision;
+ * const search = varScaling({ samples: 20 });
+ * const { images: [image] } = await generate(model, { labels: "blue cone", hooks: [search] });
+ * const decision = image!.decisionsOf(search)[0]!.value;
  * assertEquals(decision.samples, 20);
  * assertEquals(decision.low, decision.max < decision.alpha * decision.mean);
  * ```
  */
-export function varScaling(options: VarScalingOptions = {}): ScaleHook {
+export function varScaling(options: VarScalingOptions = {}): ScaleHook<VarScalingDecision> {
   const settings = resolve(options);
   const published = options.preset === "published";
   const { scale } = settings;
@@ -182,7 +181,7 @@ export function varScaling(options: VarScalingOptions = {}): ScaleHook {
   };
 }
 
-function search(step: ScaleStep, settings: Settings, published: boolean): void {
+function search(step: ScaleStep<VarScalingDecision>, settings: Settings, published: boolean): void {
   // All candidates of a scale that an edit keeps as a whole are the same.
   if (step.kept?.every((kept) => kept === 1)) return;
   const { filter, distance, features, bandwidth, deviation, rule } = settings;
@@ -205,7 +204,7 @@ function search(step: ScaleStep, settings: Settings, published: boolean): void {
     pick,
   });
   step.choose(tokens);
-  step.report(decision, decisionLength(Math.min(representatives, samples)), (words): VarScalingDecision => {
+  step.report(decision, decisionLength(Math.min(representatives, samples)), (words) => {
     return { ...readDecision(words), samples, alpha };
   });
 }
@@ -227,7 +226,7 @@ function resolve(options: VarScalingOptions): Settings {
   if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
     throw new TypeError(mustBe("a number or a list of numbers", scale, "scale", ACTION));
   }
-  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: 0, max: 1000 });
+  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: -1000, max: 1000 });
   for (const [name, value] of Object.entries({ samples, representatives })) {
     if (value !== undefined) requireInteger(value, name, ACTION, { min: 1, max: 8192 });
   }

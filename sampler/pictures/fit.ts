@@ -118,7 +118,7 @@ export function extendImage(image: RgbaImage, size: PictureSize): RgbaImage {
 export function requireImage(image: RgbaImage): void {
   if (image instanceof RgbaImage) return;
   throw new TypeError(
-    mustBe("an RgbaImage, such as RgbaImage.decode() makes of a PNG file", image, "it", ACTION),
+    mustBe("an RgbaImage, such as decodeImage() makes of a file", image, "it", ACTION),
   );
 }
 

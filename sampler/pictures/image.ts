@@ -11,6 +11,7 @@ import { Buffer } from "node:buffer";
 import { crc32, inflateSync } from "node:zlib";
 // pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
 import { PNG as untypedPng } from "npm:pngjs@7.0.0";
+import { fileKind } from "./file_kind.ts";
 
 /** The part of pngjs that is used. */
 interface Codec {
@@ -37,7 +38,7 @@ const PNG_TRUE_COLOR_ALPHA = 6;
 /** Samples per pixel of each PNG color type. */
 const PNG_CHANNELS = new Map([[0, 1], [PNG_TRUE_COLOR, 3], [3, 1], [4, 2], [PNG_TRUE_COLOR_ALPHA, 4]]);
 /** Longest side of a file that is read: a few bytes can claim a picture larger than the memory. */
-const MAX_SIDE = 16384;
+export const MAX_SIDE = 16384;
 /** First column, column step, first row and row step of each pass of an interlaced PNG file. */
 const ADAM7: readonly (readonly [number, number, number, number])[] = [
   [0, 8, 0, 8],
@@ -147,7 +148,8 @@ export class RgbaImage {
 
   /**
    * Reads a PNG file of any color type and bit depth, with sides of at most 16384 pixels. Channels of 16 bits
-   * are rounded to 8; color profiles and gamma are not applied.
+   * are rounded to 8; color profiles and gamma are not applied. {@linkcode decodeImage} reads other kinds of
+   * files, too.
    *
    * @throws {TypeError} If the bytes are not a whole and valid PNG file of that size.
    *
@@ -208,7 +210,10 @@ const ACTION = "make an image";
 function checkPng(png: Uint8Array): void {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-  if (signature.some((byte, i) => png[i] !== byte)) throw new Error("it does not start as a PNG file does");
+  if (signature.some((byte, i) => png[i] !== byte)) {
+    const kind = fileKind(png);
+    throw new Error(kind === undefined ? "it does not start as a PNG file does" : `it is ${kind}`);
+  }
   const pixels: Uint8Array[] = [];
   let header: DataView | undefined;
   for (let at = signature.length, type = ""; type !== "IEND";) {

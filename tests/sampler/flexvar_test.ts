@@ -328,7 +328,7 @@ testOnFlexVar("generate: VAR-Scaling searches on the family's scale with its thr
   await assertRejects(
     () => generate(model, { ...request, patchNumbers: [1, 2], hooks: [varScaling()] }),
     RangeError,
-    'Cannot generate as the hook "var-scaling" acts on scale 2: there are scales 0 to 1',
+    'Cannot generate as a scale of the hook "var-scaling" must be an integer from -2 to 1: current value is 2',
   );
   await assertRejects(
     () => generate(model, { ...request, moreSmooth: true }),

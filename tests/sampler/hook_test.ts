@@ -537,6 +537,69 @@ testOnModel("tiny", "ScaleHook: reports cost no readback and follow their lanes"
   }
 });
 
+testOnModel(
+  "tiny",
+  "ScaleHook: notes of host values follow their lanes, among the reports",
+  async (model) => {
+    const score: ScaleHook<string> = {
+      name: "score",
+      scales: [0, -1],
+      choose: (step) => {
+        for (const [row, { image, lane }] of step.lanes.entries()) step.note(row, `${image}.${lane}`);
+        // About one of them a second time, where a report is about all.
+        if (step.scale === 0) step.note(0, "first");
+      },
+      gather: ({ scale }) => scale === 0 ? [3, 0, 1, 1] : undefined,
+    };
+    const report: ScaleHook<number> = {
+      name: "report",
+      scales: [0],
+      lanes: 2,
+      choose: (step) => step.report(step.allocate(step.lanes.length), 1, ([word]) => word!),
+    };
+    const { images, trace } = await generate(model, { labels: ["sea", "sky"], hooks: [report, score] });
+    assertEquals(trace.readbacks, 1);
+    // Of the second lane's two copies the further one gets the next free number.
+    assertEquals(
+      images.map((
+        image,
+      ) => [image.caption, image.decisionsOf(score).map(({ value }) => value.toUpperCase())]),
+      [
+        ["sea #0", ["0.0", "FIRST", "0.0"]],
+        ["sea #0, lane 1", ["0.1", "0.1"]],
+        ["sea #0, lane 2", ["0.1", "0.2"]],
+        ["sky #1, lane 1", ["1.1", "1.1"]],
+      ],
+    );
+    for (const image of images) {
+      assertEquals(image.decisionsOf(report), [{ hook: "report", scale: 0, value: 0 }]);
+      assertEquals(image.decisions[0], image.decisionsOf(report)[0]);
+    }
+    for (const lane of [-1, 2, 0.5]) {
+      const wrong: ScaleHook = { name: "wrong", choose: (step) => step.note(lane, 0) };
+      const error = await assertRejects(
+        () => generate(model, { labels: ["sea", "sky"], hooks: [wrong] }),
+        RangeError,
+      );
+      assertEquals(
+        error.message,
+        `Cannot note a value as lane must be an integer from 0 to 1: current value is ${lane}`,
+      );
+    }
+  },
+);
+
+testOnModel("tiny", "ScaleHook: lanes that nothing gathers are refused", async (model) => {
+  const look: ScaleHook = { name: "look", lanes: 3, choose: () => {} };
+  const error = await assertRejects(() => generate(model, { labels: "sea", hooks: [look] }), TypeError);
+  assertEquals(
+    error.message,
+    'Cannot generate as the hook "look" starts 3 lanes of each image and no hook has a gather to thin them: for 3 pictures of each label there is count',
+  );
+  const { images } = await generate(model, { labels: "sea", hooks: [look, keepAll(1)] });
+  assertEquals(images.map(({ caption }) => caption), ["sea #0", "sea #0, lane 1", "sea #0, lane 2"]);
+});
+
 testOnModel("tiny", "ScaleHook: several hooks report in order, under their names", async (model) => {
   const number = (name: string, value: number): ScaleHook => ({
     name,

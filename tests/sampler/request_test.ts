@@ -90,7 +90,7 @@ Deno.test("resolveRequest: a request with nothing in it gets the model's default
 
 Deno.test("resolveRequest: what is given is taken over", () => {
   const { signal } = new AbortController();
-  const hook = { ...varScaling({ scale: 2 }), lanes: 3 };
+  const hook = { ...varScaling({ scale: 2 }), lanes: 3, gather: () => undefined };
   const given = {
     seed: 2n ** 64n - 1n,
     cfg: 0,
@@ -131,13 +131,27 @@ Deno.test("resolveRequest: hooks act on scales of their own, and previews are ma
   const hook = { name: "mine", gather: () => undefined };
   const near = { ...hook, scales: ({ patchNumbers }: Model) => [patchNumbers.length - 1] };
   assertEquals(resolve({ hooks: [near, hook, { ...hook, scales: [] }] }).hookScales, [[2], undefined, []]);
+  // Negative ones count from the end, of whatever schedule.
+  const last = { ...hook, scales: [-1, 0] };
+  assertEquals(resolve({ hooks: [last, varScaling({ scale: -2 })] }).hookScales, [[2, 0], [1]]);
+  assertEquals(resolve({ hooks: [last], patchNumbers: [1, 2] }).hookScales, [[1, 0]]);
+  assertEquals([...resolve({ previews: [-1, 2, -3] }).previews], [2, 0]);
   const patchNumbers = [1, 2];
   const refused: [GenerateRequest, ErrorConstructor, string][] = [
-    [{ hooks: [near], patchNumbers }, RangeError, 'the hook "mine" acts on scale 2: there are scales 0 to 1'],
+    [
+      { hooks: [{ ...hook, scales: [-4] }] },
+      RangeError,
+      'a scale of the hook "mine" must be an integer from -3 to 2: current value is -4',
+    ],
+    [
+      { hooks: [near], patchNumbers },
+      RangeError,
+      'a scale of the hook "mine" must be an integer from -2 to 1: current value is 2',
+    ],
     [
       { hooks: [{ ...hook, scales: [2] }], patchNumbers },
       RangeError,
-      'the hook "mine" acts on scale 2: there are scales 0 to 1',
+      'a scale of the hook "mine" must be an integer from -2 to 1: current value is 2',
     ],
     [
       { hooks: [{ ...hook, scales: () => 1 as unknown as number[] }] },
@@ -147,7 +161,7 @@ Deno.test("resolveRequest: hooks act on scales of their own, and previews are ma
     [
       { previews: [2], patchNumbers },
       RangeError,
-      "each scale of previews must be an integer from 0 to 1: current value is 2",
+      "each scale of previews must be an integer from -2 to 1: current value is 2",
     ],
   ];
   for (const [request, type, message] of refused) {

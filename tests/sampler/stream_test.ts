@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { generate, type GenerateEvent } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
@@ -36,7 +36,8 @@ function shortly(event: GenerateEvent): string {
     case "image":
       return `image ${event.image.index}`;
     case "done":
-      return "done";
+    case "aborted":
+      return event.type;
   }
 }
 
@@ -99,6 +100,7 @@ testOnModel(
     );
     const previews = events.flatMap((event) => event.type === "preview" ? [event.images] : []);
     for (const { image } of previews.flat()) assertEquals([image.width, image.height], [8, 8]);
+    assertEquals(previews[0]!.map(({ label }) => label.name), ["sea", "sky", "Red Rock"]);
     const pictures = events.flatMap((event) => event.type === "image" ? [event.image] : []);
     assertEquals(previews[1]!.map(({ image }) => image.data), pictures.map(({ data }) => data));
     assert(previews[0]!.every(({ image }, i) => image.data.join() !== pictures[i]!.data.join()));
@@ -164,6 +166,48 @@ testOnModel("tiny", "generate: leaving the loop early frees everything, wherever
   );
   generate.stream(model, request);
   assertEquals(holdings(model), before);
+});
+
+testOnModel("tiny", "generate: a stream that a signal ends still yields its trace", async (model) => {
+  await Array.fromAsync(generate.stream(model, REQUEST));
+  const before = holdings(model);
+  const abortedAt = async (stop: number): Promise<GenerateEvent[]> => {
+    const controller = new AbortController();
+    const events: GenerateEvent[] = [];
+    const reason = new Error("enough");
+    if (stop < 0) controller.abort(reason);
+    const read = async (): Promise<void> => {
+      for await (const event of generate.stream(model, { ...REQUEST, signal: controller.signal })) {
+        if (event.type === "aborted") assertEquals(holdings(model), before, "all is free by then");
+        if (events.push(event) - 1 === stop) controller.abort(reason);
+      }
+    };
+    assertStrictEquals(await assertRejects(read), reason);
+    return events;
+  };
+  // The first batch has two images and was finished, the second was not.
+  const events = await abortedAt(8);
+  assertEquals(events.map(({ type }) => type), [
+    ...["batch", "scale", "scale", "scale", "scale", "image", "image", "batch", "scale", "aborted"],
+  ] as GenerateEvent["type"][]);
+  const { trace } = events.at(-1) as { trace: Trace };
+  assertEquals(trace.batches.map(({ lanes }) => lanes), [2]);
+  assertEquals([trace.model, trace.readbacks], [model.name, 1]);
+  assert(trace.total > 0 && trace.dispatches > 0);
+  assertEquals((await abortedAt(-1)).map(shortly), ["batch 0/2: 0,1", "aborted"]);
+
+  // An error that is none of the signal's is thrown alone.
+  const failing: ScaleHook = {
+    name: "failing",
+    choose: () => {
+      throw new RangeError("no idea");
+    },
+  };
+  const seen: string[] = [];
+  await assertRejects(async () => {
+    for await (const { type } of generate.stream(model, { ...REQUEST, hooks: [failing] })) seen.push(type);
+  }, RangeError);
+  assertEquals(seen, ["batch"]);
 });
 
 testOnModel("tiny", "generate: a stream may be read while another one is", async (model) => {

@@ -419,8 +419,8 @@ testInFolder("varscale generate: what a model is not made for is refused with th
       [["--size", "128x64"], "size"],
       [["--published"], "published"],
       [["--maxpn", "24"], "maxpn"],
-      [["--scale", "6"], "acts on scale 6"],
-      [["--preview", "6"], "each scale of previews must be an integer from 0 to 5"],
+      [["--scale", "6"], 'a scale of the hook "var-scaling" must be an integer from -6 to 5'],
+      [["--preview", "6"], "each scale of previews must be an integer from -6 to 5"],
     ] as const
   ) {
     const { code, err } = await run([

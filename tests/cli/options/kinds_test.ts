@@ -20,7 +20,9 @@ Deno.test("scales: kinds of values", () => {
   assertThrows(() => scales.parse("1,,3"), RangeError);
   assertThrows(() => scales.parse("all"), RangeError);
   assertEquals(scales.parse("0-3,2,7-7"), [0, 1, 2, 3, 7]);
-  for (const wrong of ["3-1", "1-", "-1", "1-2-3", "", "1.5"]) {
+  assertEquals(scales.parse("-1"), [-1]);
+  assertEquals(scales.parse("0,-3--1"), [0, -3, -2, -1]);
+  for (const wrong of ["3-1", "1-", "--1", "-1--3", "0--1", "1-2-3", "", "1.5"]) {
     assertThrows(() => scales.parse(wrong), RangeError, "must be numbers of scales from 0 on");
   }
   assertEquals(["1,2,3", "1_2_13", "1"].map(sides.parse), [[1, 2, 3], [1, 2, 13], [1]]);

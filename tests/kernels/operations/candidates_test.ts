@@ -46,6 +46,28 @@ testOnDevices("densities of candidates are those of the kernels, with each optio
   same(device, before);
 });
 
+testOnDevices(
+  "representativeCandidate: conflicts are between codes as they are, whatever the density goes by",
+  async (device) => {
+    // As unit vectors the first two would be one, and no two would be as far apart as the threshold.
+    const codes = { codebook: Float32Array.of(10, 0, 20, 0, 0, 10), channels: 2 };
+    const before = device.counters;
+    for (const distance of ["euclidean", "cosine"] as const) {
+      const keptAt = async (conflictThreshold: number): Promise<number[]> => {
+        const { decisions } = await representativeCandidate(Uint32Array.of(0, 1, 2), codes, {
+          ...{ draws: 3, representatives: 3, distance, conflictThreshold, device },
+        });
+        return decisions[0]!.kept.map(({ candidate }) => candidate).sort();
+      };
+      assertEquals(await keptAt(5), [0, 1, 2], distance);
+      // The first is 10 from the second and 14.1 from the third, those two are 22.4 apart.
+      assertEquals((await keptAt(12)).length, 2, distance);
+      assertEquals((await keptAt(30)).length, 1, distance);
+    }
+    same(device, before);
+  },
+);
+
 testOnDevices("densities of the check vectors and of bits", async (device) => {
   const six = await candidateDensity(SIX.tokens, { codebook: SIX.codebook, channels: 4 }, {
     draws: 6,

@@ -357,7 +357,7 @@ testOnModel(
     const request: GenerateRequest = { labels: [1, null], seed: 5, cfg: 3 };
     const { scales } = model.schedule();
     const cases: [Pick<EditRequest, "scales"> & Region, (scale: number) => Uint32Array][] = [
-      [{ scales: [2, 0, 2] }, (scale) => {
+      [{ scales: [2, 0, -2] }, (scale) => {
         return new Uint32Array(scales[scale]!.width ** 2).fill(scale === 0 || scale === 2 ? 1 : 0);
       }],
       [{ scales: [1, 3], ...LEFT }, (scale) => {
@@ -491,7 +491,7 @@ testOnModel("coded", "EditRequest: edits that cannot be done", async (model) => 
     [
       { ...LEFT } as unknown as EditRequest,
       TypeError,
-      "Cannot fit the picture as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is undefined",
+      "Cannot fit the picture as it must be an RgbaImage, such as decodeImage() makes of a file: current value is undefined",
     ],
     [
       { image, mode: "outpaint", scales: [0] },
@@ -506,7 +506,7 @@ testOnModel("coded", "EditRequest: edits that cannot be done", async (model) => 
     [
       { image, scales: [0, 4] },
       RangeError,
-      "Cannot edit as a scale must be an integer from 0 to 3: current value is 4",
+      "Cannot edit as a scale must be an integer from -4 to 3: current value is 4",
     ],
     [
       { image, scales: 2 as unknown as number[] },

@@ -179,7 +179,7 @@ testOnModel("coded", "reconstruct: reconstructions that cannot be made", async (
       [image, "b.png"],
       {},
       TypeError,
-      'Cannot fit the picture as it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is "b.png"',
+      'Cannot fit the picture as it must be an RgbaImage, such as decodeImage() makes of a file: current value is "b.png"',
     ],
   ];
   for (const [given, options, type, message] of cases) {

@@ -486,7 +486,7 @@ Deno.test("varScaling: a search that the model or the number of candidates does 
   await assertRejects(
     () => generate(model, { hooks: [varScaling({ scale: 4 })] }),
     RangeError,
-    'Cannot generate as the hook "var-scaling" acts on scale 4: there are scales 0 to 3',
+    'Cannot generate as a scale of the hook "var-scaling" must be an integer from -4 to 3: current value is 4',
   );
   await assertRejects(
     () => generate(model, { hooks: [varScaling({ samples: 1, deviation: "sample" })] }),

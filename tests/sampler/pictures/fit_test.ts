@@ -172,7 +172,7 @@ Deno.test("fitImage: pictures that cannot be fitted", () => {
     [
       () => fitImage("a.png" as unknown as RgbaImage, 20),
       TypeError,
-      'it must be an RgbaImage, such as RgbaImage.decode() makes of a PNG file: current value is "a.png"',
+      'it must be an RgbaImage, such as decodeImage() makes of a file: current value is "a.png"',
     ],
   ];
   for (const [call, type, message] of cases) {

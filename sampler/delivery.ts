@@ -1,0 +1,104 @@
+/**
+ * From finished batches on the device to pictures with their tokens and decisions, and to what the work took:
+ * one readback, however many batches there are.
+ *
+ * @module
+ */
+
+import type { DeviceArray } from "../kernels/device/device.ts";
+import type { Model } from "../models/model.ts";
+import type { Batch, LaneRecord } from "./batch.ts";
+import { pixelsOf } from "./pictures/paint.ts";
+import type { ResolvedRequest } from "./request.ts";
+import { type BatchTimings, GeneratedImage } from "./result.ts";
+
+/** Batches whose results are still on the device. */
+export class PendingBatches implements Disposable {
+  readonly #model: Model;
+  readonly #request: ResolvedRequest;
+  #batches: Batch[] = [];
+
+  /** @param model What made them. @param request What was asked for. */
+  constructor(model: Model, request: ResolvedRequest) {
+    this.#model = model;
+    this.#request = request;
+  }
+
+  /** Takes a finished batch over. */
+  add(batch: Batch): void {
+    this.#batches.push(batch);
+  }
+
+  /** Reads all batches back at once. */
+  async deliver(): Promise<{ images: GeneratedImage[]; timing: BatchTimings }[]> {
+    const { device } = this.#model;
+    const words = await device.read(this.#batches.flatMap((batch) => batch.arrays));
+    const ended = performance.now();
+    const delivered = this.#batches.map((batch, i) => {
+      const data = new Map<DeviceArray, Uint32Array<ArrayBuffer>>();
+      for (const array of batch.arrays) data.set(array, words.shift()!);
+      // Several batches read together have one end; each lasted until the next one began.
+      const total = (this.#batches[i + 1]?.started ?? ended) - batch.started;
+      return { images: this.#images(batch, data), timing: timingOf(batch, data, total) };
+    });
+    this[Symbol.dispose]();
+    return delivered;
+  }
+
+  /** Frees those that were not delivered. */
+  [Symbol.dispose](): void {
+    for (const batch of this.#batches.splice(0)) batch[Symbol.dispose]();
+  }
+
+  #images(batch: Batch, data: Map<DeviceArray, Uint32Array<ArrayBuffer>>): GeneratedImage[] {
+    const model = this.#model;
+    const pixels = data.get(batch.picture.array)!;
+    const wordsOf = ({ array, row, length }: LaneRecord): Uint32Array => {
+      return data.get(array)!.slice(row * length, (row + 1) * length);
+    };
+    const rows = [...batch.lanes.entries()];
+    rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
+    return rows.map(([row, { index, lane, label, tokens, reports }]) => {
+      const maps = tokens.map(wordsOf);
+      for (const [scale, map] of maps.entries()) requireTokens(model, map, { scale, image: index });
+      return new GeneratedImage(batch.picture, pixelsOf(batch.picture, pixels, row), {
+        index,
+        lane,
+        label,
+        seed: this.#request.seed,
+        tokens: maps,
+        decisions: reports.map(({ hook, scale, value }) => ({ hook, scale, value: value(wordsOf) })),
+      });
+    });
+  }
+}
+
+/**
+ * A position without a single usable logit has no token, which only broken weights or a hook that forbids
+ * everything bring about.
+ */
+function requireTokens(
+  { tokens }: Model,
+  map: Uint32Array,
+  { scale, image }: { readonly scale: number; readonly image: number },
+): void {
+  const position = tokens.firstMissing(map);
+  if (position < 0) return;
+  throw new RangeError(
+    `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`,
+  );
+}
+
+function timingOf(
+  batch: Batch,
+  data: Map<DeviceArray, Uint32Array<ArrayBuffer>>,
+  total: number,
+): BatchTimings {
+  const { timeline, ticks, startedLanes: lanes } = batch;
+  const [condition = 0, ...rest] = timeline.durations(
+    ticks === undefined ? undefined : data.get(ticks),
+    total,
+  );
+  const decode = rest.pop() ?? 0;
+  return { lanes, clock: timeline.clock, condition, scales: rest, decode, total };
+}
