@@ -7,9 +7,11 @@
  */
 
 import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
+import { requireBatch } from "../../graphs/fit.ts";
 import type { GraphSession, GraphTensor } from "../../graphs/graph_session.ts";
 import { disposeAll, KeyValueCaches, type NamedArrays } from "../../graphs/key_value_caches.ts";
 import type { Work } from "../../graphs/work.ts";
+import type { BatchLimit } from "../../schedule.ts";
 import type { TransformerSizes } from "./config.ts";
 
 /** What a {@linkcode TransformerState} is made of. */
@@ -30,6 +32,8 @@ export interface TransformerStateParts {
   readonly guided: boolean;
   /** Number of scales. The first one has a map of one token. */
   readonly scales: number;
+  /** What the device admits in one batch. */
+  readonly batchLimit: BatchLimit | undefined;
 }
 
 /** A batch of images between two scales. Disposing it frees all that it keeps. */
@@ -145,12 +149,13 @@ export class TransformerState implements Disposable {
    * @param own What the family keeps of each image, which is rearranged, too: words of one image after those
    * of the other.
    * @returns New arrays in place of `own`, whose arrays are disposed.
-   * @throws {RangeError} If no lane would be left, or one of them is none.
+   * @throws {RangeError} If no lane would be left, one of them is none, or the device admits fewer.
    */
   gather<const Own extends readonly DeviceArray[]>(
     lanes: readonly number[],
     own: Own,
   ): { [Index in keyof Own]: DeviceArray } {
+    requireBatch(lanes.length, this.#parts.batchLimit, "gather lanes");
     using gather = this.#caches.gather(lanes);
     this.#condition = gather.rowsOf(this.#condition);
     this.#features = gather.rows(this.#features);
