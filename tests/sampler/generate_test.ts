@@ -296,6 +296,9 @@ testOnModel("tiny", "generate: an abort ends the generation at once and frees ev
     );
     assertStrictEquals(error, reason, when);
     assertEquals(seen, begun, when);
+    assertEquals(holdings(model).liveArrays, before.liveArrays, when);
+    // The runtime's pool is what its last run has left there; a whole generation leaves what it left before.
+    await generate(model, request);
     assertEquals(holdings(model), before, when);
   };
   const image = (index: number, count: number): string[] => {

@@ -34,6 +34,7 @@ import {
   openGolden,
   recordedTokens,
 } from "../../fixtures/golden/golden.ts";
+import { assertSameAlone } from "../class_conditional/alone.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { runSmall, smallGraph } from "./small_graph.ts";
 
@@ -234,6 +235,11 @@ Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their 
       assert(error <= NORM_TOLERANCE, `${group.channels} channels, mean ${mean}: ${error}`);
     }
   }
+});
+
+Deno.test("VAR: natively, too, an image alone is to the bit what it is in a batch", async () => {
+  using device = new CpuDevice();
+  await assertSameAlone(device, { cpuProvider: "native" });
 });
 
 Deno.test("native sessions may be made, run and released all at the same time", async () => {
