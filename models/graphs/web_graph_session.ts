@@ -15,7 +15,8 @@ import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
-import type { GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
+import { separateFarWeights } from "./graph_file.ts";
+import type { ExternalFile, GraphSession, GraphSessionOptions, GraphTensor } from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 
 /** Version of ONNX Runtime that is loaded. */
@@ -180,6 +181,33 @@ async function onDevice<Result>(device: Device, work: () => Promise<Result>): Pr
   }
 }
 
+/** The runtime counts the bytes of a file in 32 bits. */
+const FILE_BYTES = 2 ** 32;
+
+/** A model and its files with all that lies beyond {@linkcode FILE_BYTES} of one in files of its own. */
+function withinReach(
+  model: Uint8Array,
+  files: readonly ExternalFile[],
+): { model: Uint8Array; files: { path: string; data: Uint8Array | Blob }[] } {
+  const plain = files.map(({ path, data }) => ({ path, data }));
+  if (plain.every(({ data }) => bytesOf(data) <= FILE_BYTES)) return { model, files: plain };
+  const { model: near, files: views } = separateFarWeights(model, FILE_BYTES);
+  const reached = plain.map(({ path, data }) => ({ path, data: part(data, 0, FILE_BYTES) }));
+  for (const [path, { file, offset, length }] of views) {
+    const data = plain.find((candidate) => candidate.path === file)?.data;
+    if (data !== undefined) reached.push({ path, data: part(data, offset, offset + length) });
+  }
+  return { model: near, files: reached };
+}
+
+function bytesOf(data: Uint8Array | Blob): number {
+  return data instanceof Blob ? data.size : data.length;
+}
+
+function part(data: Uint8Array | Blob, begin: number, end: number): Uint8Array | Blob {
+  return data instanceof Blob ? data.slice(begin, end) : data.subarray(begin, end);
+}
+
 /** A graph that is loaded on a device. */
 export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
@@ -203,8 +231,9 @@ export class WebGraphSession implements GraphSession {
   ): Promise<WebGraphSession> {
     const { externalFiles = [], threads } = options;
     const ort = await startRuntime(threads);
+    const reached = withinReach(model, externalFiles);
     const settings: Ort.InferenceSession.SessionOptions = {
-      externalData: externalFiles.map(({ path, data }) => ({ path, data })),
+      externalData: reached.files,
       logSeverityLevel: 3,
     };
     if (device instanceof WebGpuDevice) {
@@ -220,7 +249,7 @@ export class WebGraphSession implements GraphSession {
     } else {
       settings.executionProviders = ["wasm"];
     }
-    const session = await onDevice(device, () => ort.InferenceSession.create(model, settings));
+    const session = await onDevice(device, () => ort.InferenceSession.create(reached.model, settings));
     return new WebGraphSession(ort, session, device);
   }
 

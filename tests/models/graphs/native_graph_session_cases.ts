@@ -36,6 +36,7 @@ import {
 } from "../../fixtures/golden/golden.ts";
 import { assertSameAlone } from "../class_conditional/alone.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
+import { farFile, farGraph, runFar } from "./far_weight.ts";
 import { runSmall, smallGraph } from "./small_graph.ts";
 
 /** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
@@ -240,6 +241,12 @@ Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their 
 Deno.test("VAR: natively, too, an image alone is to the bit what it is in a batch", async () => {
   using device = new CpuDevice();
   await assertSameAlone(device, { cpuProvider: "native" });
+});
+
+Deno.test("createGraphSession: natively, too, weights may lie beyond 4 GiB of their file", async () => {
+  using device = new CpuDevice();
+  await using session = await createNative(device, farGraph(), { externalFiles: [farFile()] });
+  assertEquals(await runFar(session, device), [13, 28]);
 });
 
 Deno.test("native sessions may be made, run and released all at the same time", async () => {

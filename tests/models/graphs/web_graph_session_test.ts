@@ -13,6 +13,7 @@ import { startRuntime } from "../../../models/graphs/web_graph_session.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+import { farFile, farGraph, runFar } from "./far_weight.ts";
 import { runSmall, smallGraph } from "./small_graph.ts";
 
 /** A model of random weights that is quick even on a GPU in software. */
@@ -44,6 +45,14 @@ testOnDevices(
       return await runSmall(session, device, [i]);
     };
     assertEquals(await Promise.all([0, 1, 2, 3].map(one)), [[1], [2], [3], [4]]);
+  },
+);
+
+testOnDevices(
+  "createGraphSession: weights may lie beyond 4 GiB of their file",
+  async (device) => {
+    await using session = await createGraphSession(device, farGraph(), { externalFiles: [farFile()] });
+    assertEquals(await runFar(session, device), [13, 28]);
   },
 );
 
