@@ -48,6 +48,24 @@ testOnDevices(
   },
 );
 
+testOnGpu(
+  "createGraphSession: a graph is refused of which a node would run on the CPU beside the GPU",
+  async (device) => {
+    const between = (operator: string): Uint8Array => {
+      const graph = new GraphBuilder("between");
+      const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+      const inner = graph.add(operator, [graph.add("Relu", [x])]);
+      graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add("Relu", [inner]));
+      return graph.bytes();
+    };
+    for (const operator of ["Round", "Sign"]) {
+      await assertRejects(() => createGraphSession(device, between(operator)), Error, "CPU EP");
+    }
+    await using session = await createGraphSession(device, between("Floor"));
+    assertEquals(await runSmall(session, device, [1.5, -3]), [1, 0]);
+  },
+);
+
 testOnDevices(
   "createGraphSession: weights may lie beyond 4 GiB of their file",
   async (device) => {
