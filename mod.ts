@@ -42,6 +42,7 @@ export { type DensityRule, type PickRule, PICKS, RULES, STRATEGIES, type Strateg
 
 // Models: loaded, converted, looked into.
 export {
+  type BatchLimit,
   type Checkpoint,
   type CheckpointDescription,
   type Checkpoints,

@@ -111,6 +111,7 @@ export type { Dimension, GraphValue } from "./graphs/graph_builder.ts";
 export type { ElementType, ExternalWeight, WeightPlaces } from "./weights/weight_places.ts";
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
+  type BatchLimit,
   GUIDANCE_FORMULAS,
   type GuidanceFormula,
   guidanceWeight,

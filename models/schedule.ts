@@ -94,6 +94,14 @@ export interface ScheduleSettings extends SamplingDefaults {
   readonly familyOptions: Readonly<Record<string, unknown>>;
 }
 
+/** How many images of a schedule a device admits in one batch. */
+export interface BatchLimit {
+  /** Images of a guided batch, or pictures that are encoded together, at most. */
+  readonly images: number;
+  /** Why, with the name of the limit. */
+  readonly reason: string;
+}
+
 /** The scales of a request. */
 export interface Schedule {
   /** Coarse to fine; at least one. */
@@ -104,6 +112,8 @@ export interface Schedule {
   readonly settings: ScheduleSettings;
   /** An estimate of the bytes that each image of a guided batch takes at the peak. */
   readonly imageBytes: number;
+  /** What the device admits in one batch; left out where nothing limits it. */
+  readonly batchLimit?: BatchLimit;
 }
 
 /**

@@ -170,6 +170,7 @@ async function* run(
       device: { kind: device.kind, name: device.name },
       total: performance.now() - begun,
       batches: timings,
+      ...(request.batchLimit && { batchLimit: request.batchLimit }),
       readbacks: after.readbacks - before.readbacks,
       bytesRead: after.bytesRead - before.bytesRead,
       dispatches: after.dispatches - before.dispatches,

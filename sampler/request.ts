@@ -19,7 +19,13 @@ import { type Seed, seedWords, threefry } from "../kernels/exact/threefry.ts";
 import type { Label, ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
 import { MAX_COUNT, SCHEDULE_OPTIONS } from "../models/sampling.ts";
-import type { GuidanceFormula, PictureSize, Schedule, ScheduleRequest } from "../models/schedule.ts";
+import type {
+  BatchLimit,
+  GuidanceFormula,
+  PictureSize,
+  Schedule,
+  ScheduleRequest,
+} from "../models/schedule.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
 import { scaleIndex } from "./scale_index.ts";
@@ -80,7 +86,8 @@ export interface GenerateRequest {
   /**
    * Images that run together; the images do not depend on it. `"auto"` takes as many as fit into `memory`,
    * from 1 to 64, and is the default where that is given; otherwise the default is 8, or as many as the
-   * model's `memoryLimit` has room for.
+   * model's `memoryLimit` has room for. Where the device's limits admit fewer (`Schedule.batchLimit`), fewer
+   * run together, and `trace.batchLimit` says so.
    */
   batch?: number | "auto";
   /** Memory in bytes for the model's weights and one batch, which `batch: "auto"` goes by. */
@@ -104,6 +111,8 @@ export interface ResolvedRequest extends SamplingSettings {
   readonly schedule: Schedule;
   /** What is edited. */
   readonly edit: ResolvedEdit | undefined;
+  /** What makes batches smaller than was asked for. */
+  readonly batchLimit?: BatchLimit;
   /** Hooks in order. */
   readonly hooks: readonly ScaleHook[];
   /** Scales on which each of them acts, or `undefined` for all. */
@@ -175,7 +184,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   const schedule = model.schedule(
     Object.fromEntries(asked.map((name) => [name, request[name]])) as ScheduleRequest,
   );
-  const batch = resolveBatch(model, schedule, request);
+  const wanted = resolveBatch(model, schedule, request);
   requireBoolean(moreSmooth, "moreSmooth", "generate");
   if (moreSmooth && model.tokens.mix === undefined) {
     throw new RangeError(
@@ -190,6 +199,10 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   const labels = resolveLabels(model, request, { count, indices, seed: words });
   const edit = request.edit === undefined ? undefined : resolveEdit(schedule, request.edit, labels.length);
   const { hookScales, lanes } = checkHooks(model, hooks, schedule);
+  const { batchLimit } = schedule;
+  const together = Math.min(wanted, labels.length * lanes);
+  const limited = batchLimit !== undefined && Math.max(together, lanes) > batchLimit.images;
+  if (limited) requireDivisible(hooks, lanes, { batch: request.batch, limit: batchLimit });
   const previews = resolvePreviews(schedule, request.previews ?? false);
   return {
     ...schedule.settings,
@@ -198,7 +211,8 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     seed,
     seedWords: words,
     moreSmooth,
-    batch,
+    batch: limited ? batchLimit.images : wanted,
+    ...(limited && { batchLimit }),
     schedule,
     edit,
     hooks,
@@ -227,6 +241,25 @@ function resolveBatch(model: Model, schedule: Schedule, { batch, memory }: Gener
   }
   requireNumber(memory, "memory", "generate", { min: 1, max: Number.MAX_SAFE_INTEGER });
   return fitting(memory, MAX_AUTO_BATCH);
+}
+
+/**
+ * Checks that a batch may be divided: an image with all its lanes must be admitted, and images that depend on
+ * those beside them stay together.
+ */
+function requireDivisible(
+  hooks: readonly ScaleHook[],
+  lanes: number,
+  { batch, limit }: { readonly batch: GenerateRequest["batch"]; readonly limit: BatchLimit },
+): void {
+  const wanted = `at most ${limit.images}, since ${limit.reason}`;
+  if (lanes > limit.images) {
+    throw new RangeError(mustBe(wanted, lanes, "the number of lanes of an image", "generate"));
+  }
+  const coupling = hooks.find(({ coupled }) => coupled);
+  if (coupling === undefined || typeof batch !== "number") return;
+  const name = `batch, which the hook "${coupling.name}" does not let divide,`;
+  throw new RangeError(mustBe(wanted, batch, name, "generate"));
 }
 
 /** The numbers of the images, as given or 0, 1, 2, … */

@@ -5,7 +5,7 @@
  */
 
 import type { ResolvedLabel } from "../models/label.ts";
-import type { PictureSize } from "../models/schedule.ts";
+import type { BatchLimit, PictureSize } from "../models/schedule.ts";
 import type { ScaleHook } from "./hook.ts";
 import { type GridCell, gridImage, type GridOptions, viewScale } from "./pictures/grid.ts";
 import { jupyterDisplay, type MimeBundle, RgbaImage } from "./pictures/image.ts";
@@ -136,6 +136,8 @@ export interface Trace {
   readonly total: number;
   /** Each batch. */
   readonly batches: readonly BatchTimings[];
+  /** What made them smaller than was asked for, if anything did. */
+  readonly batchLimit?: BatchLimit;
   /** Times the host waited for data. */
   readonly readbacks: number;
   /** Bytes that came to the host. */

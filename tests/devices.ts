@@ -76,6 +76,19 @@ export function testRandom(seed: number): () => number {
   };
 }
 
+/** Lowers limits that a device states until it is disposed; what the driver admits stays as it is. */
+export function lowerLimits(
+  { gpu }: WebGpuDevice,
+  lowered: Partial<Record<"maxStorageBufferBindingSize" | "maxBufferSize", number>>,
+): Disposable {
+  const { limits } = gpu;
+  const value = new Proxy(limits, {
+    get: (_, name) => lowered[name as keyof typeof lowered] ?? Reflect.get(limits, name, limits),
+  });
+  Object.defineProperty(gpu, "limits", { value, configurable: true });
+  return { [Symbol.dispose]: () => Reflect.deleteProperty(gpu, "limits") };
+}
+
 /** Replaces the platform's search for adapters, and collects what is written to stderr. */
 export function stubAdapter(find: () => Promise<GPUAdapter | null>): Disposable & { lines: string[] } {
   const lines: string[] = [];

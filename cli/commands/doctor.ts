@@ -7,6 +7,7 @@
 
 import {
   DEMO_MODEL,
+  describeGraph,
   type DeviceKind,
   generate,
   loadModel,
@@ -64,6 +65,9 @@ interface TrialReport {
   readonly load?: number;
   readonly first?: number;
   readonly second?: number;
+  /** Who computes the nodes of the graphs that it loaded, and how many there are. */
+  readonly provider?: "webgpu" | "wasm";
+  readonly nodes?: Readonly<Record<string, number>>;
   readonly error?: string;
 }
 
@@ -170,11 +174,27 @@ async function tryDevice(
     await generate(model, request);
     const second = performance.now();
     const times = { load: loaded - begun, first: first - loaded, second: second - first };
-    return { report: { device, ...times }, tokens: images[0]!.tokens.join() };
+    // On WebGPU a graph is refused of which a node would run elsewhere, so all of a loaded one run there.
+    const provider = device === "webgpu" ? "webgpu" : "wasm";
+    return {
+      report: { device, ...times, provider, nodes: await demoNodes() },
+      tokens: images[0]!.tokens.join(),
+    };
   } catch (error) {
     signal.throwIfAborted();
     return { report: { device, error: (error as Error).message } };
   }
+}
+
+/** Nodes of each graph that generating loads. */
+async function demoNodes(): Promise<Record<string, number>> {
+  using folder = await openModelFolder(DEMO_MODEL);
+  const nodes: Record<string, number> = {};
+  for (const graph of ["condition", "transformer", "decoder"]) {
+    const { operators } = describeGraph(await folder.read(`${graph}.onnx`));
+    nodes[graph] = Object.values(operators).reduce((sum, count) => sum + count, 0);
+  }
+  return nodes;
 }
 
 function show(report: Report): string {
@@ -198,9 +218,11 @@ function show(report: Report): string {
   if (demo !== null) {
     rows.push(["demo model", demo.problem === null ? `✓ intact, ${size(demo.bytes)}` : `✗ ${demo.problem}`]);
   }
-  for (const { device, load = 0, first = 0, second = 0, error } of trials) {
+  for (const { device, load = 0, first = 0, second = 0, error, provider, nodes = {} } of trials) {
     const times = `✓ loaded in ${duration(load)}, first image ${duration(first)}, second ${duration(second)}`;
     rows.push([`run on ${device}`, error === undefined ? times : `✗ ${error}`]);
+    const counts = Object.entries(nodes).map(([graph, count]) => `${graph} ${count}`);
+    if (provider !== undefined) rows.push(["  nodes", `all on ${provider}: ${counts.join(", ")}`]);
   }
   if (agree !== null) {
     rows.push(["same tokens", agree ? "✓ on both devices" : "✗ the devices drew different tokens"]);

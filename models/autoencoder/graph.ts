@@ -16,9 +16,8 @@ import {
   type Network,
   type TokenizerLevel,
 } from "./config.ts";
+import { groupNorm } from "./group_norm.ts";
 
-/** The norms of groups add this to the variance. */
-const NORM_EPSILON = 1e-6;
 /** Groups of a norm. */
 const GROUPS = 32;
 
@@ -70,19 +69,7 @@ class ConvolutionalNetwork {
   }
 
   groupNorm(x: string, name: string, channels: number): string {
-    const { graph, weights } = this;
-    // ONNX Runtime's WebGPU provider has no group norm: an instance norm with groups for channels is the
-    // same. A 0 keeps a dimension.
-    const normal = graph.add("InstanceNormalization", [
-      graph.reshape(x, [0, GROUPS, -1, 0]),
-      graph.constant("float32", new Array(GROUPS).fill(1)),
-      graph.constant("float32", new Array(GROUPS).fill(0)),
-    ], { epsilon: { float: NORM_EPSILON } });
-    const map = graph.reshape(normal, [0, channels, -1, 0]);
-    const perChannel = (part: string): string => {
-      return graph.reshape(weights.tensor(`${name}.${part}`, [channels]), [1, channels, 1, 1]);
-    };
-    return graph.add("Add", [graph.add("Mul", [map, perChannel("weight")]), perChannel("bias")]);
+    return groupNorm(this.weights, x, { name, channels, groups: GROUPS });
   }
 
   residualBlock(x: string, name: string, inputs: number, outputs: number): string {

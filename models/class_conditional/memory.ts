@@ -159,7 +159,17 @@ export function largestArrayBytes(
   model: ModelSizes,
   { dtype, maps = model.maps }: Pick<MemoryOptions, "dtype" | "maps">,
 ): number {
-  const { transformer: { width }, vocabulary, decoder, tensors } = model;
+  // Halves are cast before they are used, and projections are fed as f32.
+  const weights = model.tensors.transformer.map(({ name, shape }) => {
+    const stored = storedDtype(name, shape, dtype);
+    return bytesAs(shape, stored === "f16" ? "f32" : stored);
+  });
+  return Math.max(largestActivationBytes(model, maps), ...weights);
+}
+
+/** Bytes of the largest array of a batch for each of its guided images. */
+export function largestActivationBytes(model: ModelSizes, maps: readonly MapSize[] = model.maps): number {
+  const { transformer: { width }, vocabulary, decoder } = model;
   const lengths = maps.map(positionsOf);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const words = [
@@ -169,12 +179,7 @@ export function largestArrayBytes(
     GUIDED_ROWS * lengths.at(-1)! * Math.max(4 * width, vocabulary),
     GUIDED_ROWS * total * width,
   ];
-  // Halves are cast before they are used, and projections are fed as f32.
-  const weights = tensors.transformer.map(({ name, shape }) => {
-    const stored = storedDtype(name, shape, dtype);
-    return bytesAs(shape, stored === "f16" ? "f32" : stored);
-  });
-  return Math.max(...words.map((count) => 4 * count), ...weights);
+  return 4 * Math.max(...words);
 }
 
 /** Bytes of a small transformer in f32. */

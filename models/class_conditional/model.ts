@@ -15,7 +15,7 @@ import { MANIFEST, type ModelFolder, type ModelTuning } from "../folder/model_fo
 import { requireModelSize } from "../folder/sizes.ts";
 import { openFolderAs, requireOwnSizes } from "../folder_conversion.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
-import { requireFit, resolveDtype } from "../graphs/fit.ts";
+import { batchLimitOn, requireBatch, requireFit, resolveDtype } from "../graphs/fit.ts";
 import { keepHalves } from "../graphs/graph_file.ts";
 import { type GraphSession, type GraphSessionOptions, refuseGraph } from "../graphs/graph_session.ts";
 import { type Room, roomOn } from "../graphs/room.ts";
@@ -43,7 +43,14 @@ import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import { withSynonyms } from "./imagenet.ts";
-import { bytesNeeded, estimateMemory, isSmall, largestArrayBytes, type ModelSizes } from "./memory.ts";
+import {
+  bytesNeeded,
+  estimateMemory,
+  isSmall,
+  largestActivationBytes,
+  largestArrayBytes,
+  type ModelSizes,
+} from "./memory.ts";
 import { ConditionCache } from "./transformer/condition.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";
@@ -327,6 +334,7 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     const { labels, guided, schedule = this.schedule() } = options;
     const action = "start a generation";
     requireInteger(labels.length, "the number of labels", action, { min: 1 });
+    requireBatch(labels.length, schedule.batchLimit, action);
     for (const { id } of labels) {
       // A GPU reads anything for a class that is not there.
       if (id !== null) requireInteger(id, "a label", action, { min: 0, max: config.classes - 1 });
@@ -345,6 +353,7 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
           images: labels.length,
           guided,
           scales: schedule.scales.length,
+          batchLimit: schedule.batchLimit,
         }),
       );
       const generation = this.begin(state, schedule);
@@ -359,6 +368,7 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     networks.requireEncoder();
     const { schedule = this.schedule(), last = schedule.scales.length - 1 } = options;
     requireInteger(images, "the number of pictures", action, { min: 1 });
+    requireBatch(images, schedule.batchLimit, action);
     requireInteger(last, "the last scale", action, { min: 0, max: schedule.scales.length - 1 });
     const scales = schedule.scales.slice(0, last + 1);
     const wanted = scales.at(-1)!.picture;
@@ -440,10 +450,14 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     });
   }
 
-  /** Bytes of each image of a guided batch at the peak. */
-  protected imageBytes(maps: readonly MapSize[]): number {
-    const { sizes, dtype, room: { provider } } = this.parts;
-    return estimateMemory(sizes, { dtype, provider, maps }).image;
+  /** What the images of a schedule take where they run, and how many of them may run together. */
+  protected costs(maps: readonly MapSize[]): Pick<Schedule, "imageBytes" | "batchLimit"> {
+    const { sizes, dtype, room: { device, provider } } = this.parts;
+    const batchLimit = batchLimitOn(device, largestActivationBytes(sizes, maps));
+    return {
+      imageBytes: estimateMemory(sizes, { dtype, provider, maps }).image,
+      ...(batchLimit && { batchLimit }),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -91,7 +91,7 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
       ? ["pictures", picture] as const
       : ["token maps", maps.at(-1)!] as const;
     this.requireFit(maps, `generate ${what} of ${width}×${height}`);
-    return { ...schedule, imageBytes: this.imageBytes(maps) };
+    return { ...schedule, ...this.costs(maps) };
   }
 
   protected begin(state: TransformerState, { scales }: Schedule): Generation {

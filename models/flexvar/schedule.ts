@@ -124,7 +124,7 @@ const ACTION = "generate";
 export function flexVarSchedule(
   model: FlexVarScheduleModel,
   request: ScheduleRequest = {},
-): Omit<Schedule, "imageBytes"> {
+): Omit<Schedule, "imageBytes" | "batchLimit"> {
   const { patchNumbers, size, published = false, familyOptions = {} } = request;
   const sampling = resolveSampling(request, DEFAULTS);
   const { steps, maxpn } = resolveOptions(published, familyOptions);

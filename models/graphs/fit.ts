@@ -5,7 +5,10 @@
  * @module
  */
 
+import { mustBe } from "../../kernels/arguments.ts";
+import type { Device } from "../../kernels/device/device.ts";
 import { WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
+import type { BatchLimit } from "../schedule.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ASSUMED_BYTES, type Provider, type Room, WASM_BYTES } from "./room.ts";
 
@@ -96,13 +99,45 @@ export function requireFit(bytesNeeded: BytesNeeded, room: Room, options: FitOpt
   if (most !== undefined) requireBytes(bytesNeeded, { provider, bytes: most }, options);
   if (!(device instanceof WebGpuDevice)) return;
   const { largestArray, action = "load the model" } = options;
-  for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"] as const) {
+  for (const limit of SIZE_LIMITS) {
     const offered = device.gpu.limits[limit];
     if (largestArray <= offered) continue;
     throw new RangeError(
       `Cannot ${action} on "${device.name}" as one image needs an array of ${largestArray} bytes and the device's limit ${limit} is ${offered}; use device: "cpu"`,
     );
   }
+}
+
+/** Limits of a device on the size of an array. */
+const SIZE_LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
+
+/**
+ * How many images a GPU's limits admit in one batch; `undefined` where nothing does. ONNX Runtime's norms and
+ * softmax are silently wrong beyond the binding size, its convolutions fail there.
+ *
+ * @param device Where the batch runs.
+ * @param bytes Of the largest array of a batch for each of its images.
+ */
+export function batchLimitOn(device: Device, bytes: number): BatchLimit | undefined {
+  if (!(device instanceof WebGpuDevice)) return undefined;
+  const { limits } = device.gpu;
+  const [limit] = SIZE_LIMITS.toSorted((a, b) => limits[a] - limits[b]) as [typeof SIZE_LIMITS[number]];
+  return {
+    images: Math.max(1, Math.floor(limits[limit] / bytes)),
+    reason: `the limit ${limit} of "${device.name}" is ${limits[limit]} and each image takes ${bytes} bytes`,
+  };
+}
+
+/**
+ * Checks that a batch is within a limit.
+ *
+ * @param action What cannot be done otherwise, for the message.
+ * @throws {RangeError} If it is not, naming the limit.
+ */
+export function requireBatch(images: number, limit: BatchLimit | undefined, action: string): void {
+  if (limit === undefined || images <= limit.images) return;
+  const wanted = `at most ${limit.images}, since ${limit.reason}`;
+  throw new RangeError(mustBe(wanted, images, "the number of images at once", action));
 }
 
 function requireBytes(

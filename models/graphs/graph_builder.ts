@@ -122,10 +122,7 @@ export class GraphBuilder {
       writer.uint32(tag(1, 2)).fork();
       for (const size of place.shape) writer.int64(size);
       writer.join().uint32(tag(2, 0)).int32(ELEMENT_TYPES[place.type]).uint32(tag(8, 2)).string(name);
-      const location = { location: place.file, offset: String(place.offset), length: String(place.length) };
-      for (const [key, value] of Object.entries(location)) {
-        writer.uint32(tag(13, 2)).fork().uint32(tag(1, 2)).string(key).uint32(tag(2, 2)).string(value).join();
-      }
+      writer.raw(externalPlace(place));
       this.#weights.push(writer.uint32(tag(14, 0)).int32(1).finish());
       if (place.type !== "float16") return name;
       const cast = `Cast_${this.#count++}`;
@@ -218,6 +215,18 @@ export class GraphBuilder {
 /** A protobuf tag: field number and wire type (0 varint, 2 length-delimited, 5 four bytes). */
 export function tag(field: number, wire: 0 | 2 | 5): number {
   return field << 3 | wire;
+}
+
+/** The fields of a `TensorProto` that say where its bytes lie. */
+export function externalPlace(
+  { file, offset, length }: Pick<ExternalWeight, "file" | "offset" | "length">,
+): Uint8Array {
+  const writer = new BinaryWriter();
+  for (const [key, value] of Object.entries({ location: file, offset, length })) {
+    writer.uint32(tag(13, 2)).fork().uint32(tag(1, 2)).string(key);
+    writer.uint32(tag(2, 2)).string(String(value)).join();
+  }
+  return writer.finish();
 }
 
 /** An input, output or default as `ValueInfoProto`. */

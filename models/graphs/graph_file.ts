@@ -1,13 +1,21 @@
 /**
  * What a finished ONNX model file holds: its outline, where the weights outside it lie, and the same model
- * with half-precision weights that stay halves. Writing a graph is left to `graph_builder.ts`.
+ * with half-precision weights that stay halves, or with files of their own for weights that lie far out.
+ * Writing a graph is left to `graph_builder.ts`.
  *
  * @module
  */
 
 import { BinaryReader, BinaryWriter } from "npm:@bufbuild/protobuf@2.17.0/wire";
 import type { ElementType, ExternalWeight } from "../weights/weight_places.ts";
-import { type Dimension, ELEMENT_TYPES, type GraphValue, tag, valueInfo } from "./graph_builder.ts";
+import {
+  type Dimension,
+  ELEMENT_TYPES,
+  externalPlace,
+  type GraphValue,
+  tag,
+  valueInfo,
+} from "./graph_builder.ts";
 
 /**
  * A model whose half-precision weights stay halves where it runs: each is declared as an input, too, whose
@@ -38,16 +46,61 @@ export function keepHalves(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
  *
  * @throws {SyntaxError} If the bytes are no ONNX model.
  */
-export function externalRanges(bytes: Uint8Array): Pick<ExternalWeight, "file" | "offset" | "length">[] {
+export function externalRanges(bytes: Uint8Array): ExternalRange[] {
   return fields(graphOf(bytes)).flatMap(([field, weight]) => {
-    if (field !== 5 || !(weight instanceof Uint8Array)) return [];
-    const entries = fields(weight).filter(([number]) => number === 13);
-    const place = Object.fromEntries(
-      entries.map(([, entry]) => fields(entry as Uint8Array).map(([, value]) => text(value as Uint8Array))),
-    );
-    if (place.location === undefined) return [];
-    return [{ file: place.location, offset: Number(place.offset), length: Number(place.length) }];
+    const range = field === 5 && weight instanceof Uint8Array ? rangeOf(weight) : undefined;
+    return range === undefined ? [] : [range];
   });
+}
+
+/** Where a weight lies. */
+export type ExternalRange = Pick<ExternalWeight, "file" | "offset" | "length">;
+
+/**
+ * A model in which each weight that ends beyond `limit` bytes of its file has a file of its own, for a
+ * runtime that counts bytes in 32 bits.
+ *
+ * @returns The model, and what the new files are by their names.
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function separateFarWeights(
+  bytes: Uint8Array,
+  limit: number,
+): { model: Uint8Array; files: Map<string, ExternalRange> } {
+  const files = new Map<string, ExternalRange>();
+  const graph = new BinaryWriter();
+  for (const [field, value] of fields(graphOf(bytes))) {
+    const range = field === 5 && value instanceof Uint8Array ? rangeOf(value) : undefined;
+    if (range === undefined || range.offset + range.length <= limit) {
+      writeField(graph, [field, value]);
+      continue;
+    }
+    const name = `${range.file} from ${range.offset}`;
+    files.set(name, range);
+    const weight = new BinaryWriter();
+    for (const part of fields(value as Uint8Array)) if (part[0] !== 13) writeField(weight, part);
+    weight.raw(externalPlace({ file: name, offset: 0, length: range.length }));
+    graph.uint32(tag(5, 2)).bytes(weight.finish());
+  }
+  if (files.size === 0) return { model: bytes, files };
+  const model = new BinaryWriter();
+  for (const field of fields(bytes)) if (field[0] !== 7) writeField(model, field);
+  model.uint32(tag(7, 2)).bytes(graph.finish());
+  return { model: model.finish(), files };
+}
+
+function writeField(writer: BinaryWriter, [field, value]: Field): void {
+  if (value instanceof Uint8Array) writer.uint32(tag(field, 2)).bytes(value);
+  else writer.uint32(tag(field, 0)).int64(value);
+}
+
+function rangeOf(weight: Uint8Array): ExternalRange | undefined {
+  const entries = fields(weight).filter(([number]) => number === 13);
+  const place = Object.fromEntries(
+    entries.map(([, entry]) => fields(entry as Uint8Array).map(([, value]) => text(value as Uint8Array))),
+  );
+  if (place.location === undefined) return undefined;
+  return { file: place.location, offset: Number(place.offset), length: Number(place.length) };
 }
 
 /** What {@linkcode describeGraph} finds in a model file. */

@@ -14,6 +14,13 @@ import type { GraphSession, GraphTensor } from "./graph_session.ts";
 /** Arrays by the names under which graphs are fed. */
 export type NamedArrays = Readonly<Record<string, DeviceArray>>;
 
+/**
+ * Rows that a graph gets at the least where each is one token: fewer are filled up with zeros. ONNX Runtime
+ * multiplies a single row by another kernel natively, and up to three rows by blocks of integers on WebGPU,
+ * so an image alone would differ in its last bits from itself in a batch.
+ */
+export const FEWEST_ROWS = 4;
+
 /** What {@linkcode KeyValueCaches} are kept for. */
 export interface KeyValueCachesOptions {
   /** Where they are kept. */
@@ -88,6 +95,7 @@ export class KeyValueCaches implements Disposable {
    * @param session The graph.
    * @param feeds What else it is fed.
    * @param length Tokens of the scale.
+   * @param fed Rows in which it is fed, the first of which are those of the batch.
    * @returns The logits, which belong to the caller.
    * @throws {RangeError} If all scales are done.
    */
@@ -95,23 +103,37 @@ export class KeyValueCaches implements Disposable {
     session: GraphSession,
     feeds: Readonly<Record<string, GraphTensor>>,
     length: number,
+    fed: number = this.rows,
   ): Promise<DeviceArray> {
     const { device, depth, heads, headWidth, scales } = this.#options;
     // Nothing follows the last scale, so its caches need not leave the graph.
     const wanted = this.scale === scales - 1 ? ["logits"] : undefined;
     using empty = device.allocate(0, "empty cache");
-    const shape = [this.rows, heads, this.#past, headWidth];
+    const shape = [fed, heads, this.#past, headWidth];
     const past: Record<string, GraphTensor> = {};
     for (let i = 0; i < depth; i++) {
       for (const part of ["key", "value"]) {
         past[`past_${part}.${i}`] = { array: this.#caches[`present_${part}.${i}`] ?? empty, shape };
       }
     }
-    const { logits, ...caches } = await session.run({ ...feeds, ...past }, wanted);
+    const results = await session.run({ ...feeds, ...past }, wanted);
+    const { logits, ...caches } = fed === this.rows ? results : this.#rowsOfBatch(results, fed);
     disposeAll(this.#caches);
     this.#caches = caches;
     this.#past += length;
     return logits!;
+  }
+
+  /** The rows of the batch alone, of results that are disposed. */
+  #rowsOfBatch(results: NamedArrays, fed: number): NamedArrays {
+    using stack = new DisposableStack();
+    const rows = { from: fed, to: this.rows };
+    return Object.fromEntries(
+      Object.entries(results).map(([name, array]) => [
+        name,
+        withRows(this.#options.device, stack.use(array), rows),
+      ]),
+    );
   }
 
   /**
@@ -146,6 +168,18 @@ export class KeyValueCaches implements Disposable {
   [Symbol.dispose](): void {
     disposeAll(this.#caches);
   }
+}
+
+/** As many of an array's first rows, or all of them and zeros. The array stays the caller's. */
+export function withRows(
+  device: Device,
+  array: DeviceArray,
+  { from, to }: { readonly from: number; readonly to: number },
+): DeviceArray {
+  const stride = array.length / from;
+  const copy = device.allocate(to * stride, array.label);
+  device.copy(array, copy, { length: Math.min(from, to) * stride });
+  return copy;
 }
 
 /** Rearranges what is kept of the lanes of a batch. Arrays that are handed over are disposed. */

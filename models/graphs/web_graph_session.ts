@@ -15,7 +15,9 @@ import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
+import { separateFarWeights } from "./graph_file.ts";
 import {
+  type ExternalFile,
   type GraphSession,
   type GraphSessionOptions,
   type GraphTensor,
@@ -228,6 +230,33 @@ class WatchedBlob extends Blob {
   }
 }
 
+/** The runtime counts the bytes of a file in 32 bits. */
+const FILE_BYTES = 2 ** 32;
+
+/** A model and its files with all that lies beyond {@linkcode FILE_BYTES} of one in files of its own. */
+function withinReach(
+  model: Uint8Array,
+  files: readonly ExternalFile[],
+): { model: Uint8Array; files: { path: string; data: Uint8Array | Blob }[] } {
+  const plain = files.map(({ path, data }) => ({ path, data }));
+  if (plain.every(({ data }) => bytesOf(data) <= FILE_BYTES)) return { model, files: plain };
+  const { model: near, files: views } = separateFarWeights(model, FILE_BYTES);
+  const reached = plain.map(({ path, data }) => ({ path, data: part(data, 0, FILE_BYTES) }));
+  for (const [path, { file, offset, length }] of views) {
+    const data = plain.find((candidate) => candidate.path === file)?.data;
+    if (data !== undefined) reached.push({ path, data: part(data, offset, offset + length) });
+  }
+  return { model: near, files: reached };
+}
+
+function bytesOf(data: Uint8Array | Blob): number {
+  return data instanceof Blob ? data.size : data.length;
+}
+
+function part(data: Uint8Array | Blob, begin: number, end: number): Uint8Array | Blob {
+  return data instanceof Blob ? data.slice(begin, end) : data.subarray(begin, end);
+}
+
 /** A graph that is loaded on a device. */
 export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
@@ -265,8 +294,9 @@ export class WebGraphSession implements GraphSession {
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
       return data instanceof Blob ? new WatchedBlob(data, (error) => failures.push(error)) : data;
     };
+    const reached = withinReach(model, externalFiles);
     const settings: Ort.InferenceSession.SessionOptions = {
-      externalData: externalFiles.map(({ path, data }) => ({ path, data: watch(data) })),
+      externalData: reached.files.map(({ path, data }) => ({ path, data: watch(data) })),
       logSeverityLevel: SILENT,
     };
     if (device instanceof WebGpuDevice) {
@@ -284,7 +314,7 @@ export class WebGraphSession implements GraphSession {
     }
     const session = await onDevice(device, async () => {
       try {
-        return await ort.InferenceSession.create(model, settings);
+        return await ort.InferenceSession.create(reached.model, settings);
       } catch (error) {
         if (failures.length > 0) throw failures[0];
         return refuseGraph(error, "load", file);

@@ -103,7 +103,7 @@ class VarModel extends ClassConditionalModel<VarConfig> {
     const { name, parts: { config } } = this;
     const { patchNumbers } = config;
     const model = { name, patchNumbers, pictureSide: pictureSide(config) };
-    return { ...varSchedule(model, request), imageBytes: this.imageBytes(squareMaps(patchNumbers)) };
+    return { ...varSchedule(model, request), ...this.costs(squareMaps(patchNumbers)) };
   }
 
   protected begin(state: TransformerState, schedule: Schedule): Generation {

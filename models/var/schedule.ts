@@ -51,7 +51,7 @@ export interface VarScheduleModel {
 export function varSchedule(
   model: VarScheduleModel,
   request: ScheduleRequest = {},
-): Omit<Schedule, "imageBytes"> {
+): Omit<Schedule, "imageBytes" | "batchLimit"> {
   const { cfg, guidance, ...sampling } = resolveSampling(request, DEFAULTS);
   requireOwn(model, request);
   const { patchNumbers, pictureSide } = model;

@@ -186,14 +186,15 @@ export async function reconstruct(
   requireInteger(given.length, "the number of pictures", ACTION, { min: 1 });
   const { device } = model;
   const schedule = model.schedule({ patchNumbers, size });
+  const most = Math.min(batch, schedule.batchLimit?.images ?? batch);
   const sources = given.map((image) => fitImage(image, schedule.picture, fit));
   using stack = new DisposableStack();
   const batches: { sources: readonly RgbaImage[]; tokens: DeviceArray[]; stages: PackedPictures[] }[] = [];
-  for (let first = 0; first < sources.length; first += batch) {
+  for (let first = 0; first < sources.length; first += most) {
     // Without it, on the CPU no signal would be seen before the end of all.
     await nextTurn();
     signal?.throwIfAborted();
-    const part = sources.slice(first, first + batch);
+    const part = sources.slice(first, first + most);
     using pictures = uploadPictures(device, part);
     using encoding = await model.encode(pictures, part.length, { schedule });
     const stages: PackedPictures[] = [];

@@ -5,17 +5,20 @@ import {
   assertNotEquals,
   assertRejects,
   assertStrictEquals,
+  assertThrows,
 } from "@std/assert";
 import { type DeviceArray, readFloats } from "../../kernels/device/device.ts";
 import { PURPOSE, seedWords, streamKey, threefry } from "../../kernels/exact/threefry.ts";
 import type { Generation, Model, StartOptions } from "../../models/model.ts";
 import type { GuidanceFormula } from "../../models/schedule.ts";
 import { generate } from "../../sampler/generate.ts";
+import { reconstruct } from "../../sampler/editing/reconstruct.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
 import type { GenerateRequest } from "../../sampler/request.ts";
 import type { GenerateResult } from "../../sampler/result.ts";
 import { varScaling } from "../../sampler/methods/var_scaling.ts";
-import { hasGpu, requireGpu } from "../devices.ts";
+import type { WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
+import { hasGpu, lowerLimits, requireGpu, testOnGpu } from "../devices.ts";
 import {
   changed,
   holdings,
@@ -47,6 +50,45 @@ testOnModel("tiny", "generate: the same seed gives the same pictures, another se
   // The upper half of the seed counts as well.
   assertNotEquals(tokensOf(await generate(model, { ...request, seed: 7n + (1n << 32n) })), tokensOf(first));
 });
+
+testOnGpu(
+  "generate: a batch whose arrays would exceed a limit is divided, with the same tokens",
+  async () => {
+    const model = await sharedModel("demo", "webgpu");
+    const request = { labels: ["red cube", "blue cone", "green torus", "gray cross"], seed: 3 };
+    const { images: wanted } = await generate(model, request);
+    const { batchLimit: offered } = model.schedule();
+    const device = model.device as WebGpuDevice;
+    const limit = device.gpu.limits.maxStorageBufferBindingSize;
+    const bytes = 32 * 64 * 64 * 4;
+    assertEquals(offered?.images, Math.floor(limit / bytes));
+    // 32 channels of 64 × 64 pixels, for three images.
+    using _ = lowerLimits(device, { maxStorageBufferBindingSize: 4 * bytes - 1 });
+    const reason = `the limit maxStorageBufferBindingSize of "${device.name}" is ${
+      4 * bytes - 1
+    } and each image takes ${bytes} bytes`;
+    const batchLimit = { images: 3, reason };
+    const { images, trace } = await generate(model, request);
+    assertEquals(images.map(({ tokens }) => tokens), wanted.map(({ tokens }) => tokens));
+    assertEquals(images.map(({ data }) => data), wanted.map(({ data }) => data));
+    assertEquals(trace.batches.map(({ lanes }) => lanes), [3, 1]);
+    assertEquals(trace.batchLimit, batchLimit);
+    // Nothing has been made smaller.
+    assertEquals(
+      (await generate(model, { ...request, labels: request.labels.slice(1) })).trace.batchLimit,
+      undefined,
+    );
+    const labels = request.labels.map((label) => model.resolveLabel(label));
+    const refused = `must be at most 3, since ${reason}: current value is 4`;
+    const start = await assertRejects(() => model.start({ labels, guided: true }), RangeError);
+    assertEquals(start.message, `Cannot start a generation as the number of images at once ${refused}`);
+    using generation = await model.start({ labels: labels.slice(1), guided: true });
+    const gather = assertThrows(() => generation.gather([0, 1, 2, 2]), RangeError);
+    assertEquals(gather.message, `Cannot gather lanes as the number of images at once ${refused}`);
+    const { images: copies } = await reconstruct(model, wanted);
+    assertEquals(copies.length, 4);
+  },
+);
 
 testOnModel("tiny", "generate: an image does not depend on its batch", async (model) => {
   for (const hooks of [[], [varScaling({ samples: 20 })]]) {
@@ -254,6 +296,9 @@ testOnModel("tiny", "generate: an abort ends the generation at once and frees ev
     );
     assertStrictEquals(error, reason, when);
     assertEquals(seen, begun, when);
+    assertEquals(holdings(model).liveArrays, before.liveArrays, when);
+    // The runtime's pool is what its last run has left there; a whole generation leaves what it left before.
+    await generate(model, request);
     assertEquals(holdings(model), before, when);
   };
   const image = (index: number, count: number): string[] => {

@@ -9,7 +9,9 @@ import {
   type ResolvedRequest,
   resolveRequest,
 } from "../../sampler/request.ts";
+import type { ScaleHook } from "../../sampler/hook.ts";
 import { varScaling } from "../../sampler/methods/var_scaling.ts";
+import { changed } from "./models.ts";
 
 const DEFAULTS: SamplingDefaults = {
   cfg: 2.25,
@@ -329,4 +331,30 @@ Deno.test("resolveRequest: a batch is given, or follows from memory, and otherwi
     [{ memory: "8GB" } as unknown as GenerateRequest, "memory must be a number"],
   ];
   for (const [request, message] of wrong) assertThrows(() => resolve(request), Error, message);
+});
+
+Deno.test("resolveRequest: a device's limit makes batches smaller, but divides nothing that belongs together", () => {
+  const reason = 'the limit maxBufferSize of "toy" is 900 and each image takes 300 bytes';
+  const batchLimit = { images: 3, reason };
+  const model = changed(zoo, { schedule: (request) => ({ ...zoo.schedule(request), batchLimit }) });
+  const batch = (request: GenerateRequest): unknown[] => {
+    const resolved = resolve({ labels: "dog", count: 4, ...request }, model);
+    return [resolved.batch, resolved.batchLimit];
+  };
+  assertEquals([batch({}), batch({ batch: 4 })], [[3, batchLimit], [3, batchLimit]]);
+  assertEquals([batch({ batch: 2 }), batch({ count: 3 })], [[2, undefined], [8, undefined]]);
+  const gather = () => undefined;
+  const coupled: ScaleHook = { name: "beside", coupled: true, gather };
+  assertEquals(batch({ hooks: [coupled] }), [3, batchLimit]);
+  const refused: [GenerateRequest, string][] = [
+    [{ hooks: [{ name: "wide", lanes: 4, gather }] }, "the number of lanes of an image"],
+    [{ batch: 4, hooks: [coupled] }, 'batch, which the hook "beside" does not let divide,'],
+  ];
+  for (const [request, name] of refused) {
+    const { message } = assertThrows(() => batch(request), RangeError);
+    assertEquals(
+      message,
+      `Cannot generate as ${name} must be at most 3, since ${reason}: current value is 4`,
+    );
+  }
 });

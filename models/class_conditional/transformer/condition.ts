@@ -11,6 +11,7 @@ import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
 import { gatherRows } from "../../../kernels/maps/gather.ts";
 import { createGraphSession } from "../../graphs/create_session.ts";
 import type { GraphSession, GraphSessionOptions } from "../../graphs/graph_session.ts";
+import { FEWEST_ROWS } from "../../graphs/key_value_caches.ts";
 import type { WeightFiles } from "../../weights/weight_files.ts";
 import type { TransformerConfig } from "./config.ts";
 import { modulationGraph } from "./graph.ts";
@@ -156,8 +157,10 @@ export class ConditionCache implements AsyncDisposable {
   async #evaluate(missing: readonly number[], wanted: ReadonlySet<number>): Promise<void> {
     const { config: { depth }, session } = this.#parts;
     const rows = this.#makeRoom(missing.length, wanted);
-    const count = missing.length;
-    const { activated, ...arrays } = await session.run({ labels: { array: missing, shape: [count] } });
+    // More rows than are kept, so that a class does not depend on those it is evaluated with.
+    const count = Math.max(missing.length, FEWEST_ROWS);
+    const labels = Array.from({ length: count }, (_, i) => missing[i] ?? missing[0]!);
+    const { activated, ...arrays } = await session.run({ labels: { array: labels, shape: [count] } });
     using stack = new DisposableStack();
     if (activated !== undefined) stack.use(activated);
     for (const [name, array] of Object.entries(arrays)) {

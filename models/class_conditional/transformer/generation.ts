@@ -7,9 +7,17 @@
  */
 
 import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
+import { requireBatch } from "../../graphs/fit.ts";
 import type { GraphSession, GraphTensor } from "../../graphs/graph_session.ts";
-import { disposeAll, KeyValueCaches, type NamedArrays } from "../../graphs/key_value_caches.ts";
+import {
+  disposeAll,
+  FEWEST_ROWS,
+  KeyValueCaches,
+  type NamedArrays,
+  withRows,
+} from "../../graphs/key_value_caches.ts";
 import type { Work } from "../../graphs/work.ts";
+import type { BatchLimit } from "../../schedule.ts";
 import type { TransformerSizes } from "./config.ts";
 
 /** What a {@linkcode TransformerState} is made of. */
@@ -30,6 +38,8 @@ export interface TransformerStateParts {
   readonly guided: boolean;
   /** Number of scales. The first one has a map of one token. */
   readonly scales: number;
+  /** What the device admits in one batch. */
+  readonly batchLimit: BatchLimit | undefined;
 }
 
 /** A batch of images between two scales. Disposing it frees all that it keeps. */
@@ -104,21 +114,26 @@ export class TransformerState implements Disposable {
   }
 
   async #logits(positions: DeviceArray): Promise<DeviceArray> {
-    const { sizes: { depth, width, channels }, session } = this.#parts;
+    const { device, sizes: { depth, width, channels }, session } = this.#parts;
     const { scale, rows } = this.#caches;
     const length = this.#features.length / (rows * channels);
+    const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
+    using stack = new DisposableStack();
+    const fill = (array: DeviceArray): DeviceArray => {
+      return fed === rows ? array : stack.use(withRows(device, array, { from: rows, to: fed }));
+    };
     const feeds: Record<string, GraphTensor> = {
-      features: { array: this.#features, shape: [rows, length, channels] },
+      features: { array: fill(this.#features), shape: [fed, length, channels] },
       positions: scale === 0
-        ? { array: this.#condition.first!, shape: [rows, 1, width] }
+        ? { array: fill(this.#condition.first!), shape: [fed, 1, width] }
         : { array: positions, shape: [1, length, width] },
-      map_shape: { array: [rows, length, width], shape: [3] },
-      "modulation.head": { array: this.#condition["modulation.head"]!, shape: [rows, 2, width] },
+      map_shape: { array: [fed, length, width], shape: [3] },
+      "modulation.head": { array: fill(this.#condition["modulation.head"]!), shape: [fed, 2, width] },
     };
     for (let i = 0; i < depth; i++) {
-      feeds[`modulation.${i}`] = { array: this.#condition[`modulation.${i}`]!, shape: [rows, 6, width] };
+      feeds[`modulation.${i}`] = { array: fill(this.#condition[`modulation.${i}`]!), shape: [fed, 6, width] };
     }
-    return await this.#caches.run(session, feeds, length);
+    return await this.#caches.run(session, feeds, length, fed);
   }
 
   /**
@@ -145,12 +160,13 @@ export class TransformerState implements Disposable {
    * @param own What the family keeps of each image, which is rearranged, too: words of one image after those
    * of the other.
    * @returns New arrays in place of `own`, whose arrays are disposed.
-   * @throws {RangeError} If no lane would be left, or one of them is none.
+   * @throws {RangeError} If no lane would be left, one of them is none, or the device admits fewer.
    */
   gather<const Own extends readonly DeviceArray[]>(
     lanes: readonly number[],
     own: Own,
   ): { [Index in keyof Own]: DeviceArray } {
+    requireBatch(lanes.length, this.#parts.batchLimit, "gather lanes");
     using gather = this.#caches.gather(lanes);
     gather.replaceRows(this.#condition);
     this.#features = gather.rows(this.#features);

@@ -45,7 +45,9 @@ Deno.test({
     const { out } = await succeed("doctor");
     assertMatch(out, /^demo model +✓ intact, 15\.5 MiB$/m);
     assertMatch(out, /^run on cpu +✓ loaded in .*, first image .*, second /m);
+    assertMatch(out, /^ +nodes +all on wasm: condition \d+, transformer \d+, decoder \d+$/m);
     if (hasGpu) {
+      assertMatch(out, /^ +nodes +all on webgpu: condition \d+, transformer \d+, decoder \d+$/m);
       assertMatch(out, /^run on webgpu +✓ loaded in /m);
       assertMatch(out, /^same tokens +✓ on both devices$/m);
     }

@@ -2,8 +2,16 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
-import { type BytesNeeded, chooseDtype, requireFit, resolveDtype } from "../../../models/graphs/fit.ts";
+import {
+  batchLimitOn,
+  type BytesNeeded,
+  chooseDtype,
+  requireBatch,
+  requireFit,
+  resolveDtype,
+} from "../../../models/graphs/fit.ts";
 import { type Provider, type Room, WASM_BYTES } from "../../../models/graphs/room.ts";
+import { lowerLimits, testOnGpu } from "../../devices.ts";
 import { type Dtype, DTYPES } from "../../../models/weights/dtype.ts";
 
 const BYTES: Readonly<Record<Dtype, number>> = { f32: 4000, f16: 2000, q8: 1125, q4: 625 };
@@ -69,4 +77,21 @@ Deno.test("resolveDtype takes what was asked for, if it fits", () => {
   assertEquals(resolve(3000, "q4"), "q4");
   assertEquals(arrays, ["f16", "q4"]);
   assertThrows(() => resolve(3000, "f32"), RangeError, 'possible are dtype: "f16"');
+});
+
+testOnGpu("batchLimitOn: the smaller of a GPU's limits counts, and one image is left", (device) => {
+  using _ = lowerLimits(device, { maxStorageBufferBindingSize: 1000, maxBufferSize: 800 });
+  const limit = batchLimitOn(device, 300);
+  const reason = `the limit maxBufferSize of "${device.name}" is 800 and each image takes 300 bytes`;
+  assertEquals(limit, { images: 2, reason });
+  // Whether one fits is asked elsewhere.
+  assertEquals(batchLimitOn(device, 900)?.images, 1);
+  using cpu = new CpuDevice();
+  assertEquals(batchLimitOn(cpu, 300), undefined);
+  requireBatch(2, limit, "paint");
+  requireBatch(1e6, undefined, "paint");
+  assertEquals(
+    assertThrows(() => requireBatch(3, limit, "paint"), RangeError).message,
+    `Cannot paint as the number of images at once must be at most 2, since ${reason}: current value is 3`,
+  );
 });

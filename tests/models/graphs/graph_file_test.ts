@@ -5,7 +5,12 @@ import { readFloats } from "../../../kernels/device/device.ts";
 import { WebGpuDevice } from "../../../kernels/device/webgpu_device.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
-import { describeGraph, externalRanges, keepHalves } from "../../../models/graphs/graph_file.ts";
+import {
+  describeGraph,
+  externalRanges,
+  keepHalves,
+  separateFarWeights,
+} from "../../../models/graphs/graph_file.ts";
 import type { ExternalWeight } from "../../../models/weights/weight_places.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { example, WEIGHTS } from "./example_graph.ts";
@@ -133,4 +138,16 @@ Deno.test("describeGraph: damaged graphs are refused or read, and nothing else",
       }
     }
   }
+});
+
+Deno.test("separateFarWeights: what ends beyond the limit gets a file of its own, all else stays as it is", () => {
+  const whole = separateFarWeights(example(), 30);
+  assertEquals([whole.model, whole.files.size], [example(), 0]);
+  const { model, files } = separateFarWeights(keepHalves(example()), 29);
+  assertEquals([...files], [["w.bin from 24", { file: "w.bin", offset: 24, length: 6 }]]);
+  assertEquals(externalRanges(model), [
+    { file: "w.bin", offset: 0, length: 24 },
+    { file: "w.bin from 24", offset: 0, length: 6 },
+  ]);
+  assertEquals(describeGraph(model), describeGraph(keepHalves(example())));
 });

@@ -20,6 +20,7 @@ import type {
   GraphSession,
   GraphSessionOptions,
 } from "../../../models/graphs/graph_session.ts";
+import { groupNorm } from "../../../models/autoencoder/group_norm.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import type { Model } from "../../../models/model.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
@@ -34,6 +35,9 @@ import {
   openGolden,
   recordedTokens,
 } from "../../fixtures/golden/golden.ts";
+import { assertSameAlone } from "../class_conditional/alone.ts";
+import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
+import { farFile, farGraph, runFar } from "./far_weight.ts";
 import { runSmall, smallGraph } from "./small_graph.ts";
 
 /** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
@@ -242,6 +246,27 @@ Deno.test("createGraphSession: an array may be longer than the shape it is fed w
   const { y } = await session.run({ x: { array, shape: [2] } });
   using result = y!;
   assertEquals([...await readFloats(result)], [2, 3]);
+});
+
+Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their mean", async () => {
+  using device = new CpuDevice();
+  for (const group of LARGE_GROUPS) {
+    for (const mean of MEANS) {
+      const error = await worstError(groupNorm, device, group, { mean, cpuProvider: "native" });
+      assert(error <= NORM_TOLERANCE, `${group.channels} channels, mean ${mean}: ${error}`);
+    }
+  }
+});
+
+Deno.test("VAR: natively, too, an image alone is to the bit what it is in a batch", async () => {
+  using device = new CpuDevice();
+  await assertSameAlone(device, { cpuProvider: "native" });
+});
+
+Deno.test("createGraphSession: natively, too, weights may lie beyond 4 GiB of their file", async () => {
+  using device = new CpuDevice();
+  await using session = await createNative(device, farGraph(), { externalFiles: [farFile()] });
+  assertEquals(await runFar(session, device), [13, 28]);
 });
 
 Deno.test("native sessions may be made, run and released all at the same time", async () => {

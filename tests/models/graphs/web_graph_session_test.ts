@@ -16,6 +16,7 @@ import { startRuntime } from "../../../models/graphs/web_graph_session.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+import { farFile, farGraph, runFar } from "./far_weight.ts";
 import { runSmall, smallGraph } from "./small_graph.ts";
 
 /** A model of random weights that is quick even on a GPU in software. */
@@ -47,6 +48,32 @@ testOnDevices(
       return await runSmall(session, device, [i]);
     };
     assertEquals(await Promise.all([0, 1, 2, 3].map(one)), [[1], [2], [3], [4]]);
+  },
+);
+
+testOnGpu(
+  "createGraphSession: a graph is refused of which a node would run on the CPU beside the GPU",
+  async (device) => {
+    const between = (operator: string): Uint8Array => {
+      const graph = new GraphBuilder("between");
+      const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+      const inner = graph.add(operator, [graph.add("Relu", [x])]);
+      graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add("Relu", [inner]));
+      return graph.bytes();
+    };
+    for (const operator of ["Round", "Sign"]) {
+      await assertRejects(() => createGraphSession(device, between(operator)), Error, "CPU EP");
+    }
+    await using session = await createGraphSession(device, between("Floor"));
+    assertEquals(await runSmall(session, device, [1.5, -3]), [1, 0]);
+  },
+);
+
+testOnDevices(
+  "createGraphSession: weights may lie beyond 4 GiB of their file",
+  async (device) => {
+    await using session = await createGraphSession(device, farGraph(), { externalFiles: [farFile()] });
+    assertEquals(await runFar(session, device), [13, 28]);
   },
 );
 

@@ -6,6 +6,7 @@ import { type Device, type DeviceArray, readFloats, readWords } from "../../../k
 import { loadModel } from "../../../models/load.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
 import type { Generation, Model } from "../../../models/model.ts";
+import { assertSameAlone } from "../class_conditional/alone.ts";
 import { testOnDevices, testRandom } from "../../devices.ts";
 import { randomCheckpoints } from "../../sampler/models.ts";
 import { differenceOf, goldenCheckpoints, maxDifference, openGolden } from "../../fixtures/golden/golden.ts";
@@ -64,6 +65,13 @@ function requireEqual(found: readonly Float32Array[], wanted: readonly Float32Ar
     assert(difference <= TOLERANCE, `${what}, scale ${i}: ${difference}`);
   }
 }
+
+testOnDevices(
+  "Model: an image alone is to the bit what it is in a batch, with weights of every type",
+  async (device) => {
+    await assertSameAlone(device);
+  },
+);
 
 for (const guided of [true, false]) {
   const name = guided ? "with guidance" : "without guidance";
