@@ -113,6 +113,11 @@ export interface DeviceRecord {
   readonly name: string;
   /** Who computed on the CPU; records made before there was a choice are without it. */
   readonly cpuProvider?: CpuProvider;
+  /**
+   * The provider of ONNX Runtime on which every node of every graph ran: a graph with a node that it does not
+   * take is refused when it is loaded. Records made before this was written down are without it.
+   */
+  readonly provider?: CpuProvider | "webgpu";
 }
 
 /** Writes down where a model runs. */
@@ -120,7 +125,9 @@ export function deviceRecord(
   { device: { kind, name } }: Model,
   { cpuProvider }: { readonly cpuProvider: CpuProvider },
 ): DeviceRecord {
-  return { kind, name, ...(kind === "cpu" ? { cpuProvider } : {}) };
+  return kind === "cpu"
+    ? { kind, name, cpuProvider, provider: cpuProvider }
+    : { kind, name, provider: "webgpu" };
 }
 
 /** A device in a few words. */

@@ -62,7 +62,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "models/folder_conversion.ts": "tests/models/convert_test.ts",
   "models/graphs/create_session.ts": "tests/models/graphs/web_graph_session_test.ts",
   "models/graphs/graph_session.ts": "tests/models/graphs/web_graph_session_test.ts",
-  "models/graphs/graph_weights.ts": "tests/models/autoencoder/graph_test.ts",
   "models/hub/cache.ts": "tests/models/hub/file_test.ts",
   "models/hub/download.ts": "tests/models/hub/file_test.ts",
   "models/hub/hub_error.ts": "tests/models/hub/file_test.ts",

@@ -201,6 +201,7 @@ testInFolder("varscale run: going on elsewhere, or with another version, is told
   const path = `${folder}/out/run.json`;
   const record = JSON.parse(await Deno.readTextFile(path));
   assertEquals(record.device.cpuProvider, "wasm");
+  assertEquals(record.device.provider, "wasm");
   for (
     const [change, message] of [
       [{ device: { ...record.device, cpuProvider: "native" } }, "the run began on CPU"],
