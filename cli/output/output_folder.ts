@@ -50,8 +50,7 @@ export class OutputFolder implements AsyncDisposable {
    */
   static async open(path: string, options: OutputFolderOptions): Promise<OutputFolder> {
     await requireFolder(path);
-    const made: string[] = [];
-    for (let at = resolve(path); !await exists(at); at = dirname(at)) made.push(at);
+    const made = await missingFolders(path);
     await Deno.mkdir(path, { recursive: true });
     const folder = new OutputFolder(path, options, { made, lock: await lockOutput(path) });
     try {
@@ -113,6 +112,17 @@ export class OutputFolder implements AsyncDisposable {
       if (!await Deno.remove(folder).then(() => true, () => false)) break;
     }
   }
+}
+
+/** The folders that are not there yet, the innermost first, as far as one may look. */
+async function missingFolders(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  try {
+    for (let at = resolve(path); !await exists(at); at = dirname(at)) missing.push(at);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
+  return missing;
 }
 
 /** A lock whose file goes with it. */

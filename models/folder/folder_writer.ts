@@ -8,6 +8,7 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
+import { dirname, resolve } from "node:path";
 import { entryBytes, type SafetensorsEntry } from "../checkpoint/safetensors.ts";
 import { byteLength } from "../checkpoint/tensor.ts";
 import {
@@ -127,17 +128,28 @@ export async function createModelFolder(
     previous: `${all}/previous`,
     finished: `${all}/finished.json`,
   };
+  const parents = await missingParents(all);
   const lock = await lockPartial(paths, place);
   try {
     await restore(paths, place);
     // Somebody may have finished while we came to the lock.
     await requirePlace(place, overwrite);
     await Deno.mkdir(paths.content, { recursive: true });
-    return new DiskWriter(place, paths, lock, await readFinished(paths.finished), options);
+    return new DiskWriter(place, { ...paths, parents }, lock, await readFinished(paths.finished), options);
   } catch (error) {
     lock.close();
     throw error;
   }
+}
+
+/** The folders that must be made before another one can be, the innermost first, as far as one may look. */
+async function missingParents(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  const isMissing = (at: string): Promise<boolean> => {
+    return Deno.lstat(at).then(() => false, (error) => error instanceof Deno.errors.NotFound);
+  };
+  for (let at = dirname(resolve(path)); await isMissing(at); at = dirname(at)) missing.push(at);
+  return missing;
 }
 
 async function requirePlace(place: string, overwrite: boolean): Promise<void> {
@@ -229,7 +241,8 @@ async function readFinished(path: string): Promise<Map<string, FinishedFile>> {
 
 class DiskWriter implements FolderWriter {
   readonly #place: string;
-  readonly #paths: PartialPaths;
+  /** What it is made of, and the folders that had to be made for it. */
+  readonly #paths: PartialPaths & { readonly parents: readonly string[] };
   readonly #lock: Deno.FsFile;
   /** Weight files that are complete, of an earlier writer and of this one. */
   readonly #finished: Map<string, FinishedFile>;
@@ -241,7 +254,7 @@ class DiskWriter implements FolderWriter {
 
   constructor(
     place: string,
-    paths: PartialPaths,
+    paths: PartialPaths & { readonly parents: readonly string[] },
     lock: Deno.FsFile,
     finished: Map<string, FinishedFile>,
     options: CreateFolderOptions,
@@ -354,14 +367,16 @@ class DiskWriter implements FolderWriter {
   async #end(): Promise<void> {
     this.#ended = true;
     this.#owned.dispose();
-    const { all, lock, content, previous, finished } = this.#paths;
+    const { all, lock, content, previous, finished, parents } = this.#paths;
     for (const path of [content, previous, finished]) {
       if (await exists(path)) await Deno.remove(path, { recursive: true });
     }
     await Deno.remove(lock);
     this.#lock.close();
-    // Somebody may have come to it again in between.
-    await Deno.remove(all).catch(() => {});
+    // Somebody may have come to it again in between; then, or with the finished folder in it, it stays.
+    for (const folder of [all, ...parents]) {
+      if (!await Deno.remove(folder).then(() => true, () => false)) break;
+    }
   }
 }
 

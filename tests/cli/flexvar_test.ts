@@ -166,7 +166,7 @@ testInFolder(
         [["--patch-numbers", "1,3,2"], "increase"],
         [["--size", "13"], "must be a multiple of 2"],
         [["--more-smooth"], "moreSmooth"],
-        [["--patch-numbers", "1,2", "--scaling"], "scale 2"],
+        [["--patch-numbers", "1,2", "--scaling"], "must be an integer from -2 to 1: current value is 2"],
       ] as const
     ) {
       const { code, err } = await run(["generate", "3", ...model, ...args, "-q", "-o", `${folder}/out`]);

@@ -119,24 +119,25 @@ testWithHub("varscale download: Ctrl-C ends a download, and the next goes on fro
 
 Deno.test("varscale: a repository without hf: is asked back, by every command that takes a model", async () => {
   const meant = 'did you mean "hf:FoundationVision/var"?';
-  for (
-    const args of [
-      ["download", "FoundationVision/var"],
-      ["download", "https://huggingface.co/FoundationVision/var/tree/main"],
-      ["generate", "--model", "FoundationVision/var", "--output", "/none/out"],
-      ["convert", "--model", "FoundationVision/var", "--output", "/none/out"],
-    ]
-  ) {
-    const { code, err } = await run(args);
-    assertStringIncludes(err, meant, args.join(" "));
-    assertEquals(code === 0, false);
+  const folder = await Deno.makeTempDir();
+  const output = ["--output", `${folder}/made/for/nothing`];
+  try {
+    for (
+      const args of [
+        ["download", "FoundationVision/var"],
+        ["download", "https://huggingface.co/FoundationVision/var/tree/main"],
+        ["generate", "--model", "FoundationVision/var", ...output],
+        ["convert", "--model", "FoundationVision/var", ...output],
+      ]
+    ) {
+      const { code, err } = await run(args);
+      assertStringIncludes(err, meant, args.join(" "));
+      assertEquals(code === 0, false);
+    }
+    const page = ["generate", "--model", "https://huggingface.co/FoundationVision/var", ...output];
+    assertStringIncludes((await run(page)).err, 'expected "hf:FoundationVision/var" for a repository');
+    assertEquals(Array.from(Deno.readDirSync(folder)), []);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
-  const page = [
-    "generate",
-    "--model",
-    "https://huggingface.co/FoundationVision/var",
-    "--output",
-    "/none/out",
-  ];
-  assertStringIncludes((await run(page)).err, 'expected "hf:FoundationVision/var" for a repository');
 });
