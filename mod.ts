@@ -38,7 +38,7 @@ export {
   WebGpuDevice,
   whyNoGpu,
 } from "./kernels/mod.ts";
-export { type DensityRule, type PickRule, PICKS, RULES, STRATEGIES, type Strategy } from "./kernels/mod.ts";
+export { PICKS, RULES, STRATEGIES } from "./kernels/mod.ts";
 
 // Models: loaded, converted, looked into.
 export {
@@ -101,13 +101,10 @@ export {
 
 // Pictures, and methods that act while they are painted.
 export {
-  type AbortedEvent,
-  type BatchEvent,
   type BatchTimings,
   type Box,
   decodeImage,
   type DensityOptions,
-  type DoneEvent,
   type DrawOptions,
   type EditMode,
   type EditRequest,
@@ -124,12 +121,10 @@ export {
   gridImage,
   type GridOptions,
   type HookDecision,
-  type ImageEvent,
   type Lane,
   type Mask,
   Pace,
   pictureError,
-  type PreviewEvent,
   type PreviewImage,
   reconstruct,
   ReconstructedImage,
@@ -140,7 +135,6 @@ export {
   resolveRequest,
   RgbaImage,
   type SamplingSettings,
-  type ScaleEvent,
   type ScaleHook,
   type ScaleStep,
   type SelectOptions,
