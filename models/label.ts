@@ -5,7 +5,7 @@
  * @module
  */
 
-import { mustBe } from "../kernels/arguments.ts";
+import { mustBe, shown } from "../kernels/arguments.ts";
 
 /**
  * A class by number or name, a prompt for a model that takes texts, or `null` for no condition at all, which
@@ -110,11 +110,11 @@ export function resolveClass(model: ClassModel, label: Label): ResolvedLabel {
   const called = classesCalled(wanted, model.labels);
   if (called.length === 1) return named(model, called[0]!);
   const question = (ids: readonly number[]): string => {
-    return `did you mean ${ids.map((id) => `"${names[id]}"`).join(", ")}?`;
+    return `did you mean ${ids.map((id) => shown(names[id])).join(", ")}?`;
   };
   if (called.length > 1) {
     throw new RangeError(
-      `Cannot tell which class is "${label}" in the model "${model.name}"; ${question(called)}`,
+      `Cannot tell which class is ${shown(label)} in the model ${shown(model.name)}; ${question(called)}`,
     );
   }
   const near = names.length === 0 ? [] : classesNear(wanted, model.labels);
@@ -122,8 +122,8 @@ export function resolveClass(model: ClassModel, label: Label): ResolvedLabel {
     ? "the model has no class names, use a number"
     : near.length > 0
     ? question(near)
-    : `class names are like "${names[0]}"`;
-  throw new RangeError(`Cannot find the class "${label}" in the model "${model.name}"; ${hint}`);
+    : `class names are like ${shown(names[0])}`;
+  throw new RangeError(`Cannot find the class ${shown(label)} in the model ${shown(model.name)}; ${hint}`);
 }
 
 function named(model: ClassModel, id: number): ResolvedLabel {
@@ -169,6 +169,12 @@ function plain(term: string): string {
 function classesCalled(label: string, labels: ClassLabels): readonly number[] {
   const { names, all } = indexOf(labels);
   const term = plain(label);
+  // A whole line of the list of synsets: the id, and names that must be of the same class.
+  const [, id, rest] = /^(n\d{8}) (.+)$/.exec(term) ?? [];
+  if (id !== undefined && rest !== undefined) {
+    const called = classesCalled(rest, labels);
+    return all.get(id)?.filter((own) => called.includes(own)) ?? [];
+  }
   return names.get(term) ?? all.get(term) ??
     term.split(",")
       .map((part) => all.get(part.trim()) ?? [])

@@ -205,7 +205,10 @@ async function recordOf(
     },
     variants: plan.variants.map(({ name, hooks }) => ({
       name,
-      hooks: hooks.map((hook) => ({ name: hook.name, settings: usedSettings(hook, model) })),
+      hooks: hooks.map((hook) => ({
+        name: hook.name,
+        settings: usedSettings(hook, model, { scales: request.schedule.scales.length }),
+      })),
     })),
     grid: grid ? { file: GRID_FILE, columns: plan.columns } : null,
     timings: {

@@ -128,16 +128,23 @@ export function scalingHook(values: Values<typeof SCALING_OPTIONS>, wanted: bool
 /**
  * The settings of a hook with what the model decided in their places. Only an alpha that differs from scale
  * to scale stays the model's matter; each decision tells it.
+ *
+ * @param scales Scales of the schedule, from whose end negative ones count.
  */
-export function usedSettings({ settings = {} }: ScaleHook, { search }: Model): Record<string, unknown> {
+export function usedSettings(
+  { settings = {} }: ScaleHook,
+  { search }: Model,
+  { scales }: { readonly scales: number },
+): Record<string, unknown> {
   const given = settings as Record<string, unknown>;
   const { scale: at, samples: drawn } = given;
   const { published, ...own } = search;
   const scale = Array.isArray(at) ? at as number[] : [search.scale];
   const samples = typeof drawn === "number" ? drawn : search.samples;
   const suited = given.preset === "published" ? { ...own, ...published } : own;
-  const alphas = scale.map((scale) => {
-    return typeof suited.alpha === "number" ? suited.alpha : suited.alpha({ scale, samples });
+  const alphas = scale.map((at) => {
+    if (typeof suited.alpha === "number") return suited.alpha;
+    return suited.alpha({ scale: at < 0 ? at + scales : at, samples });
   });
   const alpha = new Set(alphas).size === 1 ? alphas[0] : "preset";
   const used: Record<string, unknown> = { ...suited, scale, samples, alpha };

@@ -308,6 +308,16 @@ testInFolder(
     assertEquals(off.variants, [{ name: "plain", hooks: [] }]);
     assertNotEquals(off.images[0].sha256, scaled.images[0].sha256);
 
+    // The demo has six scales, so -5 is the one on which it is searched by itself.
+    const last = JSON.parse(
+      (await succeed(...common, "--scale=-5", "--samples", "5", "-o", `${folder}/l`)).out,
+    );
+    assertEquals(last.images[0].decisions.map(({ scale }: { scale: number }) => scale), [1]);
+    assertEquals(last.variants[0].hooks[0].settings.alpha, 1.7);
+    const replayed = ["generate", "--repeat", `${folder}/l/run.json`, "--device", "cpu", "--json", "-q"];
+    const same = JSON.parse((await succeed(...replayed, "-o", `${folder}/m`)).out);
+    assertEquals(same.images[0].sha256, last.images[0].sha256);
+
     const preset = JSON.parse((await succeed(...common, "--preset", "published", "-o", `${folder}/c`)).out);
     // What the preset leaves to the model stands there by value.
     assertEquals(preset.variants[0].hooks[0].settings, {

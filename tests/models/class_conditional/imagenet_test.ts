@@ -102,6 +102,8 @@ Deno.test("classLabels: ImageNet's usual names are understood, however they are 
   // First names and whole lines as torchvision, Keras and the list of synsets of ILSVRC 2012 have them.
   const usual: Readonly<Record<string, number>> = {
     "n02099601": 207,
+    "n02099601 golden retriever": 207,
+    "n02106166 Border collie": 232,
     "N13133613": 998,
     "golden_retriever": 207,
     "collie": 231,
@@ -162,6 +164,11 @@ Deno.test("resolveClass: names of one's own are found with underscores, and have
     2,
   ]);
   assertThrows(() => resolveClass(model, "n02099601"), RangeError, "Cannot find the class");
+  assertThrows(
+    () => resolveClass(model, "re\u001b[31md\n\u202e"),
+    RangeError,
+    'Cannot find the class "re\\u001b[31md\\n\\u202e" in the model',
+  );
 });
 
 Deno.test("classLabels: as many classes of a published size have the names, others have none", () => {
