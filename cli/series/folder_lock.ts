@@ -46,16 +46,17 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
 }
 
 /**
- * Keeps others from all of the work in a folder that is only read. Nothing is written there: what has no locks
- * yet gets none.
+ * Keeps others from all of the work in a folder that is only read. Nothing is written there: what has no
+ * locks yet gets none.
  *
  * @returns The locks; `undefined` if another process is at work there.
  */
 export async function lockForReading(folder: string): Promise<Disposable | undefined> {
   using locks = new DisposableStack();
   // What cannot be read is told by whoever reads the pictures.
-  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch(() => []);
-  for (const name of names.filter((name) => /^\.lock(-\d+-of-\d+)?$/.test(name))) {
+  const files = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name, isFile } of files) {
+    if (!isFile || !/^\.lock(-\d+-of-\d+)?$/.test(name)) continue;
     try {
       if (!await locks.use(await Deno.open(`${folder}/${name}`)).tryLock(false)) return undefined;
     } catch (error) {

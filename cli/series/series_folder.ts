@@ -25,8 +25,8 @@ import { shardName } from "./share.ts";
 const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];
 
 /**
- * Makes the folder of a run if it is not there, and locks it. If it has no record of a run when it is disposed,
- * as the run was refused, the files of the locks go, and so do folders that were made for nothing.
+ * Makes the folder of a run if it is not there, and locks it. If it has no record of a run when it is
+ * disposed, as the run was refused, the files of the locks go, and so do folders that were made for nothing.
  *
  * @throws {Error} If another process is at work there.
  */
