@@ -13,6 +13,7 @@ import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { quietOption } from "../options/output_options.ts";
 import { requireFolder } from "../output/whole_file.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
+import { lockForReading } from "../series/folder_lock.ts";
 
 const OPTIONS = {
   ...section("Options", {
@@ -40,8 +41,8 @@ export const npz = command({
   usage: ["DIR [OPTIONS]"],
   description: [
     "The archive holds one array, arr_0, of bytes: images, rows, columns, and red, green, blue. The images that the folder's " +
-    "record tells of go into it, without previews, sheets and what was edited; all PNG files where there is no record. All must have " +
-    "the same size, and it is an error if one is missing or of another run.",
+    "record tells of go into it, without previews, sheets, and the source and region of an edit; all PNG files where there is no record. " +
+    "All must have the same size, and it is an error if one is missing or of another run, or if another process is at work there.",
     "The shuffled order is always the same for the same number of images and the same seed.",
   ],
   options: OPTIONS,
@@ -57,6 +58,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   await requireFolder(dirname(output));
   await refuseArchive(output, overwrite ?? false);
   await Deno.mkdir(dirname(output), { recursive: true });
+  using locks = await lockForReading(folder);
+  if (locks === undefined) throw new Error(`Cannot pack ${folder}: another process is at work there`);
   const { images, shape } = await packImages(folder, output, {
     ...(expect === undefined ? {} : { expect }),
     order,

@@ -20,12 +20,12 @@ import { duration } from "../output/units.ts";
 import { plural } from "../output/words.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
 import { fillFolder } from "../series/fill_folder.ts";
-import { lockFolder } from "../series/folder_lock.ts";
 import { OpenedModel } from "../series/opened_model.ts";
 import {
   extentDifferences,
   FailureList,
   missingIn,
+  openSeriesFolder,
   refuseDifferences,
   refuseStrangers,
   takeUp,
@@ -74,8 +74,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const { npz = false, quiet = false } = options;
   await requireFolder(output);
   if (npz) await refuseArchive(archiveOf(output), false);
-  await Deno.mkdir(output, { recursive: true });
-  using _lock = await lockFolder(output, options.shard);
+  await using _folder = await openSeriesFolder(output, options.shard);
   const before = await recordBefore(output, options);
   const check = (outline: ModelOutline): void => {
     checkOutline(outline, samplingRequest(options));

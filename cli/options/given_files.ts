@@ -6,8 +6,14 @@
 
 import { decodeImage, ModelFileError, type RgbaImage, systemReason } from "../../mod.ts";
 import { UsageError } from "../io.ts";
+import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { hubPlace, isUrl } from "./place.ts";
+
+/** Bytes that a JSON file has at most. */
+const JSON_BYTES = 2 ** 24;
+/** Bytes that the file of a picture has at most. */
+const PICTURE_BYTES = 2 ** 29;
 
 /** Has a file read; where it is missing or holds something else, the message names it. */
 async function readGiven<Content>(path: string, read: () => Promise<Content>): Promise<Content> {
@@ -17,6 +23,16 @@ async function readGiven<Content>(path: string, read: () => Promise<Content>): P
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new UsageError(`Cannot read ${path}: ${systemReason(error)}`);
   }
+}
+
+/** Reads a regular file: a pipe or a device may have no end, and nothing that is meant here is larger. */
+async function readRegular(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const { isFile, isDirectory, size: bytes } = await Deno.stat(path);
+  // Of a folder the system says what it is.
+  if (isDirectory) return await Deno.readFile(path);
+  if (!isFile) throw new Error("it is no regular file");
+  if (bytes > limit) throw new Error(`it must have at most ${size(limit)}: current size is ${size(bytes)}`);
+  return await Deno.readFile(path);
 }
 
 /**
@@ -45,19 +61,23 @@ export async function readPlaces<Content>(
 /**
  * Reads a JSON file.
  *
- * @throws {UsageError} If there is no such file, or it is no JSON.
+ * @param path The file.
+ * @param limit Bytes that it has at most.
+ * @throws {UsageError} If there is no such file, it is too large, or it is no JSON.
  */
-export function readJson(path: string): Promise<unknown> {
-  return readGiven(path, async () => JSON.parse(await Deno.readTextFile(path)));
+export function readJson(path: string, limit: number = JSON_BYTES): Promise<unknown> {
+  return readGiven(path, async () => JSON.parse(new TextDecoder().decode(await readRegular(path, limit))));
 }
 
 /**
  * Reads a picture: a PNG, JPEG or WebP file.
  *
- * @throws {UsageError} If there is no such file, or it is none.
+ * @param path The file.
+ * @param limit Bytes that it has at most.
+ * @throws {UsageError} If there is no such file, it is too large, or it is none.
  */
-export function readPicture(path: string): Promise<RgbaImage> {
-  return readGiven(path, async () => await decodeImage(await Deno.readFile(path)));
+export function readPicture(path: string, limit: number = PICTURE_BYTES): Promise<RgbaImage> {
+  return readGiven(path, async () => await decodeImage(await readRegular(path, limit)));
 }
 
 /**

@@ -6,9 +6,15 @@
  * @module
  */
 
-import { dirname, resolve } from "node:path";
 import { lockFolder } from "../series/folder_lock.ts";
-import { exists, refuseExisting, requireFolder, writeWhole } from "./whole_file.ts";
+import {
+  exists,
+  missingFolders,
+  refuseExisting,
+  removeEmpty,
+  requireFolder,
+  writeWhole,
+} from "./whole_file.ts";
 import { list, plural } from "./words.ts";
 
 /** Pictures that are named at most. */
@@ -107,22 +113,8 @@ export class OutputFolder implements AsyncDisposable {
   /** Unlocks the folder; what was made for nothing goes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lock[Symbol.asyncDispose]();
-    for (const folder of this.#made) {
-      // It stays if there is something in it.
-      if (!await Deno.remove(folder).then(() => true, () => false)) break;
-    }
+    await removeEmpty(this.#made);
   }
-}
-
-/** The folders that are not there yet, the innermost first, as far as one may look. */
-async function missingFolders(path: string): Promise<string[]> {
-  const missing: string[] = [];
-  try {
-    for (let at = resolve(path); !await exists(at); at = dirname(at)) missing.push(at);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotCapable)) throw error;
-  }
-  return missing;
 }
 
 /** A lock whose file goes with it. */

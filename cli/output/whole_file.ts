@@ -74,6 +74,24 @@ export async function requireFolder(folder: string): Promise<void> {
   }
 }
 
+/** The folders that are not there yet, the innermost first, as far as one may look. */
+export async function missingFolders(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  try {
+    for (let at = resolve(path); !await exists(at); at = dirname(at)) missing.push(at);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+  }
+  return missing;
+}
+
+/** Removes folders that were made for nothing, the innermost first, as far as they are empty. */
+export async function removeEmpty(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    if (!await Deno.remove(folder).then(() => true, () => false)) break;
+  }
+}
+
 /**
  * Refuses to replace files in a folder.
  *

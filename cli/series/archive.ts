@@ -29,6 +29,8 @@ import {
 
 /** Missing images that are named at most. */
 const NAMED = 5;
+/** Pictures that go with samples, beside previews and stages. */
+const COMPANIONS: ReadonlySet<string> = new Set([GRID_FILE, SOURCE_FILE, REGION_FILE]);
 /** Counter of the order's random words, where those of images have scale and purpose. */
 const ORDER_STREAM = 0xfffffffe;
 
@@ -155,6 +157,7 @@ async function samplesIn(folder: string, there: readonly string[]): Promise<Samp
       ),
     };
   }
+  if (series === undefined) refuseCompanions(folder, there);
   const cells = there.map(imageOfFile).filter((cell) => cell !== undefined);
   if (series !== undefined || cells.length > 0) {
     const wanted = cellsOf(series ?? extentOf(cells)).map(imageFile);
@@ -181,7 +184,7 @@ async function recordedPictures(folder: string): Promise<RecordedPictures | unde
     }
     const samples = images as readonly RecordedPicture[];
     const others = samples.flatMap(({ previews = [], stages = [] }) => [...previews, ...stages]);
-    return { samples, others: [...others, GRID_FILE, SOURCE_FILE, REGION_FILE] };
+    return { samples, others: [...others, ...COMPANIONS] };
   }
   return undefined;
 }
@@ -220,6 +223,17 @@ function requireComplete(
   if (strange.length > 0) {
     throw new UsageError(`Cannot pack ${folder}: among the images of the run there is ${some(strange)}`);
   }
+}
+
+/** Without a record, nothing tells samples from what goes with them. */
+function refuseCompanions(folder: string, there: readonly string[]): void {
+  const companions = there.filter((name) => COMPANIONS.has(name) || /_scale-\d+\.png$/.test(name));
+  if (companions.length === 0) return;
+  throw new UsageError(
+    `Cannot pack ${folder}: it has ${
+      some(companions)
+    } and no run.json or reconstruct.json that tells which pictures are samples; a generation that was interrupted has none`,
+  );
 }
 
 /** The least run that has all these images. */

@@ -45,6 +45,28 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
   return locks.move();
 }
 
+/**
+ * Keeps others from all of the work in a folder that is only read. Nothing is written there: what has no
+ * locks yet gets none.
+ *
+ * @returns The locks; `undefined` if another process is at work there.
+ */
+export async function lockForReading(folder: string): Promise<Disposable | undefined> {
+  using locks = new DisposableStack();
+  // What cannot be read is told by whoever reads the pictures.
+  const files = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name, isFile } of files) {
+    if (!isFile || !/^\.lock(-\d+-of-\d+)?$/.test(name)) continue;
+    try {
+      if (!await locks.use(await Deno.open(`${folder}/${name}`)).tryLock(false)) return undefined;
+    } catch (error) {
+      // Whoever had it is done, and has removed it.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return locks.move();
+}
+
 /** Opens the file of a lock, in a folder that may be removed by whoever has made it for nothing. */
 async function openLock(folder: string, path: string): Promise<Deno.FsFile> {
   for (;;) {

@@ -8,13 +8,52 @@ import { UsageError } from "../io.ts";
 import { describeDevice } from "../options/model_options.ts";
 import type { Shard } from "../options/series_options.ts";
 import { formatJson } from "../output/format_json.ts";
-import { exists, writeWhole } from "../output/whole_file.ts";
+import { exists, missingFolders, removeEmpty, writeWhole } from "../output/whole_file.ts";
 import { list } from "../output/words.ts";
-import { type Cell, differences, imageFile, imageOfFile, type SeriesRecord } from "./series_record.ts";
+import { lockFolder } from "./folder_lock.ts";
+import {
+  type Cell,
+  differences,
+  imageFile,
+  imageOfFile,
+  readSeriesRecord,
+  type SeriesRecord,
+} from "./series_record.ts";
 import { shardName } from "./share.ts";
 
 /** What a PNG file ends with: the chunk IEND, which is empty. */
 const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];
+
+/**
+ * Makes the folder of a run if it is not there, and locks it. If it has no record of a run when it is
+ * disposed, as the run was refused, the files of the locks go, and so do folders that were made for nothing.
+ *
+ * @throws {Error} If another process is at work there.
+ */
+export async function openSeriesFolder(folder: string, shard: Shard | undefined): Promise<AsyncDisposable> {
+  const made = await missingFolders(folder);
+  await Deno.mkdir(folder, { recursive: true });
+  const lock = await lockFolder(folder, shard);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      lock[Symbol.dispose]();
+      // Why the run was refused is to be told, and not why something is left of it.
+      await removeLocks(folder).catch(() => {});
+      await removeEmpty(made);
+    },
+  };
+}
+
+/** Removes the files of the locks in a folder that is no run's, unless another process is at work there. */
+async function removeLocks(folder: string): Promise<void> {
+  if (await readSeriesRecord(folder) !== undefined) return;
+  // Whoever has all of it may remove the locks of parts, too: each part begins with the lock of all.
+  using _whole = await lockFolder(folder, undefined);
+  if (await readSeriesRecord(folder) !== undefined) return;
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  const parts = names.filter((name) => /^\.lock-\d+-of-\d+$/.test(name));
+  for (const name of [...parts, ".lock"]) await Deno.remove(`${folder}/${name}`);
+}
 
 /**
  * Refuses a folder without the record of a run in which there are images or another record: nobody could tell

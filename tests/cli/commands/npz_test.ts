@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { RgbaImage } from "../../../mod.ts";
 import { readArray } from "../read_npz.ts";
+import { lockFolder } from "../../../cli/series/folder_lock.ts";
 import { filesIn, run, succeed, testInFolder } from "../run.ts";
 
 /** A picture of one color. */
@@ -191,3 +192,32 @@ testInFolder(
     assertStringIncludes(await refusal(), "its run.json does not tell of its images");
   },
 );
+
+testInFolder(
+  "varscale npz: what goes with samples is not packed where no record tells of them",
+  async (folder) => {
+    const images = `${folder}/a`;
+    await Deno.mkdir(images);
+    await Deno.writeFile(`${images}/000_snow.png`, plain(2, [1, 2, 3]).png());
+    for (const name of ["000_snow_scale-3.png", "source.png", "region.png", "grid.png"]) {
+      await Deno.writeFile(`${images}/${name}`, plain(2, [1, 2, 3]).png());
+      const { code, err } = await run(["npz", images]);
+      assertEquals(code, 2);
+      assertStringIncludes(err, `Cannot pack ${images}: it has ${name} and no run.json or reconstruct.json`);
+      await Deno.remove(`${images}/${name}`);
+    }
+    await succeed("npz", images, "--quiet");
+  },
+);
+
+testInFolder("varscale npz: a folder in which another process is at work is not packed", async (folder) => {
+  const images = `${folder}/a`;
+  await writeImages(images, 2, 2);
+  for (const shard of [undefined, { part: 1, parts: 2 }]) {
+    using _busy = await lockFolder(images, shard);
+    const { code, err } = await run(["npz", images]);
+    assertEquals([code, err], [1, `varscale: Cannot pack ${images}: another process is at work there\n`]);
+  }
+  assertEquals(filesIn(folder), ["a"]);
+  await succeed("npz", images, "--quiet");
+});

@@ -571,3 +571,24 @@ Deno.test({
     }
   },
 });
+
+testInFolder("varscale run: a run that is refused leaves nothing behind", async (folder) => {
+  const model = await checkpoints(`${folder}/model`);
+  const refused = async (output: string, ...args: string[]): Promise<void> => {
+    const { code, err } = await run(["run", ...model, "-n", "1", "-o", output, ...args]);
+    assertEquals(code, 2, err);
+  };
+  for (const part of [[], ["--shard", "1/2"]]) {
+    await refused(`${folder}/a/b`, "--classes", "99", ...part);
+    await refused(`${folder}/a/b`, "--scale", "77", ...part);
+    await refused(`${folder}/a/b`, "--memory", "1KB", ...part);
+    assertEquals(filesIn(folder), ["model"]);
+  }
+  const other = `${folder}/other`;
+  await Deno.mkdir(other);
+  await refused(other, "--classes", "99");
+  assertEquals(filesIn(other), []);
+  await Deno.writeTextFile(`${other}/run.json`, "{}");
+  await refused(other);
+  assertEquals(filesIn(other), ["run.json"]);
+});
