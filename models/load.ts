@@ -74,9 +74,9 @@ export interface LoadModelOptions {
   classNames?: readonly string[];
   /**
    * Called when it is known what the model may be asked for, before anything large is loaded, unless its
-   * family cannot tell; what it throws ends the loading.
+   * family cannot tell; the loading waits for it, and ends with what it throws.
    */
-  check?: (outline: ModelOutline) => void;
+  check?: (outline: ModelOutline) => unknown;
   /**
    * Which of several sets of weights a checkpoint's are, where it holds raw and averaged ones: some of what
    * stands in front of their names, like `"ema"`. Without it such a checkpoint is refused with their names.
@@ -118,7 +118,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   const family = familyOfFolder(folder, "load a model of this family");
   if (options.check !== undefined) {
     const outline = outlineOf(family, folder);
-    if (outline !== undefined) options.check(outline);
+    if (outline !== undefined) await options.check(outline);
   }
   signal?.throwIfAborted();
   const ownsDevice = choice === undefined || typeof choice === "string";

@@ -120,9 +120,10 @@ export interface ChosenPlace {
  *
  * @param found The sets of each part, at least one each, and the file they are in.
  * @param weights Which one, by what stands in front of its names or by some of it: `ema` stands for
- * `ema.module.`, too. A part of which there is one set only needs no choice.
+ * `ema.module.`, and where nothing is called so, for `model_ema.module.`. A part of which there is one set
+ * only needs no choice.
  * @throws {ModelFileError} If there are several and nothing says which.
- * @throws {RangeError} If there is none of this name, or more than one.
+ * @throws {RangeError} If there is none of this name, or more than one, or nothing to choose from.
  */
 export function choosePlaces(
   found: readonly {
@@ -134,12 +135,20 @@ export function choosePlaces(
 ): ChosenPlace[] {
   const matches = found.map(({ places }) => weights === undefined ? [] : matching(places, weights));
   const isUnknown = weights !== undefined && matches.every(({ length }) => length === 0);
+  const isChoice = found.some(({ places }) => places.length > 1);
   return found.map(({ part, file, places }, i) => {
     const [first, ...others] = matches[i]!;
     if (first !== undefined && others.length === 0) {
       return { place: first, name: places.length === 1 ? undefined : nameOf(first) };
     }
-    if (places.length === 1 && !isUnknown) return { place: places[0]!, name: undefined };
+    if (places.length === 1 && (isChoice || !isUnknown)) return { place: places[0]!, name: undefined };
+    if (places.length === 1) {
+      throw new RangeError(
+        `Cannot choose the weights ${
+          shown(weights)
+        } of ${part.title} in ${file}: the file has one set of weights; leave weights out`,
+      );
+    }
     const names = namesOfPlaces(places);
     if (weights === undefined) {
       throw new ModelFileError(
@@ -153,10 +162,12 @@ export function choosePlaces(
   });
 }
 
-/** The set of exactly this prefix, or else those that have it in theirs. */
+/** The set of exactly this prefix, or else those that have it in theirs, or else as a word in theirs. */
 function matching(places: readonly PartPlace[], weights: string): readonly PartPlace[] {
   const wanted = weights.replace(/\.$/, "");
   const exact = places.filter((place) => nameOf(place) === wanted);
   if (exact.length > 0 || wanted === "") return exact;
-  return places.filter(({ prefix }) => `.${prefix}`.includes(`.${wanted}.`));
+  const dotted = places.filter(({ prefix }) => `.${prefix}`.includes(`.${wanted}.`));
+  if (dotted.length > 0) return dotted;
+  return places.filter(({ prefix }) => prefix.split(/[._-]/).includes(wanted));
 }

@@ -838,7 +838,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "weights of a set that is not there",
       load(good, { weights: "ema" }),
       RangeError,
-      'Cannot choose the weights as weights must be "" for the transformer in bytes in memory: current value is "ema"',
+      'Cannot choose the weights "ema" of the transformer in bytes in memory: the file has one set of weights; leave weights out',
     ],
     [
       "weights of a folder",

@@ -11,6 +11,7 @@ import { createHash, type Hash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { entryBytes, type SafetensorsEntry } from "../checkpoint/safetensors.ts";
 import { byteLength } from "../checkpoint/tensor.ts";
+import { systemReason } from "../system_reason.ts";
 import {
   type FileRecord,
   MANIFEST,
@@ -33,11 +34,17 @@ import {
 export interface FolderWriter extends AsyncDisposable {
   /** Takes over what the weights are read from, and closes it when they cannot be asked for any more. */
   own<Resource extends Disposable>(resource: Resource): Resource;
-  /** Writes a file whole. */
+  /**
+   * Writes a file whole.
+   *
+   * @throws {Error} If the system refuses to, a full disk say, with the place that the file was to have.
+   */
   write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /**
    * Writes the weights of one part of the model, one tensor in memory at a time, and tells where they have
    * come to lie: in `part.safetensors`, or in numbered files of at most 1 GiB each.
+   *
+   * @throws {Error} As for {@linkcode FolderWriter.write}.
    */
   writeTensors(
     part: string,
@@ -273,7 +280,7 @@ class DiskWriter implements FolderWriter {
 
   async write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     this.#signal?.throwIfAborted();
-    await Deno.writeFile(`${this.#paths.content}/${name}`, bytes);
+    await this.#naming(name, () => Deno.writeFile(`${this.#paths.content}/${name}`, bytes));
     this.#records[name] = {
       bytes: bytes.length,
       sha256: sha256(bytes),
@@ -316,17 +323,17 @@ class DiskWriter implements FolderWriter {
       create: true,
       truncate: true,
     });
-    await append(file, header, hash);
+    await this.#naming(name, () => append(file, header, hash));
     for (const { entry } of places) {
       this.#signal?.throwIfAborted();
       const bytes = await entryBytes(entry);
-      await append(file, bytes, hash);
+      await this.#naming(name, () => append(file, bytes, hash));
       onBytes?.(bytes.length);
     }
     const record = { bytes: size, sha256: hash.digest("hex") };
     if (origin !== undefined) {
       // What is noted as complete must be so after a loss of power, too.
-      await file.syncData();
+      await this.#naming(name, () => file.syncData());
       await this.#note(name, { ...record, origin, header: sha256(header) });
     }
     return record;
@@ -338,6 +345,16 @@ class DiskWriter implements FolderWriter {
     await Deno.writeTextFile(this.#paths.finished, JSON.stringify(Object.fromEntries(this.#finished)));
   }
 
+  /** What the system says of an open file names none. */
+  async #naming(name: string, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (!/ \(os error \d+\)/.test(String(error))) throw error;
+      throw new Error(`Cannot write ${this.#place}/${name}: ${systemReason(error)}`, { cause: error });
+    }
+  }
+
   async finish(facts: ManifestFacts): Promise<ModelFolder> {
     this.#signal?.throwIfAborted();
     const { content, previous } = this.#paths;
@@ -346,7 +363,8 @@ class DiskWriter implements FolderWriter {
       // What an earlier writer, for another type say, has left.
       if (this.#records[name] === undefined) await Deno.remove(`${content}/${name}`);
     }
-    await Deno.writeTextFile(`${content}/${MANIFEST}`, `${JSON.stringify(manifest, null, 2)}\n`);
+    const text = `${JSON.stringify(manifest, null, 2)}\n`;
+    await this.#naming(MANIFEST, () => Deno.writeTextFile(`${content}/${MANIFEST}`, text));
     const replaces = await exists(this.#place);
     if (replaces) await Deno.rename(this.#place, previous);
     try {

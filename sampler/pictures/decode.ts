@@ -27,12 +27,15 @@ const APP1 = 0xe1;
 /** Any number of these may stand before a marker. */
 const FILL = 0xff;
 
+/** What stands before the chunks of a PNG file. */
+const PNG_SIGNATURE_BYTES = 8;
+
 /** The bit in the extended header of a WebP file that says it is an animation. */
 const WEBP_ANIMATION = 0b10;
 
 /**
  * Reads a picture's file: PNG as `RgbaImage.decode` does, JPEG and WebP with sides of at most 16384 pixels.
- * Their pixels are those that Pillow reads, and they are turned as Exif data say, as by Pillow's
+ * The pixels of these are those that Pillow reads. All are turned as Exif data say, as by Pillow's
  * `ImageOps.exif_transpose`. Color profiles are not applied. The decoders of JPEG and WebP are fetched from
  * npm when the first such file is read, and kept in Deno's cache.
  *
@@ -55,7 +58,10 @@ const WEBP_ANIMATION = 0b10;
 export async function decodeImage(bytes: Uint8Array): Promise<RgbaImage> {
   if (!(bytes instanceof Uint8Array)) throw new TypeError(mustBe("a Uint8Array", bytes, "it", ACTION));
   const kind = fileKind(bytes);
-  if (kind === "a PNG") return RgbaImage.decode(bytes);
+  if (kind === "a PNG") {
+    const image = RgbaImage.decode(bytes);
+    return turned(image, orientationOf(pngExif(bytes)));
+  }
   if (kind !== "a JPEG" && kind !== "a WebP") throw new TypeError(`Cannot ${ACTION} as ${unreadable(bytes)}`);
   const attempt = <Value>(step: () => Value): Value => {
     try {
@@ -106,6 +112,20 @@ function orientationOf(exif: Uint8Array | undefined): Orientation {
   if (exif === undefined) return 1;
   const prefixed = textOf(exif.subarray(0, EXIF.length)) === EXIF;
   return exifOrientation(prefixed ? exif.subarray(EXIF.length) : exif);
+}
+
+/** The Exif data of a PNG file that is whole; of several the last, as Pillow has it. */
+function pngExif(bytes: Uint8Array): Uint8Array | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let exif: Uint8Array | undefined;
+  for (let at = PNG_SIGNATURE_BYTES, name = ""; name !== "IEND" && at + 12 <= bytes.length;) {
+    const end = at + 8 + view.getUint32(at);
+    name = textOf(bytes.subarray(at + 4, at + 8));
+    if (name === "eXIf") exif = bytes.subarray(at + 8, end);
+    // A checksum stands behind what a chunk holds.
+    at = end + 4;
+  }
+  return exif;
 }
 
 /** What a frame's header says. */

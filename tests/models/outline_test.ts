@@ -35,8 +35,13 @@ Deno.test("loadModel: check refuses before any weights are read", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.copyFile(new URL("model.json", DEMO_MODEL), `${folder}/model.json`);
-    const load = (check: (outline: ModelOutline) => void) => loadModel(folder, { device: "cpu", check });
+    const load = (check: (outline: ModelOutline) => unknown) => loadModel(folder, { device: "cpu", check });
     await assertRejects(() => load((outline) => outline.resolveLabel("red tours")), RangeError, "red torus");
+    const later = async (outline: ModelOutline): Promise<void> => {
+      await Promise.resolve();
+      outline.resolveLabel("red tours");
+    };
+    await assertRejects(() => load(later), RangeError, "red torus");
     await assertRejects(() => load((outline) => outline.resolveLabel("red torus")), Error, "no such file");
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -140,6 +140,36 @@ Deno.test("openModelSource: of raw and averaged weights in one file one is asked
   }
 });
 
+Deno.test("openModelSource: a set is found by a word of its name where no part of it is called so", async () => {
+  const averages = averaged(TRANSFORMER);
+  const wanted = await contentsOf({ var: await safetensors(averages), vae: GOLDEN.vae });
+  const sets = async (...prefixes: string[]): Promise<Checkpoints> => {
+    const tensors = prefixes.flatMap((prefix) =>
+      renamed(prefix.includes("ema") ? averages : TRANSFORMER, prefix)
+    );
+    return { var: await safetensors(tensors), vae: GOLDEN.vae };
+  };
+  const usual = await sets("model.", "model_ema.module.");
+  assertEquals(await contentsOf(usual, "ema"), wanted);
+  assertEquals(await contentsOf(usual, "model"), PLAIN);
+  // What is called so goes before what only holds the word, and of two with the word none is taken.
+  assertEquals(await contentsOf(await sets("model-raw-ema.", "model.", "ema."), "ema"), wanted);
+  const twice = await sets("slow-ema.", "fast_ema.");
+  for (const weights of ["ema", "em"]) {
+    await assertRejects(
+      () => openModelSource(twice, { weights }),
+      RangeError,
+      `weights must be "slow-ema" or "fast_ema" for the transformer in bytes in memory: current value is "${weights}"`,
+    );
+  }
+  const tokenizers = await safetensors([...renamed(TOKENIZER, "a."), ...renamed(TOKENIZER, "b.")]);
+  await assertRejects(
+    () => openModelSource({ var: GOLDEN.var, vae: tokenizers }, { weights: "ema" }),
+    RangeError,
+    'weights must be "a" or "b" for the tokenizer',
+  );
+});
+
 Deno.test("loadModel: weights are chosen for checkpoints only", async () => {
   await assertRejects(
     () => loadModel("demo", { device: "cpu", weights: "ema" }),

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { fileURLToPath } from "node:url";
 import { openCheckpoint, type SafetensorsEntry } from "../../../models/checkpoint/mod.ts";
 import { type CreateFolderOptions, createModelFolder } from "../../../models/folder/folder_writer.ts";
-import { type ModelFolder, openModelFolder } from "../../../models/folder/model_folder.ts";
+import { MANIFEST, type ModelFolder, openModelFolder } from "../../../models/folder/model_folder.ts";
 import { convertModel } from "../../../models/convert.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 import { FACTS, inFolder } from "./small_folder.ts";
@@ -340,6 +340,42 @@ Deno.test("createModelFolder: a disk that takes less than it is given gets the r
     const folder = await openModelFolder(`${path}/model`);
     using weights = await folder.weights("part");
     assertEquals(await weights.read("a"), bytes);
+  }));
+
+Deno.test("createModelFolder: what the system refuses to write is told by its place, and nothing is left", () =>
+  inFolder(async (path) => {
+    const full = (): Promise<never> => {
+      const error = new Error("No space left on device (os error 28)");
+      return Promise.reject(Object.assign(error, { code: "ENOSPC" }));
+    };
+    const { writeFile, writeTextFile } = Deno;
+    const { write, syncData } = Deno.FsFile.prototype;
+    const entries = [{ name: "a", dtype: "U8", shape: [2], bytes: () => new Uint8Array(2) } as const];
+    const cases: [broken: () => void, name: string][] = [
+      [() => Deno.writeFile = full, "notes.txt"],
+      [() => Deno.FsFile.prototype.write = full, "part.safetensors"],
+      [() => Deno.FsFile.prototype.syncData = full, "part.safetensors"],
+      [() => Deno.writeTextFile = full, "model.json"],
+    ];
+    for (const [fill, name] of cases) {
+      const convert = async (): Promise<void> => {
+        await using writer = await createModelFolder(`${path}/model`);
+        if (name === MANIFEST) await writer.writeTensors("part", entries);
+        fill();
+        await writer.write("notes.txt", new Uint8Array(1));
+        if (name !== MANIFEST) await writer.writeTensors("part", entries, { origin: "x" });
+        await writer.finish(FACTS);
+      };
+      try {
+        const { message, cause } = await assertRejects(convert, Error);
+        assertEquals(message, `Cannot write ${path}/model/${name}: the disk is full`);
+        assert(cause instanceof Error);
+      } finally {
+        Object.assign(Deno, { writeFile, writeTextFile });
+        Object.assign(Deno.FsFile.prototype, { write, syncData });
+      }
+      assertEquals(await namesIn(path), []);
+    }
   }));
 
 Deno.test("createModelFolder: a tensor of another length than it says ends the writing, and nothing is left", () =>

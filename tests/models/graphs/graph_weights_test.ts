@@ -8,9 +8,9 @@ import { testOnDevices, testRandom } from "../../devices.ts";
 const [ROWS, OUTPUTS] = [5, 48];
 
 /**
- * What f32 may be off in a sum of `terms` products, in units of the sum of their sizes, in whatever order they
- * are added: (terms + 1) roundings of 2^-24. Providers differ within it, WebGPU's products by about ten times
- * as much as the CPU's, so a tolerance that is to hold on each must grow with the number of terms.
+ * What f32 may be off in a sum of `terms` products, in units of the sum of their sizes, in whatever order
+ * they are added: (terms + 1) roundings of 2^-24. Providers differ within it, WebGPU's products by about ten
+ * times as much as the CPU's, so a tolerance that is to hold on each must grow with the number of terms.
  */
 function productBound(terms: number): number {
   const roundings = (terms + 1) * 2 ** -24;

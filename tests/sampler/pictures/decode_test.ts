@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { crc32 } from "node:zlib";
 import { decodeImage } from "../../../sampler/pictures/decode.ts";
 import { fileKind } from "../../../sampler/pictures/file_kind.ts";
 import { RgbaImage } from "../../../sampler/pictures/image.ts";
@@ -44,6 +45,44 @@ Deno.test("decodeImage: a PNG as RgbaImage.decode() reads it, and a part of a la
     const larger = new Uint8Array(bytes.length + 3);
     larger.set(bytes, 3);
     assertEquals(await factsOf(await decodeImage(larger.subarray(3))), EXPECTED[name]);
+  }
+});
+
+/** A PNG file with one more chunk, behind its header or before its end. */
+function withChunk(png: Uint8Array, type: string, data: readonly number[], isLast = false): Uint8Array {
+  const body = [...new TextEncoder().encode(type), ...data];
+  const chunk = new Uint8Array(body.length + 8);
+  const view = new DataView(chunk.buffer);
+  view.setUint32(0, data.length);
+  chunk.set(body, 4);
+  view.setUint32(body.length + 4, crc32(Uint8Array.from(body)));
+  const at = isLast ? png.length - 12 : 33;
+  return Uint8Array.from([...png.subarray(0, at), ...chunk, ...png.subarray(at)]);
+}
+
+/** Exif data with nothing but an orientation. */
+function exifOf(orientation: number): number[] {
+  return [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
+}
+
+Deno.test("decodeImage: a PNG is turned as its Exif data say, wherever they stand", async () => {
+  const image = new RgbaImage(3, 2, Uint8Array.from({ length: 24 }, (_, i) => i));
+  const png = image.png();
+  const pixels = ({ width, height, data }: RgbaImage): unknown => ({ width, height, data: [...data] });
+  const read = async (bytes: Uint8Array): Promise<unknown> => pixels(await decodeImage(bytes));
+  for (const orientation of [1, 2, 3, 4, 5, 6, 7, 8] as const) {
+    const wanted = pixels(turned(image, orientation));
+    for (const isLast of [false, true]) {
+      assertEquals(await read(withChunk(png, "eXIf", exifOf(orientation), isLast)), wanted);
+    }
+  }
+  // Of several the last one is taken; what is damaged, or no Exif data, turns nothing.
+  const first = withChunk(png, "eXIf", exifOf(6));
+  assertEquals(await read(withChunk(first, "eXIf", exifOf(3), true)), pixels(turned(image, 3)));
+  assertEquals(await read(withChunk(png, "eXIf", exifOf(9))), pixels(image));
+  assertEquals(await read(withChunk(png, "tEXt", exifOf(6))), pixels(image));
+  for (let length = 0; length < 20; length++) {
+    assertEquals(await read(withChunk(png, "eXIf", exifOf(6).slice(0, length))), pixels(image));
   }
 });
 
