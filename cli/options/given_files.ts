@@ -11,7 +11,7 @@ import { exists } from "../output/whole_file.ts";
 import { hubPlace, isUrl } from "./place.ts";
 
 /** Bytes that a JSON file has at most. */
-const JSON_BYTES = 2 ** 24;
+const JSON_BYTES = 2 ** 28;
 /** Bytes that the file of a picture has at most. */
 const PICTURE_BYTES = 2 ** 29;
 

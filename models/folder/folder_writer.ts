@@ -144,8 +144,19 @@ export async function createModelFolder(
     await Deno.mkdir(paths.content, { recursive: true });
     return new DiskWriter(place, { ...paths, parents }, lock, await readFinished(paths.finished), options);
   } catch (error) {
+    // What an earlier writer has left stays for the next one, and its lock with it.
+    const names = await namesIn(all);
+    if (names.length === 1) await Deno.remove(paths.lock);
     lock.close();
+    await removeEmpty([all, ...parents]);
     throw error;
+  }
+}
+
+/** Removes folders, the innermost first, up to one in which there is something. */
+async function removeEmpty(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    if (!await Deno.remove(folder).then(() => true, () => false)) break;
   }
 }
 
@@ -392,9 +403,7 @@ class DiskWriter implements FolderWriter {
     await Deno.remove(lock);
     this.#lock.close();
     // Somebody may have come to it again in between; then, or with the finished folder in it, it stays.
-    for (const folder of [all, ...parents]) {
-      if (!await Deno.remove(folder).then(() => true, () => false)) break;
-    }
+    await removeEmpty([all, ...parents]);
   }
 }
 
