@@ -1,6 +1,7 @@
 /**
- * The options that name a model and a device, shared by the commands that load one. Which checkpoints a model
- * is made from, the families say: each part has an option.
+ * The options that name a model and a device, what is loaded by them, and what records say of both; shared by
+ * the commands that load a model. Which checkpoints it is made from, the families say: each part has an
+ * option.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * Reads a command line by a table of options. The parser of @std/cli takes it apart; which names there are,
- * which of them take a value, and what is wrong, the table says.
+ * Reads a command line by a table of options. The table says which names there are, which of them take a
+ * value and what is wrong, and so puts each option into one argument; the parser of @std/cli, which keeps
+ * neither the order nor the spelling of options, tells them from operands.
  *
  * @module
  */
