@@ -7,7 +7,6 @@
 
 import { ModelFileError } from "../model_file_error.ts";
 import { misfitOf } from "./misfits.ts";
-import { openPyTorch } from "./pytorch.ts";
 import { isPyTorchStream, openPyTorchStream } from "./pytorch_stream.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { isShardIndex, openShards } from "./shards.ts";
@@ -73,7 +72,11 @@ function isSource(source: string | URL | Uint8Array | ByteSource): source is Byt
 async function openFormat(source: ByteSource): Promise<Checkpoint> {
   const { file, size } = source;
   const head = await source.read(0, Math.min(size, 512));
-  if (String.fromCharCode(...head.subarray(0, 4)) === "PK\x03\x04") return await openPyTorch(source);
+  if (String.fromCharCode(...head.subarray(0, 4)) === "PK\x03\x04") {
+    // Loaded when there is an archive: zip.js would add 12 ms to every import of the library.
+    const { openPyTorch } = await import("./pytorch.ts");
+    return await openPyTorch(source);
+  }
   if (isPyTorchStream(String.fromCharCode(...head))) return await openPyTorchStream(source);
   const misfit = misfitOf(head);
   if (misfit !== undefined) {
