@@ -180,9 +180,10 @@ export function ofScale(value: PerScale, scale: number): number {
  * import { samplingOfScale } from "./schedule.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const settings = { cfg: [4, 3], guidance: "ramp", topK: 0, topP: 0.97, minP: 0, temperature: 0.5 } as const;
+ * const drawing = { topK: 0, topP: 0.97, minP: 0, temperature: 0.5 };
+ * const settings = { ...drawing, cfg: [4, 3], guidance: "ramp" } as const;
  * assertEquals(samplingOfScale(settings, { scale: 1, ratio: 0.5 }), {
- *   ...{ topK: 0, topP: 0.97, minP: 0, temperature: 0.5 },
+ *   ...drawing,
  *   guidanceWeight: 1.5,
  * });
  * ```
