@@ -38,7 +38,7 @@ import {
 import { assertSameAlone } from "../class_conditional/alone.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
-import { runSmall, smallGraph } from "./small_graph.ts";
+import { assertHalves, halvesGraph, runSmall, smallGraph } from "./small_graph.ts";
 
 /** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
 const FEATURE_TOLERANCE = 1e-4;
@@ -246,6 +246,14 @@ Deno.test("createGraphSession: an array may be longer than the shape it is fed w
   const { y } = await session.run({ x: { array, shape: [2] } });
   using result = y!;
   assertEquals([...await readFloats(result)], [2, 3]);
+});
+
+Deno.test("createGraphSession: natively, too, halves go in and come out, two to a word", async () => {
+  using device = new CpuDevice();
+  await using session = await createNative(device, halvesGraph());
+  await assertHalves(session, device);
+  using short = device.allocate(1);
+  await assertRejects(() => session.run({ x: { array: short, shape: [3], type: "float16" } }), Error);
 });
 
 Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their mean", async () => {
