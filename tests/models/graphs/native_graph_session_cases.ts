@@ -38,6 +38,7 @@ import {
 import { assertSameAlone } from "../class_conditional/alone.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
+import { assertRoundedCaches } from "./tiny_transformer.ts";
 import { assertHalves, halvesGraph, runSmall, smallGraph } from "./small_graph.ts";
 
 /** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
@@ -254,6 +255,11 @@ Deno.test("createGraphSession: natively, too, halves go in and come out, two to 
   await assertHalves(session, device);
   using short = device.allocate(1);
   await assertRejects(() => session.run({ x: { array: short, shape: [3], type: "float16" } }), Error);
+});
+
+Deno.test("createGraphSession: natively, too, keys and values of f16 are those of f32, rounded", async () => {
+  using device = new CpuDevice();
+  await assertRoundedCaches(device, { cpuProvider: "native" });
 });
 
 Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their mean", async () => {
