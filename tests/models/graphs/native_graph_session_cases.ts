@@ -38,6 +38,7 @@ import {
 import { assertSameAlone } from "../class_conditional/alone.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
+import { assertSameInParts } from "./blocks.ts";
 import { assertRoundedCaches } from "./tiny_transformer.ts";
 import { assertHalves, halvesGraph, runSmall, smallGraph } from "./small_graph.ts";
 
@@ -260,6 +261,11 @@ Deno.test("createGraphSession: natively, too, halves go in and come out, two to 
 Deno.test("createGraphSession: natively, too, keys and values of f16 are those of f32, rounded", async () => {
   using device = new CpuDevice();
   await assertRoundedCaches(device, { cpuProvider: "native" });
+});
+
+Deno.test("createGraphSession: natively, too, parts compute to the bit what the whole does", async () => {
+  using device = new CpuDevice();
+  await assertSameInParts(device, { cpuProvider: "native" });
 });
 
 Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their mean", async () => {

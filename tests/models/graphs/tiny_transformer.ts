@@ -155,10 +155,15 @@ export function partGraphs(dtype: CacheDtype = "f32"): Uint8Array<ArrayBuffer>[]
   return [embed, ...blocks, head].map(({ graph }) => graph.bytes());
 }
 
-/** What the transformer is fed for some tokens of some rows, besides caches. */
+/** What the transformer is fed for some tokens of some rows, besides caches unless they are empty. */
 export function tinyFeeds(
   device: Device,
-  { rows, length, seed }: { readonly rows: number; readonly length: number; readonly seed: number },
+  { rows, length, seed, past }: {
+    readonly rows: number;
+    readonly length: number;
+    readonly seed: number;
+    readonly past?: 0;
+  },
 ): Record<string, GraphTensor> {
   const random = testRandom(seed);
   const array = (...shape: number[]): GraphTensor => {
@@ -166,7 +171,12 @@ export function tinyFeeds(
     return { array: device.upload(Float32Array.from(values, () => 4 * random() - 2)), shape };
   };
   const gates = Array.from({ length: DEPTH }, (_, i) => [`gate.${i}`, array(rows, 1, WIDTH)] as const);
+  const caches = past === undefined ? [] : Array.from({ length: 2 * DEPTH }, (_, i) => {
+    const name = `${i % 2 === 0 ? "past_key" : "past_value"}.${i >> 1}`;
+    return [name, array(rows, HEADS, 0, HEAD_WIDTH)] as const;
+  });
   return {
+    ...Object.fromEntries(caches),
     features: array(rows, length, CHANNELS),
     map_shape: { array: [rows, length, WIDTH], shape: [3] },
     ...Object.fromEntries(gates),
