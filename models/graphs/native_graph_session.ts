@@ -100,21 +100,23 @@ export class NativeGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
-    const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
+    const { file, externalFiles = [], threads = navigator.hardwareConcurrency, prepack = true } = options;
     const ort = await startNativeRuntime();
     const load = async (): Promise<NativeGraphSession> => {
       const session = await ort.InferenceSession.create(model, settings)
         .catch((error) => refuseGraph(error, "load", file));
       return new NativeGraphSession(ort, session, { device, file });
     };
+    const entries: Record<string, string> = prepack ? {} : { disable_prepacking: "1" };
     const settings: Ort.InferenceSession.SessionOptions = {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
+      extra: { session: entries },
     };
     const folder = await mappableFolder(externalFiles);
     if (folder !== undefined) {
-      settings.extra = { session: { model_external_initializers_file_folder_path: folder } };
+      entries.model_external_initializers_file_folder_path = folder;
       return await load();
     }
     const read: Uint8Array<ArrayBuffer>[] = [];

@@ -296,7 +296,7 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads } = options;
+    const { file, externalFiles = [], threads, prepack = true } = options;
     const ort = await startRuntime(threads);
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
@@ -319,6 +319,7 @@ export class WebGraphSession implements GraphSession {
       settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
+      if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };
     }
     const session = await onDevice(device, async () => {
       try {
