@@ -36,6 +36,7 @@ import {
   recordedTokens,
 } from "../../fixtures/golden/golden.ts";
 import { assertSameAlone } from "../class_conditional/alone.ts";
+import { decodeHashed, DECODER_CASES, requireHashed } from "../autoencoder/hashed_decoder.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
 import { testRandom } from "../../devices.ts";
@@ -308,6 +309,13 @@ Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their 
       const error = await worstError(groupNorm, device, group, { mean, cpuProvider: "native" });
       assert(error <= NORM_TOLERANCE, `${group.channels} channels, mean ${mean}: ${error}`);
     }
+  }
+});
+
+Deno.test("decodeHashed: the native provider gives the pixels of the recorded decoders", async () => {
+  using device = new CpuDevice();
+  for (const recorded of DECODER_CASES) {
+    requireHashed(await decodeHashed(device, recorded, "native"), recorded);
   }
 });
 
