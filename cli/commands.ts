@@ -22,7 +22,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   },
   {
     name: "run",
-    summary: "Generate many images of every class, as the published VAR-Scaling script does",
+    summary: "Generate many images of every class or prompt, as the published scripts do",
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
