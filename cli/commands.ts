@@ -36,6 +36,16 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
   },
   {
+    name: "run-infinity",
+    summary: "Run the command line of Infinity's released script as it stands",
+    load: async () => (await import("./commands/run_infinity.ts")).runInfinity,
+  },
+  {
+    name: "eval-infinity",
+    summary: "Make GenEval's pictures with the settings of Infinity's released script",
+    load: async () => (await import("./commands/eval_infinity.ts")).evalInfinity,
+  },
+  {
     name: "npz",
     summary: "Pack the images of a folder into one NumPy archive, for evaluators",
     load: async () => (await import("./commands/npz.ts")).npz,
