@@ -17,26 +17,11 @@ import {
   withoutEffect,
 } from "../options/infinity_flags.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "../options/model_options.ts";
-import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
+import { type Arguments, optionName, type OptionTable, refuseOperands, section } from "../options/options.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS } from "../options/series_options.ts";
 import { list } from "../output/words.ts";
 import { run as series } from "./run.ts";
-
-/** Options of ours, for what the released script has no flag for. */
-const OWN_OPTIONS = {
-  ...section("Model", { dtype: MODEL_OPTIONS.dtype }),
-  ...DEVICE_OPTIONS,
-  ...section("Device", BATCH_OPTIONS),
-  ...section("Output", { quiet: SERIES_OPTIONS.quiet }),
-};
-
-const OPTIONS = {
-  ...EVAL_FLAGS,
-  ...section("What to generate", { shard: SERIES_OPTIONS.shard }),
-  ...INFINITY_FLAGS,
-  ...OWN_OPTIONS,
-};
 
 /** The script's variables that are flags by another name, with its values for them. */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -61,8 +46,49 @@ const VARIABLES: Readonly<Record<string, string>> = {
   SCALING_NUM_SAMPLES: "3000",
 };
 
-/** The script's variables for places. */
-const PLACES = ["WEIGHTS_DIR", "OUTPUT_ROOT", "INFINITY_MODEL_PATH", "VAE_PATH", "TEXT_ENCODER_CKPT"];
+/** Its variables for files, which lie in `WEIGHTS_DIR`. */
+const FILES: Readonly<Record<string, string>> = {
+  INFINITY_MODEL_PATH: "infinity_2b_reg.pth",
+  VAE_PATH: "infinity_vae_d32reg.pth",
+  TEXT_ENCODER_CKPT: "flan-t5-xl",
+};
+
+/** All that is read of the environment. */
+const NAMES = [...Object.keys(VARIABLES), ...Object.keys(FILES), "WEIGHTS_DIR", "OUTPUT_ROOT"];
+
+/** The flag that a variable is. */
+function flagOf(variable: string): string {
+  return variable === "INFINITY_MODEL_PATH" ? "model-path" : variable.toLowerCase().replaceAll("_", "-");
+}
+
+/** Flags with their variables, and the script's values, for defaults. */
+function withVariables<Table extends OptionTable>(table: Table): Table {
+  const variables = new Map([
+    ...Object.entries(VARIABLES).map(([name, usual]) => [name, usual] as const),
+    ...Object.entries(FILES).map(([name, usual]) => [name, `$WEIGHTS_DIR/${usual}`] as const),
+  ].map(([name, usual]) => [`--${flagOf(name)}`, `$${name}${usual === "" ? "" : `, or ${usual}`}`]));
+  return Object.fromEntries(
+    Object.entries(table).map(([name, { default: usual, ...option }]) => {
+      const defaultText = variables.get(optionName(name));
+      return [name, defaultText === undefined ? { ...option, default: usual } : { ...option, defaultText }];
+    }),
+  ) as unknown as Table;
+}
+
+/** Options of ours, for what the released script has no flag for. */
+const OWN_OPTIONS = {
+  ...section("Model", { dtype: MODEL_OPTIONS.dtype }),
+  ...DEVICE_OPTIONS,
+  ...section("Device", BATCH_OPTIONS),
+  ...section("Output", { quiet: SERIES_OPTIONS.quiet }),
+};
+
+const OPTIONS = {
+  ...withVariables(EVAL_FLAGS),
+  ...section("What to generate", { shard: SERIES_OPTIONS.shard }),
+  ...withVariables(INFINITY_FLAGS),
+  ...OWN_OPTIONS,
+};
 
 /**
  * The flags that the script would run GenEval's with.
@@ -86,12 +112,10 @@ export function scriptArguments(environment: Readonly<Record<string, string | un
   const weights = value("WEIGHTS_DIR", "weights");
   const folder = `gen_eval_cfg${CFG}_tau${TAU}_scaling${ENABLE_SCALING}_rewrite${REWRITE_PROMPT}`;
   return [
-    ...flags.filter(([, given]) => given !== "").map(([name, given]) =>
-      `--${name.toLowerCase().replaceAll("_", "-")}=${given}`
-    ),
-    `--model-path=${value("INFINITY_MODEL_PATH", `${weights}/infinity_2b_reg.pth`)}`,
-    `--vae-path=${value("VAE_PATH", `${weights}/infinity_vae_d32reg.pth`)}`,
-    `--text-encoder-ckpt=${value("TEXT_ENCODER_CKPT", `${weights}/flan-t5-xl`)}`,
+    ...flags.filter(([, given]) => given !== "").map(([name, given]) => `--${flagOf(name)}=${given}`),
+    ...Object.entries(FILES).map(([name, usual]) => {
+      return `--${flagOf(name)}=${value(name, `${weights}/${usual}`)}`;
+    }),
     `--outdir=${value("OUTPUT_ROOT", "output")}/${folder}/images`,
   ];
 }
@@ -100,7 +124,7 @@ const flags = command({
   usage: ["[OPTIONS]", "--outdir DIR --metadata_file FILE [OPTIONS]"],
   description: [
     "The variables of the script are read from the environment, with its values for those that are not set: " +
-    `${list([...Object.keys(VARIABLES), ...PLACES], "and")}. ` +
+    `${list(NAMES, "and")}. ` +
     "The flags of evaluation/gen_eval/infer4eval.py, with underscores or dashes, come before them.",
     "It is varscale run with these settings: a run that was interrupted goes on, and parts of it can be made by several processes. " +
     "As in the script, picture i of every prompt has the same random numbers. GenEval's evaluate_images.py scores the folder.",
@@ -120,7 +144,7 @@ export const evalInfinity: Command = {
   run: async (title, args, io) => {
     const help = args.includes("--help") || args.includes("-h");
     const environment = help ? {} : Deno.env.toObject();
-    const set = [...Object.keys(VARIABLES), ...PLACES].filter((name) => environment[name]);
+    const set = NAMES.filter((name) => environment[name]);
     if (set.length > 0 && !args.includes("--quiet") && !args.includes("-q")) {
       const values = set.map((name) => `${name}=${environment[name]}`);
       say(io, `from the environment: ${list(values, "and")}`);

@@ -43,7 +43,7 @@ const OPTIONS = { ...RUN_FLAGS, ...INFINITY_FLAGS, ...OWN_OPTIONS };
 
 /** The command. */
 export const runInfinity = command({
-  usage: ["--pn PN --model_path FILE --vae_path FILE --text_encoder_ckpt DIR --prompt TEXT [OPTIONS]"],
+  usage: ["--pn PN --model_path FILE --vae_path FILE --text_encoder_ckpt DIR …"],
   description: [
     "The flags of tools/run_infinity.py, with underscores or dashes; a flag that is given again counts as it was given last. " +
     "Defaults are the script's. Flags that say what the files are like are checked if they are given, and refused if the files say otherwise.",

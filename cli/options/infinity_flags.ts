@@ -6,6 +6,7 @@
  * @module
  */
 
+import { list } from "../output/words.ts";
 import { choice, integer, number, seed, text } from "./kinds.ts";
 import { type Option, optionName, type OptionTable, section, type Values } from "./options.ts";
 
@@ -23,6 +24,9 @@ export const MODEL_TYPES = {
 
 const MODEL_NAMES = Object.keys(MODEL_TYPES) as (keyof typeof MODEL_TYPES)[];
 
+/** What the help says of flags without which there is nothing to do. */
+const NEEDED = "none, it is needed";
+
 const bit = choice(["0", "1"]);
 
 /** What Python's argparse does with a flag that is given again. */
@@ -36,15 +40,15 @@ function lastCounts<Table extends OptionTable>(table: Table): Table {
 const SETTINGS = {
   cfg: {
     kind: text("X|X,…"),
-    help: "Strength of guidance: --cfg, a number or one for each scale",
+    help: "Strength of guidance, a number or one for each scale: --cfg",
     default: "3",
   },
-  tau: { kind: number("X", 0, 1e6), help: "--temperature", default: 1 },
-  pn: { kind: choice(["0.06M", "0.25M", "1M"]), help: "--pn; needed" },
+  tau: { kind: number("X", 0, 1e6), help: "Divides the logits: --temperature", default: 1 },
+  pn: { kind: choice(["0.06M", "0.25M", "1M"]), help: "Pixels: --pn", defaultText: NEEDED },
   hDivWTemplate: { kind: number("X", 0.1, 10), help: "Height by width: --aspect", default: 1 },
-  cfgInsertionLayer: { kind: integer("N", -1000), help: "--cfg-insertion-layer", default: 0 },
-  enablePositivePrompt: { kind: bit, help: "--positive-prompt", default: "0" },
-  seed: { kind: seed, help: "--seed", default: 0 },
+  cfgInsertionLayer: { kind: integer("N", -1000), help: "Layer: --cfg-insertion-layer", default: 0 },
+  enablePositivePrompt: { kind: bit, help: "More words: --positive-prompt", default: "0" },
+  seed: { kind: seed, help: "Of the random numbers: --seed", default: 0 },
   enableScaling: { kind: bit, help: "VAR-Scaling: --preset published", default: "0" },
   scalingLayerIdx: { kind: integer("K", 0), help: "Its scale: --scale", default: 3 },
   scalingNumSamples: { kind: integer("N", 1), help: "Its candidates: --samples", default: 3000 },
@@ -52,14 +56,17 @@ const SETTINGS = {
 
 /** Flags that name files. */
 const FILES = {
-  modelPath: { kind: text("PLACE"), help: "The transformer: --infinity-ckpt; needed" },
-  vaePath: { kind: text("FILE"), help: "The tokenizer: --vae-ckpt; needed" },
-  textEncoderCkpt: { kind: text("PLACE"), help: "The text encoder: --t5-ckpt; needed" },
+  modelPath: { kind: text("PLACE"), help: "The transformer: --infinity-ckpt", defaultText: NEEDED },
+  vaePath: { kind: text("FILE"), help: "The tokenizer: --vae-ckpt", defaultText: NEEDED },
+  textEncoderCkpt: { kind: text("PLACE"), help: "The text encoder: --t5-ckpt", defaultText: NEEDED },
 } satisfies OptionTable;
 
 /** Flags that repeat what the files say. */
 const FACTS = {
-  modelType: { kind: choice(MODEL_NAMES), help: "Shape of the transformer" },
+  modelType: {
+    kind: { ...choice(MODEL_NAMES), placeholder: "TYPE" },
+    help: `Shape of the transformer: ${list(MODEL_NAMES, "or")}`,
+  },
   vaeType: { kind: integer("D", 1), help: "Bits of a position of the tokenizer's" },
   textChannels: { kind: integer("N", 1), help: "Width of the text features" },
   applySpatialPatchify: { kind: bit, help: "Whether a token holds a patch of positions" },
@@ -115,11 +122,11 @@ export const EVAL_FLAGS = section(
   lastCounts({
     metadataFile: {
       kind: text("FILE"),
-      help: "--metadata",
+      help: "GenEval's prompts: --metadata",
       default: "evaluation/gen_eval/prompts/evaluation_metadata.jsonl",
     },
-    outdir: { kind: text("DIR"), help: "--output" },
-    nSamples: { kind: integer("N", 1), help: "--num-images", default: 4 },
+    outdir: { kind: text("DIR"), help: "Folder for the pictures: --output" },
+    nSamples: { kind: integer("N", 1), help: "Pictures of each prompt: --num-images", default: 4 },
     rewritePrompt: { kind: bit, help: "Rewriting by a service of others: 0", default: "0" },
     loadRewritePromptCache: { kind: bit, help: "Without effect as prompts are not rewritten" },
   }),
