@@ -43,6 +43,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "tests/models/graphs/native_graph_session_test.ts",
   ],
   "@huggingface/hub": ["models/hub/server.ts"],
+  "@huggingface/tokenizers": ["models/text/tokenizer.ts"],
   "@bufbuild/protobuf": ["models/graphs/graph_builder.ts", "models/graphs/graph_file.ts"],
   "@zip.js/zip.js": ["models/checkpoint/archive.ts"],
   "@jsquash/jpeg": ["sampler/pictures/codecs.ts"],
