@@ -65,6 +65,8 @@ const STORIES: readonly string[] = [
   "tests/bench/peers_test.ts",
   "tests/cli/families_test.ts",
   "tests/cli/flexvar_test.ts",
+  "tests/cli/infinity_test.ts",
+  "tests/cli/prompt_runs_test.ts",
   "tests/documents_test.ts",
   "tests/examples_test.ts",
   "tests/house_shaders_test.ts",
