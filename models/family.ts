@@ -30,6 +30,12 @@ export interface CheckpointPart {
   readonly landmark: string;
   /** Tensors that are derivable or serve training only. */
   readonly unused: RegExp;
+  /**
+   * Name in the model of a tensor that checkpoints spell in several ways, which differ at its end; nothing
+   * stands in front of it, or whatever trainers put there. Without it, tensors are called what they are
+   * called in the file.
+   */
+  nameOf?(stored: string): string;
   /** Whether tensors are such a part, the landmark among them; nothing stands in front of their names. */
   isIn(tensors: ReadonlyMap<string, StoredTensor>): boolean;
 }

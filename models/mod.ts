@@ -112,13 +112,17 @@ export type { ElementType, ExternalWeight, WeightPlaces } from "./weights/weight
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
   type BatchLimit,
+  type DrawingSettings,
   GUIDANCE_FORMULAS,
   type GuidanceFormula,
   guidanceWeight,
   isGuided,
   type MapSize,
+  ofScale,
+  type PerScale,
   type PictureSize,
   type SamplingDefaults,
+  samplingOfScale,
   type Scale,
   type ScaleSampling,
   type Schedule,

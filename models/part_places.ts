@@ -57,17 +57,14 @@ export function partPlaces(
   parts: readonly CheckpointPart[],
   { tensors }: Pick<Checkpoint, "tensors">,
 ): readonly (readonly PartPlace[])[] {
-  const prefixes = parts.map(({ landmark }) => prefixesOf(landmark, tensors));
-  const all = new Set(prefixes.flat());
-  const places = new Map([...all].map((prefix) => {
-    // What lies deeper is another set: averages beside the weights, a tokenizer within a transformer.
-    const deeper = [...all].filter((other) => other !== prefix && other.startsWith(prefix));
-    return [prefix, { prefix, tensors: tensorsBehind(prefix, tensors, deeper) }];
-  }));
+  const prefixes = parts.map((part) => prefixesOf(part, tensors));
+  const all = [...new Set(prefixes.flat())];
   return parts.map((part, i) => {
-    const found = prefixes[i]!.map((prefix) => places.get(prefix)!).filter(({ tensors }) =>
-      part.isIn(tensors)
-    );
+    const found = prefixes[i]!.map((prefix): PartPlace => {
+      // What lies deeper is another set: averages beside the weights, a tokenizer within a transformer.
+      const deeper = all.filter((other) => other !== prefix && other.startsWith(prefix));
+      return { prefix, tensors: tensorsBehind(prefix, tensors, { deeper, part }) };
+    }).filter(({ tensors }) => part.isIn(tensors));
     // A few tensors of the same names, such as an optimizer keeps, are no set of weights; averages without
     // the buffers are.
     const most = Math.max(...found.map(({ tensors }) => tensors.size));
@@ -75,24 +72,38 @@ export function partPlaces(
   });
 }
 
-/** What stands in front of a tensor's name, wherever it is found. */
-function prefixesOf(landmark: string, tensors: Checkpoint["tensors"]): string[] {
+/** What stands in front of the landmark's name, wherever it is found. */
+function prefixesOf(
+  { landmark, nameOf = asStored }: CheckpointPart,
+  tensors: Checkpoint["tensors"],
+): string[] {
   const wrapped = landmark.split(".").map(RegExp.escape).join(`\\.(?:(?:${WRAPPERS.join("|")})\\.)*`);
   const pattern = new RegExp(`^((?:.*\\.)?)${wrapped}$`, "s");
-  return tensors.keys().flatMap((name) => pattern.exec(name)?.slice(1) ?? []).take(MAX_PLACES).toArray();
+  return tensors.keys().flatMap((name) => pattern.exec(nameOf(name))?.slice(1) ?? []).take(MAX_PLACES)
+    .toArray();
+}
+
+function asStored(name: string): string {
+  return name;
 }
 
 function tensorsBehind(
   prefix: string,
   tensors: Checkpoint["tensors"],
-  deeper: readonly string[],
+  { deeper, part: { nameOf = asStored } }: {
+    readonly deeper: readonly string[];
+    readonly part: CheckpointPart;
+  },
 ): Map<string, TensorInfo> {
   const found = new Map<string, TensorInfo>();
   for (const [name, tensor] of tensors) {
     if (!name.startsWith(prefix) || deeper.some((other) => name.startsWith(other))) continue;
     const rest = name.slice(prefix.length);
-    const own = rest.split(".").filter((segment) => !WRAPPERS.includes(segment)).join(".");
-    found.set(found.has(own) ? rest : own, tensor);
+    const own = nameOf(rest.split(".").filter((segment) => !WRAPPERS.includes(segment)).join("."));
+    const twin = found.get(own);
+    // Of two spellings of a name the model's own is meant, so the other one is left over.
+    if (twin !== undefined && rest === own) found.set(twin.name.slice(prefix.length), twin);
+    found.set(twin === undefined || rest === own ? own : rest, tensor);
   }
   return found;
 }

@@ -189,6 +189,18 @@ const REQUESTS: readonly Row[] = [
     'Cannot generate as cfg must be a number: current value is "4"',
   ],
   [
+    "guidance for too few scales",
+    request({ cfg: [4, 4, 3] }),
+    RangeError,
+    "Cannot generate as cfg must hold a number for each of 4 scales: current number is 3",
+  ],
+  [
+    "a temperature of a scale as text",
+    request({ temperature: [1, 1, "hot", 1] }),
+    TypeError,
+    'Cannot generate as temperature[2] must be a number: current value is "hot"',
+  ],
+  [
     "a broken top-k",
     request({ topK: 1.5 }),
     RangeError,

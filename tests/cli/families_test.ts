@@ -38,10 +38,10 @@ registerFamily({
     const schedule = model.schedule.bind(model);
     model.schedule = ({ familyOptions, ...request } = {}) => {
       seen.push(familyOptions);
-      const { strengths } = familyOptions ?? {};
+      const { suffix } = familyOptions ?? {};
       const made = schedule({
         ...request,
-        ...(strengths === undefined ? {} : { familyOptions: { strengths } }),
+        ...(suffix === undefined ? {} : { familyOptions: { suffix } }),
       });
       return { ...made, settings: { ...made.settings, familyOptions: familyOptions ?? {} } };
     };
@@ -132,8 +132,8 @@ testInFolder(
   "varscale: options of a family reach it by its own names, and are recorded and repeated",
   async (folder) => {
     const model = await checkpoints(folder);
-    const args = ["--no-grout", "--gap_width", "1.5", "--tiles=9", "--strengths", "1,2,3,4"];
-    const wanted = { strengths: "1,2,3,4", grout: false, gapWidth: 1.5, tiles: 9 };
+    const args = ["--no-grout", "--gap_width", "1.5", "--tiles=9", "--suffix", "1,2"];
+    const wanted = { suffix: "1,2", grout: false, gapWidth: 1.5, tiles: 9 };
     seen.length = 0;
     const { out } = await succeed("generate", "a cat", ...model, ...args, "-o", `${folder}/out`);
     assertMatch(out, /: Mosaic, cfg 3, .*grout false.*, seed 0, on CPU/);

@@ -1,7 +1,7 @@
 /**
  * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts
- * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant and
- * may be given scale by scale, what it paints has any size, its models are told apart by names of sizes, and
+ * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant,
+ * what it paints has any size, its models are told apart by names of sizes, and
  * its two checkpoints are called `net` and `text`, of which the second lies in a repository of others. Its
  * transformer is a formula. It is registered like any family, and that is all that the sampler and the
  * command line get to know of it.
@@ -35,12 +35,13 @@ import type {
 } from "../../models/model.ts";
 import type { Label, ResolvedLabel, TextLabels } from "../../models/label.ts";
 import {
-  guidanceWeight,
   type PictureSize,
   type SamplingDefaults,
+  samplingOfScale,
   type Schedule,
   type ScheduleRequest,
 } from "../../models/schedule.ts";
+import { requireOnePerScale, resolveSampling } from "../../models/sampling.ts";
 import type {
   DrawArguments,
   TokenDensityArguments,
@@ -135,36 +136,25 @@ function scheduleOf(request: ScheduleRequest): Schedule {
       throw new RangeError(`Cannot paint as edges must be multiples of ${PATCH}: current value is ${edge}`);
     }
   }
-  const settings: Schedule["settings"] = {
-    ...DEFAULTS,
-    ...Object.fromEntries(
-      Object.keys(DEFAULTS).map((name) => [name, request[name as keyof SamplingDefaults]])
-        .filter(([, value]) => value !== undefined),
-    ),
-    published,
-    maps: request.size === undefined ? {} : { size: request.size },
-    familyOptions,
-  };
-  const { strengths, ...unknown } = familyOptions as { strengths?: string };
-  if (Object.keys(unknown).length > 0) throw new TypeError(`Unknown option ${Object.keys(unknown)[0]}`);
-  const list = strengths?.split(",").map(Number);
-  const { topK, topP, minP, temperature } = settings;
+  const unknown = Object.keys(familyOptions).find((name) => name !== "suffix");
+  if (unknown !== undefined) throw new TypeError(`Unknown option ${unknown}`);
   const divisors = [8, 4, 2, 1];
+  const sampling = resolveSampling(request, DEFAULTS);
+  requireOnePerScale(sampling, divisors.length);
   return {
     scales: divisors.map((divisor, k) => ({
       width: k === 0 ? 1 : Math.ceil(width / PATCH / divisor),
       height: k === 0 ? 1 : Math.ceil(height / PATCH / divisor),
       picture: { width, height },
-      sampling: {
-        topK,
-        topP,
-        minP,
-        temperature,
-        guidanceWeight: guidanceWeight({ ...settings, cfg: list?.[k] ?? settings.cfg }, k / 3),
-      },
+      sampling: samplingOfScale(sampling, { scale: k, ratio: k / 3 }),
     })),
     picture: { width, height },
-    settings,
+    settings: {
+      ...sampling,
+      published,
+      maps: request.size === undefined ? {} : { size: request.size },
+      familyOptions,
+    },
     imageBytes: 4 * width * height * BITS,
   };
 }
@@ -313,7 +303,8 @@ class MosaicGeneration implements Generation {
   constructor(model: Mosaic, labels: readonly ResolvedLabel[], guided: boolean, schedule: Schedule) {
     requireInteger(labels.length, "the number of labels", "start", { min: 1 });
     this.#model = model;
-    this.#labels = labels;
+    const { suffix = "" } = schedule.settings.familyOptions as { suffix?: string };
+    this.#labels = labels.map((label) => ({ ...label, prompt: (label.prompt ?? "") + suffix }));
     this.guided = guided;
     this.#schedule = schedule;
     const { width, height } = schedule.scales.at(-1)!;
@@ -455,11 +446,7 @@ export const MOSAIC: Family<MosaicConfig> = {
   flexible: ["size"],
   publishedHelp: undefined,
   options: {
-    strengths: {
-      kind: "text",
-      help: "Strength of guidance, scale by scale",
-      defaultText: "--cfg on all of them",
-    },
+    suffix: { kind: "text", help: "What stands behind every prompt" },
   },
   infer: ({ net, text }) => {
     const bits = net?.set.take("colors.weight", [3, -1])[1];
