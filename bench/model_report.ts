@@ -27,6 +27,7 @@ import { partPlaces } from "../models/part_places.ts";
 import { storedBytes } from "../models/class_conditional/memory.ts";
 import { type Dtype, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
 import type { ModelTensor } from "../models/weights/model_tensor.ts";
+import { writeSynthetic } from "./checkpoint_writer.ts";
 import { commitOf } from "./history.ts";
 import type {
   CompareReport,
@@ -44,7 +45,6 @@ import {
   SYNTHETIC_FAMILIES,
   syntheticFiles,
   type SyntheticSizes,
-  writeSynthetic,
 } from "./synthetic_checkpoint.ts";
 import { table } from "./tables.ts";
 

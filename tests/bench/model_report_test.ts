@@ -8,7 +8,8 @@ import {
 } from "../../bench/model_report.ts";
 import type { TimeReport } from "../../bench/model_worker.ts";
 import type { Scale } from "../../mod.ts";
-import { vaeTensors, varTensors, writeSynthetic } from "../../bench/synthetic_checkpoint.ts";
+import { writeSynthetic } from "../../bench/checkpoint_writer.ts";
+import { vaeTensors, varTensors } from "../../bench/synthetic_checkpoint.ts";
 
 const parse = (line: string) => parseModelReportOptions(line === "" ? [] : line.split(" "));
 
