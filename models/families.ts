@@ -8,13 +8,14 @@ import { mustBe } from "../kernels/arguments.ts";
 import type { Checkpoint } from "./checkpoint/mod.ts";
 import type { CheckpointPart, Family } from "./family.ts";
 import { FLEXVAR } from "./flexvar/family.ts";
+import { INFINITY } from "./infinity/family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { partNotFound } from "./folder_conversion.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import { partPlaces } from "./part_places.ts";
 import { VAR } from "./var/family.ts";
 
-const families: Family[] = [VAR, FLEXVAR];
+const families: Family[] = [VAR, FLEXVAR, INFINITY];
 
 /** All families that are known, in the order in which a checkpoint is held against them. */
 export const FAMILIES: readonly Family[] = families;
