@@ -16,7 +16,7 @@ import {
 } from "../../mod.ts";
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
-import { deviceRecord, dtypeRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
+import { deviceRecord, memoryRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
 import { checkRequest, classOf, type Labelled, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
@@ -155,7 +155,7 @@ export function recordOfSeries(
   const { name, family, fingerprints, tuning } = model;
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: { name, family, ...sizeRecord(model.size), ...dtypeRecord(model), place, fingerprints, tuning },
+    model: { name, family, ...sizeRecord(model.size), ...memoryRecord(model), place, fingerprints, tuning },
     device: deviceRecord(model, options),
     settings,
     ...extentOf(model, options),

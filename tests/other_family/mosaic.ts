@@ -454,6 +454,7 @@ export const MOSAIC: Family<MosaicConfig> = {
   search: SEARCH,
   flexible: ["size"],
   publishedHelp: undefined,
+  loading: [],
   options: {
     strengths: {
       kind: "text",
