@@ -11,6 +11,7 @@ import type { Device } from "../kernels/device/device.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelFolder } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
+import type { CacheDtype } from "./graphs/cache_values.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
 import type { ClassLabels, TextLabels } from "./label.ts";
 import type { Model, SearchSettings } from "./model.ts";
@@ -95,8 +96,21 @@ export interface FamilyOption {
   readonly defaultText?: string;
 }
 
+/** How a model is kept in memory, where its family has a choice. */
+export interface FamilyLoading {
+  /**
+   * `"blocks"` reads the transformer's weights block by block each time one is run, so that all of them need
+   * not be in memory together; `"none"`, the default, keeps them.
+   */
+  readonly offload?: "none" | "blocks";
+  /** Type in which keys and values are kept between two scales; `"f32"` by default. */
+  readonly cacheDtype?: CacheDtype;
+  /** Whether the text encoder stays loaded after its use; false by default. */
+  readonly keepTextEncoder?: boolean;
+}
+
 /** How a model is loaded from its folder. */
-export interface LoadFamilyOptions {
+export interface LoadFamilyOptions extends FamilyLoading {
   /** Threads on the CPU. */
   readonly threads?: number;
   /** Who computes on the CPU. */
@@ -136,6 +150,8 @@ export interface Family<Config = any> {
    * anyway.
    */
   readonly publishedHelp: string | undefined;
+  /** Which choices there are when its models are loaded; others are refused. */
+  readonly loading: readonly (keyof FamilyLoading)[];
   /** Options that only this family has. */
   readonly options: Readonly<Record<string, FamilyOption>>;
   /**

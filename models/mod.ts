@@ -34,6 +34,7 @@ export type {
   CheckpointPart,
   Fact,
   Family,
+  FamilyLoading,
   FamilyOption,
   FileElsewhere,
   LoadFamilyOptions,
@@ -91,6 +92,7 @@ export {
   type TextLabels,
 } from "./label.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
+export type { CacheDtype } from "./graphs/cache_values.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,

@@ -51,6 +51,8 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "device",
   "threads",
   "cpuProvider",
+  "offload",
+  "keepTextEncoder",
   "output",
   "overwrite",
   "grid",
@@ -109,6 +111,8 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
       modelDepth: options.modelDepth ?? record.model.depth,
       modelSize: record.model.size,
       dtype: record.model.dtype ?? options.dtype,
+      cacheDtype: record.model.cacheDtype,
+      offload: options.offload ?? record.model.offload,
     },
     variants: recordedVariants(record),
     request: () => ({

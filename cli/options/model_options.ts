@@ -7,11 +7,13 @@
  */
 
 import {
+  type CacheDtype,
   type Checkpoints,
   type CpuProvider,
   type DeviceKind,
   type Dtype,
   FAMILIES,
+  type Family,
   loadModel,
   type Model,
   type ModelOutline,
@@ -22,7 +24,7 @@ import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 import { readClassNames, readPlaces } from "./given_files.ts";
-import { choice, integer, text } from "./kinds.ts";
+import { choice, flag, integer, text } from "./kinds.ts";
 import { type Option, optionName, type OptionTable, section } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
 
@@ -66,6 +68,12 @@ export const WEIGHTS_OPTION: Option<string> = {
   defaultText: "the only ones",
 };
 
+/** What the help of an option ends with that only some families take when a model is loaded. */
+function forThose(choice: Family["loading"][number]): string {
+  const titles = FAMILIES.filter(({ loading }) => loading.includes(choice)).map(({ title }) => title);
+  return titles.length === 0 ? "" : `; for ${list(titles, "and")}`;
+}
+
 /** Which model. */
 export const MODEL_OPTIONS = section("Model", {
   model: {
@@ -87,6 +95,24 @@ export const MODEL_OPTIONS = section("Model", {
     kind: choice(["auto", "f32", "f16", "q8", "q4"]),
     help: "Type of the large weights; auto is the most precise one that fits",
     default: "auto",
+  },
+  cacheDtype: {
+    kind: choice(["f32", "f16"]),
+    help: `Type in which keys and values are kept between two scales; f16 takes half the memory${
+      forThose("cacheDtype")
+    }`,
+    defaultText: "f32",
+  },
+  offload: {
+    kind: choice(["none", "blocks"]),
+    help: `Which weights are read whenever they are used, so that they need not be in memory together${
+      forThose("offload")
+    }`,
+    defaultText: "none",
+  },
+  keepTextEncoder: {
+    kind: flag,
+    help: `Leave the text encoder loaded after its use${forThose("keepTextEncoder")}`,
   },
 });
 
@@ -229,6 +255,9 @@ export interface LoadValues {
   readonly cpuProvider: CpuProvider;
   readonly threads?: number | undefined;
   readonly memory?: number | undefined;
+  readonly cacheDtype?: CacheDtype | undefined;
+  readonly offload?: "none" | "blocks" | undefined;
+  readonly keepTextEncoder?: boolean | undefined;
   readonly modelDepth?: number | undefined;
   /** Name of the size, of a family that tells its models by such. */
   readonly modelSize?: string | undefined;
@@ -249,6 +278,7 @@ export async function load(
   check: (outline: ModelOutline) => void,
 ): Promise<Model> {
   const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
+  const { cacheDtype, offload, keepTextEncoder } = values;
   const notice = (text: string): void => {
     if (!quiet) say(io, text);
   };
@@ -262,6 +292,9 @@ export async function load(
     ...(quiet ? {} : { onProgress: transfer.report }),
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { memory }),
+    ...(cacheDtype === undefined ? {} : { cacheDtype }),
+    ...(offload === undefined ? {} : { offload }),
+    ...(keepTextEncoder ? { keepTextEncoder } : {}),
     ...(modelDepth === undefined ? {} : { depth: modelDepth }),
     ...(modelSize === undefined ? {} : { size: modelSize }),
   };
@@ -286,11 +319,28 @@ export async function load(
   }
 }
 
-/** The types of a model's large weights as records hold them: where it ran, and where they lie. */
-export function dtypeRecord(
-  { dtype, storedDtype = dtype }: Model,
-): { readonly dtype: Dtype; readonly storedDtype: Dtype } {
-  return { dtype, storedDtype };
+/** How a model is kept in memory. */
+export interface MemoryRecord {
+  /** Type of the large weights; records made before there was a choice are without it. */
+  readonly dtype?: Dtype;
+  /** Type that they have where they lie; records made before it was noted are without it. */
+  readonly storedDtype?: Dtype;
+  /** Type of keys and values; f32 where it is not noted. */
+  readonly cacheDtype?: CacheDtype;
+  /** Which weights were read whenever they were used; none where it is not noted. */
+  readonly offload?: "none" | "blocks";
+}
+
+/** How a model is kept in memory, as records hold it; of what a family has no choice of, nothing. */
+export function memoryRecord(
+  { dtype, storedDtype = dtype, cacheDtype, offload }: Model,
+): MemoryRecord & { readonly dtype: Dtype } {
+  return {
+    dtype,
+    storedDtype,
+    ...(cacheDtype === undefined ? {} : { cacheDtype }),
+    ...(offload === undefined ? {} : { offload }),
+  };
 }
 
 /** The size of a model as records hold it: a depth, or the name of a size. */

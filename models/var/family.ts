@@ -68,6 +68,7 @@ export const VAR: Family<VarConfig> = {
   search: SEARCH,
   flexible: [],
   publishedHelp: undefined,
+  loading: [],
   options: {},
   infer: (weights) => inferVarConfig(weights),
   inferAgain: async (weights, { patchNumbers }) => {

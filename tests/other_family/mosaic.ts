@@ -445,6 +445,7 @@ export const MOSAIC: Family<MosaicConfig> = {
   search: SEARCH,
   flexible: ["size"],
   publishedHelp: undefined,
+  loading: [],
   options: {
     suffix: { kind: "text", help: "What stands behind every prompt" },
   },
