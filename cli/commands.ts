@@ -22,7 +22,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   },
   {
     name: "run",
-    summary: "Generate many images of every class, as the published VAR-Scaling script does",
+    summary: "Generate many images of every class or prompt, as the published scripts do",
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
@@ -34,6 +34,16 @@ export const COMMANDS: readonly ListedCommand[] = [
     name: "reconstruct",
     summary: "Encode pictures to tokens and decode them again",
     load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
+  },
+  {
+    name: "run-infinity",
+    summary: "Run the command line of Infinity's released script as it stands",
+    load: async () => (await import("./commands/run_infinity.ts")).runInfinity,
+  },
+  {
+    name: "eval-infinity",
+    summary: "Make GenEval's pictures with the settings of Infinity's released script",
+    load: async () => (await import("./commands/eval_infinity.ts")).evalInfinity,
   },
   {
     name: "npz",

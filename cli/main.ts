@@ -127,14 +127,14 @@ function find(name: string): ListedCommand {
 }
 
 function overview(): string {
-  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`);
   return `varscale ${VERSION}: inference-time scaling of visual autoregressive image models
 
 Usage: varscale COMMAND [OPTIONS]
 
 Commands:
 ${lines.join("\n")}
-  ${"help".padEnd(12)}Show the help of a command, like COMMAND --help
+  ${"help".padEnd(15)}Show the help of a command, like COMMAND --help
 
 Start with:
   varscale generate "red torus" "blue cone" --seed 7

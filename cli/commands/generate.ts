@@ -15,6 +15,7 @@ import { type Io, UsageError } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import { text } from "../options/kinds.ts";
 import { CHECKPOINT_OPTIONS, modelPlace } from "../options/model_options.ts";
+import { readPrompts } from "../options/prompts.ts";
 import { type Arguments, optionName, section } from "../options/options.ts";
 import { list } from "../output/words.ts";
 
@@ -24,6 +25,11 @@ const OPTIONS = {
       kind: text("A,B,…"),
       help:
         "Classes, like the arguments LABEL; these come after them. For a model that takes texts, all of this is one text",
+    },
+    prompts: {
+      kind: text("FILE"),
+      help:
+        'More labels from a file: one in each line, or JSON with "prompt", by the line or as a list; blank lines do not count',
     },
     ...COUNT_OPTIONS,
     repeat: {
@@ -58,12 +64,13 @@ export const generate = command({
   usage: ["[LABEL …] [OPTIONS]", "--repeat RUN.json [OPTIONS]"],
   description: [
     'A LABEL is the name or number of a class, "all" for every class, or "null" for none, which means anything. ' +
-    "Without one, classes are drawn at random from the seed. A model that takes texts is told what to paint in any words.",
+    "Without one, classes are drawn at random from the seed. A model that takes texts is told what to paint in any words, and each LABEL is a prompt.",
     "Names of options may be written with dashes or underscores, and the names of published scripts are understood.",
   ],
   options: OPTIONS,
   examples: [
     '"red torus" "blue cone" --count 4 --seed 7',
+    '"two red spheres and a blue cone" --model demo-t2i',
     "all --cfg 3 --scaling --samples 50 --output scaled",
     '"green cube" --count 8 --compare --preset published',
     "207 --var-ckpt var_d16.pth --vae-ckpt vae_ch160v4096z32.pth --preview all",
@@ -77,7 +84,11 @@ export const generate = command({
 async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { options, operands } = args;
   const plan = options.repeat === undefined
-    ? planOfOptions(options, { labels: operands, listed: options.labels })
+    ? planOfOptions(options, {
+      labels: operands,
+      listed: options.labels,
+      ...(options.prompts === undefined ? {} : { prompts: await readPrompts(options.prompts) }),
+    })
     : await planOfRecord(options.repeat, args);
   await execute(plan, options, io);
 }

@@ -1,6 +1,6 @@
 /**
- * `varscale run`: the published script's command line. All images of all classes, in a folder that can be
- * filled in several goes, by several processes, and in any order.
+ * `varscale run`: the published scripts' command lines. All images of all classes or prompts, in a folder
+ * that can be filled in several goes, by several processes, and in any order.
  *
  * @module
  */
@@ -9,7 +9,8 @@ import { FAMILIES, type GenerateRequest, type Model, type ModelOutline } from ".
 import { command } from "../command.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
-import { type Arguments, refuseOperands } from "../options/options.ts";
+import { type Arguments, optionName, refuseOperands } from "../options/options.ts";
+import { type GivenPrompt, readPrompts } from "../options/prompts.ts";
 import { checkOutline, checkRequest } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
@@ -17,7 +18,7 @@ import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
 import { requireFolder } from "../output/whole_file.ts";
 import { duration } from "../output/units.ts";
-import { plural } from "../output/words.ts";
+import { list, plural } from "../output/words.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
 import { fillFolder } from "../series/fill_folder.ts";
 import { OpenedModel } from "../series/opened_model.ts";
@@ -30,32 +31,33 @@ import {
   refuseStrangers,
   takeUp,
 } from "../series/series_folder.ts";
+import { extentIn, knownDifferences, readSeriesRecord, type SeriesRecord } from "../series/series_record.ts";
 import {
-  type Cell,
-  imageFile,
-  knownDifferences,
-  readSeriesRecord,
-  type SeriesRecord,
-} from "../series/series_record.ts";
-import {
-  extentOf,
+  eachOf,
   isCoupled,
   knownSettings,
   recordOfSeries,
   requestOf,
   settingsOf,
+  subjectsOf,
 } from "../series/series_settings.ts";
-import { shareOf, wholeClasses } from "../series/share.ts";
+import { shareOf, wholeSubjects } from "../series/share.ts";
+import type { Cell, Subjects } from "../series/subjects.ts";
 
 /** The command. */
 export const run = command({
-  usage: ["--vae-ckpt FILE --var-ckpt FILE --output DIR [OPTIONS]", "--model PLACE --output DIR [OPTIONS]"],
+  usage: [
+    "--vae-ckpt FILE --var-ckpt FILE --output DIR [OPTIONS]",
+    "--model PLACE --output DIR [OPTIONS]",
+    "--model PLACE --metadata FILE --output DIR [OPTIONS]",
+  ],
   description: [
     "The command line of the published script works as it stands, with underscores or dashes. Without --preset the settings are its own, " +
     "or for a model that it does not know those of its authors' experiments, but candidates are independent and the bandwidth is each image's own, so that no image depends on another. With --preset " +
     "published, the search does what the released code does; as its bandwidth couples the images of a class, a class is then always one batch.",
-    "A run that was interrupted goes on when it is started again with the same settings; more classes or more images per class can be " +
-    "added that way. An image that fails is tried once more and then listed in failed.json; the run goes on, and ends with code 1.",
+    "A model that takes texts makes images of the prompts in a file, each in a folder of its own, as GenEval's scorer reads them.",
+    "A run that was interrupted goes on when it is started again with the same settings; more classes, more prompts at the end of the " +
+    "file or more images of each can be added that way. An image that fails is tried once more and then listed in failed.json; the run goes on, and ends with code 1.",
   ],
   options: SERIES_OPTIONS,
   examples: [
@@ -63,6 +65,7 @@ export const run = command({
     "--model var-d16 -o out --memory 20GB --shard 1/4",
     "--model hf:jiaosiyu1999/FlexVAR --depth 24 -o out -n 50 --batch auto --memory 20GB",
     "--model demo -o out -n 10 --npz",
+    "--model demo-t2i --metadata evaluation_metadata.jsonl -o out",
   ],
   run: execute,
 });
@@ -71,6 +74,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const { options } = args;
   const output = requireConsistent(args);
   const place = modelPlace(options) ?? { folder: "demo" };
+  const prompts = await givenPrompts(options);
   const { npz = false, quiet = false } = options;
   await requireFolder(output);
   if (npz) await refuseArchive(archiveOf(output), false);
@@ -78,14 +82,17 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const before = await recordBefore(output, options);
   const check = (outline: ModelOutline): void => {
     checkOutline(outline, samplingRequest(options));
-    const now = extentOf(outline, options);
+    const { extent: now } = subjectsOf(outline, options, prompts);
     if (before === undefined) return;
-    refuseDifferences(output, extentDifferences({ before, now }, isCoupled(options)));
+    refuseDifferences(output, extentDifferences({ before: extentIn(before), now }, isCoupled(options)));
   };
   await using opened = await OpenedModel.open(() => load(place, options, io, check));
-  const request = requestOf(opened.model, options);
-  const record = await recordNow(output, { before, model: opened.model, request, place, options, io });
-  const failures = await makeMissing(output, { opened, request, record, options, io });
+  const subjects = subjectsOf(opened.model, options, prompts);
+  const request = requestOf(opened.model, options, subjects);
+  const record = await recordNow(output, {
+    ...{ before, model: opened.model, request, subjects, place, options, io },
+  });
+  const failures = await makeMissing(output, { opened, request, subjects, record, options, io });
   if (failures.length > 0) {
     const failed = plural(failures.length, "image");
     say(io, `${failed} failed; ${failures.path} tells why, and the same command tries again`);
@@ -106,7 +113,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
  * @throws {UsageError} If options are missing or exclude each other.
  */
 function requireConsistent({ options, operands }: Arguments<typeof SERIES_OPTIONS>): string {
-  const { output, shard, npz, batch, numImagesPerClass } = options;
+  const { output, shard, npz, batch, classes, prompts, metadata } = options;
   refuseOperands(operands, 0);
   if (output === undefined) throw new UsageError("Option --output is needed: the folder for the images");
   if (npz && shard !== undefined) {
@@ -114,12 +121,36 @@ function requireConsistent({ options, operands }: Arguments<typeof SERIES_OPTION
       "Options --npz and --shard exclude each other: pack the folder when all parts are done",
     );
   }
-  if (isCoupled(options) && batch !== undefined && batch !== numImagesPerClass) {
+  const { noun, each } = eachOf(options);
+  if (isCoupled(options) && batch !== undefined && batch !== each) {
     throw new UsageError(
-      `Option --batch must be left out, as --bandwidth batch couples all images of a class: current value is ${batch}`,
+      `Option --batch must be left out, as --bandwidth batch couples all images of a ${noun}: current value is ${batch}`,
+    );
+  }
+  const named = Object.entries({ classes, prompts, metadata }).filter(([, value]) => value !== undefined)
+    .map(([name]) => optionName(name));
+  if (named.length > 1) throw new UsageError(`Options ${list(named, "and")} exclude each other`);
+  if (npz && (prompts ?? metadata) !== undefined) {
+    throw new UsageError(
+      `Options --npz and ${named[0]} exclude each other: an archive has the images of classes`,
     );
   }
   return output;
+}
+
+/** The prompts that the options name, if they name any. */
+async function givenPrompts(
+  { prompts, metadata }: SeriesValues,
+): Promise<readonly GivenPrompt[] | undefined> {
+  const file = prompts ?? metadata;
+  if (file === undefined) return undefined;
+  const given = await readPrompts(file);
+  // Of a text, a scorer would know nothing but the prompts.
+  const bare = metadata !== undefined && given.some(({ line }) => Object.keys(JSON.parse(line)).length === 1);
+  if (!bare) return given;
+  throw new UsageError(
+    `Option --metadata must name a file that tells more than prompts; use --prompts: current value is "${file}"`,
+  );
 }
 
 /**
@@ -149,14 +180,20 @@ async function recordNow(
     readonly before: SeriesRecord | undefined;
     readonly model: Model;
     readonly request: GenerateRequest;
+    readonly subjects: Subjects;
     readonly place: ModelPlace;
     readonly options: SeriesValues;
     readonly io: Io;
   },
 ): Promise<SeriesRecord> {
-  const { before, model, request, place, options, io } = facts;
-  const settings = settingsOf(options, model, checkRequest(model, request));
-  const now = recordOfSeries(model, { place, settings, options });
+  const { before, model, request, subjects, place, options, io } = facts;
+  const [first] = subjects.cells;
+  const settings = settingsOf(
+    options,
+    model,
+    checkRequest(model, { ...request, labels: subjects.labelOf(first!) }),
+  );
+  const now = recordOfSeries(model, { place, settings, subjects, options });
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
     say(io, `warning: ${warning}`);
   }
@@ -169,16 +206,18 @@ async function makeMissing(
   facts: {
     readonly opened: OpenedModel;
     readonly request: GenerateRequest;
+    readonly subjects: Subjects;
     readonly record: SeriesRecord;
     readonly options: SeriesValues;
     readonly io: Io;
   },
 ): Promise<FailureList> {
-  const { opened, request, record, options, io } = facts;
+  const { opened, request, subjects, record, options, io } = facts;
   const { shard, quiet = false } = options;
   const coupled = isCoupled(options);
-  const share = shareOf(record, shard, coupled);
-  const missing = await missingIn(output, share);
+  const share = shareOf(subjects, shard, coupled);
+  await subjects.begin(output, share);
+  const missing = await missingIn(output, subjects, share);
   const failures = await FailureList.begin(output, shard);
   const progress = new Progress(io, { total: share.length, done: share.length - missing.length, quiet });
   const notice = (line: string): void => {
@@ -187,16 +226,17 @@ async function makeMissing(
   };
   const begun = performance.now();
   try {
-    await fillFolder(coupled ? wholeClasses(share, missing) : missing, {
+    await fillFolder(coupled ? wholeSubjects(share, missing) : missing, {
       model: opened.model,
       reopen: async (lost) => {
         notice(lost.message);
         return await opened.reopen();
       },
       request,
+      subjects,
       sharedNoise: record.settings.sharedNoise,
       output,
-      only: new Set(missing.map(imageFile)),
+      only: new Set(missing.map((cell) => subjects.fileOf(cell))),
       failures,
       progress,
       io,

@@ -9,6 +9,7 @@ import type { GenerateRequest, Label } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import { type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
+import type { GivenPrompt } from "../options/prompts.ts";
 import { type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
@@ -38,13 +39,15 @@ interface Wanted {
   readonly labels?: readonly string[];
   /** Labels between commas; for a model that takes texts, which may have commas too, a single one. */
   readonly listed?: string | undefined;
+  /** Labels from a file, each by itself; none of them is a word for others. */
+  readonly prompts?: readonly GivenPrompt[];
   /** What is edited, if anything. */
   readonly edit?: PlannedEdit;
 }
 
 /** A run as the options say. */
 export function planOfOptions(options: GenerateValues, wanted: Wanted): GenerationPlan {
-  const { labels = [], listed, edit } = wanted;
+  const { labels = [], listed, prompts = [], edit } = wanted;
   const { compare, preview, count, seed, grid, columns, batch, memory } = options;
   if (compare && options.scaling === false) {
     throw new UsageError("Options --compare and --no-scaling exclude each other");
@@ -63,8 +66,11 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
       ...(memory === undefined ? {} : { memory }),
       previews: preview ?? false,
       ...(edit === undefined ? {} : { edit: edit.request }),
-      ...(labels.length === 0 && listed === undefined ? {} : {
-        labels: [...labels, ...listedLabels(model, listed)].flatMap((label) => labelsOf(model, label)),
+      ...(labels.length === 0 && listed === undefined && prompts.length === 0 ? {} : {
+        labels: [
+          ...[...labels, ...listedLabels(model, listed)].flatMap((label) => labelsOf(model, label)),
+          ...prompts.map(({ prompt }) => labelOf(model, prompt)),
+        ],
       }),
     }),
     grid,

@@ -12,6 +12,8 @@ import { hubPlace, isUrl } from "./place.ts";
 
 /** Bytes that a JSON file has at most. */
 const JSON_BYTES = 2 ** 28;
+/** Bytes that a text has at most. */
+const TEXT_BYTES = 2 ** 26;
 /** Bytes that the file of a picture has at most. */
 const PICTURE_BYTES = 2 ** 29;
 
@@ -67,6 +69,24 @@ export async function readPlaces<Content>(
  */
 export function readJson(path: string, limit: number = JSON_BYTES): Promise<unknown> {
   return readGiven(path, async () => JSON.parse(new TextDecoder().decode(await readRegular(path, limit))));
+}
+
+/**
+ * Reads a text in UTF-8.
+ *
+ * @param path The file.
+ * @param limit Bytes that it has at most.
+ * @throws {UsageError} If there is no such file, it is too large, or it is no such text.
+ */
+export function readText(path: string, limit: number = TEXT_BYTES): Promise<string> {
+  return readGiven(path, async () => {
+    const bytes = await readRegular(path, limit);
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      throw new Error("it is no text in UTF-8");
+    }
+  });
 }
 
 /**

@@ -60,7 +60,7 @@ export function parse<Table extends OptionTable>(
     if (found === undefined) throw new UsageError(unknown(rawName, spellings));
     const { name, option, negated } = found;
     const before = given.get(name);
-    if (before !== undefined) {
+    if (before !== undefined && option.lastCounts !== true) {
       throw new UsageError(
         before === rawName
           ? `Option ${rawName} is given twice`

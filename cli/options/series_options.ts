@@ -43,25 +43,36 @@ export const SERIES_OPTIONS = {
     numImagesPerClass: {
       kind: integer("N", 1),
       short: "n",
-      help: "Images of each class",
-      default: 50,
-      aliases: ["count"],
+      help: "Images of each class or prompt",
+      defaultText: "50 of a class, 4 of a prompt",
+      aliases: ["count", "num-images", "n-samples"],
     },
     classes: {
       kind: texts,
       help: "Only these classes: numbers, ranges such as 0-99, or names",
       defaultText: "all",
     },
+    prompts: {
+      kind: text("FILE"),
+      help:
+        'For a model that takes texts: prompts from a file, one in each line, or JSON with "prompt", by the line or as a list',
+    },
+    metadata: {
+      kind: text("FILE"),
+      help:
+        "GenEval's evaluation_metadata.jsonl, or another file of prompts with what a scorer is to know of them",
+      aliases: ["metadata-file"],
+    },
     shard: { kind: shard, help: "Only part I of N equal parts, for several processes or machines" },
     seed: {
       kind: seed,
       short: "s",
-      help: "An image depends on the seed, its class and its number alone",
+      help: "An image depends on the seed, its class or prompt, and its number alone",
       default: 0,
     },
     sharedNoise: {
       kind: flag,
-      help: "Give image i of every class the same random numbers, as the published script does",
+      help: "Give image i of every class or prompt the same random numbers, as the published scripts do",
     },
   }),
   ...MODEL_OPTIONS,
@@ -70,7 +81,8 @@ export const SERIES_OPTIONS = {
   ...BATCH_OPTIONS,
   batch: {
     ...BATCH_OPTIONS.batch,
-    defaultText: `${BATCH_OPTIONS.batch.defaultText}; with --bandwidth batch, all images of a class`,
+    defaultText:
+      `${BATCH_OPTIONS.batch.defaultText}; with --bandwidth batch, all images of a class or prompt`,
   },
   ...SCALING_OPTIONS,
   ...section("VAR-Scaling", {
@@ -96,7 +108,7 @@ export const SERIES_OPTIONS = {
       kind: text("DIR"),
       short: "o",
       help:
-        "Folder for the images, class_C_img_I.png, and the record, run.json. If it has some of the images already, the others are made",
+        "Folder for the images, class_C_img_I.png, and the record, run.json; of prompts, PPPPP/samples/IIIII.png with PPPPP/metadata.jsonl. If it has some of the images already, the others are made",
       aliases: ["output-dir"],
     },
     npz: { kind: flag, help: "Pack the images into DIR.npz in the end, like varscale npz" },

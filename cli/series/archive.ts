@@ -18,14 +18,8 @@ import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { list, plural } from "../output/words.ts";
 import { writeNpz } from "./npz_file.ts";
-import {
-  type Cell,
-  cellsOf,
-  imageFile,
-  imageOfFile,
-  readSeriesRecord,
-  type SeriesRecord,
-} from "./series_record.ts";
+import { readSeriesRecord } from "./series_record.ts";
+import { type Cell, cellOfClassImage, type ClassExtent, ClassSubjects } from "./subjects.ts";
 
 /** Missing images that are named at most. */
 const NAMED = 5;
@@ -83,6 +77,7 @@ export async function packImages(
   options: PackOptions,
 ): Promise<{ images: number; shape: readonly number[] }> {
   const { expect, order, seed, quiet, io } = options;
+  await refusePrompts(folder);
   const there = await imagesIn(folder);
   if (there.length === 0) throw new UsageError(`Cannot pack ${folder}: it has no PNG files`);
   const { names, sha256: recorded } = await samplesIn(folder, there);
@@ -116,6 +111,15 @@ export async function packImages(
     progress.clear();
   }
   return { images: names.length, shape };
+}
+
+/** An archive is for evaluators of classes; those of prompts read the folder as it is. */
+async function refusePrompts(folder: string): Promise<void> {
+  const series = await readSeriesRecord(folder);
+  if (series === undefined || "classes" in series) return;
+  throw new UsageError(
+    `Cannot pack ${folder}: its images are of prompts, and an archive has those of classes`,
+  );
 }
 
 /** Names of the PNG files of a folder, numbers in them by value. */
@@ -158,9 +162,10 @@ async function samplesIn(folder: string, there: readonly string[]): Promise<Samp
     };
   }
   if (series === undefined) refuseCompanions(folder, there);
-  const cells = there.map(imageOfFile).filter((cell) => cell !== undefined);
+  const cells = there.map(cellOfClassImage).filter((cell) => cell !== undefined);
   if (series !== undefined || cells.length > 0) {
-    const wanted = cellsOf(series ?? extentOf(cells)).map(imageFile);
+    const subjects = new ClassSubjects(series as ClassExtent | undefined ?? extentOf(cells));
+    const wanted = subjects.cells.map((cell) => subjects.fileOf(cell));
     requireComplete(folder, there, { wanted, others: [] });
   }
   return { names: [...there], sha256: new Map() };
@@ -237,9 +242,9 @@ function refuseCompanions(folder: string, there: readonly string[]): void {
 }
 
 /** The least run that has all these images. */
-function extentOf(cells: readonly Cell[]): Pick<SeriesRecord, "classes" | "imagesPerClass"> {
+function extentOf(cells: readonly Cell[]): ClassExtent {
   return {
-    classes: [...new Set(cells.map(({ classId }) => classId))],
+    classes: [...new Set(cells.map(({ subject }) => subject))],
     imagesPerClass: cells.reduce((most, { image }) => Math.max(most, image + 1), 0),
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Makes images of classes and writes each to its file as it is finished. Which images there shall be, and
+ * Makes images and writes each to its file as it is finished. Which images there shall be, and
  * whose the folder is, is settled before.
  *
  * @module
@@ -9,6 +9,7 @@ import {
   type GeneratedImage,
   type GenerateRequest,
   generateSeries,
+  type Label,
   type Model,
   type SeriesOptions,
 } from "../../mod.ts";
@@ -16,8 +17,7 @@ import { type Io, say } from "../io.ts";
 import type { Progress } from "../output/progress.ts";
 import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
-import { type Cell, imageFile } from "./series_record.ts";
-import { classesFor } from "./series_settings.ts";
+import type { Cell, Subjects } from "./subjects.ts";
 
 /** What {@linkcode fillFolder} needs. */
 export interface FillJob {
@@ -27,7 +27,9 @@ export interface FillJob {
   readonly reopen: NonNullable<SeriesOptions["reopen"]>;
   /** How to generate, labels and numbers of the images apart. */
   readonly request: GenerateRequest;
-  /** Whether image i of every class has the same number. */
+  /** What the images show, and how their files are called. */
+  readonly subjects: Subjects;
+  /** Whether image i of every class or prompt has the same number. */
   readonly sharedNoise: boolean;
   /** Folder. */
   readonly output: string;
@@ -43,20 +45,18 @@ export interface FillJob {
 
 /** Makes images and writes them to a folder. */
 export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<void> {
-  const { model, request, sharedNoise, output, only, failures, progress, io } = job;
+  const { model, request, subjects, sharedNoise, output, only, failures, progress, io } = job;
   if (cells.length === 0) return;
-  const { count: classes } = classesFor(model);
-  // Numbered image by image and in each by class, so that more images per class change none.
-  const numbers = cells.map(({ classId, image }) => sharedNoise ? image : image * classes + classId);
-  const fileOf = ({ index, label }: Pick<GeneratedImage, "index" | "label">): string => {
-    return imageFile({ classId: label.id!, image: sharedNoise ? index : Math.floor(index / classes) });
+  const labels = cells.map((cell) => subjects.labelOf(cell));
+  const indices = cells.map((cell) => sharedNoise ? cell.image : subjects.numberOf(cell));
+  // Images of one label and number are the same, and any of their files will do.
+  const files = Map.groupBy(cells.keys(), (i) => placeOf(indices[i]!, labels[i]!));
+  const fileOf = ({ index, label: { id, prompt } }: Pick<GeneratedImage, "index" | "label">): string => {
+    return subjects.fileOf(cells[files.get(placeOf(index, prompt ?? id))!.shift()!]!);
   };
-  const batches = generateSeries(model, {
-    ...request,
-    labels: cells.map(({ classId }) => classId),
-    indices: numbers,
-    signal: io.signal,
-  }, { reopen: job.reopen });
+  const batches = generateSeries(model, { ...request, labels, indices, signal: io.signal }, {
+    reopen: job.reopen,
+  });
   progress.draw("");
   for await (const batch of batches) {
     for (const image of batch.images) {
@@ -65,8 +65,8 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
       await writeWhole(`${output}/${file}`, image.png());
       progress.image();
     }
-    const failed = batch.failures.map(({ index, label, error }) => {
-      return { file: fileOf({ index, label }), label: label.name, reason: error.message };
+    const failed = batch.failures.map((failure) => {
+      return { file: fileOf(failure), label: failure.label.name, reason: failure.error.message };
     }).filter(({ file }) => only.has(file));
     if (failed.length > 0) progress.clear();
     for (const { file, reason } of failed) {
@@ -77,4 +77,9 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     progress.batch();
     progress.draw("");
   }
+}
+
+/** What tells an image from others: its number and its label, of which no number is a text. */
+function placeOf(index: number, label: Label): string {
+  return `${index} ${JSON.stringify(label)}`;
 }

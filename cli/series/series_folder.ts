@@ -4,6 +4,7 @@
  * @module
  */
 
+import { basename, dirname } from "node:path";
 import { UsageError } from "../io.ts";
 import { describeDevice } from "../options/model_options.ts";
 import type { Shard } from "../options/series_options.ts";
@@ -11,15 +12,9 @@ import { formatJson } from "../output/format_json.ts";
 import { exists, missingFolders, removeEmpty, writeWhole } from "../output/whole_file.ts";
 import { list } from "../output/words.ts";
 import { lockFolder } from "./folder_lock.ts";
-import {
-  type Cell,
-  differences,
-  imageFile,
-  imageOfFile,
-  readSeriesRecord,
-  type SeriesRecord,
-} from "./series_record.ts";
+import { differences, extentIn, readSeriesRecord, type SeriesRecord } from "./series_record.ts";
 import { shardName } from "./share.ts";
+import { type Cell, type Extent, isSeriesImage, type Subjects } from "./subjects.ts";
 
 /** What a PNG file ends with: the chunk IEND, which is empty. */
 const PNG_END = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82];
@@ -68,7 +63,7 @@ export async function refuseStrangers(folder: string): Promise<void> {
     );
   }
   for await (const { name } of Deno.readDir(folder)) {
-    if (imageOfFile(name) === undefined) continue;
+    if (!isSeriesImage(name)) continue;
     throw new UsageError(`Cannot use ${folder}: it has images and no run.json; choose another --output`);
   }
 }
@@ -84,13 +79,13 @@ export function refuseDifferences(folder: string, differing: readonly string[]):
 }
 
 /**
- * Writes the record of a run, or takes up the one that is there. The run may grow, by classes and by images
- * of each class, but not shrink.
+ * Writes the record of a run, or takes up the one that is there. The run may grow, by classes or by
+ * prompts at the end, and by images of each, but not shrink.
  *
  * @param folder Where.
  * @param records The record that is there and the one of this go.
- * @param coupled Whether an image depends on the others of its class, so that their number is one of the
- * settings.
+ * @param coupled Whether an image depends on the others of its class or prompt, so that their number is one
+ * of the settings.
  * @returns What a person should know.
  * @throws {UsageError} If its images were made otherwise.
  */
@@ -108,14 +103,12 @@ export async function takeUp(
   if (before !== undefined) {
     refuseDifferences(folder, [
       ...differences(facts(before), facts(now)),
-      ...extentDifferences({ before, now }, coupled),
+      ...extentDifferences({ before: extentIn(before), now: extentIn(now) }, coupled),
     ]);
   }
-  const grown = before === undefined || formatJson([before.classes, before.imagesPerClass]) !==
-      formatJson([now.classes, now.imagesPerClass]);
-  if (grown) {
-    const { classes, imagesPerClass } = now;
-    await writeWhole(`${folder}/run.json`, `${formatJson({ ...before ?? now, classes, imagesPerClass })}\n`);
+  const extent = extentIn(now);
+  if (before === undefined || formatJson(extentIn(before)) !== formatJson(extent)) {
+    await writeWhole(`${folder}/run.json`, `${formatJson({ ...before ?? now, ...extent })}\n`);
   }
   if (before === undefined) return [];
   const [began, here] = [before, now].map(({ device }) => describeDevice(device));
@@ -129,29 +122,50 @@ export async function takeUp(
 
 /** How a run would shrink, or change its size where images depend on each other. */
 export function extentDifferences(
-  { before, now }: Readonly<Record<"before" | "now", Pick<SeriesRecord, "classes" | "imagesPerClass">>>,
+  { before, now }: Readonly<Record<"before" | "now", Extent>>,
   coupled: boolean,
 ): string[] {
-  const asked = new Set(now.classes);
-  const dropped = before.classes.filter((id) => !asked.has(id));
-  const fewer = before.imagesPerClass > now.imagesPerClass ||
-    (coupled && before.imagesPerClass < now.imagesPerClass);
-  return [
-    ...(fewer ? differences(before.imagesPerClass, now.imagesPerClass, "imagesPerClass") : []),
-    ...(dropped.length > 0 ? differences(before.classes, now.classes, "classes") : []),
-  ];
+  const sizes = (there: number, here: number, name: string): string[] => {
+    return there > here || (coupled && there < here) ? differences(there, here, name) : [];
+  };
+  if ("classes" in before && "classes" in now) {
+    const asked = new Set(now.classes);
+    const dropped = before.classes.some((id) => !asked.has(id));
+    return [
+      ...sizes(before.imagesPerClass, now.imagesPerClass, "imagesPerClass"),
+      ...(dropped ? differences(before.classes, now.classes, "classes") : []),
+    ];
+  }
+  if ("prompts" in before && "prompts" in now) {
+    const other = before.prompts.findIndex((prompt, i) => prompt !== now.prompts[i]);
+    return [
+      ...sizes(before.imagesPerPrompt, now.imagesPerPrompt, "imagesPerPrompt"),
+      ...(other < 0 ? [] : differences(before.prompts[other], now.prompts[other], `prompt ${other}`)),
+    ];
+  }
+  const [there, here] = [before, now].map((extent) => "classes" in extent ? "classes" : "prompts");
+  return [`its images are of ${there} there and of ${here} here`];
 }
 
 /** Which of these images a folder lacks. What a killed process has left half-written of them is removed. */
-export async function missingIn(folder: string, cells: readonly Cell[]): Promise<Cell[]> {
-  const wanted = new Set(cells.map(imageFile));
-  const there = new Set<string>();
-  for await (const { name, isFile } of Deno.readDir(folder)) {
-    if (isFile && wanted.has(name) && isWhole(`${folder}/${name}`)) there.add(name);
-    const [, target] = /^(.+\.png)\.[0-9a-f-]{36}\.tmp$/.exec(name) ?? [];
-    if (target !== undefined && wanted.has(target)) await Deno.remove(`${folder}/${name}`);
+export async function missingIn(
+  folder: string,
+  subjects: Subjects,
+  cells: readonly Cell[],
+): Promise<readonly Cell[]> {
+  const wanted = Map.groupBy(cells, (cell) => dirname(`${folder}/${subjects.fileOf(cell)}`));
+  const there = new Set<Cell>();
+  for (const [inside, own] of wanted) {
+    if (!await exists(inside)) continue;
+    const byName = new Map(own.map((cell) => [basename(subjects.fileOf(cell)), cell]));
+    for await (const { name, isFile } of Deno.readDir(inside)) {
+      const cell = byName.get(name);
+      if (isFile && cell !== undefined && isWhole(`${inside}/${name}`)) there.add(cell);
+      const [, target] = /^(.+\.png)\.[0-9a-f-]{36}\.tmp$/.exec(name) ?? [];
+      if (target !== undefined && byName.has(target)) await Deno.remove(`${inside}/${name}`);
+    }
   }
-  return cells.filter((cell) => !there.has(imageFile(cell)));
+  return cells.filter((cell) => !there.has(cell));
 }
 
 /** Whether a PNG file has its end, which it may lack after a power failure. */
@@ -166,9 +180,9 @@ function isWhole(path: string): boolean {
 
 /** An image that could not be made. */
 export interface FailureRecord {
-  /** Name of the file that is not there. */
+  /** Path of the file that is not there, in the folder of the run. */
   readonly file: string;
-  /** Name of the class. */
+  /** Name of the class, or the prompt. */
   readonly label: string;
   /** Why. */
   readonly reason: string;

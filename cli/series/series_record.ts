@@ -12,30 +12,23 @@ import { readJson } from "../options/given_files.ts";
 import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
 import { formatJson } from "../output/format_json.ts";
 import { exists } from "../output/whole_file.ts";
+import type { ClassExtent, Extent, PromptExtent } from "./subjects.ts";
 
 /** Version of the layout. */
 const RECORD_VERSION = 1;
-
-/** An image of a run. */
-export interface Cell {
-  /** Its class. */
-  readonly classId: number;
-  /** Its number among the images of the class. */
-  readonly image: number;
-}
 
 /** What is settled about every image. */
 export interface SeriesSettings extends SamplingRecord {
   /** Seed; beyond 2^53 as decimal text once it is read from a file. */
   readonly seed: number | bigint | string;
-  /** Whether image i of every class has the same noise. */
+  /** Whether image i of every class or prompt has the same noise. */
   readonly sharedNoise: boolean;
   /** Settings of VAR-Scaling, or `null` without it. */
   readonly scaling: Readonly<Record<string, unknown>> | null;
 }
 
-/** Content of `run.json`. */
-export interface SeriesRecord {
+/** What `run.json` says beside which images there shall be. */
+interface SeriesFacts {
   /** Marks the file as ours. */
   readonly format: "varscale-series";
   /** Version of the layout. */
@@ -59,35 +52,24 @@ export interface SeriesRecord {
   readonly device: DeviceRecord;
   /** What every image depends on. */
   readonly settings: SeriesSettings;
-  /** Classes with images. */
-  readonly classes: readonly number[];
-  /** Images of each class. */
-  readonly imagesPerClass: number;
 }
+
+/** Content of `run.json`. */
+export type SeriesRecord = SeriesFacts & Extent;
 
 /** Makes a record of its facts. */
-export function seriesRecord(facts: Omit<SeriesRecord, "format" | "version">): SeriesRecord {
-  return { format: "varscale-series", version: RECORD_VERSION, ...facts };
+export function seriesRecord(
+  facts: Omit<SeriesFacts, "format" | "version">,
+  extent: Extent,
+): SeriesRecord {
+  return { format: "varscale-series", version: RECORD_VERSION, ...facts, ...extent };
 }
 
-/** Name of an image's file, as in the published script. */
-export function imageFile({ classId, image }: Cell): string {
-  return `class_${classId}_img_${image}.png`;
-}
-
-/** The image that a file belongs to by its name, or `undefined`. */
-export function imageOfFile(name: string): Cell | undefined {
-  const match = /^class_(\d+)_img_(\d+)\.png$/.exec(name);
-  return match === null ? undefined : { classId: Number(match[1]), image: Number(match[2]) };
-}
-
-/** All images of a run, class by class. */
-export function cellsOf(
-  { classes, imagesPerClass }: Pick<SeriesRecord, "classes" | "imagesPerClass">,
-): Cell[] {
-  return classes.flatMap((classId) =>
-    Array.from({ length: imagesPerClass }, (_, image) => ({ classId, image }))
-  );
+/** The part of a record that says which images there shall be. */
+export function extentIn(record: SeriesRecord): Extent {
+  return "prompts" in record
+    ? { prompts: record.prompts, imagesPerPrompt: record.imagesPerPrompt }
+    : { classes: record.classes, imagesPerClass: record.imagesPerClass };
 }
 
 /**
@@ -98,18 +80,24 @@ export function cellsOf(
 export async function readSeriesRecord(folder: string): Promise<SeriesRecord | undefined> {
   const path = `${folder}/run.json`;
   if (!await exists(path)) return undefined;
-  const record = await readJson(path) as Partial<SeriesRecord> | null;
+  const record = await readJson(path) as Partial<SeriesFacts> | null;
   if (record?.format !== "varscale-series") return undefined;
   if (record.version !== RECORD_VERSION) {
     throw new UsageError(
       `Cannot use ${folder}: the version of its run.json must be ${RECORD_VERSION}: current value is ${record.version}`,
     );
   }
-  if (!record.settings || !record.model || !Array.isArray(record.classes) || !record.imagesPerClass) {
+  if (!record.settings || !record.model || !hasExtent(record)) {
     throw new UsageError(`Cannot use ${folder}: its run.json is not complete`);
   }
   const { settings, ...facts } = record as SeriesRecord;
   return { ...facts, settings: completeSampling(settings) };
+}
+
+function hasExtent(record: object): boolean {
+  const { classes, imagesPerClass, prompts, imagesPerPrompt } = record as Partial<ClassExtent & PromptExtent>;
+  return Array.isArray(classes ?? prompts) &&
+    Boolean(classes === undefined ? imagesPerPrompt : imagesPerClass);
 }
 
 /** What differs between two values of plain data, one text each: `cfg is 1 there and 1.5 here`. */

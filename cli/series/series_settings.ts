@@ -6,7 +6,6 @@
  */
 
 import {
-  type ClassLabels,
   type GenerateRequest,
   type Model,
   type ResolvedRequest,
@@ -17,27 +16,62 @@ import {
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
 import { deviceRecord, dtypeRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
-import { checkRequest, classOf, type Labelled, requireClasses } from "../options/requests.ts";
+import type { GivenPrompt } from "../options/prompts.ts";
+import { checkRequest, classOf, type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { scalingHook } from "../options/scaling_options.ts";
 import type { SeriesValues } from "../options/series_options.ts";
 import { size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
 import { type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_record.ts";
+import { ClassSubjects, PromptSubjects, type Subjects } from "./subjects.ts";
 
-/** The numbers of images end here. */
-const MAX_INDEX = 2 ** 24;
+/** Images of each class, and of each prompt: as many as in the published evaluations. */
+const EACH = { class: 50, prompt: 4 } as const;
 
-/**
- * The classes that a long run is about.
- *
- * @throws {UsageError} If the model has none.
- */
-export function classesFor(model: Labelled): ClassLabels {
-  return requireClasses(model, "make images of all classes");
+/** What the images show, and how many there are of each. */
+export function eachOf(
+  { numImagesPerClass, prompts, metadata }: SeriesValues,
+): Pick<Subjects, "each" | "noun"> {
+  const noun = (prompts ?? metadata) === undefined ? "class" : "prompt";
+  return { noun, each: numImagesPerClass ?? EACH[noun] };
 }
 
-/** Whether the options make an image depend on the others of its class. */
+/**
+ * What a long run makes images of: the prompts, of a model that takes texts, or classes.
+ *
+ * @throws {UsageError} If that is not what the model takes, there is no such class, or there would be too
+ * many images.
+ */
+export function subjectsOf(
+  model: Labelled,
+  options: SeriesValues,
+  prompts: readonly GivenPrompt[] | undefined,
+): Subjects {
+  const { classes = ["all"] } = options;
+  const { each } = eachOf(options);
+  if (prompts === undefined) {
+    const action = "make images of all classes";
+    if (model.labels.kind === "texts") {
+      throw new UsageError(
+        `Cannot ${action} as the model "${model.name}" has none: it takes texts; use --prompts or --metadata`,
+      );
+    }
+    const ids = new Set(classes.flatMap((text) => classesOf(model, text)));
+    const extent = { classes: [...ids].sort((a, b) => a - b), imagesPerClass: each };
+    return new ClassSubjects(extent, model.labels.count);
+  }
+  if (model.labels.kind === "classes") {
+    throw new UsageError(
+      `Cannot make images of prompts as the model "${model.name}" takes classes; use --classes`,
+    );
+  }
+  const subjects = new PromptSubjects(prompts, each);
+  for (const { prompt } of prompts) labelOf(model, prompt);
+  return subjects;
+}
+
+/** Whether the options make an image depend on the others of its class or prompt. */
 export function isCoupled(options: SeriesValues): boolean {
   return scalingHook(options, true)?.coupled ?? false;
 }
@@ -45,11 +79,15 @@ export function isCoupled(options: SeriesValues): boolean {
 /**
  * What every image is asked for, labels and numbers apart.
  *
- * @throws {UsageError} If the model has no classes, or those of a class do not fit into memory together.
+ * @throws {UsageError} If the images that are coupled do not fit into memory together.
  */
-export function requestOf(model: Model, options: SeriesValues): GenerateRequest {
-  classesFor(model);
-  const { seed, numImagesPerClass: count, batch, memory } = options;
+export function requestOf(
+  model: Model,
+  options: SeriesValues,
+  subjects: Subjects,
+): GenerateRequest {
+  const { each, noun } = subjects;
+  const { seed, batch, memory } = options;
   const hook = hookOf(options, model);
   const sampling = samplingRequest(options);
   const request: GenerateRequest = {
@@ -65,13 +103,14 @@ export function requestOf(model: Model, options: SeriesValues): GenerateRequest 
       ...(memory === undefined ? {} : { memory }),
     };
   }
-  const { schedule: { imageBytes } } = checkRequest(model, request);
-  const needed = model.weightBytes + count * imageBytes;
-  if (needed <= (memory ?? Infinity)) return { ...request, batch: count };
+  const labels = subjects.labelOf(subjects.cells[0]!);
+  const { schedule: { imageBytes } } = checkRequest(model, { ...request, labels });
+  const needed = model.weightBytes + each * imageBytes;
+  if (needed <= (memory ?? Infinity)) return { ...request, batch: each };
   throw new UsageError(
     `Option --memory must be at least ${
       size(needed)
-    } for the ${count} images of a class together: current value is ${size(memory!)}`,
+    } for the ${each} images of a ${noun} together: current value is ${size(memory!)}`,
   );
 }
 
@@ -142,49 +181,29 @@ function leftOpen(
   return Object.fromEntries(Object.entries(values).filter(([name]) => settings[name] === "preset"));
 }
 
-/**
- * The record of a run as this go would begin it.
- *
- * @throws {UsageError} If there is no such class, or there would be too many images.
- */
+/** The record of a run as this go would begin it. */
 export function recordOfSeries(
   model: Model,
-  facts: { readonly place: ModelPlace; readonly settings: SeriesSettings; readonly options: SeriesValues },
+  facts: {
+    readonly place: ModelPlace;
+    readonly settings: SeriesSettings;
+    readonly subjects: Subjects;
+    readonly options: SeriesValues;
+  },
 ): SeriesRecord {
-  const { place, settings, options } = facts;
+  const { place, settings, subjects, options } = facts;
   const { name, family, fingerprints, tuning } = model;
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     model: { name, family, ...sizeRecord(model.size), ...dtypeRecord(model), place, fingerprints, tuning },
     device: deviceRecord(model, options),
     settings,
-    ...extentOf(model, options),
-  });
-}
-
-/**
- * Which images the options ask for.
- *
- * @throws {UsageError} If there is no such class, or there would be too many images.
- */
-export function extentOf(
-  model: Labelled,
-  { classes = ["all"], numImagesPerClass: imagesPerClass }: SeriesValues,
-): Pick<SeriesRecord, "classes" | "imagesPerClass"> {
-  const { count } = classesFor(model);
-  const most = Math.floor(MAX_INDEX / count);
-  if (imagesPerClass > most) {
-    throw new UsageError(
-      `Option --num-images-per-class must be at most ${most} for ${count} classes: current value is ${imagesPerClass}`,
-    );
-  }
-  const ids = new Set(classes.flatMap((text) => classesOf(model, text)));
-  return { classes: [...ids].sort((a, b) => a - b), imagesPerClass };
+  }, subjects.extent);
 }
 
 /** Classes by number, range or name. */
 function classesOf(model: Labelled, text: string): number[] {
-  const { count } = classesFor(model);
+  const { count } = requireClasses(model, "make images of classes");
   const [, first, last] = text === "all" ? ["", "0", count - 1] : /^(\d+)-(\d+)$/.exec(text) ?? [];
   if (first === undefined || last === undefined) return [classOf(model, text)];
   const [low, high] = [classOf(model, first), classOf(model, String(last))];

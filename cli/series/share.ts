@@ -5,29 +5,28 @@
  */
 
 import type { Shard } from "../options/series_options.ts";
-import { type Cell, cellsOf, type SeriesRecord } from "./series_record.ts";
+import type { Cell, Subjects } from "./subjects.ts";
 
 /** A part as it stands in file names. */
 export function shardName({ part, parts }: Shard): string {
   return `${part}-of-${parts}`;
 }
 
-/** The images of a part: equal stretches of all of them, or of all classes where those must stay whole. */
+/** The images of a part: equal stretches of all of them, or of all subjects where those must stay whole. */
 export function shareOf(
-  record: Pick<SeriesRecord, "classes" | "imagesPerClass">,
+  { cells, each }: Pick<Subjects, "cells" | "each">,
   shard: Shard | undefined,
   coupled: boolean,
-): Cell[] {
-  const cells = cellsOf(record);
+): readonly Cell[] {
   if (shard === undefined) return cells;
-  const unit = coupled ? record.imagesPerClass : 1;
+  const unit = coupled ? each : 1;
   const units = cells.length / unit;
   const [from, to] = [shard.part - 1, shard.part].map((i) => unit * Math.floor(i * units / shard.parts));
   return cells.slice(from, to);
 }
 
-/** All images of the classes in which one is missing. */
-export function wholeClasses(share: readonly Cell[], missing: readonly Cell[]): Cell[] {
-  const classes = new Set(missing.map(({ classId }) => classId));
-  return share.filter(({ classId }) => classes.has(classId));
+/** All images of the classes or prompts of which one is missing. */
+export function wholeSubjects(share: readonly Cell[], missing: readonly Cell[]): Cell[] {
+  const subjects = new Set(missing.map(({ subject }) => subject));
+  return share.filter(({ subject }) => subjects.has(subject));
 }

@@ -221,6 +221,24 @@ export class SafetensorsCheckpoint implements Checkpoint {
     return await this.#source.read(offset, length);
   }
 
+  /**
+   * Some of the bytes of a tensor.
+   *
+   * @param begin The first of them.
+   * @param length How many.
+   * @throws {ModelFileError} If there is no such tensor, or it ends before.
+   */
+  async readPart(name: string, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const place = this.locate(name);
+    if (begin + length <= place.length) return await this.#source.read(place.offset + begin, length);
+    throw new ModelFileError("Cannot read past the end of a tensor", {
+      file: this.file,
+      tensor: name,
+      expected: `${length} bytes at ${begin}`,
+      found: `${place.length} bytes in all`,
+    });
+  }
+
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
     return readAsFloat32(this, name);
   }

@@ -48,7 +48,7 @@ export class GraphWeights {
 
   /**
    * x[rows, inputs] times the transposed weight of a linear layer, plus its bias, with sums in f32 however
-   * the weight is stored.
+   * the weight is stored. A layer without a bias is given `null` for it.
    *
    * Halves are cast before a product of floats. A product of halves needs no cast, but ONNX Runtime's WebGPU
    * provider then sums in halves, too: with 1024 inputs the result is off by 0.0024 of its size instead of
@@ -61,14 +61,15 @@ export class GraphWeights {
     name: string,
     inputs: number,
     outputs: number,
-    bias: string = this.tensor(`${name}.bias`, [outputs]),
+    bias: string | null = this.tensor(`${name}.bias`, [outputs]),
   ): string {
     const weight = this.tensor(`${name}.weight`, [outputs, inputs]);
     const { type, shape } = this.#places(`${name}.weight`);
-    if (type !== "uint8") return this.graph.add("Gemm", [x, weight, bias], { transB: 1 });
+    const added = bias === null ? [] : [bias];
+    if (type !== "uint8") return this.graph.add("Gemm", [x, weight, ...added], { transB: 1 });
     const scalesName = `${name}.weight${SCALES}`;
     const scales = this.graph.weight(scalesName, this.#places(scalesName));
-    return this.graph.add(`${MICROSOFT}.MatMulNBits`, [x, weight, scales, "", "", bias], {
+    return this.graph.add(`${MICROSOFT}.MatMulNBits`, [x, weight, scales, "", "", ...added], {
       K: inputs,
       N: outputs,
       bits: shape[2]! * 8 / BLOCK,

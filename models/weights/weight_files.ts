@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireInteger } from "../../kernels/arguments.ts";
 import { SourceBlob } from "../checkpoint/blob.ts";
 import {
   layoutSafetensors,
@@ -14,7 +15,13 @@ import {
   type SafetensorsLayout,
 } from "../checkpoint/safetensors.ts";
 import type { ByteSource } from "../checkpoint/source.ts";
-import { byteLength, type Checkpoint, type DType, type TensorInfo } from "../checkpoint/tensor.ts";
+import {
+  byteLength,
+  type Checkpoint,
+  decodeFloat32,
+  type DType,
+  type TensorInfo,
+} from "../checkpoint/tensor.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import type { ElementType, WeightPlaces } from "./weight_places.ts";
 import { blockSizes, dequantizeBlocks, SCALES } from "./quantize.ts";
@@ -42,6 +49,15 @@ export interface WeightFiles extends Checkpoint {
    * @throws {ModelFileError} If there is no such tensor.
    */
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+  /**
+   * Some rows of a matrix of floats as float32, in the order in which they are asked for. No more of a file
+   * is read than these; of a virtual file the whole matrix is produced, and kept until another tensor is
+   * read, which may be as many bytes.
+   *
+   * @throws {ModelFileError} If there is no such tensor.
+   * @throws {RangeError} If a row is not there.
+   */
+  readRows(name: string, rows: readonly number[]): Promise<Float32Array<ArrayBuffer>>;
 }
 
 /** A weight as it is stored: one tensor, or the integers and scales of a quantised one together. */
@@ -264,6 +280,21 @@ class ShardedWeights implements WeightFiles {
       found: dtype,
     });
   };
+
+  async readRows(name: string, rows: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
+    const { checkpoint } = this.#holder(name);
+    const { dtype, shape: [count = 0, ...row] } = this.tensors.get(name)!;
+    const length = byteLength({ dtype, shape: row });
+    const bytes = new Uint8Array(rows.length * length);
+    const known = new Map<number, Uint8Array>();
+    for (const [i, index] of rows.entries()) {
+      requireInteger(index, "a row", `read "${name}"`, { min: 0, max: count - 1 });
+      const found = known.get(index) ?? await checkpoint.readPart(name, index * length, length);
+      known.set(index, found);
+      bytes.set(found, i * length);
+    }
+    return decodeFloat32(dtype, bytes);
+  }
 
   #holder(name: string): HeldFile {
     const holder = this.#holders.get(name);

@@ -12,7 +12,7 @@ Deno.test("COMMANDS load what they name, in a file of that name", async () => {
     Deno.readDirSync(new URL("../../cli/commands/", import.meta.url)),
     ({ name }) => name,
   );
-  assertEquals(COMMANDS.map(({ name }) => `${name}.ts`).sort(), files.sort());
+  assertEquals(COMMANDS.map(({ name }) => `${name.replaceAll("-", "_")}.ts`).sort(), files.sort());
   for (const listed of COMMANDS) {
     const command = await listed.load();
     assertStringIncludes(command.help(listed), `${listed.summary}.\n\nUsage: varscale ${listed.name} `);

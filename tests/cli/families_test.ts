@@ -8,7 +8,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RunRecord } from "../../cli/generation/run_record.ts";
-import { generate, loadModel, registerFamily } from "../../mod.ts";
+import { generate, loadModel, registerFamily, RgbaImage } from "../../mod.ts";
 import type { ScheduleRequest } from "../../models/mod.ts";
 import { safetensors } from "../models/flexvar/checkpoints.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";
@@ -35,6 +35,11 @@ registerFamily({
   },
   load: async (folder, device, options) => {
     const model = await MOSAIC.load(folder, device, options);
+    const { resolveLabel } = model;
+    // An empty prompt means something to a text encoder.
+    model.resolveLabel = (label) => {
+      return label === "" ? { id: null, name: "", prompt: "" } : resolveLabel.call(model, label);
+    };
     const schedule = model.schedule.bind(model);
     model.schedule = ({ familyOptions, ...request } = {}) => {
       seen.push(familyOptions);
@@ -204,4 +209,55 @@ testInFolder("varscale: a prompt is any text, and a list of labels one", async (
     assertEquals(code, 2, err);
     assertStringIncludes(err, message);
   }
+});
+
+testInFolder("varscale: prompts from a file are labels as they stand there", async (folder) => {
+  const model = await checkpoints(folder);
+  const output = `${folder}/out`;
+  const long = "an astronaut riding a horse, ".repeat(40).trim();
+  const file = `${folder}/prompts.jsonl`;
+  const prompts = ["all", "", "ドーナツ / ..\\..", "red\u001b[2J\ncube", long, long];
+  await Deno.writeTextFile(file, prompts.map((prompt) => `${JSON.stringify({ prompt })}\n`).join(""));
+  const { out } = await succeed("generate", "", ...model, "--prompts", file, "-o", output);
+  const { request, images } = await readRun(output);
+  assertEquals(request.labels.map(({ prompt }) => prompt), ["", ...prompts]);
+  assertEquals(images.map(({ file }) => file), [
+    "000_image.png",
+    "001_all.png",
+    "002_image.png",
+    "003_image.png",
+    "004_red-2j-cube.png",
+    "005_an-astronaut-riding-a-horse-an-astronaut.png",
+    "006_an-astronaut-riding-a-horse-an-astronaut.png",
+  ]);
+  assertEquals(out.includes("\u001b"), false);
+  // The captions of the sheet are on two lines at most.
+  const { height, width } = RgbaImage.decode(await Deno.readFile(`${output}/grid.png`));
+  assertEquals(height < width, true, `${width}×${height}`);
+  const again = await succeed(
+    ...["generate", "--repeat", `${output}/run.json`, "--device", "cpu", "-q", "--json"],
+    ...["-o", `${folder}/again`],
+  );
+  assertEquals(JSON.parse(again.out).repeat, { images: 7, sameTokens: 7, sameFiles: 7 });
+
+  await Deno.writeTextFile(file, "\n");
+  for (
+    const [args, message] of [
+      [["--prompts", file], `Cannot read ${file}: it has no prompts`],
+      [["--prompts", `${folder}/none`], `Cannot read ${folder}/none: no such file`],
+      [["--repeat", `${output}/run.json`, "--prompts", file], "Cannot use --prompts with --repeat"],
+    ] as const
+  ) {
+    const { code, err } = await run(["generate", ...args, "-o", `${folder}/none`]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
+});
+
+testInFolder("varscale: a file of labels names classes, too", async (folder) => {
+  await Deno.writeTextFile(`${folder}/labels.txt`, "red torus\n7\n");
+  const args = ["--device", "cpu", "-q", "-o", `${folder}/out`];
+  await succeed("generate", "blue cone", "--prompts", `${folder}/labels.txt`, ...args);
+  const { request } = await readRun(`${folder}/out`);
+  assertEquals(request.labels.map(({ name }) => name), ["blue cone", "red torus", "gray sphere"]);
 });

@@ -13,6 +13,8 @@ const COMMANDS = [
   "run",
   "edit",
   "reconstruct",
+  "run-infinity",
+  "eval-infinity",
   "npz",
   "download",
   "convert",

@@ -7,6 +7,8 @@
 /** The test by the path of the file. */
 export const COVERED: Readonly<Record<string, string>> = {
   "cli/command.ts": "tests/cli/main_test.ts",
+  "cli/commands/eval_infinity.ts": "tests/cli/infinity_test.ts",
+  "cli/commands/run_infinity.ts": "tests/cli/infinity_test.ts",
   "cli/generation/edit_record.ts": "tests/cli/commands/edit_test.ts",
   "cli/generation/execute.ts": "tests/cli/commands/generate_test.ts",
   "cli/generation/plan.ts": "tests/cli/commands/generate_test.ts",
@@ -16,6 +18,8 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/io.ts": "tests/cli/main_test.ts",
   "cli/options/fit_option.ts": "tests/cli/commands/reconstruct_test.ts",
   "cli/options/generate_options.ts": "tests/cli/commands/generate_test.ts",
+  "cli/options/infinity_facts.ts": "tests/cli/infinity_test.ts",
+  "cli/options/infinity_flags.ts": "tests/cli/infinity_test.ts",
   "cli/options/model_options.ts": "tests/cli/commands/generate_test.ts",
   "cli/options/output_options.ts": "tests/cli/commands/generate_test.ts",
   "cli/options/requests.ts": "tests/cli/commands/generate_test.ts",

@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Progress } from "../../../cli/output/progress.ts";
 import { fillFolder } from "../../../cli/series/fill_folder.ts";
+import { ClassSubjects } from "../../../cli/series/subjects.ts";
 import { FailureList } from "../../../cli/series/series_folder.ts";
 import { DeviceLostError, generate, loadModel, RgbaImage } from "../../../mod.ts";
 import { changed, tinyCheckpoints } from "../../sampler/models.ts";
@@ -30,8 +31,9 @@ testInFolder("fillFolder: a lost device is replaced, and what was there stays", 
     terminal: false,
     signal: new AbortController().signal,
   };
-  const cells = [0, 1, 2, 3, 4].map((classId) => ({ classId, image: 0 }));
-  const names = cells.map(({ classId }) => `class_${classId}_img_0.png`);
+  const subjects = new ClassSubjects({ classes: [0, 1, 2, 3, 4], imagesPerClass: 1 }, 5);
+  const { cells } = subjects;
+  const names = cells.map(({ subject }) => `class_${subject}_img_0.png`);
   const output = `${folder}/out`;
   await Deno.mkdir(output);
   let lost = 0;
@@ -42,6 +44,7 @@ testInFolder("fillFolder: a lost device is replaced, and what was there stays", 
       return Promise.resolve(healthy);
     },
     request: { batch: 2 },
+    subjects,
     sharedNoise: false,
     output,
     only: new Set(names),
@@ -60,6 +63,7 @@ testInFolder("fillFolder: a lost device is replaced, and what was there stays", 
       model: failing,
       reopen: () => Promise.resolve(failing),
       request: {},
+      subjects,
       sharedNoise: false,
       output,
       only: new Set(names),

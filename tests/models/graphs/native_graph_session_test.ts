@@ -41,6 +41,13 @@ testNative("native: the native provider does what the others do", async () => {
   assertMatch(output, /\b(18|19) passed \| 0 failed/);
 });
 
+testNative("native: a text encoder has the recorded features under the native provider, too", async () => {
+  const cases = new URL("../text/t5_native_cases.ts", import.meta.url).href;
+  const { success, output } = await deno("test", "--no-lock", "--no-check", "-A", cases);
+  assert(success, output);
+  assertMatch(output, /\b3 passed \| 0 failed/);
+});
+
 /** Prints what comes of loading the runtime; `preparation` comes first. */
 function loading(preparation: string = ""): string {
   const module = new URL("models/graphs/native_graph_session.ts", PROJECT).href;

@@ -1,7 +1,7 @@
 /** Weights in one file or several: divided without splitting a tensor, and read as one. */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { openCheckpoint, type SafetensorsEntry } from "../../../models/checkpoint/mod.ts";
+import { encodeFloat16, openCheckpoint, type SafetensorsEntry } from "../../../models/checkpoint/mod.ts";
 import { SourceBlob } from "../../../models/checkpoint/blob.ts";
 import { openSource } from "../../../models/checkpoint/source.ts";
 import { createModelFolder, type FolderWriter } from "../../../models/folder/folder_writer.ts";
@@ -9,7 +9,12 @@ import { type ModelFolder, openModelFolder } from "../../../models/folder/model_
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { dequantizeBlocks, quantizeBlocks, SCALES } from "../../../models/weights/quantize.ts";
 import { createVirtualFolder } from "../../../models/folder/virtual_folder.ts";
-import { describeWeights, planWeightFiles, weightFileNames } from "../../../models/weights/weight_files.ts";
+import {
+  describeWeights,
+  openWeightFiles,
+  planWeightFiles,
+  weightFileNames,
+} from "../../../models/weights/weight_files.ts";
 import { FACTS, inFolder } from "../folder/small_folder.ts";
 
 /** Tensors t0, t1, … of so many numbers each: 0.5 in the first place, then counting on. */
@@ -290,4 +295,38 @@ Deno.test("SourceBlob: a blob over a source is a blob", async () => {
   const first = await reader.read();
   assertEquals([reads, first.value?.length], [1, 2 ** 22]);
   await reader.cancel();
+});
+
+Deno.test("openWeightFiles: rows of a matrix are read as they are asked for, and no others", async () => {
+  const matrix = Float32Array.from({ length: 5 * 3 }, (_, i) => i + 0.5);
+  const entries: SafetensorsEntry[] = [
+    { name: "f32", dtype: "F32", shape: [5, 3], bytes: () => new Uint8Array(matrix.slice().buffer) },
+    { name: "f16", dtype: "F16", shape: [5, 3], bytes: () => encodeFloat16(matrix) },
+  ];
+  const rows = (...indices: number[]): Float32Array => {
+    return Float32Array.from(indices.flatMap((index) => [...matrix.subarray(3 * index, 3 * index + 3)]));
+  };
+  await inFolder(async (path) => {
+    await using writer = await createModelFolder(`${path}/model`);
+    await writer.writeTensors("part", entries);
+    using _folder = await writer.finish(FACTS);
+    const read: [number, number][] = [];
+    const source = await openSource(`${path}/model/part.safetensors`);
+    const { read: readAll } = source;
+    source.read = (offset, length) => (read.push([offset, length]), readAll.call(source, offset, length));
+    using weights = await openWeightFiles("part", [{ path: "part.safetensors", source }]);
+    read.length = 0;
+    assertEquals(await weights.readRows("f32", [4, 0, 4, 2]), rows(4, 0, 4, 2));
+    assertEquals(read.map(([, length]) => length), [12, 12, 12]);
+    assertEquals(await weights.readRows("f16", [1, 3]), rows(1, 3));
+    assertEquals(await weights.readRows("f16", []), new Float32Array());
+    for (const index of [5, -1, 0.5]) {
+      await assertRejects(
+        () => weights.readRows("f32", [0, index]),
+        RangeError,
+        `a row must be an integer from 0 to 4: current value is ${index}`,
+      );
+    }
+    await assertRejects(() => weights.readRows("f64", [0]), ModelFileError, "f64");
+  });
 });
