@@ -101,7 +101,7 @@ def check_transformer(case):
     config = case["config"]
     transformer = transformer_of(config)
     text = torch.from_numpy((4 * hashed("text_features", (config["L"], config["Ct5"]))).astype(np.float32))
-    sampling = {"guidance": config["cfg"], "temperature": config["tau"], "topP": 0}
+    sampling = {"guidanceWeight": config["cfg"] - 1, "temperature": config["tau"], "topP": 0}
     scales = [{"height": height, "width": width, "sampling": sampling} for height, width in case["schedule"]]
     record = []
     codes = transformer.generate([text], scales, layer=config["cfg_insertion_layer"], forced="likelier", record=record)
@@ -179,7 +179,7 @@ def check_demo(file, model):
         prompts = json.loads(recorded.metadata()["prompts"])
         count = len([name for name in recorded.keys() if name.startswith("0.bits.")])
         sides = [math.isqrt(recorded.get_tensor(f"0.bits.{scale}").shape[0]) for scale in range(count)]
-        sampling = {"guidance": 3, "temperature": 0.5, "topP": 0}
+        sampling = {"guidanceWeight": 2, "temperature": 0.5, "topP": 0}
         scales = [{"height": side, "width": side, "sampling": sampling} for side in sides]
         for i, prompt in enumerate(prompts):
             ids = model.tokenizer.encode(prompt).ids

@@ -7,7 +7,7 @@ is the peer of bench/infinity_report.ts:
     python bench/pytorch_infinity.py infinity.pth vae.pth t5/ SCALES [--threads 2] [--keep-text] [--pad-text 512]
 
 loads the model, says so with a line of JSON, and answers every line of JSON with another one, as bench/model_worker.ts does. SCALES is JSON,
-too: for each token map `width`, `height` and `sampling` with `guidance`, `temperature` and `topP`. The published code projects the text
+too: for each token map `width`, `height` and `sampling` with `guidanceWeight`, `temperature` and `topP`. The published code projects the text
 anew at every scale, which `--keep-text` does once, and encodes it padded to 512 tokens, which `--pad-text 512` does. Needs torch, safetensors
 and tokenizers.
 """
@@ -104,7 +104,7 @@ class Transformer:
         w, count = self.w, len(texts)
         sizes = [(scale["height"], scale["width"]) for scale in scales]
         clock = clock or (lambda: None)
-        guided = any(scale["sampling"]["guidance"] != 1 for scale in scales)
+        guided = any(scale["sampling"]["guidanceWeight"] != 0 for scale in scales)
         if guided:
             texts = [*texts, *(negatives or [w["cfg_uncond"][: len(text)] for text in texts])]
         condition, text, mask = self.condition(texts)
@@ -116,18 +116,18 @@ class Transformer:
         x = (condition + w["pos_start"][0, 0])[:, None]
         clock()
         for k, scale in enumerate(scales[: len(forced) if isinstance(forced, list) else None]):
-            guidance = scale["sampling"]["guidance"]
+            t = scale["sampling"]["guidanceWeight"]
             x = x + w["lvl_embed.weight"][k]
             for i in range(self.depth):
                 x = self.block(i, x, mods[i], angles[k], cache, kept[i] if kept else self.text_keys(i, text), mask)
-                if i - self.depth == layer and guidance != 1:
-                    x = (guidance * x[:count] + (1 - guidance) * x[count:]).repeat(2, 1, 1)
+                if i - self.depth == layer and t != 0:
+                    x = ((1 + t) * x[:count] - t * x[count:]).repeat(2, 1, 1)
             normed = F.layer_norm(x, (self.width,), eps=1e-6) * (1 + head_scale) + head_shift
             raw = F.linear(normed, w["head.weight"], w["head.bias"])
             logits = raw / scale["sampling"]["temperature"]
             logits, other = logits[:count], logits[count:]
-            if guidance != 1 and layer == 0:
-                logits = guidance * logits + (1 - guidance) * other
+            if t != 0 and layer == 0:
+                logits = (1 + t) * logits - t * other
             bits = forced[k] if isinstance(forced, list) else self.draw(logits, None if forced else scale["sampling"]["topP"])
             code = self.code(bits, sizes[k])
             codes = codes + (code if code.shape == codes.shape else resize(code, codes.shape[2:]))
@@ -364,7 +364,7 @@ class Worker:
         return {"total": 1000 * (marks[-1] - marks[0])} | parts
 
     def compare(self, labels, tokens, output, **_):
-        """Tokens are words of 32 bits, the lowest bit first, as many for each position as its bits need."""
+        """Tokens are words of 32 bits, the lowest bit first, by scale, label and position, as many for each as its bits need."""
         bits = self.model.transformer.bits
         record = []
 

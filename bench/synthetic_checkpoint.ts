@@ -12,8 +12,8 @@
  *
  * Writes a transformer and a tokenizer, or the one that is asked for, under the names of the published files;
  * with `--trainer` in one file, as the trainers save them. `--pixels` is for VAR, whose models paint one
- * size. Infinity's text encoder is written if there is a tokenizer's file to put beside it, and may have fewer
- * layers, as models go by its width alone. Memory stays small whatever the size.
+ * size. Infinity's text encoder is written if there is a tokenizer's file to put beside it, and may have
+ * fewer layers, as models go by its width alone. Memory stays small whatever the size.
  *
  * @module
  */
