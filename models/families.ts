@@ -122,7 +122,7 @@ export function familyOfCheckpoints(checkpoints: Readonly<Record<string, Checkpo
     if (known.length > 0) continue;
     // What the other files hold tells what this one should.
     const likely = new Set([...owners.values()].flat());
-    const landmarks = [...likely.size > 0 ? likely : candidates].map((family) =>
+    const landmarks = [...likely.size > 0 ? likely : candidates].flatMap((family) =>
       partNamed(family, name).landmark
     );
     throw partNotFound(checkpoints[name]!, [...new Set(landmarks)]);

@@ -26,11 +26,14 @@ export interface CheckpointPart {
   readonly weights: string;
   /** What it is, for people: `"the transformer"`. */
   readonly title: string;
-  /** A tensor by which it is looked for, under whatever names trainers put in front, and missed. */
-  readonly landmark: string;
+  /**
+   * A tensor by which it is looked for, under whatever names trainers put in front, and missed; several where
+   * files spell it in several ways.
+   */
+  readonly landmark: string | readonly string[];
   /** Tensors that are derivable or serve training only. */
   readonly unused: RegExp;
-  /** Whether tensors are such a part, the landmark among them; nothing stands in front of their names. */
+  /** Whether tensors are such a part, a landmark among them; nothing stands in front of their names. */
   isIn(tensors: ReadonlyMap<string, StoredTensor>): boolean;
 }
 

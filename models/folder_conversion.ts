@@ -120,7 +120,7 @@ export async function requireOwnSizes<Config>(
       },
     };
     const [place] = partPlaces(family.parts, list)[i]!;
-    if (place === undefined) throw partNotFound(list, [landmark]);
+    if (place === undefined) throw partNotFound(list, [landmark].flat());
     places[part] = place;
   }
   const found = await family.inferAgain(weightsOf({ checkpoints: lists, places }), config);

@@ -21,7 +21,8 @@ export interface PartPlace {
 
 /**
  * What `DistributedDataParallel`, `torch.compile`, fully sharded training and activation checkpointing call
- * the module that they wrap. None of them means anything, wherever in a name it stands.
+ * the module that they wrap. None of them means anything, wherever in a name it stands; but `module` before
+ * a number is a list of the model's own.
  */
 const WRAPPERS: readonly string[] = [
   "module",
@@ -57,7 +58,9 @@ export function partPlaces(
   parts: readonly CheckpointPart[],
   { tensors }: Pick<Checkpoint, "tensors">,
 ): readonly (readonly PartPlace[])[] {
-  const prefixes = parts.map(({ landmark }) => prefixesOf(landmark, tensors));
+  const prefixes = parts.map(({ landmark }) => {
+    return [...new Set([landmark].flat().flatMap((name) => prefixesOf(name, tensors)))];
+  });
   const all = new Set(prefixes.flat());
   const places = new Map([...all].map((prefix) => {
     // What lies deeper is another set: averages beside the weights, a tokenizer within a transformer.
@@ -91,10 +94,16 @@ function tensorsBehind(
   for (const [name, tensor] of tensors) {
     if (!name.startsWith(prefix) || deeper.some((other) => name.startsWith(other))) continue;
     const rest = name.slice(prefix.length);
-    const own = rest.split(".").filter((segment) => !WRAPPERS.includes(segment)).join(".");
+    const segments = rest.split(".");
+    const own = segments.filter((_, i) => !isWrapper(segments, i)).join(".");
     found.set(found.has(own) ? rest : own, tensor);
   }
   return found;
+}
+
+function isWrapper(segments: readonly string[], i: number): boolean {
+  const [segment = "", next = ""] = segments.slice(i, i + 2);
+  return WRAPPERS.includes(segment) && !(segment === "module" && /^\d+$/.test(next));
 }
 
 /** Names for people: `model`, without the dot behind it. */
