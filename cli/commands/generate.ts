@@ -42,6 +42,7 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "weights",
   "classNames",
   "modelDepth",
+  "without",
   "device",
   "threads",
   "cpuProvider",
