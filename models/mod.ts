@@ -32,6 +32,8 @@ export {
 export { FAMILIES, familyNamed, registerFamily } from "./families.ts";
 export type {
   CheckpointPart,
+  Companion,
+  CompanionFile,
   Fact,
   Family,
   FamilyLoading,
@@ -80,7 +82,7 @@ export {
   parseHubPlace,
   suggestPlace,
 } from "./hub/mod.ts";
-export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
+export { type HubCheckpoints, type HubModel, hubModel, type HubModelOptions } from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
 export {
   type ClassLabels,

@@ -145,7 +145,7 @@ export interface Model extends AsyncDisposable {
   readonly name: string;
   /** Where it was loaded from. */
   readonly location: string;
-  /** SHA-256 of its weight files, by name. */
+  /** SHA-256 of its weight files and of what else decides what it paints, by name. */
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly device: Device;

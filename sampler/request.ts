@@ -241,7 +241,9 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
 
 function requireTextFeatures(model: Model, textFeatures: TextFeatures): void {
   if (!(textFeatures instanceof TextFeatures)) {
-    throw new TypeError(mustBe("what readTextFeatures() resolves to", textFeatures, "textFeatures", "generate"));
+    throw new TypeError(
+      mustBe("what readTextFeatures() resolves to", textFeatures, "textFeatures", "generate"),
+    );
   }
   if (model.requireTextFeatures === undefined) {
     throw new TypeError(

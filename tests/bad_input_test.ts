@@ -778,7 +778,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, offload, cacheDtype, keepTextEncoder, depth, size, hub, onProgress, classNames, check, weights, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, offload, cacheDtype, keepTextEncoder, depth, size, hub, onProgress, classNames, check, weights, without, signal',
     ],
     [
       "a number for a device",
@@ -887,6 +887,24 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { weights: "ema" }),
       RangeError,
       'Cannot choose the weights "ema" of the transformer in bytes in memory: the file has one set of weights; leave weights out',
+    ],
+    [
+      "a name for a list of parts",
+      load(good, { without: "vae" }),
+      TypeError,
+      'Cannot load the model as without must be a list of names: current value is "vae"',
+    ],
+    [
+      "a part that the model needs, left out",
+      load(good, { without: ["vae"] }),
+      RangeError,
+      'Cannot make the model as without must be empty for VAR: current value is ["vae"]',
+    ],
+    [
+      "a part of no model, left out of a folder",
+      () => loadModel("demo", { device: "cpu", without: ["t6"] }),
+      RangeError,
+      'Cannot make the model as without must be empty for VAR: current value is ["t6"]',
     ],
     [
       "weights of a folder",

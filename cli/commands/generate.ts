@@ -48,6 +48,7 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "weights",
   "classNames",
   "modelDepth",
+  "without",
   "device",
   "threads",
   "cpuProvider",

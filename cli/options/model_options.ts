@@ -24,7 +24,7 @@ import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 import { readClassNames, readPlaces } from "./given_files.ts";
-import { choice, flag, integer, text } from "./kinds.ts";
+import { choice, flag, integer, text, texts } from "./kinds.ts";
 import { type Option, optionName, type OptionTable, section } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
 
@@ -41,9 +41,12 @@ const PARTS: readonly string[] = [...new Set(FAMILIES.flatMap(({ parts }) => par
 /** An option for each of them. */
 export const CHECKPOINT_OPTIONS: OptionTable = Object.fromEntries(
   PARTS.map((name): [string, Option<string>] => {
-    const titles = FAMILIES.flatMap(({ parts }) => parts.filter((part) => part.name === name))
-      .map(({ title }) => title);
-    const help = `Checkpoint of ${list([...new Set(titles)], "or")}, .pth or .safetensors, path or URL`;
+    const parts = FAMILIES.flatMap(({ parts }) => parts.filter((part) => part.name === name));
+    const titles = [...new Set(parts.map(({ title }) => title))];
+    const end = parts.every(({ optional }) => optional) ? "; may be left out" : "";
+    const help = `Checkpoint of ${
+      list(titles, "or")
+    }, .pth or .safetensors, by its index or folder if it is in several files, path or URL${end}`;
     return [checkpointKey(name), { kind: text("FILE"), help }];
   }),
 );
@@ -74,6 +77,23 @@ function forThose(choice: Family["loading"][number]): string {
   return titles.length === 0 ? "" : `; for ${list(titles, "and")}`;
 }
 
+/** Parts that some model can do without. */
+const OPTIONAL: readonly string[] = [
+  ...new Set(
+    FAMILIES.flatMap(({ parts }) => parts.filter(({ optional }) => optional))
+      .map(({ name, title }) => `${name} (${title})`),
+  ),
+];
+
+/** What to leave out: an option of all commands that need a model. */
+export const WITHOUT_OPTION: Option<readonly string[]> = {
+  kind: texts,
+  help: `Leave out parts that a model can do without${
+    OPTIONAL.length === 0 ? "" : `: ${list(OPTIONAL, "or")}`
+  }; they are not downloaded either`,
+  defaultText: "none",
+};
+
 /** Which model. */
 export const MODEL_OPTIONS = section("Model", {
   model: {
@@ -91,6 +111,7 @@ export const MODEL_OPTIONS = section("Model", {
     defaultText: "those of ImageNet for published sizes",
   },
   modelDepth: DEPTH_OPTION,
+  without: WITHOUT_OPTION,
   dtype: {
     kind: choice(["auto", "f32", "f16", "q8", "q4"]),
     help: "Type of the large weights; auto is the most precise one that fits",
@@ -169,16 +190,27 @@ export interface CheckpointPlace {
   readonly weights?: string;
   /** File with the names of the classes. */
   readonly classNames?: string;
+  /** Parts that are left out. */
+  readonly without?: readonly string[];
+}
+
+/** A model that is named as a whole. */
+export interface WholePlace {
+  /** `"demo"`, a model folder, or a repository. */
+  readonly folder: string;
+  /** Parts that are left out. */
+  readonly without?: readonly string[];
 }
 
 /** What names a model on the command line and in the record of a run. */
-export type ModelPlace = { readonly folder: string } | CheckpointPlace;
+export type ModelPlace = WholePlace | CheckpointPlace;
 
 /** Values of the options that name a model, those of {@linkcode CHECKPOINT_OPTIONS} among them. */
 export interface ModelValues {
   readonly model?: string | undefined;
   readonly weights?: string | undefined;
   readonly classNames?: string | undefined;
+  readonly without?: readonly string[] | undefined;
 }
 
 /**
@@ -188,6 +220,7 @@ export interface ModelValues {
  */
 export function modelPlace(values: ModelValues): ModelPlace | undefined {
   const { model, weights, classNames } = values;
+  const without = values.without === undefined ? {} : { without: values.without };
   const given = PARTS.filter((name) => Reflect.get(values, checkpointKey(name)) !== undefined);
   if (given.length > 0) {
     if (model !== undefined) {
@@ -201,6 +234,7 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
       ...Object.fromEntries(paths),
       ...(weights === undefined ? {} : { weights }),
       ...(classNames === undefined ? {} : { classNames: absolute(classNames) }),
+      ...without,
     };
   }
   if (weights !== undefined) {
@@ -215,20 +249,26 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
       `Option --class-names goes with ${list(checkpointOptions(PARTS), "and")}: a model folder has its own`,
     );
   }
+  if (model === undefined && values.without !== undefined) {
+    throw new UsageError(`Option --without goes with --model or ${list(checkpointOptions(PARTS), "and")}`);
+  }
   if (model === undefined) return undefined;
-  return { folder: model === "demo" || hubPlace(model) !== undefined ? model : absolute(model) };
+  const isName = model === "demo" || hubPlace(model) !== undefined;
+  return { folder: isName ? model : absolute(model), ...without };
 }
 
 /** Refuses checkpoints that are not all parts of a model of some family. */
 function requireWhole(given: readonly string[]): void {
-  const families = FAMILIES.map(({ parts }) => parts.map(({ name }) => name))
-    .filter((parts) => given.every((name) => parts.includes(name)));
+  const families = FAMILIES.map(({ parts }) => parts)
+    .filter((parts) => given.every((name) => parts.some((part) => part.name === name)));
   if (families.length === 0) {
     throw new UsageError(
       `Options ${list(checkpointOptions(given), "and")} do not go together: no model is made of these`,
     );
   }
-  const lacking = families.map((parts) => parts.filter((name) => !given.includes(name)));
+  const lacking = families.map((parts) => {
+    return parts.filter(({ name, optional }) => !optional && !given.includes(name)).map(({ name }) => name);
+  });
   const fewest = Math.min(...lacking.map(({ length }) => length));
   if (fewest === 0) return;
   const ways = lacking.filter(({ length }) => length === fewest)
@@ -241,7 +281,7 @@ function requireWhole(given: readonly string[]): void {
 
 /** The checkpoints of a place, for the library. */
 export function checkpointsOf(
-  { weights: _weights, classNames: _names, ...checkpoints }: CheckpointPlace,
+  { weights: _weights, classNames: _names, without: _without, ...checkpoints }: CheckpointPlace,
 ): Checkpoints {
   return Object.fromEntries(
     Object.entries(checkpoints).map(([key, path]) => [key.replace(/Ckpt$/, ""), path]),
@@ -297,6 +337,7 @@ export async function load(
     ...(keepTextEncoder ? { keepTextEncoder } : {}),
     ...(modelDepth === undefined ? {} : { depth: modelDepth }),
     ...(modelSize === undefined ? {} : { size: modelSize }),
+    ...(place.without === undefined ? {} : { without: place.without }),
   };
   const { source, weights, classNames } = "folder" in place
     ? { source: place.folder }

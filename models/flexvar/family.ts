@@ -83,7 +83,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
       return depth === undefined ? undefined : Number(depth);
     },
     transformer: (size) => TRANSFORMERS.get(size),
-    others: { vae: ["FlexVAE.pth"] },
+    others: () => ({ vae: ["FlexVAE.pth"] }),
   },
   defaults: DEFAULTS,
   search: SEARCH,

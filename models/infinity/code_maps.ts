@@ -39,7 +39,10 @@ export class CodeMaps implements Disposable {
    * @param device Where the maps are.
    * @param codes Channels of a code, and whether a token holds the bits of a patch of 2×2 positions.
    */
-  constructor(device: Device, { channels, patchify }: { readonly channels: number; readonly patchify: boolean }) {
+  constructor(
+    device: Device,
+    { channels, patchify }: { readonly channels: number; readonly patchify: boolean },
+  ) {
     this.#device = device;
     this.#channels = channels;
     this.#patchify = patchify;
@@ -75,7 +78,14 @@ export class CodeMaps implements Disposable {
       layout: "planes",
       ...(this.#patchify ? { patchWidth: map.width } : {}),
     });
-    this.#resize(planes, sums, { method: "bilinear", from, to: this.featureMap(finest), images, layout: "planes", sign });
+    this.#resize(planes, sums, {
+      method: "bilinear",
+      from,
+      to: this.featureMap(finest),
+      images,
+      layout: "planes",
+      sign,
+    });
   }
 
   /** What a scale begins with, f32 [images, positions, bits of a token]. It belongs to the caller. */
@@ -125,7 +135,14 @@ export class CodeMaps implements Disposable {
     }
     using planes = this.#device.allocate(output.length, "features of positions");
     this.#resize(sums, planes, { ...resizing, layout: "planes" });
-    this.#device.run(unshufflePixels, { input: planes, output, images, channels, width: map.width, height: map.height });
+    this.#device.run(unshufflePixels, {
+      input: planes,
+      output,
+      images,
+      channels,
+      width: map.width,
+      height: map.height,
+    });
     return output;
   }
 

@@ -74,7 +74,9 @@ export async function evaluateTexts(
     }
   }
   const mask = new Float32Array(rows.length * length);
-  for (const [row, text] of rows.entries()) mask.fill(MASKED, row * length + lengthOf(text), (row + 1) * length);
+  for (const [row, text] of rows.entries()) {
+    mask.fill(MASKED, row * length + lengthOf(text), (row + 1) * length);
+  }
   arrays.mask = stack.use(device.upload(mask, "mask of texts"));
   stack.move();
   return { arrays, length };

@@ -5,12 +5,7 @@
  * @module
  */
 
-import {
-  type AutoencoderConfig,
-  isLevels,
-  pixelsPerToken,
-  readLevels,
-} from "../autoencoder/config.ts";
+import { type AutoencoderConfig, isLevels, pixelsPerToken, readLevels } from "../autoencoder/config.ts";
 import { autoencoderTensors } from "../autoencoder/tensors.ts";
 import type { ModelWeights, PartWeights } from "../family.ts";
 import { isFlag, isSize, requireSizes, type SizeCheck } from "../folder/sizes.ts";
@@ -58,8 +53,8 @@ export interface InfinityConfig extends InfinityTransformerConfig {
   readonly patchify: boolean;
   /** The networks between pictures and codes of d channels. */
   readonly tokenizer: AutoencoderConfig;
-  /** The text encoder, or `null` where texts come as features. */
-  readonly text: T5Config | null;
+  /** The text encoder; left out where texts come as features. */
+  readonly text?: T5Config;
 }
 
 const TRANSFORMER_CHECKS: Readonly<Record<keyof InfinityTransformerConfig, SizeCheck>> = {
@@ -75,12 +70,11 @@ const TRANSFORMER_CHECKS: Readonly<Record<keyof InfinityTransformerConfig, SizeC
   levels: isSize,
 };
 const isObject: SizeCheck = (value) => typeof value === "object" && value !== null;
-const CONFIG_CHECKS: Readonly<Record<keyof InfinityConfig, SizeCheck>> = {
+const CONFIG_CHECKS: Readonly<Record<Exclude<keyof InfinityConfig, "text">, SizeCheck>> = {
   ...TRANSFORMER_CHECKS,
   scales: (value) => isSize(value) && (value as number) <= SCALES,
   patchify: isFlag,
   tokenizer: isObject,
-  text: (value) => value === null || isObject(value),
 };
 const TOKENIZER_CHECKS: Readonly<Record<"channels" | "decoder" | "encoder", SizeCheck>> = {
   channels: isSize,
@@ -97,12 +91,20 @@ const TOKENIZER_CHECKS: Readonly<Record<"channels" | "decoder" | "encoder", Size
  */
 export function requireInfinityConfig(config: unknown, file: string): InfinityConfig {
   const place = { file, model: "an Infinity model" };
-  const sizes = requireSizes<InfinityConfig>(config, CONFIG_CHECKS, { ...place, path: "config" });
-  requireSizes<AutoencoderConfig>(sizes.tokenizer, TOKENIZER_CHECKS as Record<keyof AutoencoderConfig, SizeCheck>, {
-    ...place,
-    path: "config.tokenizer",
-  });
-  if (sizes.text !== null) requireT5Config(sizes.text, file);
+  const sizes = requireSizes<InfinityConfig>(
+    config,
+    CONFIG_CHECKS as Record<keyof InfinityConfig, SizeCheck>,
+    { ...place, path: "config" },
+  );
+  requireSizes<AutoencoderConfig>(
+    sizes.tokenizer,
+    TOKENIZER_CHECKS as Record<keyof AutoencoderConfig, SizeCheck>,
+    {
+      ...place,
+      path: "config.tokenizer",
+    },
+  );
+  if (sizes.text !== undefined) requireT5Config(sizes.text, file);
   return sizes;
 }
 
@@ -166,16 +168,19 @@ export function inferInfinityConfig(
       "Cannot make a model of these parts as the transformer reads text features of another width",
       {
         file: text!.set.file,
-        expected: `a text encoder of width ${own.textChannels}, as the transformer in ${transformer!.set.file} reads`,
+        expected: `a text encoder of width ${own.textChannels}, as the transformer in ${
+          transformer!.set.file
+        } reads`,
         found: `width ${prompts.width}`,
       },
     );
   }
   return {
     ...(own && { ...own, scales: scales ?? publishedSize(own)?.scales ?? Math.min(SCALES, own.levels) }),
-    ...(own && codes && { patchify: requireSameBits(own, codes, { transformer: transformer!, tokenizer: tokenizer! }) }),
+    ...(own && codes &&
+      { patchify: requireSameBits(own, codes, { transformer: transformer!, tokenizer: tokenizer! }) }),
     ...(codes && { tokenizer: codes }),
-    ...(prompts !== undefined ? { text: prompts } : own !== undefined ? { text: null } : {}),
+    ...(prompts && { text: prompts }),
   };
 }
 
@@ -186,7 +191,10 @@ function inferTransformer(set: WeightSet): InfinityTransformerConfig {
   const [levels] = set.take("lvl_embed.weight", [-1, width]) as [number, number];
   const [, bits] = set.take("word_embed.weight", [width, -1]) as [number, number];
   const chunks = set.count((i) => `block_chunks.${i}.`);
-  const lengths = Array.from({ length: chunks }, (_, i) => set.count((j) => `block_chunks.${i}.module.${j}.`));
+  const lengths = Array.from(
+    { length: chunks },
+    (_, i) => set.count((j) => `block_chunks.${i}.module.${j}.`),
+  );
   const uneven = lengths.find((length) => length !== lengths[0]);
   if (uneven !== undefined || lengths.includes(0)) {
     throw new ModelFileError("Cannot tell the blocks of the transformer", {
@@ -200,7 +208,9 @@ function inferTransformer(set: WeightSet): InfinityTransformerConfig {
   const [, heads] = set.take(`${first}.sa.scale_mul_1H11`, [1, -1, 1, 1]) as [number, number];
   const [hidden] = set.take(`${first}.ffn.fc1.weight`, [-1, width]) as [number, number];
   // Rotations turn pairs of channels, half of them by the row and half by the column.
-  for (const [what, parts] of [["attention heads", heads * 4], ["heads of the pooled text", poolHeads]] as const) {
+  for (
+    const [what, parts] of [["attention heads", heads * 4], ["heads of the pooled text", poolHeads]] as const
+  ) {
     if (width % parts === 0) continue;
     throw new ModelFileError(`Cannot use the number of ${what}`, {
       file: set.file,

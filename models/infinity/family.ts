@@ -7,6 +7,7 @@
 import { networkFacts } from "../class_conditional/facts.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
 import { requireT5Description, t5Part } from "../text/t5_graph.ts";
+import { TEXT_TOKENIZER } from "../text/text_encoder.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
 import {
   inferInfinityConfig,
@@ -14,8 +15,8 @@ import {
   PUBLISHED_SIZES,
   requireInfinityConfig,
   sizeName,
-  tokenPixels,
   TOKENIZER,
+  tokenPixels,
   TRANSFORMER,
 } from "./config.ts";
 import { infinityGraphs } from "./graphs.ts";
@@ -33,8 +34,6 @@ const TRANSFORMER_PART: CheckpointPart = {
   weights: TRANSFORMER,
   title: "the transformer",
   landmark: "text_proj_for_sos.ca.mat_q",
-  // The chunks' own `module` is taken for one of those that trainers wrap around others.
-  nameOf: (stored) => stored.replace(/\b(block_chunks\.\d+)\.(?=\d+\.)/, "$1.module."),
   unused: UNUSED,
   isIn: (tensors) => tensors.has("text_proj_for_sos.ca.mat_q") && tensors.has("cfg_uncond"),
 };
@@ -43,13 +42,22 @@ const TOKENIZER_PART: CheckpointPart = {
   name: "vae",
   weights: TOKENIZER,
   title: "the tokenizer",
-  landmark: "decoder.conv_in.weight",
+  landmark: ["decoder.conv_in.weight", "encoder.conv_in.weight"],
   nameOf: tokenizerName,
   unused: UNUSED,
   // Others of this line have a codebook, or convolutions beside it.
   isIn: (tensors) =>
     (tensors.has("decoder.conv_in.weight") || tensors.has("encoder.conv_in.weight")) &&
     !tensors.has("quantize.embedding.weight") && !tensors.has("post_quant_conv.weight"),
+};
+
+const TEXT_PART: CheckpointPart = {
+  ...t5Part,
+  optional: true,
+  companions: [
+    { name: "tokenizer.json", as: TEXT_TOKENIZER, required: true },
+    { name: "config.json", required: false },
+  ],
 };
 
 /** Files of the text encoder that all published models share. */
@@ -83,18 +91,20 @@ const FILES: PublishedFiles = {
 export const INFINITY: Family<InfinityConfig> = {
   name: "infinity",
   title: "Infinity",
-  parts: [TRANSFORMER_PART, TOKENIZER_PART],
+  parts: [TRANSFORMER_PART, TOKENIZER_PART, TEXT_PART],
   published: FILES,
   defaults: DEFAULTS,
   search: SEARCH,
   flexible: ["size"],
   publishedHelp: undefined,
+  loading: ["keepTextEncoder"],
   options: OPTIONS,
   infer: (weights) => Promise.resolve(inferInfinityConfig(weights)),
-  inferAgain: (weights, { scales }) => Promise.resolve(inferInfinityConfig(weights, scales) as InfinityConfig),
+  inferAgain: (weights, { scales }) =>
+    Promise.resolve(inferInfinityConfig(weights, scales) as InfinityConfig),
   requireConfig: requireInfinityConfig,
   requireCompanions: async ({ text }, { "tokenizer.json": tokenizer, "config.json": description }) => {
-    if (text === null) return;
+    if (text === undefined) return;
     if (tokenizer !== undefined) {
       await TextTokenizer.parse(tokenizer.bytes, tokenizer.file, { rows: text.vocabulary });
     }
@@ -128,7 +138,7 @@ function describe(config: Partial<InfinityConfig>): Fact[] {
   if (tokenizer !== undefined) {
     facts.push(["tokenizer", `codes of ${tokenizer.channels} bits`], ...networkFacts(tokenizer));
   }
-  if (text !== undefined && text !== null) {
+  if (text !== undefined) {
     const { layers, width, heads, vocabulary } = text;
     facts.push(["text encoder", `${layers} layers, width ${width}, ${heads} heads, ${vocabulary} tokens`]);
   }

@@ -64,7 +64,8 @@ export class InfinityGeneration implements Generation {
 
   /** Begins with features of zeros. */
   constructor(parts: InfinityGenerationParts) {
-    const { device, config: { depth, heads, width, bits }, conditions, images, branches, schedule, codes } = parts;
+    const { device, config: { depth, heads, width, bits }, conditions, images, branches, schedule, codes } =
+      parts;
     this.#parts = parts;
     this.guided = parts.guided;
     this.#scales = schedule.scales;
@@ -105,7 +106,8 @@ export class InfinityGeneration implements Generation {
   }
 
   async #logits(): Promise<DeviceArray> {
-    const { device, config: { depth, heads, width, bits }, sessions, conditions, starts, schedule } = this.#parts;
+    const { device, config: { depth, heads, width, bits }, sessions, conditions, starts, schedule } =
+      this.#parts;
     const { scale, rows } = this.#caches;
     const map = this.#scales[scale]!;
     const length = map.width * map.height;
@@ -135,7 +137,10 @@ export class InfinityGeneration implements Generation {
         : { array: starts[scale]!, shape: [1, 1, width] },
       map_shape: { array: [fed, length, width], shape: [3] },
       modulation: { array: fill(modulation), shape: [fed, 6, width] },
-      "modulation.head": { array: fill((texts as Record<string, DeviceArray>)["modulation.head"]!), shape: [fed, 2, width] },
+      "modulation.head": {
+        array: fill((texts as Record<string, DeviceArray>)["modulation.head"]!),
+        shape: [fed, 2, width],
+      },
       mask: { array: stack.use(spreadRows(fill(mask), fed, length)), shape: [fed, 1, length, text] },
       cos: { array: upload(rotated.cos, "cosines"), shape: [length, half] },
       sin: { array: upload(rotated.sin, "sines"), shape: [length, half] },

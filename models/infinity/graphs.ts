@@ -387,7 +387,7 @@ export function infinityGraphs(
   const { decoder, encoder } = config.tokenizer;
   if (decoder !== null) graphs.set("decoder.onnx", decoderGraph(autoencoder, ...part(TOKENIZER)));
   if (encoder !== null) graphs.set("encoder.onnx", encoderGraph(autoencoder, ...part(TOKENIZER)));
-  if (config.text !== null) {
+  if (config.text !== undefined && weights[TEXT_ENCODER] !== undefined) {
     graphs.set(TEXT_ENCODER_GRAPH, t5Graph(config.text, ...part(TEXT_ENCODER)));
   }
   return graphs;

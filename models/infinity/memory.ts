@@ -35,7 +35,7 @@ export function infinityCosts(config: InfinityConfig): ModelCosts {
   const { depth, width, hidden, bits, scales, patchify, tokenizer, text } = config;
   const transformer = transformerTensors(config);
   const networks = tokenizerTensors(tokenizer).filter(({ name }) => !ENCODER.test(name));
-  const prompts = text === null ? [] : t5Tensors(text);
+  const prompts = text === undefined ? [] : t5Tensors(text);
   const usual = usualMaps(scales);
   const featureMap = (maps: readonly MapSize[]): MapSize => {
     const { width, height } = maps.at(-1)!;

@@ -28,8 +28,8 @@ import { evaluateTexts, type RowText } from "./conditions.ts";
 import {
   type InfinityConfig,
   sizeName,
-  tokenPixels,
   TOKENIZER,
+  tokenPixels,
   TRANSFORMER,
   transformerTensors,
 } from "./config.ts";
@@ -37,7 +37,7 @@ import { InfinityGeneration } from "./generation.ts";
 import { transformerGraph } from "./graphs.ts";
 import { infinityCosts } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
-import { infinitySchedule, type InfinityOptions, insertionLayers, usualMaps } from "./schedule.ts";
+import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
 import { INFINITY_SEARCH } from "./search.ts";
 import { TransformerSessions } from "./transformer_sessions.ts";
 
@@ -82,7 +82,12 @@ export async function loadInfinity(
   device: Device,
   options: LoadFamilyOptions,
 ): Promise<Model> {
-  const loading = await beginLoading(folder, device, { ...options, family, costsOf: infinityCosts });
+  const hasEncoder = folder.hasWeights(TEXT_ENCODER);
+  const loading = await beginLoading(folder, device, {
+    ...options,
+    family,
+    costsOf: ({ text, ...config }) => infinityCosts({ ...config, ...(text && hasEncoder && { text }) }),
+  });
   const { config, owned, folder: source, room } = loading;
   await using stack = new AsyncDisposableStack();
   stack.use(owned);
@@ -104,7 +109,7 @@ export async function loadInfinity(
     unconditional: await weights.readFloat32("cfg_uncond"),
     starts: await readStarts(weights, device, { config, owned }),
     codes: owned.use(new CodeMaps(room.device, { channels, patchify: config.patchify })),
-    encoder: config.text !== null
+    encoder: hasEncoder
       ? owned.use(new TextEncoderOnDemand(loading, options.keepTextEncoder ?? false))
       : undefined,
   });
@@ -123,7 +128,9 @@ async function loadTransformer(
     return await loading.session(await transformerFile(loading, "transformer.onnx"), weights);
   }
   // Shapes of the checkpoint, which those of integers in blocks do not tell.
-  const tensors = transformerTensors(loading.config).map(({ name, shape }) => [name, { shape, dtype: "F32" }] as const);
+  const tensors = transformerTensors(loading.config).map(({ name, shape }) =>
+    [name, { shape, dtype: "F32" }] as const
+  );
   const set = new WeightSet(weights.file, new Map(tensors));
   const bytes = transformerGraph(loading.config, set, weights.places, { mixedAfter });
   const graph = { file: weights.file, bytes };
@@ -349,4 +356,3 @@ class InfinityModel extends LoadedModel<InfinityParts> {
     return this.parts.config.patchify ? { width: width / 2, height: height / 2 } : { width, height };
   }
 }
-

@@ -11,7 +11,8 @@ import type { Dtype } from "../weights/dtype.ts";
 const HALF_MIN_ELEMENTS = 16384;
 
 /** Weights of the blocks' linear layers: all that every token passes through, and what texts give blocks. */
-const BLOCK_LINEAR = /^(blocks\.\d+|block_chunks\.\d+\.module\.\d+)\.(sa|ca|ffn)\.(mat_qkv|mat_q|mat_kv|proj|fc1|fc2)\.weight$/;
+const BLOCK_LINEAR =
+  /^(blocks\.\d+|block_chunks\.\d+\.module\.\d+)\.(sa|ca|ffn)\.(mat_qkv|mat_q|mat_kv|proj|fc1|fc2)\.weight$/;
 /**
  * The last linear layer. What is lost here reaches the logits undamped, so it never has fewer than 8 bits.
  */

@@ -33,7 +33,10 @@ export function resolvePrompt(model: string, label: Label): ResolvedLabel {
 }
 
 /** The text that stands for a label, or `undefined` for none. */
-export function textOf({ prompt }: ResolvedLabel, { positivePrompt = false }: InfinityOptions): string | undefined {
+export function textOf(
+  { prompt }: ResolvedLabel,
+  { positivePrompt = false }: InfinityOptions,
+): string | undefined {
   if (prompt === undefined || !positivePrompt) return prompt;
   return PERSONS.some((word) => prompt.includes(word)) ? prompt + FACES : prompt;
 }

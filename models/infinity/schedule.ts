@@ -6,7 +6,14 @@
  * @module
  */
 
-import { mustBe, requireBoolean, requireChoice, requireInteger, requireOptions, shown } from "../../kernels/arguments.ts";
+import {
+  mustBe,
+  requireBoolean,
+  requireChoice,
+  requireInteger,
+  requireOptions,
+  shown,
+} from "../../kernels/arguments.ts";
 import type { FamilyOption } from "../family.ts";
 import { pictureSizeOf, requireOnePerScale, resolveSampling } from "../sampling.ts";
 import {
@@ -228,7 +235,10 @@ export function coordinateMap({ aspect = SQUARE }: InfinityOptions): MapSize {
   return ASPECTS.find(({ key }) => key === aspect)!.maps.at(-1)!;
 }
 
-function resolveOptions(model: InfinityScheduleModel, given: Readonly<Record<string, unknown>>): InfinityOptions {
+function resolveOptions(
+  model: InfinityScheduleModel,
+  given: Readonly<Record<string, unknown>>,
+): InfinityOptions {
   requireOptions(given, Object.keys(OPTIONS), ACTION);
   const options = given as InfinityOptions;
   const { pn, aspect, negativePrompt, positivePrompt, cfgInsertionLayer } = options;
@@ -254,7 +264,12 @@ function aspectNamed(aspect: unknown): Aspect {
 function requireLayers(layers: unknown, { depth }: InfinityScheduleModel): void {
   if (typeof layers !== "string" || !/^-?\d{1,4}(,-?\d{1,4})*$/.test(layers)) {
     throw new TypeError(
-      mustBe('0, a negative number, or several between commas, like "0,-5"', layers, "cfgInsertionLayer", ACTION),
+      mustBe(
+        '0, a negative number, or several between commas, like "0,-5"',
+        layers,
+        "cfgInsertionLayer",
+        ACTION,
+      ),
     );
   }
   for (const layer of layers.split(",").map(Number)) {
@@ -328,7 +343,8 @@ function nearest(
   return {
     aspect,
     scales,
-    note: `${wanted.width}×${wanted.height} is not in the published table: pictures have ${width}×${height}, the nearest size`,
+    note:
+      `${wanted.width}×${wanted.height} is not in the published table: pictures have ${width}×${height}, the nearest size`,
   };
 }
 

@@ -131,7 +131,9 @@ export class TextFeatures {
    */
   and(further: TextFeatures): TextFeatures {
     requireFeaturesFor(further, this);
-    const values = [...further.#features, ...this.#features].map(([prompt, { values }]) => [prompt, values] as const);
+    const values = [...further.#features, ...this.#features].map(([prompt, { values }]) =>
+      [prompt, values] as const
+    );
     return new TextFeatures(this.channels, new Map(values), {
       encoder: this.encoder ?? further.encoder,
       file: this.file,

@@ -5,7 +5,13 @@ import { hammingBandwidth } from "../../kernels/candidates/hamming_bandwidth.ts"
 import { runHammingDensity } from "../../kernels/candidates/hamming_density.ts";
 import { sampleBits } from "../../kernels/sampling/sample_bits.ts";
 import { selectCandidates } from "../../kernels/candidates/select.ts";
-import type { DrawArguments, TokenDensityArguments, TokenSelectArguments, TokenSpace, VectorArguments } from "./token_space.ts";
+import type {
+  DrawArguments,
+  TokenDensityArguments,
+  TokenSelectArguments,
+  TokenSpace,
+  VectorArguments,
+} from "./token_space.ts";
 export class BitTokens implements TokenSpace {
   readonly words: number;
   readonly logits: number;
@@ -31,7 +37,14 @@ export class BitTokens implements TokenSpace {
     device.run(selectCandidates, { ...args, positions, codebook, vocabulary: 1, channels: 1 });
   }
   vectors(device: Device, { tokens, output, maps, positions, layout = "planes" }: VectorArguments): void {
-    device.run(bitCodes, { bits: tokens, output, images: maps, tokens: positions, channels: this.bits, layout });
+    device.run(bitCodes, {
+      bits: tokens,
+      output,
+      images: maps,
+      tokens: positions,
+      channels: this.bits,
+      layout,
+    });
   }
   firstMissing(): number {
     return -1;

@@ -101,7 +101,7 @@ Deno.test("varscale: checkpoints that make no model are refused at once, by what
     ["--var_ckpt a --vae_ckpt a --text_ckpt a", "do not go together: no model is made of these"],
     [
       "--net_ckpt a --model demo",
-      "Options --model and --var-ckpt, --vae-ckpt, --net-ckpt, --text-ckpt or --frame-ckpt exclude",
+      "Options --model and --var-ckpt, --vae-ckpt, --net-ckpt, --text-ckpt, --words-ckpt or --frame-ckpt exclude",
     ],
   ];
   for (const command of ["generate 1", "run -o none", "convert -o none"]) {

@@ -15,8 +15,8 @@ import {
   hashedCheckpoints,
   hashedFeatures,
   RECORDED_PROMPT,
-  type TransformerCase,
   TRANSFORMER_CASES,
+  type TransformerCase,
 } from "./hashed_model.ts";
 
 /** Logits of up to 20 in size, after guidance of 3 and a division by 0.7. */
@@ -52,7 +52,10 @@ function assertSummary(
 }
 
 /** Words of a map whose bits are the likelier values, and the smallest difference that decided one. */
-function likelier(logits: Float32Array, bits: number): { words: Uint32Array<ArrayBuffer>; hex: string; margin: number } {
+function likelier(
+  logits: Float32Array,
+  bits: number,
+): { words: Uint32Array<ArrayBuffer>; hex: string; margin: number } {
   const count = logits.length / 2 / bits;
   const perToken = Math.ceil(bits / 32);
   const words = new Uint32Array(count * perToken);
@@ -95,29 +98,32 @@ async function loadHashed(recorded: TransformerCase, device: Device): Promise<Mo
 }
 
 for (const recorded of TRANSFORMER_CASES) {
-  testOnDevices(`InfinityGeneration: ${recorded.tag} gives the released code's logits and bits`, async (device) => {
-    await using model = await loadHashed(recorded, device);
-    const schedule = scheduleOf(model, recorded);
-    assertEquals(schedule.scales.map(({ height, width }) => [height, width]), recorded.schedule);
-    using generation = await model.start({
-      labels: [model.resolveLabel(RECORDED_PROMPT)],
-      guided: recorded.config.cfg_insertion_layer === 0,
-      schedule,
-      textFeatures: hashedFeatures(recorded),
-    });
-    const bits = model.tokens.logits / 2;
-    for (const scale of recorded.scales) {
-      const logits = await guidedLogits(generation, recorded);
-      assertSummary(logits, scale.logits, LOGIT_TOLERANCE);
-      const { words, hex, margin } = likelier(logits, bits);
-      assertAlmostEquals(margin, scale.min_margin, LOGIT_TOLERANCE);
-      assert(margin > 0, "a bit is decided by nothing");
-      assertEquals(hex, scale.bits_hex);
-      using tokens = device.upload(words);
-      generation.accept(tokens);
-    }
-    // Seven sums of numbers below 4, each rounded on the way: up to 1e-6 each, and in the same direction.
-    const sums = await readFloats(generation.accumulated!);
-    assertSummary(sums, recorded.summed_codes, 2e-6, 1e-6 * sums.length);
-  });
+  testOnDevices(
+    `InfinityGeneration: ${recorded.tag} gives the released code's logits and bits`,
+    async (device) => {
+      await using model = await loadHashed(recorded, device);
+      const schedule = scheduleOf(model, recorded);
+      assertEquals(schedule.scales.map(({ height, width }) => [height, width]), recorded.schedule);
+      using generation = await model.start({
+        labels: [model.resolveLabel(RECORDED_PROMPT)],
+        guided: recorded.config.cfg_insertion_layer === 0,
+        schedule,
+        textFeatures: hashedFeatures(recorded),
+      });
+      const bits = model.tokens.logits / 2;
+      for (const scale of recorded.scales) {
+        const logits = await guidedLogits(generation, recorded);
+        assertSummary(logits, scale.logits, LOGIT_TOLERANCE);
+        const { words, hex, margin } = likelier(logits, bits);
+        assertAlmostEquals(margin, scale.min_margin, LOGIT_TOLERANCE);
+        assert(margin > 0, "a bit is decided by nothing");
+        assertEquals(hex, scale.bits_hex);
+        using tokens = device.upload(words);
+        generation.accept(tokens);
+      }
+      // Seven sums of numbers below 4, each rounded on the way: up to 1e-6 each, and in the same direction.
+      const sums = await readFloats(generation.accumulated!);
+      assertSummary(sums, recorded.summed_codes, 2e-6, 1e-6 * sums.length);
+    },
+  );
 }
