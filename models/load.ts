@@ -33,8 +33,17 @@ import { type ModelOutline, outlineOf } from "./outline.ts";
 /** The bundled demo model, beside this module wherever that lies. */
 export const DEMO_MODEL: URL = new URL("./demo/", import.meta.url);
 
+/** The bundled text-to-image model. */
+const DEMO_T2I_MODEL: URL = new URL("./demo_t2i/", import.meta.url);
+
+/** The bundled models by name: shaded solids of classes, and of texts. */
+export const BUNDLED_MODELS: Readonly<Record<string, URL>> = {
+  "demo": DEMO_MODEL,
+  "demo-t2i": DEMO_T2I_MODEL,
+};
+
 /**
- * What names a model: `"demo"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a
+ * What names a model: `"demo"` or `"demo-t2i"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a
  * repository of the Hugging Face hub, or checkpoints by part.
  */
 export type ModelSource = string | URL | Checkpoints;
@@ -107,7 +116,8 @@ export interface LoadModelOptions {
 /**
  * Loads a model.
  *
- * @param source `"demo"` for the bundled model (shaded solids, 64×64, 64 classes), the path or URL of a model
+ * @param source `"demo"` for the bundled model of classes (shaded solids, 64×64, 64 classes), `"demo-t2i"` for
+ * that of texts (one to three of them in a picture), the path or URL of a model
  * folder, or the official checkpoints as `{ var, vae }`, whose tensors tell the family and are converted as
  * they are read; or `"hf:FoundationVision/var"`, whose checkpoints of the given depth are downloaded to the
  * cache that Python uses too.
@@ -278,7 +288,7 @@ async function openFolder(
       `Cannot load the model with classNames as "${place}" is a model folder, which has its own; convert it to give it others`,
     );
   }
-  return await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal });
+  return await openModelFolder(BUNDLED_MODELS[String(place)] ?? place, { signal });
 }
 
 async function openCheckpoints(

@@ -93,7 +93,7 @@ export {
   type ResolvedLabel,
   type TextLabels,
 } from "./label.ts";
-export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
+export { BUNDLED_MODELS, DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CacheDtype } from "./graphs/cache_values.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {

@@ -44,7 +44,7 @@ const OPTIONS = {
       kind: text("PLACE"),
       short: "m",
       help:
-        'Instead of checkpoints a model folder with weights in f32 or f16, as a path or URL, "hf:OWNER/NAME" for a repository of the Hugging Face hub, or "demo"',
+        'Instead of checkpoints a model folder with weights in f32 or f16, as a path or URL, "hf:OWNER/NAME" for a repository of the Hugging Face hub, or "demo" or "demo-t2i"',
     },
     modelDepth: DEPTH_OPTION,
     without: WITHOUT_OPTION,

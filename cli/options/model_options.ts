@@ -7,6 +7,7 @@
  */
 
 import {
+  BUNDLED_MODELS,
   type CacheDtype,
   type Checkpoints,
   type CpuProvider,
@@ -100,7 +101,7 @@ export const MODEL_OPTIONS = section("Model", {
     kind: text("PLACE"),
     short: "m",
     help:
-      'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" for the bundled model',
+      'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" or "demo-t2i" for a bundled model, of classes or of texts',
     defaultText: "demo",
   },
   ...CHECKPOINT_OPTIONS,
@@ -253,7 +254,7 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
     throw new UsageError(`Option --without goes with --model or ${list(checkpointOptions(PARTS), "and")}`);
   }
   if (model === undefined) return undefined;
-  const isName = model === "demo" || hubPlace(model) !== undefined;
+  const isName = BUNDLED_MODELS[model] !== undefined || hubPlace(model) !== undefined;
   return { folder: isName ? model : absolute(model), ...without };
 }
 

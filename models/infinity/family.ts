@@ -97,7 +97,7 @@ export const INFINITY: Family<InfinityConfig> = {
   search: SEARCH,
   flexible: ["size"],
   publishedHelp: undefined,
-  loading: ["keepTextEncoder"],
+  loading: ["offload", "cacheDtype", "keepTextEncoder"],
   options: OPTIONS,
   infer: (weights) => Promise.resolve(inferInfinityConfig(weights)),
   inferAgain: (weights, { scales }) =>

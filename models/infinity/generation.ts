@@ -9,6 +9,7 @@
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { gatherRows } from "../../kernels/maps/gather.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
+import type { CacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphTensor } from "../graphs/graph_session.ts";
 import { disposeAll, FEWEST_ROWS, KeyValueCaches, withRows } from "../graphs/key_value_caches.ts";
@@ -29,6 +30,8 @@ export interface InfinityGenerationParts {
   readonly device: Device;
   /** Sizes of the transformer. */
   readonly config: InfinityTransformerConfig;
+  /** Type in which keys and values are kept. */
+  readonly cacheDtype: CacheDtype;
   /** The transformer. */
   readonly sessions: TransformerSessions;
   /** What the model is busy with. */
@@ -79,6 +82,7 @@ export class InfinityGeneration implements Generation {
       images,
       guided: branches === 2,
       scales: schedule.scales.length,
+      dtype: parts.cacheDtype,
     });
     this.#features = device.allocate(this.#rows * bits, "features");
     this.#accumulated = codes.allocate(images, this.#scales.at(-1)!);

@@ -11,6 +11,7 @@
 
 import { decoderGraph, encoderGraph } from "../autoencoder/graph.ts";
 import type { ModelWeights } from "../family.ts";
+import { type CacheDtype, cacheInput, cacheOutput, type CacheValue } from "../graphs/cache_values.ts";
 import { type GraphBuilder, type GraphValue, MICROSOFT } from "../graphs/graph_builder.ts";
 import { GraphWeights } from "../graphs/graph_weights.ts";
 import { t5Graph, TEXT_ENCODER, TEXT_ENCODER_GRAPH } from "../text/t5_graph.ts";
@@ -63,17 +64,49 @@ function modulation(graph: GraphBuilder, projected: string, added: readonly numb
   ]);
 }
 
+/** How the graphs of a transformer are made. */
+export interface TransformerGraphOptions {
+  /** Blocks from the end after which both branches of guidance become their mix; none by default. */
+  readonly mixedAfter?: readonly number[];
+  /** Type in which keys and values are kept; `"f32"` by default. */
+  readonly cacheDtype?: CacheDtype;
+}
+
 /**
- * Features of one text, [length, textChannels], to the first token [1, C], the modulation
- * that all blocks share [1, 6, C], that of the head [1, 2, C], and keys and values of each block [length, C].
+ * Features of one text, [length, textChannels], to the first token [1, C], the modulation that all blocks
+ * share [1, 6, C], that of the head [1, 2, C], and keys and values of each block [length, C].
  */
 export function conditionGraph(
   config: InfinityTransformerConfig,
   set: WeightSet,
   places: WeightPlaces,
 ): Uint8Array<ArrayBuffer> {
-  const { depth, width, textChannels, poolHeads, levels } = config;
   const weights = new GraphWeights("condition", set, places);
+  const context = addTextConditions(weights, config);
+  for (let i = 0; i < config.depth; i++) addCrossValues(weights, config, context, i);
+  return weights.graph.bytes();
+}
+
+/** The same as graphs to be run one after the other: one of the text, then one of each block. */
+export function conditionParts(
+  config: InfinityTransformerConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer>[] {
+  const shared = { name: "context", type: "float32", shape: ["length", config.width] } as const;
+  const text = new GraphWeights("text", set, places);
+  text.graph.output(shared, addTextConditions(text, config));
+  const blocks = Array.from({ length: config.depth }, (_, i) => {
+    const weights = new GraphWeights(`cross values ${i}`, set, places);
+    addCrossValues(weights, config, weights.graph.input(shared), i);
+    return weights.graph.bytes();
+  });
+  return [text.graph.bytes(), ...blocks];
+}
+
+/** Adds what all blocks share of a text, and returns its tokens [length, C] as blocks attend to them. */
+function addTextConditions(weights: GraphWeights, config: InfinityTransformerConfig): string {
+  const { width, textChannels, levels, unconditionalRows } = config;
   const { graph } = weights;
   const text = graph.input({ name: "text", type: "float32", shape: ["length", textChannels] });
   const normal = graph.add("SimplifiedLayerNormalization", [
@@ -100,25 +133,32 @@ export function conditionGraph(
     { name: "modulation.head", type: "float32", shape: [1, 2, width] },
     modulation(graph, head, HEAD_ONES, width),
   );
-
-  const hidden = graph.add(`${MICROSOFT}.FastGelu`, [
-    weights.linear(normal, "text_proj_for_ca.0", textChannels, width),
-  ]);
-  const context = weights.linear(hidden, "text_proj_for_ca.2", width, width);
-  for (let i = 0; i < depth; i++) {
-    const name = `${blockName(config, i)}.ca`;
-    const bias = graph.add("Concat", [zeros(graph, width), weights.tensor(`${name}.v_bias`, [width])], {
-      axis: 0,
-    });
-    const both = weights.linear(context, `${name}.mat_kv`, width, 2 * width, bias);
-    const [key, value] = graph.split(both, 2, 1) as [string, string];
-    graph.output({ name: crossKey(i), type: "float32", shape: ["length", width] }, key);
-    graph.output({ name: crossValue(i), type: "float32", shape: ["length", width] }, value);
-  }
   // Read by the model itself.
-  weights.shape("cfg_uncond", [config.unconditionalRows, textChannels]);
+  weights.shape("cfg_uncond", [unconditionalRows, textChannels]);
   weights.shape("word_embed.bias", [width]);
-  return graph.bytes();
+
+  const hidden = weights.linear(normal, "text_proj_for_ca.0", textChannels, width);
+  const activatedText = graph.add(`${MICROSOFT}.FastGelu`, [hidden]);
+  return weights.linear(activatedText, "text_proj_for_ca.2", width, width);
+}
+
+/** Adds the keys and values of one block's cross-attention. */
+function addCrossValues(
+  weights: GraphWeights,
+  config: InfinityTransformerConfig,
+  context: string,
+  block: number,
+): void {
+  const { width } = config;
+  const { graph } = weights;
+  const name = `${blockName(config, block)}.ca`;
+  const bias = graph.add("Concat", [zeros(graph, width), weights.tensor(`${name}.v_bias`, [width])], {
+    axis: 0,
+  });
+  const both = weights.linear(context, `${name}.mat_kv`, width, 2 * width, bias);
+  const [key, value] = graph.split(both, 2, 1) as [string, string];
+  graph.output({ name: crossKey(block), type: "float32", shape: ["length", width] }, key);
+  graph.output({ name: crossValue(block), type: "float32", shape: ["length", width] }, value);
 }
 
 /** Text features to one vector [1, C]: attention of a learnt query, head by head. */
@@ -150,12 +190,6 @@ function pool(
   return weights.linear(graph.reshape(attended, [1, width]), `${name}.proj`, width, width);
 }
 
-/** What a transformer graph is made for. */
-export interface TransformerGraphOptions {
-  /** Blocks from the end after which both branches of guidance become their mix; none by default. */
-  readonly mixedAfter?: readonly number[];
-}
-
 /**
  * Features [rows, length, D] of one scale to logits [rows * length, 2 D]: of each bit the logits of 0 and 1.
  * `start` [rows or 1, 1, C] is added to the embedded features: level and bias, or for the first scale, whose
@@ -169,21 +203,35 @@ export function transformerGraph(
   config: InfinityTransformerConfig,
   set: WeightSet,
   places: WeightPlaces,
-  { mixedAfter = [] }: TransformerGraphOptions = {},
+  options: TransformerGraphOptions = {},
 ): Uint8Array<ArrayBuffer> {
-  const { depth, bits } = config;
-  const weights = new GraphWeights("transformer", set, places);
-  const transformer = new Transformer(config, weights);
+  const transformer = new Transformer(config, new GraphWeights("transformer", set, places), options);
   let x = transformer.embed();
-  for (let i = 0; i < depth; i++) {
-    x = transformer.block(x, i);
-    if (mixedAfter.includes(depth - i)) x = transformer.mix(x);
-  }
-  weights.graph.output(
-    { name: "logits", type: "float32", shape: ["rows_times_length", 2 * bits] },
-    transformer.head(x),
-  );
-  return weights.graph.bytes();
+  for (let i = 0; i < config.depth; i++) x = transformer.block(x, i);
+  return transformer.end(x);
+}
+
+/** The same as graphs to be run one after the other: embedding, each block, and head. */
+export function transformerParts(
+  config: InfinityTransformerConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+  options: TransformerGraphOptions = {},
+): Uint8Array<ArrayBuffer>[] {
+  const { depth, width } = config;
+  const part = (name: string): Transformer => {
+    return new Transformer(config, new GraphWeights(name, set, places), options);
+  };
+  const between = (i: number): GraphValue => {
+    return { name: `tokens.${i}`, type: "float32", shape: ["rows", "length", width] };
+  };
+  const first = part("embedding");
+  const blocks = Array.from({ length: depth }, (_, i) => {
+    const block = part(`block ${i}`);
+    return block.give(between(i + 1), block.block(block.take(between(i)), i));
+  });
+  const last = part("head");
+  return [first.give(between(0), first.embed()), ...blocks, last.end(last.take(between(depth)))];
 }
 
 /** The pieces of a transformer graph, which share its inputs. */
@@ -191,20 +239,39 @@ class Transformer {
   readonly #config: InfinityTransformerConfig;
   readonly #weights: GraphWeights;
   readonly #graph: GraphBuilder;
-  readonly #inputs = new Map<string, string>();
+  readonly #options: TransformerGraphOptions;
+  readonly #inputs = new Set<string>();
 
-  constructor(config: InfinityTransformerConfig, weights: GraphWeights) {
+  constructor(config: InfinityTransformerConfig, weights: GraphWeights, options: TransformerGraphOptions) {
     this.#config = config;
     this.#weights = weights;
     this.#graph = weights.graph;
+    this.#options = options;
   }
 
   /** An input, declared where it is first needed. */
   #input(name: string, shape: GraphValue["shape"], type: GraphValue["type"] = "float32"): string {
-    const known = this.#inputs.get(name);
-    if (known !== undefined) return known;
-    this.#inputs.set(name, name);
+    if (this.#inputs.has(name)) return name;
+    this.#inputs.add(name);
     return this.#graph.input({ name, type, shape });
+  }
+
+  /** Tokens that another graph has given. */
+  take(tokens: GraphValue): string {
+    return this.#graph.input(tokens);
+  }
+
+  /** The graph, which gives tokens to another one. */
+  give(tokens: GraphValue, x: string): Uint8Array<ArrayBuffer> {
+    this.#graph.output(tokens, x);
+    return this.#graph.bytes();
+  }
+
+  /** The graph, which gives logits. */
+  end(x: string): Uint8Array<ArrayBuffer> {
+    const { bits } = this.#config;
+    const logits = { name: "logits", type: "float32", shape: ["rows_times_length", 2 * bits] } as const;
+    return this.give(logits, this.#head(x));
   }
 
   #flat(value: string): string {
@@ -250,11 +317,13 @@ class Transformer {
     x = graph.add("Add", [x, this.#unflat(this.#crossAttention(x, i))]);
     const up = weights.linear(this.#adaptiveNorm(x, scale2, shift2), `${name}.ffn.fc1`, width, hidden);
     const activated = graph.add(`${MICROSOFT}.FastGelu`, [up]);
-    return graph.add("Add", [x, gated(weights.linear(activated, `${name}.ffn.fc2`, hidden, width), gate2)]);
+    x = graph.add("Add", [x, gated(weights.linear(activated, `${name}.ffn.fc2`, hidden, width), gate2)]);
+    const { mixedAfter = [] } = this.#options;
+    return mixedAfter.includes(this.#config.depth - i) ? this.#mix(x) : x;
   }
 
   /** Each row becomes a mix of all rows of the batch: guidance within the transformer. */
-  mix(x: string): string {
+  #mix(x: string): string {
     const graph = this.#graph;
     // A 0 keeps the number of rows.
     const rows = graph.reshape(x, [0, -1]);
@@ -262,7 +331,7 @@ class Transformer {
   }
 
   /** Tokens to logits. */
-  head(x: string): string {
+  #head(x: string): string {
     const { width, bits } = this.#config;
     const modulation = this.#input("modulation.head", ["rows", 2, width]);
     const [scale, shift] = this.#graph.split(modulation, 2, 1) as [string, string];
@@ -286,11 +355,12 @@ class Transformer {
     const [graph, weights] = [this.#graph, this.#weights];
     const name = `${blockName(this.#config, i)}.sa`;
     const headWidth = width / heads;
-    const cache = (part: string, length: string): GraphValue => {
-      return { name: `${part}.${i}`, type: "float32", shape: ["rows", heads, length, headWidth] };
+    const { cacheDtype: dtype = "f32" } = this.#options;
+    const cache = (part: string, length: string): CacheValue => {
+      return { name: `${part}.${i}`, dtype, shape: ["rows", heads, length, headWidth] };
     };
-    const pastKey = graph.input(cache("past_key", "past"));
-    const pastValue = graph.input(cache("past_value", "past"));
+    const pastKey = cacheInput(graph, cache("past_key", "past"));
+    const pastValue = cacheInput(graph, cache("past_value", "past"));
     const bias = graph.add("Concat", [
       weights.tensor(`${name}.q_bias`, [width]),
       zeros(graph, width),
@@ -318,8 +388,8 @@ class Transformer {
       3,
       { num_heads: heads, scale: { float: 1 } },
     ) as [string, string, string];
-    graph.output(cache("present_key", "total"), presentKey);
-    graph.output(cache("present_value", "total"), presentValue);
+    cacheOutput(graph, cache("present_key", "total"), presentKey);
+    cacheOutput(graph, cache("present_value", "total"), presentValue);
     return weights.linear(this.#flat(attended), `${name}.proj`, width, width);
   }
 

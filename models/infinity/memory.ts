@@ -14,12 +14,13 @@ import {
   positionsOf,
   scalesBytes,
 } from "../costs.ts";
+import type { LoadFamilyOptions } from "../family.ts";
 import type { ModelCosts } from "../loading.ts";
 import type { MapSize } from "../schedule.ts";
 import { t5Tensors } from "../text/t5_graph.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
-import { type InfinityConfig, tokenizerTensors, transformerTensors } from "./config.ts";
+import { blockName, type InfinityConfig, tokenizerTensors, transformerTensors } from "./config.ts";
 import { storedDtype } from "./precision.ts";
 import { usualMaps } from "./schedule.ts";
 
@@ -30,8 +31,16 @@ const ENCODER = /^encoder\./;
 /** Bytes of a small transformer in f32. */
 const SMALL_BYTES = 256 * 2 ** 20;
 
-/** What a model of given sizes takes. */
-export function infinityCosts(config: InfinityConfig): ModelCosts {
+/**
+ * What a model of given sizes takes.
+ *
+ * @param keeping Whether blocks are read when their turn comes, and how keys and values are kept.
+ */
+export function infinityCosts(
+  config: InfinityConfig,
+  keeping: Pick<LoadFamilyOptions, "offload" | "cacheDtype"> = {},
+): ModelCosts {
+  const { offload = "none", cacheDtype = "f32" } = keeping;
   const { depth, width, hidden, bits, scales, patchify, tokenizer, text } = config;
   const transformer = transformerTensors(config);
   const networks = tokenizerTensors(tokenizer).filter(({ name }) => !ENCODER.test(name));
@@ -44,7 +53,12 @@ export function infinityCosts(config: InfinityConfig): ModelCosts {
   const image: ModelCosts["image"] = (_dtype, provider, maps = usual) => {
     // First token, modulations, and keys and values of all blocks.
     const conditions = GUIDED_ROWS * 4 * width * (1 + 6 + 2 + 2 * depth * PROMPT_TOKENS);
-    const running = scalesBytes({ ...config, logits: 2 * bits }, maps, provider);
+    const running = scalesBytes(
+      { ...config, logits: 2 * bits },
+      maps,
+      provider,
+      cacheDtype === "f16" ? 2 : 4,
+    );
     const decoder = decoderBytes(tokenizer.decoder, featureMap(maps));
     return conditions + peakBytes(running, decoder, provider);
   };
@@ -57,10 +71,15 @@ export function infinityCosts(config: InfinityConfig): ModelCosts {
       GUIDED_ROWS * total * width,
     );
   };
+  // Of a model in parts the largest part has to fit: a block, or what texts are projected with.
+  const block = blockName(config, 0);
+  const resident = offload === "none"
+    ? transformer
+    : transformer.filter(({ name }) => name.startsWith(block));
   return {
-    small: bytesOf(transformer, "f32") <= SMALL_BYTES,
+    small: offload === "none" && bytesOf(transformer, "f32") <= SMALL_BYTES,
     weights: (dtype, provider) => {
-      return bytesOf(transformer, dtype) + largestCast(transformer, dtype) + bytesOf(networks, "f32") +
+      return bytesOf(resident, dtype) + largestCast(transformer, dtype) + bytesOf(networks, "f32") +
         keptByPool(image(dtype, provider), provider);
     },
     image,

@@ -10,11 +10,21 @@ import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import type { ModelFolder } from "../folder/model_folder.ts";
+import { BlockwiseSession } from "../graphs/block_session.ts";
+import { type CacheDtype, requireCacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphSession } from "../graphs/graph_session.ts";
 import type { Label, ResolvedLabel, TextLabels } from "../label.ts";
 import { LoadedModel, type LoadedParts, type Quantized } from "../loaded_model.ts";
-import { beginLoading, type Loading, loadNetworks, transformerFile, withHalves } from "../loading.ts";
+import {
+  beginLoading,
+  type GraphFile,
+  type Loading,
+  loadNetworks,
+  neededBytes,
+  transformerFile,
+  withHalves,
+} from "../loading.ts";
 import type { EncodeTextOptions, Generation, Model, SearchDefaults, StartOptions } from "../model.ts";
 import { type MapSize, ofScale, type Scale, type Schedule, type ScheduleRequest } from "../schedule.ts";
 import { TEXT_ENCODER } from "../text/t5_graph.ts";
@@ -34,7 +44,12 @@ import {
   transformerTensors,
 } from "./config.ts";
 import { InfinityGeneration } from "./generation.ts";
-import { transformerGraph } from "./graphs.ts";
+import {
+  conditionParts,
+  transformerGraph,
+  type TransformerGraphOptions,
+  transformerParts,
+} from "./graphs.ts";
 import { infinityCosts } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
 import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
@@ -54,6 +69,10 @@ const SMALL_ENCODER_BYTES = 64 * 2 ** 20;
 interface InfinityParts extends LoadedParts {
   /** Its sizes. */
   readonly config: InfinityConfig;
+  /** Type in which keys and values are kept. */
+  readonly cacheDtype: CacheDtype;
+  /** Whether the transformer's weights are read block by block. */
+  readonly offload: "none" | "blocks";
   /** The transformer. */
   readonly sessions: TransformerSessions;
   /** The graph `condition`. */
@@ -82,28 +101,35 @@ export async function loadInfinity(
   device: Device,
   options: LoadFamilyOptions,
 ): Promise<Model> {
+  requireCacheDtype(device, options.cacheDtype ?? "f32", "load the model");
   const hasEncoder = folder.hasWeights(TEXT_ENCODER);
   const loading = await beginLoading(folder, device, {
     ...options,
     family,
-    costsOf: ({ text, ...config }) => infinityCosts({ ...config, ...(text && hasEncoder && { text }) }),
+    costsOf: ({ text, ...config }) => {
+      return infinityCosts({ ...config, ...(text && hasEncoder && { text }) }, options);
+    },
   });
   const { config, owned, folder: source, room } = loading;
   await using stack = new AsyncDisposableStack();
   stack.use(owned);
   const weights = owned.use(await source.weights(TRANSFORMER));
-  const conditionGraph = await transformerFile(loading, "condition.onnx");
+  const { offload = "none", cacheDtype = "f32" } = options;
   const networks = owned.use(await loadNetworks(loading, TOKENIZER, config.tokenizer));
   const sessions = owned.use(
-    await TransformerSessions.create((mixedAfter) => loadTransformer(loading, weights, mixedAfter)),
+    await TransformerSessions.create((mixedAfter) => {
+      return loadTransformer(loading, weights, { offload, cacheDtype, mixedAfter });
+    }),
   );
-  const condition = owned.use(await loading.session(conditionGraph, weights));
+  const condition = owned.use(await loadCondition(loading, weights, { offload }));
   const { channels } = config.tokenizer;
   const model = new InfinityModel({
     ...loading,
     family: family.name,
     defaults: family.defaults,
     networks,
+    cacheDtype,
+    offload,
     sessions,
     condition,
     unconditional: await weights.readFloat32("cfg_uncond"),
@@ -118,23 +144,73 @@ export async function loadInfinity(
   return model;
 }
 
-/** The stored graph, or one that mixes the branches of guidance, made from the list of weights. */
+/** How the transformer of a model is kept. */
+type Keeping = Pick<LoadFamilyOptions, "offload" | "cacheDtype">;
+
+/** Loads a transformer whole, as it is stored or made from the list of weights, or in parts. */
 async function loadTransformer(
   loading: Loading<InfinityConfig>,
   weights: WeightFiles,
-  mixedAfter: readonly number[],
+  { offload, ...options }: Keeping & TransformerGraphOptions,
 ): Promise<GraphSession> {
-  if (mixedAfter.length === 0) {
+  const { config } = loading;
+  if (offload === "blocks") {
+    const parts = transformerParts(config, listedWeights(config, weights), weights.places, options);
+    return await loadParts(loading, weights, parts, residentBytes(loading));
+  }
+  if (!options.mixedAfter?.length && options.cacheDtype !== "f16") {
     return await loading.session(await transformerFile(loading, "transformer.onnx"), weights);
   }
-  // Shapes of the checkpoint, which those of integers in blocks do not tell.
-  const tensors = transformerTensors(loading.config).map(({ name, shape }) =>
-    [name, { shape, dtype: "F32" }] as const
-  );
-  const set = new WeightSet(weights.file, new Map(tensors));
-  const bytes = transformerGraph(loading.config, set, weights.places, { mixedAfter });
-  const graph = { file: weights.file, bytes };
-  return await loading.session(loading.dtype === "f16" ? withHalves(graph) : graph, weights);
+  const bytes = transformerGraph(config, listedWeights(config, weights), weights.places, options);
+  return await loading.session(halvesOf(loading, { file: weights.file, bytes }), weights);
+}
+
+/** Loads what evaluates texts, whole or in parts. */
+async function loadCondition(
+  loading: Loading<InfinityConfig>,
+  weights: WeightFiles,
+  { offload }: Keeping,
+): Promise<GraphSession> {
+  const { config } = loading;
+  if (offload !== "blocks") {
+    return await loading.session(await transformerFile(loading, "condition.onnx"), weights);
+  }
+  const parts = conditionParts(config, listedWeights(config, weights), weights.places);
+  // They run once a batch, so none of them stays loaded.
+  return await loadParts(loading, weights, parts, 0);
+}
+
+/** The transformer's tensors with the shapes of a checkpoint, which those of integers in blocks do not tell. */
+function listedWeights(config: InfinityConfig, { file }: WeightFiles): WeightSet {
+  const tensors = transformerTensors(config).map(({ name, shape }) => {
+    return [name, { shape, dtype: "F32" }] as const;
+  });
+  return new WeightSet(file, new Map(tensors));
+}
+
+function halvesOf({ dtype }: Loading<InfinityConfig>, graph: GraphFile): GraphFile {
+  return dtype === "f16" ? withHalves(graph) : graph;
+}
+
+async function loadParts(
+  loading: Loading<InfinityConfig>,
+  { file, files }: WeightFiles,
+  parts: readonly Uint8Array[],
+  memory: number,
+): Promise<GraphSession> {
+  const graphs = parts.map((bytes) => halvesOf(loading, { file, bytes }).bytes);
+  return await BlockwiseSession.create(loading.room.device, graphs, {
+    ...loading.sessionOptions,
+    file,
+    externalFiles: files,
+    memory,
+  });
+}
+
+/** Bytes of blocks that may stay loaded: what the rest of the model and an image leave of the room. */
+function residentBytes({ costs, dtype, room: { available, provider } }: Loading<InfinityConfig>): number {
+  if (available === undefined) return 0;
+  return Math.max(0, Math.floor(available - neededBytes(costs, provider)(dtype)));
 }
 
 /** Level and bias of each scale. */
@@ -206,6 +282,14 @@ class InfinityModel extends LoadedModel<InfinityParts> {
     this.tokens = new BitTokens(bits, { magnitude: channels ** -0.5 });
   }
 
+  get cacheDtype(): CacheDtype {
+    return this.parts.cacheDtype;
+  }
+
+  get offload(): "none" | "blocks" {
+    return this.parts.offload;
+  }
+
   get size(): string {
     return sizeName(this.parts.config);
   }
@@ -243,7 +327,7 @@ class InfinityModel extends LoadedModel<InfinityParts> {
   }
 
   async start(options: StartOptions): Promise<Generation> {
-    const { device, work, parts: { config, sessions, condition, codes, starts } } = this;
+    const { device, work, parts: { config, cacheDtype, sessions, condition, codes, starts } } = this;
     const { labels, guided, schedule = this.schedule() } = options;
     const action = "start a generation";
     requireInteger(labels.length, "the number of labels", action, { min: 1 });
@@ -259,6 +343,7 @@ class InfinityModel extends LoadedModel<InfinityParts> {
       return new InfinityGeneration({
         device,
         config,
+        cacheDtype,
         sessions,
         work,
         codes,
