@@ -258,11 +258,11 @@ class TextEncoderOnDemand implements AsyncDisposable {
   }
 
   #load(): Promise<PromptEncoder> {
-    const { folder, room, dtype, sessionOptions: { threads, cpuProvider } } = this.#loading;
+    const { folder, room, dtype, costs, sessionOptions: { threads, cpuProvider } } = this.#loading;
     return PromptEncoder.load(folder, room.device, {
       ...(threads === undefined ? {} : { threads }),
       ...(cpuProvider === undefined ? {} : { cpuProvider }),
-      halves: dtype === "f16",
+      halves: dtype !== "f32" && !costs.small,
     });
   }
 
