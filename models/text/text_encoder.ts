@@ -49,8 +49,8 @@ export class PromptEncoder implements AsyncDisposable {
   /** Its sizes. */
   readonly config: T5Config;
   /**
-   * What tells its weights from others: SHA-256s, as {@linkcode ModelFolder.fingerprints} has them. Empty if
-   * they are not known.
+   * What tells its weights and its tokenizer from others: SHA-256s, as
+   * {@linkcode ModelFolder.fingerprints} has them. Empty if they are not known.
    */
   readonly fingerprints: Readonly<Record<string, string>>;
   readonly #device: Device;
@@ -103,7 +103,7 @@ export class PromptEncoder implements AsyncDisposable {
       externalFiles: weights.files,
     });
     const fingerprints = Object.entries(folder.fingerprints).filter(([name]) => {
-      return name.startsWith(TEXT_ENCODER);
+      return name.startsWith(TEXT_ENCODER) || name === TEXT_TOKENIZER;
     });
     stack.move();
     return new PromptEncoder(device, tokenizer, weights, session, {

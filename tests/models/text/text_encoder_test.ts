@@ -80,15 +80,18 @@ Deno.test("PromptEncoder: unloading waits for a prompt and refuses the next", as
   await encoder[Symbol.asyncDispose]();
 });
 
-Deno.test("PromptEncoder: weights are told from others by the folder's checksums", async () => {
+Deno.test("PromptEncoder: weights and tokenizer are told from others by the folder's checksums", async () => {
   using device = new CpuDevice();
-  const sha256 = "0123456789abcdef".repeat(4);
+  const own = {
+    "text_encoder as f32": "0123456789abcdef".repeat(4),
+    "text_tokenizer.json": "fedcba9876543210".repeat(4),
+  };
   using folder = await encoderFolder(demoWeights, {
     tokenizer: demoTokenizer,
-    fingerprints: { "transformer as f32": "f".repeat(64), "text_encoder as f32": sha256 },
+    fingerprints: { "transformer as f32": "f".repeat(64), ...own },
   });
   await using encoder = await PromptEncoder.load(folder, device);
-  assertEquals(encoder.fingerprints, { "text_encoder as f32": sha256 });
+  assertEquals(encoder.fingerprints, own);
 });
 
 Deno.test("PromptEncoder: folders without what it needs are refused", async () => {

@@ -72,6 +72,7 @@ export async function encoderFolder(
   const open = {
     checkpoints: { [TEXT_ENCODER]: checkpoint },
     places: { [TEXT_ENCODER]: place! },
+    companions: [],
     defaults: {},
     origin: undefined,
   };
