@@ -12,6 +12,7 @@ import type { ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
+import type { TextFeatures } from "./text/text_features.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
 
 /** Pictures on a device. */
@@ -31,6 +32,16 @@ export interface StartOptions {
   readonly guided: boolean;
   /** The scales, as {@linkcode Model.schedule} made them; the model's usual ones by default. */
   readonly schedule?: Schedule;
+  /** Features of prompts that are at hand, for a model that takes texts; others it encodes itself. */
+  readonly textFeatures?: TextFeatures;
+}
+
+/** Options of {@linkcode Model.encodeText}. */
+export interface EncodeTextOptions {
+  /** Called after each prompt with how many are done, and how many there are. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the encoding before the next prompt. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -180,6 +191,26 @@ export interface Model extends AsyncDisposable {
    * @throws {RangeError} If the model cannot follow it, with the reason.
    */
   schedule(request?: ScheduleRequest): Schedule;
+  /**
+   * The texts whose features a batch needs, each once: prompts of labels, and what the schedule's options
+   * add. Models that take classes are without it.
+   */
+  textsOf?(labels: readonly ResolvedLabel[], schedule: Schedule): readonly string[];
+  /**
+   * Encodes prompts, equal ones once, so that their features can be kept. Models that take classes are
+   * without it.
+   *
+   * @throws {TypeError} If the model has no text encoder, or a prompt is no text.
+   * @throws {RangeError} If a prompt is too long.
+   */
+  encodeText?(prompts: readonly string[], options?: EncodeTextOptions): Promise<TextFeatures>;
+  /**
+   * Checks that features are of the text encoder that the model was trained with, as far as that is known.
+   * Models that take classes are without it.
+   *
+   * @throws {RangeError} If they have another width, or are known to be of another encoder.
+   */
+  requireTextFeatures?(features: TextFeatures): void;
   /**
    * Starts a batch.
    *

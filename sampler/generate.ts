@@ -230,7 +230,7 @@ async function* runBatch(
   request: ResolvedRequest,
   plan: BatchPlan,
 ): AsyncGenerator<GenerateEvent, Batch, void> {
-  const { signal, schedule } = request;
+  const { signal, schedule, textFeatures } = request;
   const { scales } = schedule;
   const { first, labels, sources } = plan;
   using owned = new DisposableStack();
@@ -242,6 +242,7 @@ async function* runBatch(
     labels: batch.lanes.map(({ label }) => label),
     guided: isGuided(schedule) && !labels.every(isUnconditional),
     schedule,
+    ...(textFeatures && { textFeatures }),
   });
   batch.mark();
   for (const [scale, { width, height }] of scales.entries()) {
