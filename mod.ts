@@ -59,6 +59,8 @@ export {
   type DownloadProgress,
   type Dtype,
   DTYPES,
+  encodeTextFeatures,
+  type EncodeTextOptions,
   type Fact,
   FAMILIES,
   type Family,
@@ -85,6 +87,8 @@ export {
   openModelFolder,
   parseHubPlace,
   type PictureSize,
+  type PromptFeatures,
+  readTextFeatures,
   registerFamily,
   type ResolvedLabel,
   RUNTIME_VERSION,
@@ -96,6 +100,7 @@ export {
   type StoredWeight,
   suggestPlace,
   systemReason,
+  TextFeatures,
   type TextLabels,
 } from "./models/mod.ts";
 
