@@ -43,6 +43,7 @@ export { PICKS, RULES, STRATEGIES } from "./kernels/mod.ts";
 // Models: loaded, converted, looked into.
 export {
   type BatchLimit,
+  type CacheDtype,
   type Checkpoint,
   type CheckpointDescription,
   type Checkpoints,
@@ -57,6 +58,7 @@ export {
   describeGraph,
   describeWeights,
   type DownloadProgress,
+  type DrawingSettings,
   type Dtype,
   DTYPES,
   encodeTextFeatures,
@@ -86,6 +88,7 @@ export {
   openCheckpoint,
   openModelFolder,
   parseHubPlace,
+  type PerScale,
   type PictureSize,
   type PromptFeatures,
   readTextFeatures,

@@ -20,10 +20,8 @@ import {
 
 /** A model, how its weights are stored, and where it runs. */
 export interface ModelConfiguration {
-  /** Path of the transformer. */
-  readonly var: string;
-  /** Path of the tokenizer. */
-  readonly vae: string;
+  /** Paths of its checkpoints, by part. */
+  readonly checkpoints: Readonly<Record<string, string>>;
   /** Size of the pictures; the model's usual one by default. */
   readonly size?: number | PictureSize | undefined;
   /** Type of the large weights. */
@@ -46,10 +44,14 @@ export interface MemoryReport {
 export interface ModelFacts {
   /** Its name. */
   readonly name: string;
-  /** Number of classes. */
+  /** Number of classes; 0 if it takes texts. */
   readonly classes: number;
-  /** Logits of a position, which are as many as there are tokens. */
+  /** Logits of a position; if tokens are indices, these are as many as there are tokens. */
   readonly logits: number;
+  /** Length of the vector that a token stands for, which is its bits if it is made of bits. */
+  readonly channels: number;
+  /** Words of a token. */
+  readonly words: number;
   /** The token maps, and how their tokens are drawn. */
   readonly scales: readonly Scale[];
 }
@@ -73,8 +75,8 @@ export interface WorkerReport extends LoadReport {
 /** Asks for images, with the model's own settings, and how long they take. */
 export interface TimeRequest {
   readonly kind: "time";
-  /** Class numbers. */
-  readonly labels: readonly number[];
+  /** Class numbers or prompts. */
+  readonly labels: readonly (number | string)[];
   /** Seed of varscale. */
   readonly seed: number;
   /** Whether to search with VAR-Scaling. */
@@ -97,9 +99,9 @@ export interface TimeReport extends MemoryReport {
  */
 export interface CompareRequest {
   readonly kind: "compare";
-  /** Class numbers. */
-  readonly labels: readonly number[];
-  /** Tokens by scale, label and position. */
+  /** Class numbers or prompts. */
+  readonly labels: readonly (number | string)[];
+  /** Tokens by scale, label and position, word by word. */
   readonly tokens: readonly (readonly (readonly number[])[])[];
   /**
    * Path of a file for the values, float32: logits of each scale, conditional ones first, and pixels from 0
@@ -170,22 +172,22 @@ async function say(facts: object): Promise<void> {
 
 if (import.meta.main) {
   const configuration = JSON.parse(Deno.args[0]!) as ModelConfiguration;
-  const { var: transformer, vae, dtype, place, threads } = configuration;
+  const { checkpoints, dtype, place, threads } = configuration;
   const size: Size = configuration.size === undefined ? {} : { size: configuration.size };
   const begun = performance.now();
-  await using model = await loadModel({ var: transformer, vae }, {
+  await using model = await loadModel(checkpoints, {
     dtype,
     threads,
     ...(place === "webgpu" ? { device: "webgpu" } : { device: "cpu", cpuProvider: place }),
   });
   const load = performance.now() - begun;
   const { name: runner, kind, counters } = model.device;
-  const { name, labels, tokens: { logits } } = model;
+  const { name, labels, tokens: { logits, channels, words } } = model;
   const classes = labels.kind === "classes" ? labels.count : 0;
   const { scales } = model.schedule(size);
   await say({
     ...{ name: runner, load, gpu: kind === "webgpu" ? counters.liveBytes : null },
-    model: { name, classes, logits, scales } satisfies ModelFacts,
+    model: { name, classes, logits, channels, words, scales } satisfies ModelFacts,
   });
   for await (const line of createInterface({ input: stdin })) {
     const request = JSON.parse(line) as TimeRequest | CompareRequest;

@@ -159,7 +159,7 @@ export interface PyTorchTensor {
   /** Name in the state dict. */
   readonly name: string;
   /** Type of its elements. */
-  readonly dtype: "F32" | "I64";
+  readonly dtype: "F32" | "F16" | "I64";
   /** Sizes. */
   readonly shape: readonly number[];
   /** Its bytes in order, in pieces that may share memory: each is written before the next is asked for. */
@@ -173,7 +173,11 @@ function isTensors(state: StateDict): state is readonly PyTorchTensor[] {
   return Array.isArray(state);
 }
 
-const STORAGES = { F32: { type: "FloatStorage", width: 4 }, I64: { type: "LongStorage", width: 8 } } as const;
+const STORAGES = {
+  F32: { type: "FloatStorage", width: 4 },
+  F16: { type: "HalfStorage", width: 2 },
+  I64: { type: "LongStorage", width: 8 },
+} as const;
 
 function countOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);

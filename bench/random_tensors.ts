@@ -71,32 +71,42 @@ export function constant(value: number): Fill {
   return (values) => values.fill(value);
 }
 
+/** How the tensors of a file are filled and stored. */
+export interface TensorListOptions {
+  /** Selects the values. */
+  readonly seed: number;
+  /** Type of the numbers, float32 by default. */
+  readonly dtype?: "F32" | "F16";
+}
+
 /** Lists the tensors of one file. */
 export class TensorList {
   /** In the order in which they were added. */
   readonly tensors: PyTorchTensor[] = [];
   readonly #seed: number;
+  readonly #dtype: "F32" | "F16";
 
-  /** Values depend on the seed. */
-  constructor(seed: number) {
+  /** A list without tensors. */
+  constructor({ seed, dtype = "F32" }: TensorListOptions) {
     this.#seed = seed;
+    this.#dtype = dtype;
   }
 
   /** Numbers. */
   add(name: string, shape: readonly number[], fill: Fill): void {
     const count = shape.reduce((product, size) => product * size, 1);
     const noise = (): Noise => new Noise(this.#seed, name);
+    const dtype = this.#dtype;
     this.tensors.push({
-      name,
-      dtype: "F32",
-      shape,
+      ...{ name, dtype, shape },
       *bytes() {
         const values = new Float32Array(Math.min(count, PIECE / 4));
         const stream = noise();
         for (let start = 0; start < count; start += values.length) {
           const piece = values.subarray(0, count - start);
           fill(piece, start, stream);
-          yield new Uint8Array(piece.buffer, 0, piece.byteLength);
+          const stored = dtype === "F32" ? piece : new Float16Array(piece);
+          yield new Uint8Array(stored.buffer, 0, stored.byteLength);
         }
       },
     });
@@ -108,7 +118,12 @@ export class TensorList {
     this.tensors.push({ name, dtype: "I64", shape, bytes: () => [new Uint8Array(array.buffer)] });
   }
 
-  /** A projection that keeps the size of what it is given. */
+  /** The matrix of a projection that keeps the size of what it is given. */
+  matrix(name: string, outputs: number, inputs: number, gain = 1): void {
+    this.add(name, [outputs, inputs], normal(gain / Math.sqrt(inputs)));
+  }
+
+  /** Such a projection with a bias. */
   linear(
     name: string,
     outputs: number,
@@ -116,7 +131,7 @@ export class TensorList {
     options: { gain?: number; bias?: number } = {},
   ): void {
     const { gain = 1, bias = 0.02 } = options;
-    this.add(`${name}.weight`, [outputs, inputs], normal(gain / Math.sqrt(inputs)));
+    this.matrix(`${name}.weight`, outputs, inputs, gain);
     this.add(`${name}.bias`, [outputs], normal(bias));
   }
 

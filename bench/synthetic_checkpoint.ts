@@ -6,22 +6,27 @@
  *
  *     deno run -A bench/synthetic_checkpoint.ts --output DIR [--family var|flexvar] [--depth 16] [--seed 0]
  *     [--var] [--vae] [--trainer] [--overwrite] [--pixels 256|512] [--channels N]
+ *     deno run -A bench/synthetic_checkpoint.ts --output DIR --family infinity [--size 125M|2B|8B]
+ *     [--dtype f32|f16] [--sharded] [--text-tokenizer FILE] [--text-layers 24] [--seed 0]
+ *     [--infinity] [--vae] [--t5] [--overwrite]
  *
  * Writes a transformer and a tokenizer, or the one that is asked for, under the names of the published files;
  * with `--trainer` in one file, as the trainers save them. `--pixels` is for VAR, whose models paint one
- * size. Memory stays small whatever the size.
+ * size. Infinity's text encoder is written if there is a tokenizer's file to put beside it, and may have
+ * fewer layers, as models go by its width alone. Memory stays small whatever the size.
  *
  * @module
  */
 
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
-import { type PyTorchTensor, type StateDict, writePyTorch } from "./pytorch_file.ts";
+import { type SyntheticFile, writeSynthetic, writeSyntheticFolder } from "./checkpoint_writer.ts";
+import { infinityFiles, parseInfinityRequest } from "./infinity_checkpoint.ts";
+import type { PyTorchTensor } from "./pytorch_file.ts";
 import { constant, normal, TensorList } from "./random_tensors.ts";
 
-/** Sizes of a synthetic checkpoint that differ among the published ones of all families. */
+/** Sizes of a synthetic checkpoint that differ among the published ones of both families. */
 interface CommonSizes {
   /** Transformer blocks; width and heads follow from it. */
   readonly depth: number;
@@ -115,7 +120,7 @@ export function varTensors(sizes: SyntheticSizes): readonly PyTorchTensor[] {
   const sides = PATCH_NUMBERS[family === "var" ? sizes.pixels : 256];
   const scaleOf = sides.flatMap((side, scale) => Array<number>(side * side).fill(scale));
   const length = scaleOf.length;
-  const list = new TensorList(seed);
+  const list = new TensorList({ seed });
   const embedding = normal(1 / Math.sqrt(width));
   // The bias is what gates, scales and shifts are without a class, the weight how far apart the classes are:
   // 0.1, as half of a class's embedding passes the SiLU.
@@ -241,7 +246,7 @@ class Networks {
 export function vaeTensors({ family, channels, seed }: SyntheticSizes): readonly PyTorchTensor[] {
   const layout = LAYOUTS[family];
   const { vocabulary, latent, quantSide } = layout;
-  const list = new TensorList(seed);
+  const list = new TensorList({ seed });
   const networks = new Networks(list, layout, channels);
   networks.add("encoder");
   networks.add("decoder");
@@ -275,14 +280,6 @@ export function fileNames(sizes: SyntheticSizes): { readonly var: string; readon
   };
 }
 
-/** A file to be written. */
-export interface SyntheticFile {
-  /** Its name. */
-  readonly name: string;
-  /** What is in it. */
-  readonly state: StateDict;
-}
-
 /**
  * The files of a model.
  *
@@ -306,32 +303,6 @@ export function syntheticFiles(
     const state = tensors[part](sizes);
     return { name: names[part], state: family === "flexvar" && part === "vae" ? { model: state } : state };
   });
-}
-
-/**
- * Writes a checkpoint; the file appears when it is whole.
- *
- * @throws {Deno.errors.AlreadyExists} If there is such a file and it is not to be overwritten.
- */
-export async function writeSynthetic(
-  path: string,
-  state: StateDict,
-  options: { overwrite?: boolean } = {},
-): Promise<void> {
-  if (!options.overwrite && existsSync(path)) {
-    throw new Deno.errors.AlreadyExists(`Cannot write ${path} as it exists: give --overwrite to replace it`);
-  }
-  const temporary = `${path}.tmp`;
-  try {
-    {
-      using file = await Deno.open(temporary, { create: true, truncate: true, write: true });
-      writePyTorch(file, state);
-    }
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
 }
 
 /** What the command line asks for. */
@@ -408,14 +379,40 @@ function pixelsOf(text: string, action: string): VarSizes["pixels"] {
   throw new RangeError(`Cannot ${action} as --pixels must be 256 or 512: current value is ${text}`);
 }
 
+/** What is to be written of the family that the command line names, and where. */
+async function requestedFiles(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { family: { type: "string" } },
+    ...{ strict: false, allowPositionals: true },
+  });
+  const family = String(values.family ?? "var");
+  requireChoice(family, [...SYNTHETIC_FAMILIES, "infinity"], "--family", "write a synthetic checkpoint");
+  if (family === "infinity") {
+    const request = parseInfinityRequest(args);
+    return { ...request, files: await infinityFiles(request) };
+  }
+  const request = parseSyntheticRequest(args);
+  return { ...request, files: syntheticFiles(request.sizes, request) };
+}
+
+async function bytesOf(path: string): Promise<number> {
+  const { isDirectory, size } = await Deno.stat(path);
+  if (!isDirectory) return size;
+  let sum = 0;
+  for await (const { name } of Deno.readDir(path)) sum += await bytesOf(join(path, name));
+  return sum;
+}
+
 if (import.meta.main) {
-  const { sizes, output, parts, trainer, overwrite } = parseSyntheticRequest(Deno.args);
+  const { files, output, overwrite } = await requestedFiles(Deno.args);
   await Deno.mkdir(output, { recursive: true });
-  for (const { name, state } of syntheticFiles(sizes, { parts, trainer })) {
-    const path = join(output, name);
+  for (const file of files) {
+    const path = join(output, file.name);
     const start = performance.now();
-    await writeSynthetic(path, state, { overwrite });
-    const { size } = await Deno.stat(path);
+    if ("state" in file) await writeSynthetic(path, file.state, { overwrite });
+    else await writeSyntheticFolder(path, file, { overwrite });
+    const size = await bytesOf(path);
     const rate = size / 1e3 / (performance.now() - start);
     console.log(`${path}: ${(size / 1e6).toFixed(1)} MB at ${rate.toFixed(0)} MB/s`);
   }

@@ -251,6 +251,7 @@ export {
   resampleWeights,
 } from "./maps/resample.ts";
 export { residualUpdate, type ResidualUpdateArguments } from "./maps/residual.ts";
+export { type ShuffleArguments, shufflePixels, unshufflePixels } from "./maps/shuffle.ts";
 
 // How long it takes.
 export {

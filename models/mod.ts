@@ -32,8 +32,11 @@ export {
 export { FAMILIES, familyNamed, registerFamily } from "./families.ts";
 export type {
   CheckpointPart,
+  Companion,
+  CompanionFile,
   Fact,
   Family,
+  FamilyLoading,
   FamilyOption,
   FileElsewhere,
   LoadFamilyOptions,
@@ -79,7 +82,7 @@ export {
   parseHubPlace,
   suggestPlace,
 } from "./hub/mod.ts";
-export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
+export { type HubCheckpoints, type HubModel, hubModel, type HubModelOptions } from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
 export {
   type ClassLabels,
@@ -91,6 +94,7 @@ export {
   type TextLabels,
 } from "./label.ts";
 export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
+export type { CacheDtype } from "./graphs/cache_values.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,
@@ -121,13 +125,17 @@ export {
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
   type BatchLimit,
+  type DrawingSettings,
   GUIDANCE_FORMULAS,
   type GuidanceFormula,
   guidanceWeight,
   isGuided,
   type MapSize,
+  ofScale,
+  type PerScale,
   type PictureSize,
   type SamplingDefaults,
+  samplingOfScale,
   type Scale,
   type ScaleSampling,
   type Schedule,

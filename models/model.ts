@@ -10,6 +10,7 @@ import type { PickRule, Strategy } from "../kernels/candidates/select.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
+import type { CacheDtype } from "./graphs/cache_values.ts";
 import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
 import type { TextFeatures } from "./text/text_features.ts";
@@ -144,7 +145,7 @@ export interface Model extends AsyncDisposable {
   readonly name: string;
   /** Where it was loaded from. */
   readonly location: string;
-  /** SHA-256 of its weight files, by name. */
+  /** SHA-256 of its weight files and of what else decides what it paints, by name. */
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly device: Device;
@@ -155,6 +156,10 @@ export interface Model extends AsyncDisposable {
    * as the type that was asked for, to which they are converted as they are read.
    */
   readonly storedDtype?: Dtype;
+  /** Type in which its keys and values are kept; f32 if it does not say. */
+  readonly cacheDtype?: CacheDtype;
+  /** Which of its weights are read whenever they are used; none if it does not say. */
+  readonly offload?: "none" | "blocks";
   /** An estimate of the bytes that stay there as long as it is loaded. */
   readonly weightBytes: number;
   /** Bytes that it and what it makes may take there at the most, where that is known. */

@@ -21,7 +21,8 @@ export interface PartPlace {
 
 /**
  * What `DistributedDataParallel`, `torch.compile`, fully sharded training and activation checkpointing call
- * the module that they wrap. None of them means anything, wherever in a name it stands.
+ * the module that they wrap. None of them means anything, wherever in a name it stands; but `module` before
+ * a number is a list of the model's own.
  */
 const WRAPPERS: readonly string[] = [
   "module",
@@ -57,17 +58,14 @@ export function partPlaces(
   parts: readonly CheckpointPart[],
   { tensors }: Pick<Checkpoint, "tensors">,
 ): readonly (readonly PartPlace[])[] {
-  const prefixes = parts.map(({ landmark }) => prefixesOf(landmark, tensors));
-  const all = new Set(prefixes.flat());
-  const places = new Map([...all].map((prefix) => {
-    // What lies deeper is another set: averages beside the weights, a tokenizer within a transformer.
-    const deeper = [...all].filter((other) => other !== prefix && other.startsWith(prefix));
-    return [prefix, { prefix, tensors: tensorsBehind(prefix, tensors, deeper) }];
-  }));
+  const prefixes = parts.map((part) => prefixesOf(part, tensors));
+  const all = [...new Set(prefixes.flat())];
   return parts.map((part, i) => {
-    const found = prefixes[i]!.map((prefix) => places.get(prefix)!).filter(({ tensors }) =>
-      part.isIn(tensors)
-    );
+    const found = prefixes[i]!.map((prefix): PartPlace => {
+      // What lies deeper is another set: averages beside the weights, a tokenizer within a transformer.
+      const deeper = all.filter((other) => other !== prefix && other.startsWith(prefix));
+      return { prefix, tensors: tensorsBehind(prefix, tensors, { deeper, part }) };
+    }).filter(({ tensors }) => part.isIn(tensors));
     // A few tensors of the same names, such as an optimizer keeps, are no set of weights; averages without
     // the buffers are.
     const most = Math.max(...found.map(({ tensors }) => tensors.size));
@@ -75,26 +73,51 @@ export function partPlaces(
   });
 }
 
-/** What stands in front of a tensor's name, wherever it is found. */
-function prefixesOf(landmark: string, tensors: Checkpoint["tensors"]): string[] {
-  const wrapped = landmark.split(".").map(RegExp.escape).join(`\\.(?:(?:${WRAPPERS.join("|")})\\.)*`);
-  const pattern = new RegExp(`^((?:.*\\.)?)${wrapped}$`, "s");
-  return tensors.keys().flatMap((name) => pattern.exec(name)?.slice(1) ?? []).take(MAX_PLACES).toArray();
+/** What stands in front of the landmark's name, wherever it is found. */
+function prefixesOf(
+  { landmark, nameOf = asStored }: CheckpointPart,
+  tensors: Checkpoint["tensors"],
+): string[] {
+  const patterns = [landmark].flat().map((name) => {
+    const wrapped = name.split(".").map(RegExp.escape).join(`\\.(?:(?:${WRAPPERS.join("|")})\\.)*`);
+    return new RegExp(`^((?:.*\\.)?)${wrapped}$`, "s");
+  });
+  const prefixes = tensors.keys().flatMap((name) => {
+    const own = nameOf(name);
+    return patterns.flatMap((pattern) => pattern.exec(own)?.slice(1) ?? []);
+  });
+  return [...new Set(prefixes)].slice(0, MAX_PLACES);
+}
+
+function asStored(name: string): string {
+  return name;
 }
 
 function tensorsBehind(
   prefix: string,
   tensors: Checkpoint["tensors"],
-  deeper: readonly string[],
+  { deeper, part: { nameOf = asStored } }: {
+    readonly deeper: readonly string[];
+    readonly part: CheckpointPart;
+  },
 ): Map<string, TensorInfo> {
   const found = new Map<string, TensorInfo>();
   for (const [name, tensor] of tensors) {
     if (!name.startsWith(prefix) || deeper.some((other) => name.startsWith(other))) continue;
     const rest = name.slice(prefix.length);
-    const own = rest.split(".").filter((segment) => !WRAPPERS.includes(segment)).join(".");
-    found.set(found.has(own) ? rest : own, tensor);
+    const segments = rest.split(".");
+    const own = nameOf(segments.filter((_, i) => !isWrapper(segments, i)).join("."));
+    const twin = found.get(own);
+    // Of two spellings of a name the model's own is meant, so the other one is left over.
+    if (twin !== undefined && rest === own) found.set(twin.name.slice(prefix.length), twin);
+    found.set(twin === undefined || rest === own ? own : rest, tensor);
   }
   return found;
+}
+
+function isWrapper(segments: readonly string[], i: number): boolean {
+  const [segment = "", next = ""] = segments.slice(i, i + 2);
+  return WRAPPERS.includes(segment) && !(segment === "module" && /^\d+$/.test(next));
 }
 
 /** Names for people: `model`, without the dot behind it. */

@@ -15,7 +15,9 @@ import {
   requireOptions,
 } from "../kernels/arguments.ts";
 import {
+  type DrawingSettings,
   GUIDANCE_FORMULAS,
+  type PerScale,
   type PictureSize,
   type SamplingDefaults,
   type ScheduleRequest,
@@ -41,7 +43,8 @@ export const SCHEDULE_OPTIONS = [
 ] as const satisfies (keyof ScheduleRequest)[];
 
 /**
- * Checks how tokens are to be drawn, and completes it.
+ * Checks how tokens are to be drawn, and completes it. Whether lists are long enough only their schedule can
+ * tell; see {@linkcode requireOnePerScale}.
  *
  * @param defaults What a model does unless something else is asked for.
  * @throws {TypeError} If a setting is of the wrong type, or something is asked for that no schedule knows.
@@ -57,27 +60,71 @@ export const SCHEDULE_OPTIONS = [
  * assertThrows(() => resolveSampling({ topP: 2 }, defaults), RangeError, "topP must be from 0 to 1");
  * ```
  */
-export function resolveSampling(request: ScheduleRequest, defaults: SamplingDefaults): SamplingDefaults {
+export function resolveSampling(request: ScheduleRequest, defaults: SamplingDefaults): DrawingSettings {
   requireOptions(request, SCHEDULE_OPTIONS, ACTION);
   const guidance = request.guidance ?? defaults.guidance;
   requireChoice(guidance, GUIDANCE_FORMULAS, "guidance", ACTION);
-  const temperature = requireNumber(
-    request.temperature ?? defaults.temperature,
-    "temperature",
-    ACTION,
-    { min: 0, max: 1e6 },
-  );
-  if (temperature !== 0 && temperature < 1e-6) {
-    throw new RangeError(mustBe("0 or at least 1e-6", temperature, "temperature", ACTION));
-  }
   return {
-    cfg: requireNumber(request.cfg ?? defaults.cfg, "cfg", ACTION, { min: 0, max: 1e6 }),
+    cfg: requireStrength(request.cfg ?? defaults.cfg, "cfg"),
     guidance,
     topK: requireInteger(request.topK ?? defaults.topK, "topK", ACTION, { min: 0, max: MAX_COUNT }),
     topP: requireNumber(request.topP ?? defaults.topP, "topP", ACTION, { min: 0, max: 1 }),
     minP: requireNumber(request.minP ?? defaults.minP, "minP", ACTION, { min: 0, max: 1 }),
-    temperature,
+    temperature: requireStrength(
+      request.temperature ?? defaults.temperature,
+      "temperature",
+      (value, name) => {
+        if (value !== 0 && value < 1e-6) {
+          throw new RangeError(
+            mustBe("0 or at least 1e-6", value, name, ACTION),
+          );
+        }
+      },
+    ),
   };
+}
+
+/**
+ * Checks that settings which are lists have a number for each scale.
+ *
+ * @param scales Number of scales.
+ * @throws {RangeError} If one is shorter.
+ *
+ * @example
+ * ```ts
+ * import { requireOnePerScale } from "./sampling.ts";
+ * import { assertThrows } from "@std/assert";
+ *
+ * requireOnePerScale({ cfg: 4, temperature: [1, 0.5, 0.5] }, 3);
+ * assertThrows(() => requireOnePerScale({ cfg: [4, 3], temperature: 1 }, 3), RangeError, "each of 3 scales");
+ * ```
+ */
+export function requireOnePerScale(
+  settings: Pick<DrawingSettings, "cfg" | "temperature">,
+  scales: number,
+): void {
+  for (const name of ["cfg", "temperature"] as const) {
+    const value = settings[name];
+    if (typeof value === "number" || value.length >= scales) continue;
+    throw new RangeError(
+      `Cannot ${ACTION} as ${name} must hold a number for each of ${scales} scales: current number is ${value.length}`,
+    );
+  }
+}
+
+/** A number from 0 to 1e6, or a list of such; a copy, so that it stays what it is. */
+function requireStrength(
+  value: PerScale,
+  name: string,
+  check: (value: number, name: string) => void = () => {},
+): PerScale {
+  const one = (item: number, name: string): number => {
+    requireNumber(item, name, ACTION, { min: 0, max: 1e6 });
+    check(item, name);
+    return item;
+  };
+  if (!Array.isArray(value)) return one(value as number, name);
+  return Array.from(value as readonly number[], (item, scale) => one(item, `${name}[${scale}]`));
 }
 
 /**

@@ -41,8 +41,25 @@ export interface SamplingDefaults {
   readonly temperature: number;
 }
 
+/**
+ * A number for all scales, or a list with one for each, coarse to fine. Numbers beyond the last scale are not
+ * used.
+ */
+export type PerScale = number | readonly number[];
+
+/** Settings that may differ from scale to scale. */
+type Strength = "cfg" | "temperature";
+
+/** How tokens are drawn on all scales. */
+export interface DrawingSettings extends Omit<SamplingDefaults, Strength> {
+  /** Strength of guidance. */
+  readonly cfg: PerScale;
+  /** 0 takes the likeliest token. */
+  readonly temperature: PerScale;
+}
+
 /** What is asked of a schedule. */
-export interface ScheduleRequest extends Partial<SamplingDefaults> {
+export interface ScheduleRequest extends Partial<DrawingSettings> {
   /** Sides of square token maps, coarse to fine, where the family admits others than its own. */
   readonly patchNumbers?: readonly number[] | undefined;
   /**
@@ -82,7 +99,7 @@ export interface Scale extends MapSize {
 }
 
 /** What is settled about a schedule: the request with nothing left open. */
-export interface ScheduleSettings extends SamplingDefaults {
+export interface ScheduleSettings extends DrawingSettings {
   /** Do what the released code does. */
   readonly published: boolean;
   /**
@@ -110,6 +127,8 @@ export interface Schedule {
   readonly picture: PictureSize;
   /** What it was made from. */
   readonly settings: ScheduleSettings;
+  /** What a person should know of it, in sentences: that pictures have another size than asked for, say. */
+  readonly notes?: readonly string[];
   /** An estimate of the bytes that each image of a guided batch takes at the peak. */
   readonly imageBytes: number;
   /** What the device admits in one batch; left out where nothing limits it. */
@@ -132,6 +151,54 @@ export interface Schedule {
  */
 export function isGuided({ scales }: Schedule): boolean {
   return scales.some(({ sampling }) => sampling.guidanceWeight !== 0);
+}
+
+/**
+ * The number that a setting has on a scale.
+ *
+ * @param value One number, or a list that is long enough.
+ * @param scale Index of the scale, 0-based.
+ *
+ * @example
+ * ```ts
+ * import { ofScale } from "./schedule.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([ofScale(4, 2), ofScale([4, 4, 3], 2)], [4, 3]);
+ * ```
+ */
+export function ofScale(value: PerScale, scale: number): number {
+  return typeof value === "number" ? value : value[scale]!;
+}
+
+/**
+ * How the tokens of one scale are drawn.
+ *
+ * @param settings How those of all are.
+ * @param place The scale's index, and its place r on the ramp of guidance.
+ *
+ * @example
+ * ```ts
+ * import { samplingOfScale } from "./schedule.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const drawing = { topK: 0, topP: 0.97, minP: 0, temperature: 0.5 };
+ * const settings = { ...drawing, cfg: [4, 3], guidance: "ramp" } as const;
+ * assertEquals(samplingOfScale(settings, { scale: 1, ratio: 0.5 }), {
+ *   ...drawing,
+ *   guidanceWeight: 1.5,
+ * });
+ * ```
+ */
+export function samplingOfScale(
+  { cfg, guidance, temperature, ...sampling }: DrawingSettings,
+  { scale, ratio }: { readonly scale: number; readonly ratio: number },
+): ScaleSampling {
+  return {
+    ...sampling,
+    temperature: ofScale(temperature, scale),
+    guidanceWeight: guidanceWeight({ cfg: ofScale(cfg, scale), guidance }, ratio),
+  };
 }
 
 /**

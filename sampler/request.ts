@@ -22,6 +22,7 @@ import { MAX_COUNT, SCHEDULE_OPTIONS } from "../models/sampling.ts";
 import type {
   BatchLimit,
   GuidanceFormula,
+  PerScale,
   PictureSize,
   Schedule,
   ScheduleRequest,
@@ -55,9 +56,10 @@ export interface GenerateRequest {
   seed?: number | bigint;
   /**
    * Strength of classifier-free guidance: at weight t the logits are
-   * `conditional + t * (conditional - unconditional)`.
+   * `conditional + t * (conditional - unconditional)`. A list gives each scale its own, coarse to fine;
+   * numbers beyond the last scale are not used.
    */
-  cfg?: number;
+  cfg?: PerScale;
   /**
    * How cfg becomes the weight of each scale. `"ramp"`: it grows from 0 to cfg, so that cfg 0 is off, and
    * twice as fast. `"constant"`: it is `cfg - 1` on every scale, so that cfg 1 is off.
@@ -69,8 +71,11 @@ export interface GenerateRequest {
   topP?: number;
   /** Draw only from tokens with at least this share of the largest probability; 0 is off. */
   minP?: number;
-  /** What logits are divided by before drawing; 0 always takes the likeliest token. */
-  temperature?: number;
+  /**
+   * What logits are divided by before drawing; 0 always takes the likeliest token. A list gives each scale
+   * its own, as with `cfg`.
+   */
+  temperature?: PerScale;
   /** Sides of the token maps, coarse to fine, for a model that can follow others than its own. */
   patchNumbers?: readonly number[] | undefined;
   /** Size of the pictures, for a model that can paint several; a number is a square's. */

@@ -8,7 +8,7 @@ import { FAMILIES, hubModel, type HubPlace, suggestPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { flag, integer, text } from "../options/kinds.ts";
-import { SIZE_OPTION } from "../options/model_options.ts";
+import { SIZE_OPTION, WITHOUT_OPTION } from "../options/model_options.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
@@ -31,6 +31,7 @@ const OPTIONS = {
       defaultText: "the only one",
     },
     modelSize: { ...SIZE_OPTION, help: "The same by the name of a size, like 2B" },
+    without: WITHOUT_OPTION,
   }),
   ...section("Cache", {
     cache: {
@@ -79,6 +80,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     cacheFolder: options.cache,
     onProgress: transfer.report,
     signal: io.signal,
+    ...(options.without === undefined ? {} : { without: options.without }),
   });
   transfer[Symbol.dispose]();
   const paths: Record<string, string> = "folder" in model ? { folder: model.folder } : model.checkpoints;

@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { Model, ResolvedRequest, SamplingDefaults, ScheduleSettings } from "../../mod.ts";
+import type { DrawingSettings, Model, ResolvedRequest, ScheduleSettings } from "../../mod.ts";
 import { plural } from "../output/words.ts";
 
 /** What a record says of drawing tokens, by the names that a request has for it. */
-export interface SamplingRecord extends SamplingDefaults, Maps {
+export interface SamplingRecord extends DrawingSettings, Maps {
   /** Whether code vectors are mixed. */
   readonly moreSmooth: boolean;
   /** Whether it is what the family's released code does. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PictureSize } from "../../mod.ts";
+import type { PerScale, PictureSize } from "../../mod.ts";
 import { list } from "../output/words.ts";
 
 /** What an option's value is: how it is shown in the help and read from the command line. */
@@ -56,6 +56,25 @@ export function number(placeholder: string, min: number, max: number): Kind<numb
       const parsed = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value) ? Number(value) : NaN;
       if (!(parsed >= min && parsed <= max)) throw new RangeError(`must be a number from ${min} to ${max}`);
       return parsed;
+    },
+  };
+}
+
+/** A number within bounds, or one for each scale, separated by commas. */
+export function numberPerScale(placeholder: string, min: number, max: number): Kind<PerScale> {
+  const { parse } = number(placeholder, min, max);
+  return {
+    placeholder: `${placeholder}|${placeholder},…`,
+    parse: (value) => {
+      const items = value.split(",");
+      if (items.length === 1) return parse(value);
+      try {
+        return items.map((item) => parse(item.trim()));
+      } catch {
+        throw new RangeError(
+          `must be numbers from ${min} to ${max}, one for each scale, separated by commas`,
+        );
+      }
     },
   };
 }

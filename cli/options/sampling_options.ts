@@ -22,6 +22,7 @@ import {
   integerOrAuto,
   type Kind,
   number,
+  numberPerScale,
   pictureSize,
   sides,
   text,
@@ -45,9 +46,9 @@ function familiesWith(holds: (family: Family) => boolean): string {
 /** How tokens are drawn. */
 const DRAWING = {
   cfg: {
-    kind: number("X", 0, 1e6),
+    kind: numberPerScale("X", 0, 1e6),
     help:
-      "Strength of guidance by the label; without any, 0 for a ramp and 1 for a constant, it is twice as fast",
+      "Strength of guidance by the label, one number or one for each scale; without any, 0 for a ramp and 1 for a constant, it is twice as fast",
     defaultText: perFamily(({ defaults }) => defaults.cfg),
   },
   guidance: {
@@ -72,8 +73,9 @@ const DRAWING = {
     defaultText: perFamily(({ defaults }) => defaults.minP),
   },
   temperature: {
-    kind: number("X", 0, 1e6),
-    help: "Divides the logits; 0 always takes the likeliest token",
+    kind: numberPerScale("X", 0, 1e6),
+    help: "Divides the logits, one number or one for each scale; 0 always takes the likeliest token",
+    aliases: ["tau"],
     defaultText: perFamily(({ defaults }) => defaults.temperature),
   },
   moreSmooth: { kind: flag, help: "Mix code vectors for smoother pictures; not for measuring" },

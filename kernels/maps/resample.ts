@@ -6,7 +6,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger } from "../arguments.ts";
+import { mustBe, requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
@@ -185,6 +185,8 @@ export interface ResampleArguments {
   channels: number;
   /** Layout of `output`. */
   layout: FeatureLayout;
+  /** 1 to add to what `output` holds, -1 to take from it; 0 (default) to take its place. */
+  sign?: 1 | 0 | -1;
 }
 
 const ACTION = "resample feature maps";
@@ -237,10 +239,13 @@ function hosted({ first, count, weights }: ResampleTable) {
 export const resample: Kernel<ResampleArguments> = {
   name: "resample",
   wgsl,
-  plan({ input, output, table, across = table, images, channels, layout }) {
+  plan({ input, output, table, across = table, images, channels, layout, sign = 0 }) {
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(channels, "channels", ACTION, { min: 1 });
     requireChoice(layout, ["rows", "planes"], "layout", ACTION);
+    if (sign !== 1 && sign !== 0 && sign !== -1) {
+      throw new RangeError(mustBe("1, 0 or -1", sign, "sign", ACTION));
+    }
     requireLength(input, images * channels * table.from * across.from, ACTION);
     requireLength(output, images * channels * table.to * across.to, ACTION);
     const [x, z] = spread(Math.ceil(images * table.to * across.to / LANES));
@@ -260,11 +265,12 @@ export const resample: Kernel<ResampleArguments> = {
         ["u32", table.taps],
         ["u32", across.taps],
         ["u32", layout === "rows" ? 1 : 0],
+        ["f32", sign],
       ],
       workgroups: [x, Math.ceil(channels / GROUP_CHANNELS), z],
     };
   },
-  twin({ input, output, table, across = table, images, channels, layout }) {
+  twin({ input, output, table, across = table, images, channels, layout, sign = 0 }) {
     const [height, width] = [table.to, across.to];
     const rows = hosted(table);
     const columns = hosted(across);
@@ -293,7 +299,8 @@ export const resample: Kernel<ResampleArguments> = {
           for (let i = 0; i < rows.count[y]!; i++) {
             sum += rows.weights[y * table.taps + i]! * narrow[(rows.first[y]! + i) * width + x]!;
           }
-          out[begin + (y * width + x) * step] = sum;
+          const place = begin + (y * width + x) * step;
+          out[place] = sign === 0 ? sum : out[place]! + sign * sum;
         }
       }
     }

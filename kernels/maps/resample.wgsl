@@ -3,10 +3,11 @@
 // tap, number of taps and weights, row_first, row_count and row_weights [to_rows, row_taps]; the same for
 // each output column, column_first, column_count and column_weights [to_columns, column_taps], the same
 // arrays where maps are square; output as planes [images, channels, to_rows, to_columns] or, when `rows` is
-// 1, as rows [images, to_rows * to_columns, channels]. One thread per position and 8 channels, which share
-// the weights and where they lie.
-// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|. Expects
-// nothing in front of it. Twin: resample.ts.
+// 1, as rows [images, to_rows * to_columns, channels]. With `sign` 1 or -1 the result is added to the output or
+// taken from it, with 0 it takes its place. One thread per position and 8 channels, which share the weights and
+// where they lie.
+// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|, and that of one
+// addition. Expects nothing in front of it. Twin: resample.ts.
 
 struct Parameters {
   images: u32,
@@ -18,6 +19,7 @@ struct Parameters {
   row_taps: u32,
   column_taps: u32,
   rows: u32,
+  sign: f32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -33,6 +35,14 @@ struct Parameters {
 const LANES = 64u;
 // Channels of a workgroup.
 const GROUP_CHANNELS = 8u;
+
+fn put(place: u32, value: f32) {
+  if (parameters.sign == 0.0) {
+    output[place] = value;
+  } else {
+    output[place] += parameters.sign * value;
+  }
+}
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -84,26 +94,26 @@ fn main(
     place = i * channels + begin;
     step = 1u;
   }
-  output[place] = sum0.x;
+  put(place, sum0.x);
   if (spare >= 1u) {
-    output[place + step] = sum0.y;
+    put(place + step, sum0.y);
   }
   if (spare >= 2u) {
-    output[place + 2u * step] = sum0.z;
+    put(place + 2u * step, sum0.z);
   }
   if (spare >= 3u) {
-    output[place + 3u * step] = sum0.w;
+    put(place + 3u * step, sum0.w);
   }
   if (spare >= 4u) {
-    output[place + 4u * step] = sum1.x;
+    put(place + 4u * step, sum1.x);
   }
   if (spare >= 5u) {
-    output[place + 5u * step] = sum1.y;
+    put(place + 5u * step, sum1.y);
   }
   if (spare >= 6u) {
-    output[place + 6u * step] = sum1.z;
+    put(place + 6u * step, sum1.z);
   }
   if (spare >= 7u) {
-    output[place + 7u * step] = sum1.w;
+    put(place + 7u * step, sum1.w);
   }
 }

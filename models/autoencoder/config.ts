@@ -56,8 +56,8 @@ export interface AutoencoderLayout {
   readonly middle: readonly [string, string, string];
   /** Whether one convolution makes queries, keys and values. */
   readonly fused: boolean;
-  /** Kernel of the convolutions between the networks and the codes. */
-  readonly quantSide: 1 | 3;
+  /** Kernel of the convolutions between the networks and the codes, or `null` without them. */
+  readonly quantSide: 1 | 3 | null;
   /** Whether token maps are always square, which the graphs then say. */
   readonly square: boolean;
 }

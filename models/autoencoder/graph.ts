@@ -68,6 +68,12 @@ class ConvolutionalNetwork {
     });
   }
 
+  /** The convolution between the network and the codes, where the layout has one. */
+  quantConvolution(x: string, name: string, inputs: number, outputs: number): string {
+    const { quantSide } = this.#layout;
+    return quantSide === null ? x : this.convolution(x, name, inputs, outputs, { side: quantSide });
+  }
+
   groupNorm(x: string, name: string, channels: number): string {
     return groupNorm(this.weights, x, { name, channels, groups: GROUPS });
   }
@@ -158,7 +164,7 @@ export function decoderGraph(
     shape: ["images", channels, ...network.mapSides],
   });
   let width = levels.at(-1)?.channels ?? 0;
-  let x = network.convolution(input, "post_quant_conv", channels, latentChannels, { side: layout.quantSide });
+  let x = network.quantConvolution(input, "post_quant_conv", channels, latentChannels);
   x = network.middle(network.convolution(x, "decoder.conv_in", latentChannels, width), width);
   for (const [level, shape] of [...levels.entries()].reverse()) {
     const name = levelName(layout, "decoder", { level, levels: levels.length });
@@ -202,7 +208,7 @@ export function encoderGraph(
     }
   }
   x = network.end(network.middle(x, width), width, latentChannels);
-  x = network.convolution(x, "quant_conv", latentChannels, channels, { side: layout.quantSide });
+  x = network.quantConvolution(x, "quant_conv", latentChannels, channels);
   graph.output({ name: "features", type: "float32", shape: ["images", channels, ...network.mapSides] }, x);
   return graph.bytes();
 }

@@ -56,6 +56,7 @@ export function takeQuantConvolutions(autoencoder: Autoencoder, weights: WeightS
 
 function quantConvolutions({ layout, channels, latentChannels = channels }: Autoencoder): ModelTensor[] {
   const { quantSide } = layout;
+  if (quantSide === null) return [];
   return [
     ...layerTensors("quant_conv", [channels, latentChannels, quantSide, quantSide]),
     ...layerTensors("post_quant_conv", [latentChannels, channels, quantSide, quantSide]),

@@ -6,8 +6,18 @@
  * @module
  */
 
+import {
+  decoderBytes,
+  GUIDED_ROWS,
+  keptByPool,
+  largestActivation,
+  peakBytes,
+  positionsOf,
+  scalesBytes,
+} from "../costs.ts";
 import type { BytesNeeded } from "../graphs/fit.ts";
 import type { Provider } from "../graphs/room.ts";
+import type { ModelCosts } from "../loading.ts";
 import type { MapSize } from "../schedule.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
@@ -60,17 +70,27 @@ const PROJECTION = /^blocks\.\d+\.ada_lin\./;
 /** Tensors of the tokenizer that only encoding needs; they are loaded when something is encoded. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
+/** What a model of these sizes takes where it runs. */
+export function costsOf(model: ModelSizes): ModelCosts {
+  return {
+    small: isSmall(model),
+    weights: (dtype, provider) => estimateMemory(model, { dtype, provider }).weights,
+    image: (dtype, provider, maps) => {
+      return estimateMemory(model, { dtype, provider, ...(maps && { maps }) }).image;
+    },
+    largestArray: (dtype, maps) => largestArrayBytes(model, { dtype, ...(maps && { maps }) }),
+    largestActivation: (maps) => largestActivationBytes(model, maps),
+  };
+}
+
 /** Estimates the memory of a model. */
 export function estimateMemory(model: ModelSizes, options: MemoryOptions): MemoryEstimate {
   const { dtype, provider, maps = model.maps } = options;
-  const weights = weightBytes(model, dtype);
-  const conditions = 2 * 4 * conditionWords(model.transformer);
-  const scales = scalesBytes(model, maps, provider);
-  const decoder = LIVE_MAPS * 4 * largestActivation(model.decoder, maps);
-  if (provider !== "webgpu") return { weights, image: conditions + Math.max(scales, decoder) };
-  // What the scales took is in the pool, in other sizes than the decoder's, when it begins.
-  const image = conditions + Math.ceil(Math.max(POOL.factor * scales, scales + decoder));
-  return { weights: weights + Math.min(POOL.bytes, image), image };
+  const { transformer, vocabulary, decoder } = model;
+  const conditions = 2 * 4 * conditionWords(transformer);
+  const scales = scalesBytes({ ...transformer, logits: vocabulary }, maps, provider);
+  const image = conditions + peakBytes(scales, decoderBytes(decoder, maps.at(-1)!), provider);
+  return { weights: weightBytes(model, dtype) + keptByPool(image, provider), image };
 }
 
 /** What a model needs for its weights and one guided image, by the type of its large weights. */
@@ -96,64 +116,6 @@ function weightBytes({ transformer, tensors }: ModelSizes, dtype: Dtype): number
   return bytes + largestCast;
 }
 
-/**
- * Activations of a block that are alive at once, in units of its width: residual, hidden layer before and
- * after its activation, rest.
- */
-const LIVE_WIDTHS = 12;
-/**
- * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
- */
-const LIVE_MAPS = 7;
-/**
- * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each
- * size when they are free. A simulation of such a pool gave 400 MB for one image of the model of depth 16,
- * whose first nine scales were measured to take 403; the factor and the bytes that are there once are fitted
- * to it for depths 16 to 36.
- */
-const POOL = { factor: 1.6, bytes: 100e6 };
-
-/** Bytes of a guided image at the scale that takes most. */
-function scalesBytes(model: ModelSizes, maps: readonly MapSize[], provider: Provider): number {
-  const { transformer: { depth, width, heads }, vocabulary } = model;
-  let most = 0;
-  let past = 0;
-  for (const [scale, map] of maps.entries()) {
-    const length = positionsOf(map);
-    const total = past + length;
-    // The last scale's caches do not leave the graph, so only one block's is alive at a time.
-    const present = scale === maps.length - 1 ? total : total * depth;
-    const caches = 2 * (past * depth + present) * width;
-    const activations = length * (LIVE_WIDTHS * width + 2 * vocabulary);
-    const scores = provider === "webgpu" ? 0 : heads * length * total;
-    most = Math.max(most, caches + activations + scores);
-    past = total;
-  }
-  return GUIDED_ROWS * 4 * most;
-}
-
-/** With guidance an image has two rows. */
-const GUIDED_ROWS = 2;
-
-function positionsOf({ width, height }: MapSize): number {
-  return width * height;
-}
-
-/** Words of the decoder's largest activation, for the last map. */
-function largestActivation(decoder: ModelSizes["decoder"], maps: readonly MapSize[]): number {
-  const levels = decoder ?? [];
-  let positions = positionsOf(maps.at(-1)!);
-  let width = levels.at(-1)?.channels ?? 0;
-  let most = 0;
-  for (const { channels } of levels.toReversed()) {
-    // A level begins with what the one before it has been enlarged to.
-    most = Math.max(most, Math.max(width, channels) * positions);
-    width = channels;
-    positions *= 4;
-  }
-  return most;
-}
-
 /** Bytes of the largest array that a guided image needs. */
 export function largestArrayBytes(
   model: ModelSizes,
@@ -173,7 +135,7 @@ export function largestActivationBytes(model: ModelSizes, maps: readonly MapSize
   const lengths = maps.map(positionsOf);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const words = [
-    largestActivation(decoder, maps),
+    largestActivation(decoder, maps.at(-1)!),
     // Scores of the decoder's attention, which outgrow small maps.
     decoder === null ? 0 : lengths.at(-1)! ** 2,
     GUIDED_ROWS * lengths.at(-1)! * Math.max(4 * width, vocabulary),

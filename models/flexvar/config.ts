@@ -33,6 +33,9 @@ export interface FlexVarTokenizerConfig extends AutoencoderConfig {
   readonly latentChannels: number;
 }
 
+/** Kernel of the convolutions between the networks and the codes. */
+const QUANT_SIDE = 1;
+
 /** The layout of FlexVAR's tokenizer. */
 export const FLEXVAR_LAYOUT: AutoencoderLayout = {
   levels: { decoder: "decoder.conv_blocks", encoder: "encoder.conv_blocks" },
@@ -40,7 +43,7 @@ export const FLEXVAR_LAYOUT: AutoencoderLayout = {
   residual: "res",
   middle: ["mid.0", "mid.1", "mid.2"],
   fused: false,
-  quantSide: 1,
+  quantSide: QUANT_SIDE,
   square: false,
 };
 
@@ -120,11 +123,10 @@ export function inferFlexVarTransformer(set: WeightSet): Omit<FlexVarConfig, "to
  */
 export function inferFlexVarTokenizer(set: WeightSet): FlexVarTokenizerConfig {
   const [vocabulary, channels] = set.take("quantize.embedding.weight", [-1, -1]) as [number, number];
-  const { quantSide } = FLEXVAR_LAYOUT;
   const latentChannels = set.has("post_quant_conv.weight")
-    ? set.take("post_quant_conv.weight", [-1, channels, quantSide, quantSide])[0]!
+    ? set.take("post_quant_conv.weight", [-1, channels, QUANT_SIDE, QUANT_SIDE])[0]!
     : set.has("quant_conv.weight")
-    ? set.take("quant_conv.weight", [channels, -1, quantSide, quantSide])[1]!
+    ? set.take("quant_conv.weight", [channels, -1, QUANT_SIDE, QUANT_SIDE])[1]!
     : channels;
   return {
     vocabulary,

@@ -18,12 +18,8 @@ import {
 import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import { pixelsPerToken } from "../autoencoder/config.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
-import {
-  ClassConditionalModel,
-  type ModelParts,
-  type OpenWeights,
-  type Quantized,
-} from "../class_conditional/model.ts";
+import { ClassConditionalModel, type ModelParts, type OpenWeights } from "../class_conditional/model.ts";
+import type { Quantized } from "../loaded_model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";

@@ -8,12 +8,13 @@
 
 import { mustBe, requireBoolean, requireInteger, requireOptions, shown } from "../../kernels/arguments.ts";
 import type { FamilyOption } from "../family.ts";
-import { patchNumbersOf, pictureSizeOf, resolveSampling } from "../sampling.ts";
+import { patchNumbersOf, pictureSizeOf, requireOnePerScale, resolveSampling } from "../sampling.ts";
 import {
-  guidanceWeight,
+  type DrawingSettings,
   type MapSize,
   type PictureSize,
   type SamplingDefaults,
+  samplingOfScale,
   type ScaleSampling,
   type Schedule,
   type ScheduleRequest,
@@ -131,6 +132,7 @@ export function flexVarSchedule(
   const list = patchNumbers === undefined ? undefined : requirePatchNumbers(patchNumbers);
   const last = size === undefined ? undefined : requireMap(model, size);
   const maps = mapsOf(steps === undefined ? list : listOfSteps(steps, list, last), last);
+  requireOnePerScale(sampling, maps.length);
   const { width, height } = maps.at(-1)!;
   if (published && width !== height) {
     throw new RangeError(
@@ -166,12 +168,8 @@ export function flexVarSchedule(
  * Every scale is sampled, and guidance never exceeds cfg, so that a longer schedule does not change how it
  * begins.
  */
-function ownSampling(
-  { cfg, guidance, ...sampling }: SamplingDefaults,
-  k: number,
-  count: number,
-): ScaleSampling {
-  return { ...sampling, guidanceWeight: guidanceWeight({ cfg, guidance }, Math.min(1, ratio(k, count))) };
+function ownSampling(sampling: DrawingSettings, k: number, count: number): ScaleSampling {
+  return samplingOfScale(sampling, { scale: k, ratio: Math.min(1, ratio(k, count)) });
 }
 
 /**
@@ -179,7 +177,7 @@ function ownSampling(
  * the likeliest tokens are taken, as they are on sides that are not on the list.
  */
 function publishedSampling(
-  { cfg, guidance, topK, ...sampling }: SamplingDefaults,
+  sampling: DrawingSettings,
   { k, count, side, maxpn }: {
     readonly k: number;
     readonly count: number;
@@ -188,9 +186,8 @@ function publishedSampling(
   },
 ): ScaleSampling {
   return {
-    ...sampling,
-    topK: side > maxpn || !SAMPLED_SIDES.has(side) ? 1 : topK,
-    guidanceWeight: guidanceWeight({ cfg, guidance }, side > maxpn ? 1 : ratio(k, count)),
+    ...samplingOfScale(sampling, { scale: k, ratio: side > maxpn ? 1 : ratio(k, count) }),
+    ...(side > maxpn || !SAMPLED_SIDES.has(side) ? { topK: 1 } : {}),
   };
 }
 

@@ -9,6 +9,7 @@
 import { requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { gatherRows } from "../../kernels/maps/gather.ts";
+import type { CacheDtype } from "./cache_values.ts";
 import type { GraphSession, GraphTensor } from "./graph_session.ts";
 
 /** Arrays by the names under which graphs are fed. */
@@ -29,8 +30,10 @@ export interface KeyValueCachesOptions {
   readonly depth: number;
   /** Heads of a block. */
   readonly heads: number;
-  /** Words of a key, or of a value, of one head. */
+  /** Numbers of a key, or of a value, of one head. */
   readonly headWidth: number;
+  /** Type of its keys and values, which the graph must have been built for; `"f32"` by default. */
+  readonly dtype?: CacheDtype;
   /** Images in the batch. */
   readonly images: number;
   /** Whether each image has an unconditional row, too: all of these after all conditional ones. */
@@ -51,8 +54,21 @@ export class KeyValueCaches implements Disposable {
   #past = 0;
   #caches: Record<string, DeviceArray> = {};
 
-  /** Begins with the first scale and empty caches. */
+  /**
+   * Begins with the first scale and empty caches.
+   *
+   * @throws {RangeError} If a token's halves are no whole words.
+   */
   constructor(options: KeyValueCachesOptions) {
+    const { heads, headWidth, dtype = "f32" } = options;
+    // Rows are rearranged by words.
+    if (dtype === "f16" && heads * headWidth % 2 === 1) {
+      throw new RangeError(
+        `Cannot keep caches of f16 as the width of a token must be even: current value is ${
+          heads * headWidth
+        }`,
+      );
+    }
     this.#options = options;
     this.#images = options.images;
     this.guided = options.guided;
@@ -105,15 +121,16 @@ export class KeyValueCaches implements Disposable {
     length: number,
     fed: number = this.rows,
   ): Promise<DeviceArray> {
-    const { device, depth, heads, headWidth, scales } = this.#options;
+    const { device, depth, heads, headWidth, scales, dtype = "f32" } = this.#options;
     // Nothing follows the last scale, so its caches need not leave the graph.
     const wanted = this.scale === scales - 1 ? ["logits"] : undefined;
     using empty = device.allocate(0, "empty cache");
     const shape = [fed, heads, this.#past, headWidth];
+    const type = dtype === "f16" ? { type: "float16" as const } : {};
     const past: Record<string, GraphTensor> = {};
     for (let i = 0; i < depth; i++) {
       for (const part of ["key", "value"]) {
-        past[`past_${part}.${i}`] = { array: this.#caches[`present_${part}.${i}`] ?? empty, shape };
+        past[`past_${part}.${i}`] = { array: this.#caches[`present_${part}.${i}`] ?? empty, shape, ...type };
       }
     }
     const results = await session.run({ ...feeds, ...past }, wanted);

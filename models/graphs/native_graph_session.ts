@@ -9,7 +9,7 @@
 
 import { join } from "node:path";
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
-import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
+import type { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import {
   type ExternalFile,
@@ -17,6 +17,8 @@ import {
   type GraphSessionOptions,
   type GraphTensor,
   refuseGraph,
+  valuesOf,
+  wordsOf,
 } from "./graph_session.ts";
 import { externalRanges } from "./graph_file.ts";
 
@@ -98,21 +100,23 @@ export class NativeGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
-    const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
+    const { file, externalFiles = [], threads = navigator.hardwareConcurrency, prepack = true } = options;
     const ort = await startNativeRuntime();
     const load = async (): Promise<NativeGraphSession> => {
       const session = await ort.InferenceSession.create(model, settings)
         .catch((error) => refuseGraph(error, "load", file));
       return new NativeGraphSession(ort, session, { device, file });
     };
+    const entries: Record<string, string> = prepack ? {} : { disable_prepacking: "1" };
     const settings: Ort.InferenceSession.SessionOptions = {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
+      extra: { session: entries },
     };
     const folder = await mappableFolder(externalFiles);
     if (folder !== undefined) {
-      settings.extra = { session: { model_external_initializers_file_folder_path: folder } };
+      entries.model_external_initializers_file_folder_path = folder;
       return await load();
     }
     const read: Uint8Array<ArrayBuffer>[] = [];
@@ -152,16 +156,21 @@ export class NativeGraphSession implements GraphSession {
       .catch((error) => refuseGraph(error, "run", this.#file));
     const results: Record<string, DeviceArray> = {};
     for (const [name, { data }] of Object.entries(outputs)) {
-      results[name] = this.#device.adopt(data as Float32Array<ArrayBuffer>, name);
+      results[name] = this.#device.adopt(wordsOf(data as Float32Array), name);
     }
     return results;
   }
 
-  #tensor({ array, shape }: GraphTensor): Ort.Tensor {
+  #tensor(given: GraphTensor): Ort.Tensor {
     const { Tensor } = this.#ort;
+    const { array, shape, type = "float32" } = given;
     if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
-    const size = shape.reduce((product, side) => product * side, 1);
-    return new Tensor("float32", floats(array).subarray(0, size), shape);
+    const values = valuesOf(array, given);
+    const tensor = new Tensor(type, values as Float32Array, shape);
+    if (values instanceof Float32Array) return tensor;
+    // The library finds no byte in a Float16Array ("expected 6, got 0"), and takes words of 16 bits instead.
+    const { buffer, byteOffset, length } = values;
+    return Object.defineProperty(tensor, "data", { value: new Uint16Array(buffer, byteOffset, length) });
   }
 
   /** Unloads the graph. */

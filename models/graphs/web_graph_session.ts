@@ -11,7 +11,7 @@
  */
 
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
-import { type CpuDevice, floats } from "../../kernels/device/cpu_device.ts";
+import type { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
@@ -22,6 +22,9 @@ import {
   type GraphSessionOptions,
   type GraphTensor,
   refuseGraph,
+  sizeOf,
+  valuesOf,
+  wordsOf,
 } from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 
@@ -257,6 +260,11 @@ function part(data: Uint8Array | Blob, begin: number, end: number): Uint8Array |
   return data instanceof Blob ? data.slice(begin, end) : data.subarray(begin, end);
 }
 
+/** Words that a tensor takes in a buffer. */
+function wordCount({ type, size }: Ort.Tensor): number {
+  return type === "float16" ? Math.ceil(size / 2) : size;
+}
+
 /** A graph that is loaded on a device. */
 export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
@@ -288,7 +296,7 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads } = options;
+    const { file, externalFiles = [], threads, prepack = true } = options;
     const ort = await startRuntime(threads);
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
@@ -311,6 +319,7 @@ export class WebGraphSession implements GraphSession {
       settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
+      if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };
     }
     const session = await onDevice(device, async () => {
       try {
@@ -343,36 +352,38 @@ export class WebGraphSession implements GraphSession {
     });
     const results: Record<string, DeviceArray> = {};
     for (const [name, tensor] of Object.entries(outputs)) {
-      if (device instanceof WebGpuDevice) {
+      // What is empty stays on the host.
+      if (tensor.size === 0) results[name] = device.allocate(0, name);
+      else if (device instanceof WebGpuDevice) {
         const buffer = tensor.gpuBuffer as unknown as GPUBuffer;
-        const array = device.adopt(buffer, tensor.size, name, () => {
+        const array = device.adopt(buffer, wordCount(tensor), name, () => {
           this.#results.delete(array);
           tensor.dispose();
         });
         this.#results.add(array);
         results[name] = array;
       } else {
-        results[name] = (device as CpuDevice).adopt(tensor.data as Float32Array<ArrayBuffer>, name);
+        results[name] = (device as CpuDevice).adopt(wordsOf(tensor.data as Float32Array), name);
       }
     }
     return results;
   }
 
-  #tensor({ array, shape }: GraphTensor): Ort.Tensor {
+  #tensor(given: GraphTensor): Ort.Tensor {
     const { Tensor } = this.#ort;
+    const { array, shape, type = "float32" } = given;
     if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
-    const size = shape.reduce((product, side) => product * side, 1);
     // An empty array needs no buffer on the device, and WebGPU could not bind one.
-    if (size === 0) return new Tensor("float32", new Float32Array(0), shape);
+    if (sizeOf(shape) === 0) return new Tensor(type, [], shape);
     if (array instanceof GpuArray) {
       if (array.offset !== 0) {
         throw new TypeError(
           `Cannot run a graph on "${array.label}" as it begins ${array.offset} bytes into its buffer`,
         );
       }
-      return Tensor.fromGpuBuffer(array.buffer as never, { dataType: "float32", dims: [...shape] });
+      return Tensor.fromGpuBuffer(array.buffer as never, { dataType: type, dims: [...shape] });
     }
-    return new Tensor("float32", floats(array).subarray(0, size), shape);
+    return new Tensor(type, valuesOf(array, given) as Float32Array, shape);
   }
 
   /** Unloads the graph, and disposes the results that are left: their buffers are the session's. */

@@ -10,12 +10,8 @@ import { nearestCodes } from "../../kernels/codebook/nearest.ts";
 import { createResampleTable, resample, type ResampleTable } from "../../kernels/maps/resample.ts";
 import { residualUpdate } from "../../kernels/maps/residual.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
-import {
-  ClassConditionalModel,
-  type ModelParts,
-  type OpenWeights,
-  type Quantized,
-} from "../class_conditional/model.ts";
+import { ClassConditionalModel, type ModelParts, type OpenWeights } from "../class_conditional/model.ts";
+import type { Quantized } from "../loaded_model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
 import type { Scale, Schedule, ScheduleRequest } from "../schedule.ts";

@@ -6,8 +6,8 @@
  */
 
 import { mustBe } from "../../kernels/arguments.ts";
-import { patchNumbersOf, pictureSizeOf, resolveSampling } from "../sampling.ts";
-import { guidanceWeight, type SamplingDefaults, type Schedule, type ScheduleRequest } from "../schedule.ts";
+import { patchNumbersOf, pictureSizeOf, requireOnePerScale, resolveSampling } from "../sampling.ts";
+import { type SamplingDefaults, samplingOfScale, type Schedule, type ScheduleRequest } from "../schedule.ts";
 
 /** What the authors draw samples with. */
 export const DEFAULTS: SamplingDefaults = {
@@ -52,23 +52,21 @@ export function varSchedule(
   model: VarScheduleModel,
   request: ScheduleRequest = {},
 ): Omit<Schedule, "imageBytes" | "batchLimit"> {
-  const { cfg, guidance, ...sampling } = resolveSampling(request, DEFAULTS);
+  const sampling = resolveSampling(request, DEFAULTS);
   requireOwn(model, request);
   const { patchNumbers, pictureSide } = model;
   const picture = { width: pictureSide, height: pictureSide };
   const count = patchNumbers.length;
+  requireOnePerScale(sampling, count);
   return {
     scales: patchNumbers.map((side, k) => ({
       width: side,
       height: side,
       picture,
-      sampling: {
-        ...sampling,
-        guidanceWeight: guidanceWeight({ cfg, guidance }, count > 1 ? k / (count - 1) : 0),
-      },
+      sampling: samplingOfScale(sampling, { scale: k, ratio: count > 1 ? k / (count - 1) : 0 }),
     })),
     picture,
-    settings: { cfg, guidance, ...sampling, published: false, maps: {}, familyOptions: {} },
+    settings: { ...sampling, published: false, maps: {}, familyOptions: {} },
   };
 }
 

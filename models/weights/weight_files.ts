@@ -36,6 +36,13 @@ export interface WeightFiles extends Checkpoint {
    */
   readonly files: readonly { readonly path: string; readonly data: Blob; readonly folder?: string }[];
   /**
+   * Tells where the bytes of a tensor lie in {@linkcode files}, for graphs that are built when a model is
+   * loaded; of a quantised one the integers, whose scales have a name of their own.
+   *
+   * @throws {ModelFileError} If there is no such tensor, or graphs know none of its type.
+   */
+  readonly places: WeightPlaces;
+  /**
    * Values of a tensor as float32, also of one that is stored in blocks of integers: its rows are then whole
    * blocks of 32, with zeros at the end.
    *
@@ -111,7 +118,7 @@ export interface PlannedFile {
  */
 export function weightFileNames(names: Iterable<string>, part: string, folder: string): string[] {
   const single = `${part}.safetensors`;
-  const found = [...names].filter((name) => name === single || numbers(name, part) !== undefined).sort();
+  const found = [...names].filter((name) => isWeightFile(name, part)).sort();
   const first = found[0];
   if (first === undefined || first === single && found.length === 1) return [single];
   const { count } = numbers(found.find((name) => name !== single)!, part)!;
@@ -123,6 +130,11 @@ export function weightFileNames(names: Iterable<string>, part: string, folder: s
     expected: `${wanted[0]} to ${wanted.at(-1)}`,
     found: found.join(", "),
   });
+}
+
+/** Whether a file of a folder is one of a part's weight files, by its name. */
+export function isWeightFile(name: string, part: string): boolean {
+  return name === `${part}.safetensors` || numbers(name, part) !== undefined;
 }
 
 function numbers(name: string, part: string): { count: number } | undefined {
@@ -201,7 +213,14 @@ export async function openWeightFiles(
   const checkpoints: SafetensorsCheckpoint[] = [];
   for (const { source } of sources) checkpoints.push(await openSafetensors(source));
   const files = sources.map(({ source, ...place }) => ({ ...place, data: new SourceBlob(source) }));
-  return new ShardedWeights(file, checkpoints, files, stack.move());
+  const held = checkpoints.map((checkpoint, i) => ({ checkpoint, path: sources[i]!.path }));
+  return new ShardedWeights(file, held, files, stack.move());
+}
+
+/** A file of weights that is open. */
+interface HeldFile {
+  readonly path: string;
+  readonly checkpoint: SafetensorsCheckpoint;
 }
 
 class ShardedWeights implements WeightFiles {
@@ -210,21 +229,22 @@ class ShardedWeights implements WeightFiles {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly files: WeightFiles["files"];
-  readonly #holders = new Map<string, SafetensorsCheckpoint>();
+  readonly #holders = new Map<string, HeldFile>();
   readonly #owned: Disposable;
 
   constructor(
     file: string,
-    checkpoints: readonly SafetensorsCheckpoint[],
+    held: readonly HeldFile[],
     files: WeightFiles["files"],
     owned: Disposable,
   ) {
     this.file = file;
     this.files = files;
     this.#owned = owned;
-    this.metadata = Object.assign({}, ...checkpoints.map(({ metadata }) => metadata));
+    this.metadata = Object.assign({}, ...held.map(({ checkpoint }) => checkpoint.metadata));
     const tensors = new Map<string, TensorInfo>();
-    for (const checkpoint of checkpoints) {
+    for (const holder of held) {
+      const { checkpoint } = holder;
       for (const [name, tensor] of checkpoint.tensors) {
         if (tensors.has(name)) {
           throw new ModelFileError("Cannot use two tensors of one name", {
@@ -233,19 +253,19 @@ class ShardedWeights implements WeightFiles {
           });
         }
         tensors.set(name, tensor);
-        this.#holders.set(name, checkpoint);
+        this.#holders.set(name, holder);
       }
     }
     this.tensors = tensors;
   }
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    return await this.#holder(name).read(name);
+    return await this.#holder(name).checkpoint.read(name);
   }
 
   async readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
-    const values = this.#holder(name);
-    const scales = this.#holders.get(name + SCALES);
+    const values = this.#holder(name).checkpoint;
+    const scales = this.#holders.get(name + SCALES)?.checkpoint;
     if (scales === undefined) return await values.readFloat32(name);
     return dequantizeBlocks(
       { packed: await values.read(name), scales: await scales.readFloat32(name + SCALES) },
@@ -253,22 +273,35 @@ class ShardedWeights implements WeightFiles {
     );
   }
 
+  readonly places: WeightPlaces = (name) => {
+    const { path, checkpoint } = this.#holder(name);
+    const { dtype, shape } = this.tensors.get(name)!;
+    const type = ELEMENT_TYPE_OF[dtype];
+    if (type !== undefined) return { file: path, ...checkpoint.locate(name), type, shape };
+    throw new ModelFileError("Cannot use the tensor in a graph", {
+      file: checkpoint.file,
+      tensor: name,
+      expected: Object.keys(ELEMENT_TYPE_OF).join(", "),
+      found: dtype,
+    });
+  };
+
   async readRows(name: string, rows: readonly number[]): Promise<Float32Array<ArrayBuffer>> {
-    const holder = this.#holder(name);
+    const { checkpoint } = this.#holder(name);
     const { dtype, shape: [count = 0, ...row] } = this.tensors.get(name)!;
     const length = byteLength({ dtype, shape: row });
     const bytes = new Uint8Array(rows.length * length);
     const known = new Map<number, Uint8Array>();
     for (const [i, index] of rows.entries()) {
       requireInteger(index, "a row", `read "${name}"`, { min: 0, max: count - 1 });
-      const found = known.get(index) ?? await holder.readPart(name, index * length, length);
+      const found = known.get(index) ?? await checkpoint.readPart(name, index * length, length);
       known.set(index, found);
       bytes.set(found, i * length);
     }
     return decodeFloat32(dtype, bytes);
   }
 
-  #holder(name: string): SafetensorsCheckpoint {
+  #holder(name: string): HeldFile {
     const holder = this.#holders.get(name);
     if (holder !== undefined) return holder;
     throw new ModelFileError("Cannot find the tensor", { file: this.file, tensor: name });

@@ -8,8 +8,8 @@ import {
   vaeTensors,
   type VarSizes,
   varTensors,
-  writeSynthetic,
 } from "../../bench/synthetic_checkpoint.ts";
+import { writeSynthetic } from "../../bench/checkpoint_writer.ts";
 import { endOfDirectory, type PyTorchTensor, writePyTorch } from "../../bench/pytorch_file.ts";
 import { openCheckpoint, type TensorInfo } from "../../models/checkpoint/mod.ts";
 import { describeCheckpoint } from "../../models/convert.ts";

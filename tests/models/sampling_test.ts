@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { resolveSampling } from "../../models/sampling.ts";
+import { requireOnePerScale, resolveSampling } from "../../models/sampling.ts";
 import type { SamplingDefaults, ScheduleRequest } from "../../models/schedule.ts";
 
 const DEFAULTS: SamplingDefaults = {
@@ -43,5 +43,33 @@ Deno.test("resolveSampling: settings out of range or of another type are refused
   refused({ temperature: 1e-7 }, RangeError, "temperature must be 0 or at least 1e-6");
   refused({ temperature: -1 }, RangeError, "temperature must be from 0");
   refused({ guidance: "none" }, TypeError, 'guidance must be one of "ramp", "constant"');
+  refused({ cfg: [4, -1] }, RangeError, "cfg[1] must be from 0 to 1000000: current value is -1");
+  refused({ cfg: [4, "3"] }, TypeError, 'cfg[1] must be a number: current value is "3"');
+  refused({ temperature: [1, 1e-7] }, RangeError, "temperature[1] must be 0 or at least 1e-6");
+  // deno-lint-ignore no-sparse-arrays
+  refused({ cfg: [4, , 3] }, TypeError, "cfg[1] must be a number");
   refused({ topk: 3 }, TypeError, 'the option "topk" is unknown');
+});
+
+Deno.test("resolveSampling: strengths may be lists, of which it keeps copies", () => {
+  const cfg = [4, 3.5, 3];
+  const resolved = resolveSampling({ cfg, temperature: [1, 0] }, DEFAULTS);
+  assertEquals(resolved, { ...DEFAULTS, cfg: [4, 3.5, 3], temperature: [1, 0] });
+  cfg[0] = 9;
+  assertEquals(resolved.cfg, [4, 3.5, 3]);
+});
+
+Deno.test("requireOnePerScale: a list has a number for each scale, or more", () => {
+  for (const cfg of [4, [1, 2, 3], [1, 2, 3, 4]]) requireOnePerScale({ cfg, temperature: 1 }, 3);
+  const refused = (settings: Parameters<typeof requireOnePerScale>[0], message: string): void => {
+    assertThrows(() => requireOnePerScale(settings, 3), RangeError, message);
+  };
+  refused(
+    { cfg: [1, 2], temperature: 1 },
+    "Cannot generate as cfg must hold a number for each of 3 scales: current number is 2",
+  );
+  refused(
+    { cfg: 1, temperature: [] },
+    "temperature must hold a number for each of 3 scales: current number is 0",
+  );
 });

@@ -85,10 +85,12 @@ Deno.test("MOSAIC: guidance goes by the schedule: constant, scale by scale, and 
       return seen;
     };
     assertEquals(await weights({}), [2, 2, 2, 2]);
-    assertEquals(await weights({ familyOptions: { strengths: "1,2,3,5" } }), [0, 1, 2, 4]);
+    assertEquals(await weights({ cfg: [1, 2, 3, 5] }), [0, 1, 2, 4]);
+    assertEquals(await weights({ cfg: [1, 1, 1, 1, 9] }), [0, 0, 0, 0]);
     assertEquals(await weights({ cfg: 1 }), [0, 0, 0, 0]);
     assertEquals(await weights({ labels: null }), [0, 0, 0, 0]);
     assertEquals(await weights({ guidance: "ramp", cfg: 3 }), [0, 1, 2, 3]);
+    assertEquals(await weights({ guidance: "ramp", cfg: [9, 6, 3, 1] }), [0, 2, 2, 1]);
   }));
 
 Deno.test("MOSAIC: VAR-Scaling searches among bits, on the scale and with the threshold of the family", () =>
@@ -188,14 +190,16 @@ testInFolder("MOSAIC: the command line works with a family that it has never hea
   const checkpoints = ["--net-ckpt", netFile, "--text-ckpt", textFile];
   const { out: help } = await succeed("generate", "--help");
   assertMatch(help, /--text-ckpt FILE\s+Checkpoint of the text encoder/);
-  assertMatch(help, /--strengths TEXT\s+[^-]*Strength of guidance, scale by scale[^-]*Mosaic/);
-  assertMatch(help, /--cfg X[^-]*1\.5 for VAR[^-]*3 for Mosaic/);
+  assertMatch(help, /--suffix TEXT\s+[^-]*What stands behind every prompt[^-]*Mosaic/);
+  assertMatch(help, /--cfg X\|X,…[^-]*1\.5 for VAR[^-]*3 for Mosaic/);
 
   const output = `${folder}/out`;
   const { out } = await succeed(
-    ...["generate", "a red cat", "a blue dog", ...checkpoints, "--size", "24x16", "--strengths", "1,2,3,4"],
+    ...["generate", "a red cat", "a blue dog", ...checkpoints, "--size", "24x16", "--cfg", "1,2,3,4"],
+    ...["--tau", "1,0.5,0.5,0.4", "--suffix", "!"],
     ...["--samples", "20", "--preview", "1", "--device", "cpu", "-o", output],
   );
+  assertStringIncludes(out, "Mosaic, 24×16, cfg 1,2,3,4, suffix !");
   assertStringIncludes(out, "VAR-Scaling with 20 samples at scale 2");
   assertEquals(filesIn(output), [
     ...["000_a-red-cat.png", "000_a-red-cat_scale-1.png", "001_a-blue-dog.png", "001_a-blue-dog_scale-1.png"],
@@ -203,6 +207,8 @@ testInFolder("MOSAIC: the command line works with a family that it has never hea
   ]);
   const image = RgbaImage.decode(await Deno.readFile(`${output}/000_a-red-cat.png`));
   assertEquals([image.width, image.height], [24, 16]);
+  const { request } = JSON.parse(await Deno.readTextFile(`${output}/run.json`));
+  assertEquals([request.cfg, request.temperature], [[1, 2, 3, 4], [1, 0.5, 0.5, 0.4]]);
   const { out: repeated } = await succeed(
     ...["generate", "--repeat", `${output}/run.json`, "-o", `${folder}/again`, "--device", "cpu"],
   );
@@ -249,13 +255,13 @@ testInFolder("MOSAIC: the command line works with a family that it has never hea
   const foreign = await run([
     "generate",
     "7",
-    "--strengths",
-    "1,2",
+    "--suffix",
+    "!",
     "--device",
     "cpu",
     "-o",
     `${folder}/demo`,
   ]);
   assertEquals(foreign.code, 2);
-  assertStringIncludes(foreign.err, "strengths");
+  assertStringIncludes(foreign.err, "suffix");
 });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert
 import { type Label, resolveClass } from "../../models/label.ts";
 import type { Model } from "../../models/model.ts";
 import { resolveSampling } from "../../models/sampling.ts";
-import { guidanceWeight, type SamplingDefaults, type ScheduleRequest } from "../../models/schedule.ts";
+import { type SamplingDefaults, samplingOfScale, type ScheduleRequest } from "../../models/schedule.ts";
 import {
   type GenerateRequest,
   MAX_IMAGES,
@@ -39,11 +39,10 @@ function modelOf(names: readonly string[], count = names.length): Model {
       const sampling = resolveSampling(request, DEFAULTS);
       const { patchNumbers = [1, 2, 3], size, published = false, familyOptions = {} } = request;
       const picture = { width: 6, height: 6 };
-      const { topK, topP, minP, temperature } = sampling;
       return {
         scales: patchNumbers.map((side, k) => ({
           ...{ width: side, height: side, picture },
-          sampling: { topK, topP, minP, temperature, guidanceWeight: guidanceWeight(sampling, k / 2) },
+          sampling: samplingOfScale(sampling, { scale: k, ratio: k / 2 }),
         })),
         picture,
         settings: {

@@ -243,6 +243,7 @@ testInFolder(
     const none = ["run", "--var_ckpt", `${folder}/none`, "--vae_ckpt", `${folder}/none`, ...common];
     const cases: [more: string[], message: string][] = [
       [["--cfg", "2"], "cfg is 1 there and 2 here"],
+      [["--cfg", "1,2"], "cfg is 1 there and [1, 2] here"],
       [["--guidance", "constant"], 'guidance is "ramp" there and "constant" here'],
       [["--top-k", "5"], "topK is 900 there and 5 here"],
       [["--top-p", "0.5"], "topP is 0.96 there and 0.5 here"],

@@ -4,6 +4,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import {
   bytes,
   integerOrAuto,
+  numberPerScale,
   pictureSize,
   scales,
   scalesOrAll,
@@ -11,6 +12,20 @@ import {
   sides,
   texts,
 } from "../../../cli/options/kinds.ts";
+
+Deno.test("numberPerScale: one number, or one for each scale", () => {
+  const { parse, placeholder } = numberPerScale("X", 0, 10);
+  assertEquals(placeholder, "X|X,…");
+  assertEquals(["4", "4,3.5, .5", "1e1,0"].map(parse), [4, [4, 3.5, 0.5], [10, 0]]);
+  assertThrows(() => parse("11"), RangeError, "must be a number from 0 to 10");
+  for (const wrong of ["4,", ",4", "4,,3", "4,11", "4;3", "4,-1", "4,x"]) {
+    assertThrows(
+      () => parse(wrong),
+      RangeError,
+      wrong.includes(",") ? "one for each scale" : "must be a number",
+    );
+  }
+});
 
 Deno.test("scales: kinds of values", () => {
   assertEquals(seed.parse("7"), 7);

@@ -333,6 +333,28 @@ testOnDevices(
   },
 );
 
+testOnDevices("resample adds to maps and takes from them, in both layouts", async (device) => {
+  const random = testRandom(31);
+  const values = Float32Array.from({ length: 2 * 3 * 25 }, () => random() - 0.5);
+  const before = Float32Array.from({ length: 2 * 3 * 64 }, () => random() - 0.5);
+  using table = createResampleTable(device, "bilinear", 5, 8);
+  using input = device.upload(values);
+  for (const layout of ["planes", "rows"] as const) {
+    const sizes = { table, images: 2, channels: 3, layout };
+    using alone = device.allocate(before.length);
+    device.run(resample, { input, output: alone, ...sizes });
+    const resized = await readFloats(alone);
+    for (const sign of [1, -1] as const) {
+      using output = device.upload(before);
+      device.run(resample, { input, output, ...sizes, sign });
+      assertClose(await readFloats(output), before.map((value, i) => value + sign * resized[i]!), 2 ** -23);
+    }
+    using taken = device.upload(new Float32Array(before.length).fill(NaN));
+    device.run(resample, { input, output: taken, ...sizes, sign: 0 });
+    assertClose(await readFloats(taken), resized, 0);
+  }
+});
+
 testOnDevices("resample to the same height and width copies, also what is not finite", async (device) => {
   const values = new Float32Array([1, NaN, -Infinity, 0.1, 3e38, -1e-40]);
   // A device may take what is smaller than 2^-126 for 0.

@@ -20,6 +20,7 @@ import type { WeightPlaces } from "../../../models/weights/weight_places.ts";
 import { VAR } from "../../../models/var/family.ts";
 import { WeightSet } from "../../../models/weights/weight_set.ts";
 import { testOnDevices, testRandom } from "../../devices.ts";
+import { randomTensors, storeTensors } from "./made_up_weights.ts";
 import { maxDifference } from "../../fixtures/golden/golden.ts";
 
 const LEVELS = [
@@ -128,37 +129,6 @@ Deno.test("decoderGraph: maps are said to be square where they always are", () =
   assertEquals(free, ["images", 4, "rows", "columns"]);
 });
 
-/** Weights behind graphs of some layout: the same values for the same place in the network. */
-interface Filled {
-  readonly places: WeightPlaces;
-  readonly set: WeightSet;
-  readonly data: Uint8Array<ArrayBuffer>;
-}
-
-/** Stores tensors one after the other. */
-function stored(tensors: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>): Filled {
-  const data: number[] = [];
-  const places = new Map<string, ReturnType<WeightPlaces>>();
-  for (const [name, { shape, values }] of tensors) {
-    places.set(name, {
-      file: "weights",
-      offset: 4 * data.length,
-      length: 4 * values.length,
-      type: "float32",
-      shape,
-    });
-    for (const value of values) data.push(value);
-  }
-  return {
-    places: (name) => places.get(name)!,
-    set: new WeightSet(
-      "made up",
-      new Map([...tensors].map(([name, { shape }]) => [name, { shape, dtype: "F32" }])),
-    ),
-    data: new Uint8Array(new Float32Array(data).buffer),
-  };
-}
-
 async function run(
   device: Device,
   graph: Uint8Array<ArrayBuffer>,
@@ -197,18 +167,7 @@ testOnDevices("decoderGraph: both layouts compute the same from the same values"
   const random = testRandom(3);
   const flexLayout = { ...SIZES, layout: FLEXVAR_LAYOUT };
   const varLayout = { ...SIZES, layout: VAR_LAYOUT };
-  const flex = new Map(
-    autoencoderTensors(flexLayout).map(({ name, shape }) => {
-      const size = shape.reduce((product, side) => product * side, 1);
-      const inputs = shape.length === 4 ? size / shape[0]! : 4;
-      const center = shape.length === 1 && name.endsWith(".weight") ? 1 : 0;
-      const values = Float32Array.from(
-        { length: size },
-        () => center + (2 * random() - 1) / Math.sqrt(inputs),
-      );
-      return [name, { shape, values }];
-    }),
-  );
+  const flex = randomTensors(flexLayout, 3);
   const ours = new Map(
     autoencoderTensors(varLayout).map(({ name, shape }) => {
       const theirs = flexName(name);
@@ -224,7 +183,7 @@ testOnDevices("decoderGraph: both layouts compute the same from the same values"
       return [name, { shape, values: padded }];
     }),
   );
-  const models = [{ ...varLayout, ...stored(ours) }, { ...flexLayout, ...stored(flex) }];
+  const models = [{ ...varLayout, ...storeTensors(ours) }, { ...flexLayout, ...storeTensors(flex) }];
   const features = Float32Array.from({ length: 2 * 4 * 9 }, () => 2 * random() - 1);
   const image = Float32Array.from({ length: 2 * 3 * 144 }, () => 2 * random() - 1);
   const runs = models.map(async (model) => [

@@ -187,6 +187,23 @@ Deno.test("flexVarSchedule: settings of drawing come from the request", () => {
   assertEquals(published.map(({ sampling }) => sampling.topK), [0, 1]);
 });
 
+Deno.test("flexVarSchedule: a list of strengths gives each scale its own, by either rules", () => {
+  const cfg = [9, 2, 4, 6];
+  for (const published of [false, true]) {
+    const request = { patchNumbers: [1, 2, 3, 4], cfg, temperature: [1, 1, 0, 0.5], published };
+    const { scales, settings } = flexVarSchedule(MODEL, request);
+    // t = cfg · k / (K - 1), each with its own cfg.
+    assertEquals(scales.map(({ sampling }) => sampling.guidanceWeight), cfg.map((own, k) => own * (k / 3)));
+    assertEquals(scales.map(({ sampling }) => sampling.temperature), [1, 1, 0, 0.5]);
+    assertEquals([settings.cfg, settings.temperature], [cfg, [1, 1, 0, 0.5]]);
+  }
+  assertThrows(
+    () => flexVarSchedule(MODEL, { cfg, size: 256 }),
+    RangeError,
+    "Cannot generate as cfg must hold a number for each of 10 scales: current number is 4",
+  );
+});
+
 Deno.test("flexVarSchedule: a square's size makes its list", () => {
   assertEquals(sides({ size: 256 }), TEN);
   assertEquals(sides({ size: 16 }), [1]);

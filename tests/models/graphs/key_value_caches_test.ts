@@ -159,3 +159,46 @@ function failAt(device: CpuDevice, number: number): void {
     },
   });
 }
+
+testOnDevices("KeyValueCaches of f16 take half the words, and follow their lanes", async (device) => {
+  const before = device.counters.liveBytes;
+  {
+    using caches = new KeyValueCaches({
+      ...{ device, depth: 1, heads: 2, headWidth: 3, dtype: "f16" },
+      ...{ images: 2, guided: false, scales: 2 },
+    });
+    const fed: Readonly<Record<string, GraphTensor>>[] = [];
+    const halves = Float16Array.from({ length: 2 * 2 * 1 * 3 }, (_, i) => i / 8);
+    const session: GraphSession = {
+      run: (inputs) => {
+        fed.push(inputs);
+        const upload = (): DeviceArray => device.upload(new Uint32Array(halves.buffer));
+        return Promise.resolve({
+          logits: device.allocate(2),
+          "present_key.0": upload(),
+          "present_value.0": upload(),
+        });
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    (await caches.run(session, {}, 1))[Symbol.dispose]();
+    caches.advance();
+    caches.gather([1, 1, 0])[Symbol.dispose]();
+    (await caches.run(session, {}, 1))[Symbol.dispose]();
+    assertEquals(fed.map((inputs) => inputs["past_key.0"]!.type), ["float16", "float16"]);
+    const { array, shape } = fed[1]!["past_value.0"]!;
+    assertEquals(shape, [3, 2, 1, 3]);
+    assertEquals((array as DeviceArray).length, 3 * 3);
+  }
+  assertEquals(device.counters.liveBytes, before);
+  assertThrows(
+    () => {
+      new KeyValueCaches({
+        ...{ device, depth: 1, heads: 3, headWidth: 3, dtype: "f16" },
+        ...{ images: 1, guided: false, scales: 2 },
+      });
+    },
+    RangeError,
+    "Cannot keep caches of f16 as the width of a token must be even: current value is 9",
+  );
+});

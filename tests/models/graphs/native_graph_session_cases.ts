@@ -36,9 +36,13 @@ import {
   recordedTokens,
 } from "../../fixtures/golden/golden.ts";
 import { assertSameAlone } from "../class_conditional/alone.ts";
+import { decodeHashed, DECODER_CASES, requireHashed } from "../autoencoder/hashed_decoder.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
-import { runSmall, smallGraph } from "./small_graph.ts";
+import { testRandom } from "../../devices.ts";
+import { assertSameInParts } from "./blocks.ts";
+import { assertRoundedCaches } from "./tiny_transformer.ts";
+import { assertHalves, halvesGraph, runSmall, smallGraph } from "./small_graph.ts";
 
 /** As for the other providers, see `var/golden_test.ts`: logits and features, and pixels from 0 to 1. */
 const FEATURE_TOLERANCE = 1e-4;
@@ -232,6 +236,38 @@ Deno.test("createGraphSession: weights come from bytes, blobs or files, which ar
   }
 });
 
+Deno.test("createGraphSession: weights that are not rearranged give the same sums in another order", async () => {
+  using device = new CpuDevice();
+  const [rows, inputs, outputs] = [8, 1000, 40];
+  const random = testRandom(3);
+  const floats = (length: number) => Float32Array.from({ length }, () => 2 * random() - 1);
+  const [x, w] = [floats(rows * inputs), floats(outputs * inputs)];
+  const graph = new GraphBuilder("product");
+  const input = graph.input({ name: "x", type: "float32", shape: ["rows", inputs] });
+  const place = { file: "w.bin", offset: 0, length: w.byteLength, type: "float32" } as const;
+  const weight = graph.weight("w", { ...place, shape: [outputs, inputs] });
+  const product = graph.add("Gemm", [input, weight], { transB: 1 });
+  graph.output({ name: "y", type: "float32", shape: ["rows", outputs] }, product);
+  const externalFiles = [{ path: "w.bin", data: new Uint8Array(w.buffer) }];
+  const run = async (prepack: boolean): Promise<Float32Array> => {
+    await using session = await createNative(device, graph.bytes(), { externalFiles, prepack });
+    using array = device.upload(x);
+    const { y } = await session.run({ x: { array, shape: [rows, inputs] } });
+    using result = y!;
+    return await readFloats(result);
+  };
+  const [rearranged, plain] = [await run(true), await run(false)];
+  assertNotEquals(plain, rearranged);
+  // Each is off by (terms + 1) roundings of the sum of sizes, at most.
+  for (const [i, value] of plain.entries()) {
+    const [row, column] = [Math.floor(i / outputs), i % outputs];
+    let size = 0;
+    for (let j = 0; j < inputs; j++) size += Math.abs(x[row * inputs + j]! * w[column * inputs + j]!);
+    const difference = Math.abs(value - rearranged[i]!);
+    assert(difference <= 2 * (inputs + 1) * 2 ** -24 * size, `${i}: ${difference}`);
+  }
+});
+
 Deno.test("openModelFolder: a model folder on the disk tells where its weights can be mapped from", async () => {
   using folder = await openModelFolder(DEMO_MODEL);
   using weights = await folder.weights("transformer");
@@ -248,6 +284,24 @@ Deno.test("createGraphSession: an array may be longer than the shape it is fed w
   assertEquals([...await readFloats(result)], [2, 3]);
 });
 
+Deno.test("createGraphSession: natively, too, halves go in and come out, two to a word", async () => {
+  using device = new CpuDevice();
+  await using session = await createNative(device, halvesGraph());
+  await assertHalves(session, device);
+  using short = device.allocate(1);
+  await assertRejects(() => session.run({ x: { array: short, shape: [3], type: "float16" } }), Error);
+});
+
+Deno.test("createGraphSession: natively, too, keys and values of f16 are those of f32, rounded", async () => {
+  using device = new CpuDevice();
+  await assertRoundedCaches(device, { cpuProvider: "native" });
+});
+
+Deno.test("createGraphSession: natively, too, parts compute to the bit what the whole does", async () => {
+  using device = new CpuDevice();
+  for (const prepack of [true, false]) await assertSameInParts(device, { cpuProvider: "native", prepack });
+});
+
 Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their mean", async () => {
   using device = new CpuDevice();
   for (const group of LARGE_GROUPS) {
@@ -255,6 +309,13 @@ Deno.test("groupNorm: large groups agree with f64 natively, too, whatever their 
       const error = await worstError(groupNorm, device, group, { mean, cpuProvider: "native" });
       assert(error <= NORM_TOLERANCE, `${group.channels} channels, mean ${mean}: ${error}`);
     }
+  }
+});
+
+Deno.test("decodeHashed: the native provider gives the pixels of the recorded decoders", async () => {
+  using device = new CpuDevice();
+  for (const recorded of DECODER_CASES) {
+    requireHashed(await decodeHashed(device, recorded, "native"), recorded);
   }
 });
 

@@ -17,7 +17,7 @@ import { generate } from "../../../sampler/generate.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
-import { runSmall, smallGraph } from "./small_graph.ts";
+import { assertHalves, halvesGraph, runSmall, smallGraph } from "./small_graph.ts";
 
 /** A model of random weights that is quick even on a GPU in software. */
 function loadSmall(device: Device): Promise<Model> {
@@ -88,6 +88,13 @@ testOnDevices(
     assertEquals(await runSmall(session, device, [4]), [5]);
   },
 );
+
+testOnDevices("createGraphSession: halves go in and come out, two to a word", async (device) => {
+  await using session = await createGraphSession(device, halvesGraph());
+  await assertHalves(session, device);
+  using array = device.allocate(2);
+  await assertRejects(() => session.run({ x: { array, shape: [4] } }), Error);
+});
 
 /** Runs something, and tells what it has printed as an error by way of the console. */
 async function printed(work: () => Promise<unknown>): Promise<unknown[]> {

@@ -49,6 +49,18 @@ Deno.test("varSchedule: what is asked for goes to every scale", () => {
   assertEquals(settings, { ...request, published: false, maps: {}, familyOptions: {} });
 });
 
+Deno.test("varSchedule: a list of strengths gives each scale its own, at its place on the ramp", () => {
+  const three = { ...model, patchNumbers: [1, 2, 3] };
+  const weights = (request: ScheduleRequest): number[] => {
+    return varSchedule(three, request).scales.map(({ sampling }) => sampling.guidanceWeight);
+  };
+  assertEquals(weights({ cfg: [5, 4, 3] }), [0, 2, 3]);
+  assertEquals(weights({ cfg: [5, 4, 3], guidance: "constant" }), [4, 3, 2]);
+  const { scales, settings } = varSchedule(three, { cfg: [5, 4, 3, 2], temperature: [0, 1, 0.5] });
+  assertEquals(scales.map(({ sampling }) => sampling.temperature), [0, 1, 0.5]);
+  assertEquals([settings.cfg, settings.temperature], [[5, 4, 3, 2], [0, 1, 0.5]]);
+});
+
 Deno.test("varSchedule: a model of one scale is not guided by a ramp", () => {
   const { scales } = varSchedule({ ...model, patchNumbers: [1] }, { cfg: 3 });
   assertEquals(scales.map(({ sampling }) => sampling.guidanceWeight), [0]);
@@ -76,6 +88,7 @@ Deno.test("varSchedule: what a VAR model cannot do is refused with the reason", 
     [{ published: true }, TypeError, "published must be false for a VAR model"],
     [{ familyOptions: { maxpn: 16 } }, TypeError, "familyOptions must be empty for a VAR model"],
     [{ cfg: -1 }, RangeError, "cfg must be from 0"],
+    [{ cfg: [4, 3] }, RangeError, "cfg must hold a number for each of 10 scales: current number is 2"],
     [{ temperature: "hot" as unknown as number }, TypeError, "temperature must be a number"],
     [{ patchNumbers: 4 as unknown as number[] }, TypeError, "patchNumbers must be a list"],
     [{ size: "big" as unknown as number }, TypeError, "size must be a number or a width and a height"],

@@ -88,6 +88,10 @@ async function writeDivided(writer: FolderWriter): Promise<ModelFolder> {
       shape,
     ]);
   }
+  // Whoever reads the folder finds the same places.
+  using weights = await folder.weights("part");
+  for (const { name } of entries) assertEquals(weights.places(name), places(name));
+  assertThrows(() => weights.places("none"), ModelFileError, "Cannot find the tensor");
   return folder;
 }
 
@@ -181,10 +185,22 @@ Deno.test("describeWeights: weights in blocks of integers are read as float32, a
     assertEquals(weights.files.length, 3);
     assertEquals(await weights.readFloat32("w"), dequantizeBlocks({ packed, scales }, options));
     assertEquals(await weights.read("w"), packed);
+    for (const name of ["w", `w${SCALES}`, "t0"]) assertEquals(weights.places(name), places(name));
     assertEquals(describeWeights(weights), [
       { name: "t0", dtype: "F32", shape: [3], bytes: 12 },
       { name: "w", dtype: "Q4", shape: [4, 64], bytes: 128 + 32 },
     ]);
+  }));
+
+Deno.test("createModelFolder: a tensor of a type that graphs do not know has no place", () =>
+  inFolder(async (path) => {
+    await using writer = await createModelFolder(`${path}/model`);
+    const bytes = () => new Uint8Array(8);
+    await writer.writeTensors("part", [{ name: "d", dtype: "F64", shape: [1], bytes }]);
+    const folder = await writer.finish(FACTS);
+    using weights = await folder.weights("part");
+    const error = assertThrows(() => weights.places("d"), ModelFileError, "Cannot use the tensor in a graph");
+    assertEquals([error.tensor, error.expected, error.found], ["d", "F32, F16, I64, U8", "F64"]);
   }));
 
 Deno.test("createModelFolder: a large file on a web server is read by range, a small one whole and once", async () => {

@@ -1,0 +1,112 @@
+/**
+ * What activations of a transformer with key and value caches, and those of a convolutional decoder, take
+ * where they run: estimates of the peak, held against what loaded models really took. Weights are the
+ * families' matter, whether the sum fits that of `graphs/fit.ts`.
+ *
+ * @module
+ */
+
+import type { Provider } from "./graphs/room.ts";
+import type { MapSize } from "./schedule.ts";
+
+/** A transformer, as far as its activations depend on it. */
+export interface TransformerShape {
+  /** Blocks. */
+  readonly depth: number;
+  /** Width C. */
+  readonly width: number;
+  /** Attention heads. */
+  readonly heads: number;
+  /** Logits of a position. */
+  readonly logits: number;
+  /** Width of the feed-forward part's hidden layer; four times the width by default. */
+  readonly hidden?: number;
+}
+
+/** Levels of a decoder from the finest to the coarsest, or `null` where there is none. */
+export type DecoderLevels = readonly { readonly channels: number }[] | null;
+
+/**
+ * Activations of a block that are alive at once, in units of its width: residual, hidden layer before and
+ * after its activation, rest.
+ */
+const LIVE_WIDTHS = 12;
+/**
+ * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
+ */
+const LIVE_MAPS = 7;
+/**
+ * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each
+ * size when they are free. A simulation of such a pool gave 400 MB for one image of the model of depth 16,
+ * whose first nine scales were measured to take 403; the factor and the bytes that are there once are fitted
+ * to it for depths 16 to 36.
+ */
+const POOL = { factor: 1.6, bytes: 100e6 };
+
+/** With guidance an image has two rows. */
+export const GUIDED_ROWS = 2;
+
+/** Tokens of a map. */
+export function positionsOf({ width, height }: MapSize): number {
+  return width * height;
+}
+
+/**
+ * Bytes of a guided image at the scale that takes most.
+ *
+ * @param cacheBytes Bytes of a value in the caches; 4 by default.
+ */
+export function scalesBytes(
+  { depth, width, heads, logits, hidden = 4 * width }: TransformerShape,
+  maps: readonly MapSize[],
+  provider: Provider,
+  cacheBytes: number = 4,
+): number {
+  let most = 0;
+  let past = 0;
+  const live = (LIVE_WIDTHS - 8) * width + 2 * hidden;
+  for (const [scale, map] of maps.entries()) {
+    const length = positionsOf(map);
+    const total = past + length;
+    // The last scale's caches do not leave the graph, so only one block's is alive at a time.
+    const present = scale === maps.length - 1 ? total : total * depth;
+    const caches = 2 * (past * depth + present) * width;
+    const activations = length * (live + 2 * logits);
+    const scores = provider === "webgpu" ? 0 : heads * length * total;
+    most = Math.max(most, cacheBytes * caches + 4 * (activations + scores));
+    past = total;
+  }
+  return GUIDED_ROWS * most;
+}
+
+/** Bytes of one image in a decoder. */
+export function decoderBytes(decoder: DecoderLevels, map: MapSize): number {
+  return LIVE_MAPS * 4 * largestActivation(decoder, map);
+}
+
+/** Words of the decoder's largest activation, for a map of features. */
+export function largestActivation(decoder: DecoderLevels, map: MapSize): number {
+  const levels = decoder ?? [];
+  let positions = positionsOf(map);
+  let width = levels.at(-1)?.channels ?? 0;
+  let most = 0;
+  for (const { channels } of levels.toReversed()) {
+    // A level begins with what the one before it has been enlarged to.
+    most = Math.max(most, Math.max(width, channels) * positions);
+    width = channels;
+    positions *= 4;
+  }
+  return most;
+}
+
+/** Bytes that an image takes at the peak, when its scales come before its decoder. */
+export function peakBytes(scales: number, decoder: number, provider: Provider): number {
+  if (provider !== "webgpu") return Math.max(scales, decoder);
+  // What the scales took is in the pool, in other sizes than the decoder's, when it begins.
+  return Math.ceil(Math.max(POOL.factor * scales, scales + decoder));
+}
+
+/** Bytes that the runtime keeps beside the weights of a model whose images take so many. */
+export function keptByPool(image: number, provider: Provider): number {
+  return provider === "webgpu" ? Math.min(POOL.bytes, image) : 0;
+}

@@ -1,0 +1,199 @@
+/**
+ * What loading a model of any family begins with: the folder is checked against its description, the type of
+ * the weights is chosen by the room that there is, and graphs are made to sessions. What a family loads of it,
+ * and in which order, is its own matter.
+ *
+ * @module
+ */
+
+import type { Device } from "../kernels/device/device.ts";
+import type { AutoencoderConfig } from "./autoencoder/config.ts";
+import { AutoencoderNetworks } from "./autoencoder/networks.ts";
+import type { Family, LoadFamilyOptions } from "./family.ts";
+import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
+import { requireModelSize } from "./folder/sizes.ts";
+import { openFolderAs, requireOwnSizes } from "./folder_conversion.ts";
+import { createGraphSession } from "./graphs/create_session.ts";
+import { type BytesNeeded, resolveDtype } from "./graphs/fit.ts";
+import { keepHalves } from "./graphs/graph_file.ts";
+import { type GraphSession, type GraphSessionOptions, refuseGraph } from "./graphs/graph_session.ts";
+import { type Provider, type Room, roomOn } from "./graphs/room.ts";
+import type { MapSize } from "./schedule.ts";
+import type { Dtype } from "./weights/dtype.ts";
+import type { WeightFiles } from "./weights/weight_files.ts";
+
+/** What a model of given sizes takes where it runs; estimates of the peak. */
+export interface ModelCosts {
+  /** Whether its halves are widened everywhere: casts in each run would cost more than memory does. */
+  readonly small: boolean;
+  /** Bytes that its weights take as a type, as long as it is loaded. */
+  weights(dtype: Dtype, provider: Provider): number;
+  /** Bytes that each image of a guided batch takes; token maps of the usual schedule by default. */
+  image(dtype: Dtype, provider: Provider, maps?: readonly MapSize[]): number;
+  /** Bytes that are needed beside the weights for a while before there are images, such as for texts. */
+  transient?(dtype: Dtype, provider: Provider): number;
+  /** Bytes of the largest array that one image needs, weights among them. */
+  largestArray(dtype: Dtype, maps?: readonly MapSize[]): number;
+  /** Bytes of the largest array of a batch for each of its images. */
+  largestActivation(maps?: readonly MapSize[]): number;
+}
+
+/** Bytes of the weights together with one guided image, by the type of the large weights. */
+export function neededBytes(
+  costs: ModelCosts,
+  provider: Provider,
+  maps?: readonly MapSize[],
+): BytesNeeded {
+  return (dtype) => {
+    const before = costs.transient?.(dtype, provider) ?? 0;
+    return costs.weights(dtype, provider) + Math.max(before, costs.image(dtype, provider, maps));
+  };
+}
+
+/** A model on its way from its folder to a device. */
+export interface Loading<Config> {
+  /** The folder, whose large weights have the type with which the model runs, or will be widened to it. */
+  readonly folder: ModelFolder;
+  /** Name of the model. */
+  readonly name: string;
+  /** Its sizes. */
+  readonly config: Config;
+  /** What it takes. */
+  readonly costs: ModelCosts;
+  /** Type of the large weights. */
+  readonly dtype: Dtype;
+  /** Type that they have in the folder that was loaded. */
+  readonly stored: Dtype;
+  /** Where it runs, and with how many bytes. */
+  readonly room: Room;
+  /** How graphs are run. */
+  readonly sessionOptions: GraphSessionOptions;
+  /** What is unloaded with the model; the folder is part of it. */
+  readonly owned: AsyncDisposableStack;
+  /** Reads a graph of the folder. */
+  graph(name: string): Promise<GraphFile>;
+  /** Makes a session of a graph and its weights. */
+  session(graph: GraphFile, weights: WeightFiles): Promise<GraphSession>;
+}
+
+/** A graph of a folder. */
+export interface GraphFile {
+  /** Path or URL, for messages. */
+  readonly file: string;
+  /** Content. */
+  readonly bytes: Uint8Array;
+}
+
+/** Options of {@linkcode beginLoading}. */
+export interface BeginLoadingOptions<Config> extends LoadFamilyOptions {
+  /** The model's family. */
+  readonly family: Family<Config>;
+  /** What a model of given sizes takes. */
+  readonly costsOf: (config: Config) => ModelCosts;
+}
+
+/**
+ * Checks a folder, which is the model's from then on, and chooses the type of the weights.
+ *
+ * @returns What is to be loaded. Whoever loads it disposes `owned` if that fails.
+ * @throws {ModelFileError} If the files are no model of the family, or weights are quantized and another type
+ * was asked for.
+ * @throws {RangeError} If the model is of another size, or does not fit where it is to run.
+ */
+export async function beginLoading<Config>(
+  folder: ModelFolder,
+  device: Device,
+  options: BeginLoadingOptions<Config>,
+): Promise<Loading<Config>> {
+  const { family, costsOf, threads, cpuProvider, memory, size } = options;
+  const { dtype: choice = "auto", ownsDevice = false } = options;
+  await using stack = new AsyncDisposableStack();
+  const owned = stack.use(new AsyncDisposableStack());
+  if (ownsDevice) owned.use(device);
+  owned.use(folder);
+  const { dtype: stored, name } = folder.manifest;
+  const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
+  requireModelSize({ name, size: family.size(config) }, size, "load");
+  await requireOwnSizes(family, folder, config);
+  const costs = costsOf(config);
+  const { small } = costs;
+  const room = await roomOn(device, { cpuProvider, memory });
+  const dtype = resolveDtype(neededBytes(costs, room.provider), room, {
+    choice,
+    stored,
+    small,
+    largestArray: (dtype) => costs.largestArray(dtype),
+  });
+  // The runtime widens what is small enough; a conversion would take longer to set up.
+  const widened = dtype === "f32" && stored === "f16" && small;
+  const source = dtype === stored || widened
+    ? folder
+    : owned.use(await openFolderAs(family, folder, { dtype }));
+  const sessionOptions: GraphSessionOptions = {
+    ...(threads === undefined ? {} : { threads }),
+    ...(cpuProvider === undefined ? {} : { cpuProvider }),
+  };
+  // From here on everything is whose who loads it.
+  stack.move();
+  return {
+    folder: source,
+    name,
+    config,
+    costs,
+    dtype,
+    stored,
+    room,
+    sessionOptions,
+    owned,
+    graph: async (name) => ({ file: `${source.location}/${name}`, bytes: await source.read(name) }),
+    session: ({ file, bytes }, { files }) => {
+      return createGraphSession(device, bytes, { ...sessionOptions, file, externalFiles: files });
+    },
+  };
+}
+
+/**
+ * The same graph with weights that stay halves where it runs.
+ *
+ * @throws {ModelFileError} If it is no graph.
+ */
+export function withHalves({ file, bytes }: GraphFile): GraphFile {
+  try {
+    return { file, bytes: keepHalves(bytes) };
+  } catch (error) {
+    return refuseGraph(error, "load", file);
+  }
+}
+
+/** The graph of a transformer, whose weights stay halves where they are stored as such and are not small. */
+export async function transformerFile<Config>(
+  loading: Loading<Config>,
+  name: string,
+): Promise<GraphFile> {
+  const graph = await loading.graph(name);
+  return loading.dtype === "f16" ? withHalves(graph) : graph;
+}
+
+/**
+ * Loads the networks between pictures and codes: the decoder, and the encoder when it is first needed.
+ *
+ * @param loading The model.
+ * @param part Name of their weights in the folder.
+ * @param config Their sizes.
+ */
+export async function loadNetworks<Config>(
+  { name, folder, graph, session }: Loading<Config>,
+  part: string,
+  config: AutoencoderConfig,
+): Promise<AutoencoderNetworks> {
+  using weights = await folder.weights(part);
+  return new AutoencoderNetworks({
+    model: name,
+    config,
+    decoder: config.decoder === null ? undefined : await session(await graph("decoder.onnx"), weights),
+    loadEncoder: async () => {
+      using weights = await folder.weights(part);
+      return await session(await graph("encoder.onnx"), weights);
+    },
+  });
+}
