@@ -62,6 +62,8 @@ export {
   type DrawingSettings,
   type Dtype,
   DTYPES,
+  encodeTextFeatures,
+  type EncodeTextOptions,
   type Fact,
   FAMILIES,
   type Family,
@@ -89,6 +91,8 @@ export {
   parseHubPlace,
   type PerScale,
   type PictureSize,
+  type PromptFeatures,
+  readTextFeatures,
   registerFamily,
   type ResolvedLabel,
   RUNTIME_VERSION,
@@ -100,6 +104,7 @@ export {
   type StoredWeight,
   suggestPlace,
   systemReason,
+  TextFeatures,
   type TextLabels,
 } from "./models/mod.ts";
 

@@ -36,6 +36,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
   },
   {
+    name: "encode-text",
+    summary: "Keep what a text encoder makes of prompts, to paint without it",
+    load: async () => (await import("./commands/encode_text.ts")).encodeText,
+  },
+  {
     name: "run-infinity",
     summary: "Run the command line of Infinity's released script as it stands",
     load: async () => (await import("./commands/run_infinity.ts")).runInfinity,

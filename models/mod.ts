@@ -99,6 +99,7 @@ export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,
   EncodeOptions,
+  EncodeTextOptions,
   Encoding,
   Generation,
   Model,
@@ -113,6 +114,14 @@ export { systemReason } from "./system_reason.ts";
 export { describeGraph, type GraphDescription } from "./graphs/graph_file.ts";
 export type { Dimension, GraphValue } from "./graphs/graph_builder.ts";
 export type { ElementType, ExternalWeight, WeightPlaces } from "./weights/weight_places.ts";
+export {
+  type EncoderFingerprints,
+  encodeTextFeatures,
+  type PromptFeatures,
+  readTextFeatures,
+  TextFeatures,
+  type WriteTextFeaturesOptions,
+} from "./text/text_features.ts";
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
 export {
   type BatchLimit,

@@ -197,13 +197,13 @@ export interface Model extends AsyncDisposable {
    */
   schedule(request?: ScheduleRequest): Schedule;
   /**
-   * The texts whose features a batch needs, each once: prompts of labels, and what the schedule's options add.
-   * Models that take classes are without it.
+   * The texts whose features a batch needs, each once: prompts of labels, and what the schedule's options
+   * add. Models that take classes are without it.
    */
   textsOf?(labels: readonly ResolvedLabel[], schedule: Schedule): readonly string[];
   /**
-   * Encodes prompts, equal ones once, so that their features can be kept. Models that take classes are without
-   * it.
+   * Encodes prompts, equal ones once, so that their features can be kept. Models that take classes are
+   * without it.
    *
    * @throws {TypeError} If the model has no text encoder, or a prompt is no text.
    * @throws {RangeError} If a prompt is too long.

@@ -8,7 +8,7 @@ import { FAMILIES, hubModel, type HubPlace, suggestPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { flag, integer, text } from "../options/kinds.ts";
-import { WITHOUT_OPTION } from "../options/model_options.ts";
+import { SIZE_OPTION, WITHOUT_OPTION } from "../options/model_options.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
@@ -30,6 +30,7 @@ const OPTIONS = {
       }`,
       defaultText: "the only one",
     },
+    modelSize: { ...SIZE_OPTION, help: "The same by the name of a size, like 2B" },
     without: WITHOUT_OPTION,
   }),
   ...section("Cache", {
@@ -69,9 +70,13 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const [name] = operands;
   refuseOperands(operands, 1);
   if (name === undefined) throw new UsageError(`What to download is needed, like ${EXAMPLES[0]!.place}`);
+  const { depth, modelSize } = options;
+  if (depth !== undefined && modelSize !== undefined) {
+    throw new UsageError("Options --depth and --model-size exclude each other");
+  }
   const place = placeOf(name);
   using transfer = new Transfer(io);
-  const model = await hubModel(place, options.depth, {
+  const model = await hubModel(place, modelSize ?? depth, {
     cacheFolder: options.cache,
     onProgress: transfer.report,
     signal: io.signal,

@@ -20,6 +20,7 @@ import { DEVICE_OPTIONS, MODEL_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, optionName, type OptionTable, refuseOperands, section } from "../options/options.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS } from "../options/series_options.ts";
+import { TEXT_FEATURES_OPTION } from "../options/text_features.ts";
 import { list } from "../output/words.ts";
 import { run as series } from "./run.ts";
 
@@ -77,7 +78,7 @@ function withVariables<Table extends OptionTable>(table: Table): Table {
 
 /** Options of ours, for what the released script has no flag for. */
 const OWN_OPTIONS = {
-  ...section("Model", { dtype: MODEL_OPTIONS.dtype }),
+  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, dtype: MODEL_OPTIONS.dtype }),
   ...DEVICE_OPTIONS,
   ...section("Device", BATCH_OPTIONS),
   ...section("Output", { quiet: SERIES_OPTIONS.quiet }),

@@ -15,6 +15,7 @@ import { type Io, UsageError } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import { text } from "../options/kinds.ts";
 import { CHECKPOINT_OPTIONS, modelPlace } from "../options/model_options.ts";
+import { absolute } from "../options/place.ts";
 import { readPrompts } from "../options/prompts.ts";
 import { type Arguments, optionName, section } from "../options/options.ts";
 import { list } from "../output/words.ts";
@@ -48,6 +49,8 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "weights",
   "classNames",
   "modelDepth",
+  "modelSize",
+  "textFeatures",
   "without",
   "device",
   "threads",
@@ -104,13 +107,13 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
   if (fixed.length > 0) {
     throw new UsageError(`Cannot use ${list(fixed, "and")} with --repeat, which repeats a run as it was`);
   }
-  const { labels, seed, batch, previews, edit, ...sampling } = record.request;
+  const { labels, seed, batch, previews, edit, textFeatures: _place, ...sampling } = record.request;
   const again = edit === undefined ? undefined : await recordedEdit(edit, path);
   return {
     place: modelPlace(options) ?? record.model.place,
     loading: {
       modelDepth: options.modelDepth ?? record.model.depth,
-      modelSize: record.model.size,
+      modelSize: options.modelSize ?? record.model.size,
       dtype: record.model.dtype ?? options.dtype,
       cacheDtype: record.model.cacheDtype,
       offload: options.offload ?? record.model.offload,
@@ -127,6 +130,9 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
     grid: options.grid ?? record.grid !== null,
     columns: given.has("columns") ? options.columns : record.grid?.columns ?? options.columns,
     edit: edit?.given,
+    textFeatures: options.textFeatures === undefined
+      ? record.request.textFeatures
+      : absolute(options.textFeatures),
     record,
   };
 }

@@ -5,18 +5,26 @@
  * @module
  */
 
-import { FAMILIES, type GenerateRequest, type Model, type ModelOutline } from "../../mod.ts";
+import {
+  FAMILIES,
+  type GenerateRequest,
+  type Model,
+  type ModelOutline,
+  type ResolvedRequest,
+} from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands } from "../options/options.ts";
 import { type GivenPrompt, readPrompts } from "../options/prompts.ts";
-import { checkOutline, checkRequest } from "../options/requests.ts";
+import { asked, checkOutline, checkRequest } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS, type SeriesValues } from "../options/series_options.ts";
+import { featuresFor, readFeatures, textsOf } from "../options/text_features.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
 import { requireFolder } from "../output/whole_file.ts";
+import { sha256 } from "../output/sha256.ts";
 import { duration } from "../output/units.ts";
 import { list, plural } from "../output/words.ts";
 import { archiveOf, describeArchive, packImages, refuseArchive } from "../series/archive.ts";
@@ -31,7 +39,13 @@ import {
   refuseStrangers,
   takeUp,
 } from "../series/series_folder.ts";
-import { extentIn, knownDifferences, readSeriesRecord, type SeriesRecord } from "../series/series_record.ts";
+import {
+  extentIn,
+  knownDifferences,
+  readSeriesRecord,
+  type SeriesRecord,
+  type SeriesSettings,
+} from "../series/series_record.ts";
 import {
   eachOf,
   isCoupled,
@@ -75,6 +89,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const output = requireConsistent(args);
   const place = modelPlace(options) ?? { folder: "demo" };
   const prompts = await givenPrompts(options);
+  const features = options.textFeatures === undefined ? undefined : await readFeatures(options.textFeatures);
   const { npz = false, quiet = false } = options;
   await requireFolder(output);
   if (npz) await refuseArchive(archiveOf(output), false);
@@ -88,7 +103,10 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   };
   await using opened = await OpenedModel.open(() => load(place, options, io, check));
   const subjects = subjectsOf(opened.model, options, prompts);
-  const request = requestOf(opened.model, options, subjects);
+  const request = {
+    ...requestOf(opened.model, options, subjects),
+    ...(features && { textFeatures: features }),
+  };
   const record = await recordNow(output, {
     ...{ before, model: opened.model, request, subjects, place, options, io },
   });
@@ -188,16 +206,25 @@ async function recordNow(
 ): Promise<SeriesRecord> {
   const { before, model, request, subjects, place, options, io } = facts;
   const [first] = subjects.cells;
-  const settings = settingsOf(
-    options,
-    model,
-    checkRequest(model, { ...request, labels: subjects.labelOf(first!) }),
-  );
+  const resolved = checkRequest(model, { ...request, labels: subjects.labelOf(first!) });
+  const settings = { ...settingsOf(options, model, resolved), ...await featuresRecord(model, resolved) };
   const now = recordOfSeries(model, { place, settings, subjects, options });
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
     say(io, `warning: ${warning}`);
   }
   return now;
+}
+
+/** What a record says of features that were given: of the first prompt, which stays when a run grows. */
+async function featuresRecord(
+  model: Model,
+  resolved: ResolvedRequest,
+): Promise<Pick<SeriesSettings, "textFeatures">> {
+  const { textFeatures } = resolved;
+  const [first] = textsOf(model, resolved);
+  if (textFeatures === undefined || first === undefined) return {};
+  const { values } = asked(() => textFeatures.require(first));
+  return { textFeatures: await sha256(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)) };
 }
 
 /** Makes what the folder lacks of this process's share. */
@@ -219,6 +246,11 @@ async function makeMissing(
   await subjects.begin(output, share);
   const missing = await missingIn(output, subjects, share);
   const failures = await FailureList.begin(output, shard);
+  const cells = coupled ? wholeSubjects(share, missing) : missing;
+  const textFeatures = await featuresFor(opened.model, request, cells.map((cell) => subjects.labelOf(cell)), {
+    quiet,
+    io,
+  });
   const progress = new Progress(io, { total: share.length, done: share.length - missing.length, quiet });
   const notice = (line: string): void => {
     progress.clear();
@@ -226,13 +258,13 @@ async function makeMissing(
   };
   const begun = performance.now();
   try {
-    await fillFolder(coupled ? wholeSubjects(share, missing) : missing, {
+    await fillFolder(cells, {
       model: opened.model,
       reopen: async (lost) => {
         notice(lost.message);
         return await opened.reopen();
       },
-      request,
+      request: { ...request, textFeatures },
       subjects,
       sharedNoise: record.settings.sharedNoise,
       output,

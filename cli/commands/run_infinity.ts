@@ -7,9 +7,9 @@
  */
 
 import { extname } from "node:path";
-import { generate, type GeneratedImage, type Model } from "../../mod.ts";
+import { generate, type GeneratedImage, type GenerateRequest, type Model } from "../../mod.ts";
 import { command } from "../command.ts";
-import { type GenerationPlan, planOfOptions } from "../generation/plan.ts";
+import { planOfOptions } from "../generation/plan.ts";
 import { type Io, say } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import { requireFacts } from "../options/infinity_facts.ts";
@@ -26,6 +26,7 @@ import { quietOption } from "../options/output_options.ts";
 import { parse } from "../options/parse.ts";
 import { checkOutline } from "../options/requests.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
+import { readFeatures, TEXT_FEATURES_OPTION } from "../options/text_features.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
 import { requireFolder, writeWhole } from "../output/whole_file.ts";
@@ -33,7 +34,7 @@ import { list } from "../output/words.ts";
 
 /** Options of ours, for what the released script takes as given: a GPU with enough memory. */
 const OWN_OPTIONS = {
-  ...section("Model", { dtype: MODEL_OPTIONS.dtype }),
+  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, dtype: MODEL_OPTIONS.dtype }),
   ...DEVICE_OPTIONS,
   ...section("Device", { memory: BATCH_OPTIONS.memory }),
   ...section("Output", { quiet: quietOption("errors and warnings") }),
@@ -70,6 +71,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   ];
   const { options: values } = parse({ ...COUNT_OPTIONS, ...GENERATE_OPTIONS }, args);
   const plan = planOfOptions(values, { prompts: [{ prompt, line: JSON.stringify({ prompt }) }] });
+  const { textFeatures } = plan;
+  const given = textFeatures === undefined ? {} : { textFeatures: await readFeatures(textFeatures) };
   const notice = (text: string): void => {
     if (!quiet) say(io, text);
   };
@@ -78,7 +81,10 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   await using model = await load(plan.place, values, io, (outline) => {
     checkOutline(outline, plan.request(outline));
   });
-  const image = await makeImage(model, plan, { quiet, io });
+  const image = await makeImage(model, { ...plan.request(model), ...given, hooks: plan.variants[0]!.hooks }, {
+    quiet,
+    io,
+  });
   await Deno.mkdir(folderOf(file), { recursive: true });
   await writeWhole(file, image.png());
   if (!quiet) io.out(`${printableLine(file)}: ${image.width}×${image.height}\n`);
@@ -95,17 +101,16 @@ function notes(options: Arguments<typeof OPTIONS>["options"], file: string): str
   ];
 }
 
-/** The only picture of a plan. */
+/** The only picture of a request. */
 async function makeImage(
   model: Model,
-  plan: GenerationPlan,
+  request: GenerateRequest,
   { quiet, io }: { readonly quiet: boolean; readonly io: Io },
 ): Promise<GeneratedImage> {
-  const { hooks } = plan.variants[0]!;
   const progress = new Progress(io, { total: 1, quiet });
   let made: GeneratedImage | undefined;
   try {
-    for await (const event of generate.stream(model, { ...plan.request(model), hooks, signal: io.signal })) {
+    for await (const event of generate.stream(model, { ...request, signal: io.signal })) {
       if (event.type === "scale") progress.draw(`scale ${event.scale + 1}/${event.scales}`);
       if (event.type === "image") made = event.image;
     }

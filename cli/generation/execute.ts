@@ -26,6 +26,7 @@ import {
 } from "../options/model_options.ts";
 import { checkOutline, checkRequest } from "../options/requests.ts";
 import { usedSettings } from "../options/scaling_options.ts";
+import { readFeatures } from "../options/text_features.ts";
 import { formatJson } from "../output/format_json.ts";
 import { OutputFolder } from "../output/output_folder.ts";
 import { Progress } from "../output/progress.ts";
@@ -44,6 +45,9 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   const { output, overwrite = false, quiet, json } = options;
   // Loading a large model takes minutes; what can be refused before that should be.
   await using folder = await OutputFolder.open(output, { record: RECORD_FILE, overwrite });
+  const given = plan.textFeatures === undefined
+    ? {}
+    : { textFeatures: await readFeatures(plan.textFeatures) };
   const begun = performance.now();
   await using model = await load(
     plan.place,
@@ -52,14 +56,23 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
     (outline) => checkOutline(outline, plan.request(outline)),
   );
   const loading = performance.now() - begun;
-  const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...plan.request(model), hooks }));
+  const asked: GenerateRequest = { ...plan.request(model), ...given };
+  const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...asked, hooks }));
   const [request] = requests as [ResolvedRequest];
   const layout = new Layout(request, plan);
   await folder.refuse(layout.files());
   const device = deviceRecord(model, options);
   for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
 
-  const results = await makeVariants(plan, { model, output, folder, layout, quiet: quiet ?? false, io });
+  const results = await makeVariants(plan, {
+    model,
+    asked,
+    output,
+    folder,
+    layout,
+    quiet: quiet ?? false,
+    io,
+  });
   await writeSheets(plan, { model, request, results, folder, layout });
   const record = await recordOf(model, plan, {
     request,
@@ -81,6 +94,7 @@ async function makeVariants(
   plan: GenerationPlan,
   job: {
     readonly model: Model;
+    readonly asked: GenerateRequest;
     readonly output: string;
     readonly folder: OutputFolder;
     readonly layout: Layout;
@@ -88,12 +102,12 @@ async function makeVariants(
     readonly io: Io;
   },
 ): Promise<VariantResult[]> {
-  const { model, output, folder, layout, quiet, io } = job;
+  const { model, asked, output, folder, layout, quiet, io } = job;
   const progress = new Progress(io, { total: layout.cells, quiet });
   const results: VariantResult[] = [];
   try {
     for (const { name, hooks } of plan.variants) {
-      const request = { ...plan.request(model), hooks, signal: io.signal };
+      const request = { ...asked, hooks, signal: io.signal };
       results.push(await makeVariant({ model, request, name, folder, layout, progress }));
     }
   } catch (error) {
@@ -202,6 +216,7 @@ async function recordOf(
     request: {
       ...recordedRequest(request),
       ...(request.edit === undefined ? {} : { edit: await recordEdit(request.edit, plan.edit!) }),
+      ...(plan.textFeatures === undefined ? {} : { textFeatures: plan.textFeatures }),
     },
     variants: plan.variants.map(({ name, hooks }) => ({
       name,

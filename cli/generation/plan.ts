@@ -9,6 +9,7 @@ import type { GenerateRequest, Label } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import { type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
+import { absolute } from "../options/place.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
 import { type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
@@ -29,6 +30,8 @@ export interface GenerationPlan {
   readonly columns: number;
   /** What the command line says of the picture that is edited. */
   readonly edit?: GivenEdit | undefined;
+  /** Where features of prompts are at hand. */
+  readonly textFeatures?: string | undefined;
   /** What is repeated. */
   readonly record?: RunRecord;
 }
@@ -76,6 +79,7 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
     grid,
     columns,
     edit: edit?.given,
+    textFeatures: options.textFeatures === undefined ? undefined : absolute(options.textFeatures),
   };
 }
 

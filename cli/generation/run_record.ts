@@ -63,6 +63,8 @@ export interface RecordedRequest extends OldSamplingRecord {
   readonly previews: readonly number[];
   /** What was edited, if anything. */
   readonly edit?: EditRecord;
+  /** File with the features of the prompts, if one was given. */
+  readonly textFeatures?: string;
 }
 
 /** Content of `run.json`. */

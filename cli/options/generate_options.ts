@@ -11,6 +11,7 @@ import { section, type Values } from "./options.ts";
 import { OVERWRITE_OPTION, quietOption } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";
+import { TEXT_FEATURES_OPTION } from "./text_features.ts";
 
 /** More images than this have no grid unless one is asked for. */
 export const GRID_IMAGES = 64;
@@ -37,6 +38,7 @@ export const COUNT_OPTIONS = {
 /** How to generate and where to: options of all commands that generate. */
 export const GENERATE_OPTIONS = {
   ...MODEL_OPTIONS,
+  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION }),
   ...SAMPLING_OPTIONS,
   ...BATCH_OPTIONS,
   ...SCALING_OPTIONS,

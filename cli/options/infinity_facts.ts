@@ -33,8 +33,12 @@ const TRAINED = {
  *
  * @throws {UsageError} Naming the flag, what it must be and what it is; or the flags that are needed.
  */
-export async function requireFacts(values: InfinityValues, signal: AbortSignal): Promise<void> {
-  const needed = (["pn", "modelPath", "vaePath", "textEncoderCkpt"] as const)
+export async function requireFacts(
+  values: InfinityValues & { readonly textFeatures: string | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const encoder = values.textFeatures === undefined ? ["textEncoderCkpt"] as const : [];
+  const needed = (["pn", "modelPath", "vaePath", ...encoder] as const)
     .filter((name) => values[name] === undefined);
   if (needed.length > 0) {
     const [noun, verb] = needed.length === 1 ? ["Option", "is"] : ["Options", "are"];

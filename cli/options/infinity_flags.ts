@@ -58,7 +58,11 @@ const SETTINGS = {
 const FILES = {
   modelPath: { kind: text("PLACE"), help: "The transformer: --infinity-ckpt", defaultText: NEEDED },
   vaePath: { kind: text("FILE"), help: "The tokenizer: --vae-ckpt", defaultText: NEEDED },
-  textEncoderCkpt: { kind: text("PLACE"), help: "The text encoder: --t5-ckpt", defaultText: NEEDED },
+  textEncoderCkpt: {
+    kind: text("PLACE"),
+    help: "The text encoder: --t5-ckpt",
+    defaultText: "none, it or --text-features is needed",
+  },
 } satisfies OptionTable;
 
 /** Flags that repeat what the files say. */
@@ -167,7 +171,8 @@ export function infinityArguments(values: InfinityValues): string[] {
     `--samples=${values.scalingNumSamples}`,
   ];
   return [
-    ...[`--infinity-ckpt=${modelPath}`, `--vae-ckpt=${vaePath}`, `--t5-ckpt=${textEncoderCkpt}`],
+    ...[`--infinity-ckpt=${modelPath}`, `--vae-ckpt=${vaePath}`],
+    ...(textEncoderCkpt === undefined ? [] : [`--t5-ckpt=${textEncoderCkpt}`]),
     "--published",
     ...[`--pn=${pn}`, `--aspect=${hDivWTemplate}`, `--cfg=${cfg}`, `--temperature=${tau}`],
     `--cfg-insertion-layer=${cfgInsertionLayer}`,

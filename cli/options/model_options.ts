@@ -64,6 +64,13 @@ export const DEPTH_OPTION: Option<number> = {
   aliases: ["depth"],
 };
 
+/** Size by name: the same for a family that tells its models by names. */
+export const SIZE_OPTION: Option<string> = {
+  kind: text("NAME"),
+  help: "Name of the size that the model must have, like 2B, where models are told by names and not by depth",
+  aliases: ["size-name"],
+};
+
 /** Which weights: an option of all commands that read checkpoints. */
 export const WEIGHTS_OPTION: Option<string> = {
   kind: text("NAME"),
@@ -112,6 +119,7 @@ export const MODEL_OPTIONS = section("Model", {
     defaultText: "those of ImageNet for published sizes",
   },
   modelDepth: DEPTH_OPTION,
+  modelSize: SIZE_OPTION,
   without: WITHOUT_OPTION,
   dtype: {
     kind: choice(["auto", "f32", "f16", "q8", "q4"]),

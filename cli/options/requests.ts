@@ -79,3 +79,14 @@ export function asked<Result>(work: () => Result): Result {
     throw error;
   }
 }
+
+/** The same for what takes its time. */
+export async function askedFor<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    return asked(() => {
+      throw error;
+    });
+  }
+}

@@ -10,6 +10,7 @@ import { section, type Values } from "./options.ts";
 import { quietOption } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";
+import { TEXT_FEATURES_OPTION } from "./text_features.ts";
 
 /**
  * What the help says of a setting that the method's authors chose for their experiments with the model,
@@ -76,6 +77,7 @@ export const SERIES_OPTIONS = {
     },
   }),
   ...MODEL_OPTIONS,
+  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION }),
   ...SAMPLING_OPTIONS,
   cfg: { ...SAMPLING_OPTIONS.cfg, defaultText: AUTHORS },
   ...BATCH_OPTIONS,

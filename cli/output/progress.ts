@@ -14,11 +14,12 @@ import { plural } from "./words.ts";
 /** Milliseconds between two lines where there is no terminal. */
 const INTERVAL = 10_000;
 
-/** Tells a person how far a command has come with its images. */
+/** Tells a person how far a command has come with its images, or with something else that it counts. */
 export class Progress {
   readonly #io: Io;
   readonly #quiet: boolean;
   readonly #total: number;
+  readonly #noun: string;
   readonly #now: () => number;
   readonly #begun: number;
   readonly #pace: Pace;
@@ -30,10 +31,14 @@ export class Progress {
   /**
    * @param io Where to write.
    * @param options How many images there will be, how many of them were there before, whether to say nothing
-   * at all, and another clock than `performance.now`.
+   * at all, what is counted instead of images, and another clock than `performance.now`.
    */
-  constructor(io: Io, options: { total: number; done?: number; quiet: boolean; now?: () => number }) {
-    const { total, done = 0, quiet, now = () => performance.now() } = options;
+  constructor(
+    io: Io,
+    options: { total: number; done?: number; quiet: boolean; noun?: string; now?: () => number },
+  ) {
+    const { total, done = 0, quiet, noun = "image", now = () => performance.now() } = options;
+    this.#noun = noun;
     this.#io = io;
     this.#line = new StatusLine(io);
     this.#quiet = quiet;
@@ -62,7 +67,7 @@ export class Progress {
   /** Draws the line again. */
   draw(place: string): void {
     if (this.#quiet || !this.#io.terminal) return;
-    const facts = [place, `images ${this.#done}/${this.#total}`, ...this.#facts()];
+    const facts = [place, `${this.#noun}s ${this.#done}/${this.#total}`, ...this.#facts()];
     this.#line.draw(facts.filter((fact) => fact !== "").join("  "));
   }
 
@@ -71,7 +76,7 @@ export class Progress {
     this.#pace.mark(this.#done + this.#failed);
     if (this.#quiet || this.#io.terminal || this.#now() < this.#told + INTERVAL) return;
     this.#told = this.#now();
-    const facts = [`${this.#done} of ${plural(this.#total, "image")}`, ...this.#facts()];
+    const facts = [`${this.#done} of ${plural(this.#total, this.#noun)}`, ...this.#facts()];
     say(this.#io, facts.join(", "));
   }
 
@@ -86,7 +91,9 @@ export class Progress {
       ...(this.#failed === 0 ? [] : [`${this.#failed} failed`]),
       duration(this.#now() - this.#begun),
       ...(perSecond === 0 ? [] : [
-        perSecond < 1 ? `${duration(1000 / perSecond)} per image` : `${perSecond.toFixed(1)} images/s`,
+        perSecond < 1
+          ? `${duration(1000 / perSecond)} per ${this.#noun}`
+          : `${perSecond.toFixed(1)} ${this.#noun}s/s`,
         `${duration(1000 * secondsLeft)} left`,
       ]),
     ];

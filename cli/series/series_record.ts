@@ -23,6 +23,8 @@ export interface SeriesSettings extends SamplingRecord {
   readonly seed: number | bigint | string;
   /** Whether image i of every class or prompt has the same noise. */
   readonly sharedNoise: boolean;
+  /** SHA-256 of the first prompt's features, where features were given. */
+  readonly textFeatures?: string;
   /** Settings of VAR-Scaling, or `null` without it. */
   readonly scaling: Readonly<Record<string, unknown>> | null;
 }

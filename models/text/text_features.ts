@@ -18,7 +18,6 @@ import {
   writeSafetensors,
 } from "../checkpoint/mod.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import type { PromptEncoder } from "./text_encoder.ts";
 import { PROMPT_TOKENS } from "./tokenizer.ts";
 
 /** Marks a file as ours. */
@@ -160,6 +159,16 @@ export class TextFeatures {
   }
 }
 
+/** What encodes prompts, one at a time. */
+export interface TextEncoding {
+  /** Width of a token's features. */
+  readonly channels: number;
+  /** What tells the encoder from others. */
+  readonly fingerprints: EncoderFingerprints;
+  /** The features of a prompt, [tokens, channels]. */
+  encode(prompt: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
 /** Options of {@linkcode encodePrompts}. */
 export interface EncodePromptsOptions {
   /** Called after each prompt with how many are done, and how many there are. */
@@ -175,7 +184,7 @@ export interface EncodePromptsOptions {
  * @param prompts The prompts.
  */
 export async function encodePrompts(
-  encoder: Pick<PromptEncoder, "channels" | "fingerprints" | "encode">,
+  encoder: TextEncoding,
   prompts: readonly string[],
   options: EncodePromptsOptions = {},
 ): Promise<TextFeatures> {
@@ -273,6 +282,16 @@ export async function writeTextFeatures(
  *
  * @throws {TypeError} If the type is unknown.
  * @throws {RangeError} If a number is too large for halves.
+ *
+ * @example
+ * ```ts
+ * import { encodeTextFeatures, readTextFeatures, TextFeatures } from "./text_features.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const features = new TextFeatures(1, new Map([["a red cube", new Float32Array([0.5, 0.25])]]));
+ * const bytes = await encodeTextFeatures(features, { dtype: "f16" });
+ * assertEquals((await readTextFeatures(bytes)).require("a red cube").values, new Float32Array([0.5, 0.25]));
+ * ```
  */
 export async function encodeTextFeatures(
   features: TextFeatures,
@@ -291,6 +310,16 @@ export async function encodeTextFeatures(
  *
  * @param place Its path, URL or bytes.
  * @throws {ModelFileError} If it is no such file, or its tensors are not what its metadata say.
+ *
+ * @example
+ * ```ts
+ * import { encodeTextFeatures, readTextFeatures, TextFeatures } from "./text_features.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const kept = await encodeTextFeatures(new TextFeatures(1, new Map([["a red cube", new Float32Array(3)]])));
+ * const { prompts, channels } = await readTextFeatures(kept);
+ * assertEquals([prompts, channels], [["a red cube"], 1]);
+ * ```
  */
 export async function readTextFeatures(place: string | URL | Uint8Array): Promise<TextFeatures> {
   using checkpoint = await openCheckpoint(place);

@@ -6,13 +6,25 @@
  */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { generate, loadModel, type Model, registerFamily, RgbaImage, varScaling } from "../../mod.ts";
+import {
+  encodeTextFeatures,
+  generate,
+  loadModel,
+  type Model,
+  registerFamily,
+  RgbaImage,
+  TextFeatures,
+  varScaling,
+} from "../../mod.ts";
 import type { ModelWeights, ScheduleRequest } from "../../models/mod.ts";
 import { checkpoint } from "../other_family/checkpoint.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";
 
 /** What the model was asked for, of what the family does not know itself. */
 const asked: ScheduleRequest[] = [];
+
+/** Prompts of features that it was given. */
+const brought: (readonly string[])[] = [];
 
 const T5_NORM = "encoder.final_layer_norm.weight";
 
@@ -57,6 +69,7 @@ registerFamily({
   load: async (folder, device, options) => {
     const model = await MOSAIC.load(folder, device, options);
     const schedule = model.schedule.bind(model);
+    model.requireTextFeatures = ({ prompts }) => void brought.push(prompts);
     model.schedule = ({ familyOptions = {}, published = false, ...request } = {}) => {
       asked.push({ familyOptions, published, ...request });
       const made = schedule(request);
@@ -153,6 +166,21 @@ testInFolder("varscale run-infinity: the released command line makes its picture
   });
   const found = RgbaImage.decode(await Deno.readFile(`${folder}/new/tmp.png`));
   assertEquals(found.data, scaled.images[0]!.data);
+});
+
+testInFolder("varscale run-infinity: kept features may be given, as to other commands", async (folder) => {
+  const weights = await weightsIn(folder);
+  const features = new TextFeatures(2, new Map([[PROMPT, new Float32Array(2)]]));
+  await Deno.writeFile(`${folder}/features`, await encodeTextFeatures(features));
+  const args = ["run-infinity", ...released(weights), "--prompt", PROMPT, "--device", "cpu"];
+  const picture = ["--save_file", `${folder}/a.png`];
+  brought.length = 0;
+  const { err } = await succeed(...args, ...picture, "--text-features", `${folder}/features`);
+  assertStringIncludes(err, ` --text-features=${folder}/features --device=cpu -- `);
+  assertEquals(brought.length > 0 && brought.every(([prompt]) => prompt === PROMPT), true);
+  const missing = await run([...args, ...picture, "--text-features", `${folder}/none`]);
+  assertEquals(missing.code, 2);
+  assertStringIncludes(missing.err, `${folder}/none`);
 });
 
 testInFolder(

@@ -13,6 +13,7 @@ const COMMANDS = [
   "run",
   "edit",
   "reconstruct",
+  "encode-text",
   "run-infinity",
   "eval-infinity",
   "npz",

@@ -6,7 +6,9 @@ import { assert, assertEquals } from "@std/assert";
 import { Progress } from "../../../cli/output/progress.ts";
 
 /** A progress and what it has written; a batch takes `milliseconds`. */
-function begin(options: { terminal: boolean; total: number; done?: number; quiet?: boolean }) {
+function begin(
+  options: { terminal: boolean; total: number; done?: number; quiet?: boolean; noun?: string },
+) {
   const { terminal, quiet = false, ...counts } = options;
   const lines: string[] = [];
   let time = 0;
@@ -72,4 +74,12 @@ Deno.test("Progress: who wants quiet has it", () => {
     progress.clear();
     assertEquals(lines, []);
   }
+});
+
+Deno.test("Progress: what is counted may be something else than images", () => {
+  const { lines, batch } = begin({ terminal: false, total: 9, noun: "prompt" });
+  batch(3, 1000);
+  batch(3, 90_000);
+  assertEquals(lines[0], "varscale: 3 of 9 prompts, 1.0 s, 3.0 prompts/s, 2.0 s left\n");
+  assertEquals(lines[1]!.includes(" per prompt, "), true);
 });
