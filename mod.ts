@@ -43,6 +43,8 @@ export { PICKS, RULES, STRATEGIES } from "./kernels/mod.ts";
 // Models: loaded, converted, looked into.
 export {
   type BatchLimit,
+  BUNDLED_MODELS,
+  type CacheDtype,
   type Checkpoint,
   type CheckpointDescription,
   type Checkpoints,

@@ -8,7 +8,8 @@
 
 import { mustBe, shown } from "../kernels/arguments.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
-import { isShardIndex, shardPlaces } from "./checkpoint/shards.ts";
+import { checkpointFile } from "./checkpoint/checkpoint_folder.ts";
+import { isShardIndex, shardPlaces, shardsSha256 } from "./checkpoint/shards.ts";
 import { openSource, sourceSha256 } from "./checkpoint/source.ts";
 import {
   FAMILIES,
@@ -17,6 +18,7 @@ import {
   familyOfFolder,
   knownParts,
   partsIn,
+  partsLeftOut,
 } from "./families.ts";
 import type { CheckpointPart, Fact, Family } from "./family.ts";
 import { type ModelFolder, openModelFolder, sha256 } from "./folder/model_folder.ts";
@@ -30,13 +32,16 @@ import {
 } from "./folder_conversion.ts";
 import type { FolderWriter } from "./folder/folder_writer.ts";
 import { classNamesOf } from "./label.ts";
+import { type FoundCompanion, leftOut, readCompanions } from "./companions.ts";
 import { ModelFileError } from "./model_file_error.ts";
+import { PartialFolder } from "./folder/partial_folder.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 import { choosePlaces, namesOfPlaces, type PartPlace, partPlaces } from "./part_places.ts";
 
 /**
  * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its
- * tokenizer. One file may hold several parts, as trainers save them. The family is told by the tensors.
+ * tokenizer. A place may be a file, the index of one that lies in several files, or the folder that holds
+ * either. One file may hold several parts, as trainers save them. The family is told by the tensors.
  */
 export type Checkpoints = { readonly [part: string]: string | URL | Uint8Array };
 
@@ -66,8 +71,8 @@ export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
  * @throws {TypeError} If the source is none.
  * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, it holds several sets
  * of them and `weights` does not say which, or its weights are quantized already.
- * @throws {RangeError} If the model is of another size, has no set of `weights`, or has another number of
- * classes than there are names.
+ * @throws {RangeError} If the model is of another size, has no set of `weights`, has another number of
+ * classes than there are names, or cannot do `without` a part.
  *
  * @example
  * ```ts
@@ -93,7 +98,8 @@ export async function convertModel(
     const folder = isFolder(source.folder)
       ? source.folder
       : writer.own(await openModelFolder(source.folder, { signal }));
-    return await convertFolder(convertible(folder), folder, { ...options, writer });
+    const family = convertible(folder);
+    return await convertFolder(family, withoutParts(family, folder, options), { ...options, writer });
   }
   const { family, ...parts } = writer.own(await openCheckpoints(source, options));
   return await convertParts(family, parts, { ...options, writer });
@@ -110,8 +116,8 @@ export async function convertModel(
  * @throws {TypeError} If the source is none.
  * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, it holds several sets
  * of them and `weights` does not say which, or its weights are quantized already.
- * @throws {RangeError} If the model is of another size, has no set of `weights`, or has another number of
- * classes than there are names.
+ * @throws {RangeError} If the model is of another size, has no set of `weights`, has another number of
+ * classes than there are names, or cannot do `without` a part.
  *
  * @example
  * ```ts
@@ -127,28 +133,32 @@ export async function openModelSource(
   source: ConversionSource,
   options: OpenModelOptions = {},
 ): Promise<ModelFolder> {
-  const { sha256 = {}, ...conversion } = options;
+  const { sha256: hashesKnown = {}, ...conversion } = options;
   const { dtype = "f32", signal } = conversion;
   if (isFolderSource(source)) {
     const { folder } = source;
     using opened = isFolder(folder) ? undefined : await openModelFolder(folder, { signal });
     const original = opened ?? folder as ModelFolder;
-    return await openFolderAs(convertible(original), original, conversion);
+    const family = convertible(original);
+    return await openFolderAs(family, withoutParts(family, original, conversion), conversion);
   }
   using stack = new DisposableStack();
   const open = stack.use(await openCheckpoints(source, conversion));
-  const { family, choices, ...parts } = open;
-  const location = family.parts.map(({ name }) => describePlace(source[name]!)).join(" + ");
+  const { family, files, choices, ...parts } = open;
+  const given = family.parts.filter(({ name }) => files[name] !== undefined);
+  const location = given.map(({ name }) => describePlace(source[name]!)).join(" + ");
   await using writer = createVirtualFolder(location, {
     signal,
     fingerprints: async () => {
-      const known = await hashes(source, sha256, signal);
-      return Object.fromEntries(
-        family.parts.map(({ name, weights }) => {
-          const chosen = choices[weights] === undefined ? "" : ` of ${shown(choices[weights])}`;
-          return [`${weights}${chosen} as ${dtype}`, known.get(name)!];
-        }),
-      );
+      const known = await hashes(files, hashesKnown, signal);
+      const fingerprints = given.map(({ name, weights }): [string, string] => {
+        const chosen = choices[weights] === undefined ? "" : ` of ${shown(choices[weights])}`;
+        return [`${weights}${chosen} as ${dtype}`, known.get(name)!];
+      });
+      for (const { companion: { as }, bytes } of parts.companions) {
+        if (as !== undefined) fingerprints.push([as, await sha256(bytes)]);
+      }
+      return Object.fromEntries(fingerprints);
     },
   });
   writer.own(open);
@@ -178,7 +188,7 @@ async function hashOf(place: Checkpoints[string], signal: AbortSignal | undefine
     using bytes = await openSource(file, { signal });
     hashes.push(await sourceSha256(bytes));
   }
-  return hashes.length === 1 ? hashes[0]! : await sha256(new TextEncoder().encode(hashes.join("\n")));
+  return hashes.length === 1 ? hashes[0]! : shardsSha256(hashes);
 }
 
 /** The files that a checkpoint is in: one, or an index and its shards. */
@@ -205,9 +215,25 @@ function isFolder(place: FolderSource["folder"]): place is ModelFolder {
   return typeof place === "object" && !(place instanceof URL);
 }
 
+/**
+ * A folder without the parts that are to be left out; it owns the folder.
+ *
+ * @throws {RangeError} If a model of the family cannot do without one of them.
+ */
+export function withoutParts(
+  family: Family,
+  folder: ModelFolder,
+  { without = [] }: Pick<ConvertOptions, "without">,
+): ModelFolder {
+  const left = partsLeftOut(family, without);
+  return left.length === 0 ? folder : new PartialFolder(folder, leftOut(left));
+}
+
 /** Checkpoints that are open, of a family that has been told by them. */
 interface OpenCheckpoints extends OpenParts, Disposable {
   readonly family: Family;
+  /** The file of each part, or the index of its files. */
+  readonly files: Checkpoints;
   /** Names of the sets of weights that were chosen, of parts that have several in their checkpoints. */
   readonly choices: Readonly<Record<string, string | undefined>>;
 }
@@ -215,38 +241,53 @@ interface OpenCheckpoints extends OpenParts, Disposable {
 /** Opens checkpoints, tells their family, and finds its parts in them. */
 async function openCheckpoints(
   places: Checkpoints,
-  { weights: wanted, signal }: Pick<ConvertOptions, "weights" | "signal">,
+  { weights: wanted, without = [], signal }: Pick<ConvertOptions, "weights" | "without" | "signal">,
 ): Promise<OpenCheckpoints> {
-  const names = typeof places === "object" && places !== null ? Object.keys(places) : [];
-  if (familiesOfParts(names).length === 0 || names.some((name) => places[name] === undefined)) {
+  const given = typeof places === "object" && places !== null ? Object.keys(places) : [];
+  const [likely] = familiesOfParts(given);
+  if (likely === undefined || given.some((name) => places[name] === undefined)) {
     throw new TypeError(mustBe(`${knownParts()}, or { folder }`, places, "its source", "convert the model"));
   }
+  const names = given.filter((name) => !without.includes(name));
+  // What is left is no model of any family.
+  if (familiesOfParts(names).length === 0) partsLeftOut(likely, without);
   using stack = new DisposableStack();
+  const files: Record<string, Checkpoints[string]> = {};
   const byPart: Record<string, Checkpoint> = {};
-  for (const name of names) byPart[name] = stack.use(await openCheckpoint(places[name]!, { signal }));
+  for (const name of names) {
+    files[name] = await checkpointFile(places[name]!, { signal });
+    byPart[name] = stack.use(await openCheckpoint(files[name], { signal }));
+  }
   const family = familyOfCheckpoints(byPart);
+  partsLeftOut(family, without);
+  const parts = family.parts.filter(({ name }) => byPart[name] !== undefined);
   const chosen = choosePlaces(
-    family.parts.map((part, i) => {
+    parts.map((part) => {
       const checkpoint = byPart[part.name]!;
-      return { part, file: checkpoint.file, places: partPlaces(family.parts, checkpoint)[i]! };
+      const found = partPlaces(family.parts, checkpoint)[family.parts.indexOf(part)]!;
+      return { part, file: checkpoint.file, places: found };
     }),
     wanted,
   );
   const byWeights = <Value>(valueOf: (part: CheckpointPart, i: number) => Value): Record<string, Value> => {
-    return Object.fromEntries(family.parts.map((part, i) => [part.weights, valueOf(part, i)]));
+    return Object.fromEntries(parts.map((part, i) => [part.weights, valueOf(part, i)]));
   };
   const origins: (string | undefined)[] = [];
-  for (const [i, { name }] of family.parts.entries()) {
-    const origin = await originOf(places[name]!, signal);
+  const companions: FoundCompanion[] = [];
+  for (const [i, part] of parts.entries()) {
+    const origin = await originOf(files[part.name]!, signal);
     const set = chosen[i]!.name;
     origins.push(origin === undefined || set === undefined ? origin : `${shown(set)} in ${origin}`);
+    companions.push(...await readCompanions(part, files[part.name]!, { signal }));
   }
   const owned = stack.move();
   return {
     family,
+    files,
     choices: byWeights((_, i) => chosen[i]!.name),
     checkpoints: byWeights(({ name }) => byPart[name]!),
     places: byWeights((_, i) => chosen[i]!.place),
+    companions,
     defaults: {},
     origin: origins.includes(undefined) ? undefined : origins.join(" and "),
     [Symbol.dispose]: () => owned.dispose(),

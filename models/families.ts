@@ -4,17 +4,18 @@
  * @module
  */
 
-import { mustBe } from "../kernels/arguments.ts";
+import { mustBe, shown } from "../kernels/arguments.ts";
 import type { Checkpoint } from "./checkpoint/mod.ts";
 import type { CheckpointPart, Family } from "./family.ts";
 import { FLEXVAR } from "./flexvar/family.ts";
+import { INFINITY } from "./infinity/family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { partNotFound } from "./folder_conversion.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import { partPlaces } from "./part_places.ts";
 import { VAR } from "./var/family.ts";
 
-const families: Family[] = [VAR, FLEXVAR];
+const families: Family[] = [VAR, FLEXVAR, INFINITY];
 
 /** All families that are known, in the order in which a checkpoint is held against them. */
 export const FAMILIES: readonly Family[] = families;
@@ -82,18 +83,48 @@ function knownNames(): string {
   return FAMILIES.map(({ name }) => `"${name}"`).join(" or ");
 }
 
-/** The families whose models are made from parts of exactly these names. */
+/** The families whose models are made from these parts: all that they need, and no others. */
 export function familiesOfParts(names: readonly string[]): readonly Family[] {
   return FAMILIES.filter(({ parts }) => {
-    return parts.length === names.length && parts.every(({ name }) => names.includes(name));
+    return names.every((name) => parts.some((part) => part.name === name)) &&
+      parts.every(({ name, optional = false }) => optional || names.includes(name));
   });
 }
 
 /** The parts that models are made from, as they are written in a program: `{ var, vae }`. */
 export function knownParts(): string {
-  return [...new Set(FAMILIES.map(({ parts }) => `{ ${parts.map(({ name }) => name).join(", ")} }`))].join(
-    " or ",
-  );
+  const written = FAMILIES.map(({ parts }) => {
+    const names = parts.map(({ name, optional = false }) => optional ? `${name}?` : name);
+    return `{ ${names.join(", ")} }`;
+  });
+  return [...new Set(written)].join(" or ");
+}
+
+/**
+ * The parts of a family that are left out.
+ *
+ * @param without Their names.
+ * @throws {RangeError} If a model of the family cannot do without one of them.
+ *
+ * @example
+ * ```ts
+ * import { familyNamed, partsLeftOut } from "./families.ts";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * assertEquals(partsLeftOut(familyNamed("var"), []), []);
+ * assertThrows(() => partsLeftOut(familyNamed("var"), ["vae"]), RangeError, "empty");
+ * ```
+ */
+export function partsLeftOut(
+  { title, parts }: Family,
+  without: readonly string[],
+): readonly CheckpointPart[] {
+  const optional = parts.filter((part) => part.optional);
+  const odd = without.find((name) => !optional.some((part) => part.name === name));
+  if (odd === undefined) return optional.filter(({ name }) => without.includes(name));
+  const names = optional.map(({ name }) => shown(name)).join(" and ");
+  const wanted = names === "" ? "empty" : `some of ${names}`;
+  throw new RangeError(mustBe(`${wanted} for ${title}`, without, "without", "make the model"));
 }
 
 /** The parts of a family that a checkpoint holds. */
@@ -122,7 +153,7 @@ export function familyOfCheckpoints(checkpoints: Readonly<Record<string, Checkpo
     if (known.length > 0) continue;
     // What the other files hold tells what this one should.
     const likely = new Set([...owners.values()].flat());
-    const landmarks = [...likely.size > 0 ? likely : candidates].map((family) =>
+    const landmarks = [...likely.size > 0 ? likely : candidates].flatMap((family) =>
       partNamed(family, name).landmark
     );
     throw partNotFound(checkpoints[name]!, [...new Set(landmarks)]);

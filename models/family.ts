@@ -11,12 +11,31 @@ import type { Device } from "../kernels/device/device.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelFolder } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
+import type { CacheDtype } from "./graphs/cache_values.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
 import type { ClassLabels, TextLabels } from "./label.ts";
 import type { Model, SearchSettings } from "./model.ts";
 import type { WeightPlaces } from "./weights/weight_places.ts";
 import type { SamplingDefaults, Schedule, ScheduleRequest, ScheduleSettings } from "./schedule.ts";
 import type { StoredTensor, WeightSet } from "./weights/weight_set.ts";
+
+/** A file that lies beside a checkpoint and belongs to its part: what cuts a text into tokens, say. */
+export interface Companion {
+  /** Its name in the checkpoint's folder; no two of a family have the same. */
+  readonly name: string;
+  /** Its name in a model folder; without one it is only looked at when the model is made. */
+  readonly as?: string | undefined;
+  /** Whether there is no part without it. */
+  readonly required: boolean;
+}
+
+/** A file that was found beside a checkpoint. */
+export interface CompanionFile {
+  /** Path or URL, for messages. */
+  readonly file: string;
+  /** Its content. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
 
 /** A checkpoint that a model is made from. */
 export interface CheckpointPart {
@@ -26,8 +45,15 @@ export interface CheckpointPart {
   readonly weights: string;
   /** What it is, for people: `"the transformer"`. */
   readonly title: string;
-  /** A tensor by which it is looked for, under whatever names trainers put in front, and missed. */
-  readonly landmark: string;
+  /** Whether a model can do without it: it is made, loaded and written with the part or without. */
+  readonly optional?: true;
+  /** Files that lie beside the checkpoint and belong to it. */
+  readonly companions?: readonly Companion[];
+  /**
+   * A tensor by which it is looked for, under whatever names trainers put in front, and missed; several where
+   * files spell it in several ways.
+   */
+  readonly landmark: string | readonly string[];
   /** Tensors that are derivable or serve training only. */
   readonly unused: RegExp;
   /**
@@ -36,7 +62,7 @@ export interface CheckpointPart {
    * called in the file.
    */
   nameOf?(stored: string): string;
-  /** Whether tensors are such a part, the landmark among them; nothing stands in front of their names. */
+  /** Whether tensors are such a part, a landmark among them; nothing stands in front of their names. */
   isIn(tensors: ReadonlyMap<string, StoredTensor>): boolean;
 }
 
@@ -49,8 +75,8 @@ export interface PartWeights {
 }
 
 /**
- * Tensors of a model's parts by the names that weights have in a folder; of one checkpoint alone, some may be
- * missing.
+ * Tensors of a model's parts by the names that weights have in a folder. An optional part that the model has
+ * not is missing; of one checkpoint alone, any may be.
  */
 export type ModelWeights = Readonly<Record<string, PartWeights>>;
 
@@ -72,13 +98,16 @@ export interface PublishedFiles {
   readonly example: string;
   /** Size of the model whose transformer has this file name, or `undefined` for any other file. */
   sizeOf(file: string): ModelSize | undefined;
-  /** Name of the transformer of a size, where it is known without asking. */
-  transformer(size: ModelSize): string | undefined;
   /**
-   * Where the other parts may be, in order of preference, by part: names beside the transformer, or files in
-   * other repositories.
+   * Name of the transformer of a size, where it is known without asking: a checkpoint, or the index of one
+   * that lies in several files. Where it may have several names, the likeliest comes first.
    */
-  readonly others: Readonly<Record<string, readonly (string | FileElsewhere)[]>>;
+  transformer(size: ModelSize): string | readonly string[] | undefined;
+  /**
+   * Where the other parts of a model of a size may be, in order of preference, by part: names in the
+   * transformer's repository, or files in others. They may be indices, too.
+   */
+  others(size: ModelSize): Readonly<Record<string, readonly (string | FileElsewhere)[]>>;
 }
 
 /** An option that only one family has. */
@@ -95,8 +124,21 @@ export interface FamilyOption {
   readonly defaultText?: string;
 }
 
+/** How a model is kept in memory, where its family has a choice. */
+export interface FamilyLoading {
+  /**
+   * `"blocks"` reads the transformer's weights block by block each time one is run, so that all of them need
+   * not be in memory together; `"none"`, the default, keeps them.
+   */
+  readonly offload?: "none" | "blocks";
+  /** Type in which keys and values are kept between two scales; `"f32"` by default. */
+  readonly cacheDtype?: CacheDtype;
+  /** Whether the text encoder stays loaded after its use; false by default. */
+  readonly keepTextEncoder?: boolean;
+}
+
 /** How a model is loaded from its folder. */
-export interface LoadFamilyOptions {
+export interface LoadFamilyOptions extends FamilyLoading {
   /** Threads on the CPU. */
   readonly threads?: number;
   /** Who computes on the CPU. */
@@ -107,6 +149,10 @@ export interface LoadFamilyOptions {
   readonly memory?: number;
   /** Size that it must have. */
   readonly size?: ModelSize;
+  /**
+   * Optional parts that somebody left out, for messages: the folder is as if it had none of their weights.
+   */
+  readonly without?: readonly string[];
   /** Whether the model disposes the device. */
   readonly ownsDevice?: boolean;
 }
@@ -136,11 +182,13 @@ export interface Family<Config = any> {
    * anyway.
    */
   readonly publishedHelp: string | undefined;
+  /** Which choices there are when its models are loaded; others are refused. */
+  readonly loading: readonly (keyof FamilyLoading)[];
   /** Options that only this family has. */
   readonly options: Readonly<Record<string, FamilyOption>>;
   /**
-   * Reads the sizes from the tensors that are there. With tensors of one part only, those of the other parts
-   * are missing in what it resolves to.
+   * Reads the sizes from the tensors that are there. The sizes of parts without tensors are missing in what
+   * it resolves to.
    *
    * @throws {ModelFileError} If tensors contradict each other.
    */
@@ -151,6 +199,16 @@ export interface Family<Config = any> {
    * @throws {ModelFileError} Naming the first one that is missing or none.
    */
   requireConfig(config: unknown, file: string): Config;
+  /**
+   * Checks the files that were found beside checkpoints, by their names there, before anything is written;
+   * when a folder is converted, those that it keeps.
+   *
+   * @throws {ModelFileError} If one of them does not go with the tensors.
+   */
+  requireCompanions?(
+    config: Config,
+    files: Readonly<Record<string, CompanionFile>>,
+  ): Promise<void> | void;
   /** What tells a model from others of the family. */
   size(config: Config): ModelSize;
   /** Name of a model that has been given none. */
@@ -173,7 +231,7 @@ export interface Family<Config = any> {
   ): Omit<Schedule, "imageBytes">;
   /** Sizes in words, of a whole model or of one part. */
   describe(config: Partial<Config>): readonly Fact[];
-  /** Builds the graphs, and takes all tensors that they and the kernels use. */
+  /** Builds the graphs of the parts that are there, and takes all tensors that they and the kernels use. */
   graphs(
     config: Config,
     weights: ModelWeights,
@@ -187,7 +245,8 @@ export interface Family<Config = any> {
    */
   inferAgain(weights: ModelWeights, config: Config): Promise<Config>;
   /**
-   * Loads a model from its folder, which is the model's from then on.
+   * Loads a model from its folder, which is the model's from then on. Which optional parts it has,
+   * {@linkcode ModelFolder.hasWeights} tells, whatever the sizes in the description are.
    *
    * @throws {ModelFileError} If the files are no model of the family.
    * @throws {RangeError} If it is of another size, or does not fit where it is to run.

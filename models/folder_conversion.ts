@@ -8,6 +8,7 @@
 
 import { byteLength, type Checkpoint, encodeFloat16, type SafetensorsEntry } from "./checkpoint/mod.ts";
 import { shown } from "../kernels/arguments.ts";
+import { companionNames, type FoundCompanion, keptCompanions } from "./companions.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
@@ -54,6 +55,8 @@ export interface ConvertOptions {
   depth?: number;
   /** Name of the size that the model must have, of a family that tells its models by such; any by default. */
   size?: string;
+  /** Names of parts that the model is to be made without, of those that a model can do without. */
+  without?: readonly string[];
   /** Called whenever a tensor has been written, with the bytes of tensors written so far and in all. */
   onProgress?: (done: number, total: number) => void;
   /** Ends the conversion. */
@@ -66,6 +69,8 @@ export interface OpenParts {
   readonly checkpoints: Readonly<Record<string, Checkpoint>>;
   /** Where it lies there, by the same names. */
   readonly places: Readonly<Record<string, PartPlace>>;
+  /** Files that lie beside them and belong to the parts. */
+  readonly companions: readonly FoundCompanion[];
   /** Its sizes, where they are known from elsewhere than the tensors. */
   readonly config?: unknown;
   /** What it has unless something else is asked for. */
@@ -101,7 +106,8 @@ export function weightsOf(
  * read for it. Nothing is built from the sizes before: a depth of a million would be.
  *
  * @returns Where the parts lie.
- * @throws {ModelFileError} If a part is not there, or naming the first size that is another one.
+ * @throws {ModelFileError} If a part that the model needs is not there, or naming the first size that is
+ * another one.
  */
 export async function requireOwnSizes<Config>(
   family: Family<Config>,
@@ -110,7 +116,8 @@ export async function requireOwnSizes<Config>(
 ): Promise<OpenParts["places"]> {
   const lists: Record<string, Pick<Checkpoint, "file" | "tensors" | "readFloat32">> = {};
   const places: Record<string, PartPlace> = {};
-  for (const [i, { weights: part, landmark }] of family.parts.entries()) {
+  for (const [i, { weights: part, landmark, optional = false }] of family.parts.entries()) {
+    if (optional && !folder.hasWeights(part)) continue;
     const list = lists[part] = {
       file: `${folder.location}/${part}`,
       tensors: await folder.tensors(part),
@@ -120,7 +127,7 @@ export async function requireOwnSizes<Config>(
       },
     };
     const [place] = partPlaces(family.parts, list)[i]!;
-    if (place === undefined) throw partNotFound(list, [landmark]);
+    if (place === undefined) throw partNotFound(list, [landmark].flat());
     places[part] = place;
   }
   const found = await family.inferAgain(weightsOf({ checkpoints: lists, places }), config);
@@ -168,13 +175,13 @@ export function partNotFound(
 /**
  * Converts a model whose parts are open, one tensor in memory at a time.
  *
- * @throws {ModelFileError} If the tensors do not make a model of the family.
+ * @throws {ModelFileError} If the tensors, or the files beside them, do not make a model of the family.
  * @throws {RangeError} If the model is of another size, or has another number of classes than there are
  * names.
  */
 export async function convertParts(
   family: Family,
-  { checkpoints, places: sets, config: known, defaults, origin }: OpenParts,
+  { checkpoints, places: sets, companions, config: known, defaults, origin }: OpenParts,
   { writer, ...options }: ConvertOptions & { readonly writer: FolderWriter },
 ): Promise<ModelFolder> {
   const { dtype = "f32", onProgress } = options;
@@ -196,11 +203,16 @@ export async function convertParts(
 
   // Building the graphs asserts every tensor; the places of the bytes are known only once they are written.
   const nowhere: WeightPlaces = () => ({ file: "", offset: 0, length: 0, type: "float32", shape: [] });
-  family.graphs(config, weights, Object.fromEntries(family.parts.map((part) => [part.weights, nowhere])));
+  const parts = family.parts.filter((part) => sets[part.weights] !== undefined);
+  family.graphs(config, weights, Object.fromEntries(parts.map((part) => [part.weights, nowhere])));
   // One file may hold all parts, side by side; each set sees its own tensors only.
-  for (const { weights: part, unused } of family.parts) weights[part]!.set.requireAllTaken(unused);
+  for (const { weights: part, unused } of parts) weights[part]!.set.requireAllTaken(unused);
+  await family.requireCompanions?.(
+    config,
+    Object.fromEntries(companions.map(({ companion, ...file }) => [companion.name, file])),
+  );
 
-  const entriesOf = new Map(family.parts.map(({ weights: part }) => {
+  const entriesOf = new Map(parts.map(({ weights: part }) => {
     return [part, entries(family, { checkpoint: checkpoints[part]!, set: weights[part]!.set, dtype })];
   }));
   const total = [...entriesOf.values()].flat().reduce((sum, entry) => sum + byteLength(entry), 0);
@@ -212,6 +224,9 @@ export async function convertParts(
   const places: Record<string, WeightPlaces> = {};
   for (const [part, tensors] of entriesOf) places[part] = await writer.writeTensors(part, tensors, writing);
   for (const [file, bytes] of family.graphs(config, weights, places)) await writer.write(file, bytes);
+  for (const { companion: { as }, bytes } of companions) {
+    if (as !== undefined) await writer.write(as, bytes);
+  }
   return await writer.finish({ family: family.name, name, dtype, config, classNames, tuning });
 }
 
@@ -248,12 +263,16 @@ export async function convertFolder(
   const known = family.requireConfig(config, file);
   const places = await requireOwnSizes(family, folder, known);
   const checkpoints: Record<string, Checkpoint> = {};
-  for (const { weights } of family.parts) {
-    checkpoints[weights] = options.writer.own(await folder.weights(weights));
+  const companions: FoundCompanion[] = [];
+  for (const part of family.parts) {
+    if (places[part.weights] === undefined) continue;
+    checkpoints[part.weights] = options.writer.own(await folder.weights(part.weights));
+    companions.push(...await keptCompanions(part, folder));
   }
   return await convertParts(family, {
     checkpoints,
     places,
+    companions,
     config: known,
     defaults: { name, classNames, tuning },
     origin: JSON.stringify(folder.fingerprints),
@@ -287,8 +306,10 @@ export async function openFolderAs(
   options: Omit<ConvertOptions, "onProgress"> = {},
 ): Promise<ModelFolder> {
   const { dtype = "f32", signal } = options;
-  const fingerprints = Object.entries(folder.fingerprints)
-    .map(([file, hash]) => [`${file.replace(/ as \w+$/, "")} as ${dtype}`, hash] as const);
+  const kept = new Set(family.parts.flatMap(companionNames));
+  const fingerprints = Object.entries(folder.fingerprints).map(([file, hash]): [string, string] => {
+    return [kept.has(file) ? file : `${file.replace(/ as \w+$/, "")} as ${dtype}`, hash];
+  });
   await using writer = createVirtualFolder(folder.location, {
     signal,
     fingerprints: () => Promise.resolve(Object.fromEntries(fingerprints)),

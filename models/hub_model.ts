@@ -5,11 +5,14 @@
  * @module
  */
 
-import { dirname } from "node:path";
-import { requireInteger } from "../kernels/arguments.ts";
-import { FAMILIES, familyOfFolder } from "./families.ts";
+import { basename, dirname, posix } from "node:path";
+import { requireInteger, shown } from "../kernels/arguments.ts";
+import { isShardIndex, shardPlaces, shardsSha256 } from "./checkpoint/shards.ts";
+import { leftOut } from "./companions.ts";
+import { FAMILIES, familyOfFolder, partsLeftOut } from "./families.ts";
 import type { CheckpointPart, Family, FileElsewhere } from "./family.ts";
-import { MANIFEST, openModelFolder } from "./folder/model_folder.ts";
+import { MANIFEST, openModelFolder, sha256 } from "./folder/model_folder.ts";
+import { isLeftOut } from "./folder/partial_folder.ts";
 import { type ModelSize, sizeInWords } from "./folder/sizes.ts";
 import {
   describePlace,
@@ -22,11 +25,17 @@ import {
   type HubPlace,
 } from "./hub/mod.ts";
 
+/** Options of {@linkcode hubModel}. */
+export interface HubModelOptions extends HubOptions {
+  /** Names of parts that are not wanted, of those that a model can do without. */
+  without?: readonly string[];
+}
+
 /** Checkpoints of a published model on the own disk, by part. */
 export interface HubCheckpoints {
   /** Their paths. */
   readonly checkpoints: Readonly<Record<string, string>>;
-  /** Their SHA-256 in hexadecimal, where the hub tells. */
+  /** Their SHA-256 in hexadecimal, where the hub tells; of one in several files, that of all together. */
   readonly sha256: Readonly<Record<string, string | undefined>>;
 }
 
@@ -35,13 +44,14 @@ export type HubModel = { readonly folder: string } | HubCheckpoints;
 
 /**
  * Gets a model from a repository: one that holds a model folder, or checkpoints as they were published, like
- * `var_d16.pth` and the tokenizer `vae_ch160v4096z32.pth`. Of which family they are, the names tell.
+ * `var_d16.pth` and the tokenizer `vae_ch160v4096z32.pth`. Of which family they are, the names tell. With a
+ * checkpoint come the shards that it names, if it is an index, and the files that belong beside it.
  *
  * @param place The repository, for example that of `hf:FoundationVision/var`.
  * @param size Depth of the transformer, or the name of a size; it may be `undefined` where the repository has
  * only one.
  * @returns Path of the model folder, or paths of the checkpoints, those of a repository all of one commit.
- * @throws {RangeError} If a depth is none.
+ * @throws {RangeError} If a depth is none, or the model cannot do `without` a part.
  * @throws {HubError} If the repository has no such model, or a file cannot be got.
  * @throws {ModelFileError} If the repository holds a folder of a family that is not known.
  *
@@ -60,31 +70,51 @@ export type HubModel = { readonly folder: string } | HubCheckpoints;
 export async function hubModel(
   place: HubPlace,
   size: ModelSize | undefined,
-  options: HubOptions = {},
+  { without = [], ...options }: HubModelOptions = {},
 ): Promise<HubModel> {
   if (size === undefined) {
     const names = await hubFileNames(place, options);
-    if (names.includes(MANIFEST)) return { folder: await hubModelFolder(place, options) };
-    const { family, name } = onlyTransformer(place, names);
-    return await withOtherParts(place, family, { transformer: await hubFile(place, name, options), options });
+    if (names.includes(MANIFEST)) return { folder: await wholeFolder(place, without, options) };
+    const found = await getTransformer(place, onlyTransformer(place, names), { without, options });
+    return await withOtherParts(place, found, { without, options });
   }
   if (typeof size === "number") requireInteger(size, "depth", "find the model", { min: 1 });
   try {
-    const { family, transformer } = await transformerOfSize(place, size, options);
-    return await withOtherParts(place, family, { transformer, options });
+    const found = await transformerOfSize(place, size, { without, options });
+    return await withOtherParts(place, found, { without, options });
   } catch (error) {
     if (!isAbsent(error) || !(await namesIfKnown(place, options)).includes(MANIFEST)) throw error;
-    return { folder: await folderOfSize(place, size, options) };
+    return { folder: await folderOfSize(place, size, { without, options }) };
   }
 }
 
+/** What is to be left out, and how the hub is asked. */
+interface Wish {
+  readonly without: readonly string[];
+  readonly options: HubOptions;
+}
+
+/** A model folder, of which some parts may be left out. */
+async function wholeFolder(
+  place: HubPlace,
+  without: readonly string[],
+  options: HubOptions,
+): Promise<string> {
+  if (without.length === 0) return await hubModelFolder(place, options);
+  const { path, commit } = await hubFile(place, MANIFEST, options);
+  const folder = await openModelFolder(dirname(path), { signal: options.signal });
+  const left = leftOut(partsLeftOut(familyOfFolder(folder, "use a model of this family"), without));
+  const isWanted = (name: string): boolean => !isLeftOut(name, left);
+  return await hubModelFolder({ ...place, revision: commit }, options, isWanted);
+}
+
 /** A model folder, whose size is looked at before gigabytes are fetched. */
-async function folderOfSize(place: HubPlace, size: ModelSize, options: HubOptions): Promise<string> {
+async function folderOfSize(place: HubPlace, size: ModelSize, { without, options }: Wish): Promise<string> {
   const { path, commit } = await hubFile(place, MANIFEST, options);
   const folder = await openModelFolder(dirname(path), { signal: options.signal });
   const family = familyOfFolder(folder, "use a model of this family");
   const found = family.size(family.requireConfig(folder.manifest.config, path));
-  if (found === size) return await hubModelFolder({ ...place, revision: commit }, options);
+  if (found === size) return await wholeFolder({ ...place, revision: commit }, without, options);
   throw new HubError(
     "missing",
     `Cannot find a model of ${sizeInWords(size)} in ${describePlace(place)}: the one that is there has ${
@@ -98,6 +128,54 @@ interface NamedTransformer {
   readonly family: Family;
   readonly name: string;
   readonly size: ModelSize;
+}
+
+/** One that has been got. */
+interface FoundTransformer extends Pick<NamedTransformer, "family" | "size"> {
+  readonly transformer: HubFile;
+}
+
+async function getTransformer(
+  place: HubPlace,
+  { family, name, size }: NamedTransformer,
+  { without, options }: Wish,
+): Promise<FoundTransformer> {
+  // Before gigabytes are fetched.
+  partsLeftOut(family, without);
+  return { family, size, transformer: await checkpointOf(family.parts[0]!, place, { name, options }) };
+}
+
+/**
+ * A checkpoint with all that belongs to it, of one commit: what lies beside it, without which the gigabytes
+ * are of no use, and then the shards, if it is an index.
+ */
+async function checkpointOf(
+  { companions = [] }: CheckpointPart,
+  place: HubPlace,
+  { name, options }: { readonly name: string; readonly options: HubOptions },
+): Promise<HubFile> {
+  const file = await hubFile(place, name, options);
+  const beside = async (other: string): Promise<HubFile> => {
+    return await hubFile(
+      { ...place, revision: file.commit },
+      posix.join(posix.dirname(name), other),
+      options,
+    );
+  };
+  for (const companion of companions) {
+    try {
+      await beside(companion.name);
+    } catch (error) {
+      if (companion.required || !isAbsent(error)) throw error;
+    }
+  }
+  if (!isShardIndex(name)) return file;
+  const hashes: (string | undefined)[] = [await sha256(await Deno.readFile(file.path))];
+  for (const shard of await shardPlaces(file.path, { signal: options.signal })) {
+    hashes.push((await beside(basename(String(shard)))).sha256);
+  }
+  const known = hashes.filter((hash) => hash !== undefined);
+  return { ...file, sha256: known.length === hashes.length ? shardsSha256(known) : undefined };
 }
 
 /** The transformers among files, in order of size: by depth, then by name, of which 2 comes before 10. */
@@ -156,12 +234,10 @@ function sizesOf(transformers: readonly NamedTransformer[], after: string = ""):
 async function transformerOfSize(
   place: HubPlace,
   size: ModelSize,
-  options: HubOptions,
-): Promise<{ family: Family; transformer: HubFile }> {
+  wish: Wish,
+): Promise<FoundTransformer> {
   const likely = likelyTransformer(place, size);
-  const get = async ({ family, name }: NamedTransformer): ReturnType<typeof transformerOfSize> => {
-    return { family, transformer: await hubFile(place, name, options) };
-  };
+  const get = (named: NamedTransformer): Promise<FoundTransformer> => getTransformer(place, named, wish);
   let absent = new HubError(
     "missing",
     `Cannot find a model of ${sizeInWords(size)} in ${describePlace(place)}`,
@@ -173,7 +249,7 @@ async function transformerOfSize(
       absent = requireAbsent(error);
     }
   }
-  const there = transformersIn(await namesIfKnown(place, options));
+  const there = transformersIn(await namesIfKnown(place, wish.options));
   const found = chooseOfSize(place, size, there);
   if (found !== undefined) return await get(found);
   throw there.length === 0 ? absent : addHint(absent, `there is ${sizesOf(there)}`);
@@ -186,10 +262,15 @@ async function transformerOfSize(
 function likelyTransformer({ repository }: HubPlace, size: ModelSize): NamedTransformer | undefined {
   const owners = FAMILIES.filter(({ published }) => published.repository === repository);
   const candidates = (owners.length > 0 ? owners : FAMILIES).flatMap((family) => {
-    const name = family.published.transformer(size);
-    return name === undefined ? [] : [{ family, name, size }];
+    return namesOfSize(family, size).map((name) => ({ family, name, size }));
   });
   return candidates[0];
+}
+
+/** Names that the transformer of a size may have, the likeliest first. */
+function namesOfSize({ published }: Family, size: ModelSize): readonly string[] {
+  const names = published.transformer(size) ?? [];
+  return typeof names === "string" ? [names] : names;
 }
 
 /**
@@ -202,9 +283,9 @@ function chooseOfSize(
   there: readonly NamedTransformer[],
 ): NamedTransformer | undefined {
   const found = there.filter((transformer) => transformer.size === size);
-  for (const { published } of FAMILIES) {
-    const usual = found.find(({ name }) => name === published.transformer(size));
-    if (usual !== undefined) return usual;
+  for (const usual of FAMILIES.flatMap((family) => namesOfSize(family, size))) {
+    const published = found.find(({ name }) => name === usual);
+    if (published !== undefined) return published;
   }
   if (found.length < 2) return found[0];
   const names = found.map(({ name }) => name).join(" and ");
@@ -220,14 +301,22 @@ function chooseOfSize(
  */
 async function withOtherParts(
   place: HubPlace,
-  family: Family,
-  { transformer, options }: { transformer: HubFile; options: HubOptions },
+  { family, size, transformer }: FoundTransformer,
+  { without, options }: Wish,
 ): Promise<HubCheckpoints> {
+  const left = partsLeftOut(family, without);
   const pinned = { ...place, revision: transformer.commit };
   const [first, ...others] = family.parts as [CheckpointPart, ...CheckpointPart[]];
   const files = new Map([[first.name, transformer]]);
-  for (const { name: part } of others) {
-    files.set(part, await otherPart(pinned, family.published.others[part] ?? [], options));
+  const candidates = family.published.others(size);
+  for (const part of others.filter((other) => !left.includes(other))) {
+    const { name, optional = false } = part;
+    files.set(
+      name,
+      await otherPart(part, pinned, { candidates: candidates[name] ?? [], options }).catch((error) => {
+        throw optional && isAbsent(error) ? addHint(error, `the model can do without ${shown(name)}`) : error;
+      }),
+    );
   }
   return {
     checkpoints: Object.fromEntries([...files].map(([part, { path }]) => [part, path])),
@@ -240,9 +329,12 @@ async function withOtherParts(
  * checkpoint that is no transformer.
  */
 async function otherPart(
+  part: CheckpointPart,
   place: HubPlace,
-  candidates: readonly (string | FileElsewhere)[],
-  options: HubOptions,
+  { candidates, options }: {
+    readonly candidates: readonly (string | FileElsewhere)[];
+    readonly options: HubOptions;
+  },
 ): Promise<HubFile> {
   let absent: HubError | undefined;
   let names: readonly string[] | undefined;
@@ -252,10 +344,10 @@ async function otherPart(
       names ??= await namesIfKnown(place, options);
       if (!names.includes(candidate)) continue;
     }
+    const { name, ...elsewhere } = typeof candidate === "string" ? { name: candidate } : candidate;
     try {
-      return typeof candidate === "string"
-        ? await hubFile(place, candidate, options)
-        : await fileElsewhere(candidate, options);
+      const where = "repository" in elsewhere ? { revision: "main", ...elsewhere } : place;
+      return await checkpointOf(part, where, { name, options });
     } catch (error) {
       absent ??= requireAbsent(error);
     }
@@ -264,17 +356,10 @@ async function otherPart(
   if (candidates.length > 0 && candidates.every((candidate) => typeof candidate !== "string")) throw absent;
   names ??= await namesIfKnown(place, options);
   const rest = names.filter((name) => name.endsWith(".pth") && transformersIn([name]).length === 0);
-  if (rest.length === 1) return await hubFile(place, rest[0]!, options);
+  if (rest.length === 1) return await checkpointOf(part, place, { name: rest[0]!, options });
   throw rest.length === 0
     ? absent
     : addHint(absent, `which of ${rest.join(", ")} stands for it is not known`);
-}
-
-async function fileElsewhere(
-  { repository, revision = "main", name }: FileElsewhere,
-  options: HubOptions,
-): Promise<HubFile> {
-  return await hubFile({ repository, revision }, name, options);
 }
 
 function isAbsent(error: unknown): error is HubError {

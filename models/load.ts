@@ -7,6 +7,7 @@
 
 import {
   mustBe,
+  requireBoolean,
   requireChoice,
   requireFunction,
   requireInteger,
@@ -16,11 +17,13 @@ import {
 } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { type DeviceChoice, openDevice } from "../kernels/device/open_device.ts";
-import { type Checkpoints, type OpenModelOptions, openModelSource } from "./convert.ts";
+import { type Checkpoints, type OpenModelOptions, openModelSource, withoutParts } from "./convert.ts";
 import { type Dtype, DTYPES } from "./weights/dtype.ts";
-import { familiesOfParts, familyOfFolder, knownParts } from "./families.ts";
+import { FAMILIES, familiesOfParts, familyOfFolder, knownParts } from "./families.ts";
+import type { Family, FamilyLoading } from "./family.ts";
 import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
 import { askedSize } from "./folder/sizes.ts";
+import { CACHE_DTYPES, type CacheDtype } from "./graphs/cache_values.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
 import { type DownloadProgress, type HubOptions, parseHubPlace } from "./hub/mod.ts";
 import { hubModel } from "./hub_model.ts";
@@ -30,8 +33,17 @@ import { type ModelOutline, outlineOf } from "./outline.ts";
 /** The bundled demo model, beside this module wherever that lies. */
 export const DEMO_MODEL: URL = new URL("./demo/", import.meta.url);
 
+/** The bundled text-to-image model. */
+const DEMO_T2I_MODEL: URL = new URL("./demo_t2i/", import.meta.url);
+
+/** The bundled models by name: shaded solids of classes, and of texts. */
+export const BUNDLED_MODELS: Readonly<Record<string, URL>> = {
+  "demo": DEMO_MODEL,
+  "demo-t2i": DEMO_T2I_MODEL,
+};
+
 /**
- * What names a model: `"demo"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a
+ * What names a model: `"demo"` or `"demo-t2i"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a
  * repository of the Hugging Face hub, or checkpoints by part.
  */
 export type ModelSource = string | URL | Checkpoints;
@@ -59,6 +71,16 @@ export interface LoadModelOptions {
    * there.
    */
   memory?: number;
+  /**
+   * `"blocks"` reads the transformer's weights block by block each time one is run, so that all of them need
+   * not be in memory together; `"none"`, the default, keeps them. For families that say so in
+   * {@linkcode Family.loading}, as the two options after this one.
+   */
+  offload?: "none" | "blocks";
+  /** Type in which keys and values are kept between two scales; `"f32"` by default, and half with `"f16"`. */
+  cacheDtype?: CacheDtype;
+  /** Whether the text encoder stays loaded after its use; false by default. */
+  keepTextEncoder?: boolean;
   /** Depth that the model must have: which one of a repository with several, and a check otherwise. */
   depth?: number;
   /** The same for a family that tells its models by the name of a size, like `"2B"`. */
@@ -82,6 +104,11 @@ export interface LoadModelOptions {
    * stands in front of their names, like `"ema"`. Without it such a checkpoint is refused with their names.
    */
   weights?: string;
+  /**
+   * Names of parts to leave out, of those that a model can do without: a text encoder of gigabytes, say,
+   * where features of the texts are at hand. They are neither downloaded nor read.
+   */
+  without?: readonly string[];
   /** Ends the loading. */
   signal?: AbortSignal | undefined;
 }
@@ -89,13 +116,15 @@ export interface LoadModelOptions {
 /**
  * Loads a model.
  *
- * @param source `"demo"` for the bundled model (shaded solids, 64×64, 64 classes), the path or URL of a model
+ * @param source `"demo"` for the bundled model of classes (shaded solids, 64×64, 64 classes), `"demo-t2i"` for
+ * that of texts (one to three of them in a picture), the path or URL of a model
  * folder, or the official checkpoints as `{ var, vae }`, whose tensors tell the family and are converted as
  * they are read; or `"hf:FoundationVision/var"`, whose checkpoints of the given depth are downloaded to the
  * cache that Python uses too.
  * @throws {ModelFileError} If the files are no model.
  * @throws {HubError} If the files cannot be downloaded.
- * @throws {RangeError} If the model is of another size, or does not fit into the memory there is.
+ * @throws {RangeError} If the model is of another size, cannot do `without` a part, does not fit into the
+ * memory there is, or its family has no choice of what is asked for.
  * @throws {NoAdapterError} If `device: "webgpu"` was asked for and there is no adapter.
  *
  * @example
@@ -114,8 +143,10 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   using stack = new DisposableStack();
   // The model reads on when it is loaded, which whoever limited the time for loading does not mean.
   using loading = follow(signal);
-  const folder = stack.use(await openSourceFolder(source, { ...options, signal: loading.signal }));
-  const family = familyOfFolder(folder, "load a model of this family");
+  const whole = stack.use(await openSourceFolder(source, { ...options, signal: loading.signal }));
+  const family = familyOfFolder(whole, "load a model of this family");
+  const choices = familyLoading(family, options);
+  const folder = withoutParts(family, whole, options);
   if (options.check !== undefined) {
     const outline = outlineOf(family, folder);
     if (outline !== undefined) await options.check(outline);
@@ -126,15 +157,36 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   // From here on the folder is the model's.
   stack.move();
   try {
-    const { threads, cpuProvider, dtype, memory } = options;
+    const { threads, cpuProvider, dtype, memory, without } = options;
     const size = askedSize(options, "load the model");
-    const given = Object.entries({ threads, cpuProvider, dtype, memory, size })
+    const given = Object.entries({ threads, cpuProvider, dtype, memory, size, without })
       .filter(([, value]) => value !== undefined);
-    return await family.load(folder, device, { ...Object.fromEntries(given), ownsDevice });
+    return await family.load(folder, device, { ...Object.fromEntries(given), ...choices, ownsDevice });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
   }
+}
+
+/** Names of the options that not every family takes. */
+const CHOICES = ["offload", "cacheDtype", "keepTextEncoder"] as const satisfies (keyof FamilyLoading)[];
+
+/**
+ * What is asked for of the choices that a family offers.
+ *
+ * @throws {RangeError} If it is one that the family does not.
+ */
+function familyLoading({ title, loading }: Family, options: LoadModelOptions): FamilyLoading {
+  const given = CHOICES.filter((name) => options[name] !== undefined);
+  const refused = given.find((name) => !loading.includes(name));
+  if (refused === undefined) return Object.fromEntries(given.map((name) => [name, options[name]]));
+  const others = FAMILIES.filter((family) => family.loading.includes(refused)).map((family) => family.title);
+  throw new RangeError(
+    `Cannot load the model with ${refused} ${shown(options[refused])} as ${title} has no such choice; ` +
+      (others.length === 0
+        ? "no family has"
+        : `${others.join(" and ")} ${others.length === 1 ? "has" : "have"}`),
+  );
 }
 
 /** A signal that is aborted together with another one, until this is disposed. */
@@ -156,6 +208,7 @@ const OPTIONS = [
   "cpuProvider",
   "dtype",
   "memory",
+  ...CHOICES,
   "depth",
   "size",
   "hub",
@@ -163,12 +216,13 @@ const OPTIONS = [
   "classNames",
   "check",
   "weights",
+  "without",
   "signal",
 ] as const satisfies (keyof LoadModelOptions)[];
 
 function requireLoadOptions(options: LoadModelOptions): void {
   requireOptions(options, OPTIONS, "load the model");
-  const { device, classNames, dtype, cpuProvider } = options;
+  const { device, dtype, cpuProvider, offload, cacheDtype, keepTextEncoder } = options;
   const known = typeof device === "object" && device !== null ||
     [undefined, "auto", "webgpu", "cpu"].includes(device as DeviceChoice | undefined);
   if (!known) {
@@ -185,16 +239,22 @@ function requireLoadOptions(options: LoadModelOptions): void {
   if (cpuProvider !== undefined) {
     requireChoice(cpuProvider, ["wasm", "native"], "cpuProvider", "load the model");
   }
+  if (offload !== undefined) requireChoice(offload, ["none", "blocks"], "offload", "load the model");
+  if (cacheDtype !== undefined) requireChoice(cacheDtype, CACHE_DTYPES, "cacheDtype", "load the model");
+  if (keepTextEncoder !== undefined) requireBoolean(keepTextEncoder, "keepTextEncoder", "load the model");
   if (options.check !== undefined) requireFunction(options.check, "check", "load the model");
-  if (classNames === undefined) return;
-  if (!Array.isArray(classNames) || classNames.some((name) => typeof name !== "string")) {
-    throw new TypeError(mustBe("a list of names", classNames, "classNames", "load the model"));
+  for (const name of ["classNames", "without"] as const) {
+    const names = options[name];
+    if (names === undefined || Array.isArray(names) && names.every((one) => typeof one === "string")) {
+      continue;
+    }
+    throw new TypeError(mustBe("a list of names", names, name, "load the model"));
   }
 }
 
 /** Opens what names a model as a folder; what lies on the hub is brought to this machine before. */
 async function openSourceFolder(source: ModelSource, options: LoadModelOptions): Promise<ModelFolder> {
-  const { hub, onProgress, signal } = options;
+  const { hub, without = [], onProgress, signal } = options;
   if (source === "") {
     throw new TypeError('Cannot load the model as its source must not be empty: current value is ""');
   }
@@ -203,6 +263,7 @@ async function openSourceFolder(source: ModelSource, options: LoadModelOptions):
   if (place === undefined) return await openFolder(source, options);
   const found = await hubModel(place, askedSize(options, "load the model"), {
     ...hub,
+    without,
     signal,
     ...(onProgress === undefined ? {} : { onProgress }),
   });
@@ -227,14 +288,14 @@ async function openFolder(
       `Cannot load the model with classNames as "${place}" is a model folder, which has its own; convert it to give it others`,
     );
   }
-  return await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal });
+  return await openModelFolder(BUNDLED_MODELS[String(place)] ?? place, { signal });
 }
 
 async function openCheckpoints(
   checkpoints: Checkpoints,
   options: LoadModelOptions & Pick<OpenModelOptions, "sha256">,
 ): Promise<ModelFolder> {
-  const { classNames, weights, dtype = "auto", sha256 = {}, signal } = options;
+  const { classNames, weights, without = [], dtype = "auto", sha256 = {}, signal } = options;
   const parts = Object.entries(checkpoints ?? {}).flatMap(([part, place]) => place === undefined ? [] : part);
   if (familiesOfParts(parts).length === 0) {
     throw new TypeError(
@@ -249,6 +310,7 @@ async function openCheckpoints(
   return await openModelSource(checkpoints, {
     dtype: dtype === "auto" ? "f32" : dtype,
     sha256,
+    without,
     signal,
     ...(classNames === undefined ? {} : { classNames }),
     ...(weights === undefined ? {} : { weights }),

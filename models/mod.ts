@@ -32,8 +32,11 @@ export {
 export { FAMILIES, familyNamed, registerFamily } from "./families.ts";
 export type {
   CheckpointPart,
+  Companion,
+  CompanionFile,
   Fact,
   Family,
+  FamilyLoading,
   FamilyOption,
   FileElsewhere,
   LoadFamilyOptions,
@@ -79,7 +82,7 @@ export {
   parseHubPlace,
   suggestPlace,
 } from "./hub/mod.ts";
-export { type HubCheckpoints, type HubModel, hubModel } from "./hub_model.ts";
+export { type HubCheckpoints, type HubModel, hubModel, type HubModelOptions } from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
 export {
   type ClassLabels,
@@ -90,7 +93,8 @@ export {
   type ResolvedLabel,
   type TextLabels,
 } from "./label.ts";
-export { DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
+export { BUNDLED_MODELS, DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
+export type { CacheDtype } from "./graphs/cache_values.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,

@@ -10,8 +10,10 @@ import type { PickRule, Strategy } from "../kernels/candidates/select.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
+import type { CacheDtype } from "./graphs/cache_values.ts";
 import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
+import type { TextFeatures } from "./text/text_features.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
 
 /** Pictures on a device. */
@@ -31,6 +33,16 @@ export interface StartOptions {
   readonly guided: boolean;
   /** The scales, as {@linkcode Model.schedule} made them; the model's usual ones by default. */
   readonly schedule?: Schedule;
+  /** Features of prompts that are at hand, for a model that takes texts; others it encodes itself. */
+  readonly textFeatures?: TextFeatures;
+}
+
+/** Options of {@linkcode Model.encodeText}. */
+export interface EncodeTextOptions {
+  /** Called after each prompt with how many are done, and how many there are. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the encoding before the next prompt. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -133,7 +145,7 @@ export interface Model extends AsyncDisposable {
   readonly name: string;
   /** Where it was loaded from. */
   readonly location: string;
-  /** SHA-256 of its weight files, by name. */
+  /** SHA-256 of its weight files and of what else decides what it paints, by name. */
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly device: Device;
@@ -144,6 +156,10 @@ export interface Model extends AsyncDisposable {
    * as the type that was asked for, to which they are converted as they are read.
    */
   readonly storedDtype?: Dtype;
+  /** Type in which its keys and values are kept; f32 if it does not say. */
+  readonly cacheDtype?: CacheDtype;
+  /** Which of its weights are read whenever they are used; none if it does not say. */
+  readonly offload?: "none" | "blocks";
   /** An estimate of the bytes that stay there as long as it is loaded. */
   readonly weightBytes: number;
   /** Bytes that it and what it makes may take there at the most, where that is known. */
@@ -180,6 +196,26 @@ export interface Model extends AsyncDisposable {
    * @throws {RangeError} If the model cannot follow it, with the reason.
    */
   schedule(request?: ScheduleRequest): Schedule;
+  /**
+   * The texts whose features a batch needs, each once: prompts of labels, and what the schedule's options add.
+   * Models that take classes are without it.
+   */
+  textsOf?(labels: readonly ResolvedLabel[], schedule: Schedule): readonly string[];
+  /**
+   * Encodes prompts, equal ones once, so that their features can be kept. Models that take classes are without
+   * it.
+   *
+   * @throws {TypeError} If the model has no text encoder, or a prompt is no text.
+   * @throws {RangeError} If a prompt is too long.
+   */
+  encodeText?(prompts: readonly string[], options?: EncodeTextOptions): Promise<TextFeatures>;
+  /**
+   * Checks that features are of the text encoder that the model was trained with, as far as that is known.
+   * Models that take classes are without it.
+   *
+   * @throws {RangeError} If they have another width, or are known to be of another encoder.
+   */
+  requireTextFeatures?(features: TextFeatures): void;
   /**
    * Starts a batch.
    *

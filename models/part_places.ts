@@ -21,7 +21,8 @@ export interface PartPlace {
 
 /**
  * What `DistributedDataParallel`, `torch.compile`, fully sharded training and activation checkpointing call
- * the module that they wrap. None of them means anything, wherever in a name it stands.
+ * the module that they wrap. None of them means anything, wherever in a name it stands; but `module` before
+ * a number is a list of the model's own.
  */
 const WRAPPERS: readonly string[] = [
   "module",
@@ -77,10 +78,15 @@ function prefixesOf(
   { landmark, nameOf = asStored }: CheckpointPart,
   tensors: Checkpoint["tensors"],
 ): string[] {
-  const wrapped = landmark.split(".").map(RegExp.escape).join(`\\.(?:(?:${WRAPPERS.join("|")})\\.)*`);
-  const pattern = new RegExp(`^((?:.*\\.)?)${wrapped}$`, "s");
-  return tensors.keys().flatMap((name) => pattern.exec(nameOf(name))?.slice(1) ?? []).take(MAX_PLACES)
-    .toArray();
+  const patterns = [landmark].flat().map((name) => {
+    const wrapped = name.split(".").map(RegExp.escape).join(`\\.(?:(?:${WRAPPERS.join("|")})\\.)*`);
+    return new RegExp(`^((?:.*\\.)?)${wrapped}$`, "s");
+  });
+  const prefixes = tensors.keys().flatMap((name) => {
+    const own = nameOf(name);
+    return patterns.flatMap((pattern) => pattern.exec(own)?.slice(1) ?? []);
+  });
+  return [...new Set(prefixes)].slice(0, MAX_PLACES);
 }
 
 function asStored(name: string): string {
@@ -99,13 +105,19 @@ function tensorsBehind(
   for (const [name, tensor] of tensors) {
     if (!name.startsWith(prefix) || deeper.some((other) => name.startsWith(other))) continue;
     const rest = name.slice(prefix.length);
-    const own = nameOf(rest.split(".").filter((segment) => !WRAPPERS.includes(segment)).join("."));
+    const segments = rest.split(".");
+    const own = nameOf(segments.filter((_, i) => !isWrapper(segments, i)).join("."));
     const twin = found.get(own);
     // Of two spellings of a name the model's own is meant, so the other one is left over.
     if (twin !== undefined && rest === own) found.set(twin.name.slice(prefix.length), twin);
     found.set(twin === undefined || rest === own ? own : rest, tensor);
   }
   return found;
+}
+
+function isWrapper(segments: readonly string[], i: number): boolean {
+  const [segment = "", next = ""] = segments.slice(i, i + 2);
+  return WRAPPERS.includes(segment) && !(segment === "module" && /^\d+$/.test(next));
 }
 
 /** Names for people: `model`, without the dot behind it. */

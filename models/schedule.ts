@@ -127,6 +127,8 @@ export interface Schedule {
   readonly picture: PictureSize;
   /** What it was made from. */
   readonly settings: ScheduleSettings;
+  /** What a person should know of it, in sentences: that pictures have another size than asked for, say. */
+  readonly notes?: readonly string[];
   /** An estimate of the bytes that each image of a guided batch takes at the peak. */
   readonly imageBytes: number;
   /** What the device admits in one batch; left out where nothing limits it. */

@@ -10,6 +10,7 @@ import { nextTurn } from "../kernels/device/next_turn.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
 import { isGuided } from "../models/schedule.ts";
+import type { TextFeatures } from "../models/text/text_features.ts";
 import { Batch } from "./batch.ts";
 import { PendingBatches } from "./delivery.ts";
 import { EditSources } from "./editing/edit.ts";
@@ -192,6 +193,7 @@ async function* runBatches(
   request: ResolvedRequest,
   { deliver, timings }: { readonly deliver: "batch" | "end"; readonly timings: BatchTimings[] },
 ): AsyncGenerator<GenerateEvent, void, void> {
+  const textFeatures = await featuresOf(model, request);
   using pending = new PendingBatches(model, request);
   using sources = request.edit === undefined
     ? undefined
@@ -203,13 +205,28 @@ async function* runBatches(
     const first = batch * perBatch;
     const labels = request.labels.slice(first, first + perBatch);
     yield { type: "batch", batch, batches, images: request.indices.slice(first, first + perBatch) };
-    pending.add(yield* runBatch(model, request, { batch, first, labels, sources, turns }));
+    pending.add(yield* runBatch(model, request, { batch, first, labels, textFeatures, sources, turns }));
     if (deliver === "end" && batch < batches - 1) continue;
     for (const { images, timing } of await pending.deliver()) {
       timings.push(timing);
       for (const image of images) yield { type: "image", image };
     }
   }
+}
+
+/**
+ * Features of all prompts of a request: all of them before the first batch, so that the text encoder is loaded
+ * once, and gone before there are pictures.
+ */
+async function featuresOf(
+  model: Model,
+  { labels, schedule, textFeatures, signal }: ResolvedRequest,
+): Promise<TextFeatures | undefined> {
+  const texts = model.textsOf?.(labels, schedule) ?? [];
+  const missing = texts.filter((text) => textFeatures?.get(text) === undefined);
+  if (missing.length === 0 || model.encodeText === undefined) return textFeatures;
+  const encoded = await model.encodeText(missing, { signal });
+  return textFeatures === undefined ? encoded : textFeatures.and(encoded);
 }
 
 /** One batch of a request. */
@@ -219,6 +236,8 @@ interface BatchPlan {
   readonly first: number;
   /** One label per image. */
   readonly labels: readonly ResolvedLabel[];
+  /** Features of all prompts, for a model that takes texts. */
+  readonly textFeatures: TextFeatures | undefined;
   readonly sources: EditSources | undefined;
   /** Whether somebody waits for something between the scales: events, or a signal. */
   readonly turns: boolean;
@@ -232,7 +251,7 @@ async function* runBatch(
 ): AsyncGenerator<GenerateEvent, Batch, void> {
   const { signal, schedule } = request;
   const { scales } = schedule;
-  const { first, labels, sources } = plan;
+  const { first, labels, textFeatures, sources } = plan;
   using owned = new DisposableStack();
   const batch = owned.use(new Batch(model.device, lanesOf(request, plan), scales.length));
   signal?.throwIfAborted();
@@ -242,6 +261,7 @@ async function* runBatch(
     labels: batch.lanes.map(({ label }) => label),
     guided: isGuided(schedule) && !labels.every(isUnconditional),
     schedule,
+    ...(textFeatures && { textFeatures }),
   });
   batch.mark();
   for (const [scale, { width, height }] of scales.entries()) {

@@ -27,6 +27,7 @@ import type {
   Schedule,
   ScheduleRequest,
 } from "../models/schedule.ts";
+import { TextFeatures } from "../models/text/text_features.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
 import { scaleIndex } from "./scale_index.ts";
@@ -97,6 +98,11 @@ export interface GenerateRequest {
   batch?: number | "auto";
   /** Memory in bytes for the model's weights and one batch, which `batch: "auto"` goes by. */
   memory?: number;
+  /**
+   * Features of prompts that have been kept, for a model that takes texts; those of others it encodes before
+   * the first batch.
+   */
+  textFeatures?: TextFeatures | undefined;
   /** A picture of which a part is generated anew; without it, all of each image is generated. */
   edit?: EditRequest;
   /** What acts between the scales, in this order. */
@@ -114,6 +120,8 @@ export interface GenerateRequest {
 export interface ResolvedRequest extends SamplingSettings {
   /** The scales. */
   readonly schedule: Schedule;
+  /** Features of prompts that are at hand. */
+  readonly textFeatures: TextFeatures | undefined;
   /** What is edited. */
   readonly edit: ResolvedEdit | undefined;
   /** What makes batches smaller than was asked for. */
@@ -136,6 +144,7 @@ const OPTIONS = [
   "moreSmooth",
   "batch",
   "memory",
+  "textFeatures",
   "edit",
   "hooks",
   "previews",
@@ -183,7 +192,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   }
   requireObject(request, "the request", "generate");
   requireOptions(request, OPTIONS, "generate");
-  const { hooks = [], moreSmooth = false, seed = 0, signal } = request;
+  const { hooks = [], moreSmooth = false, seed = 0, textFeatures, signal } = request;
   const count = requireInteger(request.count ?? 1, "count", "generate", { min: 1, max: MAX_COUNT });
   const asked = SCHEDULE_OPTIONS.filter((name) => request[name] !== undefined);
   const schedule = model.schedule(
@@ -199,6 +208,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(mustBe("an AbortSignal", signal, "signal", "generate"));
   }
+  if (textFeatures !== undefined) requireTextFeatures(model, textFeatures);
   const words = seedWords(seed);
   const indices = resolveIndices(request, count);
   const labels = resolveLabels(model, request, { count, indices, seed: words });
@@ -219,6 +229,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     batch: limited ? batchLimit.images : wanted,
     ...(limited && { batchLimit }),
     schedule,
+    textFeatures,
     edit,
     hooks,
     hookScales,
@@ -226,6 +237,20 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     lanes,
     signal,
   };
+}
+
+function requireTextFeatures(model: Model, textFeatures: TextFeatures): void {
+  if (!(textFeatures instanceof TextFeatures)) {
+    throw new TypeError(
+      mustBe("what readTextFeatures() resolves to", textFeatures, "textFeatures", "generate"),
+    );
+  }
+  if (model.requireTextFeatures === undefined) {
+    throw new TypeError(
+      `Cannot generate with textFeatures as the model "${model.name}" takes no texts: leave them out`,
+    );
+  }
+  model.requireTextFeatures(textFeatures);
 }
 
 /** Images that run together, as given or as memory allows. */

@@ -778,7 +778,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, depth, size, hub, onProgress, classNames, check, weights, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, offload, cacheDtype, keepTextEncoder, depth, size, hub, onProgress, classNames, check, weights, without, signal',
     ],
     [
       "a number for a device",
@@ -797,6 +797,42 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { classNames: "abcde" }),
       TypeError,
       'Cannot load the model as classNames must be a list of names: current value is "abcde"',
+    ],
+    [
+      "caches of integers",
+      load(good, { cacheDtype: "q8" }),
+      TypeError,
+      'Cannot load the model as cacheDtype must be one of "f32", "f16": current value is "q8"',
+    ],
+    [
+      "weights that lie nowhere",
+      load(good, { offload: true }),
+      TypeError,
+      'Cannot load the model as offload must be one of "none", "blocks": current value is true',
+    ],
+    [
+      "a text encoder that is kept perhaps",
+      load(good, { keepTextEncoder: "yes" }),
+      TypeError,
+      'Cannot load the model as keepTextEncoder must be a boolean: current value is "yes"',
+    ],
+    [
+      "a choice that the family does not have",
+      load(good, { offload: "blocks" }),
+      RangeError,
+      'Cannot load the model with offload "blocks" as VAR has no such choice; no family has',
+    ],
+    [
+      "caches of a type that the family does not have",
+      () => loadModel("demo", { device: "cpu", cacheDtype: "f16" }),
+      RangeError,
+      'Cannot load the model with cacheDtype "f16" as VAR has no such choice; no family has',
+    ],
+    [
+      "a text encoder of a model that has none",
+      () => loadModel("demo", { device: "cpu", keepTextEncoder: true }),
+      RangeError,
+      "Cannot load the model with keepTextEncoder true as VAR has no such choice; no family has",
     ],
     [
       "a check that cannot be called",
@@ -851,6 +887,24 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { weights: "ema" }),
       RangeError,
       'Cannot choose the weights "ema" of the transformer in bytes in memory: the file has one set of weights; leave weights out',
+    ],
+    [
+      "a name for a list of parts",
+      load(good, { without: "vae" }),
+      TypeError,
+      'Cannot load the model as without must be a list of names: current value is "vae"',
+    ],
+    [
+      "a part that the model needs, left out",
+      load(good, { without: ["vae"] }),
+      RangeError,
+      'Cannot make the model as without must be empty for VAR: current value is ["vae"]',
+    ],
+    [
+      "a part of no model, left out of a folder",
+      () => loadModel("demo", { device: "cpu", without: ["t6"] }),
+      RangeError,
+      'Cannot make the model as without must be empty for VAR: current value is ["t6"]',
     ],
     [
       "weights of a folder",

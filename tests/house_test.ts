@@ -85,6 +85,7 @@ const STORIES: readonly string[] = [
   "tests/other_family/hub_test.ts",
   "tests/other_family/mosaic_test.ts",
   "tests/other_family/one_folder_test.ts",
+  "tests/other_family/optional_part_test.ts",
   "tests/sampler/bits_test.ts",
   "tests/sampler/flexvar_test.ts",
   "tests/sampler/stream_test.ts",

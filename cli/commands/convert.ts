@@ -23,6 +23,7 @@ import {
   DEPTH_OPTION,
   modelPlace,
   WEIGHTS_OPTION,
+  WITHOUT_OPTION,
 } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
@@ -43,9 +44,10 @@ const OPTIONS = {
       kind: text("PLACE"),
       short: "m",
       help:
-        'Instead of checkpoints a model folder with weights in f32 or f16, as a path or URL, "hf:OWNER/NAME" for a repository of the Hugging Face hub, or "demo"',
+        'Instead of checkpoints a model folder with weights in f32 or f16, as a path or URL, "hf:OWNER/NAME" for a repository of the Hugging Face hub, or "demo" or "demo-t2i"',
     },
     modelDepth: DEPTH_OPTION,
+    without: WITHOUT_OPTION,
   }),
   ...section("Model folder", {
     output: { kind: text("DIR"), short: "o", help: "Where to write the folder" },
@@ -129,6 +131,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       ...(name === undefined ? {} : { name }),
       ...(options.weights === undefined ? {} : { weights: options.weights }),
       ...(options.modelDepth === undefined ? {} : { depth: options.modelDepth }),
+      ...(options.without === undefined ? {} : { without: options.without }),
       ...(classNames === undefined ? {} : { classNames }),
     }));
   progress[Symbol.dispose]();
@@ -158,6 +161,7 @@ async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): 
   const found = await hubModel(place, options.modelDepth, {
     onProgress: transfer.report,
     signal: io.signal,
+    ...(options.without === undefined ? {} : { without: options.without }),
   });
   return "folder" in found ? found : found.checkpoints;
 }

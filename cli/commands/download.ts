@@ -8,6 +8,7 @@ import { FAMILIES, hubModel, type HubPlace, suggestPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { flag, integer, text } from "../options/kinds.ts";
+import { WITHOUT_OPTION } from "../options/model_options.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
@@ -29,6 +30,7 @@ const OPTIONS = {
       }`,
       defaultText: "the only one",
     },
+    without: WITHOUT_OPTION,
   }),
   ...section("Cache", {
     cache: {
@@ -73,6 +75,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     cacheFolder: options.cache,
     onProgress: transfer.report,
     signal: io.signal,
+    ...(options.without === undefined ? {} : { without: options.without }),
   });
   transfer[Symbol.dispose]();
   const paths: Record<string, string> = "folder" in model ? { folder: model.folder } : model.checkpoints;

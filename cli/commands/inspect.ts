@@ -45,7 +45,7 @@ const OPTIONS = section("Output", {
 export const inspect = command({
   usage: ["PLACE [OPTIONS]"],
   description: [
-    'PLACE is a checkpoint (.pth or .safetensors) or a model folder, as a path or URL, or "demo" for the bundled model. ' +
+    'PLACE is a checkpoint (.pth, .safetensors, the index of several, or the folder of either) or a model folder, as a path or URL, or "demo" for the bundled model. ' +
     "Of a checkpoint only the list of tensors is read; of a folder every file, piece by piece, and its SHA-256 is checked. " +
     "If a file of a folder is damaged or missing, the exit code is 1.",
   ],
@@ -80,19 +80,28 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   return report.files.every(({ problem }) => problem === null) ? 0 : 1;
 }
 
+/** Names of checkpoints. */
+const CHECKPOINT = /\.(pth?|ckpt|bin|safetensors|index\.json)$/i;
+
 function showClasses(place: string, names: readonly string[], json: boolean): string {
   if (names.length === 0) throw new Error(`Cannot list the classes of ${place}: they have no names`);
   return json ? `${formatJson(names)}\n` : columns(names.map((name, i) => [String(i), name] as const));
 }
 
-/** Files are checkpoints and folders are not; on a web server only the name can tell. */
+/**
+ * Files are checkpoints, and so are folders with one and without a description; on a web server only the name
+ * can tell.
+ */
 async function isCheckpoint(place: string): Promise<boolean> {
   if (place === "demo") return false;
   if (/^https?:/i.test(place)) {
-    return /\.(pth?|ckpt|bin|safetensors|index\.json)$/i.test(new URL(place).pathname);
+    return CHECKPOINT.test(new URL(place).pathname);
   }
   try {
-    return (await Deno.stat(isUrl(place) ? new URL(place) : place)).isFile;
+    const folder = isUrl(place) ? new URL(place) : place;
+    if ((await Deno.stat(folder)).isFile) return true;
+    const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+    return !names.includes("model.json") && names.some((name) => CHECKPOINT.test(name));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     const meant = suggestPlace(place);

@@ -20,8 +20,8 @@ import {
   describeDevice,
   type DeviceRecord,
   deviceRecord,
-  dtypeRecord,
   load,
+  memoryRecord,
   sizeRecord,
 } from "../options/model_options.ts";
 import { checkOutline, checkRequest } from "../options/requests.ts";
@@ -193,7 +193,7 @@ async function recordOf(
       name: model.name,
       family: model.family,
       ...sizeRecord(model.size),
-      ...dtypeRecord(model),
+      ...memoryRecord(model),
       place: plan.place,
       fingerprints: model.fingerprints,
       tuning: model.tuning,

@@ -20,7 +20,7 @@ import type { RunRecord, Variant } from "./run_record.ts";
 export interface GenerationPlan {
   readonly place: ModelPlace;
   /** What is known of the model beside the options. */
-  readonly loading?: Pick<LoadValues, "modelDepth" | "modelSize" | "dtype">;
+  readonly loading?: Pick<LoadValues, "modelDepth" | "modelSize" | "dtype" | "cacheDtype" | "offload">;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */
   readonly request: (model: Labelled) => GenerateRequest;

@@ -6,7 +6,6 @@
  */
 
 import type {
-  Dtype,
   GeneratedImage,
   HookDecision,
   ModelTuning,
@@ -16,7 +15,7 @@ import type {
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
-import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
+import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
 import { recordedHook } from "../options/scaling_options.ts";
 import type { EditRecord } from "./edit_record.ts";
 import type { OldSamplingRecord } from "./sampling_record.ts";
@@ -75,15 +74,11 @@ export interface RunRecord {
   /** What made it. */
   readonly versions: { readonly varscale: string; readonly deno: string; readonly "onnxruntime-web": string };
   /** The model and its weights. */
-  readonly model: {
+  readonly model: MemoryRecord & {
     readonly name: string;
     readonly family: string;
     readonly depth?: number;
     readonly size?: string;
-    /** Type of the large weights; records made before there was a choice are without it. */
-    readonly dtype?: Dtype;
-    /** Type that they have where they lie; records made before it was noted are without it. */
-    readonly storedDtype?: Dtype;
     readonly place: ModelPlace;
     readonly fingerprints: Readonly<Record<string, string>>;
     readonly tuning: ModelTuning;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeImage, ModelFileError, type RgbaImage, systemReason } from "../../mod.ts";
+import { BUNDLED_MODELS, decodeImage, ModelFileError, type RgbaImage, systemReason } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
@@ -52,7 +52,7 @@ export async function readPlaces<Content>(
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;
     const paths = places.filter((place) =>
-      place !== "demo" && !isUrl(place) && hubPlace(place) === undefined
+      BUNDLED_MODELS[place] === undefined && !isUrl(place) && hubPlace(place) === undefined
     );
     const there = await Promise.all(paths.map(exists));
     if (there.every(Boolean)) throw error;

@@ -7,11 +7,14 @@
  */
 
 import {
+  BUNDLED_MODELS,
+  type CacheDtype,
   type Checkpoints,
   type CpuProvider,
   type DeviceKind,
   type Dtype,
   FAMILIES,
+  type Family,
   loadModel,
   type Model,
   type ModelOutline,
@@ -22,7 +25,7 @@ import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
 import { list } from "../output/words.ts";
 import { readClassNames, readPlaces } from "./given_files.ts";
-import { choice, integer, text } from "./kinds.ts";
+import { choice, flag, integer, text, texts } from "./kinds.ts";
 import { type Option, optionName, type OptionTable, section } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
 
@@ -39,9 +42,12 @@ const PARTS: readonly string[] = [...new Set(FAMILIES.flatMap(({ parts }) => par
 /** An option for each of them. */
 export const CHECKPOINT_OPTIONS: OptionTable = Object.fromEntries(
   PARTS.map((name): [string, Option<string>] => {
-    const titles = FAMILIES.flatMap(({ parts }) => parts.filter((part) => part.name === name))
-      .map(({ title }) => title);
-    const help = `Checkpoint of ${list([...new Set(titles)], "or")}, .pth or .safetensors, path or URL`;
+    const parts = FAMILIES.flatMap(({ parts }) => parts.filter((part) => part.name === name));
+    const titles = [...new Set(parts.map(({ title }) => title))];
+    const end = parts.every(({ optional }) => optional) ? "; may be left out" : "";
+    const help = `Checkpoint of ${
+      list(titles, "or")
+    }, .pth or .safetensors, by its index or folder if it is in several files, path or URL${end}`;
     return [checkpointKey(name), { kind: text("FILE"), help }];
   }),
 );
@@ -66,13 +72,36 @@ export const WEIGHTS_OPTION: Option<string> = {
   defaultText: "the only ones",
 };
 
+/** What the help of an option ends with that only some families take when a model is loaded. */
+function forThose(choice: Family["loading"][number]): string {
+  const titles = FAMILIES.filter(({ loading }) => loading.includes(choice)).map(({ title }) => title);
+  return titles.length === 0 ? "" : `; for ${list(titles, "and")}`;
+}
+
+/** Parts that some model can do without. */
+const OPTIONAL: readonly string[] = [
+  ...new Set(
+    FAMILIES.flatMap(({ parts }) => parts.filter(({ optional }) => optional))
+      .map(({ name, title }) => `${name} (${title})`),
+  ),
+];
+
+/** What to leave out: an option of all commands that need a model. */
+export const WITHOUT_OPTION: Option<readonly string[]> = {
+  kind: texts,
+  help: `Leave out parts that a model can do without${
+    OPTIONAL.length === 0 ? "" : `: ${list(OPTIONAL, "or")}`
+  }; they are not downloaded either`,
+  defaultText: "none",
+};
+
 /** Which model. */
 export const MODEL_OPTIONS = section("Model", {
   model: {
     kind: text("PLACE"),
     short: "m",
     help:
-      'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" for the bundled model',
+      'Model folder, as a path or URL; "hf:OWNER/NAME" for a repository of the Hugging Face hub, which is downloaded once; or "demo" or "demo-t2i" for a bundled model, of classes or of texts',
     defaultText: "demo",
   },
   ...CHECKPOINT_OPTIONS,
@@ -83,10 +112,29 @@ export const MODEL_OPTIONS = section("Model", {
     defaultText: "those of ImageNet for published sizes",
   },
   modelDepth: DEPTH_OPTION,
+  without: WITHOUT_OPTION,
   dtype: {
     kind: choice(["auto", "f32", "f16", "q8", "q4"]),
     help: "Type of the large weights; auto is the most precise one that fits",
     default: "auto",
+  },
+  cacheDtype: {
+    kind: choice(["f32", "f16"]),
+    help: `Type in which keys and values are kept between two scales; f16 takes half the memory${
+      forThose("cacheDtype")
+    }`,
+    defaultText: "f32",
+  },
+  offload: {
+    kind: choice(["none", "blocks"]),
+    help: `Which weights are read whenever they are used, so that they need not be in memory together${
+      forThose("offload")
+    }`,
+    defaultText: "none",
+  },
+  keepTextEncoder: {
+    kind: flag,
+    help: `Leave the text encoder loaded after its use${forThose("keepTextEncoder")}`,
   },
 });
 
@@ -143,16 +191,27 @@ export interface CheckpointPlace {
   readonly weights?: string;
   /** File with the names of the classes. */
   readonly classNames?: string;
+  /** Parts that are left out. */
+  readonly without?: readonly string[];
+}
+
+/** A model that is named as a whole. */
+export interface WholePlace {
+  /** `"demo"`, a model folder, or a repository. */
+  readonly folder: string;
+  /** Parts that are left out. */
+  readonly without?: readonly string[];
 }
 
 /** What names a model on the command line and in the record of a run. */
-export type ModelPlace = { readonly folder: string } | CheckpointPlace;
+export type ModelPlace = WholePlace | CheckpointPlace;
 
 /** Values of the options that name a model, those of {@linkcode CHECKPOINT_OPTIONS} among them. */
 export interface ModelValues {
   readonly model?: string | undefined;
   readonly weights?: string | undefined;
   readonly classNames?: string | undefined;
+  readonly without?: readonly string[] | undefined;
 }
 
 /**
@@ -162,6 +221,7 @@ export interface ModelValues {
  */
 export function modelPlace(values: ModelValues): ModelPlace | undefined {
   const { model, weights, classNames } = values;
+  const without = values.without === undefined ? {} : { without: values.without };
   const given = PARTS.filter((name) => Reflect.get(values, checkpointKey(name)) !== undefined);
   if (given.length > 0) {
     if (model !== undefined) {
@@ -175,6 +235,7 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
       ...Object.fromEntries(paths),
       ...(weights === undefined ? {} : { weights }),
       ...(classNames === undefined ? {} : { classNames: absolute(classNames) }),
+      ...without,
     };
   }
   if (weights !== undefined) {
@@ -189,20 +250,26 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
       `Option --class-names goes with ${list(checkpointOptions(PARTS), "and")}: a model folder has its own`,
     );
   }
+  if (model === undefined && values.without !== undefined) {
+    throw new UsageError(`Option --without goes with --model or ${list(checkpointOptions(PARTS), "and")}`);
+  }
   if (model === undefined) return undefined;
-  return { folder: model === "demo" || hubPlace(model) !== undefined ? model : absolute(model) };
+  const isName = BUNDLED_MODELS[model] !== undefined || hubPlace(model) !== undefined;
+  return { folder: isName ? model : absolute(model), ...without };
 }
 
 /** Refuses checkpoints that are not all parts of a model of some family. */
 function requireWhole(given: readonly string[]): void {
-  const families = FAMILIES.map(({ parts }) => parts.map(({ name }) => name))
-    .filter((parts) => given.every((name) => parts.includes(name)));
+  const families = FAMILIES.map(({ parts }) => parts)
+    .filter((parts) => given.every((name) => parts.some((part) => part.name === name)));
   if (families.length === 0) {
     throw new UsageError(
       `Options ${list(checkpointOptions(given), "and")} do not go together: no model is made of these`,
     );
   }
-  const lacking = families.map((parts) => parts.filter((name) => !given.includes(name)));
+  const lacking = families.map((parts) => {
+    return parts.filter(({ name, optional }) => !optional && !given.includes(name)).map(({ name }) => name);
+  });
   const fewest = Math.min(...lacking.map(({ length }) => length));
   if (fewest === 0) return;
   const ways = lacking.filter(({ length }) => length === fewest)
@@ -215,7 +282,7 @@ function requireWhole(given: readonly string[]): void {
 
 /** The checkpoints of a place, for the library. */
 export function checkpointsOf(
-  { weights: _weights, classNames: _names, ...checkpoints }: CheckpointPlace,
+  { weights: _weights, classNames: _names, without: _without, ...checkpoints }: CheckpointPlace,
 ): Checkpoints {
   return Object.fromEntries(
     Object.entries(checkpoints).map(([key, path]) => [key.replace(/Ckpt$/, ""), path]),
@@ -229,6 +296,9 @@ export interface LoadValues {
   readonly cpuProvider: CpuProvider;
   readonly threads?: number | undefined;
   readonly memory?: number | undefined;
+  readonly cacheDtype?: CacheDtype | undefined;
+  readonly offload?: "none" | "blocks" | undefined;
+  readonly keepTextEncoder?: boolean | undefined;
   readonly modelDepth?: number | undefined;
   /** Name of the size, of a family that tells its models by such. */
   readonly modelSize?: string | undefined;
@@ -249,6 +319,7 @@ export async function load(
   check: (outline: ModelOutline) => void,
 ): Promise<Model> {
   const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
+  const { cacheDtype, offload, keepTextEncoder } = values;
   const notice = (text: string): void => {
     if (!quiet) say(io, text);
   };
@@ -262,8 +333,12 @@ export async function load(
     ...(quiet ? {} : { onProgress: transfer.report }),
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { memory }),
+    ...(cacheDtype === undefined ? {} : { cacheDtype }),
+    ...(offload === undefined ? {} : { offload }),
+    ...(keepTextEncoder ? { keepTextEncoder } : {}),
     ...(modelDepth === undefined ? {} : { depth: modelDepth }),
     ...(modelSize === undefined ? {} : { size: modelSize }),
+    ...(place.without === undefined ? {} : { without: place.without }),
   };
   const { source, weights, classNames } = "folder" in place
     ? { source: place.folder }
@@ -286,11 +361,28 @@ export async function load(
   }
 }
 
-/** The types of a model's large weights as records hold them: where it ran, and where they lie. */
-export function dtypeRecord(
-  { dtype, storedDtype = dtype }: Model,
-): { readonly dtype: Dtype; readonly storedDtype: Dtype } {
-  return { dtype, storedDtype };
+/** How a model is kept in memory. */
+export interface MemoryRecord {
+  /** Type of the large weights; records made before there was a choice are without it. */
+  readonly dtype?: Dtype;
+  /** Type that they have where they lie; records made before it was noted are without it. */
+  readonly storedDtype?: Dtype;
+  /** Type of keys and values; f32 where it is not noted. */
+  readonly cacheDtype?: CacheDtype;
+  /** Which weights were read whenever they were used; none where it is not noted. */
+  readonly offload?: "none" | "blocks";
+}
+
+/** How a model is kept in memory, as records hold it; of what a family has no choice of, nothing. */
+export function memoryRecord(
+  { dtype, storedDtype = dtype, cacheDtype, offload }: Model,
+): MemoryRecord & { readonly dtype: Dtype } {
+  return {
+    dtype,
+    storedDtype,
+    ...(cacheDtype === undefined ? {} : { cacheDtype }),
+    ...(offload === undefined ? {} : { offload }),
+  };
 }
 
 /** The size of a model as records hold it: a depth, or the name of a size. */

@@ -96,9 +96,9 @@ export async function takeUp(
 ): Promise<string[]> {
   const { before, now } = records;
   const facts = (
-    { settings, model: { family, depth, size, dtype, fingerprints, tuning } }: SeriesRecord,
+    { settings, model: { family, depth, size, dtype, cacheDtype, fingerprints, tuning } }: SeriesRecord,
   ): unknown => {
-    return { ...settings, model: { family, depth, size, dtype, fingerprints, tuning } };
+    return { ...settings, model: { family, depth, size, dtype, cacheDtype, fingerprints, tuning } };
   };
   if (before !== undefined) {
     refuseDifferences(folder, [

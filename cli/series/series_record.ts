@@ -9,7 +9,7 @@ import type { Dtype, ModelTuning } from "../../mod.ts";
 import { completeSampling, type SamplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
-import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
+import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
 import { formatJson } from "../output/format_json.ts";
 import { exists } from "../output/whole_file.ts";
 import type { ClassExtent, Extent, PromptExtent } from "./subjects.ts";
@@ -36,14 +36,12 @@ interface SeriesFacts {
   /** What made it. */
   readonly versions: Readonly<Record<string, string>>;
   /** The model and its weights. */
-  readonly model: {
+  readonly model: MemoryRecord & {
     readonly name: string;
     readonly family: string;
     readonly depth?: number;
     readonly size?: string;
     readonly dtype: Dtype;
-    /** Type that the weights have where they lie; records made before it was noted are without it. */
-    readonly storedDtype?: Dtype;
     readonly place: ModelPlace;
     readonly fingerprints: Readonly<Record<string, string>>;
     readonly tuning: ModelTuning;

@@ -15,7 +15,7 @@ import {
 } from "../../mod.ts";
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
-import { deviceRecord, dtypeRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
+import { deviceRecord, memoryRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
 import { checkRequest, classOf, type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
@@ -195,7 +195,7 @@ export function recordOfSeries(
   const { name, family, fingerprints, tuning } = model;
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: { name, family, ...sizeRecord(model.size), ...dtypeRecord(model), place, fingerprints, tuning },
+    model: { name, family, ...sizeRecord(model.size), ...memoryRecord(model), place, fingerprints, tuning },
     device: deviceRecord(model, options),
     settings,
   }, subjects.extent);

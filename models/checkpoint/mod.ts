@@ -6,6 +6,7 @@
  */
 
 import { ModelFileError } from "../model_file_error.ts";
+import { checkpointFile } from "./checkpoint_folder.ts";
 import { misfitOf } from "./misfits.ts";
 import { isPyTorchStream, openPyTorchStream } from "./pytorch_stream.ts";
 import { openSafetensors } from "./safetensors.ts";
@@ -21,7 +22,8 @@ export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions }
 /**
  * Opens a checkpoint: a path, a `file:`, `http:` or `https:` address, the bytes of a file, or a source, which
  * is the checkpoint's from then on. The format is told by the content. A place whose name ends in
- * `.index.json` says which tensor is in which file beside it, and all of them are opened.
+ * `.index.json` says which tensor is in which file beside it, and all of them are opened. Of a folder, on a
+ * web server one whose address ends in `/`, it is the index or the single checkpoint in it.
  *
  * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file
  * has names such as `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
@@ -53,10 +55,19 @@ export async function openCheckpoint(
   source: string | URL | Uint8Array | ByteSource,
   options: OpenSourceOptions = {},
 ): Promise<Checkpoint> {
-  if (isShardIndex(source)) {
-    return await openShards(source, (shard) => openCheckpoint(shard, options), options);
+  if (isSource(source)) return await openOwned(source);
+  const file = await checkpointFile(source, options);
+  if (isShardIndex(file)) {
+    return await openShards(
+      file,
+      async (shard) => await openOwned(await openSource(shard, options)),
+      options,
+    );
   }
-  const bytes = isSource(source) ? source : await openSource(source, options);
+  return await openOwned(await openSource(file, options));
+}
+
+async function openOwned(bytes: ByteSource): Promise<Checkpoint> {
   try {
     return await openFormat(bytes);
   } catch (error) {

@@ -5,10 +5,10 @@
  * @module
  */
 
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
 import { shown } from "../../kernels/arguments.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import { openSource, type OpenSourceOptions } from "./source.ts";
+import { openSource, type OpenSourceOptions, placeBeside } from "./source.ts";
 import type { Checkpoint, TensorInfo } from "./tensor.ts";
 
 /** What names an index. */
@@ -32,6 +32,11 @@ export function isShardIndex(place: unknown): place is IndexPlace {
 export async function shardPlaces(index: IndexPlace, options: OpenSourceOptions = {}): Promise<IndexPlace[]> {
   const { weights } = await readIndex(index, options);
   return [...new Set(weights.values())].map((shard) => placeBeside(index, shard));
+}
+
+/** SHA-256 that tells an index and its shards, of which those in their order are given, from others. */
+export function shardsSha256(hashes: readonly string[]): string {
+  return createHash("sha256").update(hashes.join("\n")).digest("hex");
 }
 
 /**
@@ -82,13 +87,6 @@ export async function openShards(
     readFloat32: async (name) => await holderOf(name).readFloat32(name),
     [Symbol.dispose]: () => owned.dispose(),
   };
-}
-
-function placeBeside(index: IndexPlace, shard: string): IndexPlace {
-  if (index instanceof URL || /^(https?|file):\/\//i.test(index)) {
-    return new URL(encodeURIComponent(shard), index);
-  }
-  return join(dirname(index), shard);
 }
 
 async function readIndex(

@@ -7,6 +7,7 @@
 
 import { mustBe } from "../../kernels/arguments.ts";
 import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
 import { ModelFileError } from "../model_file_error.ts";
 import { systemReason } from "../system_reason.ts";
 import { WebAnswer } from "./web_answer.ts";
@@ -35,6 +36,58 @@ export interface OpenSourceOptions {
   timeout?: number | undefined;
 }
 
+/** The size that a file must have, or may have at most. */
+interface SourceSize {
+  readonly bytes?: number;
+  readonly most?: number;
+}
+
+/** The address that names a file, or `undefined` for a path. */
+export function addressOf(place: string | URL): URL | undefined {
+  if (place instanceof URL) return place;
+  return /^(https?|file):\/\//i.test(place) ? new URL(place) : undefined;
+}
+
+/** Whether an address leads to a web server. */
+export function isOnWeb({ protocol }: URL): boolean {
+  return protocol === "http:" || protocol === "https:";
+}
+
+/** The place of a file in the same folder as another. */
+export function placeBeside(place: string | URL, name: string): string | URL {
+  const address = addressOf(place);
+  return address === undefined
+    ? join(dirname(String(place)), name)
+    : new URL(encodeURIComponent(name), address);
+}
+
+/**
+ * Whether there is a file at a path or an address. A server that refuses to say, as one does that lists
+ * nothing, counts as having none.
+ *
+ * @throws {ModelFileError} If nobody answers, or the system refuses to tell.
+ */
+export async function isThere(
+  place: string | URL,
+  { signal, timeout }: OpenSourceOptions = {},
+): Promise<boolean> {
+  const address = addressOf(place);
+  try {
+    if (address === undefined || !isOnWeb(address)) {
+      await Deno.stat(address ?? place);
+      return true;
+    }
+    using answer = await WebAnswer.to(address, { headers: { range: "bytes=0-0" }, signal, timeout });
+    const { status } = answer.response;
+    // An empty file has no first byte.
+    return status < 400 || status === 416 || status >= 500;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    const file = address === undefined ? String(place) : withoutQuery(address);
+    throw readFailure(error, "Cannot look for a model file", file, signal);
+  }
+}
+
 /**
  * Opens a path, a `file:`, `http:` or `https:` address, or bytes in memory.
  *
@@ -42,9 +95,10 @@ export interface OpenSourceOptions {
  * 64 MiB if the server does not say how large it is. Of what is on the disk only regular files are opened: a
  * pipe or a device may have no end.
  *
- * @param options `label` is what error messages call the file, and `bytes` the size that it must have.
+ * @param options `label` is what error messages call the file, `bytes` the size that it must have, and `most`
+ * the largest one that it may have.
  * @throws {TypeError} If the address is of another scheme.
- * @throws {ModelFileError} If the file cannot be opened.
+ * @throws {ModelFileError} If the file cannot be opened, or has another size.
  *
  * @example
  * ```ts
@@ -57,11 +111,13 @@ export interface OpenSourceOptions {
  */
 export async function openSource(
   from: string | URL | Uint8Array,
-  options: OpenSourceOptions & { label?: string; bytes?: number } = {},
+  options: OpenSourceOptions & SourceSize & { label?: string } = {},
 ): Promise<ByteSource> {
   const source = await openAny(from, options);
+  const { bytes, most = Infinity } = options;
   try {
-    if (options.bytes !== undefined) requireSize(source.file, options.bytes, source.size);
+    if (bytes !== undefined) requireSize(source.file, bytes, source.size);
+    if (source.size > most) throw tooLarge(source.file, most, source.size);
     return source;
   } catch (error) {
     source[Symbol.dispose]();
@@ -85,18 +141,26 @@ export function requireSize(file: string, wanted: number, found: number | "more"
   });
 }
 
+function tooLarge(file: string, most: number, found: number | "more"): ModelFileError {
+  return new ModelFileError("Cannot use a file of the model as it is too large", {
+    file,
+    expected: `at most ${most} bytes`,
+    found: `${found}`,
+  });
+}
+
 async function openAny(
   from: string | URL | Uint8Array,
-  options: OpenSourceOptions & { label?: string; bytes?: number },
+  options: OpenSourceOptions & SourceSize & { label?: string },
 ): Promise<ByteSource> {
   const { signal, label } = options;
   signal?.throwIfAborted();
   if (from instanceof Uint8Array) return new MemorySource(label ?? "bytes in memory", from, signal);
-  const url = from instanceof URL ? from : /^(https?|file):\/\//i.test(from) ? new URL(from) : undefined;
+  const url = addressOf(from);
   if (url === undefined || url.protocol === "file:") {
     return await FileSource.open(url ?? from, signal, label);
   }
-  if (url.protocol !== "http:" && url.protocol !== "https:") {
+  if (!isOnWeb(url)) {
     throw new TypeError(mustBe("http, https or file", url.protocol, "its address", "open the model file"));
   }
   return await openWeb(url, options);
@@ -286,14 +350,14 @@ const UNTOLD_BYTES = 1 << 26;
 
 async function openWeb(
   url: URL,
-  options: OpenSourceOptions & { label?: string; bytes?: number },
+  options: OpenSourceOptions & SourceSize & { label?: string },
 ): Promise<Source> {
-  const { signal, label: file = withoutQuery(url), bytes } = options;
+  const { signal, label: file = withoutQuery(url) } = options;
   try {
     using answer = await requestRange(url, { offset: 0, length: BLOCK_BYTES }, options);
     const { response } = answer;
     if (response.status === 200) {
-      return new MemorySource(file, await wholeBody(answer, file, bytes), signal);
+      return new MemorySource(file, await wholeBody(answer, file, options), signal);
     }
     const range = contentRange(response);
     if (response.status !== 206 || range?.offset !== 0) {
@@ -317,11 +381,12 @@ async function openWeb(
 async function wholeBody(
   answer: WebAnswer,
   file: string,
-  wanted: number | undefined,
+  { bytes: wanted, most }: SourceSize,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const body = await answer.body(wanted ?? answer.told ?? UNTOLD_BYTES);
+  const body = await answer.body(wanted ?? most ?? answer.told ?? UNTOLD_BYTES);
   if (body !== undefined) return body;
   if (wanted !== undefined) requireSize(file, wanted, answer.told ?? "more");
+  if (most !== undefined) throw tooLarge(file, most, answer.told ?? "more");
   throw new ModelFileError("Cannot open the model file", {
     file,
     expected: "a server that sends parts of it, or says how large it is",

@@ -15,7 +15,7 @@ import { suggestPlace } from "../hub/place.ts";
 import { type Dtype, DTYPES } from "../weights/dtype.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { systemReason } from "../system_reason.ts";
-import { openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
+import { isWeightFile, openWeightFiles, weightFileNames, type WeightFiles } from "../weights/weight_files.ts";
 
 /** Name of the file that describes a folder. */
 export const MANIFEST = "model.json";
@@ -48,7 +48,7 @@ export interface ModelManifest {
   readonly classNames: readonly string[];
   /** Search settings that suit the model, where somebody has found some. */
   readonly tuning?: ModelTuning;
-  /** Every other file that is stored: of a virtual folder, only the graphs. */
+  /** Every other file that is stored: of a virtual folder, all but the weights. */
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
@@ -70,9 +70,9 @@ export interface ModelFolder extends Disposable {
   /** What the folder holds. */
   readonly manifest: ModelManifest;
   /**
-   * What tells the weights from others: the SHA-256 of every weight file by name. The weights of a virtual
-   * folder have none, as they are produced when they are read; there it is the SHA-256 of what they are
-   * produced from, by part or file and type: `transformer as q4`.
+   * What tells the model from others: the SHA-256 of every file by name, but for the graphs, which follow
+   * from the weights. The weights of a virtual folder have none, as they are produced when they are read;
+   * there it is the SHA-256 of what they are produced from, by part or file and type: `transformer as q4`.
    */
   readonly fingerprints: Readonly<Record<string, string>>;
   /**
@@ -88,6 +88,8 @@ export interface ModelFolder extends Disposable {
    * @throws {ModelFileError} If it is missing or not what the manifest says.
    */
   open(name: string): Promise<ByteSource>;
+  /** Whether there are weights of a part, `transformer` for example. */
+  hasWeights(part: string): boolean;
   /**
    * Opens the weights of one part of the model, `transformer` for example: the safetensors file of that name
    * or the numbered files it has been split into. Their sizes and checksums are checked, for which they are
@@ -244,8 +246,12 @@ class CheckedFolder implements ModelFolder {
   }
 
   get fingerprints(): Readonly<Record<string, string>> {
-    const weights = Object.entries(this.manifest.files).filter(([name]) => name.endsWith(".safetensors"));
-    return Object.fromEntries(weights.map(([name, { sha256 }]) => [name, sha256]));
+    const own = Object.entries(this.manifest.files).filter(([name]) => !name.endsWith(".onnx"));
+    return Object.fromEntries(own.map(([name, { sha256 }]) => [name, sha256]));
+  }
+
+  hasWeights(part: string): boolean {
+    return Object.keys(this.manifest.files).some((name) => isWeightFile(name, part));
   }
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -28,7 +28,7 @@ import {
 
 /** Options of {@linkcode createVirtualFolder}. */
 export interface VirtualFolderOptions {
-  /** Finds out what tells the weights from others; none by default. Asked when the folder is complete. */
+  /** Finds out what tells the model from others; none by default. Asked when the folder is complete. */
   fingerprints?: () => Promise<Readonly<Record<string, string>>>;
   /** Ends the making of the folder and every later reading. */
   signal?: AbortSignal | undefined;
@@ -57,13 +57,13 @@ export interface VirtualFolderOptions {
 export function createVirtualFolder(location: string, options: VirtualFolderOptions = {}): FolderWriter {
   const { fingerprints = () => Promise.resolve({}), signal } = options;
   const owned = new DisposableStack();
-  const graphs = new Map<string, Uint8Array<ArrayBuffer>>();
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const records: Record<string, FileRecord> = {};
   const parts = new Map<string, PlannedFile[]>();
   return {
     own: (resource) => owned.use(resource),
     async write(name, bytes) {
-      graphs.set(name, bytes);
+      files.set(name, bytes);
       records[name] = { bytes: bytes.length, sha256: await sha256(bytes) };
     },
     writeTensors(part, entries: Iterable<SafetensorsEntry>) {
@@ -75,7 +75,7 @@ export function createVirtualFolder(location: string, options: VirtualFolderOpti
       signal?.throwIfAborted();
       return new VirtualFolder(location, modelManifest(facts, records), {
         fingerprints: await fingerprints(),
-        graphs,
+        files,
         parts,
         signal,
         owned: owned.move(),
@@ -87,7 +87,7 @@ export function createVirtualFolder(location: string, options: VirtualFolderOpti
 
 interface VirtualFolderParts {
   readonly fingerprints: Readonly<Record<string, string>>;
-  readonly graphs: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly parts: ReadonlyMap<string, readonly PlannedFile[]>;
   readonly signal: AbortSignal | undefined;
   readonly owned: Disposable;
@@ -114,18 +114,22 @@ class VirtualFolder implements ModelFolder {
   }
 
   async open(name: string): Promise<ByteSource> {
-    const { graphs, parts, signal } = this.#parts;
+    const { files, parts, signal } = this.#parts;
     const label = `${this.location}/${name}`;
-    const graph = graphs.get(name);
-    if (graph !== undefined) return await openSource(graph, { label, signal });
+    const bytes = files.get(name);
+    if (bytes !== undefined) return await openSource(bytes, { label, signal });
     const plans = [...parts.values()].flat();
     const plan = plans.find((candidate) => candidate.name === name);
     if (plan !== undefined) return new VirtualSource(label, plan.layout, signal);
     throw new ModelFileError("Cannot find a file in the model's list", {
       file: `${this.location}/${MANIFEST}`,
       expected: `"${name}"`,
-      found: [...graphs.keys(), ...plans.map((known) => known.name)].map((known) => `"${known}"`).join(", "),
+      found: [...files.keys(), ...plans.map((known) => known.name)].map((known) => `"${known}"`).join(", "),
     });
+  }
+
+  hasWeights(part: string): boolean {
+    return this.#parts.parts.has(part);
   }
 
   async weights(part: string): Promise<WeightFiles> {

@@ -69,8 +69,7 @@ export class RepositoryCache {
   async names(revision: string): Promise<string[]> {
     const commit = await this.commitOf(revision);
     if (commit === undefined) return [];
-    const folder = join(this.folder, "snapshots", commit);
-    return await whenThere(Array.fromAsync(Deno.readDir(folder), ({ name }) => name)) ?? [];
+    return await whenThere(namesUnder(join(this.folder, "snapshots", commit))) ?? [];
   }
 
   /**
@@ -215,4 +214,14 @@ async function replace(path: string, make: (temporary: string) => Promise<void>)
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** Names of all files in a folder and in those within it, with slashes. */
+async function namesUnder(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory) names.push(name);
+    else names.push(...(await namesUnder(join(folder, name))).map((inner) => `${name}/${inner}`));
+  }
+  return names;
 }

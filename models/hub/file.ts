@@ -148,6 +148,7 @@ export async function hubFileNames(place: HubPlace, options: HubOptions = {}): P
 /**
  * Gets all files of a repository that holds a model folder.
  *
+ * @param isWanted Says which of them, by their names; all by default.
  * @returns The folder on the own disk.
  * @throws {HubError} If the repository has no `model.json`, or a file cannot be got.
  * @throws {ModelFileError} If `model.json` describes no model folder.
@@ -172,12 +173,16 @@ export async function hubFileNames(place: HubPlace, options: HubOptions = {}): P
  * await Deno.remove(cacheFolder, { recursive: true });
  * ```
  */
-export async function hubModelFolder(place: HubPlace, options: HubOptions = {}): Promise<string> {
+export async function hubModelFolder(
+  place: HubPlace,
+  options: HubOptions = {},
+  isWanted: (name: string) => boolean = () => true,
+): Promise<string> {
   const { path, commit } = await hubFile(place, MANIFEST, options);
   const folder = dirname(path);
   const { manifest } = await openModelFolder(folder, { signal: options.signal });
   const pinned = { ...place, revision: commit };
-  for (const name of Object.keys(manifest.files)) await hubFile(pinned, name, options);
+  for (const name of Object.keys(manifest.files).filter(isWanted)) await hubFile(pinned, name, options);
   return folder;
 }
 

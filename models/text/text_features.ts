@@ -125,6 +125,22 @@ export class TextFeatures {
   }
 
   /**
+   * These and further ones, made by the same encoder; of a prompt that both have, these.
+   *
+   * @throws {RangeError} If they are of another encoder.
+   */
+  and(further: TextFeatures): TextFeatures {
+    requireFeaturesFor(further, this);
+    const values = [...further.#features, ...this.#features].map(([prompt, { values }]) =>
+      [prompt, values] as const
+    );
+    return new TextFeatures(this.channels, new Map(values), {
+      encoder: this.encoder ?? further.encoder,
+      file: this.file,
+    });
+  }
+
+  /**
    * Features of a prompt.
    *
    * @throws {TypeError} If it is no text.

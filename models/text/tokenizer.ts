@@ -190,10 +190,10 @@ function requirePieces(
   if (!pieces.has(SPACE)) throw refusal(file, `a piece "${SPACE}"`, `none among ${vocab.length}`);
   if (!Array.isArray(added)) throw refusal(file, 'a list "added_tokens"', added);
   for (const token of added) {
-    const { id, content, single_word: alone = false } = isObject(token) ? token : {};
+    const { id, content, single_word: alone = false, normalized = false } = isObject(token) ? token : {};
     const isId = Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < most;
-    if (!isId || typeof content !== "string" || content === "" || alone !== false) {
-      throw refusal(file, `added tokens, each a text and an id below ${most}, within words, too`, token);
+    if (!isId || typeof content !== "string" || content === "" || alone !== false || normalized !== false) {
+      throw refusal(file, `added tokens, each a text and an id below ${most}, as they are written`, token);
     }
   }
 }

@@ -55,7 +55,7 @@ const FILES: PublishedFiles = {
   },
   transformer: (size) => typeof size === "number" ? `var_d${size}.pth` : undefined,
   // All published transformers share it.
-  others: { vae: ["vae_ch160v4096z32.pth"] },
+  others: () => ({ vae: ["vae_ch160v4096z32.pth"] }),
 };
 
 /** The family. */
@@ -68,6 +68,7 @@ export const VAR: Family<VarConfig> = {
   search: SEARCH,
   flexible: [],
   publishedHelp: undefined,
+  loading: [],
   options: {},
   infer: (weights) => inferVarConfig(weights),
   inferAgain: async (weights, { patchNumbers }) => {

@@ -118,7 +118,7 @@ export interface PlannedFile {
  */
 export function weightFileNames(names: Iterable<string>, part: string, folder: string): string[] {
   const single = `${part}.safetensors`;
-  const found = [...names].filter((name) => name === single || numbers(name, part) !== undefined).sort();
+  const found = [...names].filter((name) => isWeightFile(name, part)).sort();
   const first = found[0];
   if (first === undefined || first === single && found.length === 1) return [single];
   const { count } = numbers(found.find((name) => name !== single)!, part)!;
@@ -130,6 +130,11 @@ export function weightFileNames(names: Iterable<string>, part: string, folder: s
     expected: `${wanted[0]} to ${wanted.at(-1)}`,
     found: found.join(", "),
   });
+}
+
+/** Whether a file of a folder is one of a part's weight files, by its name. */
+export function isWeightFile(name: string, part: string): boolean {
+  return name === `${part}.safetensors` || numbers(name, part) !== undefined;
 }
 
 function numbers(name: string, part: string): { count: number } | undefined {

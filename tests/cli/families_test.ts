@@ -33,6 +33,7 @@ registerFamily({
     tiles: { kind: "integer", help: "Number of tiles", max: 9 },
     maxpn: { kind: "integer", help: "Side of the largest tile" },
   },
+  loading: ["cacheDtype", "offload"],
   load: async (folder, device, options) => {
     const model = await MOSAIC.load(folder, device, options);
     const { resolveLabel } = model;
@@ -40,6 +41,8 @@ registerFamily({
     model.resolveLabel = (label) => {
       return label === "" ? { id: null, name: "", prompt: "" } : resolveLabel.call(model, label);
     };
+    const { cacheDtype = "f32", offload = "none" } = options;
+    Object.assign(model, { cacheDtype, offload });
     const schedule = model.schedule.bind(model);
     model.schedule = ({ familyOptions, ...request } = {}) => {
       seen.push(familyOptions);
@@ -98,7 +101,7 @@ Deno.test("varscale: checkpoints that make no model are refused at once, by what
     ["--var_ckpt a --vae_ckpt a --text_ckpt a", "do not go together: no model is made of these"],
     [
       "--net_ckpt a --model demo",
-      "Options --model and --var-ckpt, --vae-ckpt, --net-ckpt, --text-ckpt or --frame-ckpt exclude",
+      "Options --model and --var-ckpt, --vae-ckpt, --net-ckpt, --text-ckpt, --words-ckpt or --frame-ckpt exclude",
     ],
   ];
   for (const command of ["generate 1", "run -o none", "convert -o none"]) {
@@ -118,6 +121,7 @@ Deno.test("varscale: the help tells what each family does", async () => {
     assertStringIncludes(text, "--[no-]grout Leave gaps; for Mosaic (default: on)");
     assertStringIncludes(text, "--gap-width X Width of the gaps; for Mosaic --tiles N");
     assertMatch(text, /--maxpn N [^()]*; for FlexVAR\. Side of the largest tile; for Mosaic \(default: 16\)/);
+    assertMatch(text, /--offload none\|blocks Which weights [^;]*; for Mosaic \(default: none\)/);
     assertStringIncludes(text, "Mosaic: tiles in one color --steps");
     assertStringIncludes(text, "13,16; for FlexVAR (default: the model's, or those");
     assertStringIncludes(text, "for FlexVAR and Mosaic (default: the model's, or that of");
@@ -169,6 +173,42 @@ testInFolder(
     }
   },
 );
+
+testInFolder("varscale: how a model is kept in memory is chosen, recorded and repeated", async (folder) => {
+  const model = await checkpoints(folder);
+  const choices = ["--cache-dtype", "f16", "--offload", "blocks"];
+  const read = async (output: string): Promise<unknown[]> => {
+    const { cacheDtype, offload } = (await readRun(`${folder}/${output}`)).model;
+    return [cacheDtype, offload];
+  };
+  await succeed("generate", "a cat", ...model, ...choices, "-q", "-o", `${folder}/out`);
+  assertEquals(await read("out"), ["f16", "blocks"]);
+  const again = ["generate", "--repeat", `${folder}/out/run.json`, "--device", "cpu", "-q"];
+  await succeed(...again, "-o", `${folder}/again`);
+  assertEquals(await read("again"), ["f16", "blocks"]);
+  // Where the weights lie may change, but not what they come to.
+  await succeed(...again, "--offload", "none", "-o", `${folder}/kept`);
+  assertEquals(await read("kept"), ["f16", "none"]);
+  const { code, err } = await run([...again, "--cache-dtype", "f32", "-o", `${folder}/none`]);
+  assertEquals(code, 2);
+  assertStringIncludes(err, "Cannot use --cache-dtype with --repeat");
+  for (
+    const [options, message] of [
+      [
+        ["x", ...model, "--keep-text-encoder"],
+        "keepTextEncoder true as Mosaic has no such choice; no family has",
+      ],
+      [
+        ["7", "--device", "cpu", "--offload", "blocks"],
+        'offload "blocks" as VAR has no such choice; Mosaic has',
+      ],
+    ] as const
+  ) {
+    const refused = await run(["generate", ...options, "-o", `${folder}/none`]);
+    assertEquals(refused.code, 2);
+    assertStringIncludes(refused.err, message);
+  }
+});
 
 testInFolder("varscale: a prompt is any text, and a list of labels one", async (folder) => {
   const model = await checkpoints(folder);

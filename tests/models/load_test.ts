@@ -6,7 +6,8 @@ import { CpuDevice, type HostArray } from "../../kernels/device/cpu_device.ts";
 import { type Device, readFloats } from "../../kernels/device/device.ts";
 import { NoAdapterError } from "../../kernels/device/errors.ts";
 import { WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
-import { familyNamed } from "../../models/families.ts";
+import { familyNamed, registerFamily } from "../../models/families.ts";
+import type { LoadFamilyOptions } from "../../models/family.ts";
 import { DEMO_MODEL, loadModel, type ModelSource } from "../../models/load.ts";
 import type { Model, PictureArray } from "../../models/model.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
@@ -464,3 +465,39 @@ testOnDevices("loadModel: FlexVAR's checkpoints are loaded like VAR's", (device)
     });
     assertEquals(await firstLogits(model, 3), wanted[0]);
   }));
+
+Deno.test("loadModel: a family is given the choices that it offers, and others are told who offers them", async () => {
+  const refused = (name: string) => assertRejects(() => loadModel("demo", { device: "cpu", [name]: "f16" }));
+  const none = await refused("cacheDtype");
+  assertEquals(
+    (none as Error).message,
+    'Cannot load the model with cacheDtype "f16" as VAR has no such choice; no family has',
+  );
+  const seen: LoadFamilyOptions[] = [];
+  const VAR = familyNamed("var");
+  const [transformer, ...others] = VAR.parts;
+  registerFamily({
+    ...VAR,
+    name: "choosy",
+    title: "Choosy",
+    parts: [{ ...transformer!, name: "choosy" }, ...others],
+    loading: ["cacheDtype", "offload"],
+    load: (folder, device, options) => {
+      seen.push(options);
+      return VAR.load(folder, device, options);
+    },
+  });
+  const { var: choosy, vae } = goldenCheckpoints("var-adaln");
+  for (const choices of [{}, { cacheDtype: "f16" }, { offload: "blocks", cacheDtype: "f32" }] as const) {
+    await using _model = await loadModel({ choosy, vae }, { device: "cpu", ...choices });
+    assertEquals(seen.at(-1), { ownsDevice: true, ...choices });
+  }
+  await assertRejects(
+    () => loadModel({ choosy, vae }, { device: "cpu", keepTextEncoder: false }),
+    RangeError,
+    "Cannot load the model with keepTextEncoder false as Choosy has no such choice; no family has",
+  );
+  const told = await refused("cacheDtype");
+  assertStringIncludes((told as Error).message, "as VAR has no such choice; Choosy has");
+  assertEquals(seen.length, 3);
+});

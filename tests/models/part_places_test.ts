@@ -12,7 +12,10 @@ import { ModelFileError } from "../../models/model_file_error.ts";
 import { partPlaces } from "../../models/part_places.ts";
 import { VAR } from "../../models/var/family.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
+import type { CheckpointPart } from "../../models/family.ts";
+import { writeCheckpoint, writeShards } from "./checkpoint_files.ts";
 import { safetensors } from "./flexvar/checkpoints.ts";
+import { inFolder } from "./folder/small_folder.ts";
 
 const GOLDEN = goldenCheckpoints("var-adaln");
 type Named = { name: string; shape: readonly number[]; values: Float32Array<ArrayBuffer> };
@@ -193,4 +196,83 @@ Deno.test("partPlaces: a file of endless sets is looked at for a while only", ()
     return [name, { name, dtype: "F32", shape: [1, 1, 1] }];
   }));
   assertEquals(partPlaces(VAR.parts, { tensors }).map(({ length }) => length), [32, 0]);
+});
+
+/** A transformer of texts, whose blocks lie in lists called `module`. */
+const TEXT_TO_IMAGE: CheckpointPart = {
+  name: "net",
+  weights: "transformer",
+  title: "the transformer",
+  landmark: "text_proj_for_sos.ca.mat_q",
+  unused: /^$/,
+  isIn: (tensors) => tensors.has("text_proj_for_sos.ca.mat_q"),
+};
+const BLOCKS = [0, 1].flatMap((chunk) => [0, 1].map((block) => `block_chunks.${chunk}.module.${block}`));
+/** Its tensors, each of other values. */
+const PUBLISHED: readonly Named[] = [
+  ...["cfg_uncond", "pos_start", "text_norm.weight", "text_proj_for_sos.ca.mat_q"],
+  ...["text_proj_for_sos.ca.mat_kv.weight", "text_proj_for_ca.0.weight", "shared_ada_lin.1.weight"],
+  ...BLOCKS.flatMap((
+    block,
+  ) => [`${block}.ada_gss`, `${block}.sa.mat_qkv.weight`, `${block}.ca.mat_q.weight`]),
+].map((name, i) => ({ name, shape: [2, 3], values: new Float32Array(6).fill(i) }));
+
+/** As fully sharded training wraps it: the whole, every chunk and the attention that pools the text. */
+function fullySharded(name: string): string {
+  const inner = name.replace(/^(block_chunks\.\d+|text_proj_for_sos)\./, "$1._fsdp_wrapped_module.")
+    .replace(/(module\.\d+)\./, "$1._fsdp_wrapped_module._checkpoint_wrapped_module.");
+  return `_fsdp_wrapped_module.${inner}`;
+}
+
+Deno.test("partPlaces: flat files, those of trainers and of fully sharded training, and shards are one transformer", () =>
+  inFolder(async (path) => {
+    const sharded = renamed(PUBLISHED, fullySharded);
+    assertEquals(
+      sharded.at(-1)!.name,
+      "_fsdp_wrapped_module.block_chunks.1._fsdp_wrapped_module.module.1._fsdp_wrapped_module." +
+        "_checkpoint_wrapped_module.ca.mat_q.weight",
+    );
+    const trainer = ["trainer", "gpt_fsdp"];
+    await writeCheckpoint(`${path}/flat.pth`, PUBLISHED);
+    await writeCheckpoint(`${path}/flat.safetensors`, PUBLISHED);
+    await writeCheckpoint(`${path}/trainer.pth`, PUBLISHED, trainer);
+    await writeCheckpoint(`${path}/fsdp.pth`, sharded);
+    await writeCheckpoint(`${path}/trainer-fsdp.pth`, sharded, trainer);
+    for (const [format, kind] of [["safetensors", "model.safetensors"], ["bin", "pytorch_model.bin"]]) {
+      const shards = [1, 2, 3].map((i) => `${kind!.split(".")[0]}-0000${i}-of-00003.${format}`);
+      await Deno.mkdir(`${path}/${format}`);
+      await writeShards(`${path}/${format}`, PUBLISHED, { shards, index: `${kind}.index.json` });
+    }
+    const places = {
+      "flat.pth": "",
+      "flat.safetensors": "",
+      "trainer.pth": "trainer.gpt_fsdp.",
+      "fsdp.pth": "_fsdp_wrapped_module.",
+      "trainer-fsdp.pth": "trainer.gpt_fsdp._fsdp_wrapped_module.",
+      "safetensors": "",
+      "bin": "",
+    };
+    for (const [name, prefix] of Object.entries(places)) {
+      using checkpoint = await openCheckpoint(`${path}/${name}`);
+      const [[place, ...others] = []] = partPlaces([TEXT_TO_IMAGE], checkpoint);
+      assertEquals([place!.prefix, others.length], [prefix, 0], name);
+      assertEquals([...place!.tensors.keys()], PUBLISHED.map((tensor) => tensor.name), name);
+      for (const tensor of PUBLISHED) {
+        const values = await checkpoint.readFloat32(place!.tensors.get(tensor.name)!.name);
+        assertEquals(values, tensor.values, `${name}: ${tensor.name}`);
+      }
+    }
+  }));
+
+Deno.test("partPlaces: a part that is spelt in several ways is found by each of them, once", () => {
+  const part = { ...TEXT_TO_IMAGE, landmark: ["conv_in.conv.weight", "conv_in.weight"], isIn: () => true };
+  const prefixesOf = (names: readonly string[]): string[] => {
+    const tensors = new Map(
+      names.map((name): [string, TensorInfo] => [name, { name, dtype: "F32", shape: [1] }]),
+    );
+    return partPlaces([part], { tensors })[0]!.map(({ prefix }) => prefix);
+  };
+  assertEquals(prefixesOf(["vae.conv_in.weight", "vae.conv_in.bias"]), ["vae."]);
+  assertEquals(prefixesOf(["vae.conv_in.conv.weight"]), ["vae."]);
+  assertEquals(prefixesOf(["a.conv_in.conv.weight", "a.conv_in.weight", "b.conv_in.weight"]), ["a.", "b."]);
 });

@@ -1,10 +1,10 @@
 /**
  * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts
  * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant,
- * what it paints has any size, its models are told apart by names of sizes, and
- * its two checkpoints are called `net` and `text`, of which the second lies in a repository of others. Its
- * transformer is a formula. It is registered like any family, and that is all that the sampler and the
- * command line get to know of it.
+ * what it paints has any size, its models are told apart by names of sizes, and its checkpoints are called
+ * `net`, `text` and `words`. The last two lie in repositories of others, and it can do without `words`, beside
+ * which lies the list of the words that it gives a meaning to. Its transformer is a formula. It is registered
+ * like any family, and that is all that the sampler and the command line get to know of it.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { floats } from "../../kernels/device/cpu_device.ts";
 import { requireModelSize } from "../../models/folder/sizes.ts";
 import { type BytesNeeded, resolveDtype } from "../../models/graphs/fit.ts";
 import { type Room, roomOn } from "../../models/graphs/room.ts";
-import type { Dtype, Family, ModelFolder } from "../../models/mod.ts";
+import { type Dtype, type Family, ModelFileError, type ModelFolder } from "../../models/mod.ts";
 import type {
   DecodedPictures,
   EncodeOptions,
@@ -63,11 +63,30 @@ const SIZE = "tiny";
 interface MosaicConfig {
   readonly bits: number;
   readonly letters: number;
+  /** Of a model with a dictionary. */
+  readonly words?: number;
+}
+
+/** The list of words as it is published, and in a model folder. */
+const PUBLISHED_LIST = "words.json";
+const LIST = "dictionary.json";
+/** What is said of the dictionary, by those who say it. */
+const NOTES = "notes.json";
+
+/** The list of words in a file. */
+function wordsIn(file: string, bytes: Uint8Array, count: number): readonly string[] {
+  const words: unknown = JSON.parse(new TextDecoder().decode(bytes));
+  if (Array.isArray(words) && words.length === count) return words;
+  throw new ModelFileError("Cannot use the list of words", {
+    file,
+    expected: `a list of ${count}`,
+    found: Deno.inspect(words),
+  });
 }
 
 /** Bytes of the weights and of one picture: there are halves, and no integers. */
-export function bytesNeeded({ bits, letters }: MosaicConfig): BytesNeeded {
-  return (dtype) => (dtype === "f16" ? 2 : 4) * bits * (3 + letters) + IMAGE_BYTES;
+export function bytesNeeded({ bits, letters, words = 0 }: MosaicConfig): BytesNeeded {
+  return (dtype) => (dtype === "f16" ? 2 : 4) * bits * (3 + letters + words) + IMAGE_BYTES;
 }
 
 const DEFAULTS: SamplingDefaults = {
@@ -179,6 +198,8 @@ class Mosaic implements Model {
   readonly device: Device;
   readonly colors: Float32Array;
   readonly letters: Float32Array;
+  /** The words that have a meaning of their own. */
+  readonly words: ReadonlyMap<string, Float32Array>;
   readonly #folder: ModelFolder;
   readonly #owns: boolean;
 
@@ -190,6 +211,7 @@ class Mosaic implements Model {
       readonly bytes: number;
       readonly colors: Float32Array;
       readonly letters: Float32Array;
+      readonly words: ReadonlyMap<string, Float32Array>;
       readonly owns: boolean;
     },
   ) {
@@ -200,6 +222,7 @@ class Mosaic implements Model {
     this.weightBytes = weights.bytes;
     this.colors = weights.colors;
     this.letters = weights.letters;
+    this.words = weights.words;
     this.#owns = weights.owns;
   }
 
@@ -332,9 +355,11 @@ class MosaicGeneration implements Generation {
         const at = Math.floor((y + 0.5) * finest.height / height) * finest.width +
           Math.floor((x + 0.5) * finest.width / width);
         const sum = sums[((row % this.images) * BITS + bit) * finest.width * finest.height + at]!;
-        const wish = [...label?.prompt ?? ""].reduce((total, letter) => {
+        const prompt = label?.prompt ?? "";
+        const meant = prompt.split(" ").flatMap((word) => this.#model.words.get(word)?.[bit] ?? []);
+        const wish = [...prompt].reduce((total, letter) => {
           return total + this.#model.letters[letter.charCodeAt(0) % 128 * BITS + bit]!;
-        }, 0);
+        }, meant.reduce((total, value) => total + value, 0));
         const difference = 2 * Math.sin(wish + 0.7 * x + 0.3 * y + this.#scale) + sum;
         return [-difference / 2, difference / 2];
       }).flat()
@@ -433,40 +458,81 @@ export const MOSAIC: Family<MosaicConfig> = {
       unused: /^$/,
       isIn: (tensors) => tensors.has("letters.weight"),
     },
+    {
+      name: "words",
+      weights: "words",
+      title: "the dictionary",
+      optional: true,
+      companions: [
+        { name: PUBLISHED_LIST, as: LIST, required: true },
+        { name: NOTES, required: false },
+      ],
+      landmark: "words.weight",
+      unused: /^rhymes\./,
+      isIn: (tensors) => tensors.has("words.weight"),
+    },
   ],
   published: {
     repository: "nobody/mosaic",
     example: "mosaic_tiny.safetensors",
-    sizeOf: (file) => /^mosaic_(\w+)\.safetensors$/.exec(file)?.[1],
-    transformer: (size) => typeof size === "string" ? `mosaic_${size}.safetensors` : undefined,
-    others: { text: [{ repository: "somebody/letters", name: "letters.safetensors" }] },
+    sizeOf: (file) => {
+      return /^mosaic_([^\W_]+)(\.safetensors|(_half)?\/(model\.safetensors|pytorch_model\.bin)\.index\.json)$/
+        .exec(file)?.[1];
+    },
+    transformer: (size) => {
+      const folder = `mosaic_${size}`;
+      return typeof size !== "string" ? undefined : [
+        `${folder}.safetensors`,
+        ...["model.safetensors", "pytorch_model.bin"].map((name) => `${folder}/${name}.index.json`),
+      ];
+    },
+    others: (size) => ({
+      text: [{ repository: "somebody/letters", name: "letters.safetensors" }],
+      words: [
+        ...size === "huge" ? [`words_${size}.safetensors`] : [],
+        { repository: "somebody/words", name: "model.safetensors.index.json" },
+        { repository: "anybody/words", name: "pytorch_model.bin.index.json" },
+      ],
+    }),
   },
   defaults: DEFAULTS,
   search: SEARCH,
   flexible: ["size"],
   publishedHelp: undefined,
+  loading: [],
   options: {
     suffix: { kind: "text", help: "What stands behind every prompt" },
   },
-  infer: ({ net, text }) => {
+  infer: ({ net, text, words: dictionary }) => {
     const bits = net?.set.take("colors.weight", [3, -1])[1];
     const letters = text?.set.take("letters.weight", [-1, BITS])[0];
+    const words = dictionary?.set.take("words.weight", [-1, BITS])[0];
     return Promise.resolve({
       ...(bits === undefined ? {} : { bits }),
       ...(letters === undefined ? {} : { letters }),
+      ...(words === undefined ? {} : { words }),
     });
   },
   requireConfig: (config) => config as MosaicConfig,
+  requireCompanions: ({ words = 0 }, { [PUBLISHED_LIST]: list, [NOTES]: notes }) => {
+    if (list !== undefined) wordsIn(list.file, list.bytes, words);
+    const { count = words } = notes === undefined ? {} : JSON.parse(new TextDecoder().decode(notes.bytes));
+    if (count === words) return;
+    const [expected, found] = [`${words} words`, `${count}`];
+    throw new ModelFileError("Cannot use the dictionary", { file: notes!.file, expected, found });
+  },
   size: () => SIZE,
   modelName: () => "Mosaic",
   labels: () => ({ kind: "texts" }),
-  describe: ({ bits, letters }) => [
+  describe: ({ bits, letters, words }) => [
     ...(bits === undefined ? [] : [["network", `${bits} bits`] as const]),
     ...(letters === undefined ? [] : [["text encoder", `${letters} letters`] as const]),
+    ...(words === undefined ? [] : [["dictionary", `${words} words`] as const]),
   ],
   graphs: (_config, weights) => {
     weights.net?.set.take("colors.weight", [3, BITS]);
     weights.text?.set.take("letters.weight", [128, BITS]);
+    weights.words?.set.take("words.weight", [-1, BITS]);
     return new Map();
   },
   storedDtype: (_name, _shape, dtype) => dtype === "f16" ? "f16" : "f32",
@@ -474,7 +540,8 @@ export const MOSAIC: Family<MosaicConfig> = {
   load: async (folder, device, options) => {
     const { dtype: choice = "auto", cpuProvider, memory, size, ownsDevice: owns = false } = options;
     const { name, dtype: stored } = folder.manifest;
-    const config = folder.manifest.config as MosaicConfig;
+    const { words: count = 0, ...sizes } = folder.manifest.config as MosaicConfig;
+    const config = folder.hasWeights("words") ? { ...sizes, words: count } : sizes;
     requireModelSize({ name, size: SIZE }, size, "load");
     const room = await roomOn(device, { cpuProvider, memory });
     const largestArray = (): number => 4 * config.bits * config.letters;
@@ -482,9 +549,18 @@ export const MOSAIC: Family<MosaicConfig> = {
     const dtype = resolveDtype(needed, room, { choice, stored, largestArray });
     using net = await folder.weights("net");
     using text = await folder.weights("text");
+    const words = new Map<string, Float32Array>();
+    if (folder.hasWeights("words")) {
+      using dictionary = await folder.weights("words");
+      const meanings = await dictionary.readFloat32("words.weight");
+      for (const [i, word] of wordsIn(LIST, await folder.read(LIST), count).entries()) {
+        words.set(word, meanings.subarray(BITS * i, BITS * (i + 1)));
+      }
+    }
     return new Mosaic(folder, room, {
       colors: await net.readFloat32("colors.weight"),
       letters: await text.readFloat32("letters.weight"),
+      words,
       bytes: needed(dtype) - IMAGE_BYTES,
       dtype,
       owns,

@@ -2,37 +2,28 @@
 
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
-import { isShardIndex, shardPlaces } from "../../../models/checkpoint/shards.ts";
+import { isShardIndex, shardPlaces, shardsSha256 } from "../../../models/checkpoint/shards.ts";
 import { convertModel, openModelSource } from "../../../models/convert.ts";
 import { createModelFolder } from "../../../models/folder/folder_writer.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { writeCheckpoint } from "../checkpoint_files.ts";
-import { filledFlexVar, type FilledTensor } from "../flexvar/checkpoints.ts";
+import { writeCheckpoint, writeShards } from "../checkpoint_files.ts";
+import { filledFlexVar } from "../flexvar/checkpoints.ts";
 import { inFolder } from "../folder/small_folder.ts";
 
-/** Writes a checkpoint as Hugging Face's libraries do a large one. */
-async function writeShards(
-  folder: string,
-  tensors: readonly FilledTensor[],
-  shards: readonly string[],
-): Promise<string> {
-  const holder = (i: number): string => shards[i % shards.length]!;
-  for (const shard of shards) {
-    await writeCheckpoint(`${folder}/${shard}`, tensors.filter((_, i) => holder(i) === shard));
-  }
-  const index = `${folder}/model.safetensors.index.json`;
-  const map = Object.fromEntries(tensors.map(({ name }, i) => [name, holder(i)]));
-  await Deno.writeTextFile(index, JSON.stringify({ metadata: { total_size: 1 }, weight_map: map }));
-  return index;
-}
+const INDEX = "model.safetensors.index.json";
+const TWO = { shards: ["1.safetensors", "2.safetensors"], index: INDEX };
 
 Deno.test("openCheckpoint: the shards of an index are one checkpoint", () =>
   inFolder(async (path) => {
     const { var: tensors } = filledFlexVar();
     for (
-      const shards of [["a-00001-of-00002.safetensors", "a-00002-of-00002.safetensors"], ["a.pth", "b c.pth"]]
+      const shards of [
+        ["a-00001-of-00002.safetensors", "a-00002-of-00002.safetensors"],
+        ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"],
+        ["a.pth", "b c.pth"],
+      ]
     ) {
-      const index = await writeShards(path, tensors, shards);
+      const index = await writeShards(path, tensors, { shards, index: INDEX });
       assertEquals(await shardPlaces(index), shards.map((shard) => `${path}/${shard}`));
       await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, async (request) => {
         const { pathname } = new URL(request.url);
@@ -42,7 +33,7 @@ Deno.test("openCheckpoint: the shards of an index are one checkpoint", () =>
       for (const place of [index, new URL(`file://${index}`), web]) {
         assert(isShardIndex(place));
         using checkpoint = await openCheckpoint(place);
-        assertEquals(checkpoint.format, shards[0]!.endsWith(".pth") ? "pytorch" : "safetensors");
+        assertEquals(checkpoint.format, shards[0]!.endsWith(".safetensors") ? "safetensors" : "pytorch");
         assertEquals([...checkpoint.tensors.keys()], tensors.map(({ name }) => name));
         for (const { name, shape, values } of tensors) {
           assertEquals(checkpoint.tensors.get(name)!.shape, shape);
@@ -59,7 +50,7 @@ Deno.test("openModelSource: a model of shards is the same model, and is told fro
     const { var: tensors, vae } = filledFlexVar();
     await writeCheckpoint(`${path}/vae.safetensors`, vae);
     await writeCheckpoint(`${path}/whole.safetensors`, tensors);
-    const index = await writeShards(path, tensors, ["1.safetensors", "2.safetensors"]);
+    const index = await writeShards(path, tensors, TWO);
     const source = { var: index, vae: `${path}/vae.safetensors` };
     using whole = await openModelSource({ ...source, var: `${path}/whole.safetensors` });
     using folder = await openModelSource(source);
@@ -69,7 +60,7 @@ Deno.test("openModelSource: a model of shards is the same model, and is told fro
     for (const name of b.tensors.keys()) assertEquals(await a.read(name), await b.read(name));
     // Another second shard is another model.
     const changed = tensors.map((tensor) => ({ ...tensor, values: tensor.values.map((value) => value + 1) }));
-    await writeShards(path, changed, ["1.safetensors", "2.safetensors"]);
+    await writeShards(path, changed, TWO);
     using other = await openModelSource(source);
     assertNotEquals(other.fingerprints["transformer as f32"], folder.fingerprints["transformer as f32"]);
     await using writer = await createModelFolder(`${path}/model`);
@@ -79,7 +70,7 @@ Deno.test("openModelSource: a model of shards is the same model, and is told fro
 Deno.test("openCheckpoint: an index that is none, and shards that are not there, are named", () =>
   inFolder(async (path) => {
     const { var: tensors } = filledFlexVar();
-    const index = await writeShards(path, tensors, ["1.safetensors", "2.safetensors"]);
+    const index = await writeShards(path, tensors, TWO);
     const whole = JSON.parse(await Deno.readTextFile(index));
     const refusal = async (content: unknown): Promise<string> => {
       await Deno.writeTextFile(index, typeof content === "string" ? content : JSON.stringify(content));
@@ -98,3 +89,9 @@ Deno.test("openCheckpoint: an index that is none, and shards that are not there,
       "Cannot find a tensor where /model.safetensors.index.json says it is: /2.safetensors, odd",
     );
   }));
+
+Deno.test("shardsSha256: the hashes of an index and its shards make one, in their order", async () => {
+  const both = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("a1\nb2"));
+  assertEquals(shardsSha256(["a1", "b2"]), new Uint8Array(both).toHex());
+  assertNotEquals(shardsSha256(["b2", "a1"]), shardsSha256(["a1", "b2"]));
+});

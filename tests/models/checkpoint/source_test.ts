@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
-import { openSource } from "../../../models/checkpoint/source.ts";
+import { isThere, openSource, placeBeside } from "../../../models/checkpoint/source.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { expectedFiles, fixture } from "./fixtures.ts";
 import { pickle, pth } from "./forge.ts";
@@ -234,4 +234,50 @@ Deno.test("openSource: an abort ends a read that waits for the server", async ()
   });
   using source = await openSource(server.url, { signal: controller.signal });
   assertEquals(await source.read(200_000, 5).catch((error) => error), reason);
+});
+
+Deno.test("placeBeside: a file of the same folder, by path or address", () => {
+  assertEquals(placeBeside("a/b.pth", "c d.json"), "a/c d.json");
+  assertEquals(placeBeside("b.pth", "c.json"), "c.json");
+  assertEquals(String(placeBeside("file:///a/b.pth", "c d#.json")), "file:///a/c%20d%23.json");
+  assertEquals(String(placeBeside(new URL("http://x/a/b.pth?signed#b"), "c.json")), "http://x/a/c.json");
+});
+
+Deno.test("isThere: what is there, what is not, and what nobody can tell", async () => {
+  let status = 206;
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, () => {
+    return new Response("x", { status });
+  });
+  const address = `http://127.0.0.1:${server.addr.port}/a`;
+  for (const [answer, there] of Object.entries({ 200: true, 206: true, 404: false, 403: false, 416: true })) {
+    status = Number(answer);
+    assertEquals(await isThere(address), there, answer);
+  }
+  status = 503;
+  assertEquals(await isThere(new URL(address)), true);
+  await server.shutdown();
+  await assertRejects(
+    () => isThere(`${address}?secret`),
+    ModelFileError,
+    `for a model file: ${address} (found`,
+  );
+  assertEquals(await isThere(fixture("views.pth")), true);
+  assertEquals(await isThere("/nowhere/views.pth"), false);
+  const gone = new AbortController();
+  gone.abort(new Error("enough"));
+  await assertRejects(() => isThere(address, { signal: gone.signal }), Error, "enough");
+});
+
+Deno.test("openSource: a file may be limited in size, wherever it lies", async () => {
+  const bytes = new Uint8Array(10);
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response(bytes),
+  );
+  for (const place of [bytes, fixture("views.pth"), `http://127.0.0.1:${server.addr.port}/`]) {
+    const error = await assertRejects(() => openSource(place, { most: 9 }), ModelFileError);
+    assertEquals(error.expected, "at most 9 bytes");
+    using source = await openSource(place, { most: 2 ** 20 });
+    assertEquals(source.size >= 10, true);
+  }
 });

@@ -94,6 +94,7 @@ Deno.test("TextTokenizer: files that lie are refused with what is wrong", async 
     ["added tokens", (file) => (file.added_tokens[0].id = 2 ** 20, file)],
     ["added tokens", (file) => (file.added_tokens[0].content = "", file)],
     ["added tokens", (file) => (file.added_tokens[0].single_word = true, file)],
+    ["added tokens", (file) => (file.added_tokens[0].normalized = true, file)],
     ['a normalizer "Precompiled"', (file) => ({ ...file, normalizer: { type: "Lowercase" } })],
     ['a normalizer "Precompiled"', (file) => {
       const pattern = { Regex: "(a+)+$" };

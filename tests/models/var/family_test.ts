@@ -131,7 +131,7 @@ Deno.test("VAR: names of published files tell the depth", () => {
   const { sizeOf, transformer, others } = VAR.published;
   const names = ["var_d16.pth", "var_d36-s.pth", "var_d016.pth", "vae_ch160v4096z32.pth", "my_var_d16.pth"];
   assertEquals(names.map(sizeOf), [16, undefined, undefined, undefined, undefined]);
-  assertEquals(sizeOf(transformer(30)!), 30);
+  assertEquals([transformer(30), sizeOf("var_d30.pth")], ["var_d30.pth", 30]);
   assertEquals(transformer("2B"), undefined);
-  assertEquals(others, { vae: ["vae_ch160v4096z32.pth"] });
+  assertEquals(others(30), { vae: ["vae_ch160v4096z32.pth"] });
 });

@@ -1,0 +1,243 @@
+/**
+ * Images of an Infinity model on their way through the scales: codes of bits add up to one feature map, of
+ * which each next scale begins with a smaller picture; texts and the scales before act through keys and
+ * values.
+ *
+ * @module
+ */
+
+import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import { gatherRows } from "../../kernels/maps/gather.ts";
+import type { FeatureMaps } from "../autoencoder/networks.ts";
+import type { CacheDtype } from "../graphs/cache_values.ts";
+import { requireBatch } from "../graphs/fit.ts";
+import type { GraphTensor } from "../graphs/graph_session.ts";
+import { disposeAll, FEWEST_ROWS, KeyValueCaches, withRows } from "../graphs/key_value_caches.ts";
+import type { Work } from "../graphs/work.ts";
+import type { DecodedPictures, Generation } from "../model.ts";
+import { ofScale, type Scale, type Schedule } from "../schedule.ts";
+import type { InfinityTransformerConfig } from "./config.ts";
+import type { RowConditions } from "./conditions.ts";
+import { crossKey, crossValue } from "./graphs.ts";
+import type { CodeMaps } from "./code_maps.ts";
+import { rotations } from "./rope.ts";
+import { coordinateMap, type InfinityOptions, insertionLayers } from "./schedule.ts";
+import type { TransformerSessions } from "./transformer_sessions.ts";
+
+/** What an {@linkcode InfinityGeneration} is made of. */
+export interface InfinityGenerationParts {
+  /** Where it is kept. */
+  readonly device: Device;
+  /** Sizes of the transformer. */
+  readonly config: InfinityTransformerConfig;
+  /** Type in which keys and values are kept. */
+  readonly cacheDtype: CacheDtype;
+  /** The transformer. */
+  readonly sessions: TransformerSessions;
+  /** What the model is busy with. */
+  readonly work: Work;
+  /** Codes between tokens and features. */
+  readonly codes: CodeMaps;
+  /** Added to the embedded features of each scale but the first, f32 [C]. */
+  readonly starts: readonly DeviceArray[];
+  /** What the texts of the rows give; it is the generation's from then on. */
+  readonly conditions: RowConditions;
+  /** Images in the batch. */
+  readonly images: number;
+  /** Whether there are unconditional rows, too. */
+  readonly branches: 1 | 2;
+  /** Whether logits are guided outside. */
+  readonly guided: boolean;
+  /** The scales. */
+  readonly schedule: Schedule;
+  /** Decodes features. */
+  readonly decode: (features: FeatureMaps) => Promise<DecodedPictures>;
+}
+
+/** A batch of images between two scales. */
+export class InfinityGeneration implements Generation {
+  readonly guided: boolean;
+  readonly #parts: InfinityGenerationParts;
+  readonly #caches: KeyValueCaches;
+  readonly #conditions: Record<string, DeviceArray>;
+  readonly #scales: readonly Scale[];
+  readonly #options: InfinityOptions;
+  #features: DeviceArray;
+  #accumulated: DeviceArray;
+
+  /** Begins with features of zeros. */
+  constructor(parts: InfinityGenerationParts) {
+    const { device, config: { depth, heads, width, bits }, conditions, images, branches, schedule, codes } =
+      parts;
+    this.#parts = parts;
+    this.guided = parts.guided;
+    this.#scales = schedule.scales;
+    this.#options = schedule.settings.familyOptions as InfinityOptions;
+    this.#conditions = { ...conditions.arrays };
+    this.#caches = new KeyValueCaches({
+      device,
+      depth,
+      heads,
+      headWidth: width / heads,
+      images,
+      guided: branches === 2,
+      scales: schedule.scales.length,
+      dtype: parts.cacheDtype,
+    });
+    this.#features = device.allocate(this.#rows * bits, "features");
+    this.#accumulated = codes.allocate(images, this.#scales.at(-1)!);
+  }
+
+  get images(): number {
+    return this.#caches.images;
+  }
+
+  get features(): DeviceArray {
+    return this.#features;
+  }
+
+  get accumulated(): DeviceArray {
+    return this.#accumulated;
+  }
+
+  /** Rows of features: what the sampler knows of. */
+  get #rows(): number {
+    return this.guided ? 2 * this.images : this.images;
+  }
+
+  async logits(): Promise<DeviceArray> {
+    return await this.#parts.work.run("go on with a generation", () => this.#logits());
+  }
+
+  async #logits(): Promise<DeviceArray> {
+    const { device, config: { depth, heads, width, bits }, sessions, conditions, starts, schedule } =
+      this.#parts;
+    const { scale, rows } = this.#caches;
+    const map = this.#scales[scale]!;
+    const length = map.width * map.height;
+    const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
+    using stack = new DisposableStack();
+    const fill = (array: DeviceArray): DeviceArray => {
+      return fed === rows ? array : stack.use(withRows(device, array, { from: rows, to: fed }));
+    };
+    // Guidance of blocks needs both branches where the sampler knows of one.
+    const features = this.#rows === rows ? this.#features : stack.use(twice(this.#features));
+    const rotated = rotations(map, coordinateMap(this.#options), width / heads);
+    const half = width / heads / 2;
+    const upload = (data: Float32Array<ArrayBuffer>, name: string): DeviceArray => {
+      return stack.use(device.upload(data, name));
+    };
+    const { first, modulation, mask, ...texts } = this.#conditions as Record<
+      "first" | "modulation" | "mask",
+      DeviceArray
+    >;
+    const text = conditions.length;
+    const { blocks } = insertionLayers(this.#options);
+    const mixed = this.#caches.guided ? blocks : [];
+    const feeds: Record<string, GraphTensor> = {
+      features: { array: fill(features), shape: [fed, length, bits] },
+      start: scale === 0
+        ? { array: fill(first), shape: [fed, 1, width] }
+        : { array: starts[scale]!, shape: [1, 1, width] },
+      map_shape: { array: [fed, length, width], shape: [3] },
+      modulation: { array: fill(modulation), shape: [fed, 6, width] },
+      "modulation.head": {
+        array: fill((texts as Record<string, DeviceArray>)["modulation.head"]!),
+        shape: [fed, 2, width],
+      },
+      mask: { array: stack.use(spreadRows(fill(mask), fed, length)), shape: [fed, 1, length, text] },
+      cos: { array: upload(rotated.cos, "cosines"), shape: [length, half] },
+      sin: { array: upload(rotated.sin, "sines"), shape: [length, half] },
+    };
+    for (let i = 0; i < depth; i++) {
+      for (const name of [crossKey(i), crossValue(i)]) {
+        feeds[name] = { array: fill(this.#conditions[name]!), shape: [fed, text, width] };
+      }
+    }
+    if (mixed.length > 0) {
+      const strength = ofScale(schedule.settings.cfg, scale);
+      feeds.mix = { array: upload(mixOf(strength, this.images, fed), "mix of branches"), shape: [fed, fed] };
+    }
+    const logits = await sessions.run(mixed, (session) => this.#caches.run(session, feeds, length, fed));
+    if (this.#rows === rows) return logits;
+    using both = logits;
+    const own = device.allocate(logits.length / 2, "logits");
+    device.copy(both, own, { length: own.length });
+    return own;
+  }
+
+  accept(tokens: DeviceArray): void {
+    const { codes } = this.#parts;
+    const { scale, images } = this.#state;
+    const finest = this.#scales.at(-1)!;
+    codes.add(tokens, this.#accumulated, { map: this.#scales[scale]!, finest, images });
+    this.#caches.advance();
+    const next = this.#scales[scale + 1];
+    if (next === undefined) return;
+    const rows = codes.rows(this.#accumulated, { map: next, finest, images });
+    this.#features[Symbol.dispose]();
+    if (!this.guided) {
+      this.#features = rows;
+      return;
+    }
+    using _rows = rows;
+    this.#features = twice(rows);
+  }
+
+  gather(lanes: readonly number[]): void {
+    requireBatch(lanes.length, this.#parts.schedule.batchLimit, "gather lanes");
+    const perImage = !this.guided;
+    using gather = this.#caches.gather(lanes);
+    gather.replaceRows(this.#conditions);
+    this.#features = perImage ? gather.images(this.#features) : gather.rows(this.#features);
+    this.#accumulated = gather.images(this.#accumulated);
+  }
+
+  async decode(): Promise<DecodedPictures> {
+    const { codes, decode } = this.#parts;
+    this.#caches.requireDone("decode");
+    const { width, height } = codes.featureMap(this.#scales.at(-1)!);
+    return await decode({ array: this.#accumulated, images: this.images, width, height });
+  }
+
+  get #state(): { readonly scale: number; readonly images: number } {
+    return { scale: this.#caches.scale, images: this.images };
+  }
+
+  [Symbol.dispose](): void {
+    disposeAll(this.#conditions);
+    this.#caches[Symbol.dispose]();
+    this.#features[Symbol.dispose]();
+    this.#accumulated[Symbol.dispose]();
+  }
+}
+
+/** What of each row becomes part of each where both branches become `strength · c + (1 - strength) · u`. */
+function mixOf(strength: number, images: number, rows: number): Float32Array<ArrayBuffer> {
+  const mix = new Float32Array(rows * rows);
+  for (let row = 0; row < 2 * images; row++) {
+    mix[row * rows + row % images] = strength;
+    mix[row * rows + row % images + images] = 1 - strength;
+  }
+  return mix;
+}
+
+/** An array twice, one copy after the other. */
+function twice(array: DeviceArray): DeviceArray {
+  const { device, length, label } = array;
+  const both = device.allocate(2 * length, label);
+  device.copy(array, both);
+  device.copy(array, both, { targetOffset: length });
+  return both;
+}
+
+/** Each row so many times, one copy after the other. */
+function spreadRows(array: DeviceArray, rows: number, times: number): DeviceArray {
+  const { device, label } = array;
+  const stride = array.length / rows;
+  const count = rows * times;
+  const output = device.allocate(count * stride, label);
+  using from = device.upload(Uint32Array.from({ length: count }, (_, i) => Math.floor(i / times)), "rows");
+  device.run(gatherRows, { input: array, output, rows: from, count, stride, inputRows: rows });
+  return output;
+}

@@ -1,0 +1,107 @@
+/**
+ * How much memory an Infinity model takes where it runs, from its sizes alone. What is the same for all
+ * transformers and decoders is in `costs.ts`.
+ *
+ * @module
+ */
+
+import {
+  decoderBytes,
+  GUIDED_ROWS,
+  keptByPool,
+  largestActivation,
+  peakBytes,
+  positionsOf,
+  scalesBytes,
+} from "../costs.ts";
+import type { LoadFamilyOptions } from "../family.ts";
+import type { ModelCosts } from "../loading.ts";
+import type { MapSize } from "../schedule.ts";
+import { t5Tensors } from "../text/t5_graph.ts";
+import type { Dtype } from "../weights/dtype.ts";
+import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
+import { blockName, type InfinityConfig, tokenizerTensors, transformerTensors } from "./config.ts";
+import { storedDtype } from "./precision.ts";
+import { usualMaps } from "./schedule.ts";
+
+/** Tokens of a prompt with which an image is reckoned; longer ones take more. */
+const PROMPT_TOKENS = 64;
+/** Tensors of the tokenizer that only encoding needs; they are loaded when something is encoded. */
+const ENCODER = /^encoder\./;
+/** Bytes of a small transformer in f32. */
+const SMALL_BYTES = 256 * 2 ** 20;
+
+/**
+ * What a model of given sizes takes.
+ *
+ * @param keeping Whether blocks are read when their turn comes, and how keys and values are kept.
+ */
+export function infinityCosts(
+  config: InfinityConfig,
+  keeping: Pick<LoadFamilyOptions, "offload" | "cacheDtype"> = {},
+): ModelCosts {
+  const { offload = "none", cacheDtype = "f32" } = keeping;
+  const { depth, width, hidden, bits, scales, patchify, tokenizer, text } = config;
+  const transformer = transformerTensors(config);
+  const networks = tokenizerTensors(tokenizer).filter(({ name }) => !ENCODER.test(name));
+  const prompts = text === undefined ? [] : t5Tensors(text);
+  const usual = usualMaps(scales);
+  const featureMap = (maps: readonly MapSize[]): MapSize => {
+    const { width, height } = maps.at(-1)!;
+    return patchify ? { width: 2 * width, height: 2 * height } : { width, height };
+  };
+  const image: ModelCosts["image"] = (_dtype, provider, maps = usual) => {
+    // First token, modulations, and keys and values of all blocks.
+    const conditions = GUIDED_ROWS * 4 * width * (1 + 6 + 2 + 2 * depth * PROMPT_TOKENS);
+    const running = scalesBytes(
+      { ...config, logits: 2 * bits },
+      maps,
+      provider,
+      cacheDtype === "f16" ? 2 : 4,
+    );
+    const decoder = decoderBytes(tokenizer.decoder, featureMap(maps));
+    return conditions + peakBytes(running, decoder, provider);
+  };
+  const largestActivationOf = (maps: readonly MapSize[] = usual): number => {
+    const last = positionsOf(maps.at(-1)!);
+    const total = maps.reduce((sum, map) => sum + positionsOf(map), 0);
+    return 4 * Math.max(
+      largestActivation(tokenizer.decoder, featureMap(maps)),
+      GUIDED_ROWS * last * Math.max(hidden, 3 * width, 2 * bits),
+      GUIDED_ROWS * total * width,
+    );
+  };
+  // Of a model in parts the largest part has to fit: a block, or what texts are projected with.
+  const block = blockName(config, 0);
+  const resident = offload === "none"
+    ? transformer
+    : transformer.filter(({ name }) => name.startsWith(block));
+  return {
+    small: offload === "none" && bytesOf(transformer, "f32") <= SMALL_BYTES,
+    weights: (dtype, provider) => {
+      return bytesOf(resident, dtype) + largestCast(transformer, dtype) + bytesOf(networks, "f32") +
+        keptByPool(image(dtype, provider), provider);
+    },
+    image,
+    transient: (dtype) => bytesOf(prompts, dtype) + largestCast(prompts, dtype),
+    largestArray: (dtype, maps) => {
+      const weights = [...transformer, ...prompts].map(({ name, shape }) => {
+        const stored = storedDtype(name, shape, dtype);
+        return bytesAs(shape, stored === "f16" ? "f32" : stored);
+      });
+      return Math.max(largestActivationOf(maps), ...weights);
+    },
+    largestActivation: largestActivationOf,
+  };
+}
+
+/** Bytes of tensors as they are stored. */
+function bytesOf(tensors: readonly ModelTensor[], dtype: Dtype): number {
+  return tensors.reduce((sum, { name, shape }) => sum + bytesAs(shape, storedDtype(name, shape, dtype)), 0);
+}
+
+/** Halves are cast right before they are used, one tensor at a time. */
+function largestCast(tensors: readonly ModelTensor[], dtype: Dtype): number {
+  const casts = tensors.filter(({ name, shape }) => storedDtype(name, shape, dtype) === "f16");
+  return Math.max(0, ...casts.map(({ shape }) => bytesAs(shape, "f32")));
+}

@@ -1,0 +1,29 @@
+/**
+ * What VAR-Scaling does with an Infinity model unless something else is asked for: what its authors' release
+ * does, as their paper names neither a threshold for bits nor one choice of them.
+ *
+ * @module
+ */
+
+import type { SearchDefaults, SearchSettings } from "../model.ts";
+import { DEFAULTS } from "./schedule.ts";
+
+/** The released settings: at the 6×6 map, one of the hundred densest of 3000, drawn by its rank. */
+export const SEARCH: SearchSettings = {
+  scale: 3,
+  samples: 3000,
+  representatives: 100,
+  strategy: "top-k",
+  pick: "rank",
+};
+
+/** α of the paper's text-to-image experiments. */
+const ALPHA = 1;
+
+/** Settings of VAR-Scaling for models of bits, whatever their size. */
+export const INFINITY_SEARCH: SearchDefaults = {
+  ...SEARCH,
+  alpha: () => ALPHA,
+  conflictThreshold: 0,
+  published: { cfg: DEFAULTS.cfg, alpha: ALPHA, conflictThreshold: 0 },
+};
