@@ -20,13 +20,14 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { requireInteger } from "../kernels/arguments.ts";
-import { DTYPES, type PictureSize } from "../models/mod.ts";
+import { DTYPES } from "../models/mod.ts";
 import { writeSynthetic } from "./checkpoint_writer.ts";
 import {
   formatModelRecord,
   measureWays,
   type ModelRecord,
   PLACES,
+  sizeOf,
   type WayOptions,
   weightBytes,
   word,
@@ -121,16 +122,6 @@ export function parseModelReportOptions(args: readonly string[]): ModelReportOpt
     pytorch,
     output,
   };
-}
-
-function sizeOf(text: string): number | PictureSize {
-  const [, width, height] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
-  if (width === undefined) {
-    throw new RangeError(
-      `Cannot report as --size must be a size in pixels, like "512" or "512x256": current value is "${text}"`,
-    );
-  }
-  return height === undefined ? Number(width) : { width: Number(width), height: Number(height) };
 }
 
 /** Paths of the checkpoints; synthetic ones are written if they are not there. */

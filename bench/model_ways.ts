@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { percentile } from "../kernels/profile/profile.ts";
 import { familyOfCheckpoints } from "../models/families.ts";
-import { type Checkpoint, type Dtype, openCheckpoint } from "../models/mod.ts";
+import { type Checkpoint, type Dtype, openCheckpoint, type PictureSize } from "../models/mod.ts";
 import { partPlaces } from "../models/part_places.ts";
 import { bytesAs } from "../models/weights/model_tensor.ts";
 import { commitOf } from "./history.ts";
@@ -495,4 +495,19 @@ export function word<Word extends string>(
   throw new RangeError(
     `Cannot report as ${name} must be of ${allowed.join(", ")}${more}: current value is "${text}"`,
   );
+}
+
+/**
+ * Reads a size of pictures of a command line.
+ *
+ * @throws {RangeError} If it is none.
+ */
+export function sizeOf(text: string): number | PictureSize {
+  const [, width, height] = /^([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?$/.exec(text) ?? [];
+  if (width === undefined) {
+    throw new RangeError(
+      `Cannot report as --size must be a size in pixels, like "512" or "512x256": current value is "${text}"`,
+    );
+  }
+  return height === undefined ? Number(width) : { width: Number(width), height: Number(height) };
 }
