@@ -245,6 +245,17 @@ export function t5Tensors(config: T5Config): ModelTensor[] {
  * embedding in f16 or f32, norms and the biases by distance in f32. Halves hold the weights of `wo`, too;
  * what leaves their range in the published code are its sums, which are f32 here.
  *
+ * What a type costs, as the features' error by their size, root mean square: the demo is trained and has 2
+ * layers; the other has the 24 layers of flan-t5-xl and random weights, in which errors grow more.
+ *
+ * | | demo | flan-t5-xl's sizes |
+ * |---|---|---|
+ * | f16 | 0.0000002 | 0.000004 |
+ * | q8 | 0.0025 | 0.048 |
+ * | q4 | 0.042 | 0.60 |
+ *
+ * Both have weights that halves hold exactly; what is left for f16 are f32's own roundings.
+ *
  * @param name Name in the published checkpoints.
  * @param _shape Shape there, which does not matter.
  * @param dtype Type of the large weights.

@@ -6,6 +6,8 @@ import {
   type SafetensorsEntry,
   writeSafetensors,
 } from "../../../models/checkpoint/mod.ts";
+import { openSafetensors } from "../../../models/checkpoint/safetensors.ts";
+import { openSource } from "../../../models/checkpoint/source.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { expectedFiles, fixture } from "./fixtures.ts";
 import { latin1, safetensors } from "./forge.ts";
@@ -251,4 +253,22 @@ Deno.test("openCheckpoint: a tensor that is not there is named", async () => {
     ModelFileError,
     "Cannot find the tensor: bytes in memory, w",
   );
+});
+
+const EIGHT = [1, 2, 3, 4, 5, 6, 7, 8];
+
+Deno.test("openSafetensors: a part of a tensor is read, none beyond its end", async () => {
+  const entries = ["a", "b"].map((name) => ({
+    ...entry(name, "U8", [8]),
+    bytes: () => Uint8Array.from(EIGHT),
+  }));
+  using checkpoint = await openSafetensors(await openSource(await write(entries)));
+  assertEquals(await checkpoint.readPart("a", 2, 3), Uint8Array.of(3, 4, 5));
+  assertEquals(await checkpoint.readPart("a", 8, 0), new Uint8Array());
+  await assertRejects(
+    () => checkpoint.readPart("a", 6, 3),
+    ModelFileError,
+    "expected 3 bytes at 6, found 8 bytes",
+  );
+  await assertRejects(() => checkpoint.readPart("c", 0, 1), ModelFileError, "Cannot find the tensor");
 });
