@@ -7,6 +7,7 @@
  */
 
 import type { BytesNeeded } from "../graphs/fit.ts";
+import { cacheBytes, peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { Provider } from "../graphs/room.ts";
 import type { MapSize } from "../schedule.ts";
 import type { Dtype } from "../weights/dtype.ts";
@@ -67,10 +68,8 @@ export function estimateMemory(model: ModelSizes, options: MemoryOptions): Memor
   const conditions = 2 * 4 * conditionWords(model.transformer);
   const scales = scalesBytes(model, maps, provider);
   const decoder = LIVE_MAPS * 4 * largestActivation(model.decoder, maps);
-  if (provider !== "webgpu") return { weights, image: conditions + Math.max(scales, decoder) };
-  // What the scales took is in the pool, in other sizes than the decoder's, when it begins.
-  const image = conditions + Math.ceil(Math.max(POOL.factor * scales, scales + decoder));
-  return { weights: weights + Math.min(POOL.bytes, image), image };
+  const image = conditions + peakBytes({ scales, decoder }, provider);
+  return { weights: weights + pooledBytes(image, provider), image };
 }
 
 /** What a model needs for its weights and one guided image, by the type of its large weights. */
@@ -105,14 +104,6 @@ const LIVE_WIDTHS = 12;
  * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
  */
 const LIVE_MAPS = 7;
-/**
- * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each
- * size when they are free. A simulation of such a pool gave 400 MB for one image of the model of depth 16,
- * whose first nine scales were measured to take 403; the factor and the bytes that are there once are fitted
- * to it for depths 16 to 36.
- */
-const POOL = { factor: 1.6, bytes: 100e6 };
-
 /** Bytes of a guided image at the scale that takes most. */
 function scalesBytes(model: ModelSizes, maps: readonly MapSize[], provider: Provider): number {
   const { transformer: { depth, width, heads }, vocabulary } = model;
@@ -120,16 +111,13 @@ function scalesBytes(model: ModelSizes, maps: readonly MapSize[], provider: Prov
   let past = 0;
   for (const [scale, map] of maps.entries()) {
     const length = positionsOf(map);
-    const total = past + length;
-    // The last scale's caches do not leave the graph, so only one block's is alive at a time.
-    const present = scale === maps.length - 1 ? total : total * depth;
-    const caches = 2 * (past * depth + present) * width;
+    const caches = cacheBytes({ depth, width }, { past, length, last: scale === maps.length - 1 });
     const activations = length * (LIVE_WIDTHS * width + 2 * vocabulary);
-    const scores = provider === "webgpu" ? 0 : heads * length * total;
-    most = Math.max(most, caches + activations + scores);
-    past = total;
+    past += length;
+    const scores = provider === "webgpu" ? 0 : heads * length * past;
+    most = Math.max(most, caches + 4 * (activations + scores));
   }
-  return GUIDED_ROWS * 4 * most;
+  return GUIDED_ROWS * most;
 }
 
 /** With guidance an image has two rows. */
