@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { CacheDtype } from "./graphs/cache_values.ts";
+import { cacheBytes } from "./graphs/peak.ts";
 import type { Provider } from "./graphs/room.ts";
 import type { MapSize } from "./schedule.ts";
 
@@ -35,14 +37,6 @@ const LIVE_WIDTHS = 12;
  * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
  */
 const LIVE_MAPS = 7;
-/**
- * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each
- * size when they are free. A simulation of such a pool gave 400 MB for one image of the model of depth 16,
- * whose first nine scales were measured to take 403; the factor and the bytes that are there once are fitted
- * to it for depths 16 to 36.
- */
-const POOL = { factor: 1.6, bytes: 100e6 };
-
 /** With guidance an image has two rows. */
 export const GUIDED_ROWS = 2;
 
@@ -54,27 +48,24 @@ export function positionsOf({ width, height }: MapSize): number {
 /**
  * Bytes of a guided image at the scale that takes most.
  *
- * @param cacheBytes Bytes of a value in the caches; 4 by default.
+ * @param dtype Type in which keys and values are kept.
  */
 export function scalesBytes(
   { depth, width, heads, logits, hidden = 4 * width }: TransformerShape,
   maps: readonly MapSize[],
   provider: Provider,
-  cacheBytes: number = 4,
+  dtype: CacheDtype = "f32",
 ): number {
   let most = 0;
   let past = 0;
   const live = (LIVE_WIDTHS - 8) * width + 2 * hidden;
   for (const [scale, map] of maps.entries()) {
     const length = positionsOf(map);
-    const total = past + length;
-    // The last scale's caches do not leave the graph, so only one block's is alive at a time.
-    const present = scale === maps.length - 1 ? total : total * depth;
-    const caches = 2 * (past * depth + present) * width;
+    const caches = cacheBytes({ depth, width, dtype }, { past, length, last: scale === maps.length - 1 });
     const activations = length * (live + 2 * logits);
-    const scores = provider === "webgpu" ? 0 : heads * length * total;
-    most = Math.max(most, cacheBytes * caches + 4 * (activations + scores));
-    past = total;
+    past += length;
+    const scores = provider === "webgpu" ? 0 : heads * length * past;
+    most = Math.max(most, caches + 4 * (activations + scores));
   }
   return GUIDED_ROWS * most;
 }
@@ -97,16 +88,4 @@ export function largestActivation(decoder: DecoderLevels, map: MapSize): number 
     positions *= 4;
   }
   return most;
-}
-
-/** Bytes that an image takes at the peak, when its scales come before its decoder. */
-export function peakBytes(scales: number, decoder: number, provider: Provider): number {
-  if (provider !== "webgpu") return Math.max(scales, decoder);
-  // What the scales took is in the pool, in other sizes than the decoder's, when it begins.
-  return Math.ceil(Math.max(POOL.factor * scales, scales + decoder));
-}
-
-/** Bytes that the runtime keeps beside the weights of a model whose images take so many. */
-export function keptByPool(image: number, provider: Provider): number {
-  return provider === "webgpu" ? Math.min(POOL.bytes, image) : 0;
 }

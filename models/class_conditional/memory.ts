@@ -6,16 +6,9 @@
  * @module
  */
 
-import {
-  decoderBytes,
-  GUIDED_ROWS,
-  keptByPool,
-  largestActivation,
-  peakBytes,
-  positionsOf,
-  scalesBytes,
-} from "../costs.ts";
+import { decoderBytes, GUIDED_ROWS, largestActivation, positionsOf, scalesBytes } from "../costs.ts";
 import type { BytesNeeded } from "../graphs/fit.ts";
+import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { Provider } from "../graphs/room.ts";
 import type { ModelCosts } from "../loading.ts";
 import type { MapSize } from "../schedule.ts";
@@ -89,8 +82,8 @@ export function estimateMemory(model: ModelSizes, options: MemoryOptions): Memor
   const { transformer, vocabulary, decoder } = model;
   const conditions = 2 * 4 * conditionWords(transformer);
   const scales = scalesBytes({ ...transformer, logits: vocabulary }, maps, provider);
-  const image = conditions + peakBytes(scales, decoderBytes(decoder, maps.at(-1)!), provider);
-  return { weights: weightBytes(model, dtype) + keptByPool(image, provider), image };
+  const image = conditions + peakBytes({ scales, decoder: decoderBytes(decoder, maps.at(-1)!) }, provider);
+  return { weights: weightBytes(model, dtype) + pooledBytes(image, provider), image };
 }
 
 /** What a model needs for its weights and one guided image, by the type of its large weights. */

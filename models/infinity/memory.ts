@@ -5,16 +5,9 @@
  * @module
  */
 
-import {
-  decoderBytes,
-  GUIDED_ROWS,
-  keptByPool,
-  largestActivation,
-  peakBytes,
-  positionsOf,
-  scalesBytes,
-} from "../costs.ts";
+import { decoderBytes, GUIDED_ROWS, largestActivation, positionsOf, scalesBytes } from "../costs.ts";
 import type { LoadFamilyOptions } from "../family.ts";
+import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { ModelCosts } from "../loading.ts";
 import type { MapSize } from "../schedule.ts";
 import { t5Tensors } from "../text/t5_graph.ts";
@@ -57,10 +50,10 @@ export function infinityCosts(
       { ...config, logits: 2 * bits },
       maps,
       provider,
-      cacheDtype === "f16" ? 2 : 4,
+      cacheDtype,
     );
     const decoder = decoderBytes(tokenizer.decoder, featureMap(maps));
-    return conditions + peakBytes(running, decoder, provider);
+    return conditions + peakBytes({ scales: running, decoder }, provider);
   };
   const largestActivationOf = (maps: readonly MapSize[] = usual): number => {
     const last = positionsOf(maps.at(-1)!);
@@ -80,7 +73,7 @@ export function infinityCosts(
     small: offload === "none" && bytesOf(transformer, "f32") <= SMALL_BYTES,
     weights: (dtype, provider) => {
       return bytesOf(resident, dtype) + largestCast(transformer, dtype) + bytesOf(networks, "f32") +
-        keptByPool(image(dtype, provider), provider);
+        pooledBytes(image(dtype, provider), provider);
     },
     image,
     transient: (dtype) => bytesOf(prompts, dtype) + largestCast(prompts, dtype),
