@@ -96,12 +96,12 @@ Deno.test("varscale: checkpoints that make no model are refused at once, by what
     ["--text_ckpt a", "Option --net-ckpt is needed too: a model has several checkpoints"],
     ["--frame_ckpt a", "Options --net-ckpt and --text-ckpt are needed too: a model has several checkpoints"],
     ["--frame_ckpt a --text_ckpt a", "Option --net-ckpt is needed too"],
-    ["--vae_ckpt a", "Option --var-ckpt is needed too"],
+    ["--vae_ckpt a", "Option --var-ckpt or --infinity-ckpt is needed too"],
     ["--vae_ckpt a --net_ckpt a", "Options --vae-ckpt and --net-ckpt do not go together"],
     ["--var_ckpt a --vae_ckpt a --text_ckpt a", "do not go together: no model is made of these"],
     [
       "--net_ckpt a --model demo",
-      "Options --model and --var-ckpt, --vae-ckpt, --net-ckpt, --text-ckpt, --words-ckpt or --frame-ckpt exclude",
+      "Options --model and --var-ckpt, --vae-ckpt, --infinity-ckpt, --t5-ckpt, --net-ckpt, --text-ckpt, --words-ckpt or --frame-ckpt exclude",
     ],
   ];
   for (const command of ["generate 1", "run -o none", "convert -o none"]) {
@@ -121,13 +121,16 @@ Deno.test("varscale: the help tells what each family does", async () => {
     assertStringIncludes(text, "--[no-]grout Leave gaps; for Mosaic (default: on)");
     assertStringIncludes(text, "--gap-width X Width of the gaps; for Mosaic --tiles N");
     assertMatch(text, /--maxpn N [^()]*; for FlexVAR\. Side of the largest tile; for Mosaic \(default: 16\)/);
-    assertMatch(text, /--offload none\|blocks Which weights [^;]*; for Mosaic \(default: none\)/);
+    assertMatch(
+      text,
+      /--offload none\|blocks Which weights [^;]*; for Infinity and Mosaic \(default: none\)/,
+    );
     assertStringIncludes(text, "Mosaic: tiles in one color --steps");
     assertStringIncludes(text, "13,16; for FlexVAR (default: the model's, or those");
-    assertStringIncludes(text, "for FlexVAR and Mosaic (default: the model's, or that of");
+    assertStringIncludes(text, "for FlexVAR, Infinity and Mosaic (default: the model's, or that of");
     assertStringIncludes(
       text,
-      "(default: ramp for VAR, ramp for FlexVAR, constant for Mosaic, constant for Framed)",
+      "(default: ramp for VAR, ramp for FlexVAR, constant for Infinity, constant for Mosaic, constant for Framed)",
     );
   }
   const { out } = await succeed("download", "--help");
@@ -196,11 +199,11 @@ testInFolder("varscale: how a model is kept in memory is chosen, recorded and re
     const [options, message] of [
       [
         ["x", ...model, "--keep-text-encoder"],
-        "keepTextEncoder true as Mosaic has no such choice; no family has",
+        "keepTextEncoder true as Mosaic has no such choice; Infinity has",
       ],
       [
         ["7", "--device", "cpu", "--offload", "blocks"],
-        'offload "blocks" as VAR has no such choice; Mosaic has',
+        'offload "blocks" as VAR has no such choice; Infinity and Mosaic have',
       ],
     ] as const
   ) {

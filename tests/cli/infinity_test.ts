@@ -57,7 +57,7 @@ registerFamily({
   options: {
     pn: { kind: "text", help: "Pixels" },
     aspect: { kind: "text", help: "Height by width" },
-    cfgInsertionLayer: { kind: "integer", help: "Layer" },
+    cfgInsertionLayer: { kind: "text", help: "Layer" },
     positivePrompt: { kind: "boolean", help: "More words" },
   },
   infer,
@@ -135,7 +135,7 @@ testInFolder("varscale run-infinity: the released command line makes its picture
   const { cfg, temperature, published, familyOptions } = asked.at(-1)!;
   // What was given twice counts as it was given last.
   assertEquals([cfg, temperature, published], [3, 0.75, true]);
-  assertEquals(familyOptions, { pn: "0.06M", aspect: "1", cfgInsertionLayer: 0 });
+  assertEquals(familyOptions, { pn: "0.06M", aspect: "1", cfgInsertionLayer: "0" });
   await using model = await loaded();
   const request = { labels: PROMPT, cfg: 3, temperature: 0.75, seed: 1 };
   const plain = await generate(model, request);
@@ -158,7 +158,7 @@ testInFolder("varscale run-infinity: the released command line makes its picture
     ...["--save_file", `${folder}/new/tmp.png`, "--device", "cpu"],
   );
   assertEquals(asked.at(-1)!.familyOptions, {
-    ...{ pn: "0.06M", aspect: "1.5", cfgInsertionLayer: -2, positivePrompt: true },
+    ...{ pn: "0.06M", aspect: "1.5", cfgInsertionLayer: "-2", positivePrompt: true },
   });
   const scaled = await generate(model, {
     ...request,
@@ -260,7 +260,7 @@ testInFolder(
         ...[4, 0.5, true, true],
       ]);
       assertEquals([settings.scaling.scale, settings.scaling.samples], [[1], 20]);
-      assertEquals(settings.familyOptions, { pn: "0.06M", aspect: "1", cfgInsertionLayer: 0 });
+      assertEquals(settings.familyOptions, { pn: "0.06M", aspect: "1", cfgInsertionLayer: "0" });
 
       // Flags come before variables.
       const other = `${folder}/other`;

@@ -57,9 +57,9 @@ Deno.test("varscale: no two options of a command share a name, and what FlexVAR'
       ]
     ) assert(all.includes(name), `${command} ${name}`);
     // What the model decides is told for each family.
-    assertStringIncludes(text, "(default: 0.96 for VAR, 0.95 for FlexVAR)");
+    assertStringIncludes(text, "(default: 0.96 for VAR, 0.95 for FlexVAR, 0.97 for Infinity)");
     assertMatch(text, /--top-k K [^()]*\(default: 900\)/);
-    assertMatch(text, /--scale K,… [^()]*\(default: 1 for VAR, 2 for FlexVAR;/);
+    assertMatch(text, /--scale K,… [^()]*\(default: 1 for VAR, 2 for FlexVAR, 3 for Infinity;/);
     assertMatch(text, /--maxpn N [^()]*; for FlexVAR \(default: 16\)/);
     assertMatch(text, /--published [^()]* FlexVAR: /);
   }
@@ -87,9 +87,12 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
     ["generate --var_ckpt a.pth", "Option --vae-ckpt is needed too"],
     [
       "generate --vae_ckpt a.pth --model demo",
-      "Options --model and --var-ckpt or --vae-ckpt exclude each other",
+      "Options --model and --var-ckpt, --vae-ckpt, --infinity-ckpt or --t5-ckpt exclude each other",
     ],
-    ["generate --class-names a.json", "Option --class-names goes with --var-ckpt and --vae-ckpt"],
+    [
+      "generate --class-names a.json",
+      "Option --class-names goes with --var-ckpt, --vae-ckpt, --infinity-ckpt and --t5-ckpt",
+    ],
     ["generate --guidance linear", "Option --guidance must be ramp or constant"],
     ["generate --size 512x", 'Option --size must be a size in pixels, like "512", or width and height'],
     ["generate --patch-numbers 1;2", "Option --patch-numbers must be sides of token maps"],
@@ -138,14 +141,14 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
     ["run out", 'Unexpected argument "out"'],
     ["run -o none --shard 3/2", 'must be a part and the number of parts, from "1/N" to "N/N"'],
     ["run -o none --npz --shard 1/2", "Options --npz and --shard exclude each other"],
-    ["run -o none --vae_ckpt a", "Option --var-ckpt is needed too"],
+    ["run -o none --vae_ckpt a", "Option --var-ckpt or --infinity-ckpt is needed too"],
     ["run -o none --npz --output_dir none", "Options -o and --output-dir are the same"],
     ["run -o none --maxpn x", "Option --maxpn must be an integer of at least 1"],
     ["reconstruct a.png --size 0", "Option --size must be a size in pixels"],
     ["npz", "DIR is needed"],
     ["npz a b", 'Unexpected argument "b"'],
     ["npz ROOT/cli --order random", "Option --order must be shuffled or name"],
-    ["convert --vae-ckpt a --output b", "Option --var-ckpt is needed"],
+    ["convert --vae-ckpt a --output b", "Option --var-ckpt or --infinity-ckpt is needed"],
     [
       "convert --var-ckpt a --vae-ckpt a --output ROOT/tests",
       "/tests: it exists; choose another --output, or --overwrite",
