@@ -236,7 +236,7 @@ async function transformerOfSize(
   size: ModelSize,
   wish: Wish,
 ): Promise<FoundTransformer> {
-  const likely = likelyTransformer(place, size);
+  const likely = likelyTransformer(place, size, wish.without);
   const get = (named: NamedTransformer): Promise<FoundTransformer> => getTransformer(place, named, wish);
   let absent = new HubError(
     "missing",
@@ -257,11 +257,18 @@ async function transformerOfSize(
 
 /**
  * A transformer that a repository may have: of the family whose repository it is, or of the first one that
- * knows a name.
+ * knows a name and has the parts that are to be left out.
  */
-function likelyTransformer({ repository }: HubPlace, size: ModelSize): NamedTransformer | undefined {
+function likelyTransformer(
+  { repository }: HubPlace,
+  size: ModelSize,
+  without: readonly string[],
+): NamedTransformer | undefined {
   const owners = FAMILIES.filter(({ published }) => published.repository === repository);
-  const candidates = (owners.length > 0 ? owners : FAMILIES).flatMap((family) => {
+  const others = FAMILIES.filter(({ parts }) => {
+    return without.every((name) => parts.some((part) => part.optional && part.name === name));
+  });
+  const candidates = (owners.length > 0 ? owners : others).flatMap((family) => {
     return namesOfSize(family, size).map((name) => ({ family, name, size }));
   });
   return candidates[0];

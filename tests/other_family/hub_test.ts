@@ -263,7 +263,7 @@ Deno.test("hubModel: what is left out is not fetched, and only what can be left 
     'Cannot make the model as without must be some of "words" for Mosaic: current value is ["text"]',
   );
   // Nor is anything else fetched then.
-  assertEquals(hub.seen, []);
+  assertEquals([fetched(hub, "owner/name"), hub.transfers], [[], []]);
 });
 
 Deno.test("hubModel: of a model folder, the files of a part that is left out are not fetched", () =>
