@@ -212,7 +212,7 @@ async function recordNow(
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
     say(io, `warning: ${warning}`);
   }
-  if (!options.quiet) for (const note of resolved.schedule.notes ?? []) say(io, note);
+  if (!options.quiet) { for (const note of resolved.schedule.notes ?? []) say(io, note); }
   return now;
 }
 

@@ -63,7 +63,7 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   await folder.refuse(layout.files());
   const device = deviceRecord(model, options);
   for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
-  if (!quiet) for (const note of request.schedule.notes ?? []) say(io, note);
+  if (!quiet) { for (const note of request.schedule.notes ?? []) say(io, note); }
 
   const results = await makeVariants(plan, {
     model,
