@@ -43,8 +43,8 @@ export const BUNDLED_MODELS: Readonly<Record<string, URL>> = {
 };
 
 /**
- * What names a model: `"demo"` or `"demo-t2i"`, a folder's path or URL, `"hf:owner/name"` or `"hf:owner/name@revision"` for a
- * repository of the Hugging Face hub, or checkpoints by part.
+ * What names a model: `"demo"` or `"demo-t2i"`, a folder's path or URL, `"hf:owner/name"` or
+ * `"hf:owner/name@revision"` for a repository of the Hugging Face hub, or checkpoints by part.
  */
 export type ModelSource = string | URL | Checkpoints;
 
@@ -116,8 +116,8 @@ export interface LoadModelOptions {
 /**
  * Loads a model.
  *
- * @param source `"demo"` for the bundled model of classes (shaded solids, 64×64, 64 classes), `"demo-t2i"` for
- * that of texts (one to three of them in a picture), the path or URL of a model
+ * @param source `"demo"` for the bundled model of classes (shaded solids, 64×64, 64 classes), `"demo-t2i"`
+ * for that of texts (one to three of them in a picture), the path or URL of a model
  * folder, or the official checkpoints as `{ var, vae }`, whose tensors tell the family and are converted as
  * they are read; or `"hf:FoundationVision/var"`, whose checkpoints of the given depth are downloaded to the
  * cache that Python uses too.

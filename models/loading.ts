@@ -1,7 +1,7 @@
 /**
  * What loading a model of any family begins with: the folder is checked against its description, the type of
- * the weights is chosen by the room that there is, and graphs are made to sessions. What a family loads of it,
- * and in which order, is its own matter.
+ * the weights is chosen by the room that there is, and graphs are made to sessions. What a family loads of
+ * it, and in which order, is its own matter.
  *
  * @module
  */

@@ -215,8 +215,8 @@ async function* runBatches(
 }
 
 /**
- * Features of all prompts of a request: all of them before the first batch, so that the text encoder is loaded
- * once, and gone before there are pictures.
+ * Features of all prompts of a request: all of them before the first batch, so that the text encoder is
+ * loaded once, and gone before there are pictures.
  */
 async function featuresOf(
   model: Model,

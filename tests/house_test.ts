@@ -81,6 +81,8 @@ const STORIES: readonly string[] = [
   "tests/models/flexvar/golden_test.ts",
   "tests/models/flexvar/reference_test.ts",
   "tests/models/hub/processes_test.ts",
+  "tests/models/infinity/demo_test.ts",
+  "tests/models/infinity/golden_test.ts",
   "tests/models/var/golden_test.ts",
   "tests/other_family/hub_test.ts",
   "tests/other_family/mosaic_test.ts",

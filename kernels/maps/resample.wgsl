@@ -3,11 +3,11 @@
 // tap, number of taps and weights, row_first, row_count and row_weights [to_rows, row_taps]; the same for
 // each output column, column_first, column_count and column_weights [to_columns, column_taps], the same
 // arrays where maps are square; output as planes [images, channels, to_rows, to_columns] or, when `rows` is
-// 1, as rows [images, to_rows * to_columns, channels]. With `sign` 1 or -1 the result is added to the output or
-// taken from it, with 0 it takes its place. One thread per position and 8 channels, which share the weights and
-// where they lie.
-// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|, and that of one
-// addition. Expects nothing in front of it. Twin: resample.ts.
+// 1, as rows [images, to_rows * to_columns, channels]. With `sign` 1 or -1 the result is added to the output
+// or taken from it, with 0 it takes its place. One thread per position and 8 channels, which share the
+// weights and where they lie.
+// Plain f32: the error is at most (row_taps + column_taps + 3) * 2^-24 * sum |weight * input|, and that of
+// one addition. Expects nothing in front of it. Twin: resample.ts.
 
 struct Parameters {
   images: u32,

@@ -234,8 +234,8 @@ function inferTokenizer({ set }: PartWeights): AutoencoderConfig {
  * Checks that a transformer tells bits of the tokenizer's codes.
  *
  * @returns Whether a token holds a patch of four positions.
- * @throws {ModelFileError} Naming the file that belongs to the transformer. Another tokenizer than that of the
- * training is what most often spoils pictures, and where it has as many bits nothing tells.
+ * @throws {ModelFileError} Naming the file that belongs to the transformer. Another tokenizer than that of
+ * the training is what most often spoils pictures, and where it has as many bits nothing tells.
  */
 function requireSameBits(
   own: InfinityTransformerConfig,

@@ -101,20 +101,20 @@ export async function loadInfinity(
   device: Device,
   options: LoadFamilyOptions,
 ): Promise<Model> {
-  requireCacheDtype(device, options.cacheDtype ?? "f32", "load the model");
-  const hasEncoder = folder.hasWeights(TEXT_ENCODER);
+  const { offload = "none", cacheDtype = "f32" } = options;
   const loading = await beginLoading(folder, device, {
     ...options,
     family,
     costsOf: ({ text, ...config }) => {
-      return infinityCosts({ ...config, ...(text && hasEncoder && { text }) }, options);
+      const encoder = text && folder.hasWeights(TEXT_ENCODER) ? { text } : {};
+      return infinityCosts({ ...config, ...encoder }, options);
     },
   });
   const { config, owned, folder: source, room } = loading;
   await using stack = new AsyncDisposableStack();
   stack.use(owned);
+  requireCacheDtype(device, cacheDtype, "load the model");
   const weights = owned.use(await source.weights(TRANSFORMER));
-  const { offload = "none", cacheDtype = "f32" } = options;
   const networks = owned.use(await loadNetworks(loading, TOKENIZER, config.tokenizer));
   const sessions = owned.use(
     await TransformerSessions.create((mixedAfter) => {
@@ -135,7 +135,7 @@ export async function loadInfinity(
     unconditional: await weights.readFloat32("cfg_uncond"),
     starts: await readStarts(weights, device, { config, owned }),
     codes: owned.use(new CodeMaps(room.device, { channels, patchify: config.patchify })),
-    encoder: hasEncoder
+    encoder: source.hasWeights(TEXT_ENCODER)
       ? owned.use(new TextEncoderOnDemand(loading, options.keepTextEncoder ?? false))
       : undefined,
   });
@@ -180,7 +180,9 @@ async function loadCondition(
   return await loadParts(loading, weights, parts, 0);
 }
 
-/** The transformer's tensors with the shapes of a checkpoint, which those of integers in blocks do not tell. */
+/**
+ * The transformer's tensors with the shapes of a checkpoint, which those of integers in blocks do not tell.
+ */
 function listedWeights(config: InfinityConfig, { file }: WeightFiles): WeightSet {
   const tensors = transformerTensors(config).map(({ name, shape }) => {
     return [name, { shape, dtype: "F32" }] as const;

@@ -42,8 +42,8 @@ const NETWORK = /^(encoder|decoder)\.(conv_in|conv_out|norm_out|mid|down|up)\b/;
  */
 export function storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype {
   if (dtype === "f32") return "f32";
-  // Integers spoil the features of texts more than they save: 8 bits are off by 5 % at flan-t5-xl's size, 4 by
-  // 60, and it is unloaded before there are pictures.
+  // Integers spoil the features of texts more than they save: 8 bits are off by 5 % at flan-t5-xl's size, 4
+  // by 60, and it is unloaded before there are pictures.
   if (TEXT.test(name) && !NETWORK.test(name)) return storedT5Dtype(name, shape, "f16");
   if (dtype !== "f16") {
     if (name === HEAD) return "q8";

@@ -19,8 +19,8 @@ export interface Rotations {
 }
 
 /**
- * Place of a row or column of a scale on the finest grid: `i · finest / side`, halves to the even number. Over
- * the table's ratios 516 places are exact halves, so how they are rounded matters.
+ * Place of a row or column of a scale on the finest grid: `i · finest / side`, halves to the even number.
+ * Over the table's ratios 516 places are exact halves, so how they are rounded matters.
  *
  * @example
  * ```ts
@@ -39,8 +39,8 @@ export function finestPlace(i: number, side: number, finest: number): number {
 }
 
 /**
- * Rotations of a scale's tokens, row by row. The first half of a head's pairs of channels turns by the row, the
- * second by the column; pair j of n turns by `place · 10000^(-j / n)`.
+ * Rotations of a scale's tokens, row by row. The first half of a head's pairs of channels turns by the row,
+ * the second by the column; pair j of n turns by `place · 10000^(-j / n)`.
  *
  * @param map The scale's grid.
  * @param finest The finest grid of its ratio, in which places are told.

@@ -127,7 +127,9 @@ export interface InfinityScheduleModel {
   readonly pixels: number;
 }
 
-/** The family's own options as a schedule holds them: those that were given, and what follows from the rest. */
+/**
+ * The family's own options as a schedule holds them: those that were given, and what follows from the rest.
+ */
 export interface InfinityOptions {
   /** Published amount of pixels. */
   readonly pn?: string;

@@ -82,7 +82,7 @@ Deno.test("hubModel: without a depth there must be one transformer", async () =>
   await assertRejects(
     () => hubModel(PLACE, undefined, none.options()),
     HubError,
-    "it has neither model.json nor var_d16.pth, FlexVARd16-epo179.pth or the like",
+    "it has neither model.json nor var_d16.pth, FlexVARd16-epo179.pth, infinity_2b_reg.pth or the like",
   );
 });
 

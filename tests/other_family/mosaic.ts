@@ -2,9 +2,9 @@
  * A family of models that is as unlike VAR and FlexVAR as a published one could be, for tests: it takes texts
  * instead of classes, its tokens are 40 bits in two words, its maps are not square, guidance is constant,
  * what it paints has any size, its models are told apart by names of sizes, and its checkpoints are called
- * `net`, `text` and `words`. The last two lie in repositories of others, and it can do without `words`, beside
- * which lies the list of the words that it gives a meaning to. Its transformer is a formula. It is registered
- * like any family, and that is all that the sampler and the command line get to know of it.
+ * `net`, `text` and `words`. The last two lie in repositories of others, and it can do without `words`,
+ * beside which lies the list of the words that it gives a meaning to. Its transformer is a formula. It is
+ * registered like any family, and that is all that the sampler and the command line get to know of it.
  *
  * @module
  */

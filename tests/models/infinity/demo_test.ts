@@ -1,6 +1,6 @@
 /**
- * The bundled text-to-image model against numbers recorded by running the published modules: from the words of
- * a prompt to the pixels, and back from pixels to bits.
+ * The bundled text-to-image model against numbers recorded by running the published modules: from the words
+ * of a prompt to the pixels, and back from pixels to bits.
  *
  * @module
  */
@@ -50,37 +50,42 @@ Deno.test("TextTokenizer: the bundled model cuts recorded prompts into the recor
   }
 });
 
-testOnDevices("InfinityModel: prompts become the recorded features, logits, bits and pictures", async (device) => {
-  using recorded = await openRecorded();
-  await using model = await loadModel("demo-t2i", { device });
-  const prompts = promptsOf(recorded);
-  const textFeatures = await model.encodeText!(prompts);
-  const schedule = model.schedule({ cfg: 3, temperature: 0.5 });
-  assertEquals(schedule.scales.length, SCALES);
-  for (const [i, prompt] of prompts.entries()) {
-    const text = textFeatures.require(prompt).values;
-    assert(maxDifference(text, await recorded.readFloat32(`${i}.text`)) < TEXT_TOLERANCE);
-    using generation = await model.start({
-      labels: [model.resolveLabel(prompt)],
-      guided: true,
-      schedule,
-      textFeatures,
-    });
-    for (let scale = 0; scale < SCALES; scale++) {
-      using logits = await generation.logits();
-      const raw = await recorded.readFloat32(`${i}.logits_raw.${scale}`);
-      const difference = maxDifference(await readFloats(logits), raw);
-      assert(difference < LOGIT_TOLERANCE, `logits of scale ${scale} are off by ${difference}`);
-      using tokens = device.upload(await recordedBits(recorded, `${i}.bits.${scale}`));
-      generation.accept(tokens);
-      const summed = await recorded.readFloat32(`${i}.summed.${scale}`);
-      assert(maxDifference(await readFloats(generation.accumulated!), summed) < 2e-6);
+testOnDevices(
+  "InfinityModel: prompts become the recorded features, logits, bits and pictures",
+  async (device) => {
+    using recorded = await openRecorded();
+    await using model = await loadModel("demo-t2i", { device });
+    const prompts = promptsOf(recorded);
+    const textFeatures = await model.encodeText!(prompts);
+    const schedule = model.schedule({ cfg: 3, temperature: 0.5 });
+    assertEquals(schedule.scales.length, SCALES);
+    for (const [i, prompt] of prompts.entries()) {
+      const text = textFeatures.require(prompt).values;
+      assert(maxDifference(text, await recorded.readFloat32(`${i}.text`)) < TEXT_TOLERANCE);
+      using generation = await model.start({
+        labels: [model.resolveLabel(prompt)],
+        guided: true,
+        schedule,
+        textFeatures,
+      });
+      for (let scale = 0; scale < SCALES; scale++) {
+        using logits = await generation.logits();
+        const raw = await recorded.readFloat32(`${i}.logits_raw.${scale}`);
+        const difference = maxDifference(await readFloats(logits), raw);
+        assert(difference < LOGIT_TOLERANCE, `logits of scale ${scale} are off by ${difference}`);
+        using tokens = device.upload(await recordedBits(recorded, `${i}.bits.${scale}`));
+        generation.accept(tokens);
+        const summed = await recorded.readFloat32(`${i}.summed.${scale}`);
+        assert(maxDifference(await readFloats(generation.accumulated!), summed) < 2e-6);
+      }
+      using pictures = await generation.decode();
+      const pixels = (await readFloats(pictures.array)).map((value) =>
+        (Math.max(-1, Math.min(1, value)) + 1) / 2
+      );
+      assert(maxDifference(pixels, await recorded.readFloat32(`${i}.image`)) < PIXEL_TOLERANCE);
     }
-    using pictures = await generation.decode();
-    const pixels = (await readFloats(pictures.array)).map((value) => (Math.max(-1, Math.min(1, value)) + 1) / 2);
-    assert(maxDifference(pixels, await recorded.readFloat32(`${i}.image`)) < PIXEL_TOLERANCE);
-  }
-});
+  },
+);
 
 testOnDevices("InfinityModel: pictures become the recorded bits, and pictures again", async (device) => {
   using recorded = await openRecorded();

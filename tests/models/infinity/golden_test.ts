@@ -1,6 +1,6 @@
 /**
- * Infinity against numbers recorded from the released code: the whole way from checkpoints to logits, bits and
- * what they add up to, for square and other maps, for patches, and with guidance after a block.
+ * Infinity against numbers recorded from the released code: the whole way from checkpoints to logits, bits
+ * and what they add up to, for square and other maps, for patches, and with guidance after a block.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The transformers of `golden/infinity/expected.json`, whose weights are hashes of their names, as checkpoints
- * in memory, together with a small tokenizer that nothing was recorded of.
+ * The transformers of `golden/infinity/expected.json`, whose weights are hashes of their names, as
+ * checkpoints in memory, together with a small tokenizer that nothing was recorded of.
  *
  * @module
  */
