@@ -288,7 +288,9 @@ async function openFolder(
       `Cannot load the model with classNames as "${place}" is a model folder, which has its own; convert it to give it others`,
     );
   }
-  return await openModelFolder(BUNDLED_MODELS[String(place)] ?? place, { signal });
+  const name = String(place);
+  const bundled = Object.hasOwn(BUNDLED_MODELS, name) ? BUNDLED_MODELS[name]! : place;
+  return await openModelFolder(bundled, { signal });
 }
 
 async function openCheckpoints(

@@ -22,6 +22,7 @@ import {
   checkpointsOf,
   DEPTH_OPTION,
   modelPlace,
+  SIZE_OPTION,
   WEIGHTS_OPTION,
   WITHOUT_OPTION,
 } from "../options/model_options.ts";
@@ -47,6 +48,7 @@ const OPTIONS = {
         'Instead of checkpoints a model folder with weights in f32 or f16, as a path or URL, "hf:OWNER/NAME" for a repository of the Hugging Face hub, or "demo" or "demo-t2i"',
     },
     modelDepth: DEPTH_OPTION,
+    modelSize: SIZE_OPTION,
     without: WITHOUT_OPTION,
   }),
   ...section("Model folder", {
@@ -131,6 +133,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       ...(name === undefined ? {} : { name }),
       ...(options.weights === undefined ? {} : { weights: options.weights }),
       ...(options.modelDepth === undefined ? {} : { depth: options.modelDepth }),
+      ...(options.modelSize === undefined ? {} : { size: options.modelSize }),
       ...(options.without === undefined ? {} : { without: options.without }),
       ...(classNames === undefined ? {} : { classNames }),
     }));
@@ -158,7 +161,7 @@ async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): 
   const place = hubPlace(folder);
   if (place === undefined) return { folder: folder === "demo" ? DEMO_MODEL : folder };
   using transfer = new Transfer(io);
-  const found = await hubModel(place, options.modelDepth, {
+  const found = await hubModel(place, options.modelSize ?? options.modelDepth, {
     onProgress: transfer.report,
     signal: io.signal,
     ...(options.without === undefined ? {} : { without: options.without }),

@@ -13,10 +13,11 @@ import {
   EVAL_FLAGS,
   INFINITY_FLAGS,
   infinityArguments,
+  LOADING_OPTIONS,
   ownArguments,
   withoutEffect,
 } from "../options/infinity_flags.ts";
-import { DEVICE_OPTIONS, MODEL_OPTIONS } from "../options/model_options.ts";
+import { DEVICE_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, optionName, type OptionTable, refuseOperands, section } from "../options/options.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
 import { SERIES_OPTIONS } from "../options/series_options.ts";
@@ -78,7 +79,7 @@ function withVariables<Table extends OptionTable>(table: Table): Table {
 
 /** Options of ours, for what the released script has no flag for. */
 const OWN_OPTIONS = {
-  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, dtype: MODEL_OPTIONS.dtype }),
+  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, ...LOADING_OPTIONS }),
   ...DEVICE_OPTIONS,
   ...section("Device", BATCH_OPTIONS),
   ...section("Output", { quiet: SERIES_OPTIONS.quiet }),

@@ -16,11 +16,12 @@ import { requireFacts } from "../options/infinity_facts.ts";
 import {
   INFINITY_FLAGS,
   infinityArguments,
+  LOADING_OPTIONS,
   ownArguments,
   RUN_FLAGS,
   withoutEffect,
 } from "../options/infinity_flags.ts";
-import { DEVICE_OPTIONS, load, MODEL_OPTIONS } from "../options/model_options.ts";
+import { DEVICE_OPTIONS, load } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
 import { quietOption } from "../options/output_options.ts";
 import { parse } from "../options/parse.ts";
@@ -34,7 +35,7 @@ import { list } from "../output/words.ts";
 
 /** Options of ours, for what the released script takes as given: a GPU with enough memory. */
 const OWN_OPTIONS = {
-  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, dtype: MODEL_OPTIONS.dtype }),
+  ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, ...LOADING_OPTIONS }),
   ...DEVICE_OPTIONS,
   ...section("Device", { memory: BATCH_OPTIONS.memory }),
   ...section("Output", { quiet: quietOption("errors and warnings") }),

@@ -52,7 +52,7 @@ export async function readPlaces<Content>(
   } catch (error) {
     if (!(error instanceof ModelFileError)) throw error;
     const paths = places.filter((place) =>
-      BUNDLED_MODELS[place] === undefined && !isUrl(place) && hubPlace(place) === undefined
+      !Object.hasOwn(BUNDLED_MODELS, place) && !isUrl(place) && hubPlace(place) === undefined
     );
     const there = await Promise.all(paths.map(exists));
     if (there.every(Boolean)) throw error;

@@ -8,6 +8,7 @@
 
 import { list } from "../output/words.ts";
 import { choice, integer, number, seed, text } from "./kinds.ts";
+import { CHECKPOINT_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { type Option, optionName, type OptionTable, section, type Values } from "./options.ts";
 
 /** The shapes of the released transformers, by what the scripts call them. */
@@ -101,6 +102,14 @@ export const INFINITY_FLAGS = {
   ...section("What the files say, checked if it is given", lastCounts(FACTS)),
   ...section("Without effect, said so if it is given", lastCounts(WITHOUT_EFFECT)),
 };
+
+/** Options of ours that say how a model is loaded, whichever it is. */
+export const LOADING_OPTIONS: OptionTable = Object.fromEntries(
+  Object.entries(MODEL_OPTIONS).filter(([name]) => {
+    return !["model", "weights", "classNames", "modelDepth", "modelSize", "without"].includes(name) &&
+      !Object.hasOwn(CHECKPOINT_OPTIONS, name);
+  }),
+);
 
 /** Flags of `run_infinity.py` alone. */
 export const RUN_FLAGS = section(

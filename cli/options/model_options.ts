@@ -262,7 +262,7 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
     throw new UsageError(`Option --without goes with --model or ${list(checkpointOptions(PARTS), "and")}`);
   }
   if (model === undefined) return undefined;
-  const isName = BUNDLED_MODELS[model] !== undefined || hubPlace(model) !== undefined;
+  const isName = Object.hasOwn(BUNDLED_MODELS, model) || hubPlace(model) !== undefined;
   return { folder: isName ? model : absolute(model), ...without };
 }
 

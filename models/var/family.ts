@@ -29,9 +29,10 @@ const TRANSFORMER_PART: CheckpointPart = {
   title: "the transformer",
   landmark: LANDMARKS.transformer,
   unused: UNUSED,
-  // Positions of a map are another family's, but levels are ours whatever the positions are.
+  // Positions of a map are another family's, but levels are ours whatever the positions are; what stands for
+  // no text is of a family that takes texts.
   isIn: (tensors) =>
-    tensors.has(LANDMARKS.transformer) &&
+    tensors.has(LANDMARKS.transformer) && !tensors.has("cfg_uncond") &&
     (tensors.has("lvl_embed.weight") || tensors.get("pos_1LC")?.shape.length !== 4),
 };
 

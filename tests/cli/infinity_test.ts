@@ -79,7 +79,7 @@ registerFamily({
   },
 });
 // The command line makes its options of the families that are registered when it is loaded.
-const { filesIn, fixture, run, succeed, testInFolder } = await import("./run.ts");
+const { filesIn, fixture, ROOT, run, succeed, testInFolder } = await import("./run.ts");
 
 const FILES = {
   "infinity_125M_256x256.pth": await checkpoint("colors.weight", [3, BITS], 12.9898),
@@ -294,3 +294,29 @@ testInFolder(
     }
   },
 );
+
+testInFolder("varscale run-infinity: facts are those of Infinity's own tensors", async (folder) => {
+  const demo = `${ROOT}models/demo_t2i`;
+  const args = [
+    ...["run-infinity", "--pn", "0.06M", "--model_path", `${demo}/transformer.safetensors`],
+    ...["--vae_path", `${demo}/tokenizer.safetensors`, "--text_encoder_ckpt", `${folder}/none`],
+    ...["--vae_type", "16", "--text_channels", "128", "--apply_spatial_patchify", "0"],
+    ...["--save_file", `${folder}/a.png`, "--device", "cpu"],
+  ];
+  for (
+    const [more, message] of [
+      ["--model_type infinity_2b", "--model-type must be left out, as "],
+      ["--model_type infinity_2b", "has 4 blocks of width 192: current value is infinity_2b"],
+      ["--vae_type 32", "--vae-type must be 16, as "],
+      ["--text_channels 2048", "--text-channels must be 128, as "],
+      ["--apply_spatial_patchify 1", "--apply-spatial-patchify must be 0, as "],
+      // With these right, it gets as far as the text encoder, which is not there.
+      ["--use_bit_label 1", `${folder}/none`],
+    ] as const
+  ) {
+    const { code, err } = await run([...args, ...more.split(" ")]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
+  assertEquals(filesIn(folder), []);
+});

@@ -154,6 +154,7 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
       "/tests: it exists; choose another --output, or --overwrite",
     ],
     ["convert a", 'Unexpected argument "a"'],
+    ["generate --model constructor --device cpu --quiet -o none", "constructor"],
     ["convert -o none", "Option --var-ckpt is needed, or --model"],
     ["inspect", "PLACE is needed"],
     ["inspect demo demo", 'Unexpected argument "demo"'],

@@ -49,6 +49,8 @@ Deno.test("VAR: another family's parts are not taken for VAR's", () => {
   const start = { "pos_start": [1, 1, 64] };
   assertEquals(TRANSFORMER.isIn(tensors({ ...start, "pos_1LC": [1, 64, 32, 32] })), false);
   assertEquals(TRANSFORMER.isIn(tensors({ "lvl_embed.weight": [4, 64] })), false);
+  const text = { "lvl_embed.weight": [15, 64], "cfg_uncond": [512, 128] };
+  assertEquals(TRANSFORMER.isIn(tensors({ ...start, ...text })), false);
   // A file that is damaged is still recognised, so that what is wrong with it can be told.
   assertEquals(TRANSFORMER.isIn(tensors({ ...start, "pos_1LC": [1, 30, 64] })), true);
   assertEquals(TRANSFORMER.isIn(tensors({ ...start, "lvl_embed.weight": [4, 64] })), true);
