@@ -178,7 +178,7 @@ Deno.test("convertModel: quantized weights are not converted again, and folders 
       ModelFileError,
       "family",
     );
-    assertEquals([error.expected, error.found], ['"var" or "flexvar"', '"x"']);
+    assertEquals([error.expected, error.found], ['"var" or "flexvar" or "infinity"', '"x"']);
   }));
 
 Deno.test("convertModel: the demo's folder can be converted", () =>
@@ -434,7 +434,7 @@ Deno.test("openModelSource: a source that is none is refused with what may be on
     await assertRejects(
       () => openModelSource(source as unknown as ConversionSource),
       TypeError,
-      "Cannot convert the model as its source must be { var, vae }, or { folder }: current value is",
+      "Cannot convert the model as its source must be { var, vae } or { infinity, vae, t5? }, or { folder }: current value is",
     );
   }
 });
