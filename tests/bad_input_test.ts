@@ -754,13 +754,13 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "no source",
       load(undefined),
       TypeError,
-      'Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae }: current value is undefined',
+      'Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae } or { infinity, vae, t5? }: current value is undefined',
     ],
     [
       "half a pair",
       load({ vae: "vae.pth" }),
       TypeError,
-      'Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae }: current value is { vae: "vae.pth" }',
+      'Cannot load the model as its source must be "demo", a folder, "hf:owner/name", or { var, vae } or { infinity, vae, t5? }: current value is { vae: "vae.pth" }',
     ],
     [
       "no threads",
@@ -820,19 +820,19 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a choice that the family does not have",
       load(good, { offload: "blocks" }),
       RangeError,
-      'Cannot load the model with offload "blocks" as VAR has no such choice; no family has',
+      'Cannot load the model with offload "blocks" as VAR has no such choice; Infinity has',
     ],
     [
       "caches of a type that the family does not have",
       () => loadModel("demo", { device: "cpu", cacheDtype: "f16" }),
       RangeError,
-      'Cannot load the model with cacheDtype "f16" as VAR has no such choice; no family has',
+      'Cannot load the model with cacheDtype "f16" as VAR has no such choice; Infinity has',
     ],
     [
       "a text encoder of a model that has none",
       () => loadModel("demo", { device: "cpu", keepTextEncoder: true }),
       RangeError,
-      "Cannot load the model with keepTextEncoder true as VAR has no such choice; no family has",
+      "Cannot load the model with keepTextEncoder true as VAR has no such choice; Infinity has",
     ],
     [
       "a check that cannot be called",
@@ -1122,7 +1122,7 @@ testOnModel("tiny", "bad input: model folders", async (model) => {
         "an unknown family",
         described({ family: "diffusion" }),
         ModelFileError,
-        `Cannot load a model of this family: ${path}/model.json (expected "var" or "flexvar", found "diffusion")`,
+        `Cannot load a model of this family: ${path}/model.json (expected "var" or "flexvar" or "infinity", found "diffusion")`,
       ],
       [
         "unknown weights",
