@@ -174,7 +174,7 @@ testOnDevices(
     for (const scratch of [2 ** 25, 2 * 40 * 3 * 2, 1]) {
       runHammingDensity(device, { ...args, bandwidth, batchBandwidth: true }, { scratch });
       const found = await readFloats(scores);
-      // The average is rounded another way than here, by a few parts in 2^24, and so is the exponent, twice that.
+      // The average is rounded another way than here, by a few parts in 2^24, and the exponent twice that.
       for (const [i, score] of found.entries()) assertAlmostEquals(score, wanted[i]!, 1e-5 * wanted[i]!);
       assertEquals(found, before ?? found);
       before = found;
