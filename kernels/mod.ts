@@ -169,6 +169,7 @@ export {
   type SampleArguments,
   sampleTokens,
 } from "./sampling/sample.ts";
+export { missingBits, type MissingBitsArguments, NONE_MISSING } from "./sampling/missing_bits.ts";
 export { sampleBits, type SampleBitsArguments } from "./sampling/sample_bits.ts";
 export { type SmoothArguments, smoothCodes } from "./sampling/smooth.ts";
 

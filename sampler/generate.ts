@@ -325,7 +325,7 @@ async function runScale({ model, request, batch, generation, sources, scale }: {
   const { tokens, features } = step.finish();
   if (features === undefined) generation.accept(tokens);
   else acceptFeatures(generation, features);
-  batch.addTokens(tokens, step.positions * model.tokens.words);
+  batch.addTokens(tokens, step.positions * model.tokens.words, step.missing);
   for (const hook of inTurn()) {
     const order = await hook.gather?.(step);
     if (order === undefined) continue;

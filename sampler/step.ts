@@ -137,6 +137,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   readonly #owned = new DisposableStack();
   #guided: DeviceArray | undefined;
   #tokens: DeviceArray | undefined;
+  #missing: DeviceArray | undefined;
 
   /** Steps are made by the sampler. */
   constructor(parts: ScaleStepParts) {
@@ -235,6 +236,14 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     return this.#tokens;
   }
 
+  /**
+   * What the draws of this step have found missing, u32 [lanes], where the model's tokens need it; see
+   * `TokenSpace.findMissing`.
+   */
+  get missing(): DeviceArray | undefined {
+    return this.#missing;
+  }
+
   /** Allocates an array that lives until the scale is done. */
   allocate(length: number, label: string = "hook's array"): DeviceArray {
     return this.#owned.use(this.device.allocate(length, label));
@@ -249,6 +258,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const { images, positions, words } = this.#sizes();
     const tokens = this.allocate(images * count * positions * words, "candidates");
     this.model.tokens.draw(this.device, { ...this.#sampling(options), tokens, draws: count });
+    this.#findMissing();
     this.#parts.kept?.mergeTokens(tokens, count);
     return tokens;
   }
@@ -356,6 +366,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     // Requests for it are refused where there is no mixing.
     space.mix!(this.device, { ...this.#sampling({}), tokens, output: features, ratio });
+    this.#findMissing();
     this.#parts.kept?.mergeTokens(tokens, 1);
     this.#parts.kept?.mergeVectors(features);
     return { tokens, features };
@@ -368,6 +379,15 @@ export class ScaleStep<Decision = unknown> implements Disposable {
 
   get #current(): Scale {
     return this.schedule.scales[this.scale]!;
+  }
+
+  #findMissing(): void {
+    const { tokens: space } = this.model;
+    if (space.findMissing === undefined || this.#missing !== undefined) return;
+    const { images, positions } = this.#sizes();
+    const missing = this.#missing = this.allocate(images, "missing tokens");
+    const logits = this.#guided ?? this.#parts.logits;
+    space.findMissing(this.device, { logits, missing, images, positions });
   }
 
   /** The tokens with those that an edit keeps; a hook's array is left alone. */

@@ -60,6 +60,12 @@ export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> 
    * code. 0 (default) and 1 are off.
    */
   topP?: number;
+  /**
+   * Takes the likelier value for certain where the other one has less than this share of its probability: a
+   * difference of the logits of more than `-ln(minP) * temperature`, both in float32. 0 (default) is off, 1
+   * leaves only ties open.
+   */
+  minP?: number;
   /** Independent draws per position, 1 by default. */
   draws?: number;
   /** The seed; see `seedWords`. */
@@ -88,6 +94,8 @@ const MANY_DRAWS = 32;
  *
  * - Top-p is decided on the difference of the logits in float32, which must be below
  *   `ln((1 - c) / c) * temperature` for c = 1 - topP in float32; 3.4761 for 0.97 at temperature 1.
+ * - Both truncations leave two values as they are, or one; truncated again, as often as may be, nothing
+ *   changes. So the `compounding` of `sampleTokens` has no counterpart here.
  * - NaN and -infinity are never drawn; where both values are that, the bit is 0. Beside +infinity only
  *   +infinity is drawn; two of them are equally likely.
  * - The random words of bits 2i and 2i + 1 are the two words of draw d at counter
@@ -131,6 +139,7 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
     requireTemperature(args.temperature ?? 1, action);
     requireInteger(args.topK ?? 0, "topK", action, { min: 0 });
     requireNumber(args.topP ?? 0, "topP", action, { min: 0, max: 1 });
+    requireNumber(args.minP ?? 0, "minP", action, { min: 0, max: 1 });
     requireInteger(draws, "draws", action, { min: 0, max: 0x7fffffff });
     requireInteger(firstDraw, "firstDraw", action, { min: 0, max: 0x7fffffff });
     requireStream(seed, scale, action);
@@ -172,10 +181,11 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
     const count = Math.ceil(bits / 2);
     const row = rowScratch(2 * bits);
     const keys = new Uint32Array(2 * bits);
-    // Of each bit the likelier value, and below which random word the other one is drawn; 0 beyond the last
-    // bit.
-    const likelier = new Uint8Array(2 * count);
+    // Of each bit below which random word the less likely value is drawn; 0 beyond the last bit.
     const limits = new Uint32Array(2 * count);
+    // The token of all likelier values, from which draws differ.
+    const likelier = new Uint32Array(wordsOfToken);
+    const stride = positions * wordsOfToken;
     const pair = new Uint32Array(2);
     for (let image = 0; image < images; image++) {
       const [key0, key1] = streamKey(seed, lanes[image]!, scale, PURPOSE.token);
@@ -183,24 +193,28 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
         const at = (image * positions + position) * 2 * bits;
         guideRow(logits, row, { at, unconditionalAt: images * positions * 2 * bits + at, weight });
         keyRow(row.u32, keys);
+        likelier.fill(0);
         for (let bit = 0; bit < bits; bit++) {
           const zero = keys[2 * bit]!;
           const one = keys[2 * bit + 1]!;
-          likelier[bit] = Number(one > zero);
+          if (one > zero) likelier[bit >> 5]! |= 1 << (bit & 31);
           limits[bit] = limit(otherWeight(Math.max(zero, one), Math.min(zero, one), factor, certain));
         }
-        for (let draw = 0; draw < draws; draw++) {
-          const token = ((image * draws + draw) * positions + position) * wordsOfToken;
-          for (let first = 0, w = 0; first < count; first += 16, w++) {
-            const end = Math.min(first + 16, count);
-            let word = 0;
-            for (let i = first, shift = 0; i < end; i++, shift += 2) {
-              threefry2x32(key0, key1, position * count + i, firstDraw + draw, pair);
-              const low = likelier[2 * i]! ^ Number(pair[0]! < limits[2 * i]!);
-              const high = likelier[2 * i + 1]! ^ Number(pair[1]! < limits[2 * i + 1]!);
-              word |= (low | (high << 1)) << shift;
-            }
-            tokens[token + w] = word;
+        const token = (image * draws * positions + position) * wordsOfToken;
+        for (let w = 0; w < wordsOfToken; w++) {
+          const word = likelier[w]!;
+          for (let draw = 0; draw < draws; draw++) tokens[token + draw * stride + w] = word;
+        }
+        for (let i = 0; i < count; i++) {
+          const low = limits[2 * i]!;
+          const high = limits[2 * i + 1]!;
+          // Random numbers that decide nothing are not made: none depends on another.
+          if ((low | high) === 0) continue;
+          const counter = position * count + i;
+          const shift = (2 * i) & 31;
+          for (let draw = 0, word = token + (i >> 4); draw < draws; draw++, word += stride) {
+            threefry2x32(key0, key1, counter, firstDraw + draw, pair);
+            tokens[word]! ^= (Number(pair[0]! < low) | (Number(pair[1]! < high) << 1)) << shift;
           }
         }
       }
@@ -218,14 +232,23 @@ function sharpness({ temperature = 1, topK = 0 }: SampleBitsArguments): number {
   return temperature === 0 || topK === 1 ? 0 : Math.fround(Math.LOG2E / temperature);
 }
 
-/**
- * The difference of logits from which on the likelier value is certain, as the bits of a float32; all set
- * there is none.
- */
-function certainFrom({ topP = 0, temperature = 1 }: SampleBitsArguments): number {
-  if (topP === 0 || topP === 1) return 0xffffffff;
+/** Where no difference of logits makes a value certain. */
+const NONE = 0xffffffff;
+
+/** The difference of logits from which on the likelier value is certain, as the bits of a float32. */
+function certainFrom(args: SampleBitsArguments): number {
+  return Math.min(certainByTopP(args), certainByMinP(args));
+}
+
+function certainByTopP({ topP = 0, temperature = 1 }: SampleBitsArguments): number {
+  if (topP === 0 || topP === 1) return NONE;
   const rest = Math.fround(1 - topP);
   return floatBits(Math.max(0, Math.log((1 - rest) / rest)) * temperature);
+}
+
+/** A difference that reaches exactly as far as min-p leaves both values, so it begins with the next one. */
+function certainByMinP({ minP = 0, temperature = 1 }: SampleBitsArguments): number {
+  return minP === 0 ? NONE : floatBits(Math.abs(Math.log(minP)) * temperature) + 1;
 }
 
 /** The weight of the less likely value in units of 2^-30 of the other's, from the keys of both. */

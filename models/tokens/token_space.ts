@@ -72,6 +72,12 @@ export interface MixArguments extends DrawArguments {
   readonly ratio: number;
 }
 
+/** Arguments of {@linkcode TokenSpace.findMissing}. */
+export interface MissingArguments extends Pick<SampleArguments, "logits" | "images" | "positions"> {
+  /** Where the findings go, u32 [images]. */
+  readonly missing: DeviceArray;
+}
+
 /** The tokens of a family. */
 export interface TokenSpace {
   /** Words of a token. */
@@ -97,6 +103,17 @@ export interface TokenSpace {
    * whose models do not take mixed vectors is without it.
    */
   mix?(device: Device, args: MixArguments): void;
-  /** First position of a map, read back, at which nothing could be drawn, or -1. */
-  firstMissing(map: Uint32Array): number;
+  /**
+   * Looks for positions at which nothing can be drawn, where the tokens themselves do not tell; see
+   * {@linkcode TokenSpace.firstMissing}.
+   */
+  findMissing?(device: Device, args: MissingArguments): void;
+  /**
+   * First position of a map at which nothing could be drawn, or -1.
+   *
+   * @param map The map, read back.
+   * @param found What {@linkcode TokenSpace.findMissing} found in the logits that it was drawn from, if it
+   * was drawn.
+   */
+  firstMissing(map: Uint32Array, found?: number): number;
 }
