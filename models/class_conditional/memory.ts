@@ -6,6 +6,7 @@
  * @module
  */
 
+import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
 import type { BytesNeeded } from "../graphs/fit.ts";
 import type { Provider } from "../graphs/room.ts";
 import type { MapSize } from "../schedule.ts";
@@ -66,7 +67,7 @@ export function estimateMemory(model: ModelSizes, options: MemoryOptions): Memor
   const weights = weightBytes(model, dtype);
   const conditions = 2 * 4 * conditionWords(model.transformer);
   const scales = scalesBytes(model, maps, provider);
-  const decoder = LIVE_MAPS * 4 * largestActivation(model.decoder, maps);
+  const decoder = liveDecoderBytes(model.decoder, maps.at(-1)!);
   if (provider !== "webgpu") return { weights, image: conditions + Math.max(scales, decoder) };
   // What the scales took is in the pool, in other sizes than the decoder's, when it begins.
   const image = conditions + Math.ceil(Math.max(POOL.factor * scales, scales + decoder));
@@ -102,10 +103,6 @@ function weightBytes({ transformer, tensors }: ModelSizes, dtype: Dtype): number
  */
 const LIVE_WIDTHS = 12;
 /**
- * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
- */
-const LIVE_MAPS = 7;
-/**
  * ONNX Runtime's WebGPU provider rounds sizes up to those of its pool and keeps a number of arrays of each
  * size when they are free. A simulation of such a pool gave 400 MB for one image of the model of depth 16,
  * whose first nine scales were measured to take 403; the factor and the bytes that are there once are fitted
@@ -139,21 +136,6 @@ function positionsOf({ width, height }: MapSize): number {
   return width * height;
 }
 
-/** Words of the decoder's largest activation, for the last map. */
-function largestActivation(decoder: ModelSizes["decoder"], maps: readonly MapSize[]): number {
-  const levels = decoder ?? [];
-  let positions = positionsOf(maps.at(-1)!);
-  let width = levels.at(-1)?.channels ?? 0;
-  let most = 0;
-  for (const { channels } of levels.toReversed()) {
-    // A level begins with what the one before it has been enlarged to.
-    most = Math.max(most, Math.max(width, channels) * positions);
-    width = channels;
-    positions *= 4;
-  }
-  return most;
-}
-
 /** Bytes of the largest array that a guided image needs. */
 export function largestArrayBytes(
   model: ModelSizes,
@@ -173,7 +155,7 @@ export function largestActivationBytes(model: ModelSizes, maps: readonly MapSize
   const lengths = maps.map(positionsOf);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const words = [
-    largestActivation(decoder, maps),
+    largestMapWords(decoder, maps.at(-1)!),
     // Scores of the decoder's attention, which outgrow small maps.
     decoder === null ? 0 : lengths.at(-1)! ** 2,
     GUIDED_ROWS * lengths.at(-1)! * Math.max(4 * width, vocabulary),

@@ -16,6 +16,7 @@ import {
   type GraphSession,
   type GraphSessionOptions,
   type GraphTensor,
+  memoryOptions,
   refuseGraph,
 } from "./graph_session.ts";
 import { externalRanges } from "./graph_file.ts";
@@ -98,7 +99,7 @@ export class NativeGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
-    const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
+    const { file, externalFiles = [], threads = navigator.hardwareConcurrency, lean = false } = options;
     const ort = await startNativeRuntime();
     const load = async (): Promise<NativeGraphSession> => {
       const session = await ort.InferenceSession.create(model, settings)
@@ -109,6 +110,7 @@ export class NativeGraphSession implements GraphSession {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
+      ...memoryOptions(lean),
     };
     const folder = await mappableFolder(externalFiles);
     if (folder !== undefined) {

@@ -21,6 +21,7 @@ import {
   type GraphSession,
   type GraphSessionOptions,
   type GraphTensor,
+  memoryOptions,
   refuseGraph,
 } from "./graph_session.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
@@ -288,7 +289,7 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads } = options;
+    const { file, externalFiles = [], threads, lean = false } = options;
     const ort = await startRuntime(threads);
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
@@ -311,6 +312,7 @@ export class WebGraphSession implements GraphSession {
       settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
+      Object.assign(settings, memoryOptions(lean));
     }
     const session = await onDevice(device, async () => {
       try {

@@ -16,7 +16,7 @@ import {
 import type { ByteSource } from "../checkpoint/source.ts";
 import { byteLength, type Checkpoint, type DType, type TensorInfo } from "../checkpoint/tensor.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import type { ElementType, WeightPlaces } from "./weight_places.ts";
+import type { ElementType, ExternalWeight, WeightPlaces } from "./weight_places.ts";
 import { blockSizes, dequantizeBlocks, SCALES } from "./quantize.ts";
 
 /** Bytes of tensors in one file, at most; a larger tensor has a file of its own. */
@@ -35,6 +35,12 @@ export interface WeightFiles extends Checkpoint {
    * @throws {ModelFileError} If there is no such tensor.
    */
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+  /**
+   * Where the bytes of a tensor lie, for a graph that is built from them.
+   *
+   * @throws {ModelFileError} If there is no such tensor, or it is of a type that no graph reads.
+   */
+  place(name: string): ExternalWeight;
 }
 
 /** A weight as it is stored: one tensor, or the integers and scales of a quantised one together. */
@@ -195,6 +201,7 @@ class ShardedWeights implements WeightFiles {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly files: WeightFiles["files"];
   readonly #holders = new Map<string, SafetensorsCheckpoint>();
+  readonly #paths = new Map<string, string>();
   readonly #owned: Disposable;
 
   constructor(
@@ -208,7 +215,7 @@ class ShardedWeights implements WeightFiles {
     this.#owned = owned;
     this.metadata = Object.assign({}, ...checkpoints.map(({ metadata }) => metadata));
     const tensors = new Map<string, TensorInfo>();
-    for (const checkpoint of checkpoints) {
+    for (const [i, checkpoint] of checkpoints.entries()) {
       for (const [name, tensor] of checkpoint.tensors) {
         if (tensors.has(name)) {
           throw new ModelFileError("Cannot use two tensors of one name", {
@@ -218,6 +225,7 @@ class ShardedWeights implements WeightFiles {
         }
         tensors.set(name, tensor);
         this.#holders.set(name, checkpoint);
+        this.#paths.set(name, files[i]!.path);
       }
     }
     this.tensors = tensors;
@@ -235,6 +243,20 @@ class ShardedWeights implements WeightFiles {
       { packed: await values.read(name), scales: await scales.readFloat32(name + SCALES) },
       blockSizes(this.tensors.get(name)!.shape),
     );
+  }
+
+  place(name: string): ExternalWeight {
+    const { dtype, shape } = this.#holder(name).tensors.get(name)!;
+    const type = ELEMENT_TYPE_OF[dtype];
+    if (type !== undefined) {
+      return { file: this.#paths.get(name)!, ...this.#holder(name).locate(name), type, shape };
+    }
+    throw new ModelFileError("Cannot use a tensor of the model in a graph", {
+      file: this.file,
+      tensor: name,
+      expected: Object.keys(ELEMENT_TYPE_OF).join(", "),
+      found: dtype,
+    });
   }
 
   #holder(name: string): SafetensorsCheckpoint {
