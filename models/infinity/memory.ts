@@ -5,7 +5,8 @@
  * @module
  */
 
-import { decoderBytes, GUIDED_ROWS, largestActivation, positionsOf, scalesBytes } from "../costs.ts";
+import { GUIDED_ROWS, positionsOf, scalesBytes } from "../costs.ts";
+import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
 import type { LoadFamilyOptions } from "../family.ts";
 import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { ModelCosts } from "../loading.ts";
@@ -52,14 +53,14 @@ export function infinityCosts(
       provider,
       cacheDtype,
     );
-    const decoder = decoderBytes(tokenizer.decoder, featureMap(maps));
+    const decoder = liveDecoderBytes(tokenizer.decoder, featureMap(maps));
     return conditions + peakBytes({ scales: running, decoder }, provider);
   };
   const largestActivationOf = (maps: readonly MapSize[] = usual): number => {
     const last = positionsOf(maps.at(-1)!);
     const total = maps.reduce((sum, map) => sum + positionsOf(map), 0);
     return 4 * Math.max(
-      largestActivation(tokenizer.decoder, featureMap(maps)),
+      largestMapWords(tokenizer.decoder, featureMap(maps)),
       GUIDED_ROWS * last * Math.max(hidden, 3 * width, 2 * bits),
       GUIDED_ROWS * total * width,
     );

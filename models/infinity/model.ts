@@ -50,6 +50,7 @@ import {
   type TransformerGraphOptions,
   transformerParts,
 } from "./graphs.ts";
+import { INFINITY_LAYOUT } from "./layout.ts";
 import { infinityCosts } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
 import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
@@ -115,7 +116,7 @@ export async function loadInfinity(
   stack.use(owned);
   requireCacheDtype(device, cacheDtype, "load the model");
   const weights = owned.use(await source.weights(TRANSFORMER));
-  const networks = owned.use(await loadNetworks(loading, TOKENIZER, config.tokenizer));
+  const networks = owned.use(await loadNetworks(loading, TOKENIZER, { ...config.tokenizer, layout: INFINITY_LAYOUT }));
   const sessions = owned.use(
     await TransformerSessions.create((mixedAfter) => {
       return loadTransformer(loading, weights, { offload, cacheDtype, mixedAfter });
@@ -280,8 +281,8 @@ class InfinityModel extends LoadedModel<InfinityParts> {
 
   constructor(parts: InfinityParts) {
     super(parts);
-    const { config: { bits, tokenizer: { channels } } } = parts;
-    this.tokens = new BitTokens(bits, { magnitude: channels ** -0.5 });
+    const { config: { bits, patchify } } = parts;
+    this.tokens = new BitTokens(bits, { patchify });
   }
 
   get cacheDtype(): CacheDtype {
