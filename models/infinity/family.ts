@@ -96,7 +96,7 @@ export const INFINITY: Family<InfinityConfig> = {
   defaults: DEFAULTS,
   search: SEARCH,
   flexible: ["size"],
-  publishedHelp: undefined,
+  publishedHelp: "what lies between two of 256 levels becomes the lower one instead of the nearer one",
   loading: ["offload", "cacheDtype", "keepTextEncoder"],
   options: OPTIONS,
   infer: (weights) => Promise.resolve(inferInfinityConfig(weights)),
