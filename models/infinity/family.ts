@@ -35,7 +35,7 @@ const TRANSFORMER_PART: CheckpointPart = {
   title: "the transformer",
   landmark: "text_proj_for_sos.ca.mat_q",
   unused: UNUSED,
-  isIn: (tensors) => tensors.has("text_proj_for_sos.ca.mat_q") && tensors.has("cfg_uncond"),
+  isIn: (tensors) => tensors.has("text_proj_for_sos.ca.mat_q"),
 };
 
 const TOKENIZER_PART: CheckpointPart = {
