@@ -241,7 +241,7 @@ export { unitRows, type UnitRowsArguments } from "./codebook/unit_rows.ts";
 
 export { gatherRows, type GatherRowsArguments } from "./maps/gather.ts";
 export { mergeMaps, type MergeMapsArguments } from "./maps/merge.ts";
-export { packPixels, type PackPixelsArguments } from "./maps/pack.ts";
+export { packPixels, type PackPixelsArguments, type PixelRule } from "./maps/pack.ts";
 export {
   createResampleTable,
   resample,

@@ -350,7 +350,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
 
   /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
   preview(): Promise<RgbaImage[]> {
-    return pictures(this.device, this.#parts.generation);
+    return pictures(this.device, this.#parts.generation, this.#parts.schedule);
   }
 
   /**

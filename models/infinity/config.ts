@@ -96,6 +96,13 @@ export function requireInfinityConfig(config: unknown, file: string): InfinityCo
     CONFIG_CHECKS as Record<keyof InfinityConfig, SizeCheck>,
     { ...place, path: "config" },
   );
+  if (sizes.scales > sizes.levels) {
+    throw new ModelFileError("Cannot use the number of scales", {
+      file,
+      expected: `at most ${sizes.levels} as "config.scales", which the transformer has embeddings for`,
+      found: String(sizes.scales),
+    });
+  }
   requireSizes<AutoencoderConfig>(
     sizes.tokenizer,
     TOKENIZER_CHECKS as Record<keyof AutoencoderConfig, SizeCheck>,
