@@ -213,7 +213,8 @@ function inferTransformer(set: WeightSet): InfinityTransformerConfig {
   const depth = chunks === 0 ? set.count((i) => `blocks.${i}.`) : chunks * lengths[0]!;
   const first = blockName({ depth, chunks } as InfinityTransformerConfig, 0);
   const [, heads] = set.take(`${first}.sa.scale_mul_1H11`, [1, -1, 1, 1]) as [number, number];
-  const [hidden] = set.take(`${first}.ffn.fc1.weight`, [-1, width]) as [number, number];
+  // Of integers in blocks, the weight itself has another shape.
+  const [hidden] = set.take(`${first}.ffn.fc1.bias`, [-1]) as [number];
   // Rotations turn pairs of channels, half of them by the row and half by the column.
   for (
     const [what, parts] of [["attention heads", heads * 4], ["heads of the pooled text", poolHeads]] as const

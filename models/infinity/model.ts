@@ -116,7 +116,9 @@ export async function loadInfinity(
   stack.use(owned);
   requireCacheDtype(device, cacheDtype, "load the model");
   const weights = owned.use(await source.weights(TRANSFORMER));
-  const networks = owned.use(await loadNetworks(loading, TOKENIZER, { ...config.tokenizer, layout: INFINITY_LAYOUT }));
+  const networks = owned.use(
+    await loadNetworks(loading, TOKENIZER, { ...config.tokenizer, layout: INFINITY_LAYOUT }),
+  );
   const sessions = owned.use(
     await TransformerSessions.create((mixedAfter) => {
       return loadTransformer(loading, weights, { offload, cacheDtype, mixedAfter });
