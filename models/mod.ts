@@ -133,6 +133,7 @@ export type {
   CodeVectors,
   Distance,
   DrawArguments,
+  ExpectedTokenDensityArguments,
   MissingArguments,
   MixArguments,
   TokenDensityArguments,
