@@ -169,6 +169,7 @@ export {
   type SampleArguments,
   sampleTokens,
 } from "./sampling/sample.ts";
+export type { BitTruncation } from "./sampling/bit_chance.ts";
 export { missingBits, type MissingBitsArguments, NONE_MISSING } from "./sampling/missing_bits.ts";
 export { sampleBits, type SampleBitsArguments } from "./sampling/sample_bits.ts";
 export { type SmoothArguments, smoothCodes } from "./sampling/smooth.ts";
@@ -180,6 +181,12 @@ export {
   silvermanFactor,
 } from "./candidates/bandwidth.ts";
 export { type DensityArguments, gaussianDensity, logDensity } from "./candidates/density.ts";
+export {
+  expectedDensity,
+  type ExpectedDensityArguments,
+  type ExpectedScoresArguments,
+  runExpectedDensity,
+} from "./candidates/expected_density.ts";
 export { groupDensity, type GroupDensityArguments, runDensity } from "./candidates/group_density.ts";
 export {
   type CandidateShape,

@@ -146,6 +146,7 @@ export type {
   CodeVectors,
   Distance,
   DrawArguments,
+  ExpectedTokenDensityArguments,
   MissingArguments,
   MixArguments,
   TokenDensityArguments,

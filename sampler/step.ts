@@ -67,6 +67,12 @@ export interface DensityOptions {
   deviation?: "population" | "sample";
 }
 
+/** Options of {@linkcode ScaleStep.expectedDensity}: how the candidates were drawn, and among how many. */
+export interface ExpectedDensityOptions extends Omit<DrawOptions, "compounding" | "firstDraw"> {
+  /** Number of candidates that a density stands for, 1 to 8192; as many as there are by default. */
+  nominal?: number;
+}
+
 /** Options of {@linkcode ScaleStep.select}. */
 export interface SelectOptions {
   /** Threshold factor on the mean density. */
@@ -280,6 +286,32 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const sizes = { images, draws: count, positions };
     const how = { distance, features, bandwidth, deviation };
     this.model.tokens.density(this.device, { tokens, scores, ...sizes, ...how });
+    return scores;
+  }
+
+  /**
+   * The density that each of `count` candidates has on average among `nominal` of them, f32 [lanes, count],
+   * in closed form from the logits: nothing is compared, so a few candidates will do. In an edit only the
+   * generated positions count.
+   *
+   * @throws {RangeError} If the model's tokens have no closed form.
+   */
+  expectedDensity(candidates: DeviceArray, count: number, options: ExpectedDensityOptions = {}): DeviceArray {
+    const { nominal = count, ...drawing } = options;
+    const { tokens: space, name } = this.model;
+    if (space.expectedDensity === undefined) {
+      throw new RangeError(
+        `Cannot expect densities as only tokens of bits have a closed form, not those of the model "${name}": use density`,
+      );
+    }
+    const { lanes: _lanes, seed: _seed, scale: _scale, compounding: _off, firstDraw: _first, ...drawn } = this
+      .#sampling(drawing);
+    const scores = this.allocate(drawn.images * count, "densities");
+    using kept = this.kept && this.device.upload(this.kept, "kept positions");
+    space.expectedDensity(this.device, {
+      ...{ ...drawn, tokens: candidates, draws: count, nominal, scores },
+      ...(kept && { kept }),
+    });
     return scores;
   }
 

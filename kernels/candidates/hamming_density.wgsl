@@ -1,9 +1,9 @@
 // Gaussian densities of candidates whose tokens are bits, at each position: for each candidate the sum over
 // candidates of exp(-h / (2 b^2)), h the number of bits in which the two differ.
-// Bindings: tokens [images, draws, positions, words], bandwidth [images or those averaged, positions], sums [images, positions,
-// draws, 2] (64-bit integers in units of 2^-30, low word first). A workgroup takes 128 candidates at one
-// position, two to a thread, and compares them with all, which its threads load at the same address. Expects
-// exact.wgsl and exact_sums.wgsl in front of it.
+// Bindings: tokens [images, draws, positions, words], bandwidth [images or those averaged, positions], sums
+// [images, positions, draws, 2] (64-bit integers in units of 2^-30, low word first). A workgroup takes 128
+// candidates at one position, two to a thread, and compares them with all, which its threads load at the same
+// address. Expects exact.wgsl and exact_sums.wgsl in front of it.
 // Where the kernel has at most eight values above 0, it is enough to count how often each distance occurs, in
 // bytes; else each is looked up. Integers throughout, so the bits are the same everywhere. Twin:
 // hamming_density.ts.

@@ -6,22 +6,11 @@
  * @module
  */
 
-import { requireInteger, requireNumber } from "../arguments.ts";
+import { requireInteger } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
-import { bitsFloat, exp2Negative, floatBits } from "../exact/exact.ts";
-import {
-  guideRow,
-  INFINITE_KEY,
-  keyBits,
-  keyRow,
-  LOGIT_WGSL,
-  type LogitArguments,
-  requireLogits,
-  requireTemperature,
-  rowScratch,
-} from "./logit.ts";
+import { guideRow, keyRow, type LogitArguments, requireLogits, rowScratch } from "./logit.ts";
 import {
   PURPOSE,
   requireStream,
@@ -30,10 +19,18 @@ import {
   threefry2x32,
   THREEFRY_WGSL,
 } from "../exact/threefry.ts";
+import {
+  BIT_CHANCE_WGSL,
+  type BitTruncation,
+  certainFrom,
+  otherWeight,
+  requireTruncation,
+  sharpness,
+} from "./bit_chance.ts";
 import wgsl from "./sample_bits.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode sampleBits}. */
-export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> {
+export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary">, BitTruncation {
   /**
    * The logits of the values 0 and 1 of each bit: f32 [images, positions, bits, 2]; when `guided`, followed
    * by the unconditional ones of the same shape.
@@ -48,24 +45,6 @@ export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> 
   tokens: DeviceArray;
   /** Index of each image in its request, u32 [images]: what its random numbers depend on. */
   lanes: DeviceArray;
-  /** What logits are divided by, 1 by default: 0 for the likelier value (0 in a tie), or from 1e-6 to 1e6. */
-  temperature?: number;
-  /**
-   * Values of a bit to draw from: 1 takes the likelier one (0 in a tie); 0 (default), 2 and more leave both.
-   */
-  topK?: number;
-  /**
-   * Takes the likelier value for certain where the probability of the other one is at most `1 - topP` (in
-   * float32), and else leaves both as they are. That is what top-p comes to with two values in Infinity's
-   * code. 0 (default) and 1 are off.
-   */
-  topP?: number;
-  /**
-   * Takes the likelier value for certain where the other one has less than this share of its probability: a
-   * difference of the logits of more than `-ln(minP) * temperature`, both in float32. 0 (default) is off, 1
-   * leaves only ties open.
-   */
-  minP?: number;
   /** Independent draws per position, 1 by default. */
   draws?: number;
   /** The seed; see `seedWords`. */
@@ -129,17 +108,14 @@ const MANY_DRAWS = 32;
  */
 export const sampleBits: Kernel<SampleBitsArguments> = {
   name: "sample_bits",
-  wgsl: LOGIT_WGSL + THREEFRY_WGSL + wgsl,
+  wgsl: BIT_CHANCE_WGSL + THREEFRY_WGSL + wgsl,
   plan(args) {
     const { logits, tokens, lanes, images, positions, bits, seed, scale, draws = 1, firstDraw = 0 } = args;
     const action = "draw bits";
     requireInteger(positions, "positions", action, { min: 1 });
     requireInteger(bits, "bits", action, { min: 1, max: 65536 });
     const weight = requireLogits(pairs(args), action);
-    requireTemperature(args.temperature ?? 1, action);
-    requireInteger(args.topK ?? 0, "topK", action, { min: 0 });
-    requireNumber(args.topP ?? 0, "topP", action, { min: 0, max: 1 });
-    requireNumber(args.minP ?? 0, "minP", action, { min: 0, max: 1 });
+    requireTruncation(args, action);
     requireInteger(draws, "draws", action, { min: 0, max: 0x7fffffff });
     requireInteger(firstDraw, "firstDraw", action, { min: 0, max: 0x7fffffff });
     requireStream(seed, scale, action);
@@ -225,37 +201,6 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
 /** The logits as rows of two. */
 function pairs(args: SampleBitsArguments): LogitArguments {
   return { ...args, positions: args.positions * args.bits, vocabulary: 2 };
-}
-
-/** What a difference of logits is multiplied by to be a power of 2; 0 stands for the likelier value. */
-function sharpness({ temperature = 1, topK = 0 }: SampleBitsArguments): number {
-  return temperature === 0 || topK === 1 ? 0 : Math.fround(Math.LOG2E / temperature);
-}
-
-/** Where no difference of logits makes a value certain. */
-const NONE = 0xffffffff;
-
-/** The difference of logits from which on the likelier value is certain, as the bits of a float32. */
-function certainFrom(args: SampleBitsArguments): number {
-  return Math.min(certainByTopP(args), certainByMinP(args));
-}
-
-function certainByTopP({ topP = 0, temperature = 1 }: SampleBitsArguments): number {
-  if (topP === 0 || topP === 1) return NONE;
-  const rest = Math.fround(1 - topP);
-  return floatBits(Math.max(0, Math.log((1 - rest) / rest)) * temperature);
-}
-
-/** A difference that reaches exactly as far as min-p leaves both values, so it begins with the next one. */
-function certainByMinP({ minP = 0, temperature = 1 }: SampleBitsArguments): number {
-  return minP === 0 ? NONE : floatBits(Math.abs(Math.log(minP)) * temperature) + 1;
-}
-
-/** The weight of the less likely value in units of 2^-30 of the other's, from the keys of both. */
-function otherWeight(more: number, less: number, factor: number, certain: number): number {
-  if (factor === 0 || less === 0 || (more === INFINITE_KEY && less !== INFINITE_KEY)) return 0;
-  const difference = more === less ? 0 : Math.fround(bitsFloat(keyBits(more)) - bitsFloat(keyBits(less)));
-  return floatBits(difference) >= certain ? 0 : exp2Negative(Math.fround(difference * factor));
 }
 
 /** The least u for which `u * (2^30 + w) >= w * 2^32`. */

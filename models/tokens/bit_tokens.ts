@@ -6,6 +6,7 @@
  */
 
 import { mustBe, requireChoice, requireInteger } from "../../kernels/arguments.ts";
+import { runExpectedDensity } from "../../kernels/candidates/expected_density.ts";
 import { hammingBandwidth } from "../../kernels/candidates/hamming_bandwidth.ts";
 import { runHammingDensity } from "../../kernels/candidates/hamming_density.ts";
 import { selectCandidates } from "../../kernels/candidates/select.ts";
@@ -15,6 +16,7 @@ import { missingBits, NONE_MISSING } from "../../kernels/sampling/missing_bits.t
 import { sampleBits } from "../../kernels/sampling/sample_bits.ts";
 import type {
   DrawArguments,
+  ExpectedTokenDensityArguments,
   MissingArguments,
   TokenDensityArguments,
   TokenSelectArguments,
@@ -48,7 +50,7 @@ export class BitTokens implements TokenSpace {
   readonly words: number;
   readonly logits: number;
   readonly channels: number;
-  readonly codebook = undefined;
+  readonly codebook: undefined = undefined;
   /** What a bit stands for: plus or minus this. */
   readonly magnitude: number;
 
@@ -110,6 +112,10 @@ export class BitTokens implements TokenSpace {
       scores,
       batchBandwidth: bandwidth === "batch",
     });
+  }
+
+  expectedDensity(device: Device, args: ExpectedTokenDensityArguments): void {
+    runExpectedDensity(device, { ...args, bits: this.bits });
   }
 
   /** Conflicts go by the distance of the vectors: n different bits are `2 · magnitude · sqrt(n)` apart. */

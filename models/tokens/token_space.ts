@@ -45,6 +45,21 @@ export interface TokenDensityArguments
   readonly deviation: NonNullable<BandwidthArguments["deviation"]>;
 }
 
+/** Arguments of {@linkcode TokenSpace.expectedDensity}: the logits and settings that candidates come from. */
+export interface ExpectedTokenDensityArguments
+  extends Omit<DrawArguments, "tokens" | "lanes" | "seed" | "scale" | "firstDraw" | "compounding" | "draws"> {
+  /** Candidates, u32 [images, draws, positions, words]. */
+  readonly tokens: DeviceArray;
+  /** Candidates of one image. */
+  readonly draws: number;
+  /** Number of candidates that a density stands for. */
+  readonly nominal: number;
+  /** Positions that do not count, 1 or 0 each, u32 [positions]. */
+  readonly kept?: DeviceArray;
+  /** Where the densities go, f32 [images, draws]. */
+  readonly scores: DeviceArray;
+}
+
 /**
  * Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for.
  */
@@ -94,6 +109,11 @@ export interface TokenSpace {
    * Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees.
    */
   density(device: Device, args: TokenDensityArguments): void;
+  /**
+   * The density that candidates have on average among a number of them that are drawn in the same way, where
+   * there is a closed form; without it there is none.
+   */
+  expectedDensity?(device: Device, args: ExpectedTokenDensityArguments): void;
   /** Selects one of the candidates of each image. */
   select(device: Device, args: TokenSelectArguments): void;
   /** The vectors that tokens stand for. */

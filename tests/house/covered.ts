@@ -44,6 +44,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "kernels/points/kernel_density_sum.ts": "tests/kernels/points/kernel_density_test.ts",
   "kernels/profile/gpu_clock.ts": "tests/kernels/profile/profile_test.ts",
   "kernels/profile/roof.ts": "tests/kernels/profile/profile_test.ts",
+  "kernels/sampling/bit_chance.ts": "tests/kernels/sampling/sample_bits_test.ts",
   "kernels/sampling/logit.ts": "tests/kernels/sampling/sample_test.ts",
   "models/autoencoder/config.ts": "tests/models/autoencoder/graph_test.ts",
   "models/autoencoder/stage_graph.ts": "tests/models/autoencoder/tiled_decoder_test.ts",

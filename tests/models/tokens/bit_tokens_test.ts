@@ -212,6 +212,25 @@ testOnDevices("BitTokens: logits that leave nothing to draw are found", async (d
   ]);
 });
 
+testOnDevices("BitTokens: the expected density of bits is a product over them", async (device) => {
+  using logits = device.upload(new Float32Array([0, Math.log(3), Math.log(9), 0]));
+  using tokens = device.upload(new Uint32Array([0b01, 0b00, 0b11, 0b10]));
+  using scores = device.allocate(4);
+  new BitTokens(2).expectedDensity(device, {
+    ...{ logits, tokens, scores, images: 1, positions: 1, draws: 4, nominal: 3000, topP: 0.97 },
+  });
+  // Bandwidth (sqrt(0.75 · 0.25) + sqrt(0.9 · 0.1)) / 2 · (3000 · 4 / 4)^(-1/6) in the exponent of one bit.
+  const h = (Math.sqrt(0.1875) + 0.3) / 2 * 3000 ** (-1 / 6) + 1e-6;
+  const q = Math.exp(-1 / (2 * h * h));
+  const factor = (p: number): number => p + (1 - p) * q;
+  const wanted = [[0.75, 0.9], [0.25, 0.9], [0.75, 0.1], [0.25, 0.1]].map(([a, b]) => {
+    return 1 + 2999 * factor(a!) * factor(b!);
+  });
+  for (const [i, score] of (await readFloats(scores)).entries()) {
+    assertAlmostEquals(score, wanted[i]!, 1e-5 * wanted[i]!);
+  }
+});
+
 testOnDevices("BitTokens: what they cannot be, and what densities they have not, is refused", (device) => {
   assertThrows(
     () => new BitTokens(0),
