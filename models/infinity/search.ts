@@ -26,4 +26,12 @@ export const INFINITY_SEARCH: SearchDefaults = {
   alpha: () => ALPHA,
   conflictThreshold: 0,
   published: { cfg: DEFAULTS.cfg, alpha: ALPHA, conflictThreshold: 0 },
+  // Table 1, and the text on both branches and on the choice by density.
+  paper: {
+    representatives: 500,
+    strategy: "var-scaling",
+    pick: "density",
+    alpha: ALPHA,
+    conflictThreshold: 0,
+  },
 };
