@@ -47,11 +47,8 @@ export interface SamplingDefaults {
  */
 export type PerScale = number | readonly number[];
 
-/** Settings that may differ from scale to scale. */
-type Strength = "cfg" | "temperature";
-
 /** How tokens are drawn on all scales. */
-export interface DrawingSettings extends Omit<SamplingDefaults, Strength> {
+export interface DrawingSettings extends Omit<SamplingDefaults, "cfg" | "temperature"> {
   /** Strength of guidance. */
   readonly cfg: PerScale;
   /** 0 takes the likeliest token. */

@@ -147,7 +147,10 @@ testInFolder("varscale convert: of several sets of weights one is chosen by --we
   assertMatch((await succeed("inspect", file)).out, /^transformer weights +2 sets: "model", "ema.module"$/m);
   const alone = await run(["convert", "--model", "demo", "--output", `${folder}/demo`, "--weights", "ema"]);
   assertEquals(alone.code, 2);
-  assertStringIncludes(alone.err, "Option --weights goes with --var-ckpt and --vae-ckpt");
+  assertStringIncludes(
+    alone.err,
+    "Option --weights goes with --var-ckpt, --vae-ckpt, --infinity-ckpt and --t5-ckpt:",
+  );
   // A record names the weights, too.
   const run1 = [...args, "--weights", "ema", "--device", "cpu", "--output", `${folder}/out`];
   await succeed("generate", "4", ...run1);
