@@ -119,6 +119,7 @@ export {
   type DrawOptions,
   type EditMode,
   type EditRequest,
+  type ExpectedDensityOptions,
   type Fit,
   fitImage,
   FITS,

@@ -192,9 +192,11 @@ class Answering implements AsyncDisposable {
   async #reason(): Promise<string> {
     const complaints = await this.#complaints;
     const { code, signal } = await this.#child.status;
+    // Whom the system has ended had no time to tell why.
+    if (signal !== null) return signal;
     // Deno begins with the error, Python ends with it.
     const line = complaints.find((line) => line.startsWith("error: ")) ?? complaints.findLast(Boolean);
-    return line?.replace(/^error: (Uncaught )?(\(in promise\) )?/, "") ?? `${signal ?? `code ${code}`}`;
+    return line?.replace(/^error: (Uncaught )?(\(in promise\) )?/, "") ?? `code ${code}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

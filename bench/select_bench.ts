@@ -39,12 +39,12 @@ const naiveRank = naive("rank", THREEFRY_WGSL + rankWgsl, (args: NaiveArguments)
 }));
 
 const naiveConflicts = naive("conflicts", conflictsWgsl, (args: NaiveArguments) => ({
-  arrays: [args.candidates, args.codebook, args.conflicts],
+  arrays: [args.candidates, args.codebook!, args.conflicts],
   parameters: [
     ["u32", args.images],
     ["u32", args.draws],
     ["u32", args.positions],
-    ["u32", args.channels],
+    ["u32", args.channels!],
     ["f32", args.conflictThreshold],
   ],
   threads: args.images * args.draws ** 2,

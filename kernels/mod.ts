@@ -169,6 +169,8 @@ export {
   type SampleArguments,
   sampleTokens,
 } from "./sampling/sample.ts";
+export type { BitTruncation } from "./sampling/bit_chance.ts";
+export { missingBits, type MissingBitsArguments, NONE_MISSING } from "./sampling/missing_bits.ts";
 export { sampleBits, type SampleBitsArguments } from "./sampling/sample_bits.ts";
 export { type SmoothArguments, smoothCodes } from "./sampling/smooth.ts";
 
@@ -179,6 +181,12 @@ export {
   silvermanFactor,
 } from "./candidates/bandwidth.ts";
 export { type DensityArguments, gaussianDensity, logDensity } from "./candidates/density.ts";
+export {
+  expectedDensity,
+  type ExpectedDensityArguments,
+  type ExpectedScoresArguments,
+  runExpectedDensity,
+} from "./candidates/expected_density.ts";
 export { groupDensity, type GroupDensityArguments, runDensity } from "./candidates/group_density.ts";
 export {
   type CandidateShape,
@@ -240,7 +248,7 @@ export { unitRows, type UnitRowsArguments } from "./codebook/unit_rows.ts";
 
 export { gatherRows, type GatherRowsArguments } from "./maps/gather.ts";
 export { mergeMaps, type MergeMapsArguments } from "./maps/merge.ts";
-export { packPixels, type PackPixelsArguments } from "./maps/pack.ts";
+export { packPixels, type PackPixelsArguments, type PixelRule } from "./maps/pack.ts";
 export {
   createResampleTable,
   resample,

@@ -1,7 +1,7 @@
 /**
- * What activations of a transformer with key and value caches, and those of a convolutional decoder, take
- * where they run: estimates of the peak, held against what loaded models really took. Weights are the
- * families' matter, whether the sum fits that of `graphs/fit.ts`.
+ * What activations of a transformer with key and value caches take where they run: estimates of the peak,
+ * held against what loaded models really took. Weights are the families' matter, whether the sum fits that of
+ * `graphs/fit.ts`.
  *
  * @module
  */
@@ -25,18 +25,11 @@ export interface TransformerShape {
   readonly hidden?: number;
 }
 
-/** Levels of a decoder from the finest to the coarsest, or `null` where there is none. */
-export type DecoderLevels = readonly { readonly channels: number }[] | null;
-
 /**
  * Activations of a block that are alive at once, in units of its width: residual, hidden layer before and
  * after its activation, rest.
  */
 const LIVE_WIDTHS = 12;
-/**
- * Arrays of the decoder's largest size that are alive at once: the published decoder took 299 MB for 256 px.
- */
-const LIVE_MAPS = 7;
 /** With guidance an image has two rows. */
 export const GUIDED_ROWS = 2;
 
@@ -68,24 +61,4 @@ export function scalesBytes(
     most = Math.max(most, caches + 4 * (activations + scores));
   }
   return GUIDED_ROWS * most;
-}
-
-/** Bytes of one image in a decoder. */
-export function decoderBytes(decoder: DecoderLevels, map: MapSize): number {
-  return LIVE_MAPS * 4 * largestActivation(decoder, map);
-}
-
-/** Words of the decoder's largest activation, for a map of features. */
-export function largestActivation(decoder: DecoderLevels, map: MapSize): number {
-  const levels = decoder ?? [];
-  let positions = positionsOf(map);
-  let width = levels.at(-1)?.channels ?? 0;
-  let most = 0;
-  for (const { channels } of levels.toReversed()) {
-    // A level begins with what the one before it has been enlarged to.
-    most = Math.max(most, Math.max(width, channels) * positions);
-    width = channels;
-    positions *= 4;
-  }
-  return most;
 }

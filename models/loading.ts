@@ -7,8 +7,9 @@
  */
 
 import type { Device } from "../kernels/device/device.ts";
-import type { AutoencoderConfig } from "./autoencoder/config.ts";
+import type { Autoencoder, AutoencoderConfig } from "./autoencoder/config.ts";
 import { AutoencoderNetworks } from "./autoencoder/networks.ts";
+import { TiledDecoder } from "./autoencoder/tiled_decoder.ts";
 import type { Family, LoadFamilyOptions } from "./family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { requireModelSize } from "./folder/sizes.ts";
@@ -179,17 +180,29 @@ export async function transformerFile<Config>(
  *
  * @param loading The model.
  * @param part Name of their weights in the folder.
- * @param config Their sizes.
+ * @param config Their sizes; with a layout, maps that are too large for the device or the memory are decoded
+ * strip by strip.
  */
 export async function loadNetworks<Config>(
-  { name, folder, graph, session }: Loading<Config>,
+  { name, folder, graph, session, room, costs, dtype, sessionOptions }: Loading<Config>,
   part: string,
-  config: AutoencoderConfig,
+  config: AutoencoderConfig & Partial<Pick<Autoencoder, "layout">>,
 ): Promise<AutoencoderNetworks> {
   using weights = await folder.weights(part);
+  const { layout, decoder } = config;
+  const { device, provider, most } = room;
+  const memory = most === undefined ? {} : { memory: Math.max(0, most - costs.weights(dtype, provider)) };
+  const { threads, cpuProvider } = sessionOptions;
   return new AutoencoderNetworks({
     model: name,
     config,
+    tiled: layout === undefined || decoder === null ? undefined : new TiledDecoder({
+      device,
+      autoencoder: { ...config, layout },
+      openWeights: () => folder.weights(part),
+      session: { ...(threads && { threads }), ...(cpuProvider && { cpuProvider }) },
+      ...memory,
+    }),
     decoder: config.decoder === null ? undefined : await session(await graph("decoder.onnx"), weights),
     loadEncoder: async () => {
       using weights = await folder.weights(part);

@@ -147,12 +147,15 @@ export type {
   CodeVectors,
   Distance,
   DrawArguments,
+  ExpectedTokenDensityArguments,
+  MissingArguments,
   MixArguments,
   TokenDensityArguments,
   TokenSelectArguments,
   TokenSpace,
   VectorArguments,
 } from "./tokens/token_space.ts";
+export { BitTokens, type BitTokensOptions } from "./tokens/bit_tokens.ts";
 export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";

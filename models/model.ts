@@ -132,6 +132,11 @@ export interface SearchDefaults extends SearchSettings {
   readonly conflictThreshold: number;
   /** What the authors' experiments take, whatever the model. */
   readonly published: { readonly cfg: number; readonly alpha: number; readonly conflictThreshold: number };
+  /**
+   * What the authors' paper states for the family where the settings above are those of the released code, or
+   * of this project.
+   */
+  readonly paper?: Partial<SearchSettings> & { readonly alpha?: number; readonly conflictThreshold?: number };
 }
 
 /**

@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { PixelRule } from "../kernels/maps/pack.ts";
+
 /** A size in pixels. */
 export interface PictureSize {
   /** Pixels in a row. */
@@ -124,6 +126,8 @@ export interface Schedule {
   readonly picture: PictureSize;
   /** What it was made from. */
   readonly settings: ScheduleSettings;
+  /** Which of its 256 levels a value of a picture becomes; `"truncate"` if it does not say. */
+  readonly pixelRule?: PixelRule;
   /** What a person should know of it, in sentences: that pictures have another size than asked for, say. */
   readonly notes?: readonly string[];
   /** An estimate of the bytes that each image of a guided batch takes at the peak. */

@@ -21,6 +21,12 @@ export interface LaneRecord {
   readonly length: number;
 }
 
+/** A map of tokens. */
+export interface TokenRecord extends LaneRecord {
+  /** What was found missing when they were drawn, a word, where tokens do not tell. */
+  readonly missing?: LaneRecord;
+}
+
 /** Who reports something, and where. */
 export interface ReportOrigin {
   /** Name of the hook. */
@@ -38,7 +44,7 @@ export interface LaneReport extends ReportOrigin {
 /** A lane with what has been recorded about it. */
 export interface TrackedLane extends Lane {
   /** Its tokens of each scale. */
-  readonly tokens: readonly LaneRecord[];
+  readonly tokens: readonly TokenRecord[];
   /** What hooks reported about it, in order. */
   readonly reports: readonly LaneReport[];
 }
@@ -92,11 +98,15 @@ export class Batch implements Disposable {
     this.timeline.mark();
   }
 
-  /** Records the tokens of a scale, `length` words per lane. */
-  addTokens(tokens: DeviceArray, length: number): void {
+  /**
+   * Records the tokens of a scale, `length` words per lane, and what was found missing, a word of each lane.
+   */
+  addTokens(tokens: DeviceArray, length: number, missing?: DeviceArray): void {
     const array = this.#copy(tokens, length, "tokens of a scale");
+    const found = missing && this.#copy(missing, 1, "missing tokens");
     this.#lanes = this.#lanes.map((lane, row) => {
-      return { ...lane, tokens: [...lane.tokens, { array, row, length }] };
+      const record = { array, row, length, ...(found && { missing: { array: found, row, length: 1 } }) };
+      return { ...lane, tokens: [...lane.tokens, record] };
     });
   }
 

@@ -60,7 +60,10 @@ export class PendingBatches implements Disposable {
     rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
     return rows.map(([row, { index, lane, label, tokens, reports }]) => {
       const maps = tokens.map(wordsOf);
-      for (const [scale, map] of maps.entries()) requireTokens(model, map, { scale, image: index });
+      for (const [scale, map] of maps.entries()) {
+        const { missing } = tokens[scale]!;
+        requireTokens(model, map, { scale, image: index, found: missing && wordsOf(missing)[0] });
+      }
       return new GeneratedImage(batch.picture, pixelsOf(batch.picture, pixels, row), {
         index,
         lane,
@@ -80,9 +83,13 @@ export class PendingBatches implements Disposable {
 function requireTokens(
   { tokens }: Model,
   map: Uint32Array,
-  { scale, image }: { readonly scale: number; readonly image: number },
+  { scale, image, found }: {
+    readonly scale: number;
+    readonly image: number;
+    readonly found: number | undefined;
+  },
 ): void {
-  const position = tokens.firstMissing(map);
+  const position = tokens.firstMissing(map, found);
   if (position < 0) return;
   throw new RangeError(
     `Cannot draw a token for image ${image} at scale ${scale}, position ${position}, as all its logits are NaN or -Infinity`,

@@ -271,7 +271,7 @@ async function* runBatch(
     yield { type: "scale", batch: plan.batch, scale, scales: scales.length, width, height, lanes };
     if (plan.turns) await nextTurn();
     if (!request.previews.has(scale)) continue;
-    const previews = await pictures(model.device, generation);
+    const previews = await pictures(model.device, generation, schedule);
     const images = previews.map((image, row) => {
       const { index, lane, label } = batch.lanes[row]!;
       return { index, lane, label, image };
@@ -279,7 +279,7 @@ async function* runBatch(
     yield { type: "preview", batch: plan.batch, scale, images };
   }
   signal?.throwIfAborted();
-  batch.finish(await paint(model.device, generation));
+  batch.finish(await paint(model.device, generation, schedule));
   owned.move();
   return batch;
 }
@@ -325,7 +325,7 @@ async function runScale({ model, request, batch, generation, sources, scale }: {
   const { tokens, features } = step.finish();
   if (features === undefined) generation.accept(tokens);
   else acceptFeatures(generation, features);
-  batch.addTokens(tokens, step.positions * model.tokens.words);
+  batch.addTokens(tokens, step.positions * model.tokens.words, step.missing);
   for (const hook of inTurn()) {
     const order = await hook.gather?.(step);
     if (order === undefined) continue;

@@ -51,6 +51,7 @@ export type { SamplingSettings } from "./settings.ts";
 export {
   type DensityOptions,
   type DrawOptions,
+  type ExpectedDensityOptions,
   type Lane,
   type ScaleStep,
   type SelectOptions,

@@ -67,6 +67,12 @@ export interface DensityOptions {
   deviation?: "population" | "sample";
 }
 
+/** Options of {@linkcode ScaleStep.expectedDensity}: how the candidates were drawn, and among how many. */
+export interface ExpectedDensityOptions extends Omit<DrawOptions, "compounding" | "firstDraw"> {
+  /** Number of candidates that a density stands for, 1 to 8192; as many as there are by default. */
+  nominal?: number;
+}
+
 /** Options of {@linkcode ScaleStep.select}. */
 export interface SelectOptions {
   /** Threshold factor on the mean density. */
@@ -137,6 +143,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   readonly #owned = new DisposableStack();
   #guided: DeviceArray | undefined;
   #tokens: DeviceArray | undefined;
+  #missing: DeviceArray | undefined;
 
   /** Steps are made by the sampler. */
   constructor(parts: ScaleStepParts) {
@@ -235,6 +242,14 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     return this.#tokens;
   }
 
+  /**
+   * What the draws of this step have found missing, u32 [lanes], where the model's tokens need it; see
+   * `TokenSpace.findMissing`.
+   */
+  get missing(): DeviceArray | undefined {
+    return this.#missing;
+  }
+
   /** Allocates an array that lives until the scale is done. */
   allocate(length: number, label: string = "hook's array"): DeviceArray {
     return this.#owned.use(this.device.allocate(length, label));
@@ -249,6 +264,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const { images, positions, words } = this.#sizes();
     const tokens = this.allocate(images * count * positions * words, "candidates");
     this.model.tokens.draw(this.device, { ...this.#sampling(options), tokens, draws: count });
+    this.#findMissing();
     this.#parts.kept?.mergeTokens(tokens, count);
     return tokens;
   }
@@ -270,6 +286,32 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const sizes = { images, draws: count, positions };
     const how = { distance, features, bandwidth, deviation };
     this.model.tokens.density(this.device, { tokens, scores, ...sizes, ...how });
+    return scores;
+  }
+
+  /**
+   * The density that each of `count` candidates has on average among `nominal` of them, f32 [lanes, count],
+   * in closed form from the logits: nothing is compared, so a few candidates will do. In an edit only the
+   * generated positions count.
+   *
+   * @throws {RangeError} If the model's tokens have no closed form.
+   */
+  expectedDensity(candidates: DeviceArray, count: number, options: ExpectedDensityOptions = {}): DeviceArray {
+    const { nominal = count, ...drawing } = options;
+    const { tokens: space, name } = this.model;
+    if (space.expectedDensity === undefined) {
+      throw new RangeError(
+        `Cannot expect densities as only tokens of bits have a closed form, not those of the model "${name}": use density`,
+      );
+    }
+    const { lanes: _lanes, seed: _seed, scale: _scale, compounding: _off, firstDraw: _first, ...drawn } = this
+      .#sampling(drawing);
+    const scores = this.allocate(drawn.images * count, "densities");
+    using kept = this.kept && this.device.upload(this.kept, "kept positions");
+    space.expectedDensity(this.device, {
+      ...{ ...drawn, tokens: candidates, draws: count, nominal, scores },
+      ...(kept && { kept }),
+    });
     return scores;
   }
 
@@ -340,7 +382,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
 
   /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
   preview(): Promise<RgbaImage[]> {
-    return pictures(this.device, this.#parts.generation);
+    return pictures(this.device, this.#parts.generation, this.#parts.schedule);
   }
 
   /**
@@ -356,6 +398,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     // Requests for it are refused where there is no mixing.
     space.mix!(this.device, { ...this.#sampling({}), tokens, output: features, ratio });
+    this.#findMissing();
     this.#parts.kept?.mergeTokens(tokens, 1);
     this.#parts.kept?.mergeVectors(features);
     return { tokens, features };
@@ -368,6 +411,15 @@ export class ScaleStep<Decision = unknown> implements Disposable {
 
   get #current(): Scale {
     return this.schedule.scales[this.scale]!;
+  }
+
+  #findMissing(): void {
+    const { tokens: space } = this.model;
+    if (space.findMissing === undefined || this.#missing !== undefined) return;
+    const { images, positions } = this.#sizes();
+    const missing = this.#missing = this.allocate(images, "missing tokens");
+    const logits = this.#guided ?? this.#parts.logits;
+    space.findMissing(this.device, { logits, missing, images, positions });
   }
 
   /** The tokens with those that an edit keeps; a hook's array is left alone. */

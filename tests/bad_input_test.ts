@@ -489,6 +489,36 @@ const SEARCHES: readonly Row[] = [
     /current value is "constructor"$/,
   ],
   [
+    "an unknown density",
+    search({ density: "closed" }),
+    TypeError,
+    'Cannot make the VAR-Scaling hook as density must be one of "sampled", "analytic": current value is "closed"',
+  ],
+  [
+    "a nominal number for sampled densities",
+    search({ nominal: 3000 }),
+    RangeError,
+    'Cannot make the VAR-Scaling hook as density must be "analytic" where nominal is given: current value is "sampled"',
+  ],
+  [
+    "a nominal number beyond the most",
+    search({ density: "analytic", nominal: 8193 }),
+    RangeError,
+    "Cannot make the VAR-Scaling hook as nominal must be an integer from 1 to 8192: current value is 8193",
+  ],
+  [
+    "an analytic density with the bandwidth of the batch",
+    search({ density: "analytic", preset: "published" }),
+    RangeError,
+    'Cannot make the VAR-Scaling hook as bandwidth must be "image" where density is "analytic": current value is "batch"',
+  ],
+  [
+    "an analytic density of a codebook",
+    request({ hooks: [varScaling({ density: "analytic" })] }),
+    RangeError,
+    /^Cannot expect densities as only tokens of bits have a closed form, not those of the model ".+": use density$/,
+  ],
+  [
     "an unknown strategy",
     search({ strategy: "top" }),
     TypeError,

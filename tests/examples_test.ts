@@ -66,6 +66,19 @@ example("first_picture", async (home, folder) => {
   assertEquals(filesIn(folder).length, 9);
 });
 
+example("demo", async (home, folder) => {
+  const lines = await runExample("demo", home, folder);
+  assertEquals(lines.length, 5);
+  for (const place of ["demo", "demo-t2i"]) {
+    const lasted = lines.filter((line) => line.startsWith(`${place}, `));
+    assertEquals(lasted.length, 2);
+    for (const line of lasted) assertMatch(line, /^[\w-]+, (plain|VAR-Scaling): \d+ ms on /);
+    assertEquals(await sizeOf(`${folder}/${place}-7-scaled.png`), [64, 64]);
+  }
+  assertEquals(filesIn(folder).length, 2 * 2 * 8 + 1);
+  assertEquals(lines.at(-1), `${folder}/grid.png`);
+});
+
 example("own_hook", async (home, folder) => {
   const lines = await runExample("own_hook", home, folder);
   const attempts = lines.filter((line) =>

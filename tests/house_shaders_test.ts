@@ -123,11 +123,13 @@ const RENAMED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 const INNER: Readonly<Record<string, string>> = {
   "kernels/candidates/bandwidth.wgsl": "LANES",
   "kernels/candidates/density.wgsl": "LANES",
+  "kernels/candidates/expected_density.wgsl": "LANES",
   "kernels/candidates/group_tokens.wgsl": "LANES",
   "kernels/candidates/hamming_bandwidth.wgsl": "LANES",
   "kernels/candidates/select.wgsl": "LANES",
   "kernels/maps/merge.wgsl": "LANES",
   "kernels/points/kernel_density_sum.wgsl": "SLICES",
+  "kernels/sampling/missing_bits.wgsl": "LANES",
   "kernels/sampling/smooth.wgsl": "THREADS",
 };
 

@@ -3,6 +3,7 @@
 struct Parameters {
   total: u32,
   area: u32,
+  added: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -19,7 +20,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let start = i / area * 3u * area + i % area;
   var pixel = 0xff000000u;
   for (var c = 0u; c < 3u; c++) {
-    let value = clamp((image[start + c * area] + 1.0) * 127.5, 0.0, 255.0);
+    let value = clamp((image[start + c * area] + 1.0) * 127.5 + 0.5 * f32(parameters.added), 0.0, 255.0);
     pixel |= u32(value) << (8u * c);
   }
   pixels[i] = pixel;

@@ -249,17 +249,17 @@ export function modelPlace(values: ModelValues): ModelPlace | undefined {
   if (weights !== undefined) {
     throw new UsageError(
       `Option --weights goes with ${
-        list(checkpointOptions(PARTS), "and")
+        list(checkpointOptions(PARTS), "or")
       }: a model folder has one set of them`,
     );
   }
   if (classNames !== undefined) {
     throw new UsageError(
-      `Option --class-names goes with ${list(checkpointOptions(PARTS), "and")}: a model folder has its own`,
+      `Option --class-names goes with ${list(checkpointOptions(PARTS), "or")}: a model folder has its own`,
     );
   }
   if (model === undefined && values.without !== undefined) {
-    throw new UsageError(`Option --without goes with --model or ${list(checkpointOptions(PARTS), "and")}`);
+    throw new UsageError(`Option --without goes with --model or ${list(checkpointOptions(PARTS), "or")}`);
   }
   if (model === undefined) return undefined;
   const isName = Object.hasOwn(BUNDLED_MODELS, model) || hubPlace(model) !== undefined;

@@ -64,6 +64,17 @@ const HOOK_OPTIONS = {
       "Which candidates are kept: the densest or random ones by the density, or always the densest, least dense or random ones",
     defaultText: perFamily(({ search }) => search.strategy),
   },
+  density: {
+    kind: choice(["sampled", "analytic"]),
+    help:
+      "The density among the candidates, or for tokens of bits what it is on average among --nominal of them, in closed form",
+    defaultText: "sampled",
+  },
+  nominal: {
+    kind: integer("N", 1, 8192),
+    help: "Number of candidates that the analytic density stands for",
+    defaultText: perFamily(({ search }) => search.samples),
+  },
   distance: {
     kind: choice(["euclidean", "cosine"]),
     help: "How code vectors are compared for the density",
@@ -138,16 +149,17 @@ export function usedSettings(
 ): Record<string, unknown> {
   const given = settings as Record<string, unknown>;
   const { scale: at, samples: drawn } = given;
-  const { published, ...own } = search;
-  const scale = Array.isArray(at) ? at as number[] : [search.scale];
-  const samples = typeof drawn === "number" ? drawn : search.samples;
-  const suited = given.preset === "published" ? { ...own, ...published } : own;
+  const { published, paper, ...own } = search;
+  const stated = given.preset === "published" ? published : given.preset === "paper" ? paper : {};
+  const suited = { ...own, ...stated };
+  const scale = Array.isArray(at) ? at as number[] : [suited.scale];
+  const samples = typeof drawn === "number" ? drawn : suited.samples;
   const alphas = scale.map((at) => {
     if (typeof suited.alpha === "number") return suited.alpha;
     return suited.alpha({ scale: at < 0 ? at + scales : at, samples });
   });
   const alpha = new Set(alphas).size === 1 ? alphas[0] : "preset";
-  const used: Record<string, unknown> = { ...suited, scale, samples, alpha };
+  const used: Record<string, unknown> = { ...suited, scale, samples, alpha, nominal: suited.samples };
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => [name, value === "preset" ? used[name] ?? value : value]),
   );

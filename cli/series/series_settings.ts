@@ -134,12 +134,14 @@ export function knownSettings(
 ): Partial<SeriesSettings> {
   const { seed, sharedNoise = false, cfg, guidance, topK, topP, minP, temperature, moreSmooth = false } =
     options;
-  const { preset: _preset, ...scaling } = scalingHook(options, true)?.settings ?? {};
+  const { preset, ...scaling } = scalingHook(options, true)?.settings ?? {};
+  // What the paper states for a family only its models tell.
+  const known = preset === "paper" ? undefined : search;
   const facts = {
     ...{ seed, sharedNoise, cfg, guidance, topK, topP, minP, temperature, moreSmooth },
     published: options.published ?? false,
     scaling: options.scaling === false ? null : Object.fromEntries(
-      Object.entries({ ...scaling, ...familyValues(scaling, search) }).filter(([, value]) =>
+      Object.entries({ ...scaling, ...familyValues(scaling, known) }).filter(([, value]) =>
         value !== "preset"
       ),
     ),
@@ -158,8 +160,9 @@ function searchOf(hook: ScaleHook | undefined, { search }: Model): SeriesSetting
   const { preset, ...settings } = hook.settings;
   return {
     ...settings,
-    ...familyValues(settings, search),
+    ...familyValues(settings, preset === "paper" ? { ...search, ...search.paper } : search),
     ...(preset === "published" ? leftOpen(settings, search.published) : {}),
+    ...(preset === "paper" ? leftOpen(settings, search.paper ?? {}) : {}),
   };
 }
 
@@ -170,7 +173,7 @@ function familyValues(
 ): Readonly<Record<string, unknown>> {
   if (search === undefined) return {};
   const { scale, samples, representatives, strategy, pick } = search;
-  return leftOpen(settings, { scale: [scale], samples, representatives, strategy, pick });
+  return leftOpen(settings, { scale: [scale], samples, nominal: samples, representatives, strategy, pick });
 }
 
 /** The values that take the place of what is left open. */

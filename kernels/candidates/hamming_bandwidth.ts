@@ -106,10 +106,16 @@ export const hammingBandwidth: Kernel<HammingBandwidthArguments> = {
       const first = Math.floor(place / positions) * draws * stride + place % positions * stride / positions;
       let sum = 0;
       for (let start = 0; start < bits; start += 32) {
+        const at = first + start / 32;
+        // Only bits in which candidates differ have a deviation.
+        let different = 0;
+        for (let i = 1; i < draws; i++) different |= tokens[at]! ^ tokens[at + i * stride]!;
+        if (different === 0) continue;
         ones.fill(0);
         for (let i = 0; i < draws; i++) {
-          const token = tokens[first + i * stride + start / 32]!;
-          for (let bit = 0; bit < 32; bit++) ones[bit]! += token >>> bit & 1;
+          for (let left = tokens[at + i * stride]! & different; left !== 0; left &= left - 1) {
+            ones[31 - Math.clz32(left & -left)]!++;
+          }
         }
         for (let bit = 0; bit < Math.min(32, bits - start); bit++) {
           sum = Math.fround(sum + squareRoot(ones[bit]! * (draws - ones[bit]!)));

@@ -12,6 +12,9 @@ import { requireLength } from "../device/array_checks.ts";
 import { type Device, type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { exp2Negative, product } from "../exact/exact.ts";
 import { EXACT_SUMS_WGSL, exponentFactor, MAX_DRAWS, MAX_TERMS } from "../exact/exact_sums.ts";
+import { countOnes } from "./count_ones.ts";
+import { DistinctRows } from "./distinct_rows.ts";
+import { widthOf } from "./gaussian.ts";
 import { MAX_BITS } from "./hamming_bandwidth.ts";
 import wgsl from "./hamming_density.wgsl" with { type: "text" };
 import { imagesAtOnce, type ScratchOptions, sumDensities } from "./sum_densities.ts";
@@ -23,7 +26,9 @@ export interface HammingDensityArguments {
    * counted from the lowest, of word c / 32. What the last word holds beyond the last bit does not matter.
    */
   tokens: DeviceArray;
-  /** What `hammingBandwidth` wrote, f32 [images, positions]. */
+  /**
+   * What `hammingBandwidth` wrote, f32 [images, positions]; with `averaged`, of as many images as that says.
+   */
   bandwidth: DeviceArray;
   /**
    * The density of each candidate at each position, u32 [images, positions, draws, 2]: integers in units of
@@ -40,10 +45,17 @@ export interface HammingDensityArguments {
   bits: number;
   /** Added to each bandwidth; 1e-6 by default. */
   epsilon?: number;
+  /**
+   * Take the average of each position's bandwidth over so many images, all of a batch of which these may be a
+   * part; 0 (default) leaves each image its own.
+   */
+  averaged?: number;
 }
 
 /** Arguments of {@linkcode runHammingDensity}. */
-export interface HammingScoresArguments extends Omit<HammingDensityArguments, "sums"> {
+export interface HammingScoresArguments extends Omit<HammingDensityArguments, "sums" | "averaged"> {
+  /** Average each position's bandwidth over all images first; off by default. */
+  batchBandwidth?: boolean;
   /** The densities, f32 [images, draws]. */
   scores: DeviceArray;
   /** Leave out the candidate's own term, which is 1 per position; off by default. */
@@ -55,10 +67,6 @@ const ACTION = "estimate densities of bits";
 /** Threads of a workgroup and candidates it compares with all, as in the shader. */
 const LANES = 64;
 const OWN = 2 * LANES;
-
-/** How many bits of a 16-bit number are 1. */
-const ONES = new Uint8Array(2 ** 16);
-for (let i = 1; i < ONES.length; i++) ONES[i] = ONES[i >> 1]! + (i & 1);
 
 /**
  * Writes, for each candidate a at each position, `s[a] = sum over candidates c of exp(-h(a, c) / (2 b^2))`,
@@ -104,15 +112,16 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
   wgsl: EXACT_SUMS_WGSL + wgsl,
   overrides: { words: [...Array(MAX_BITS / 32).keys()].map((i) => i + 1) },
   plan(args) {
-    const { tokens, bandwidth, sums, images, draws, positions, bits, epsilon = 1e-6 } = args;
+    const { tokens, bandwidth, sums, images, draws, positions, bits, epsilon = 1e-6, averaged = 0 } = args;
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(draws, "draws", ACTION, { min: 1, max: MAX_DRAWS });
     requireInteger(positions, "positions", ACTION, { min: 1 });
     requireInteger(bits, "bits", ACTION, { min: 1, max: MAX_BITS });
     requireInteger(draws * positions, "draws * positions", ACTION, { min: 1, max: MAX_TERMS });
     requireNumber(epsilon, "epsilon", ACTION, { min: 0 });
+    requireInteger(averaged, "averaged", ACTION, { min: 0 });
     requireLength(tokens, images * draws * positions * Math.ceil(bits / 32), ACTION);
-    requireLength(bandwidth, images * positions, ACTION);
+    requireLength(bandwidth, (averaged || images) * positions, ACTION);
     requireLength(sums, images * positions * draws * 2, ACTION);
     return {
       arrays: [tokens, bandwidth, sums],
@@ -122,49 +131,42 @@ export const hammingDensity: Kernel<HammingDensityArguments> = {
         ["u32", positions],
         ["u32", bits],
         ["f32", epsilon],
+        ["u32", averaged],
+        ["f32", averaged === 0 ? 0 : Math.fround(1 / averaged)],
       ],
       constants: { words: Math.ceil(bits / 32) },
       workgroups: spread(images * positions * Math.ceil(draws / OWN)),
     };
   },
   twin(args) {
-    const { images, draws, positions, bits, epsilon = 1e-6 } = args;
+    const { images, draws, positions, bits, epsilon = 1e-6, averaged = 0 } = args;
     const tokens = words(args.tokens);
-    const bandwidth = floats(args.bandwidth);
+    const widths = floats(args.bandwidth);
     const out = words(args.sums);
     const size = Math.ceil(bits / 32);
     const last = 0xffffffff >>> (32 * size - bits);
-    const pattern = new Uint32Array(size);
     const kernel = new Float64Array(bits + 1);
+    // Candidates that agree at a position share one pattern and one sum.
+    const patterns = new DistinctRows(draws, { size, lastWord: last });
+    const members = new Uint32Array(draws);
     for (let place = 0; place < images * positions; place++) {
-      const factor = exponentFactor(Math.fround(bandwidth[place]! + Math.fround(epsilon)));
-      for (let h = 0; h <= bits; h++) kernel[h] = exp2Negative(product(h, factor));
+      const h = widthOf(widths, {
+        ...{ images: averaged, image: Math.floor(place / positions), place: place % positions },
+        ...{ places: positions, epsilon, batchBandwidth: averaged > 0 },
+      });
+      const factor = exponentFactor(h);
+      for (let bit = 0; bit <= bits; bit++) kernel[bit] = exp2Negative(product(bit, factor));
       const first = (Math.floor(place / positions) * draws * positions + place % positions) * size;
-      // Candidates that agree here share one pattern and one sum.
-      const groups = new Map<number | string, number>();
-      const members = new Uint32Array(draws);
-      const counts: number[] = [];
-      const patterns = new Uint32Array(draws * size);
+      patterns.clear();
       for (let draw = 0; draw < draws; draw++) {
-        const at = first + draw * positions * size;
-        for (let word = 0; word < size; word++) pattern[word] = tokens[at + word]!;
-        pattern[size - 1]! &= last;
-        const key = size === 1 ? pattern[0]! : pattern.join();
-        let group = groups.get(key);
-        if (group === undefined) {
-          group = counts.length;
-          groups.set(key, group);
-          counts.push(0);
-          patterns.set(pattern, group * size);
-        }
-        members[draw] = group;
-        counts[group]!++;
+        members[draw] = patterns.add(tokens, first + draw * positions * size);
       }
-      const sums = patternSums(patterns, counts, size, kernel);
+      const sums = patternSums(patterns, size, kernel);
+      const upper = sums.map((sum) => Math.floor(sum / 2 ** 32));
+      const lower = sums.map((sum, i) => sum - upper[i]! * 2 ** 32);
       for (let draw = 0; draw < draws; draw++) {
-        const sum = sums[members[draw]!]!;
-        out[(place * draws + draw) * 2] = sum % 2 ** 32;
-        out[(place * draws + draw) * 2 + 1] = Math.floor(sum / 2 ** 32);
+        out[(place * draws + draw) * 2] = lower[members[draw]!]!;
+        out[(place * draws + draw) * 2 + 1] = upper[members[draw]!]!;
       }
     }
   },
@@ -209,7 +211,7 @@ export function runHammingDensity(
   args: HammingScoresArguments,
   options: ScratchOptions = {},
 ): void {
-  const { tokens, bandwidth, scores, images, draws, positions, bits } = args;
+  const { tokens, bandwidth, scores, images, draws, positions, bits, batchBandwidth = false } = args;
   // Checked before anything is allocated.
   requireInteger(images, "images", ACTION, { min: 0 });
   hammingDensity.plan({ ...args, images: 0, sums: scores });
@@ -225,7 +227,9 @@ export function runHammingDensity(
       ...args,
       sums,
       tokens: device.view(tokens, first * size, count * size),
-      bandwidth: device.view(bandwidth, first * positions, count * positions),
+      ...(batchBandwidth
+        ? { averaged: images }
+        : { bandwidth: device.view(bandwidth, first * positions, count * positions) }),
       scores: device.view(scores, first * draws, count * draws),
       images: count,
     };
@@ -238,23 +242,17 @@ export function runHammingDensity(
  * For each pattern, the sum of the kernel with all patterns, each as often as it was drawn, in units of
  * 2^-30.
  */
-function patternSums(
-  patterns: Uint32Array,
-  counts: readonly number[],
-  size: number,
-  kernel: Float64Array,
-): Float64Array {
-  const often = Float64Array.from(counts);
+function patternSums(distinct: DistinctRows, size: number, kernel: Float64Array): Float64Array {
+  const patterns = distinct.words;
+  const often = Float64Array.from(distinct.counts.subarray(0, distinct.count));
   const sums = often.map((count) => count * 2 ** 30);
   for (let a = 1; a < often.length; a++) {
     let sum = 0;
     const own = patterns[a * size]!;
     for (let b = 0; b < a; b++) {
-      const first = own ^ patterns[b * size]!;
-      let h = ONES[first & 0xffff]! + ONES[first >>> 16]!;
+      let h = countOnes(own ^ patterns[b * size]!);
       for (let word = 1; word < size; word++) {
-        const x = patterns[a * size + word]! ^ patterns[b * size + word]!;
-        h += ONES[x & 0xffff]! + ONES[x >>> 16]!;
+        h += countOnes(patterns[a * size + word]! ^ patterns[b * size + word]!);
       }
       const value = kernel[h]!;
       if (value === 0) continue;

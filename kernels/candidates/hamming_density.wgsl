@@ -1,9 +1,9 @@
 // Gaussian densities of candidates whose tokens are bits, at each position: for each candidate the sum over
 // candidates of exp(-h / (2 b^2)), h the number of bits in which the two differ.
-// Bindings: tokens [images, draws, positions, words], bandwidth [images, positions], sums [images, positions,
-// draws, 2] (64-bit integers in units of 2^-30, low word first). A workgroup takes 128 candidates at one
-// position, two to a thread, and compares them with all, which its threads load at the same address. Expects
-// exact.wgsl and exact_sums.wgsl in front of it.
+// Bindings: tokens [images, draws, positions, words], bandwidth [images or those averaged, positions], sums
+// [images, positions, draws, 2] (64-bit integers in units of 2^-30, low word first). A workgroup takes 128
+// candidates at one position, two to a thread, and compares them with all, which its threads load at the same
+// address. Expects exact.wgsl and exact_sums.wgsl in front of it.
 // Where the kernel has at most eight values above 0, it is enough to count how often each distance occurs, in
 // bytes; else each is looked up. Integers throughout, so the bits are the same everywhere. Twin:
 // hamming_density.ts.
@@ -14,6 +14,9 @@ struct Parameters {
   positions: u32,
   bits: u32,
   epsilon: f32,
+  // Images over which the bandwidth is averaged, and 1 over that; 0 leaves each its own.
+  averaged: u32,
+  one_over_averaged: f32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -100,7 +103,15 @@ fn main(
   if (place >= parameters.images * parameters.positions) {
     return;
   }
-  let factor = exponent_factor(bandwidth[place] + parameters.epsilon);
+  var width = bandwidth[select(place, 0u, parameters.averaged > 0u)];
+  if (parameters.averaged > 0u) {
+    var sum = 0.0;
+    for (var i = 0u; i < parameters.averaged; i++) {
+      sum += bandwidth[i * parameters.positions + place % parameters.positions];
+    }
+    width = product(sum, parameters.one_over_averaged);
+  }
+  let factor = exponent_factor(width + parameters.epsilon);
   for (var i = lane; i < max(parameters.bits + 1u, 8u); i += LANES) {
     kernel[i] = exp2_negative(product(f32(i), factor));
   }

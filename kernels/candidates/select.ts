@@ -13,6 +13,8 @@ import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { bitsFloat, floatBits, product, reciprocal } from "../exact/exact.ts";
 import { addSquaredDistance, EXACT_SUMS_WGSL, MAX_DRAWS, truncate } from "../exact/exact_sums.ts";
+import { countOnes } from "./count_ones.ts";
+import { DistinctRows } from "./distinct_rows.ts";
 import wgsl from "./select.wgsl" with { type: "text" };
 import {
   PURPOSE,
@@ -59,13 +61,14 @@ export const PICKS: readonly PickRule[] = ["density", "argmax", "uniform", "rank
 export interface SelectArguments {
   /** Densities, f32 [images, draws]; anything but a finite number above 2^-90 counts as 2^-90. */
   scores: DeviceArray;
-  /** Token ids, u32 [images, draws, positions]. */
+  /** Token ids, or words of bits, u32 [images, draws, positions]. */
   candidates: DeviceArray;
   /**
    * The codebook in which conflicts are measured, f32 [vocabulary, channels]; finite, below 2^16 in
-   * magnitude.
+   * magnitude. Without one, candidates are bits: two maps that differ in n of them are at the distance
+   * sqrt(n), that of vectors of 0 and 1.
    */
-  codebook: DeviceArray;
+  codebook?: DeviceArray;
   /** The image index of each row, u32 [images]: the random numbers are those of this image. */
   lanes: DeviceArray;
   /** The search order that was used, u32 [images, draws]. */
@@ -78,12 +81,12 @@ export interface SelectArguments {
   images: number;
   /** Candidates of one image, 1 to 8192. */
   draws: number;
-  /** Tokens of one candidate. */
+  /** Tokens of one candidate; of bits, words. */
   positions: number;
-  /** Number of codebook vectors. */
-  vocabulary: number;
-  /** Words of one codebook vector. */
-  channels: number;
+  /** Number of codebook vectors, where there is a codebook. */
+  vocabulary?: number;
+  /** Words of one codebook vector, where there is a codebook. */
+  channels?: number;
   /** How many candidates are kept at most, 1 to `draws`. */
   representatives: number;
   /** Threshold factor on the mean score, from 0 to 2^20. */
@@ -259,14 +262,13 @@ export const selectCandidates: Kernel<SelectArguments> = {
   wgsl: EXACT_SUMS_WGSL + THREEFRY_WGSL + wgsl,
   plan(args) {
     const { scores, candidates, codebook, lanes, order, tokens, decision } = args;
-    const { images, draws, positions, vocabulary, channels, representatives } = args;
+    const { images, draws, positions, representatives } = args;
+    const { vocabulary, channels } = codesOf(args);
     const { alpha, conflictThreshold, seed, scale } = args;
     const { strategy = "var-scaling", rule = "published", pick = "density", givenOrder } = args;
     requireInteger(images, "images", ACTION, { min: 0 });
     requireInteger(draws, "draws", ACTION, { min: 1, max: MAX_DRAWS });
     requireInteger(positions, "positions", ACTION, { min: 1 });
-    requireInteger(vocabulary, "vocabulary", ACTION, { min: 1 });
-    requireInteger(channels, "channels", ACTION, { min: 1 });
     requireInteger(representatives, "representatives", ACTION, { min: 1, max: draws });
     requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
     requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
@@ -276,14 +278,14 @@ export const selectCandidates: Kernel<SelectArguments> = {
     requireStream(seed, scale, ACTION);
     requireLength(scores, images * draws, ACTION);
     requireLength(candidates, images * draws * positions, ACTION);
-    requireLength(codebook, vocabulary * channels, ACTION);
+    if (codebook !== undefined) requireLength(codebook, vocabulary * channels, ACTION);
     requireLength(lanes, images, ACTION);
     requireLength(order, images * draws, ACTION);
     if (givenOrder !== undefined) requireLength(givenOrder, images * draws, ACTION);
     requireLength(tokens, images * positions, ACTION);
     requireLength(decision, images * decisionLength(representatives), ACTION);
     return {
-      arrays: [scores, candidates, codebook, lanes, givenOrder ?? lanes, order, tokens, decision],
+      arrays: [scores, candidates, codebook ?? scores, lanes, givenOrder ?? lanes, order, tokens, decision],
       parameters: [
         ["u32", images],
         ["u32", draws],
@@ -374,6 +376,16 @@ export const selectCandidates: Kernel<SelectArguments> = {
   },
 };
 
+/** The sizes of the codebook, checked; no vectors if there is none. */
+function codesOf(
+  { codebook, vocabulary = 0, channels = 0 }: SelectArguments,
+): { vocabulary: number; channels: number } {
+  if (codebook === undefined) return { vocabulary: 0, channels: 0 };
+  requireInteger(vocabulary, "vocabulary", ACTION, { min: 1 });
+  requireInteger(channels, "channels", ACTION, { min: 1 });
+  return { vocabulary, channels };
+}
+
 /** The square of the threshold, kept above 0 where f32 has no square for it: it still tells copies. */
 function conflictLimit(threshold: number): number {
   return threshold === 0 ? 0 : Math.max(Math.fround(threshold ** 2), 2 ** -100);
@@ -416,12 +428,14 @@ function searchOrder(
 
 /** The candidates that are kept, in the order in which they are accepted. */
 function walk(
-  { codebook, draws, positions, vocabulary, channels, representatives, conflictThreshold }: SelectArguments,
+  args: SelectArguments,
   maps: Uint32Array,
   order: Uint32Array,
 ): number[] {
+  const { codebook, draws, positions, representatives, conflictThreshold } = args;
   const limit = conflictLimit(conflictThreshold);
-  const codes = floats(codebook);
+  const { vocabulary, channels } = codesOf(args);
+  const codes = codebook === undefined ? undefined : floats(codebook);
   const zeros = new Float32Array(channels);
   const kept: number[] = [];
   const inConflict = (a: number, b: number): boolean => {
@@ -430,12 +444,17 @@ function walk(
       const x = maps[a * positions + position]!;
       const y = maps[b * positions + position]!;
       if (x === y) continue;
+      if (codes === undefined) {
+        sum += countOnes(x ^ y);
+        continue;
+      }
       const [left, leftStart] = x < vocabulary ? [codes, x * channels] : [zeros, 0];
       const [right, rightStart] = y < vocabulary ? [codes, y * channels] : [zeros, 0];
       sum = addSquaredDistance(sum, left, leftStart, right, rightStart, channels, limit);
     }
     return sum < limit;
   };
+  if (limit === 0) return [...order.subarray(0, representatives)];
   for (let place = 0; place < draws && kept.length < representatives; place++) {
     const candidate = order[place]!;
     if (!kept.some((other) => inConflict(other, candidate))) kept.push(candidate);
@@ -445,9 +464,7 @@ function walk(
 
 /** The number of different maps. */
 function countMaps(maps: Uint32Array, draws: number, positions: number): number {
-  const different = new Set<string>();
-  for (let i = 0; i < draws; i++) {
-    different.add(maps.subarray(i * positions, (i + 1) * positions).join());
-  }
-  return different.size;
+  const different = new DistinctRows(draws, { size: positions });
+  for (let i = 0; i < draws; i++) different.add(maps, i * positions);
+  return different.count;
 }

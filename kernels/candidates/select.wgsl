@@ -1,16 +1,18 @@
 // VAR-Scaling's choice among the candidates of each image: search order, conflict suppression, final draw.
-// Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels],
-// lanes [images], given_order [images, draws] (any array unless `given` is 1), order [images, draws], tokens
-// [images, positions], decision [images, 7 + 2 representatives] (laid out as in select.ts). One workgroup per
-// image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front of it. Same bits on every device:
-// scores become integers in units of 2^-35 of the power of 2 below the greatest, and all sums, the mean and
-// the draw are made of those; squared distances are summed in channel order; equal keys go to the lower
-// candidate. Twin: select.ts.
+// Bindings: scores [images, draws], candidates [images, draws, positions], codebook [vocabulary, channels]
+// (any array where the vocabulary is 0: then candidates are words of bits, and n different ones are at the
+// distance sqrt n), lanes [images], given_order [images, draws] (any array unless `given` is 1), order
+// [images, draws], tokens [images, positions], decision [images, 7 + 2 representatives] (laid out as in
+// select.ts). One workgroup per image. Expects exact.wgsl, exact_sums.wgsl and threefry.wgsl in front of it.
+// Same bits on every device: scores become integers in units of 2^-35 of the power of 2 below the greatest,
+// and all sums, the mean and the draw are made of those; squared distances are summed in channel order; equal
+// keys go to the lower candidate. Twin: select.ts.
 
 struct Parameters {
   images: u32,
   draws: u32,
   positions: u32,
+  // 0 for bits.
   vocabulary: u32,
   channels: u32,
   representatives: u32,
@@ -195,6 +197,13 @@ fn in_conflict(image: u32, a: u32, b: u32) -> bool {
     let x = token(image, a, position);
     let y = token(image, b, position);
     if (x == y) {
+      continue;
+    }
+    if (parameters.vocabulary == 0u) {
+      sum += f32(countOneBits(x ^ y));
+      if (sum >= parameters.limit) {
+        return false;
+      }
       continue;
     }
     for (var c = 0u; c < parameters.channels; c += 4u) {

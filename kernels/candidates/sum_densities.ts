@@ -101,17 +101,21 @@ export const sumDensities: Kernel<SumDensitiesArguments> = {
     const sums = words(args.sums);
     const members = args.members && words(args.members);
     const scores = floats(args.scores);
-    for (let candidate = 0; candidate < images * draws; candidate++) {
-      const image = Math.floor(candidate / draws);
-      let total = leaveOneOut ? -positions * 2 ** 30 : 0;
+    const totals = new Float64Array(draws);
+    for (let image = 0; image < images; image++) {
+      totals.fill(leaveOneOut ? -positions * 2 ** 30 : 0);
       for (let position = 0; position < positions; position++) {
-        const row = members
-          ? Math.min(members[candidate * positions + position]!, rows - 1)
-          : candidate % draws;
-        const at = 2 * ((image * positions + position) * rows + row);
-        total += sums[at]! + sums[at + 1]! * 2 ** 32;
+        for (let draw = 0; draw < draws; draw++) {
+          const row = members
+            ? Math.min(members[(image * draws + draw) * positions + position]!, rows - 1)
+            : draw;
+          const at = 2 * ((image * positions + position) * rows + row);
+          totals[draw]! += sums[at]! + sums[at + 1]! * 2 ** 32;
+        }
       }
-      scores[candidate] = truncate(total) * 2 ** -30;
+      for (let draw = 0; draw < draws; draw++) {
+        scores[image * draws + draw] = truncate(totals[draw]!) * 2 ** -30;
+      }
     }
   },
 };

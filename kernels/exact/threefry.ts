@@ -97,23 +97,33 @@ export function threefry2x32(
   let third = 0x1bd11bda ^ key0 ^ key1;
   let x = (counter0 + first) | 0;
   let y = (counter1 + second) | 0;
-  for (let group = 1; group <= 5; group++) {
-    const odd = group & 1;
+  for (let group = 1;; group += 2) {
     x = (x + y) | 0;
-    y = rotate(y, odd ? 13 : 17) ^ x;
+    y = rotate(y, 13) ^ x;
     x = (x + y) | 0;
-    y = rotate(y, odd ? 15 : 29) ^ x;
+    y = rotate(y, 15) ^ x;
     x = (x + y) | 0;
-    y = rotate(y, odd ? 26 : 16) ^ x;
+    y = rotate(y, 26) ^ x;
     x = (x + y) | 0;
-    y = rotate(y, odd ? 6 : 24) ^ x;
+    y = rotate(y, 6) ^ x;
     // The three key words take turns, two at a time.
-    const last = first;
-    first = second;
-    second = third;
-    third = last;
-    x = (x + first) | 0;
-    y = (y + second + group) | 0;
+    x = (x + second) | 0;
+    y = (y + third + group) | 0;
+    if (group === 5) break;
+    x = (x + y) | 0;
+    y = rotate(y, 17) ^ x;
+    x = (x + y) | 0;
+    y = rotate(y, 29) ^ x;
+    x = (x + y) | 0;
+    y = rotate(y, 16) ^ x;
+    x = (x + y) | 0;
+    y = rotate(y, 24) ^ x;
+    x = (x + third) | 0;
+    y = (y + first + group + 1) | 0;
+    const next = first;
+    first = third;
+    third = second;
+    second = next;
   }
   out[0] = x;
   out[1] = y;

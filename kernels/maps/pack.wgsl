@@ -1,13 +1,14 @@
-// Turns image planes into RGBA pixels: clamp to [-1, 1], shift to [0, 1], scale to 255 and drop the fraction;
-// alpha is 255. Bindings: image [images, 3, area] f32, pixels [images, area] u32, red in the lowest byte. One
-// thread per pixel. The same bits on every device: the sum x + 1 comes before the product, so nothing can be
-// fused, and (x + 1) * 127.5 rounds exactly as (x + 1) / 2 * 255 does, since halving is exact. NaN becomes 0;
-// NaN and infinity are told by their bits, as a shader may assume there are none. Expects nothing in front of
-// it. Twin: pack.ts.
+// Turns image planes into RGBA pixels: clamp to [-1, 1], shift to [0, 1], scale to 255 and drop the fraction,
+// or round; alpha is 255. Bindings: image [images, 3, area] f32, pixels [images, area] u32, red in the lowest
+// byte. One thread per pixel. The same bits on every device: the sum x + 1 comes before the product, so nothing
+// can be fused, and half levels, (x + 1) * 255, round exactly as (x + 1) / 2 * 255 does, since halving is exact.
+// One half is added in integers. NaN becomes 0; NaN and infinity are told by their bits, as a shader may assume
+// there are none. Expects nothing in front of it. Twin: pack.ts.
 
 struct Parameters {
   total: u32,
   area: u32,
+  added: u32,
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -24,7 +25,7 @@ fn level(bits: u32) -> u32 {
   if (magnitude >= 0x3f800000u) {
     return select(0u, 255u, magnitude == bits);
   }
-  return u32((bitcast<f32>(bits) + 1.0) * 127.5);
+  return (u32((bitcast<f32>(bits) + 1.0) * 255.0) + parameters.added) >> 1u;
 }
 
 @compute @workgroup_size(LANES)

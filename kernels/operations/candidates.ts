@@ -242,12 +242,8 @@ export class CandidateDensity implements Disposable {
     const wanted = { length: images * decisionLength(kept), name: "output", action: CHOOSE };
     return fillOutput(device, options.output, wanted, (decision) => {
       if (options.scores === undefined) this.#estimate(input, scores, shape);
-      // Bits are never in conflict, so no codebook is looked at.
-      const { codebook, vocabulary, channels } = "bits" in this.#codes
-        ? { codebook: owned.use(device.allocate(1, "no codebook")), vocabulary: 1, channels: 1 }
-        : this.#codes;
       device.run(selectCandidates, {
-        ...{ codebook, vocabulary, channels },
+        ...("bits" in this.#codes ? {} : this.#codes),
         ...choice,
         scores,
         candidates: input,

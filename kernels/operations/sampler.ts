@@ -53,6 +53,11 @@ export interface BitSamplerOptions extends SamplerOptions {
    * 1 are off.
    */
   topP?: number;
+  /**
+   * Takes the likelier value for certain where the other has less than this share of its probability; 0
+   * (default) is off.
+   */
+  minP?: number;
 }
 
 /** What one call of a sampler draws. */
@@ -117,6 +122,7 @@ const BIT_OPTIONS = [
   "temperature",
   "topK",
   "topP",
+  "minP",
   "cfg",
   "seed",
 ] as const satisfies (keyof BitSamplerOptions)[];

@@ -6,22 +6,11 @@
  * @module
  */
 
-import { requireInteger, requireNumber } from "../arguments.ts";
+import { requireInteger } from "../arguments.ts";
 import { words } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
-import { bitsFloat, exp2Negative, floatBits } from "../exact/exact.ts";
-import {
-  guideRow,
-  INFINITE_KEY,
-  keyBits,
-  keyRow,
-  LOGIT_WGSL,
-  type LogitArguments,
-  requireLogits,
-  requireTemperature,
-  rowScratch,
-} from "./logit.ts";
+import { guideRow, keyRow, type LogitArguments, requireLogits, rowScratch } from "./logit.ts";
 import {
   PURPOSE,
   requireStream,
@@ -30,10 +19,18 @@ import {
   threefry2x32,
   THREEFRY_WGSL,
 } from "../exact/threefry.ts";
+import {
+  BIT_CHANCE_WGSL,
+  type BitTruncation,
+  certainFrom,
+  otherWeight,
+  requireTruncation,
+  sharpness,
+} from "./bit_chance.ts";
 import wgsl from "./sample_bits.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode sampleBits}. */
-export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> {
+export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary">, BitTruncation {
   /**
    * The logits of the values 0 and 1 of each bit: f32 [images, positions, bits, 2]; when `guided`, followed
    * by the unconditional ones of the same shape.
@@ -48,18 +45,6 @@ export interface SampleBitsArguments extends Omit<LogitArguments, "vocabulary"> 
   tokens: DeviceArray;
   /** Index of each image in its request, u32 [images]: what its random numbers depend on. */
   lanes: DeviceArray;
-  /** What logits are divided by, 1 by default: 0 for the likelier value (0 in a tie), or from 1e-6 to 1e6. */
-  temperature?: number;
-  /**
-   * Values of a bit to draw from: 1 takes the likelier one (0 in a tie); 0 (default), 2 and more leave both.
-   */
-  topK?: number;
-  /**
-   * Takes the likelier value for certain where the probability of the other one is at most `1 - topP` (in
-   * float32), and else leaves both as they are. That is what top-p comes to with two values in Infinity's
-   * code. 0 (default) and 1 are off.
-   */
-  topP?: number;
   /** Independent draws per position, 1 by default. */
   draws?: number;
   /** The seed; see `seedWords`. */
@@ -88,6 +73,8 @@ const MANY_DRAWS = 32;
  *
  * - Top-p is decided on the difference of the logits in float32, which must be below
  *   `ln((1 - c) / c) * temperature` for c = 1 - topP in float32; 3.4761 for 0.97 at temperature 1.
+ * - Both truncations leave two values as they are, or one; truncated again, as often as may be, nothing
+ *   changes. So the `compounding` of `sampleTokens` has no counterpart here.
  * - NaN and -infinity are never drawn; where both values are that, the bit is 0. Beside +infinity only
  *   +infinity is drawn; two of them are equally likely.
  * - The random words of bits 2i and 2i + 1 are the two words of draw d at counter
@@ -121,16 +108,14 @@ const MANY_DRAWS = 32;
  */
 export const sampleBits: Kernel<SampleBitsArguments> = {
   name: "sample_bits",
-  wgsl: LOGIT_WGSL + THREEFRY_WGSL + wgsl,
+  wgsl: BIT_CHANCE_WGSL + THREEFRY_WGSL + wgsl,
   plan(args) {
     const { logits, tokens, lanes, images, positions, bits, seed, scale, draws = 1, firstDraw = 0 } = args;
     const action = "draw bits";
     requireInteger(positions, "positions", action, { min: 1 });
     requireInteger(bits, "bits", action, { min: 1, max: 65536 });
     const weight = requireLogits(pairs(args), action);
-    requireTemperature(args.temperature ?? 1, action);
-    requireInteger(args.topK ?? 0, "topK", action, { min: 0 });
-    requireNumber(args.topP ?? 0, "topP", action, { min: 0, max: 1 });
+    requireTruncation(args, action);
     requireInteger(draws, "draws", action, { min: 0, max: 0x7fffffff });
     requireInteger(firstDraw, "firstDraw", action, { min: 0, max: 0x7fffffff });
     requireStream(seed, scale, action);
@@ -172,10 +157,11 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
     const count = Math.ceil(bits / 2);
     const row = rowScratch(2 * bits);
     const keys = new Uint32Array(2 * bits);
-    // Of each bit the likelier value, and below which random word the other one is drawn; 0 beyond the last
-    // bit.
-    const likelier = new Uint8Array(2 * count);
+    // Of each bit below which random word the less likely value is drawn; 0 beyond the last bit.
     const limits = new Uint32Array(2 * count);
+    // The token of all likelier values, from which draws differ.
+    const likelier = new Uint32Array(wordsOfToken);
+    const stride = positions * wordsOfToken;
     const pair = new Uint32Array(2);
     for (let image = 0; image < images; image++) {
       const [key0, key1] = streamKey(seed, lanes[image]!, scale, PURPOSE.token);
@@ -183,24 +169,28 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
         const at = (image * positions + position) * 2 * bits;
         guideRow(logits, row, { at, unconditionalAt: images * positions * 2 * bits + at, weight });
         keyRow(row.u32, keys);
+        likelier.fill(0);
         for (let bit = 0; bit < bits; bit++) {
           const zero = keys[2 * bit]!;
           const one = keys[2 * bit + 1]!;
-          likelier[bit] = Number(one > zero);
+          if (one > zero) likelier[bit >> 5]! |= 1 << (bit & 31);
           limits[bit] = limit(otherWeight(Math.max(zero, one), Math.min(zero, one), factor, certain));
         }
-        for (let draw = 0; draw < draws; draw++) {
-          const token = ((image * draws + draw) * positions + position) * wordsOfToken;
-          for (let first = 0, w = 0; first < count; first += 16, w++) {
-            const end = Math.min(first + 16, count);
-            let word = 0;
-            for (let i = first, shift = 0; i < end; i++, shift += 2) {
-              threefry2x32(key0, key1, position * count + i, firstDraw + draw, pair);
-              const low = likelier[2 * i]! ^ Number(pair[0]! < limits[2 * i]!);
-              const high = likelier[2 * i + 1]! ^ Number(pair[1]! < limits[2 * i + 1]!);
-              word |= (low | (high << 1)) << shift;
-            }
-            tokens[token + w] = word;
+        const token = (image * draws * positions + position) * wordsOfToken;
+        for (let w = 0; w < wordsOfToken; w++) {
+          const word = likelier[w]!;
+          for (let draw = 0; draw < draws; draw++) tokens[token + draw * stride + w] = word;
+        }
+        for (let i = 0; i < count; i++) {
+          const low = limits[2 * i]!;
+          const high = limits[2 * i + 1]!;
+          // Random numbers that decide nothing are not made: none depends on another.
+          if ((low | high) === 0) continue;
+          const counter = position * count + i;
+          const shift = (2 * i) & 31;
+          for (let draw = 0, word = token + (i >> 4); draw < draws; draw++, word += stride) {
+            threefry2x32(key0, key1, counter, firstDraw + draw, pair);
+            tokens[word]! ^= (Number(pair[0]! < low) | (Number(pair[1]! < high) << 1)) << shift;
           }
         }
       }
@@ -211,28 +201,6 @@ export const sampleBits: Kernel<SampleBitsArguments> = {
 /** The logits as rows of two. */
 function pairs(args: SampleBitsArguments): LogitArguments {
   return { ...args, positions: args.positions * args.bits, vocabulary: 2 };
-}
-
-/** What a difference of logits is multiplied by to be a power of 2; 0 stands for the likelier value. */
-function sharpness({ temperature = 1, topK = 0 }: SampleBitsArguments): number {
-  return temperature === 0 || topK === 1 ? 0 : Math.fround(Math.LOG2E / temperature);
-}
-
-/**
- * The difference of logits from which on the likelier value is certain, as the bits of a float32; all set
- * there is none.
- */
-function certainFrom({ topP = 0, temperature = 1 }: SampleBitsArguments): number {
-  if (topP === 0 || topP === 1) return 0xffffffff;
-  const rest = Math.fround(1 - topP);
-  return floatBits(Math.max(0, Math.log((1 - rest) / rest)) * temperature);
-}
-
-/** The weight of the less likely value in units of 2^-30 of the other's, from the keys of both. */
-function otherWeight(more: number, less: number, factor: number, certain: number): number {
-  if (factor === 0 || less === 0 || (more === INFINITE_KEY && less !== INFINITE_KEY)) return 0;
-  const difference = more === less ? 0 : Math.fround(bitsFloat(keyBits(more)) - bitsFloat(keyBits(less)));
-  return floatBits(difference) >= certain ? 0 : exp2Negative(Math.fround(difference * factor));
 }
 
 /** The least u for which `u * (2^30 + w) >= w * 2^32`. */

@@ -3,8 +3,8 @@
 // conditional ones, then, when the weight is not 0, as many unconditional ones; lanes [images]; tokens
 // [images, draws, positions, words]. The less likely value weighs w = 2^-(difference * sharpness) beside 1,
 // as an integer in units of 2^-30, and is drawn iff u * (2^30 + w) < w * 2^32 for a random word u: integers,
-// the same on every device. Expects exact.wgsl, logit.wgsl and threefry.wgsl in front of it. Twin:
-// sample_bits.ts.
+// the same on every device. Expects exact.wgsl, logit.wgsl, bit_chance.wgsl and threefry.wgsl in front of it.
+// Twin: sample_bits.ts.
 
 struct Parameters {
   // Words of all images and positions.
@@ -59,15 +59,7 @@ fn chance(item: u32, bit_of_word: u32) -> u32 {
   let unconditional_at = 2u * (parameters.items / parameters.words * parameters.bits);
   let zero = key_at(i, unconditional_at);
   let one = key_at(i + 1u, unconditional_at);
-  let likelier = select(0u, 0x80000000u, one > zero);
-  let more = max(zero, one);
-  let less = min(zero, one);
-  // Two infinities have no difference.
-  let difference = select(key_logit(more) - key_logit(less), 0.0, more == less);
-  let is_certain = parameters.sharpness == 0.0 || less == 0u || (more == INFINITE_KEY && less != INFINITE_KEY)
-    || bitcast<u32>(difference) >= parameters.certain;
-  let other = select(exp2_negative(difference * parameters.sharpness), 0u, is_certain);
-  return select(0u, likelier | other, bit < parameters.bits);
+  return select(0u, bit_chance(zero, one, parameters.sharpness, parameters.certain), bit < parameters.bits);
 }
 
 fn decide(known: u32, random: u32) -> u32 {

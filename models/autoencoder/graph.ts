@@ -16,10 +16,11 @@ import {
   type Network,
   type TokenizerLevel,
 } from "./config.ts";
+import { enlargingConvolution } from "./enlarging.ts";
 import { groupNorm } from "./group_norm.ts";
 
 /** Groups of a norm. */
-const GROUPS = 32;
+export const GROUPS: number = 32;
 
 /**
  * The convolutional parts that the two networks share. Attention happens at the coarsest resolution only,
@@ -72,6 +73,18 @@ class ConvolutionalNetwork {
   quantConvolution(x: string, name: string, inputs: number, outputs: number): string {
     const { quantSide } = this.#layout;
     return quantSide === null ? x : this.convolution(x, name, inputs, outputs, { side: quantSide });
+  }
+
+  /** Twice as many rows and columns, and a convolution. */
+  enlarging(x: string, name: string, channels: number): string {
+    const sizes = { name, inputs: channels, outputs: channels };
+    if (this.#layout.phases) return enlargingConvolution(this.weights, x, sizes);
+    const larger = this.graph.add("Resize", [x, "", this.graph.constant("float32", [1, 1, 2, 2])], {
+      mode: "nearest",
+      coordinate_transformation_mode: "asymmetric",
+      nearest_mode: "floor",
+    });
+    return this.convolution(larger, name, channels, channels);
   }
 
   groupNorm(x: string, name: string, channels: number): string {
@@ -171,12 +184,7 @@ export function decoderGraph(
     x = network.level(x, name, width, shape);
     width = shape.channels;
     if (level > 0) {
-      const larger = graph.add("Resize", [x, "", graph.constant("float32", [1, 1, 2, 2])], {
-        mode: "nearest",
-        coordinate_transformation_mode: "asymmetric",
-        nearest_mode: "floor",
-      });
-      x = network.convolution(larger, `${name}.upsample.conv`, width, width);
+      x = network.enlarging(x, `${name}.upsample.conv`, width);
     }
   }
   graph.output(

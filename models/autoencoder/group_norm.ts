@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { GraphBuilder } from "../graphs/graph_builder.ts";
 import type { GraphWeights } from "../graphs/graph_weights.ts";
 
 /** Added to the variance. */
@@ -37,23 +38,97 @@ export interface GroupNormOptions {
 export function groupNorm(weights: GraphWeights, x: string, options: GroupNormOptions): string {
   const { name, channels, groups } = options;
   const { graph } = weights;
-  // A 0 keeps a dimension.
-  const map = [0, channels, -1, 0];
-  const mean = (maps: string): string => {
+  const { centred, variance } = momentsOf(graph, x, options);
+  const deviation = deviationOf(graph, variance);
+  const factor = graph.add("Div", [
+    perChannel(weights, `${name}.weight`, channels, [1, groups, -1, 1]),
+    deviation,
+  ]);
+  const scaled = graph.add("Mul", [centred, graph.reshape(factor, [0, channels, 1, 1])]);
+  return graph.add("Add", [scaled, perChannel(weights, `${name}.bias`, channels, [1, channels, 1, 1])]);
+}
+
+/**
+ * Adds what {@linkcode mergedNorm} has to know of a stretch of an image's rows.
+ *
+ * @param x Maps [1, channels, rows, width].
+ * @returns Means of the groups, then their variances, [2 · groups].
+ */
+export function groupMoments(
+  graph: GraphBuilder,
+  x: string,
+  options: Omit<GroupNormOptions, "name">,
+): string {
+  const { mean, variance } = momentsOf(graph, x, options);
+  return graph.reshape(graph.add("Concat", [mean, variance], { axis: 1 }), [-1]);
+}
+
+/** An image in stretches of rows, as {@linkcode mergedNorm} sees it. */
+export interface Stretches {
+  /** Moments of all of them, [stretches, 2 · groups]. */
+  readonly moments: string;
+  /** Which part of the rows each of them has, [1, stretches]. */
+  readonly shares: string;
+}
+
+/**
+ * Adds the group norm of an image of which one stretch is there, and the moments of all.
+ *
+ * The variance about the mean of all is what the stretches' variances about their own means and the
+ * distances of these add up to, so the sums are over the whole image, in the order of the stretches, and as
+ * exact as where it is in one piece.
+ *
+ * @returns A function that adds the norm of rows of the image.
+ */
+export function mergedNorm(
+  weights: GraphWeights,
+  { moments, shares }: Stretches,
+  { name, channels, groups }: GroupNormOptions,
+): (x: string) => string {
+  const { graph } = weights;
+  const [means, variances] = graph.split(moments, 2, 1) as [string, string];
+  const mean = graph.add("MatMul", [shares, means]);
+  const apart = graph.add("Sub", [means, mean]);
+  const variance = graph.add("MatMul", [
+    shares,
+    graph.add("Add", [variances, graph.add("Mul", [apart, apart])]),
+  ]);
+  const grouped = [1, groups, -1, 1];
+  const factor = graph.add("Div", [
+    perChannel(weights, `${name}.weight`, channels, grouped),
+    graph.reshape(deviationOf(graph, variance), grouped),
+  ]);
+  const shift = graph.add("Sub", [
+    perChannel(weights, `${name}.bias`, channels, grouped),
+    graph.add("Mul", [graph.reshape(mean, grouped), factor]),
+  ]);
+  const factors = graph.reshape(factor, [1, channels, 1, 1]);
+  const shifts = graph.reshape(shift, [1, channels, 1, 1]);
+  return (x) => graph.add("Add", [graph.add("Mul", [x, factors]), shifts]);
+}
+
+/** Values without the mean of their group, mean and variance. */
+function momentsOf(
+  graph: GraphBuilder,
+  x: string,
+  { channels, groups }: Omit<GroupNormOptions, "name">,
+): { centred: string; mean: string; variance: string } {
+  const meanOf = (maps: string): string => {
     const ofRows = graph.add("ReduceMean", [maps], { axes: [3] });
     const ofChannels = graph.add("ReduceMean", [ofRows], { axes: [2] });
     return graph.add("ReduceMean", [graph.reshape(ofChannels, [0, groups, -1, 1])], { axes: [2] });
   };
-  const perChannel = (part: string, shape: readonly number[]): string => {
-    return graph.reshape(weights.tensor(`${name}.${part}`, [channels]), shape);
-  };
-  const centred = graph.reshape(
-    graph.add("Sub", [graph.reshape(x, [0, groups, -1, 0]), mean(x)]),
-    map,
-  );
-  const variance = mean(graph.add("Mul", [centred, centred]));
-  const deviation = graph.add("Sqrt", [graph.add("Add", [variance, graph.constant("float32", [EPSILON])])]);
-  const factor = graph.add("Div", [perChannel("weight", [1, groups, -1, 1]), deviation]);
-  const scaled = graph.add("Mul", [centred, graph.reshape(factor, [0, channels, 1, 1])]);
-  return graph.add("Add", [scaled, perChannel("bias", [1, channels, 1, 1])]);
+  // A 0 keeps a dimension.
+  const divided = graph.reshape(x, [0, groups, -1, 0]);
+  const mean = meanOf(x);
+  const centred = graph.reshape(graph.add("Sub", [divided, mean]), [0, channels, -1, 0]);
+  return { centred, mean, variance: meanOf(graph.add("Mul", [centred, centred])) };
+}
+
+function deviationOf(graph: GraphBuilder, variance: string): string {
+  return graph.add("Sqrt", [graph.add("Add", [variance, graph.constant("float32", [EPSILON])])]);
+}
+
+function perChannel(weights: GraphWeights, name: string, channels: number, shape: readonly number[]): string {
+  return weights.graph.reshape(weights.tensor(name, [channels]), shape);
 }

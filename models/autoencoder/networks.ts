@@ -9,6 +9,7 @@ import type { DeviceArray } from "../../kernels/device/device.ts";
 import type { GraphSession } from "../graphs/graph_session.ts";
 import type { DecodedPictures, PictureArray } from "../model.ts";
 import { type AutoencoderConfig, pixelsPerToken } from "./config.ts";
+import type { TiledDecoder } from "./tiled_decoder.ts";
 
 /** What {@linkcode AutoencoderNetworks} are made of. */
 export interface AutoencoderParts {
@@ -18,6 +19,11 @@ export interface AutoencoderParts {
   readonly config: AutoencoderConfig;
   /** The graph `decoder`, if there is one. */
   readonly decoder: GraphSession | undefined;
+  /**
+   * Decodes maps strip by strip that are too large for the graph `decoder`, or all of them where there is
+   * none.
+   */
+  readonly tiled?: TiledDecoder | undefined;
   /** Loads the graph `encoder`. */
   readonly loadEncoder: () => Promise<GraphSession>;
 }
@@ -40,14 +46,14 @@ export class AutoencoderNetworks implements AsyncDisposable {
   readonly #encoders = new AsyncDisposableStack();
   #encoder: Promise<GraphSession> | undefined;
 
-  /** Takes over the decoder. */
+  /** Takes over the decoders. */
   constructor(parts: AutoencoderParts) {
     this.#parts = parts;
   }
 
   /** Whether there is a decoder. */
   get decodes(): boolean {
-    return this.#parts.decoder !== undefined;
+    return this.#parts.decoder !== undefined || this.#parts.tiled !== undefined;
   }
 
   /** Whether there is an encoder. */
@@ -60,10 +66,9 @@ export class AutoencoderNetworks implements AsyncDisposable {
    *
    * @throws {TypeError} If there is none.
    */
-  requireDecoder(): GraphSession {
-    const { decoder, model } = this.#parts;
-    if (decoder !== undefined) return decoder;
-    throw new TypeError(`Cannot decode as the model "${model}" has no decoder`);
+  requireDecoder(): void {
+    if (this.decodes) return;
+    throw new TypeError(`Cannot decode as the model "${this.#parts.model}" has no decoder`);
   }
 
   /**
@@ -81,21 +86,30 @@ export class AutoencoderNetworks implements AsyncDisposable {
    *
    * @throws {TypeError} If there is no decoder.
    */
-  async decode({ array: features, images, width, height }: FeatureMaps): Promise<DecodedPictures> {
-    const decoder = this.requireDecoder();
-    const { config } = this.#parts;
-    const { image } = await decoder.run({
-      features: { array: features, shape: [images, config.channels, height, width] },
-      map_shape: { array: [0, -1, height, width], shape: [4] },
-    });
-    const array = image!;
+  async decode(features: FeatureMaps): Promise<DecodedPictures> {
+    this.requireDecoder();
+    const { config, decoder, tiled } = this.#parts;
+    const array = tiled !== undefined && (decoder === undefined || tiled.takes(features))
+      ? await tiled.decode(features.array, features)
+      : await this.#decodeWhole(decoder!, features);
     const factor = pixelsPerToken(config);
     return {
       array,
-      width: width * factor,
-      height: height * factor,
+      width: features.width * factor,
+      height: features.height * factor,
       [Symbol.dispose]: () => array[Symbol.dispose](),
     };
+  }
+
+  async #decodeWhole(
+    decoder: GraphSession,
+    { array, images, width, height }: FeatureMaps,
+  ): Promise<DeviceArray> {
+    const { image } = await decoder.run({
+      features: { array, shape: [images, this.#parts.config.channels, height, width] },
+      map_shape: { array: [0, -1, height, width], shape: [4] },
+    });
+    return image!;
   }
 
   /**
@@ -125,9 +139,10 @@ export class AutoencoderNetworks implements AsyncDisposable {
     }
   }
 
-  /** Unloads both. */
+  /** Unloads all of them. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#encoders.disposeAsync();
+    await this.#parts.tiled?.[Symbol.asyncDispose]();
     await this.#parts.decoder?.[Symbol.asyncDispose]();
   }
 }

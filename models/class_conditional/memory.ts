@@ -6,7 +6,8 @@
  * @module
  */
 
-import { decoderBytes, GUIDED_ROWS, largestActivation, positionsOf, scalesBytes } from "../costs.ts";
+import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
+import { GUIDED_ROWS, positionsOf, scalesBytes } from "../costs.ts";
 import type { BytesNeeded } from "../graphs/fit.ts";
 import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { Provider } from "../graphs/room.ts";
@@ -82,7 +83,8 @@ export function estimateMemory(model: ModelSizes, options: MemoryOptions): Memor
   const { transformer, vocabulary, decoder } = model;
   const conditions = 2 * 4 * conditionWords(transformer);
   const scales = scalesBytes({ ...transformer, logits: vocabulary }, maps, provider);
-  const image = conditions + peakBytes({ scales, decoder: decoderBytes(decoder, maps.at(-1)!) }, provider);
+  const image = conditions +
+    peakBytes({ scales, decoder: liveDecoderBytes(decoder, maps.at(-1)!) }, provider);
   return { weights: weightBytes(model, dtype) + pooledBytes(image, provider), image };
 }
 
@@ -128,7 +130,7 @@ export function largestActivationBytes(model: ModelSizes, maps: readonly MapSize
   const lengths = maps.map(positionsOf);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const words = [
-    largestActivation(decoder, maps.at(-1)!),
+    largestMapWords(decoder, maps.at(-1)!),
     // Scores of the decoder's attention, which outgrow small maps.
     decoder === null ? 0 : lengths.at(-1)! ** 2,
     GUIDED_ROWS * lengths.at(-1)! * Math.max(4 * width, vocabulary),

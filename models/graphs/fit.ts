@@ -111,6 +111,12 @@ export function requireFit(bytesNeeded: BytesNeeded, room: Room, options: FitOpt
 /** Limits of a device on the size of an array. */
 const SIZE_LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize"] as const;
 
+/** Bytes that a device admits in one array; `undefined` where nothing limits them. */
+export function arrayLimitOn(device: Device): number | undefined {
+  if (!(device instanceof WebGpuDevice)) return undefined;
+  return Math.min(...SIZE_LIMITS.map((limit) => device.gpu.limits[limit]));
+}
+
 /**
  * How many images a GPU's limits admit in one batch; `undefined` where nothing does. ONNX Runtime's norms and
  * softmax are silently wrong beyond the binding size, its convolutions fail there.

@@ -87,6 +87,16 @@ export interface GraphSessionOptions {
    * another order.
    */
   prepack?: boolean;
+  /**
+   * Whether a run on the CPU gives back the memory of its activations instead of keeping it for the next one:
+   * slower, but what many sessions have kept adds up. False by default. On WebGPU all of them share theirs.
+   */
+  lean?: boolean;
+}
+
+/** What a runtime is told about the memory of activations on the CPU. */
+export function memoryOptions(lean: boolean): { enableCpuMemArena: boolean; enableMemPattern: boolean } {
+  return { enableCpuMemArena: !lean, enableMemPattern: !lean };
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   type GraphSession,
   type GraphSessionOptions,
   type GraphTensor,
+  memoryOptions,
   refuseGraph,
   valuesOf,
   wordsOf,
@@ -100,7 +101,8 @@ export class NativeGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
-    const { file, externalFiles = [], threads = navigator.hardwareConcurrency, prepack = true } = options;
+    const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
+    const { prepack = true, lean = false } = options;
     const ort = await startNativeRuntime();
     const load = async (): Promise<NativeGraphSession> => {
       const session = await ort.InferenceSession.create(model, settings)
@@ -113,6 +115,7 @@ export class NativeGraphSession implements GraphSession {
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
       extra: { session: entries },
+      ...memoryOptions(lean),
     };
     const folder = await mappableFolder(externalFiles);
     if (folder !== undefined) {

@@ -21,6 +21,7 @@ import {
   type GraphSession,
   type GraphSessionOptions,
   type GraphTensor,
+  memoryOptions,
   refuseGraph,
   sizeOf,
   valuesOf,
@@ -296,7 +297,7 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads, prepack = true } = options;
+    const { file, externalFiles = [], threads, prepack = true, lean = false } = options;
     const ort = await startRuntime(threads);
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
@@ -320,6 +321,7 @@ export class WebGraphSession implements GraphSession {
     } else {
       settings.executionProviders = ["wasm"];
       if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };
+      Object.assign(settings, memoryOptions(lean));
     }
     const session = await onDevice(device, async () => {
       try {

@@ -96,6 +96,13 @@ export function requireInfinityConfig(config: unknown, file: string): InfinityCo
     CONFIG_CHECKS as Record<keyof InfinityConfig, SizeCheck>,
     { ...place, path: "config" },
   );
+  if (sizes.scales > sizes.levels) {
+    throw new ModelFileError("Cannot use the number of scales", {
+      file,
+      expected: `at most ${sizes.levels} as "config.scales", which the transformer has embeddings for`,
+      found: String(sizes.scales),
+    });
+  }
   requireSizes<AutoencoderConfig>(
     sizes.tokenizer,
     TOKENIZER_CHECKS as Record<keyof AutoencoderConfig, SizeCheck>,
@@ -206,7 +213,8 @@ function inferTransformer(set: WeightSet): InfinityTransformerConfig {
   const depth = chunks === 0 ? set.count((i) => `blocks.${i}.`) : chunks * lengths[0]!;
   const first = blockName({ depth, chunks } as InfinityTransformerConfig, 0);
   const [, heads] = set.take(`${first}.sa.scale_mul_1H11`, [1, -1, 1, 1]) as [number, number];
-  const [hidden] = set.take(`${first}.ffn.fc1.weight`, [-1, width]) as [number, number];
+  // Of integers in blocks, the weight itself has another shape.
+  const [hidden] = set.take(`${first}.ffn.fc1.bias`, [-1]) as [number];
   // Rotations turn pairs of channels, half of them by the row and half by the column.
   for (
     const [what, parts] of [["attention heads", heads * 4], ["heads of the pooled text", poolHeads]] as const

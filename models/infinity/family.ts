@@ -35,7 +35,7 @@ const TRANSFORMER_PART: CheckpointPart = {
   title: "the transformer",
   landmark: "text_proj_for_sos.ca.mat_q",
   unused: UNUSED,
-  isIn: (tensors) => tensors.has("text_proj_for_sos.ca.mat_q") && tensors.has("cfg_uncond"),
+  isIn: (tensors) => tensors.has("text_proj_for_sos.ca.mat_q"),
 };
 
 const TOKENIZER_PART: CheckpointPart = {
@@ -96,7 +96,7 @@ export const INFINITY: Family<InfinityConfig> = {
   defaults: DEFAULTS,
   search: SEARCH,
   flexible: ["size"],
-  publishedHelp: undefined,
+  publishedHelp: "what lies between two of 256 levels becomes the lower one instead of the nearer one",
   loading: ["offload", "cacheDtype", "keepTextEncoder"],
   options: OPTIONS,
   infer: (weights) => Promise.resolve(inferInfinityConfig(weights)),

@@ -16,6 +16,7 @@ export const INFINITY_LAYOUT: AutoencoderLayout = {
   fused: true,
   quantSide: null,
   square: false,
+  phases: true,
 };
 
 /**

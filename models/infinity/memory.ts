@@ -5,7 +5,9 @@
  * @module
  */
 
-import { decoderBytes, GUIDED_ROWS, largestActivation, positionsOf, scalesBytes } from "../costs.ts";
+import { GUIDED_ROWS, positionsOf, scalesBytes } from "../costs.ts";
+import { tiledMemory } from "../autoencoder/decoder_stages.ts";
+import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
 import type { LoadFamilyOptions } from "../family.ts";
 import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { ModelCosts } from "../loading.ts";
@@ -14,6 +16,7 @@ import { t5Tensors } from "../text/t5_graph.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
 import { blockName, type InfinityConfig, tokenizerTensors, transformerTensors } from "./config.ts";
+import { INFINITY_LAYOUT } from "./layout.ts";
 import { storedDtype } from "./precision.ts";
 import { usualMaps } from "./schedule.ts";
 
@@ -43,6 +46,15 @@ export function infinityCosts(
     const { width, height } = maps.at(-1)!;
     return patchify ? { width: 2 * width, height: 2 * height } : { width, height };
   };
+  /** Of the decoder in one piece, or by strips where that takes less. */
+  const decoderBytes = (map: MapSize): { readonly live: number; readonly largest: number } => {
+    if (tokenizer.decoder === null) return { live: 0, largest: 0 };
+    const strips = tiledMemory({ ...tokenizer, layout: INFINITY_LAYOUT }, map);
+    return {
+      live: Math.min(liveDecoderBytes(tokenizer.decoder, map), strips.bytes),
+      largest: Math.min(4 * largestMapWords(tokenizer.decoder, map), strips.largestArray),
+    };
+  };
   const image: ModelCosts["image"] = (_dtype, provider, maps = usual) => {
     // First token, modulations, and keys and values of all blocks.
     const conditions = GUIDED_ROWS * 4 * width * (1 + 6 + 2 + 2 * depth * PROMPT_TOKENS);
@@ -52,16 +64,16 @@ export function infinityCosts(
       provider,
       cacheDtype,
     );
-    const decoder = decoderBytes(tokenizer.decoder, featureMap(maps));
+    const decoder = decoderBytes(featureMap(maps)).live;
     return conditions + peakBytes({ scales: running, decoder }, provider);
   };
   const largestActivationOf = (maps: readonly MapSize[] = usual): number => {
     const last = positionsOf(maps.at(-1)!);
     const total = maps.reduce((sum, map) => sum + positionsOf(map), 0);
-    return 4 * Math.max(
-      largestActivation(tokenizer.decoder, featureMap(maps)),
-      GUIDED_ROWS * last * Math.max(hidden, 3 * width, 2 * bits),
-      GUIDED_ROWS * total * width,
+    return Math.max(
+      decoderBytes(featureMap(maps)).largest,
+      4 * GUIDED_ROWS * last * Math.max(hidden, 3 * width, 2 * bits),
+      4 * GUIDED_ROWS * total * width,
     );
   };
   // Of a model in parts the largest part has to fit: a block, or what texts are projected with.

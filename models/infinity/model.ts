@@ -29,7 +29,7 @@ import type { EncodeTextOptions, Generation, Model, SearchDefaults, StartOptions
 import { type MapSize, ofScale, type Scale, type Schedule, type ScheduleRequest } from "../schedule.ts";
 import { TEXT_ENCODER } from "../text/t5_graph.ts";
 import { PromptEncoder } from "../text/text_encoder.ts";
-import { encodePrompts, requireFeaturesFor, TextFeatures } from "../text/text_features.ts";
+import { encodePrompts, requireFeaturesFor, type TextFeatures } from "../text/text_features.ts";
 import { BitTokens } from "../tokens/bit_tokens.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import { WeightSet } from "../weights/weight_set.ts";
@@ -50,6 +50,7 @@ import {
   type TransformerGraphOptions,
   transformerParts,
 } from "./graphs.ts";
+import { INFINITY_LAYOUT } from "./layout.ts";
 import { infinityCosts } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
 import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
@@ -115,7 +116,9 @@ export async function loadInfinity(
   stack.use(owned);
   requireCacheDtype(device, cacheDtype, "load the model");
   const weights = owned.use(await source.weights(TRANSFORMER));
-  const networks = owned.use(await loadNetworks(loading, TOKENIZER, config.tokenizer));
+  const networks = owned.use(
+    await loadNetworks(loading, TOKENIZER, { ...config.tokenizer, layout: INFINITY_LAYOUT }),
+  );
   const sessions = owned.use(
     await TransformerSessions.create((mixedAfter) => {
       return loadTransformer(loading, weights, { offload, cacheDtype, mixedAfter });
@@ -280,8 +283,8 @@ class InfinityModel extends LoadedModel<InfinityParts> {
 
   constructor(parts: InfinityParts) {
     super(parts);
-    const { config: { bits, tokenizer: { channels } } } = parts;
-    this.tokens = new BitTokens(bits, { magnitude: channels ** -0.5 });
+    const { config: { bits, patchify } } = parts;
+    this.tokens = new BitTokens(bits, { patchify });
   }
 
   get cacheDtype(): CacheDtype {

@@ -201,6 +201,7 @@ export function infinitySchedule(
       sampling: samplingAt(sampling, k, maps.length, layers.logits),
     })),
     picture,
+    pixelRule: published ? "truncate" : "round",
     settings,
     ...(found.note === undefined ? {} : { notes: [found.note] }),
   };

@@ -45,6 +45,21 @@ export interface TokenDensityArguments
   readonly deviation: NonNullable<BandwidthArguments["deviation"]>;
 }
 
+/** Arguments of {@linkcode TokenSpace.expectedDensity}: the logits and settings that candidates come from. */
+export interface ExpectedTokenDensityArguments
+  extends Omit<DrawArguments, "tokens" | "lanes" | "seed" | "scale" | "firstDraw" | "compounding" | "draws"> {
+  /** Candidates, u32 [images, draws, positions, words]. */
+  readonly tokens: DeviceArray;
+  /** Candidates of one image. */
+  readonly draws: number;
+  /** Number of candidates that a density stands for. */
+  readonly nominal: number;
+  /** Positions that do not count, 1 or 0 each, u32 [positions]. */
+  readonly kept?: DeviceArray;
+  /** Where the densities go, f32 [images, draws]. */
+  readonly scores: DeviceArray;
+}
+
 /**
  * Arguments of {@linkcode TokenSpace.select}: those of `selectCandidates` but for what the tokens stand for.
  */
@@ -72,6 +87,12 @@ export interface MixArguments extends DrawArguments {
   readonly ratio: number;
 }
 
+/** Arguments of {@linkcode TokenSpace.findMissing}. */
+export interface MissingArguments extends Pick<SampleArguments, "logits" | "images" | "positions"> {
+  /** Where the findings go, u32 [images]. */
+  readonly missing: DeviceArray;
+}
+
 /** The tokens of a family. */
 export interface TokenSpace {
   /** Words of a token. */
@@ -88,6 +109,11 @@ export interface TokenSpace {
    * Measures the density of candidates by kernels over their vectors. What it allocates on the way it frees.
    */
   density(device: Device, args: TokenDensityArguments): void;
+  /**
+   * The density that candidates have on average among a number of them that are drawn in the same way, where
+   * there is a closed form; without it there is none.
+   */
+  expectedDensity?(device: Device, args: ExpectedTokenDensityArguments): void;
   /** Selects one of the candidates of each image. */
   select(device: Device, args: TokenSelectArguments): void;
   /** The vectors that tokens stand for. */
@@ -97,6 +123,17 @@ export interface TokenSpace {
    * whose models do not take mixed vectors is without it.
    */
   mix?(device: Device, args: MixArguments): void;
-  /** First position of a map, read back, at which nothing could be drawn, or -1. */
-  firstMissing(map: Uint32Array): number;
+  /**
+   * Looks for positions at which nothing can be drawn, where the tokens themselves do not tell; see
+   * {@linkcode TokenSpace.firstMissing}.
+   */
+  findMissing?(device: Device, args: MissingArguments): void;
+  /**
+   * First position of a map at which nothing could be drawn, or -1.
+   *
+   * @param map The map, read back.
+   * @param found What {@linkcode TokenSpace.findMissing} found in the logits that it was drawn from, if it
+   * was drawn.
+   */
+  firstMissing(map: Uint32Array, found?: number): number;
 }

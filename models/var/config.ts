@@ -47,6 +47,7 @@ export const VAR_LAYOUT: AutoencoderLayout = {
   fused: true,
   quantSide: 3,
   square: true,
+  phases: false,
 };
 
 /** A VAR model: class-conditional transformer and tokenizer. */

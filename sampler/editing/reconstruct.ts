@@ -201,7 +201,7 @@ export async function reconstruct(
     const last = schedule.scales.length - 1;
     for (let scale = progressive ? 0 : last; scale <= last; scale++) {
       using decoded = await encoding.decode(scale);
-      stages.push(stack.use(pack(device, decoded, part.length)));
+      stages.push(stack.use(pack(device, decoded, { images: part.length, rule: schedule.pixelRule })));
     }
     const tokens = encoding.tokens.map((map) => {
       const copy = stack.use(device.allocate(map.length, "tokens"));

@@ -35,7 +35,8 @@ import type { ScaleStep } from "../step.ts";
 export interface VarScalingOptions {
   /**
    * Where the other options start from: `"default"`; `"published"`, which does what the released code does;
-   * or `"paper"`, which follows the paper's text to the letter.
+   * or `"paper"`, which follows the paper's text to the letter, with its numbers for the model's family
+   * (`search.paper`).
    */
   preset?: VarScalingPreset;
   /**
@@ -64,6 +65,18 @@ export interface VarScalingOptions {
    * model's `search`, the first for VAR.
    */
   strategy?: Strategy;
+  /**
+   * `"sampled"` (default): the density among the candidates that were drawn, as published; `"analytic"`, for
+   * tokens of bits: the density that a candidate has on average among `nominal` of them, in closed form from
+   * the chances of the bits, without comparing any. It wants the defaults of what it has no choice of:
+   * `bandwidth` `"image"`, `deviation` `"population"`, `features` `"position"`.
+   */
+  density?: "sampled" | "analytic";
+  /**
+   * For the analytic density, the number of candidates that it stands for; by default as many as the model's
+   * `search` draws, however few `samples` there are.
+   */
+  nominal?: number;
   /** How code vectors are compared for the density; `"euclidean"` by default. */
   distance?: Distance;
   /**
@@ -96,7 +109,7 @@ export type VarScalingPreset = "default" | "published" | "paper";
 
 /** What {@linkcode varScaling} reports of each image, under `decisions`. */
 export interface VarScalingDecision extends Decision {
-  /** Candidates N. */
+  /** Candidates that were drawn. */
   readonly samples: number;
   /** The α that was compared with `ratio`. */
   readonly alpha: number;
@@ -106,7 +119,7 @@ export interface VarScalingDecision extends Decision {
 type Settings =
   & Required<Omit<VarScalingOptions, "preset" | ModelDependent>>
   & { readonly [Name in ModelDependent]: VarScalingOptions[Name] | undefined };
-type ModelDependent = keyof SearchSettings | "alpha" | "conflictThreshold";
+type ModelDependent = keyof SearchSettings | "alpha" | "conflictThreshold" | "nominal";
 
 const DEFAULTS: Settings = {
   scale: undefined,
@@ -115,6 +128,8 @@ const DEFAULTS: Settings = {
   representatives: undefined,
   conflictThreshold: undefined,
   strategy: undefined,
+  density: "sampled",
+  nominal: undefined,
   distance: "euclidean",
   rule: "published",
   filter: "independent",
@@ -133,6 +148,7 @@ const PRESETS: Readonly<Record<VarScalingPreset, Settings>> = {
 /** Values that an option of text kind may have. */
 const CHOICES: Readonly<Record<string, readonly string[]>> = {
   strategy: STRATEGIES,
+  density: ["sampled", "analytic"],
   distance: ["euclidean", "cosine"],
   rule: RULES,
   filter: ["independent", "compounding"],
@@ -164,37 +180,42 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
  */
 export function varScaling(options: VarScalingOptions = {}): ScaleHook<VarScalingDecision> {
   const settings = resolve(options);
-  const published = options.preset === "published";
-  const { scale } = settings;
+  const { preset = "default" } = options;
+  const { scale, density, nominal, ...rest } = settings;
+  // Sampled densities are what there was before there was a choice, and records say nothing of it.
+  const told = density === "sampled" ? { scale, ...rest } : { scale, ...rest, density, nominal };
   const scales = typeof scale === "number" ? [scale] : scale;
   return {
     name: "var-scaling",
-    scales: scales ?? (({ search }) => [search.scale]),
+    scales: scales ??
+      (({ search }) => [(preset === "paper" ? search.paper?.scale : undefined) ?? search.scale]),
     coupled: settings.bandwidth === "batch",
     settings: {
       // What it leaves to the model is not what other presets do.
-      ...(published ? { preset: "published" } : {}),
-      ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value ?? "preset"])),
+      ...(preset === "default" ? {} : { preset }),
+      ...Object.fromEntries(Object.entries(told).map(([name, value]) => [name, value ?? "preset"])),
       ...(scales === undefined ? {} : { scale: scales }),
     },
-    choose: (step) => search(step, settings, published),
+    choose: (step) => search(step, settings, preset),
   };
 }
 
-function search(step: ScaleStep<VarScalingDecision>, settings: Settings, published: boolean): void {
+function search(step: ScaleStep<VarScalingDecision>, settings: Settings, preset: VarScalingPreset): void {
   // All candidates of a scale that an edit keeps as a whole are the same.
   if (step.kept?.every((kept) => kept === 1)) return;
   const { filter, distance, features, bandwidth, deviation, rule } = settings;
   const { model, scale } = step;
-  const { samples = model.search.samples, representatives = model.search.representatives } = settings;
-  const { strategy = model.search.strategy, pick = model.search.pick } = settings;
-  const suited = published ? model.search.published : {
-    alpha: model.search.alpha({ scale, samples }),
-    conflictThreshold: model.search.conflictThreshold,
-  };
-  const { alpha = suited.alpha, conflictThreshold = suited.conflictThreshold } = settings;
+  const suited = preset === "default" ? model.search : { ...model.search, ...model.search[preset] };
+  const { samples = suited.samples, representatives = suited.representatives } = settings;
+  const { strategy = suited.strategy, pick = suited.pick } = settings;
+  const { conflictThreshold = suited.conflictThreshold } = settings;
+  const known = typeof suited.alpha === "number" ? suited.alpha : suited.alpha({ scale, samples });
+  const { alpha = known } = settings;
   const candidates = step.draw(samples, { compounding: filter === "compounding" });
-  const scores = step.density(candidates, samples, { distance, features, bandwidth, deviation });
+  const { density, nominal = suited.samples } = settings;
+  const scores = density === "analytic"
+    ? step.expectedDensity(candidates, samples, { nominal })
+    : step.density(candidates, samples, { distance, features, bandwidth, deviation });
   const { tokens, decision } = step.select(candidates, scores, samples, {
     alpha,
     representatives,
@@ -221,17 +242,26 @@ function resolve(options: VarScalingOptions): Settings {
     const value = settings[name as keyof Settings];
     if (value !== undefined) requireChoice(value as string, choices, name, ACTION);
   }
-  const { scale, samples, alpha, representatives, conflictThreshold } = settings;
+  const { scale, samples, alpha, representatives, conflictThreshold, density, nominal } = settings;
   const scales = typeof scale === "number" ? [scale] : scale;
   if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
     throw new TypeError(mustBe("a number or a list of numbers", scale, "scale", ACTION));
   }
   for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: -1000, max: 1000 });
-  for (const [name, value] of Object.entries({ samples, representatives })) {
+  for (const [name, value] of Object.entries({ samples, representatives, nominal })) {
     if (value !== undefined) requireInteger(value, name, ACTION, { min: 1, max: 8192 });
   }
   if (conflictThreshold !== undefined) {
     requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
+  }
+  if (density === "sampled" && nominal !== undefined) {
+    throw new RangeError(mustBe('"analytic" where nominal is given', density, "density", ACTION));
+  }
+  for (const name of density === "analytic" ? ["bandwidth", "deviation", "features"] as const : []) {
+    if (settings[name] === DEFAULTS[name]) continue;
+    throw new RangeError(
+      mustBe(`"${DEFAULTS[name]}" where density is "analytic"`, settings[name], name, ACTION),
+    );
   }
   if (alpha !== undefined) requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
   return settings;

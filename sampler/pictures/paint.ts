@@ -5,9 +5,9 @@
  */
 
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
-import { packPixels } from "../../kernels/maps/pack.ts";
+import { packPixels, type PixelRule } from "../../kernels/maps/pack.ts";
 import type { Generation, PictureArray } from "../../models/model.ts";
-import type { PictureSize } from "../../models/schedule.ts";
+import type { PictureSize, Schedule } from "../../models/schedule.ts";
 import { RgbaImage } from "./image.ts";
 
 /** Pictures as RGBA pixels on a device. Disposing them frees the array. */
@@ -17,22 +17,34 @@ export interface PackedPictures extends PictureSize, Disposable {
 }
 
 /** Paints what there is so far, one picture per lane, which belong to the caller. */
-export async function paint(device: Device, generation: Generation): Promise<PackedPictures> {
+export async function paint(
+  device: Device,
+  generation: Generation,
+  { pixelRule }: Pick<Schedule, "pixelRule">,
+): Promise<PackedPictures> {
   using decoded = await generation.decode();
-  return pack(device, decoded, generation.images);
+  return pack(device, decoded, { images: generation.images, rule: pixelRule });
 }
 
 /** Packs decoded pictures as RGBA, which belong to the caller. */
-export function pack(device: Device, pictures: PictureArray, images: number): PackedPictures {
+export function pack(
+  device: Device,
+  pictures: PictureArray,
+  { images, rule }: { readonly images: number; readonly rule: PixelRule | undefined },
+): PackedPictures {
   const { array: image, width, height } = pictures;
   const array = device.allocate(images * width * height, "pixels");
-  device.run(packPixels, { image, pixels: array, images, width, height });
+  device.run(packPixels, { image, pixels: array, images, width, height, ...(rule && { rule }) });
   return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
 /** The same as {@linkcode paint}, as pictures on the host. Costs a readback. */
-export async function pictures(device: Device, generation: Generation): Promise<RgbaImage[]> {
-  using packed = await paint(device, generation);
+export async function pictures(
+  device: Device,
+  generation: Generation,
+  schedule: Pick<Schedule, "pixelRule">,
+): Promise<RgbaImage[]> {
+  using packed = await paint(device, generation, schedule);
   const [words] = await device.read([packed.array]);
   const { width, height } = packed;
   return Array.from(

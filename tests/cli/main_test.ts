@@ -91,7 +91,7 @@ Deno.test("varscale: a wrong command line ends with code 2, its reason, and wher
     ],
     [
       "generate --class-names a.json",
-      "Option --class-names goes with --var-ckpt, --vae-ckpt, --infinity-ckpt and --t5-ckpt",
+      "Option --class-names goes with --var-ckpt, --vae-ckpt, --infinity-ckpt or --t5-ckpt",
     ],
     ["generate --guidance linear", "Option --guidance must be ramp or constant"],
     ["generate --size 512x", 'Option --size must be a size in pixels, like "512", or width and height'],

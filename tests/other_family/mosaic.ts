@@ -10,13 +10,8 @@
  */
 
 import { requireInteger } from "../../kernels/arguments.ts";
-import { bitCodes } from "../../kernels/codebook/bits.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { gatherRows } from "../../kernels/maps/gather.ts";
-import { hammingBandwidth } from "../../kernels/candidates/hamming_bandwidth.ts";
-import { runHammingDensity } from "../../kernels/candidates/hamming_density.ts";
-import { sampleBits } from "../../kernels/sampling/sample_bits.ts";
-import { selectCandidates } from "../../kernels/candidates/select.ts";
 import { floats } from "../../kernels/device/cpu_device.ts";
 import { requireModelSize } from "../../models/folder/sizes.ts";
 import { type BytesNeeded, resolveDtype } from "../../models/graphs/fit.ts";
@@ -42,13 +37,8 @@ import {
   type ScheduleRequest,
 } from "../../models/schedule.ts";
 import { requireOnePerScale, resolveSampling } from "../../models/sampling.ts";
-import type {
-  DrawArguments,
-  TokenDensityArguments,
-  TokenSelectArguments,
-  TokenSpace,
-  VectorArguments,
-} from "../../models/tokens/token_space.ts";
+import { BitTokens } from "../../models/tokens/bit_tokens.ts";
+import type { TokenSpace } from "../../models/tokens/token_space.ts";
 
 /** Bits of a token. */
 export const BITS = 40;
@@ -106,43 +96,6 @@ const SEARCH: SearchSettings = {
   pick: "uniform",
 };
 
-/** Tokens of 40 bits. */
-class BitTokens implements TokenSpace {
-  readonly words = Math.ceil(BITS / 32);
-  readonly logits: number = 2 * BITS;
-  readonly channels: number = BITS;
-  readonly codebook = undefined;
-
-  draw(device: Device, { minP: _none, compounding: _off, ...args }: DrawArguments): void {
-    device.run(sampleBits, { ...args, bits: BITS });
-  }
-
-  density(device: Device, args: TokenDensityArguments): void {
-    const { images, positions, deviation } = args;
-    using bandwidth = device.allocate(images * positions, "bandwidths");
-    device.run(hammingBandwidth, { ...args, output: bandwidth, bits: BITS, deviation });
-    runHammingDensity(device, { ...args, bandwidth, bits: BITS });
-  }
-
-  select(device: Device, args: TokenSelectArguments): void {
-    // Without a threshold no vectors are looked at.
-    if (args.conflictThreshold !== 0) {
-      throw new RangeError("Cannot select as conflictThreshold must be 0 for bits");
-    }
-    using codebook = device.allocate(1, "no codebook");
-    const positions = args.positions * this.words;
-    device.run(selectCandidates, { ...args, positions, codebook, vocabulary: 1, channels: 1 });
-  }
-
-  vectors(device: Device, { tokens, output, maps, positions, layout = "planes" }: VectorArguments): void {
-    device.run(bitCodes, { bits: tokens, output, images: maps, tokens: positions, channels: BITS, layout });
-  }
-
-  firstMissing(): number {
-    return -1;
-  }
-}
-
 function scheduleOf(request: ScheduleRequest): Schedule {
   const { size = { width: 12, height: 8 }, patchNumbers, published = false, familyOptions = {} } = request;
   if (patchNumbers !== undefined) {
@@ -192,7 +145,7 @@ class Mosaic implements Model {
     conflictThreshold: 0,
     published: { cfg: 3, alpha: 1.2, conflictThreshold: 0 },
   };
-  readonly tokens: TokenSpace = new BitTokens();
+  readonly tokens: TokenSpace = new BitTokens(BITS);
   readonly encodes = true;
   readonly decodes = true;
   readonly device: Device;

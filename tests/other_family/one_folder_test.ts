@@ -18,7 +18,7 @@ import { BITS, MOSAIC } from "./mosaic.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Rooms that families share, which nobody else may know: the class-conditional line, networks of pictures. */
+/** Rooms that families share, which nobody else may know: the class-conditional line and its networks. */
 const SHARED_ROOMS = ["class_conditional", "autoencoder"];
 /** What they share in the hall: how a model with such networks is loaded, what it takes, what it does. */
 const SHARED_FILES = ["loading", "costs", "loaded_model"].map((stem) => `models/${stem}.ts`);

@@ -102,6 +102,29 @@ Deno.test("generate: an edit keeps whole tokens, in every candidate of a search,
     }
   }));
 
+Deno.test("generate: bits without a logit that is a number are noticed, unless they were not drawn", () =>
+  withModel(async (model) => {
+    const spoiling = (choose?: ScaleHook["choose"]): ScaleHook => ({
+      name: "spoil",
+      scales: [2],
+      // Both values of bit 7 at position 5 of the second lane, of 8 positions with 40 bits each.
+      guide: (step) =>
+        step.device.write(step.logits, new Float32Array([NaN, -Infinity]), 2 * ((8 + 5) * 40 + 7)),
+      ...(choose && { choose }),
+    });
+    for (const hooks of [[spoiling()], [spoiling(), varScaling({ samples: 5 })]]) {
+      await assertRejects(
+        () => generate(model, { ...REQUEST, cfg: 3, hooks }),
+        RangeError,
+        "Cannot draw a token for image 1 at scale 2, position 5, as all its logits are NaN or -Infinity",
+      );
+    }
+    const { images } = await generate(model, {
+      ...{ ...REQUEST, cfg: 3, hooks: [spoiling((step) => step.choose(step.allocate(32)))] },
+    });
+    assertEquals([...images[1]!.tokens[2]!], new Array(16).fill(0));
+  }));
+
 Deno.test("generate: chosen tokens need all of their words", () =>
   withModel(async (model) => {
     const choosing = (length: number): ScaleHook => ({

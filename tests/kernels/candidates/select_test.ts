@@ -5,6 +5,7 @@ import {
   DECISION_WORDS,
   decisionLength,
   PICKS,
+  readDecision,
   RULES,
   type SelectArguments,
   selectCandidates,
@@ -590,4 +591,51 @@ Deno.test("selectCandidates: selections refuse bad calls", () => {
     '"tokens" must hold at least 2 words: it holds 1',
   );
   refused({ representatives: 3 }, RangeError, '"decision" must hold at least 13 words: it holds 11');
+});
+
+testOnDevices("selectCandidates: without a codebook conflicts are those of bits", async (device) => {
+  const random = testRandom(91);
+  const [images, draws, positions, representatives] = [2, 60, 3, 12];
+  // Few patterns, so that distances are small and copies many.
+  const data = Uint32Array.from({ length: images * draws * positions }, () => {
+    return (Math.floor(random() * 4) * 0x40000001 + (random() < 0.3 ? 0x80010 : 0)) >>> 0;
+  });
+  const values = Float32Array.from({ length: images * draws }, () => 1 + Math.floor(random() * 30));
+  using candidates = device.upload(data);
+  using scores = device.upload(values);
+  using lanes = device.upload(new Uint32Array([0, 1]));
+  using order = device.allocate(images * draws);
+  using tokens = device.allocate(images * positions);
+  using decision = device.allocate(images * decisionLength(representatives));
+  const bitsOf = (word: number): string => word.toString(2).replaceAll("0", "");
+  const distance = (image: number, a: number, b: number): number => {
+    let sum = 0;
+    for (let i = 0; i < positions; i++) {
+      const [x, y] = [a, b].map((draw) => data[(image * draws + draw) * positions + i]!) as [number, number];
+      sum += bitsOf((x ^ y) >>> 0).length;
+    }
+    return Math.sqrt(sum);
+  };
+  for (const conflictThreshold of [0, 1e-3, 1, 1.01, 2, 2.3, 100]) {
+    device.run(selectCandidates, {
+      ...{ scores, candidates, lanes, order, tokens, decision, images, draws, positions, representatives },
+      ...{ alpha: 1, conflictThreshold, strategy: "top-k", pick: "rank", seed: [5, 0], scale: 3 },
+    });
+    const words = (await device.read([decision]))[0]!;
+    for (let image = 0; image < images; image++) {
+      const score = (draw: number): number => values[image * draws + draw]!;
+      const sorted = Array.from({ length: draws }, (_, i) => i).sort((a, b) => score(b) - score(a) || a - b);
+      const wanted: number[] = [];
+      for (const draw of sorted) {
+        const near = wanted.some((other) => distance(image, other, draw) < conflictThreshold);
+        if (!near && wanted.length < representatives) wanted.push(draw);
+      }
+      const found = readDecision(words, image * decisionLength(representatives));
+      assertEquals(kept(found), wanted, `threshold ${conflictThreshold}`);
+      const maps = Array.from({ length: draws }, (_, i) => {
+        return `${data.subarray((image * draws + i) * positions, (image * draws + i + 1) * positions)}`;
+      });
+      assertEquals(found.unique, new Set(maps).size);
+    }
+  }
 });

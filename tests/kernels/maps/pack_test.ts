@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { type Device, readWords } from "../../../kernels/device/device.ts";
-import { packPixels, type PackPixelsArguments } from "../../../kernels/maps/pack.ts";
+import { packPixels, type PackPixelsArguments, type PixelRule } from "../../../kernels/maps/pack.ts";
 import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 
 async function packed(
@@ -10,17 +10,23 @@ async function packed(
   images: number,
   width: number,
   height: number,
+  rule?: PixelRule,
 ): Promise<Uint32Array> {
   using image = device.upload(values);
   using pixels = device.allocate(images * width * height);
-  device.run(packPixels, { image, pixels, images, width, height });
+  device.run(packPixels, { image, pixels, images, width, height, ...(rule && { rule }) });
   return await readWords(pixels);
 }
 
 /** The published order of operations, (x + 1) / 2 * 255, each rounded to float32, then truncated. */
 function reference(x: number): number {
+  return Math.trunc(exactLevel(x));
+}
+
+/** The value whose integer part the published code takes. */
+function exactLevel(x: number): number {
   const clamped = Math.min(1, Math.max(-1, x));
-  return Math.trunc(Math.fround(Math.fround(Math.fround(clamped + 1) / 2) * 255));
+  return Math.fround(Math.fround(Math.fround(clamped + 1) / 2) * 255);
 }
 
 testOnDevices("packPixels: pack orders planes into RGBA bytes, image after image", async (device) => {
@@ -89,15 +95,40 @@ testOnDevices("packPixels: pack agrees with the published arithmetic next to eve
   assertEquals(bytes, expected);
 });
 
+testOnDevices(
+  "packPixels: rounded values become the nearer level, in the middle the upper one",
+  async (device) => {
+    const values: number[] = [0, -1, 1, 2, -2, Infinity, -Infinity, NaN, 1e-40];
+    for (let half = 0; half <= 511; half++) {
+      for (let ulp = -4; ulp <= 4; ulp++) values.push(Math.fround(half / 255 - 1) + ulp * 2 ** -25);
+    }
+    const random = testRandom(5);
+    while (values.length % 3 !== 0 || values.length < 12000) values.push(random() * 2.2 - 1.1);
+    const planes = new Float32Array(values);
+    const area = planes.length / 3;
+    const bytes = new Uint8Array((await packed(device, planes, 1, area, 1, "round")).buffer);
+    const expected = Uint8Array.from(bytes, (_, i) => {
+      if (i % 4 === 3) return 255;
+      const value = planes[(i % 4) * area + Math.floor(i / 4)]!;
+      // What is added to a number below 256 and above a half is exact in float64.
+      return Number.isNaN(value) ? 0 : Math.floor(exactLevel(value) + 0.5);
+    });
+    assertEquals(bytes, expected);
+    assertEquals([bytes[0], bytes[4], bytes[8]], [128, 0, 255]);
+  },
+);
+
 testOnGpu("packPixels: pack gives the same bits as its twin for any bits", async (device) => {
   using host = new CpuDevice();
   const random = testRandom(4);
   for (const [images, width, height] of [[1, 1, 1], [2, 13, 7], [1, 256, 256]] as const) {
     const values = Uint32Array.from({ length: images * 3 * width * height }, () => random() * 2 ** 32);
-    assertEquals(
-      await packed(device, values, images, width, height),
-      await packed(host, values, images, width, height),
-    );
+    for (const rule of [undefined, "truncate", "round"] as const) {
+      assertEquals(
+        await packed(device, values, images, width, height, rule),
+        await packed(host, values, images, width, height, rule),
+      );
+    }
   }
 });
 
@@ -117,4 +148,9 @@ testOnDevices("packPixels: pack refuses bad calls", (device) => {
     const error = assertThrows(() => device.run(packPixels, args), RangeError);
     assertEquals((error as Error).message, `Cannot pack pixels as ${message}`);
   }
+  assertThrows(
+    () => device.run(packPixels, { ...good, rule: "up" as "round" }),
+    TypeError,
+    'Cannot pack pixels as rule must be one of "truncate", "round": current value is "up"',
+  );
 });

@@ -179,7 +179,8 @@ Deno.test("createTokenSampler: bad samplers and calls say what is wrong", async 
       TypeError,
       `Cannot draw tokens as the option "top_k" is unknown: options are ${known}`,
     ],
-    [() => bits({ minP: 0.1 }), TypeError, 'Cannot draw bits as the option "minP" is unknown'],
+    [() => bits({ minP: 2 }), RangeError, "Cannot draw bits as minP must be from 0 to 1: current value is 2"],
+    [() => bits({ vocabulary: 4 }), TypeError, 'Cannot draw bits as the option "vocabulary" is unknown'],
     [
       () => tokens({ vocabulary: 0 }),
       RangeError,

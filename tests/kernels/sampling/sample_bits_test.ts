@@ -231,6 +231,27 @@ testOnDevices("sampleBits: NaN, infinities, ties and greedy drawing follow the r
   }
 });
 
+testOnDevices("sampleBits: min-p is decided exactly, and the stricter truncation counts", async (device) => {
+  for (const [minP, temperature] of [[0.1, 1], [0.5, 0.5], [1e-4, 2]] as const) {
+    // The other value's share of the likelier one's probability is e^(-difference / temperature).
+    const limit = Math.fround(-Math.log(minP) * temperature);
+    const above = limit + 2 ** (Math.floor(Math.log2(limit)) - 23);
+    const options = { minP, temperature, draws: 200_000 };
+    for (const sign of [1, -1]) {
+      assertEquals((await values(device, 0, sign * limit, options)).length, 2);
+      assertEquals((await values(device, 0, sign * above, options)).length, 1);
+    }
+  }
+  assertEquals(await values(device, 0, 1e-6, { minP: 1 }), [1]);
+  assertEquals(await values(device, 0, 0, { minP: 1 }), [0, 1]);
+  // At a difference of 2 the other value has 0.135 of the likelier one's probability, 0.119 of all.
+  for (
+    const [topP, minP, left] of [[0.9, 0.1, 1 + 1], [0.9, 0.14, 1], [0.85, 0.1, 1], [0, 0.14, 1]] as const
+  ) {
+    assertEquals((await values(device, 0, 2, { topP, minP })).length, left, `${topP}, ${minP}`);
+  }
+});
+
 testOnDevices("sampleBits: top-p is decided exactly", async (device) => {
   for (const [topP, temperature] of [[0.97, 1], [0.9, 0.5], [0.6, 7]] as const) {
     const rest = Math.fround(1 - topP);

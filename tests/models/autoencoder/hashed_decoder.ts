@@ -13,9 +13,8 @@ import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import type { CpuProvider } from "../../../models/graphs/graph_session.ts";
 import { INFINITY_LAYOUT, tokenizerName } from "../../../models/infinity/layout.ts";
 import type { ModelTensor } from "../../../models/weights/model_tensor.ts";
-import { WeightSet } from "../../../models/weights/weight_set.ts";
 import expected from "../../fixtures/golden/infinity/expected.json" with { type: "json" };
-import { type MadeUpWeights, storeTensors } from "./made_up_weights.ts";
+import { type MadeUpTensor, storeTensors } from "./made_up_weights.ts";
 
 /** What was recorded of a decoder. */
 export interface DecoderCase {
@@ -87,19 +86,15 @@ export function hashedSizes({ ch, ch_mult, z_channels }: DecoderCase): Autoencod
   };
 }
 
-/** Weights of a recorded decoder as they are published, by the names that the model has for them. */
-export function hashedWeights(sizes: Autoencoder): MadeUpWeights {
-  const tensors = autoencoderTensors(sizes);
-  for (const { name } of tensors) {
-    if (tokenizerName(publishedName(name)) !== name) {
-      throw new Error(`"${name}" is not told by its spellings`);
-    }
-  }
-  const stored = storeTensors(
-    new Map(tensors.map((tensor) => [tensor.name, { shape: tensor.shape, values: hashedValues(tensor) }])),
+/** Tensors of a recorded decoder by the names that the model has for them. */
+export function hashedTensors(sizes: Autoencoder): Map<string, MadeUpTensor> {
+  return new Map(
+    autoencoderTensors(sizes).map((tensor) => {
+      const { name, shape } = tensor;
+      if (tokenizerName(publishedName(name)) !== name) throw new Error(`"${name}" is told by no spelling`);
+      return [name, { shape, values: hashedValues(tensor) }];
+    }),
   );
-  const infos = new Map(tensors.map(({ name, shape }) => [name, { shape, dtype: "F32" }]));
-  return { ...stored, set: new WeightSet("hashed", infos, publishedName) };
 }
 
 /** Features that a recorded decoder was given. */
@@ -119,7 +114,7 @@ export async function decodeHashed(
   cpuProvider: CpuProvider = "wasm",
 ): Promise<Float32Array> {
   const sizes = hashedSizes(recorded);
-  const { set, places, data } = hashedWeights(sizes);
+  const { set, places, data } = storeTensors(hashedTensors(sizes));
   const { values, height, width } = hashedFeatures(recorded);
   await using session = await createGraphSession(device, decoderGraph(sizes, set, places), {
     externalFiles: [{ path: "weights", data }],

@@ -6,9 +6,12 @@
 
 import type { Autoencoder } from "../../../models/autoencoder/config.ts";
 import { autoencoderTensors } from "../../../models/autoencoder/tensors.ts";
+import { openSource } from "../../../models/checkpoint/source.ts";
+import { openWeightFiles, type WeightFiles } from "../../../models/weights/weight_files.ts";
 import type { WeightPlaces } from "../../../models/weights/weight_places.ts";
 import { WeightSet } from "../../../models/weights/weight_set.ts";
 import { testRandom } from "../../devices.ts";
+import { safetensors } from "../flexvar/checkpoints.ts";
 
 /** Weights behind graphs. */
 export interface MadeUpWeights {
@@ -63,4 +66,13 @@ export function randomTensors(autoencoder: Autoencoder, seed: number): Map<strin
       return [name, { shape, values }];
     }),
   );
+}
+
+/** The same weights as a safetensors file in memory, read as those of a model folder are. */
+export async function weightFilesOf(tensors: ReadonlyMap<string, MadeUpTensor>): Promise<WeightFiles> {
+  const filled = Array.from(tensors, ([name, { shape, values }]) => {
+    return { name, shape, values: values as Float32Array<ArrayBuffer> };
+  });
+  const source = await openSource(await safetensors(filled));
+  return await openWeightFiles("made up", [{ path: "tokenizer.safetensors", source }]);
 }

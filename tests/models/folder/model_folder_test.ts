@@ -328,7 +328,7 @@ Deno.test("openModelFolder: a family that nobody knows is refused with those tha
   const error = await refusal(() => loadModel(path, { device: "cpu" }));
   assertEquals([error.file, error.expected, error.found], [
     `${path}/model.json`,
-    '"var" or "flexvar"',
+    '"var" or "flexvar" or "infinity"',
     '"vax"',
   ]);
 });

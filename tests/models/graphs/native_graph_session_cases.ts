@@ -20,6 +20,7 @@ import type {
   GraphSession,
   GraphSessionOptions,
 } from "../../../models/graphs/graph_session.ts";
+import { enlargingConvolution } from "../../../models/autoencoder/enlarging.ts";
 import { groupNorm } from "../../../models/autoencoder/group_norm.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { FEWEST_ROWS } from "../../../models/graphs/key_value_caches.ts";
@@ -38,6 +39,7 @@ import {
 } from "../../fixtures/golden/golden.ts";
 import { assertSameAlone } from "../class_conditional/alone.ts";
 import { decodeHashed, DECODER_CASES, requireHashed } from "../autoencoder/hashed_decoder.ts";
+import { ENLARGED_MAPS, ENLARGING_TOLERANCE, worstEnlarged } from "../autoencoder/enlarged_map.ts";
 import { LARGE_GROUPS, MEANS, NORM_TOLERANCE, worstError } from "../autoencoder/large_group.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
 import { testRandom } from "../../devices.ts";
@@ -321,6 +323,16 @@ Deno.test("decodeHashed: the native provider gives the pixels of the recorded de
   using device = new CpuDevice();
   for (const recorded of DECODER_CASES) {
     requireHashed(await decodeHashed(device, recorded, "native"), recorded);
+  }
+});
+
+Deno.test("enlargingConvolution: doubled maps agree with f64 natively, too", async () => {
+  using device = new CpuDevice();
+  for (const map of ENLARGED_MAPS) {
+    for (const byRows of [false, true]) {
+      const error = await worstEnlarged(enlargingConvolution, device, map, { byRows, cpuProvider: "native" });
+      assert(error <= ENLARGING_TOLERANCE, `${map.inputs} channels, by rows ${byRows}: ${error}`);
+    }
   }
 });
 

@@ -78,8 +78,11 @@ async function writeDivided(writer: FolderWriter): Promise<ModelFolder> {
   const entries = tensors(5, 16, 1, 30, 2, 2, 7, 7, 16, 0, 3, 1);
   const places = await writer.writeTensors("part", entries);
   const folder = await writer.finish(FACTS);
+  using weights = await folder.weights("part");
   for (const { name, shape } of entries) {
     const { file, offset, length, type, shape: placed } = places(name);
+    // Whoever reads the folder finds the same places.
+    assertEquals(weights.places(name), places(name));
     using source = await folder.open(file);
     const bytes = await source.read(offset, length);
     assertEquals([new Float32Array(bytes.buffer), type, placed], [
@@ -88,9 +91,6 @@ async function writeDivided(writer: FolderWriter): Promise<ModelFolder> {
       shape,
     ]);
   }
-  // Whoever reads the folder finds the same places.
-  using weights = await folder.weights("part");
-  for (const { name } of entries) assertEquals(weights.places(name), places(name));
   assertThrows(() => weights.places("none"), ModelFileError, "Cannot find the tensor");
   return folder;
 }
@@ -127,6 +127,19 @@ Deno.test("createModelFolder: several files are read as one, as tensors and as b
     for (const name of Object.keys(folder.manifest.files)) {
       using checkpoint = await openCheckpoint(`${path}/model/${name}`);
       assert(checkpoint.tensors.size > 0);
+    }
+  }));
+
+Deno.test("createModelFolder: a tensor that no graph can read has no place", () =>
+  inFolder(async (path) => {
+    await using writer = await createModelFolder(`${path}/model`);
+    const bytes = () => new Uint8Array(8);
+    await writer.writeTensors("part", [{ name: "wide", dtype: "F64", shape: [1], bytes }], {});
+    const folder = await writer.finish(FACTS);
+    using weights = await folder.weights("part");
+    for (const [name, found] of [["wide", "F64"], ["none", undefined]] as const) {
+      const error = assertThrows(() => weights.places(name), ModelFileError);
+      assertEquals([error.tensor, error.found], [name, found]);
     }
   }));
 

@@ -415,6 +415,21 @@ testOnModel(
       await run(model, { ...published, alpha: 1.75, conflictThreshold: 2.5 }),
     );
     assertEquals((await run(model, published))[0]!.alpha, 2.3);
+    // What the paper states for a family takes the place of what its models search with.
+    const stated = {
+      scale: 2,
+      samples: 9,
+      representatives: 4,
+      alpha: 1.1,
+      strategy: "top-k",
+      pick: "rank",
+    } as const;
+    const printed = changed(model, { search: { ...model.search, paper: stated } });
+    assertEquals(await run(printed, { preset: "paper" }), await run(model, { preset: "paper", ...stated }));
+    assertEquals(
+      await run(printed, { preset: "paper", samples: 12, rule: "published" }),
+      await run(model, { ...stated, samples: 12, conflictThreshold: 0 }),
+    );
     // A record of a hook repeats it: what is left to the model stays out of it.
     for (
       const options of [{ samples: 12 }, published, { ...published, alpha: 3 }] satisfies VarScalingOptions[]
@@ -467,6 +482,7 @@ Deno.test("varScaling: presets", () => {
   });
   assertEquals(varScaling({ preset: "paper" }).settings, {
     ...standard,
+    preset: "paper",
     rule: "paper",
     conflictThreshold: 0,
   });
