@@ -106,6 +106,8 @@ export {
   systemReason,
   TextFeatures,
   type TextLabels,
+  writeTextFeatures,
+  type WriteTextFeaturesOptions,
 } from "./models/mod.ts";
 
 // Pictures, and methods that act while they are painted.

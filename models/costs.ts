@@ -1,6 +1,6 @@
 /**
- * What activations of a transformer with key and value caches take where they run: estimates of the peak, held
- * against what loaded models really took. Weights are the families' matter, whether the sum fits that of
+ * What activations of a transformer with key and value caches take where they run: estimates of the peak,
+ * held against what loaded models really took. Weights are the families' matter, whether the sum fits that of
  * `graphs/fit.ts`.
  *
  * @module

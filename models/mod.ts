@@ -120,6 +120,7 @@ export {
   type PromptFeatures,
   readTextFeatures,
   TextFeatures,
+  writeTextFeatures,
   type WriteTextFeaturesOptions,
 } from "./text/text_features.ts";
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";

@@ -27,7 +27,7 @@ import type {
   Schedule,
   ScheduleRequest,
 } from "../models/schedule.ts";
-import { TextFeatures } from "../models/text/text_features.ts";
+import { requireTextFeatures, type TextFeatures } from "../models/text/text_features.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
 import { scaleIndex } from "./scale_index.ts";
@@ -208,7 +208,7 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(mustBe("an AbortSignal", signal, "signal", "generate"));
   }
-  if (textFeatures !== undefined) requireTextFeatures(model, textFeatures);
+  if (textFeatures !== undefined) requireFeaturesOf(model, textFeatures);
   const words = seedWords(seed);
   const indices = resolveIndices(request, count);
   const labels = resolveLabels(model, request, { count, indices, seed: words });
@@ -239,12 +239,8 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   };
 }
 
-function requireTextFeatures(model: Model, textFeatures: TextFeatures): void {
-  if (!(textFeatures instanceof TextFeatures)) {
-    throw new TypeError(
-      mustBe("what readTextFeatures() resolves to", textFeatures, "textFeatures", "generate"),
-    );
-  }
+function requireFeaturesOf(model: Model, textFeatures: TextFeatures): void {
+  requireTextFeatures(textFeatures, "textFeatures", "generate");
   if (model.requireTextFeatures === undefined) {
     throw new TypeError(
       `Cannot generate with textFeatures as the model "${model.name}" takes no texts: leave them out`,

@@ -9,6 +9,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { decisionLength, gaussianDensity, guidance, type Kernel, sampleTokens } from "../kernels/mod.ts";
 import {
+  BUNDLED_MODELS,
   convertModel,
   CpuDevice,
   createModelFolder,
@@ -16,6 +17,7 @@ import {
   type Device,
   type DeviceArray,
   DeviceLostError,
+  encodeTextFeatures,
   generate,
   type GenerateRequest,
   gridImage,
@@ -25,14 +27,17 @@ import {
   openCheckpoint,
   openDevice,
   openModelFolder,
+  readTextFeatures,
   RgbaImage,
   type ScaleHook,
   type ScaleStep,
   seedWords,
   ShaderCompilationError,
+  TextFeatures,
   varScaling,
   type VarScalingOptions,
   WebGpuDevice,
+  writeTextFeatures,
 } from "../mod.ts";
 import { createVirtualFolder } from "../models/mod.ts";
 import { alphaPreset } from "../models/var/alpha.ts";
@@ -77,6 +82,21 @@ const draw = (options: object) =>
 const dot = new RgbaImage(1, 1);
 const grid = (options: object, cells = [{ image: dot }]) => () =>
   gridImage(cells, { columns: 1, ...options });
+/** Features of one prompt, of channels that no bundled model has. */
+const features = (...numbers: number[]): TextFeatures => {
+  return new TextFeatures(2, new Map([["a red cube", Float32Array.from(numbers)]]));
+};
+/** A request for pictures of a text, to a model that takes texts. */
+const paint = (options: object) => request({ labels: "a red cube", ...options });
+const paintAs = (familyOptions: object) => paint({ familyOptions });
+const encode = (prompts: unknown, options?: unknown) => (model: Model): unknown => {
+  return model.encodeText!(wrong(prompts), wrong(options));
+};
+/** Uses the bundled model of texts without its text encoder. */
+const withoutEncoder = (use: (model: Model) => unknown) => async (): Promise<void> => {
+  await using model = await loadModel("demo-t2i", { device: "cpu", without: ["t5"] });
+  await use(model);
+};
 const decimals = /\d+/.source;
 
 const REQUESTS: readonly Row[] = [
@@ -265,6 +285,12 @@ const REQUESTS: readonly Row[] = [
     request({ familyOptions: { maxpn: 16 } }),
     TypeError,
     /^Cannot generate .*maxpn/,
+  ],
+  [
+    "features of texts for a model of classes",
+    request({ textFeatures: features(1, 2) }),
+    TypeError,
+    'Cannot generate with textFeatures as the model "VAR-d1" takes no texts: leave them out',
   ],
   [
     "an empty batch",
@@ -722,6 +748,354 @@ const PICTURES: readonly Row[] = [
   ],
 ];
 
+const NO_ENCODER =
+  'Cannot encode prompts as the model "demo-t2i" has no text encoder: load it with one, or give features that encode-text has kept';
+
+const TEXTS: readonly Row[] = [
+  [
+    "a class for a prompt",
+    paint({ labels: 3 }),
+    TypeError,
+    'Cannot generate as a label must be a prompt, as the model "demo-t2i" paints texts: current value is 3',
+  ],
+  [
+    "no prompt",
+    request({}),
+    TypeError,
+    'Cannot generate as labels must hold a prompt: the model "demo-t2i" has no classes to draw from',
+  ],
+  [
+    "a book for a prompt",
+    paint({ labels: "x".repeat(100_000) }),
+    RangeError,
+    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
+  ],
+  [
+    "a book to guide away from",
+    paintAs({ negativePrompt: "x".repeat(100_000) }),
+    RangeError,
+    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
+  ],
+  [
+    "no text to guide away from",
+    paintAs({ negativePrompt: 3 }),
+    TypeError,
+    "Cannot generate as negativePrompt must be a text: current value is 3",
+  ],
+  [
+    "words for a switch",
+    paintAs({ positivePrompt: "smooth faces" }),
+    TypeError,
+    'Cannot generate as positivePrompt must be a boolean: current value is "smooth faces"',
+  ],
+  [
+    "pixels that are not published",
+    paintAs({ pn: "2M" }),
+    TypeError,
+    'Cannot generate as pn must be one of "0.06M", "0.25M", "0.60M", "1M": current value is "2M"',
+  ],
+  [
+    "pixels as a number",
+    paintAs({ pn: 1 }),
+    TypeError,
+    'Cannot generate as pn must be one of "0.06M", "0.25M", "0.60M", "1M": current value is 1',
+  ],
+  [
+    "a ratio that does not exist",
+    paintAs({ aspect: "16:9" }),
+    RangeError,
+    /^Cannot generate as aspect must be 1, 1\.25, 0\.8, .*, 3, 0\.333: current value is "16:9"$/,
+  ],
+  [
+    "a ratio of the wrong type",
+    paintAs({ aspect: true }),
+    TypeError,
+    "Cannot generate as aspect must be a ratio of height by width: current value is true",
+  ],
+  [
+    "guidance in front of the first block",
+    paintAs({ cfgInsertionLayer: "0,-5" }),
+    RangeError,
+    "Cannot generate as cfgInsertionLayer must be an integer from -4 to 0: current value is -5",
+  ],
+  [
+    "guidance behind the logits",
+    paintAs({ cfgInsertionLayer: "1" }),
+    RangeError,
+    "Cannot generate as cfgInsertionLayer must be an integer from -4 to 0: current value is 1",
+  ],
+  [
+    "guidance somewhere",
+    paintAs({ cfgInsertionLayer: "last" }),
+    TypeError,
+    'Cannot generate as cfgInsertionLayer must be 0, a negative number, or several between commas, like "0,-5": current value is "last"',
+  ],
+  [
+    "an option of another family",
+    paintAs({ maxpn: 16 }),
+    TypeError,
+    'Cannot generate as the option "maxpn" is unknown: options are pn, aspect, negativePrompt, positivePrompt, cfgInsertionLayer',
+  ],
+  [
+    "guidance for too few scales",
+    paint({ cfg: [4, 4] }),
+    RangeError,
+    "Cannot generate as cfg must hold a number for each of 5 scales: current number is 2",
+  ],
+  [
+    "guidance for no scale",
+    paint({ cfg: [] }),
+    RangeError,
+    "Cannot generate as cfg must hold a number for each of 5 scales: current number is 0",
+  ],
+  [
+    "guidance of a scale that is no number",
+    paint({ cfg: [4, 4, NaN, 4, 4] }),
+    RangeError,
+    "Cannot generate as cfg[2] must be from 0 to 1000000: current value is NaN",
+  ],
+  [
+    "a temperature below 0 for a scale",
+    paint({ temperature: [1, 1, -1, 1, 1] }),
+    RangeError,
+    "Cannot generate as temperature[2] must be from 0 to 1000000: current value is -1",
+  ],
+  [
+    "token maps of one's own",
+    paint({ patchNumbers: [1, 2] }),
+    RangeError,
+    'Cannot generate with patchNumbers as the model "demo-t2i" goes by the published table: use size, or pn and aspect',
+  ],
+  [
+    "pictures of nothing",
+    paint({ size: 0 }),
+    RangeError,
+    "Cannot generate as the width must be an integer from 1 to 65536: current value is 0",
+  ],
+  [
+    "mixed vectors of bits",
+    paint({ moreSmooth: true }),
+    RangeError,
+    'Cannot generate with moreSmooth as the model "demo-t2i" does not take mixed vectors',
+  ],
+  [
+    "features that are none",
+    paint({ textFeatures: {} }),
+    TypeError,
+    "Cannot generate as textFeatures must be what readTextFeatures() resolves to: current value is {}",
+  ],
+  [
+    "the bytes of features",
+    async (model) => {
+      await generate(model, { labels: "", textFeatures: wrong(await encodeTextFeatures(features(1, 2))) });
+    },
+    TypeError,
+    /^Cannot generate as textFeatures must be what readTextFeatures\(\) resolves to: current value is Uint8Array/,
+  ],
+  [
+    "features of another width",
+    paint({ textFeatures: features(1, 2) }),
+    RangeError,
+    "Cannot use the text features of features in memory as they are of another text encoder: the model's has 128 channels, theirs 2; encode the prompts with the model's own",
+  ],
+  [
+    "features of another encoder",
+    paint({
+      textFeatures: new TextFeatures(128, new Map([["a red cube", new Float32Array(128)]]), {
+        encoder: { "text_encoder.safetensors": "0".repeat(64) },
+      }),
+    }),
+    RangeError,
+    /^Cannot use the text features of features in memory as they are of another text encoder: the model's has SHA-256 [0-9a-f]{64}, theirs 0{64}; encode the prompts with the model's own$/,
+  ],
+  ["a prompt without an encoder", withoutEncoder((model) => paint({})(model)), TypeError, NO_ENCODER],
+  ["prompts to encode without an encoder", withoutEncoder(encode(["a"])), TypeError, NO_ENCODER],
+  [
+    "a part that the model needs, left out",
+    () => loadModel("demo-t2i", { device: "cpu", without: ["vae"] }),
+    RangeError,
+    'Cannot make the model as without must be some of "t5" for Infinity: current value is ["vae"]',
+  ],
+  [
+    "a size that the bundled model does not have",
+    () => loadModel("demo-t2i", { device: "cpu", size: "2B" }),
+    RangeError,
+    'Cannot load the model "demo-t2i" as size must be its own, 4x192: current value is "2B"',
+  ],
+  [
+    "a bundled model that there is not",
+    () => loadModel("demo-t3i", { device: "cpu" }),
+    ModelFileError,
+    "Cannot read a file of the model folder: demo-t3i/model.json (found no such file)",
+  ],
+  [
+    "no prompts to encode",
+    encode(undefined),
+    TypeError,
+    "Cannot encode prompts as they must be a list of texts: current value is undefined",
+  ],
+  [
+    "a prompt to encode, instead of a list",
+    encode("a red cube"),
+    TypeError,
+    'Cannot encode prompts as they must be a list of texts: current value is "a red cube"',
+  ],
+  [
+    "a number to encode",
+    encode(["a red cube", 3]),
+    TypeError,
+    "Cannot encode a prompt as it must be a text: current value is 3",
+  ],
+  [
+    "an empty list to encode",
+    encode([]),
+    RangeError,
+    "Cannot keep text features as there must be a prompt: none",
+  ],
+  [
+    "a book to encode",
+    encode(["x".repeat(100_000)]),
+    RangeError,
+    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
+  ],
+  [
+    "a misspelt option of encoding",
+    encode(["a"], { progress: true }),
+    TypeError,
+    'Cannot encode prompts as the option "progress" is unknown: options are onProgress, signal',
+  ],
+];
+
+/** Text features by themselves. */
+const FEATURES: readonly Row[] = [
+  [
+    "features in a list",
+    () => new TextFeatures(2, wrong([["a", new Float32Array(2)]])),
+    TypeError,
+    "Cannot keep text features as they must be a Map: current value is [[…]]",
+  ],
+  [
+    "features of a prompt in a list",
+    () => new TextFeatures(2, new Map([["a", wrong([1, 2])]])),
+    TypeError,
+    'Cannot keep text features as those of "a" must be a Float32Array: current value is [1, 2]',
+  ],
+  [
+    "features of a number",
+    () => new TextFeatures(2, new Map([[wrong(1), new Float32Array(2)]])),
+    TypeError,
+    "Cannot keep text features as each prompt must be a text: current value is 1",
+  ],
+  [
+    "features without channels",
+    () => new TextFeatures(0, new Map([["a", new Float32Array(2)]])),
+    RangeError,
+    "Cannot keep text features as channels must be an integer >= 1: current value is 0",
+  ],
+  [
+    "features of no prompt",
+    () => new TextFeatures(2, new Map()),
+    RangeError,
+    "Cannot keep text features as there must be a prompt: none",
+  ],
+  [
+    "features that are not finite",
+    () => features(0, 1, 2, NaN),
+    ModelFileError,
+    'Cannot use the features of the prompt "a red cube": features in memory (expected finite numbers, found NaN for token 1)',
+  ],
+  [
+    "half a token",
+    () => features(0, 1, 2),
+    ModelFileError,
+    'Cannot use the features of the prompt "a red cube": features in memory (expected 1 to 512 tokens of 2 channels, found 3 numbers)',
+  ],
+  [
+    "features of a prompt that is not there",
+    () => features(1, 2).require("a blue cube"),
+    RangeError,
+    'Cannot find features of the prompt "a blue cube": features in memory has those of "a red cube"; encode it, too',
+  ],
+  [
+    "features of a class",
+    () => features(1, 2).require(wrong(5)),
+    TypeError,
+    "Cannot look up text features as the prompt must be a text: current value is 5",
+  ],
+  [
+    "features and nothing",
+    () => features(1, 2).and(wrong(undefined)),
+    TypeError,
+    "Cannot join text features as the further ones must be what readTextFeatures() resolves to: current value is undefined",
+  ],
+  [
+    "features as integers",
+    () => encodeTextFeatures(features(1, 2), { dtype: wrong("q8") }),
+    TypeError,
+    'Cannot write text features as dtype must be one of "f32", "f16": current value is "q8"',
+  ],
+  [
+    "a misspelt option of writing",
+    () => encodeTextFeatures(features(1, 2), wrong({ type: "f16" })),
+    TypeError,
+    'Cannot write text features as the option "type" is unknown: options are dtype, signal',
+  ],
+  [
+    "no features to write",
+    () => writeTextFeatures("/nowhere/features.safetensors", wrong(null)),
+    TypeError,
+    "Cannot write text features as they must be what readTextFeatures() resolves to: current value is null",
+  ],
+  [
+    "numbers that are too large for halves",
+    () => encodeTextFeatures(features(1e5, 2), { dtype: "f16" }),
+    RangeError,
+    'Cannot write text features as f16, whose numbers end at 65504: the prompt "a red cube" has 100000; write f32',
+  ],
+  [
+    "nothing to read",
+    () => readTextFeatures(wrong(undefined)),
+    TypeError,
+    "Cannot open the checkpoint as its source must be a path, a URL or bytes: current value is undefined",
+  ],
+  [
+    "features that are not there",
+    () => readTextFeatures("/nowhere/features.safetensors"),
+    ModelFileError,
+    "Cannot open the model file: /nowhere/features.safetensors (found no such file)",
+  ],
+  [
+    "weights for features",
+    () => readTextFeatures(new URL("transformer.safetensors", BUNDLED_MODELS["demo-t2i"])),
+    ModelFileError,
+    /transformer\.safetensors \(expected metadata with "format": "varscale-text-features", as encode-text writes them, found nothing\)$/,
+  ],
+  [
+    "features cut short",
+    async () => readTextFeatures((await encodeTextFeatures(features(1, 2))).slice(0, -1)),
+    ModelFileError,
+    "Cannot read the file as its size does not fit its header: bytes in memory (expected 8 bytes of data, found 7)",
+  ],
+  [
+    "features of a later version",
+    async () => {
+      const bytes = await encodeTextFeatures(features(1, 2));
+      await readTextFeatures(patched(bytes, '"version":"1"', '"version":"9"'));
+    },
+    ModelFileError,
+    "Cannot read text features: bytes in memory (expected version 1, found 9)",
+  ],
+  [
+    "features under another name",
+    async () => {
+      const bytes = await encodeTextFeatures(features(1, 2));
+      await readTextFeatures(patched(bytes, '"features.0"', '"features.1"'));
+    },
+    ModelFileError,
+    "Cannot read text features: bytes in memory, features.0 (expected a tensor of the features of each prompt, found none)",
+  ],
+];
+
 for (
   const [area, rows] of Object.entries({
     requests: REQUESTS,
@@ -729,6 +1103,7 @@ for (
     "VAR-Scaling": SEARCHES,
     "devices and kernels": KERNELS,
     pictures: PICTURES,
+    "text features": FEATURES,
   })
 ) {
   testOnModel("tiny", `bad input: ${area}`, async (model) => {
@@ -740,6 +1115,11 @@ for (
     assertEquals((await generate(model, { labels: 0 })).images.length, 1);
   });
 }
+
+testOnModel("texts", "bad input: prompts", async (model) => {
+  for (const row of TEXTS) await check(row, model);
+  assertEquals((await generate(model, { labels: "a red cube" })).images.length, 1);
+});
 
 /** The error that a call ends with. */
 async function errorOf(run: () => unknown, what: string): Promise<Error> {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { requireObject } from "../../kernels/arguments.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { checkpointFile } from "./checkpoint_folder.ts";
 import { misfitOf } from "./misfits.ts";
@@ -28,7 +29,7 @@ export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions }
  * Nested containers of a `.pth` file are flattened, their keys and indices joined by dots: a trainer's file
  * has names such as `trainer.var_wo_ddp.pos_start`. A file that is a single tensor names it `tensor`.
  *
- * @throws {TypeError} If the address is of another scheme.
+ * @throws {TypeError} If it is none of these, or the address is of another scheme.
  * What trainers leave beside the tensors is listed where it is text or a number, and skipped where it is of a
  * type that does nothing (devices, dates, paths, arrays of NumPy and the like). Nothing of a file is run.
  *
@@ -55,7 +56,11 @@ export async function openCheckpoint(
   source: string | URL | Uint8Array | ByteSource,
   options: OpenSourceOptions = {},
 ): Promise<Checkpoint> {
-  if (isSource(source)) return await openOwned(source);
+  if (!isPlace(source)) {
+    return await openOwned(
+      requireObject(source, "its source", "open the checkpoint", "a path, a URL or bytes"),
+    );
+  }
   const file = await checkpointFile(source, options);
   if (isShardIndex(file)) {
     return await openShards(
@@ -76,8 +81,8 @@ async function openOwned(bytes: ByteSource): Promise<Checkpoint> {
   }
 }
 
-function isSource(source: string | URL | Uint8Array | ByteSource): source is ByteSource {
-  return typeof source === "object" && "read" in source;
+function isPlace(source: string | URL | Uint8Array | ByteSource): source is string | URL | Uint8Array {
+  return typeof source === "string" || source instanceof URL || source instanceof Uint8Array;
 }
 
 async function openFormat(source: ByteSource): Promise<Checkpoint> {

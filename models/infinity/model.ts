@@ -29,7 +29,7 @@ import type { EncodeTextOptions, Generation, Model, SearchDefaults, StartOptions
 import { type MapSize, ofScale, type Scale, type Schedule, type ScheduleRequest } from "../schedule.ts";
 import { TEXT_ENCODER } from "../text/t5_graph.ts";
 import { PromptEncoder } from "../text/text_encoder.ts";
-import { encodePrompts, requireFeaturesFor, TextFeatures } from "../text/text_features.ts";
+import { encodePrompts, requireFeaturesFor, type TextFeatures } from "../text/text_features.ts";
 import { BitTokens } from "../tokens/bit_tokens.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import { WeightSet } from "../weights/weight_set.ts";

@@ -9,7 +9,15 @@
  * @module
  */
 
-import { quoted, requireChoice, requireText } from "../../kernels/arguments.ts";
+import {
+  mustBe,
+  quoted,
+  requireChoice,
+  requireInteger,
+  requireList,
+  requireOptions,
+  requireText,
+} from "../../kernels/arguments.ts";
 import {
   type Checkpoint,
   encodeFloat16,
@@ -28,6 +36,9 @@ const VERSION = "1";
 const MAX_BYTES = 2 ** 31;
 /** The largest number that a half holds. */
 const MAX_HALF = 65504;
+
+/** What a constructor cannot do with features that are none. */
+const KEEP = "keep text features";
 
 /** Features of one prompt. */
 export interface PromptFeatures {
@@ -77,7 +88,8 @@ export class TextFeatures {
    *
    * @param channels Width of a token's features.
    * @param features The features of each prompt, [tokens, channels].
-   * @throws {RangeError} If there is no prompt.
+   * @throws {TypeError} If they are not numbers by prompt.
+   * @throws {RangeError} If there is no prompt, or no channel.
    * @throws {ModelFileError} If there are not as many as tokens of this width have, more than 512 tokens, or
    * numbers that are not finite.
    */
@@ -87,13 +99,17 @@ export class TextFeatures {
     options: TextFeaturesOptions = {},
   ) {
     const { encoder, file = "features in memory" } = options;
+    requireInteger(channels, "channels", KEEP, { min: 1 });
+    requireInstance(features, Map, "they", KEEP);
     if (features.size === 0) {
-      throw new RangeError("Cannot keep text features as there must be a prompt: none");
+      throw new RangeError(`Cannot ${KEEP} as there must be a prompt: none`);
     }
     this.channels = channels;
     this.encoder = encoder !== undefined && Object.keys(encoder).length > 0 ? encoder : undefined;
     this.file = file;
     this.#features = new Map([...features].map(([prompt, values]) => {
+      requireText(prompt, "each prompt", KEEP);
+      requireInstance(values, Float32Array, `those of ${quoted(prompt)}`, KEEP);
       const length = values.length / channels;
       const refuse = (expected: string, found: string): never => {
         throw new ModelFileError(`Cannot use the features of the prompt ${quoted(prompt)}`, {
@@ -126,10 +142,11 @@ export class TextFeatures {
   /**
    * These and further ones, made by the same encoder; of a prompt that both have, these.
    *
+   * @throws {TypeError} If they are no features.
    * @throws {RangeError} If they are of another encoder.
    */
   and(further: TextFeatures): TextFeatures {
-    requireFeaturesFor(further, this);
+    requireFeaturesFor(requireTextFeatures(further, "the further ones", "join text features"), this);
     const values = [...further.#features, ...this.#features].map(([prompt, { values }]) =>
       [prompt, values] as const
     );
@@ -146,7 +163,7 @@ export class TextFeatures {
    * @throws {RangeError} If there are none, with some that there are.
    */
   require(prompt: string): PromptFeatures {
-    const features = this.get(requireText(prompt, "a prompt", "look up its features"));
+    const features = this.get(requireText(prompt, "the prompt", "look up text features"));
     if (features !== undefined) return features;
     const { prompts } = this;
     const some = prompts.slice(0, 3).map(quoted).join(", ");
@@ -182,12 +199,16 @@ export interface EncodePromptsOptions {
  *
  * @param encoder The encoder, which stays the caller's.
  * @param prompts The prompts.
+ * @throws {TypeError} If they are no list, or one is no text.
  */
 export async function encodePrompts(
   encoder: TextEncoding,
   prompts: readonly string[],
   options: EncodePromptsOptions = {},
 ): Promise<TextFeatures> {
+  const action = "encode prompts";
+  requireList(prompts, "they", action, "a list of texts");
+  requireOptions(options, ["onProgress", "signal"], action);
   const { onProgress, signal } = options;
   const features = new Map<string, Float32Array<ArrayBuffer>>();
   for (const [i, prompt] of prompts.entries()) {
@@ -233,7 +254,18 @@ export function requireFeaturesFor(
   throw new RangeError(`${action}: the model's has SHA-256 ${own[0]}, theirs ${theirs[0]}; ${cure}`);
 }
 
-/** Options of {@linkcode encodeTextFeatures}. */
+/**
+ * Checks that a value is features of prompts.
+ *
+ * @returns The features.
+ * @throws {TypeError} If it is none.
+ */
+export function requireTextFeatures(features: TextFeatures, name: string, action: string): TextFeatures {
+  if (features instanceof TextFeatures) return features;
+  throw new TypeError(mustBe("what readTextFeatures() resolves to", features, name, action));
+}
+
+/** Options of {@linkcode writeTextFeatures} and {@linkcode encodeTextFeatures}. */
 export interface WriteTextFeaturesOptions {
   /** Type of the numbers; `"f32"` by default. */
   readonly dtype?: "f32" | "f16";
@@ -244,16 +276,30 @@ export interface WriteTextFeaturesOptions {
 /**
  * Writes features to a file, or to a stream, which is closed.
  *
- * @throws {TypeError} If the type is unknown.
+ * @throws {TypeError} If they are none, or an option is unknown.
  * @throws {RangeError} If a number is too large for halves.
+ *
+ * @example
+ * ```ts
+ * import { readTextFeatures, TextFeatures, writeTextFeatures } from "./text_features.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const file = await Deno.makeTempFile();
+ * await writeTextFeatures(file, new TextFeatures(1, new Map([["a red cube", new Float32Array(3)]])));
+ * assertEquals((await readTextFeatures(file)).prompts, ["a red cube"]);
+ * await Deno.remove(file);
+ * ```
  */
 export async function writeTextFeatures(
   target: string | URL | WritableStream<Uint8Array>,
   features: TextFeatures,
   options: WriteTextFeaturesOptions = {},
 ): Promise<void> {
+  const action = "write text features";
+  requireTextFeatures(features, "they", action);
+  requireOptions(options, ["dtype", "signal"], action);
   const { dtype = "f32", signal } = options;
-  requireChoice(dtype, ["f32", "f16"], "dtype", "write text features");
+  requireChoice(dtype, ["f32", "f16"], "dtype", action);
   const { channels, encoder, prompts } = features;
   const entries = prompts.map((prompt, i): SafetensorsEntry => {
     const { length, values } = features.require(prompt);
@@ -280,7 +326,7 @@ export async function writeTextFeatures(
 /**
  * The bytes of a file with features.
  *
- * @throws {TypeError} If the type is unknown.
+ * @throws {TypeError} If they are none, or an option is unknown.
  * @throws {RangeError} If a number is too large for halves.
  *
  * @example
@@ -309,6 +355,7 @@ export async function encodeTextFeatures(
  * Reads a file with features.
  *
  * @param place Its path, URL or bytes.
+ * @throws {TypeError} If it is none of these.
  * @throws {ModelFileError} If it is no such file, or its tensors are not what its metadata say.
  *
  * @example
@@ -357,6 +404,15 @@ export async function readTextFeatures(place: string | URL | Uint8Array): Promis
     features.set(prompt, await checkpoint.readFloat32(tensorName(i)));
   }
   return new TextFeatures(channels, features, { encoder, file });
+}
+
+function requireInstance(
+  value: object,
+  type: MapConstructor | Float32ArrayConstructor,
+  name: string,
+  action: string,
+): void {
+  if (!(value instanceof type)) throw new TypeError(mustBe(`a ${type.name}`, value, name, action));
 }
 
 type Refuse = (expected: string, found: unknown) => never;

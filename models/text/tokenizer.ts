@@ -120,7 +120,7 @@ export class TextTokenizer {
    * normalised.
    */
   encode(prompt: string): number[] {
-    requireText(prompt, "a prompt", "encode it");
+    requireText(prompt, "it", "encode a prompt");
     const text = requireLength(prompt, "its length").toWellFormed();
     return [...this.#ids(text).slice(0, PROMPT_TOKENS - 1), END];
   }

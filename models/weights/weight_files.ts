@@ -23,7 +23,7 @@ import {
   type TensorInfo,
 } from "../checkpoint/tensor.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import type { ElementType, ExternalWeight, WeightPlaces } from "./weight_places.ts";
+import type { ElementType, WeightPlaces } from "./weight_places.ts";
 import { blockSizes, dequantizeBlocks, SCALES } from "./quantize.ts";
 
 /** Bytes of tensors in one file, at most; a larger tensor has a file of its own. */

@@ -18,8 +18,10 @@ import { BITS, MOSAIC } from "./mosaic.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** What families share of a kind, which nobody else may know: the class-conditional line and its networks. */
-const SHARED = ["class_conditional", "autoencoder"];
+/** Rooms that families share, which nobody else may know: the class-conditional line and its networks. */
+const SHARED_ROOMS = ["class_conditional", "autoencoder"];
+/** What they share in the hall: how a model with such networks is loaded, what it takes, what it does. */
+const SHARED_FILES = ["loading", "costs", "loaded_model"].map((stem) => `models/${stem}.ts`);
 /** The face of models, and what it offers of families and of what they share. */
 const FACE = "models/mod.ts";
 const OFFERED = ["IMAGENET_CLASSES"];
@@ -60,10 +62,14 @@ function roomOf(file: string): string | undefined {
   return /^models\/(\w+)\//.exec(file)?.[1];
 }
 
+/** Whether a file is of what families share. */
+function isShared(file: string): boolean {
+  return SHARED_ROOMS.includes(roomOf(file)!) || SHARED_FILES.includes(file);
+}
+
 /** Whether a file is of a family, or of what families share. */
 function isOfFamily(file: string): boolean {
-  const room = roomOf(file)!;
-  return FAMILIES.some(({ name }) => name === room) || SHARED.includes(room);
+  return FAMILIES.some(({ name }) => name === roomOf(file)) || isShared(file);
 }
 
 /** The names that a module in the hall imports or hands on from the rooms of families. */
@@ -96,9 +102,11 @@ Deno.test("FAMILIES: only families.ts names a family, one import each", async ()
 
 Deno.test("FAMILIES: what two families share is known to them alone", async () => {
   const modules = await program();
+  const files = modules.map(({ file }) => file);
+  assertEquals(SHARED_FILES.filter((file) => !files.includes(file)), []);
   for (const { file, imports } of modules) {
     if (file === FACE || isOfFamily(file)) continue;
-    assertEquals(imports.filter((path) => SHARED.includes(roomOf(path)!)), [], file);
+    assertEquals(imports.filter(isShared), [], file);
   }
 });
 

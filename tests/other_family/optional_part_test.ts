@@ -252,7 +252,10 @@ testInFolder("varscale: an optional part has its option, and is left out by --wi
   const help = (await succeed("generate", "--help")).out.replaceAll(/\s+/g, " ");
   assertMatch(help, /--words-ckpt FILE Checkpoint of the dictionary, [^-]*; may be left out/);
   assertMatch(help, /--text-ckpt FILE Checkpoint of the text encoder, [^;]* --words-ckpt/);
-  assertMatch(help, /--without A,B,… Leave out parts that a model can do without: [^;]*words \(the dictionary\);/);
+  assertMatch(
+    help,
+    /--without A,B,… Leave out parts that a model can do without: [^;]*words \(the dictionary\);/,
+  );
 
   const hashes = async (name: string, ...args: string[]): Promise<string> => {
     const output = `${folder}/${name}`;

@@ -11,6 +11,7 @@ import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { Device } from "../../kernels/device/device.ts";
 import { writeSafetensors } from "../../models/checkpoint/mod.ts";
 import { loadModel } from "../../models/load.ts";
+import { generate } from "../../sampler/generate.ts";
 import type { Generation, Model } from "../../models/model.ts";
 import { hasGpu, requireGpu, sharedGpu, testRandom } from "../devices.ts";
 
@@ -165,6 +166,12 @@ const LOADERS = {
   /** The tiny model with an encoder. */
   coded: async (device: Device) => loadModel(await randomCheckpoints({ ...TINY, encoder: true }), { device }),
   demo: (device: Device) => loadModel("demo", { device }),
+  /** The bundled model of texts; what it keeps for each map, once used, is there. */
+  texts: async (device: Device) => {
+    const model = await loadModel("demo-t2i", { device });
+    await generate(model, { labels: "a red cube" });
+    return model;
+  },
 } as const;
 type ModelName = keyof typeof LOADERS;
 

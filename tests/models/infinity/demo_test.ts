@@ -51,7 +51,7 @@ Deno.test("TextTokenizer: the bundled model cuts recorded prompts into the recor
 });
 
 testOnDevices(
-  "InfinityModel: prompts become the recorded features, logits, bits and pictures",
+  "BUNDLED_MODELS: prompts become the recorded features, logits, bits and pictures",
   async (device) => {
     using recorded = await openRecorded();
     await using model = await loadModel("demo-t2i", { device });
@@ -87,7 +87,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("InfinityModel: pictures become the recorded bits, and pictures again", async (device) => {
+testOnDevices("BUNDLED_MODELS: pictures become the recorded bits, and pictures again", async (device) => {
   using recorded = await openRecorded();
   await using model = await loadModel("demo-t2i", { device });
   const pixels = await recorded.readFloat32("encode.image");

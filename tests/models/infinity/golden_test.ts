@@ -99,7 +99,7 @@ async function loadHashed(recorded: TransformerCase, device: Device): Promise<Mo
 
 for (const recorded of TRANSFORMER_CASES) {
   testOnDevices(
-    `InfinityGeneration: ${recorded.tag} gives the released code's logits and bits`,
+    `Generation: ${recorded.tag} gives the released code's logits and bits`,
     async (device) => {
       await using model = await loadHashed(recorded, device);
       const schedule = scheduleOf(model, recorded);

@@ -71,7 +71,7 @@ Deno.test("TextFeatures: a prompt that is not there is named, with some that are
     RangeError,
     'Cannot find features of the prompt "a blue cube": features in memory has those of "a red cube", ""',
   );
-  assertThrows(() => features.require(3 as never), TypeError, "a prompt must be a text");
+  assertThrows(() => features.require(3 as never), TypeError, "the prompt must be a text");
 });
 
 Deno.test("TextFeatures: wrong numbers are refused", () => {
