@@ -218,7 +218,7 @@ async function* runBatches(
  * Features of all prompts of a request: all of them before the first batch, so that the text encoder is
  * loaded once, and gone before there are pictures.
  */
-async function featuresOf(
+export async function featuresOf(
   model: Model,
   { labels, schedule, textFeatures, signal }: ResolvedRequest,
 ): Promise<TextFeatures | undefined> {

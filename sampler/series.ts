@@ -11,7 +11,7 @@ import { DeviceLostError } from "../kernels/device/errors.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
 import type { EditRequest } from "./editing/edit.ts";
-import { generate } from "./generate.ts";
+import { featuresOf, generate } from "./generate.ts";
 import { Pace } from "./pace.ts";
 import { type GenerateRequest, resolveRequest } from "./request.ts";
 import type { GeneratedImage } from "./result.ts";
@@ -105,7 +105,10 @@ export async function* generateSeries(
   requireOptions(options, ["reopen", "failureLimit"], "generate a series");
   const { reopen, failureLimit = 100 } = options;
   requireInteger(failureLimit, "failureLimit", "generate a series", { min: 1 });
-  const { labels, indices, batch, lanes, hooks, signal } = resolveRequest(model, request);
+  const resolved = resolveRequest(model, request);
+  const { labels, indices, batch, lanes, hooks, signal } = resolved;
+  // All prompts before the first batch, or a text encoder would be loaded for each.
+  const textFeatures = await featuresOf(model, resolved);
   const coupled = hooks.some((hook) => hook.coupled);
   const pace = new Pace(labels.length);
   let size = Math.max(1, Math.floor(batch / lanes));
@@ -118,6 +121,7 @@ export async function* generateSeries(
     const { memory: _decided, edit, ...others } = request;
     const part: GenerateRequest = {
       ...others,
+      ...(textFeatures && { textFeatures }),
       count: 1,
       labels: labels.slice(first, end).map(({ id, prompt }) => prompt ?? id),
       indices: indices.slice(first, end),

@@ -67,6 +67,7 @@ const STORIES: readonly string[] = [
   "tests/cli/flexvar_test.ts",
   "tests/cli/infinity_test.ts",
   "tests/cli/prompt_runs_test.ts",
+  "tests/cli/prompts_test.ts",
   "tests/documents_test.ts",
   "tests/examples_test.ts",
   "tests/house_shaders_test.ts",

@@ -90,7 +90,25 @@ export class CodeMaps implements Disposable {
 
   /** What a scale begins with, f32 [images, positions, bits of a token]. It belongs to the caller. */
   rows(sums: DeviceArray, { map, finest, images }: ScaleMaps): DeviceArray {
-    return this.#reduced(sums, { map, finest, images, method: "bilinear" });
+    const channels = this.#channels;
+    const to = this.featureMap(map);
+    const output = this.#device.allocate(images * channels * to.width * to.height, "features");
+    const resizing = { method: "bilinear", from: this.featureMap(finest), to, images, sign: 0 } as const;
+    if (!this.#patchify) {
+      this.#resize(sums, output, { ...resizing, layout: "rows" });
+      return output;
+    }
+    using planes = this.#device.allocate(output.length, "features of positions");
+    this.#resize(sums, planes, { ...resizing, layout: "planes" });
+    this.#device.run(unshufflePixels, {
+      input: planes,
+      output,
+      images,
+      channels,
+      width: map.width,
+      height: map.height,
+    });
+    return output;
   }
 
   /** The signs of the means of feature maps, as tokens of a scale. They belong to the caller. */
@@ -119,31 +137,6 @@ export class CodeMaps implements Disposable {
       ...(this.#patchify ? { patchWidth: map.width } : {}),
     });
     return bits;
-  }
-
-  #reduced(
-    sums: DeviceArray,
-    { map, finest, images, method }: ScaleMaps & { readonly method: ResampleMethod },
-  ): DeviceArray {
-    const channels = this.#channels;
-    const to = this.featureMap(map);
-    const output = this.#device.allocate(images * channels * to.width * to.height, "features");
-    const resizing = { method, from: this.featureMap(finest), to, images, sign: 0 } as const;
-    if (!this.#patchify) {
-      this.#resize(sums, output, { ...resizing, layout: "rows" });
-      return output;
-    }
-    using planes = this.#device.allocate(output.length, "features of positions");
-    this.#resize(sums, planes, { ...resizing, layout: "planes" });
-    this.#device.run(unshufflePixels, {
-      input: planes,
-      output,
-      images,
-      channels,
-      width: map.width,
-      height: map.height,
-    });
-    return output;
   }
 
   #resize(
