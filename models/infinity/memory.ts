@@ -18,7 +18,7 @@ import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
 import { blockName, type InfinityConfig, tokenizerTensors, transformerTensors } from "./config.ts";
 import { INFINITY_LAYOUT } from "./layout.ts";
 import { storedDtype } from "./precision.ts";
-import { usualMaps } from "./schedule.ts";
+import { PIXELS, usualMaps } from "./schedule.ts";
 
 /** Tokens of a prompt with which an image is reckoned; longer ones take more. */
 const PROMPT_TOKENS = 64;
@@ -41,7 +41,9 @@ export function infinityCosts(
   const transformer = transformerTensors(config);
   const networks = tokenizerTensors(tokenizer).filter(({ name }) => !ENCODER.test(name));
   const prompts = text === undefined ? [] : t5Tensors(text);
-  const usual = usualMaps(scales);
+  // Pictures have many sizes, so a model fits if it can paint the smallest published one. Whether it can
+  // paint what is asked for, the schedule tells.
+  const usual = usualMaps(Math.min(scales, PIXELS["0.06M"]!));
   const featureMap = (maps: readonly MapSize[]): MapSize => {
     const { width, height } = maps.at(-1)!;
     return patchify ? { width: 2 * width, height: 2 * height } : { width, height };
