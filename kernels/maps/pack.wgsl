@@ -2,8 +2,8 @@
 // or round; alpha is 255. Bindings: image [images, 3, area] f32, pixels [images, area] u32, red in the lowest
 // byte. One thread per pixel. The same bits on every device: the sum x + 1 comes before the product, so
 // nothing can be fused; half levels, (x + 1) * 255, round exactly as (x + 1) / 2 * 255 does, since halving
-// is exact; and to round, a half is added in integers. NaN becomes 0; NaN and infinity are told by their bits,
-// as a shader may assume there are none. Expects nothing in front of it. Twin: pack.ts.
+// is exact; and to round, a half is added in integers. NaN becomes 0; NaN and infinity are told by their
+// bits, as a shader may assume there are none. Expects nothing in front of it. Twin: pack.ts.
 
 struct Parameters {
   total: u32,
