@@ -191,7 +191,7 @@ testInFolder("MOSAIC: the command line works with a family that it has never hea
   const { out: help } = await succeed("generate", "--help");
   assertMatch(help, /--text-ckpt FILE\s+Checkpoint of the text encoder/);
   assertMatch(help, /--suffix TEXT\s+[^-]*What stands behind every prompt[^-]*Mosaic/);
-  assertMatch(help, /--cfg X\|X,…[^-]*1\.5 for VAR[^-]*3 for Mosaic/);
+  assertMatch(help, /--cfg X\|X,…[^-]*1\.5 for VAR[^-]*3\s+for Mosaic/);
 
   const output = `${folder}/out`;
   const { out } = await succeed(
