@@ -62,7 +62,9 @@ function model(padding, strides) {
   return Uint8Array.from([...field(1, 8), ...field(7, graph), ...field(8, field(2, 17))]);
 }
 
-const device = await (await navigator.gpu.requestAdapter()).requestDevice();
+// Kept on globalThis, as ONNX Runtime asks the device for its adapter, which Deno does not keep alive itself.
+const adapter = globalThis.adapter = await navigator.gpu.requestAdapter();
+const device = await adapter.requestDevice();
 const wasm = { executionProviders: ["wasm"], logSeverityLevel: 3 };
 const webgpu = {
   executionProviders: [{ name: "webgpu", device }],
