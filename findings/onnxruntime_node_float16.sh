@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # onnxruntime-node takes no input of type float16 where the engine has Float16Array, as Node 24 and Deno have:
-# "not enough space: expected 6, got 0". A Uint16Array, which its types declare for such a tensor, is turned into
-# a Float16Array first and refused as well; in Node 20, which has no Float16Array, it is taken. We put words of
-# 16 bits in place of the tensor's data after it was made (models/graphs/native_graph_session.ts). Gives three
-# halves to a model that returns them, in four ways; exits with 1 if others than described are refused.
+# "not enough space: expected 6, got 0". A Uint16Array, which its types declare for such a tensor, is turned
+# into a Float16Array first and refused as well; in Node 20, which has no Float16Array, it is taken. We put
+# words of 16 bits in place of the tensor's data after it was made (models/graphs/native_graph_session.ts).
+# Gives three halves to a model that returns them, in four ways; exits with 1 if others than described are
+# refused.
 #
 # Needs Node with npm and npx. Installs onnxruntime-node@1.30.0 (113 MB), node@20.20.2, node@24.21.0 and
 # deno@2.9.6 in a folder of its own and removes it.
@@ -32,7 +33,12 @@ const halves = (name) => [
   ...field(2, field(1, [...field(1, 10), ...field(2, field(1, field(1, 3)))])),
 ];
 const node = [...field(1, "x"), ...field(2, "y"), ...field(4, "Identity")];
-const graph = [...field(1, node), ...field(2, "halves"), ...field(11, halves("x")), ...field(12, halves("y"))];
+const graph = [
+  ...field(1, node),
+  ...field(2, "halves"),
+  ...field(11, halves("x")),
+  ...field(12, halves("y")),
+];
 const model = Uint8Array.from([...field(1, 8), ...field(7, graph), ...field(8, field(2, 17))]);
 
 const words = new Uint16Array([0x3c00, 0x4000, 0x4200]);

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# A session of ONNX Runtime's WebGPU provider that is released keeps its weights on the GPU as long as any other
-# session is left on that device, and the next session does not use that memory again either: to load and
-# release a model beside another costs its size each time, with every storageBufferCacheMode. The documentation
-# of release() says that it releases "the underlying resources". We do not unload parts of a model on a GPU.
-# Loads and releases three times a model with 1 MiB of weights that is never run, counts the buffers of that
-# size that were made and not destroyed, and prints the counts; exits with 1 if they are not as described.
+# A session of ONNX Runtime's WebGPU provider that is released keeps its weights on the GPU as long as any
+# other session is left on that device, and the next session does not use that memory again either: to load
+# and release a model beside another costs its size each time, whether storageBufferCacheMode is "bucket" (the
+# default), "simple" or "lazyRelease". The documentation of release() says that it releases "the underlying
+# resources". We unload no parts of a model on a GPU (models/graphs/block_session.ts). Loads and releases
+# three times a model with 1 MiB of weights that is never run, counts the buffers of that size that were made
+# and not destroyed, and prints the counts; exits with 1 if they are not as described.
 #
 # Needs Node with npx. Installs deno@2.9.6 and onnxruntime-web@1.30.0 in a folder of its own and removes it;
 # needs a Vulkan driver, software is enough (Debian: mesa-vulkan-drivers).
@@ -74,7 +75,10 @@ async function countingDevice() {
 
 async function count(name, storageBufferCacheMode, beside) {
   const { device, live } = await countingDevice();
-  const options = { executionProviders: [{ name: "webgpu", device, storageBufferCacheMode }], logSeverityLevel: 3 };
+  const options = {
+    executionProviders: [{ name: "webgpu", device, storageBufferCacheMode }],
+    logSeverityLevel: 3,
+  };
   const load = (bytes) => ort.InferenceSession.create(bytes, options);
   const other = beside ? await load(small) : undefined;
   const counts = [];
