@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# ONNX Runtime's WebGPU provider gives wrong values, and no error, for a convolution that is padded only at the
-# end (below or to the right) if the kernel has the size of the map, or is 1x1 with stride 1: it multiplies the
-# map by the kernel as if nothing were padded. By ONNX's definition of Conv the padding counts, and the
-# WebAssembly provider of the same package counts it. We attach such zeros to the map before the convolution
-# (models/autoencoder/enlarging.ts). Runs convolutions by both and prints what they give; exits with 1 if other
-# ones than described are wrong.
+# ONNX Runtime's WebGPU provider gives wrong values, and no error, for a convolution that is padded only at
+# the end (below or to the right) if the kernel has the size of the map, or is 1x1 with stride 1: it
+# multiplies the map by the kernel as if nothing were padded. By ONNX's definition of Conv the padding counts,
+# and the WebAssembly provider of the same package counts it. We attach such zeros to the map before the
+# convolution (models/autoencoder/enlarging.ts). Runs convolutions by both and prints what they give; exits
+# with 1 if other ones than described are wrong.
 #
 # Needs Node with npx. Installs deno@2.9.6 and onnxruntime-web@1.30.0 in a folder of its own and removes it;
 # needs a Vulkan driver, software is enough (Debian: mesa-vulkan-drivers).
 # Definition: https://onnx.ai/onnx/operators/onnx__Conv.html
-# Not reported as far as we found. Near it, and repaired before 1.30.0, auto_pad with strides:
+# Not reported as far as we found; near it is what auto_pad did together with strides:
 # https://github.com/microsoft/onnxruntime/issues/26734
 set -euo pipefail
 
@@ -62,7 +62,9 @@ function model(padding, strides) {
   return Uint8Array.from([...field(1, 8), ...field(7, graph), ...field(8, field(2, 17))]);
 }
 
-const device = await (await navigator.gpu.requestAdapter()).requestDevice();
+// Kept on globalThis, as ONNX Runtime asks the device for its adapter, which Deno does not keep alive itself.
+const adapter = globalThis.adapter = await navigator.gpu.requestAdapter();
+const device = await adapter.requestDevice();
 const wasm = { executionProviders: ["wasm"], logSeverityLevel: 3 };
 const webgpu = {
   executionProviders: [{ name: "webgpu", device }],
@@ -70,8 +72,10 @@ const webgpu = {
   logSeverityLevel: 3,
 };
 async function convolve(options, { kernel, map, padding, strides = [1, 1] }) {
-  const tensor = (value, [height, width]) =>
-    new ort.Tensor("float32", Float32Array.from({ length: height * width }, (_, i) => value(i)), [1, 1, height, width]);
+  const tensor = (value, [height, width]) => {
+    const values = Float32Array.from({ length: height * width }, (_, i) => value(i));
+    return new ort.Tensor("float32", values, [1, 1, height, width]);
+  };
   const session = await ort.InferenceSession.create(model(padding, strides), options);
   const { y } = await session.run({ x: tensor((i) => i + 1, map), w: tensor(() => 1, kernel) });
   return (await y.getData()).join(" ");
