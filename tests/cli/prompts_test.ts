@@ -1,6 +1,6 @@
 /**
- * Prompts on the command line with the bundled model of texts: a record keeps what was asked for, and repeating
- * it makes the same bits and files.
+ * Prompts on the command line with the bundled model of texts: a record keeps what was asked for, and
+ * repeating it makes the same bits and files.
  *
  * @module
  */
