@@ -85,6 +85,7 @@ Deno.test("resolveRequest: a request with nothing in it gets the model's default
     hookScales: [],
     previews: new Set(),
     lanes: 1,
+    textFeatures: undefined,
     signal: undefined,
   });
 });
@@ -121,6 +122,7 @@ Deno.test("resolveRequest: what is given is taken over", () => {
     labels: [dog, dog],
     indices: [0, 1],
     edit: undefined,
+    textFeatures: undefined,
     previews: new Set([2, 0]),
     lanes: 3,
   });

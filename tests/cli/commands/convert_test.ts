@@ -149,7 +149,7 @@ testInFolder("varscale convert: of several sets of weights one is chosen by --we
   assertEquals(alone.code, 2);
   assertStringIncludes(
     alone.err,
-    "Option --weights goes with --var-ckpt, --vae-ckpt, --infinity-ckpt and --t5-ckpt:",
+    "Option --weights goes with --var-ckpt, --vae-ckpt, --infinity-ckpt or --t5-ckpt:",
   );
   // A record names the weights, too.
   const run1 = [...args, "--weights", "ema", "--device", "cpu", "--output", `${folder}/out`];
