@@ -128,7 +128,7 @@ export interface FamilyOption {
 export interface FamilyLoading {
   /**
    * `"blocks"` reads the transformer's weights block by block each time one is run, so that all of them need
-   * not be in memory together; `"none"`, the default, keeps them.
+   * not be in memory together, on the CPU only; `"none"`, the default, keeps them.
    */
   readonly offload?: "none" | "blocks";
   /** Type in which keys and values are kept between two scales; `"f32"` by default. */

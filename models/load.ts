@@ -73,8 +73,8 @@ export interface LoadModelOptions {
   memory?: number;
   /**
    * `"blocks"` reads the transformer's weights block by block each time one is run, so that all of them need
-   * not be in memory together; `"none"`, the default, keeps them. For families that say so in
-   * {@linkcode Family.loading}, as the two options after this one.
+   * not be in memory together, on the CPU only; `"none"`, the default, keeps them. For families that say so
+   * in {@linkcode Family.loading}, as the two options after this one.
    */
   offload?: "none" | "blocks";
   /** Type in which keys and values are kept between two scales; `"f32"` by default, and half with `"f16"`. */

@@ -135,9 +135,10 @@ export const MODEL_OPTIONS = section("Model", {
   },
   offload: {
     kind: choice(["none", "blocks"]),
-    help: `Which weights are read whenever they are used, so that they need not be in memory together${
-      forThose("offload")
-    }`,
+    help:
+      `Which weights are read whenever they are used, so that they need not be in memory together, on the CPU only${
+        forThose("offload")
+      }`,
     defaultText: "none",
   },
   keepTextEncoder: {

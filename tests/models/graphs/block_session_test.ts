@@ -5,7 +5,7 @@ import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import type { Device } from "../../../kernels/device/device.ts";
 import { BlockwiseSession } from "../../../models/graphs/block_session.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
-import { testOnDevices } from "../../devices.ts";
+import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { assertSameInParts, runOnce } from "./blocks.ts";
 import { DEPTH, partGraphs, runTiny, tinyBytes, tinyFile } from "./tiny_transformer.ts";
 
@@ -20,7 +20,8 @@ testOnDevices("BlockwiseSession: parts compute to the bit what the whole does", 
   if (device.kind === "cpu") await assertSameInParts(device, { prepack: false });
 });
 
-testOnDevices("BlockwiseSession: as many parts stay loaded as there is room for", async (device) => {
+Deno.test("BlockwiseSession: as many parts stay loaded as there is room for", async () => {
+  using device = new CpuDevice();
   const [embed, head] = [tinyBytes("embed."), tinyBytes("head.")];
   const all = tinyBytes();
   const wanted: number[][] = [];
@@ -44,7 +45,8 @@ testOnDevices("BlockwiseSession: as many parts stay loaded as there is room for"
   for (const found of wanted) assertEquals(found, wanted[0]);
 });
 
-testOnDevices("BlockwiseSession: what nobody wants is neither loaded nor kept", async (device) => {
+Deno.test("BlockwiseSession: what nobody wants is neither loaded nor kept", async () => {
+  using device = new CpuDevice();
   await using session = await createTiny(device);
   const before = device.counters.liveArrays;
   // The keys of the first block need neither the other blocks nor the head.
@@ -61,7 +63,8 @@ testOnDevices("BlockwiseSession: what nobody wants is neither loaded nor kept", 
   );
 });
 
-testOnDevices("BlockwiseSession: runs take turns, and unloading waits for them", async (device) => {
+Deno.test("BlockwiseSession: runs take turns, and unloading waits for them", async () => {
+  using device = new CpuDevice();
   const session = await createTiny(device, BLOCK + tinyBytes("embed."));
   const wanted = await runOnce(session, device);
   const running = Promise.all([runOnce(session, device), runOnce(session, device)]);
@@ -74,7 +77,8 @@ testOnDevices("BlockwiseSession: runs take turns, and unloading waits for them",
   await session[Symbol.asyncDispose]();
 });
 
-testOnDevices("BlockwiseSession: a failure in the middle leaves nothing behind", async (device) => {
+Deno.test("BlockwiseSession: a failure in the middle leaves nothing behind", async () => {
+  using device = new CpuDevice();
   const before = device.counters.liveArrays;
   {
     // A block that cannot be loaded, and one that is not fed what it takes.
@@ -134,3 +138,24 @@ Deno.test("BlockwiseSession: parts that do not go together are refused", async (
   );
   assert(session.counters.runs === 0);
 });
+
+testOnGpu(
+  "BlockwiseSession: on a GPU, which keeps the weights, all parts stay loaded or none is",
+  async (device) => {
+    const all = tinyBytes();
+    for (const memory of [0, all - 1]) {
+      await assertRejects(
+        () => createTiny(device, memory),
+        RangeError,
+        `as ONNX Runtime keeps their weights there; use device: "cpu", or memory for all ${all} bytes`,
+      );
+    }
+    await using session = await createTiny(device, all);
+    const before = device.counters.liveArrays;
+    await runOnce(session, device);
+    await runOnce(session, device, ["present_key.0", "hidden.1"]);
+    await assertRejects(() => runOnce(session, device, undefined, ["gate.1"]), Error, "gate.1");
+    assertEquals(device.counters.liveArrays, before);
+    assertEquals(session.counters, { runs: 2, loads: 0, bytesRead: 0 });
+  },
+);

@@ -6,6 +6,12 @@ import { SourceBlob } from "../../../models/checkpoint/blob.ts";
 import { openSource } from "../../../models/checkpoint/source.ts";
 import { createModelFolder, type FolderWriter } from "../../../models/folder/folder_writer.ts";
 import { type ModelFolder, openModelFolder } from "../../../models/folder/model_folder.ts";
+import { transformerGraph } from "../../../models/class_conditional/transformer/graph.ts";
+import { openFolderAs } from "../../../models/folder_conversion.ts";
+import { DEMO_MODEL } from "../../../models/load.ts";
+import { VAR } from "../../../models/var/family.ts";
+import { DTYPES } from "../../../models/weights/dtype.ts";
+import { WeightSet } from "../../../models/weights/weight_set.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { dequantizeBlocks, quantizeBlocks, SCALES } from "../../../models/weights/quantize.ts";
 import { createVirtualFolder } from "../../../models/folder/virtual_folder.ts";
@@ -204,6 +210,21 @@ Deno.test("describeWeights: weights in blocks of integers are read as float32, a
       { name: "w", dtype: "Q4", shape: [4, 64], bytes: 128 + 32 },
     ]);
   }));
+
+for (const dtype of DTYPES) {
+  Deno.test(`describeWeights: with the places of ${dtype} weights, a graph can be built when a folder is loaded`, async () => {
+    using demo = await openModelFolder(DEMO_MODEL);
+    using folder = await openFolderAs(VAR, demo, { dtype });
+    const config = VAR.requireConfig(folder.manifest.config, "model.json");
+    using weights = await folder.weights("transformer");
+    const tensors = describeWeights(weights).map(({ name, dtype, shape }) =>
+      [name, { dtype, shape }] as const
+    );
+    const set = new WeightSet("transformer", new Map(tensors));
+    const built = transformerGraph({ ...config, ...config.tokenizer }, set, weights.places);
+    assertEquals(built, await folder.read("transformer.onnx"));
+  });
+}
 
 Deno.test("createModelFolder: a tensor of a type that graphs do not know has no place", () =>
   inFolder(async (path) => {
