@@ -32,7 +32,8 @@ const VARIABLES: Readonly<Record<string, string>> = {
   PN: "1M",
   VAE_TYPE: "32",
   USE_BIT_LABEL: "1",
-  MODEL_TYPE: "infinity_2b",
+  // The files tell it, and a model of a size of its own has none.
+  MODEL_TYPE: "",
   ROPE2D_EACH_SA_LAYER: "1",
   ROPE2D_NORMALIZED_BY_HW: "2",
   // It has no effect, which is said if it is given.

@@ -319,4 +319,9 @@ testInFolder("varscale run-infinity: facts are those of Infinity's own tensors",
     assertStringIncludes(err, message);
   }
   assertEquals(filesIn(folder), []);
+  // The variables alone name no type of model, which one of this size could not take back.
+  await Deno.writeTextFile(`${folder}/a.jsonl`, '{"tag": "colors", "prompt": "a cone"}\n');
+  const output = ["--outdir", `${folder}/out`, "--metadata_file", `${folder}/a.jsonl`];
+  const { err } = await run(["eval-infinity", ...args.slice(1, -4), ...output]);
+  assertStringIncludes(err, `${folder}/none`);
 });
