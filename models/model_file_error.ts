@@ -68,3 +68,21 @@ export class ModelFileError extends Error {
     this.found = found;
   }
 }
+
+/** Characters of a value that an error tells. */
+const TOLD_CHARACTERS = 80;
+
+/**
+ * A value of a file as what was found: a text as it is, anything else by the beginning of its JSON.
+ *
+ * @example
+ * ```ts
+ * import { asFound } from "./model_file_error.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(["BPE", [1, 2], undefined].map(asFound), ["BPE", "[1,2]", "nothing"]);
+ * ```
+ */
+export function asFound(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value)?.slice(0, TOLD_CHARACTERS) ?? "nothing";
+}

@@ -11,7 +11,7 @@ import type { CheckpointPart } from "../family.ts";
 import { isSize, requireSizes, type SizeCheck } from "../folder/sizes.ts";
 import { GraphWeights } from "../graphs/graph_weights.ts";
 import { MICROSOFT } from "../graphs/graph_builder.ts";
-import { ModelFileError } from "../model_file_error.ts";
+import { asFound, ModelFileError } from "../model_file_error.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import type { ModelTensor } from "../weights/model_tensor.ts";
 import { SCALES } from "../weights/quantize.ts";
@@ -193,7 +193,7 @@ export function requireT5Description(bytes: Uint8Array, file: string, config: T5
     throw new ModelFileError("Cannot use the text encoder as its description is not that of its tensors", {
       file,
       expected,
-      found: typeof found === "string" ? found : JSON.stringify(found)?.slice(0, 80) ?? "nothing",
+      found: asFound(found),
     });
   };
   let description: unknown;

@@ -25,7 +25,7 @@ import {
   type SafetensorsEntry,
   writeSafetensors,
 } from "../checkpoint/mod.ts";
-import { ModelFileError } from "../model_file_error.ts";
+import { asFound, ModelFileError } from "../model_file_error.ts";
 import { PROMPT_TOKENS } from "./tokenizer.ts";
 
 /** Marks a file as ours. */
@@ -372,9 +372,8 @@ export async function readTextFeatures(place: string | URL | Uint8Array): Promis
   using checkpoint = await openCheckpoint(place);
   const { file, metadata, tensors } = checkpoint;
   const refuse = (expected: string, found: unknown, tensor?: string): never => {
-    const shown = typeof found === "string" ? found : JSON.stringify(found)?.slice(0, 80) ?? "nothing";
     const where = tensor === undefined ? { file } : { file, tensor };
-    throw new ModelFileError("Cannot read text features", { ...where, expected, found: shown });
+    throw new ModelFileError("Cannot read text features", { ...where, expected, found: asFound(found) });
   };
   if (metadata.format !== FORMAT) {
     refuse(`metadata with "format": "${FORMAT}", as encode-text writes them`, metadata.format);

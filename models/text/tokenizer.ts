@@ -8,7 +8,7 @@
  */
 
 import { mustBe, requireText } from "../../kernels/arguments.ts";
-import { ModelFileError } from "../model_file_error.ts";
+import { asFound, ModelFileError } from "../model_file_error.ts";
 import { Charsmap } from "./charsmap.ts";
 
 /** Tokens of a prompt at most, the last one of which is {@linkcode END}. */
@@ -141,8 +141,7 @@ export function requirePromptLength(text: string, name = "its length"): string {
 
 /** An error about the file. */
 function refusal(file: string, expected: string, found: unknown): ModelFileError {
-  const shown = typeof found === "string" ? found : JSON.stringify(found)?.slice(0, 80) ?? "nothing";
-  return new ModelFileError("Cannot use the text tokenizer", { file, expected, found: shown });
+  return new ModelFileError("Cannot use the text tokenizer", { file, expected, found: asFound(found) });
 }
 
 function isObject(value: unknown): value is Json {
