@@ -10,7 +10,7 @@ import { isThere, openSource, type OpenSourceOptions, placeBeside } from "./chec
 import type { CheckpointPart, Companion, CompanionFile } from "./family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import type { LeftOut } from "./folder/partial_folder.ts";
-import { ModelFileError } from "./model_file_error.ts";
+import { ModelFileError, type ModelFileErrorDetails } from "./model_file_error.ts";
 
 /** Bytes that such a file may have: the largest tokenizers have half of it. */
 const MAX_BYTES = 1 << 26;
@@ -48,13 +48,20 @@ export async function readCompanions(
       options.signal?.throwIfAborted();
       throw new ModelFileError(`Cannot use ${title} without the file that belongs beside it`, {
         file: String(beside),
-        found: (cause as Error).message,
+        ...factsOf(cause),
         cause,
       });
     });
     found.push({ companion, file: source.file, bytes: await source.read(0, source.size) });
   }
   return found;
+}
+
+/** What was wanted and found as an error tells it, whose own sentence would stand within another. */
+function factsOf(error: unknown): Pick<ModelFileErrorDetails, "expected" | "found"> {
+  if (!(error instanceof ModelFileError)) return { found: (error as Error).message };
+  const { expected, found } = error;
+  return { ...(expected !== undefined && { expected }), found: found ?? error.message };
 }
 
 /**

@@ -9,7 +9,7 @@ import type { DeviceArray } from "../kernels/device/device.ts";
 import { nextTurn } from "../kernels/device/next_turn.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
-import { isGuided } from "../models/schedule.ts";
+import { isGuided, type Schedule } from "../models/schedule.ts";
 import type { TextFeatures } from "../models/text/text_features.ts";
 import { Batch } from "./batch.ts";
 import { PendingBatches } from "./delivery.ts";
@@ -259,7 +259,7 @@ async function* runBatch(
   await sources?.encode(first, first + labels.length);
   using generation = await model.start({
     labels: batch.lanes.map(({ label }) => label),
-    guided: isGuided(schedule) && !labels.every(isUnconditional),
+    guided: isGuided(schedule) && guides(model, labels, schedule),
     schedule,
     ...(textFeatures && { textFeatures }),
   });
@@ -282,6 +282,11 @@ async function* runBatch(
   batch.finish(await paint(model.device, generation, schedule));
   owned.move();
   return batch;
+}
+
+/** Whether guidance has something to guide to or, with a text for all images, away from. */
+function guides(model: Model, labels: readonly ResolvedLabel[], schedule: Schedule): boolean {
+  return !labels.every(isUnconditional) || (model.textsOf?.(labels, schedule) ?? []).length > 0;
 }
 
 /** The lanes that a batch starts with. */

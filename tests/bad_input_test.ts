@@ -774,7 +774,7 @@ const TEXTS: readonly Row[] = [
     "a book to guide away from",
     paintAs({ negativePrompt: "x".repeat(100_000) }),
     RangeError,
-    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
+    "Cannot encode a prompt as the length of negativePrompt must be at most 20000 characters: current value is 100000",
   ],
   [
     "no text to guide away from",

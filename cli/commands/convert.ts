@@ -6,10 +6,10 @@
 
 import { dirname, resolve } from "node:path";
 import {
+  BUNDLED_MODELS,
   type ConversionSource,
   convertModel,
   createModelFolder,
-  DEMO_MODEL,
   hubModel,
   type ModelFolder,
 } from "../../mod.ts";
@@ -159,7 +159,9 @@ async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): 
   if (!("folder" in source)) return checkpointsOf(source);
   const { folder } = source;
   const place = hubPlace(folder);
-  if (place === undefined) return { folder: folder === "demo" ? DEMO_MODEL : folder };
+  if (place === undefined) {
+    return { folder: Object.hasOwn(BUNDLED_MODELS, folder) ? BUNDLED_MODELS[folder]! : folder };
+  }
   using transfer = new Transfer(io);
   const found = await hubModel(place, options.modelSize ?? options.modelDepth, {
     onProgress: transfer.report,

@@ -62,6 +62,7 @@ export const download = command({
     "hf:FoundationVision/var --depth 16",
     "hf:FoundationVision/var@main --depth 30 --json",
     "hf:jiaosiyu1999/FlexVAR --depth 24",
+    "hf:FoundationVision/Infinity --model-size 2B --without t5",
   ],
   run,
 });

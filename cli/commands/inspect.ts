@@ -5,9 +5,9 @@
  */
 
 import {
+  BUNDLED_MODELS,
   type Checkpoint,
   type CheckpointDescription,
-  DEMO_MODEL,
   describeCheckpoint,
   describeGraph,
   describeWeights,
@@ -45,12 +45,17 @@ const OPTIONS = section("Output", {
 export const inspect = command({
   usage: ["PLACE [OPTIONS]"],
   description: [
-    'PLACE is a checkpoint (.pth, .safetensors, the index of several, or the folder of either) or a model folder, as a path or URL, or "demo" for the bundled model. ' +
+    'PLACE is a checkpoint (.pth, .safetensors, the index of several, or the folder of either) or a model folder, as a path or URL, or "demo" or "demo-t2i" for a bundled model. ' +
     "Of a checkpoint only the list of tensors is read; of a folder every file, piece by piece, and its SHA-256 is checked. " +
     "If a file of a folder is damaged or missing, the exit code is 1.",
   ],
   options: OPTIONS,
-  examples: ["demo", "demo --classes", "var_d16.pth --tensors", "https://example.org/models/var-d16 --json"],
+  examples: [
+    "demo-t2i",
+    "demo --classes",
+    "var_d16.pth --tensors",
+    "https://example.org/models/var-d16 --json",
+  ],
   run,
 });
 
@@ -70,7 +75,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     io.out(json ? `${formatJson(report)}\n` : showCheckpoint(report, content, tensors));
     return 0;
   }
-  const folder = await openModelFolder(place === "demo" ? DEMO_MODEL : place, { signal: io.signal });
+  const folder = await openModelFolder(bundled(place) ?? place, { signal: io.signal });
   if (classes) {
     io.out(showClasses(place, folder.manifest.classNames, json));
     return 0;
@@ -78,6 +83,11 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const report = await folderReport(folder, { signal: io.signal, tensors: tensors || json });
   io.out(json ? `${formatJson(report)}\n` : showFolder(report, tensors));
   return report.files.every(({ problem }) => problem === null) ? 0 : 1;
+}
+
+/** Where a bundled model lies, if the place names one. */
+function bundled(place: string): URL | undefined {
+  return Object.hasOwn(BUNDLED_MODELS, place) ? BUNDLED_MODELS[place] : undefined;
 }
 
 /** Names of checkpoints. */
@@ -93,7 +103,7 @@ function showClasses(place: string, names: readonly string[], json: boolean): st
  * can tell.
  */
 async function isCheckpoint(place: string): Promise<boolean> {
-  if (place === "demo") return false;
+  if (bundled(place) !== undefined) return false;
   if (/^https?:/i.test(place)) {
     return CHECKPOINT.test(new URL(place).pathname);
   }

@@ -94,12 +94,15 @@ async function openFormat(source: ByteSource): Promise<Checkpoint> {
     return await openPyTorch(source);
   }
   if (isPyTorchStream(String.fromCharCode(...head))) return await openPyTorchStream(source);
+  const isHeader = head[8] === "{".charCodeAt(0);
+  // What comes first is the header's length: every 32nd begins like a pickle, but all end in zeros.
+  if (isHeader && head.subarray(4, 8).every((byte) => byte === 0)) return await openSafetensors(source);
   const misfit = misfitOf(head);
   if (misfit !== undefined) {
     const { expected, found } = misfit;
     throw new ModelFileError("Cannot open the checkpoint", { file, expected, found });
   }
-  if (head[8] === "{".charCodeAt(0)) return await openSafetensors(source);
+  if (isHeader) return await openSafetensors(source);
   throw new ModelFileError("Cannot open the checkpoint", {
     file,
     expected: "a .pth or .safetensors file",

@@ -7,6 +7,7 @@
 
 import { mustBe, shown } from "../../kernels/arguments.ts";
 import type { Label, ResolvedLabel } from "../label.ts";
+import { requirePromptLength } from "../text/tokenizer.ts";
 import type { InfinityOptions } from "./schedule.ts";
 
 /** Parts of words that, wherever they stand in a prompt, name a person to the released code. */
@@ -23,10 +24,11 @@ const FACES = ". very smooth faces, good looking faces, face to the camera, perf
  * Understands a label: any text is a prompt, also an empty one, and `null` is no text at all.
  *
  * @throws {TypeError} If it is no text.
+ * @throws {RangeError} If it is longer than what is ever encoded.
  */
 export function resolvePrompt(model: string, label: Label): ResolvedLabel {
   if (label === null) return { id: null, name: "no prompt" };
-  if (typeof label === "string") return { id: null, name: label, prompt: label };
+  if (typeof label === "string") return { id: null, name: label, prompt: requirePromptLength(label) };
   throw new TypeError(
     mustBe(`a prompt, as the model ${shown(model)} paints texts`, label, "a label", "generate"),
   );

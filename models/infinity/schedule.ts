@@ -15,6 +15,7 @@ import {
   shown,
 } from "../../kernels/arguments.ts";
 import type { FamilyOption } from "../family.ts";
+import { requirePromptLength } from "../text/tokenizer.ts";
 import { pictureSizeOf, requireOnePerScale, resolveSampling } from "../sampling.ts";
 import {
   type DrawingSettings,
@@ -250,6 +251,7 @@ function resolveOptions(
   if (negativePrompt !== undefined && typeof negativePrompt !== "string") {
     throw new TypeError(mustBe("a text", negativePrompt, "negativePrompt", ACTION));
   }
+  if (negativePrompt !== undefined) requirePromptLength(negativePrompt, "the length of negativePrompt");
   if (positivePrompt !== undefined) requireBoolean(positivePrompt, "positivePrompt", ACTION);
   if (cfgInsertionLayer !== undefined) requireLayers(cfgInsertionLayer, model);
   return { ...options, ...(ratio === undefined ? {} : { aspect: ratio }) };

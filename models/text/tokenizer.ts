@@ -97,7 +97,7 @@ export class TextTokenizer {
     const tokenizer = new Tokenizer({ ...content, ...none }, {});
     tokenizer.normalizer = new class extends Normalizer {
       override normalize(text: string): string {
-        const normal = requireLength(normalize(text), "its length once normalised");
+        const normal = requirePromptLength(normalize(text), "its length once normalised");
         // The package would take `＜/s＞`, which has become `</s>`, for the special token. Words begin with a
         // space anyway.
         return normal === "" || /^[ ▁]/.test(normal) ? normal : ` ${normal}`;
@@ -121,12 +121,18 @@ export class TextTokenizer {
    */
   encode(prompt: string): number[] {
     requireText(prompt, "it", "encode a prompt");
-    const text = requireLength(prompt, "its length").toWellFormed();
+    const text = requirePromptLength(prompt).toWellFormed();
     return [...this.#ids(text).slice(0, PROMPT_TOKENS - 1), END];
   }
 }
 
-function requireLength(text: string, name: string): string {
+/**
+ * Checks that a text is not too long to be encoded, which whoever takes one can do before anything is.
+ *
+ * @returns The text.
+ * @throws {RangeError} If it has more than {@linkcode PROMPT_CHARACTERS} characters.
+ */
+export function requirePromptLength(text: string, name = "its length"): string {
   if (text.length <= PROMPT_CHARACTERS) return text;
   throw new RangeError(
     mustBe(`at most ${PROMPT_CHARACTERS} characters`, text.length, name, "encode a prompt"),

@@ -198,7 +198,7 @@ Deno.test("convertModel: what does not go with the part is refused, and nothing 
       await write({});
       await Deno.remove(`${path}/words/words.json`);
     });
-    assertEquals(gone.file, `${path}/words/words.json`);
+    assertEquals([gone.file, gone.found], [`${path}/words/words.json`, "no such file"]);
     assertStringIncludes(gone.message, "Cannot use the dictionary without the file that belongs beside it");
     const large = await refusal(async () => {
       await write({});

@@ -227,6 +227,16 @@ Deno.test({
   },
 });
 
+Deno.test("generate: no prompt is guided away from a text, whatever its batch", async () => {
+  const model = await sharedModel("texts", "cpu");
+  const request = { cfg: 3, familyOptions: { negativePrompt: "a blue sphere" } };
+  const [alone] = tokensOf(await generate(model, { ...request, labels: null }));
+  const [beside] = tokensOf(await generate(model, { ...request, labels: [null, "a red cone"] }));
+  const [unguided] = tokensOf(await generate(model, { labels: null }));
+  assertEquals(alone, beside);
+  assertNotEquals(alone, unguided);
+});
+
 Deno.test("generate: the demo's tokens do not depend on the batch", async () => {
   const model = await sharedModel("demo", "cpu");
   const request: GenerateRequest = { labels: ["red torus", "blue cone", null], seed: 11 };

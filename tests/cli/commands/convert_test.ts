@@ -29,6 +29,14 @@ testInFolder("varscale convert: a converted model is whole, named, and generates
   assertEquals(filesIn(`${folder}/out`), ["000_thing-4.png", "run.json"]);
 });
 
+testInFolder("varscale convert: the bundled models are found by their names", async (folder) => {
+  for (const name of ["demo", "demo-t2i"]) {
+    const place = `${folder}/${name}`;
+    const { out } = await succeed("convert", "--model", name, "--dtype", "q8", "--output", place);
+    assertMatch(out, new RegExp(`^${name}, weights in q8, `));
+  }
+});
+
 testInFolder(
   "varscale convert: a folder is converted to another type, and keeps its names",
   async (folder) => {

@@ -26,6 +26,12 @@ Deno.test("varscale inspect: the bundled model: configuration, graphs, checksums
   }
 });
 
+Deno.test("varscale inspect: the bundled model of texts is found by its name, too", async () => {
+  const { out } = await succeed("inspect", "demo-t2i");
+  assertMatch(out, /^transformer +depth 4, width 192, 4 heads, 16 bits a token$/m);
+  assertMatch(out, /^text encoder +2 layers, width 128, 4 heads, 104 tokens$/m);
+});
+
 Deno.test("varscale inspect: a checkpoint: format, tensors, which part of a model it is", async () => {
   const transformer = fixture("golden/var-adaln/var.pth");
   const report = JSON.parse((await succeed("inspect", transformer, "--json")).out);

@@ -85,6 +85,17 @@ for (const [what, file, text] of hostile) {
   });
 }
 
+Deno.test("openCheckpoint: a header may have any length, also one that begins like another format", async () => {
+  for (const length of [0x80, 0x280, 0x8b1f, 0x685a42]) {
+    const header = JSON.stringify({ a: { dtype: "U8", shape: [1], data_offsets: [0, 1] } });
+    const file = new Uint8Array(8 + length + 1);
+    new DataView(file.buffer).setUint32(0, length, true);
+    file.set(new TextEncoder().encode(header.padEnd(length)), 8);
+    using checkpoint = await openCheckpoint(file);
+    assertEquals(checkpoint.tensors.get("a")?.shape, [1]);
+  }
+});
+
 Deno.test("openCheckpoint: keys that only look equal are accepted, as are long values", async () => {
   const long = 'x\\"{}[]:'.repeat(1 << 19);
   using checkpoint = await openCheckpoint(

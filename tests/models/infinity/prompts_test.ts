@@ -16,9 +16,14 @@ function labelsOf(...labels: Label[]): ResolvedLabel[] {
 }
 
 Deno.test("resolvePrompt: any text is a prompt, and null is none", () => {
-  for (const prompt of ["a cone", "", " ", "0", "\u{1f680}", "x".repeat(100_000)]) {
+  for (const prompt of ["a cone", "", " ", "0", "\u{1f680}", "x".repeat(20_000)]) {
     assertEquals(resolvePrompt("a model", prompt), { id: null, name: prompt, prompt });
   }
+  assertThrows(
+    () => resolvePrompt("a model", "x".repeat(20_001)),
+    RangeError,
+    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 20001",
+  );
   assertEquals(resolvePrompt("a model", null), { id: null, name: "no prompt" });
   for (const label of [3, undefined, {}, ["a cone"], true, Symbol.iterator]) {
     assertThrows(
