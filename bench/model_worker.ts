@@ -178,6 +178,8 @@ if (import.meta.main) {
   await using model = await loadModel(checkpoints, {
     dtype,
     threads,
+    // The peer keeps its text encoder, too.
+    ...("t5" in checkpoints ? { keepTextEncoder: true } : {}),
     ...(place === "webgpu" ? { device: "webgpu" } : { device: "cpu", cpuProvider: place }),
   });
   const load = performance.now() - begun;

@@ -107,12 +107,14 @@ export async function beginLoading<Config>(
   options: BeginLoadingOptions<Config>,
 ): Promise<Loading<Config>> {
   const { family, costsOf, threads, cpuProvider, memory, size } = options;
-  const { dtype: choice = "auto", ownsDevice = false } = options;
+  const { dtype: asked = "auto", offload = "none", ownsDevice = false } = options;
   await using stack = new AsyncDisposableStack();
   const owned = stack.use(new AsyncDisposableStack());
   if (ownsDevice) owned.use(device);
   owned.use(folder);
   const { dtype: stored, name } = folder.manifest;
+  // What is read again and again is best read as it is.
+  const choice = asked === "auto" && offload === "blocks" ? stored : asked;
   const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
   requireModelSize({ name, size: family.size(config) }, size, "load");
   await requireOwnSizes(family, folder, config);

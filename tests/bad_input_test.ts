@@ -749,7 +749,7 @@ const PICTURES: readonly Row[] = [
 ];
 
 const NO_ENCODER =
-  'Cannot encode prompts as the model "demo-t2i" has no text encoder: load it with one, or give features that encode-text has kept';
+  'Cannot encode the prompt "a red cube" as the model "demo-t2i" has no text encoder: load it with one, or give features that encode-text has kept';
 
 const TEXTS: readonly Row[] = [
   [

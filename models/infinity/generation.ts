@@ -110,54 +110,14 @@ export class InfinityGeneration implements Generation {
   }
 
   async #logits(): Promise<DeviceArray> {
-    const { device, config: { depth, heads, width, bits }, sessions, conditions, starts, schedule } =
-      this.#parts;
+    const { device, sessions } = this.#parts;
     const { scale, rows } = this.#caches;
-    const map = this.#scales[scale]!;
-    const length = map.width * map.height;
+    const { width, height } = this.#scales[scale]!;
+    const length = width * height;
     const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
     using stack = new DisposableStack();
-    const fill = (array: DeviceArray): DeviceArray => {
-      return fed === rows ? array : stack.use(withRows(device, array, { from: rows, to: fed }));
-    };
-    // Guidance of blocks needs both branches where the sampler knows of one.
-    const features = this.#rows === rows ? this.#features : stack.use(twice(this.#features));
-    const rotated = rotations(map, coordinateMap(this.#options), width / heads);
-    const half = width / heads / 2;
-    const upload = (data: Float32Array<ArrayBuffer>, name: string): DeviceArray => {
-      return stack.use(device.upload(data, name));
-    };
-    const { first, modulation, mask, ...texts } = this.#conditions as Record<
-      "first" | "modulation" | "mask",
-      DeviceArray
-    >;
-    const text = conditions.length;
-    const { blocks } = insertionLayers(this.#options);
-    const mixed = this.#caches.guided ? blocks : [];
-    const feeds: Record<string, GraphTensor> = {
-      features: { array: fill(features), shape: [fed, length, bits] },
-      start: scale === 0
-        ? { array: fill(first), shape: [fed, 1, width] }
-        : { array: starts[scale]!, shape: [1, 1, width] },
-      map_shape: { array: [fed, length, width], shape: [3] },
-      modulation: { array: fill(modulation), shape: [fed, 6, width] },
-      "modulation.head": {
-        array: fill((texts as Record<string, DeviceArray>)["modulation.head"]!),
-        shape: [fed, 2, width],
-      },
-      mask: { array: stack.use(spreadRows(fill(mask), fed, length)), shape: [fed, 1, length, text] },
-      cos: { array: upload(rotated.cos, "cosines"), shape: [length, half] },
-      sin: { array: upload(rotated.sin, "sines"), shape: [length, half] },
-    };
-    for (let i = 0; i < depth; i++) {
-      for (const name of [crossKey(i), crossValue(i)]) {
-        feeds[name] = { array: fill(this.#conditions[name]!), shape: [fed, text, width] };
-      }
-    }
-    if (mixed.length > 0) {
-      const strength = ofScale(schedule.settings.cfg, scale);
-      feeds.mix = { array: upload(mixOf(strength, this.images, fed), "mix of branches"), shape: [fed, fed] };
-    }
+    const feeds = this.#feeds(length, fed, stack);
+    const mixed = this.#mixedAfter;
     const logits = await sessions.run(mixed, (session) => this.#caches.run(session, feeds, length, fed));
     if (this.#rows === rows) return logits;
     using both = logits;
@@ -166,9 +126,57 @@ export class InfinityGeneration implements Generation {
     return own;
   }
 
+  /** Blocks from the end after which both branches become their mix. */
+  get #mixedAfter(): readonly number[] {
+    return this.#caches.guided ? insertionLayers(this.#options).blocks : [];
+  }
+
+  /** What the transformer is fed for the next scale, in as many rows; what is made for it goes to `owned`. */
+  #feeds(length: number, fed: number, owned: DisposableStack): Record<string, GraphTensor> {
+    const { device, config: { depth, heads, width, bits }, conditions, starts, schedule } = this.#parts;
+    const { scale, rows } = this.#caches;
+    const text = conditions.length;
+    const fill = (array: DeviceArray): DeviceArray => {
+      return fed === rows ? array : owned.use(withRows(device, array, { from: rows, to: fed }));
+    };
+    const condition = (name: string): DeviceArray => fill(this.#conditions[name]!);
+    const upload = (data: Float32Array<ArrayBuffer>, name: string): DeviceArray => {
+      return owned.use(device.upload(data, name));
+    };
+    // Guidance of blocks needs both branches where the sampler knows of one.
+    const features = this.#rows === rows ? this.#features : owned.use(twice(this.#features));
+    const rotated = rotations(this.#scales[scale]!, coordinateMap(this.#options), width / heads);
+    const half = width / heads / 2;
+    const feeds: Record<string, GraphTensor> = {
+      features: { array: fill(features), shape: [fed, length, bits] },
+      start: scale === 0
+        ? { array: condition("first"), shape: [fed, 1, width] }
+        : { array: starts[scale]!, shape: [1, 1, width] },
+      map_shape: { array: [fed, length, width], shape: [3] },
+      modulation: { array: condition("modulation"), shape: [fed, 6, width] },
+      "modulation.head": { array: condition("modulation.head"), shape: [fed, 2, width] },
+      mask: {
+        array: owned.use(repeatRows(condition("mask"), fed, length)),
+        shape: [fed, 1, length, text],
+      },
+      cos: { array: upload(rotated.cos, "cosines"), shape: [length, half] },
+      sin: { array: upload(rotated.sin, "sines"), shape: [length, half] },
+    };
+    for (let i = 0; i < depth; i++) {
+      for (const name of [crossKey(i), crossValue(i)]) {
+        feeds[name] = { array: condition(name), shape: [fed, text, width] };
+      }
+    }
+    if (this.#mixedAfter.length > 0) {
+      const mix = mixOf(ofScale(schedule.settings.cfg, scale), this.images, fed);
+      feeds.mix = { array: upload(mix, "mix of branches"), shape: [fed, fed] };
+    }
+    return feeds;
+  }
+
   accept(tokens: DeviceArray): void {
     const { codes } = this.#parts;
-    const { scale, images } = this.#state;
+    const { scale, images } = this.#caches;
     const finest = this.#scales.at(-1)!;
     codes.add(tokens, this.#accumulated, { map: this.#scales[scale]!, finest, images });
     this.#caches.advance();
@@ -186,10 +194,9 @@ export class InfinityGeneration implements Generation {
 
   gather(lanes: readonly number[]): void {
     requireBatch(lanes.length, this.#parts.schedule.batchLimit, "gather lanes");
-    const perImage = !this.guided;
     using gather = this.#caches.gather(lanes);
     gather.replaceRows(this.#conditions);
-    this.#features = perImage ? gather.images(this.#features) : gather.rows(this.#features);
+    this.#features = this.guided ? gather.rows(this.#features) : gather.images(this.#features);
     this.#accumulated = gather.images(this.#accumulated);
   }
 
@@ -198,10 +205,6 @@ export class InfinityGeneration implements Generation {
     this.#caches.requireDone("decode");
     const { width, height } = codes.featureMap(this.#scales.at(-1)!);
     return await decode({ array: this.#accumulated, images: this.images, width, height });
-  }
-
-  get #state(): { readonly scale: number; readonly images: number } {
-    return { scale: this.#caches.scale, images: this.images };
   }
 
   [Symbol.dispose](): void {
@@ -232,7 +235,7 @@ function twice(array: DeviceArray): DeviceArray {
 }
 
 /** Each row so many times, one copy after the other. */
-function spreadRows(array: DeviceArray, rows: number, times: number): DeviceArray {
+function repeatRows(array: DeviceArray, rows: number, times: number): DeviceArray {
   const { device, label } = array;
   const stride = array.length / rows;
   const count = rows * times;

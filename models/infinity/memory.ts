@@ -102,6 +102,16 @@ export function infinityCosts(
   };
 }
 
+/** Bytes of the largest array of attention scores of a guided image, where all of them are held at once. */
+export function largestScores(maps: readonly MapSize[], heads: number): number {
+  let total = 0;
+  return Math.max(...maps.map((map) => {
+    const length = positionsOf(map);
+    total += length;
+    return GUIDED_ROWS * heads * length * total * 4;
+  }));
+}
+
 /** Bytes of tensors as they are stored. */
 function bytesOf(tensors: readonly ModelTensor[], dtype: Dtype): number {
   return tensors.reduce((sum, { name, shape }) => sum + bytesAs(shape, storedDtype(name, shape, dtype)), 0);

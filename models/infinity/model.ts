@@ -5,7 +5,7 @@
  * @module
  */
 
-import { requireInteger } from "../../kernels/arguments.ts";
+import { quoted, requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
@@ -51,7 +51,7 @@ import {
   transformerParts,
 } from "./graphs.ts";
 import { INFINITY_LAYOUT } from "./layout.ts";
-import { infinityCosts } from "./memory.ts";
+import { infinityCosts, largestScores } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
 import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
 import { INFINITY_SEARCH } from "./search.ts";
@@ -65,6 +65,9 @@ const NO_PROMPT_TOKENS = 8;
  * it is worth.
  */
 const SMALL_ENCODER_BYTES = 64 * 2 ** 20;
+
+/** Bytes of an array of scores beyond which attention failed by WebAssembly: 1.4 GB did, 0.5 GB did not. */
+const WASM_SCORES = 2 ** 29;
 
 /** A model as it is loaded. */
 interface InfinityParts extends LoadedParts {
@@ -313,8 +316,20 @@ class InfinityModel extends LoadedModel<InfinityParts> {
     const model = { name, scales, levels, depth, pixels: tokenPixels(config) };
     const schedule = infinitySchedule(model, request);
     const { scales: maps, picture: { width, height } } = schedule;
-    this.requireFit(maps, `generate pictures of ${width}×${height}`);
+    const action = `generate pictures of ${width}×${height}`;
+    this.requireFit(maps, action);
+    this.#requireScores(maps, action);
     return { ...schedule, ...this.costs(maps) };
+  }
+
+  /** WebAssembly's product of queries and keys fails on large maps, when all scales before it are done. */
+  #requireScores(maps: readonly MapSize[], action: string): void {
+    const { config: { heads }, room: { provider } } = this.parts;
+    const bytes = largestScores(maps, heads);
+    if (provider !== "wasm" || bytes <= WASM_SCORES) return;
+    throw new RangeError(
+      `Cannot ${action} by WebAssembly as the attention of one image needs an array of ${bytes} bytes and ${WASM_SCORES} are possible; use device: "webgpu" or cpuProvider: "native", or a smaller pn`,
+    );
   }
 
   textsOf(labels: readonly ResolvedLabel[], { settings: { familyOptions } }: Schedule): readonly string[] {
@@ -322,13 +337,17 @@ class InfinityModel extends LoadedModel<InfinityParts> {
   }
 
   async encodeText(prompts: readonly string[], options: EncodeTextOptions = {}): Promise<TextFeatures> {
+    return await this.work.run("encode prompts", () => this.#encode(prompts, options));
+  }
+
+  async #encode(prompts: readonly string[], options: EncodeTextOptions): Promise<TextFeatures> {
     const { encoder } = this.parts;
-    if (encoder === undefined) {
-      throw new TypeError(
-        `Cannot encode prompts as the model "${this.name}" has no text encoder: load it with one, or give features that encode-text has kept`,
-      );
-    }
-    return await this.work.run("encode prompts", () => encoder.encode(prompts, options));
+    if (encoder !== undefined) return await encoder.encode(prompts, options);
+    throw new TypeError(
+      `Cannot encode the prompt ${
+        quoted(prompts[0] ?? "")
+      } as the model "${this.name}" has no text encoder: load it with one, or give features that encode-text has kept`,
+    );
   }
 
   async start(options: StartOptions): Promise<Generation> {
@@ -338,12 +357,12 @@ class InfinityModel extends LoadedModel<InfinityParts> {
     requireInteger(labels.length, "the number of labels", action, { min: 1 });
     requireBatch(labels.length, schedule.batchLimit, action);
     const familyOptions = schedule.settings.familyOptions as InfinityOptions;
-    const features = await this.#features(options, schedule);
     const mixes = insertionLayers(familyOptions).blocks.length > 0 &&
       schedule.scales.some((_, k) => ofScale(schedule.settings.cfg, k) !== 1);
     const branches = guided || mixes ? 2 : 1;
-    const rows = this.#rows(labels, { features, familyOptions, branches });
     return await work.run(action, async () => {
+      const features = await this.#features(options, schedule);
+      const rows = this.#rows(labels, { features, familyOptions, branches });
       const conditions = await evaluateTexts(device, condition, { rows, config });
       return new InfinityGeneration({
         device,
@@ -370,7 +389,7 @@ class InfinityModel extends LoadedModel<InfinityParts> {
   ): Promise<(text: string) => Float32Array<ArrayBuffer>> {
     if (textFeatures !== undefined) this.requireTextFeatures(textFeatures);
     const missing = this.textsOf(labels, schedule).filter((text) => textFeatures?.get(text) === undefined);
-    const encoded = missing.length === 0 ? undefined : await this.encodeText(missing);
+    const encoded = missing.length === 0 ? undefined : await this.#encode(missing, {});
     return (text) => (textFeatures?.get(text) ?? encoded!.require(text)).values;
   }
 

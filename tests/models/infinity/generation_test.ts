@@ -4,13 +4,14 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import { loadModel, type LoadModelOptions } from "../../../models/load.ts";
 import type { Label } from "../../../models/label.ts";
 import type { Generation, Model } from "../../../models/model.ts";
-import { isGuided, type ScheduleRequest } from "../../../models/schedule.ts";
+import { isGuided, type Schedule, type ScheduleRequest } from "../../../models/schedule.ts";
 import { TextFeatures } from "../../../models/text/text_features.ts";
-import { testOnDevices, testRandom } from "../../devices.ts";
+import { testOnDevices, testOnGpu, testRandom } from "../../devices.ts";
 import { maxDifference } from "../../fixtures/golden/golden.ts";
 import { hashedCheckpoints, TRANSFORMER_CASES } from "./hashed_model.ts";
 
@@ -41,12 +42,17 @@ interface Lane {
   readonly noise: number;
 }
 
+/** A schedule of 256 px, of which the first scales are run. */
+function scheduleOf(model: Model, { familyOptions, ...request }: ScheduleRequest = {}): Schedule {
+  return model.schedule({ ...request, familyOptions: { pn: "0.06M", ...familyOptions } });
+}
+
 async function start(
   model: Model,
   lanes: readonly Lane[],
   request: ScheduleRequest = {},
 ): Promise<Generation> {
-  const schedule = model.schedule(request);
+  const schedule = scheduleOf(model, request);
   return await model.start({
     labels: lanes.map(({ label }) => model.resolveLabel(label)),
     guided: isGuided(schedule),
@@ -59,7 +65,7 @@ async function start(
 function tokensOf(model: Model, { noise }: Lane, scale: number): number[] {
   const random = testRandom(100 * noise + scale);
   const bits = model.tokens.logits / 2;
-  const { width, height } = model.schedule().scales[scale]!;
+  const { width, height } = scheduleOf(model).scales[scale]!;
   return Array.from({ length: width * height }, () => Math.floor(random() * 2 ** bits));
 }
 
@@ -201,7 +207,7 @@ testOnDevices(
     const off = await logitsOf(model, lanes, { ...layers("-1"), cfg: 1 });
     assertEquals(off, unguided);
     // A list is strength by strength: here only from the third scale on.
-    const scales = model.schedule().scales.length;
+    const scales = scheduleOf(model).scales.length;
     const cfg = Array.from({ length: scales }, (_, scale) => scale < 2 ? 1 : 3);
     const late = await logitsOf(model, lanes, { ...layers("-2"), cfg });
     const always = await logitsOf(model, lanes, layers("-2"));
@@ -214,9 +220,10 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+Deno.test(
   "Generation: blocks read when their turn comes give the same bits as a whole model",
-  async (device) => {
+  async () => {
+    using device = new CpuDevice();
     await using whole = await load(device);
     await using parts = await load(device, SQUARE!, { offload: "blocks" });
     assertEquals([whole.offload, parts.offload], ["none", "blocks"]);
@@ -226,6 +233,10 @@ testOnDevices(
     }
   },
 );
+
+testOnGpu("Generation: blocks are not read one by one on a GPU, which would keep them", async (device) => {
+  await assertRejects(() => load(device, SQUARE!, { offload: "blocks" }), RangeError, 'use device: "cpu"');
+});
 
 testOnDevices(
   "Generation: keys and values as halves change logits by no more than their rounding",

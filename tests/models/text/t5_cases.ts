@@ -10,7 +10,7 @@ import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import type { GraphSessionOptions } from "../../../models/graphs/graph_session.ts";
 import type { Dtype } from "../../../models/weights/dtype.ts";
 import { goldenFile, maxDifference } from "../../fixtures/golden/golden.ts";
-import { encoderFolder, featuresOf, textFixture } from "./text_folder.ts";
+import { DEMO_ENCODER, encoderFolder, featuresOf, textFixture } from "./text_folder.ts";
 
 /**
  * What f32 may be off, in units of the largest feature. Each of the two layers has six products in a row, of
@@ -51,7 +51,7 @@ export async function requireRandom(device: Device, { dtype, ...options }: Encod
 /** The demo's encoder, which is trained. */
 export async function requireDemo(device: Device, { dtype, ...options }: EncoderCase): Promise<void> {
   using expected = await openCheckpoint(goldenFile("demo-t2i/expected.safetensors"));
-  using folder = await encoderFolder(textFixture("demo/model.safetensors"), { dtype });
+  using folder = await encoderFolder(DEMO_ENCODER, { dtype });
   const prompts: number[][] = [];
   for (const i of [0, 1, 2, 3]) prompts.push([...await expected.readFloat32(`${i}.ids`)]);
   for (const [i, features] of (await featuresOf(folder, device, prompts, options)).entries()) {

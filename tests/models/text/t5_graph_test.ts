@@ -19,7 +19,7 @@ import { SCALES } from "../../../models/weights/quantize.ts";
 import { type StoredTensor, WeightSet } from "../../../models/weights/weight_set.ts";
 import { testOnDevices } from "../../devices.ts";
 import { requireClose, requireDemo, requireRandom } from "./t5_cases.ts";
-import { encoderFolder, featuresOf, repackedFloats, textFixture } from "./text_folder.ts";
+import { DEMO_ENCODER, encoderFolder, featuresOf, repackedFloats, textFixture } from "./text_folder.ts";
 
 const XL: T5Config = {
   layers: 24,
@@ -147,7 +147,7 @@ function setOf(
 Deno.test("inferT5: sizes are read from the tensors, of a checkpoint and of a folder in any type", async () => {
   assertEquals(inferT5(setOf(XL)), XL);
   for (const dtype of ["f32", "f16", "q8", "q4"] as const) {
-    using folder = await encoderFolder(textFixture("demo/model.safetensors"), { dtype });
+    using folder = await encoderFolder(DEMO_ENCODER, { dtype });
     assertEquals(inferT5(new WeightSet("folder", await folder.tensors(TEXT_ENCODER))), DEMO);
     assertEquals(folder.manifest.config, DEMO);
   }

@@ -8,9 +8,9 @@ import { testOnDevices } from "../../devices.ts";
 import { goldenFile } from "../../fixtures/golden/golden.ts";
 import { requireClose } from "./t5_cases.ts";
 import { demoTokenizer, tokenizerIn } from "./text_fixtures.ts";
-import { encoderFolder, type EncoderFolderOptions, repackedFloats, textFixture } from "./text_folder.ts";
+import { DEMO_ENCODER, encoderFolder, type EncoderFolderOptions, repackedFloats } from "./text_folder.ts";
 
-const demoWeights = textFixture("demo/model.safetensors");
+const demoWeights = DEMO_ENCODER;
 const FINAL_NORM = "encoder.final_layer_norm.weight";
 
 /** Loads the demo's encoder while something is done with it. */
@@ -64,7 +64,7 @@ Deno.test("PromptEncoder: the longest prompt has 512 tokens, one that is too lon
       RangeError,
       "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
     );
-    await assertRejects(() => encoder.encode(7 as never), TypeError, "a prompt must be a text");
+    await assertRejects(() => encoder.encode(7 as never), TypeError, "it must be a text");
     assertEquals(device.counters.liveArrays, before);
   });
 });

@@ -15,7 +15,7 @@ import {
 import { testRandom } from "../../devices.ts";
 import { inFolder } from "../folder/small_folder.ts";
 import { demoTokenizer } from "./text_fixtures.ts";
-import { encoderFolder, textFixture } from "./text_folder.ts";
+import { DEMO_ENCODER, encoderFolder, textFixture } from "./text_folder.ts";
 
 const CHANNELS = 6;
 const ENCODER = { "text_encoder.safetensors": "0123456789abcdef".repeat(4) };
@@ -229,7 +229,7 @@ Deno.test("requireFeaturesFor: features of another encoder are refused, saying b
 
 Deno.test("encodePrompts: prompts are encoded one after the other, equal ones once", async () => {
   using device = new CpuDevice();
-  using folder = await encoderFolder(textFixture("demo/model.safetensors"), {
+  using folder = await encoderFolder(DEMO_ENCODER, {
     tokenizer: demoTokenizer,
     fingerprints: ENCODER,
   });

@@ -5,10 +5,11 @@
  */
 
 const folder = new URL("../../fixtures/text/", import.meta.url);
+const bundled = new URL("../../../models/demo_t2i/", import.meta.url);
 
 /** Content of the demo's `tokenizer.json`. */
 export const demoTokenizer: Uint8Array<ArrayBuffer> = await Deno.readFile(
-  new URL("demo/tokenizer.json", folder),
+  new URL("text_tokenizer.json", bundled),
 );
 
 // deno-lint-ignore no-explicit-any

@@ -32,6 +32,12 @@ import { WeightSet } from "../../../models/weights/weight_set.ts";
 
 const fixtures = new URL("../../fixtures/text/", import.meta.url);
 
+/** The text encoder of the bundled model. */
+export const DEMO_ENCODER: URL = new URL(
+  "../../../models/demo_t2i/text_encoder.safetensors",
+  import.meta.url,
+);
+
 /** A file of the fixtures of texts. */
 export function textFixture(name: string): URL {
   return new URL(name, fixtures);

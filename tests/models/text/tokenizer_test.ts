@@ -53,7 +53,7 @@ Deno.test("TextTokenizer: prompts of any kind are answered or refused within a s
     RangeError,
     `its length once normalised ${message} 36000`,
   );
-  assertThrows(() => tokenizer.encode(5 as never), TypeError, "a prompt must be a text: current value is 5");
+  assertThrows(() => tokenizer.encode(5 as never), TypeError, "it must be a text: current value is 5");
 });
 
 Deno.test("TextTokenizer: files that lie are refused with what is wrong", async () => {
