@@ -909,7 +909,7 @@ const TEXTS: readonly Row[] = [
     /^Cannot use the text features of features in memory as they are of another text encoder: the model's has SHA-256 [0-9a-f]{64}, theirs 0{64}; encode the prompts with the model's own$/,
   ],
   ["a prompt without an encoder", withoutEncoder((model) => paint({})(model)), TypeError, NO_ENCODER],
-  ["prompts to encode without an encoder", withoutEncoder(encode(["a"])), TypeError, NO_ENCODER],
+  ["prompts to encode without an encoder", withoutEncoder(encode(["a red cube"])), TypeError, NO_ENCODER],
   [
     "a part that the model needs, left out",
     () => loadModel("demo-t2i", { device: "cpu", without: ["vae"] }),
