@@ -181,16 +181,16 @@ export async function transformerFile<Config>(
  * Loads the networks between pictures and codes: the decoder, and the encoder when it is first needed.
  *
  * @param loading The model.
- * @param part Name of their weights in the folder.
+ * @param weights Their weights, which stay the caller's, and the name of those in the folder for what is loaded
+ * later.
  * @param config Their sizes; with a layout, maps that are too large for the device or the memory are decoded
  * strip by strip.
  */
 export async function loadNetworks<Config>(
   { name, folder, graph, session, room, costs, dtype, sessionOptions }: Loading<Config>,
-  part: string,
+  { part, weights }: { readonly part: string; readonly weights: WeightFiles },
   config: AutoencoderConfig & Partial<Pick<Autoencoder, "layout">>,
 ): Promise<AutoencoderNetworks> {
-  using weights = await folder.weights(part);
   const { layout, decoder } = config;
   const { device, provider, most } = room;
   const memory = most === undefined ? {} : { memory: Math.max(0, most - costs.weights(dtype, provider)) };

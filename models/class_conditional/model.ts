@@ -98,8 +98,10 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   // loaded.
   const conditionGraph = await loading.graph("condition.onnx");
   const transformerGraph = await transformerFile(loading, "transformer.onnx");
-  const networks = owned.use(await loadNetworks(loading, TOKENIZER, config.tokenizer));
   using tokenizer = await source.weights(TOKENIZER);
+  const networks = owned.use(
+    await loadNetworks(loading, { part: TOKENIZER, weights: tokenizer }, config.tokenizer),
+  );
   const transformerSession = owned.use(await loading.session(transformerGraph, transformer));
   const conditions = owned.use(
     await ConditionCache.create({

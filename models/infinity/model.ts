@@ -119,8 +119,12 @@ export async function loadInfinity(
   stack.use(owned);
   requireCacheDtype(device, cacheDtype, "load the model");
   const weights = owned.use(await source.weights(TRANSFORMER));
+  using tokenizer = await source.weights(TOKENIZER);
   const networks = owned.use(
-    await loadNetworks(loading, TOKENIZER, { ...config.tokenizer, layout: INFINITY_LAYOUT }),
+    await loadNetworks(loading, { part: TOKENIZER, weights: tokenizer }, {
+      ...config.tokenizer,
+      layout: INFINITY_LAYOUT,
+    }),
   );
   const sessions = owned.use(
     await TransformerSessions.create((mixedAfter) => {
