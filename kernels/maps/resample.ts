@@ -167,6 +167,33 @@ export function createResampleTable(
   };
 }
 
+/** Tables on a device, each made when it is first asked for. Disposing frees them. */
+export class ResampleTables implements Disposable {
+  readonly #device: Device;
+  readonly #tables = new Map<string, ResampleTable>();
+
+  /** @param device Where the tables are. */
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /** The table of a resizing from `from` to `to` values, which stays these tables'. */
+  get(method: ResampleMethod, from: number, to: number): ResampleTable {
+    const key = `${method} ${from} ${to}`;
+    const known = this.#tables.get(key);
+    if (known !== undefined) return known;
+    const table = createResampleTable(this.#device, method, from, to);
+    this.#tables.set(key, table);
+    return table;
+  }
+
+  /** Frees the tables. */
+  [Symbol.dispose](): void {
+    for (const table of this.#tables.values()) table[Symbol.dispose]();
+    this.#tables.clear();
+  }
+}
+
 /** Arguments of {@linkcode resample}. */
 export interface ResampleArguments {
   /** The maps, f32 [images, channels, table.from, across.from]. */

@@ -9,12 +9,7 @@
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
 import { nearestCodes } from "../../kernels/codebook/nearest.ts";
-import {
-  createResampleTable,
-  resample,
-  type ResampleMethod,
-  type ResampleTable,
-} from "../../kernels/maps/resample.ts";
+import { resample, type ResampleMethod, ResampleTables } from "../../kernels/maps/resample.ts";
 import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import { pixelsPerToken } from "../autoencoder/config.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
@@ -68,11 +63,12 @@ interface OwnParts {
 class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
   readonly patchNumbers = PATCH_NUMBERS;
   readonly #learnt: DeviceArray;
-  readonly #tables = new Map<string, ResampleTable>();
+  readonly #tables: ResampleTables;
 
   constructor(parts: ModelParts<FlexVarConfig>, { tokens, positions }: OwnParts) {
     super(parts, tokens);
     this.#learnt = positions;
+    this.#tables = parts.owned.use(new ResampleTables(this.device));
   }
 
   get search(): SearchDefaults {
@@ -163,21 +159,13 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
       ...maps,
       input,
       output,
-      table: this.#table(method, from.height, to.height),
-      across: this.#table(method, from.width, to.width),
+      table: this.#tables.get(method, from.height, to.height),
+      across: this.#tables.get(method, from.width, to.width),
     });
     return output;
   }
 
   /** How one side is resized. It stays the model's: a few kilobytes for each pair of lengths. */
-  #table(method: ResampleMethod, from: number, to: number): ResampleTable {
-    const key = `${method} ${from} ${to}`;
-    const known = this.#tables.get(key);
-    if (known !== undefined) return known;
-    const table = this.parts.owned.use(createResampleTable(this.device, method, from, to));
-    this.#tables.set(key, table);
-    return table;
-  }
 }
 
 /** What a generation asks of its model. */

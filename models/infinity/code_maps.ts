@@ -9,12 +9,7 @@
 import { bitCodes, signBits } from "../../kernels/codebook/bits.ts";
 import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
-import {
-  createResampleTable,
-  resample,
-  type ResampleMethod,
-  type ResampleTable,
-} from "../../kernels/maps/resample.ts";
+import { resample, type ResampleMethod, ResampleTables } from "../../kernels/maps/resample.ts";
 import { unshufflePixels } from "../../kernels/maps/shuffle.ts";
 import type { MapSize } from "../schedule.ts";
 
@@ -33,7 +28,7 @@ export class CodeMaps implements Disposable {
   readonly #device: Device;
   readonly #channels: number;
   readonly #patchify: boolean;
-  readonly #tables = new Map<string, ResampleTable>();
+  readonly #tables: ResampleTables;
 
   /**
    * @param device Where the maps are.
@@ -44,6 +39,7 @@ export class CodeMaps implements Disposable {
     { channels, patchify }: { readonly channels: number; readonly patchify: boolean },
   ) {
     this.#device = device;
+    this.#tables = new ResampleTables(device);
     this.#channels = channels;
     this.#patchify = patchify;
   }
@@ -154,8 +150,8 @@ export class CodeMaps implements Disposable {
     this.#device.run(resample, {
       input,
       output,
-      table: this.#table(method, from.height, to.height),
-      across: this.#table(method, from.width, to.width),
+      table: this.#tables.get(method, from.height, to.height),
+      across: this.#tables.get(method, from.width, to.width),
       images,
       channels: this.#channels,
       layout,
@@ -163,18 +159,8 @@ export class CodeMaps implements Disposable {
     });
   }
 
-  #table(method: ResampleMethod, from: number, to: number): ResampleTable {
-    const key = `${method} ${from} ${to}`;
-    const known = this.#tables.get(key);
-    if (known !== undefined) return known;
-    const table = createResampleTable(this.#device, method, from, to);
-    this.#tables.set(key, table);
-    return table;
-  }
-
   /** Frees the tables. */
   [Symbol.dispose](): void {
-    for (const table of this.#tables.values()) table[Symbol.dispose]();
-    this.#tables.clear();
+    this.#tables[Symbol.dispose]();
   }
 }
