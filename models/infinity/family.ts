@@ -4,7 +4,7 @@
  * @module
  */
 
-import { networkFacts } from "../class_conditional/facts.ts";
+import { networkFacts } from "../autoencoder/facts.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
 import { requireT5Description, t5Part } from "../text/t5_graph.ts";
 import { TEXT_TOKENIZER } from "../text/text_encoder.ts";

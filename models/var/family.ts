@@ -6,7 +6,8 @@
 
 import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional/model.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
-import { networkFacts, transformerFact } from "../class_conditional/facts.ts";
+import { networkFacts } from "../autoencoder/facts.ts";
+import { transformerFact } from "../class_conditional/facts.ts";
 import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import { SEARCH } from "./alpha.ts";

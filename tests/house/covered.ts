@@ -48,6 +48,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "kernels/sampling/logit.ts": "tests/kernels/sampling/sample_test.ts",
   "models/autoencoder/config.ts": "tests/models/autoencoder/graph_test.ts",
   "models/autoencoder/stage_graph.ts": "tests/models/autoencoder/tiled_decoder_test.ts",
+  "models/autoencoder/facts.ts": "tests/models/var/family_test.ts",
   "models/autoencoder/tensors.ts": "tests/models/var/config_test.ts",
   "models/checkpoint/archive.ts": "tests/models/checkpoint/hostile_test.ts",
   "models/checkpoint/blob.ts": "tests/models/weights/weight_files_test.ts",
