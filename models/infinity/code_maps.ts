@@ -12,6 +12,7 @@ import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { resample, type ResampleMethod, ResampleTables } from "../../kernels/maps/resample.ts";
 import { unshufflePixels } from "../../kernels/maps/shuffle.ts";
 import type { MapSize } from "../schedule.ts";
+import { featureMap } from "./config.ts";
 
 /** Where tokens of a scale belong. */
 export interface ScaleMaps {
@@ -45,8 +46,8 @@ export class CodeMaps implements Disposable {
   }
 
   /** Map of the features behind a map of tokens. */
-  featureMap({ width, height }: MapSize): MapSize {
-    return this.#patchify ? { width: 2 * width, height: 2 * height } : { width, height };
+  featureMap(map: MapSize): MapSize {
+    return featureMap(map, this.#patchify);
   }
 
   /** Feature maps of zeros behind the finest map of tokens. */

@@ -11,6 +11,7 @@ import type { ModelWeights, PartWeights } from "../family.ts";
 import { isFlag, isSize, requireSizes, type SizeCheck } from "../folder/sizes.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { inferT5, requireT5Config, type T5Config } from "../text/t5_graph.ts";
+import type { MapSize } from "../schedule.ts";
 import { layerTensors, type ModelTensor } from "../weights/model_tensor.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
 import { INFINITY_LAYOUT } from "./layout.ts";
@@ -271,6 +272,11 @@ function requireSameBits(
 /** Pixels along a token. */
 export function tokenPixels({ tokenizer, patchify }: Pick<InfinityConfig, "tokenizer" | "patchify">): number {
   return pixelsPerToken(tokenizer) * (patchify ? 2 : 1);
+}
+
+/** Map of the features behind a map of tokens. */
+export function featureMap({ width, height }: MapSize, patchify: boolean): MapSize {
+  return patchify ? { width: 2 * width, height: 2 * height } : { width, height };
 }
 
 /** The tensors of the transformer, the buffers that are zeros left out. */

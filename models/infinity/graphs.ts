@@ -48,7 +48,6 @@ export const crossKey = (block: number): string => `cross_key.${block}`;
 /** See {@linkcode crossKey}. */
 export const crossValue = (block: number): string => `cross_value.${block}`;
 
-/** A linear layer as `add`ed biases that the checkpoint has apart. */
 function ones(graph: GraphBuilder, length: number): string {
   return graph.constant("float32", new Array(length).fill(1));
 }
@@ -151,14 +150,27 @@ function addCrossValues(
 ): void {
   const { width } = config;
   const { graph } = weights;
-  const name = `${blockName(config, block)}.ca`;
+  const [key, value] = keysAndValues(weights, context, `${blockName(config, block)}.ca`, {
+    inputs: width,
+    width,
+  });
+  graph.output({ name: crossKey(block), type: "float32", shape: ["length", width] }, key);
+  graph.output({ name: crossValue(block), type: "float32", shape: ["length", width] }, value);
+}
+
+/** Keys and values [length, C] of a text's tokens; only values have a bias. */
+function keysAndValues(
+  weights: GraphWeights,
+  text: string,
+  name: string,
+  { inputs, width }: { readonly inputs: number; readonly width: number },
+): [keys: string, values: string] {
+  const { graph } = weights;
   const bias = graph.add("Concat", [zeros(graph, width), weights.tensor(`${name}.v_bias`, [width])], {
     axis: 0,
   });
-  const both = weights.linear(context, `${name}.mat_kv`, width, 2 * width, bias);
-  const [key, value] = graph.split(both, 2, 1) as [string, string];
-  graph.output({ name: crossKey(block), type: "float32", shape: ["length", width] }, key);
-  graph.output({ name: crossValue(block), type: "float32", shape: ["length", width] }, value);
+  const both = weights.linear(text, `${name}.mat_kv`, inputs, 2 * width, bias);
+  return graph.split(both, 2, 1) as [string, string];
 }
 
 /** Text features to one vector [1, C]: attention of a learnt query, head by head. */
@@ -170,11 +182,7 @@ function pool(
   const { graph } = weights;
   const name = "text_proj_for_sos.ca";
   const headWidth = width / heads;
-  const bias = graph.add("Concat", [zeros(graph, width), weights.tensor(`${name}.v_bias`, [width])], {
-    axis: 0,
-  });
-  const both = weights.linear(text, `${name}.mat_kv`, textChannels, 2 * width, bias);
-  const [keys, values] = graph.split(both, 2, 1) as [string, string];
+  const [keys, values] = keysAndValues(weights, text, name, { inputs: textChannels, width });
   const byHead = (rows: string, perm: readonly number[]): string => {
     return graph.add("Transpose", [graph.reshape(rows, [-1, heads, headWidth])], { perm });
   };

@@ -15,7 +15,13 @@ import type { MapSize } from "../schedule.ts";
 import { t5Tensors } from "../text/t5_graph.ts";
 import type { Dtype } from "../weights/dtype.ts";
 import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
-import { blockName, type InfinityConfig, tokenizerTensors, transformerTensors } from "./config.ts";
+import {
+  blockName,
+  featureMap,
+  type InfinityConfig,
+  tokenizerTensors,
+  transformerTensors,
+} from "./config.ts";
 import { INFINITY_LAYOUT } from "./layout.ts";
 import { storedDtype } from "./precision.ts";
 import { PIXELS, usualMaps } from "./schedule.ts";
@@ -44,10 +50,6 @@ export function infinityCosts(
   // Pictures have many sizes, so a model fits if it can paint the smallest published one. Whether it can
   // paint what is asked for, the schedule tells.
   const usual = usualMaps(Math.min(scales, PIXELS["0.06M"]!));
-  const featureMap = (maps: readonly MapSize[]): MapSize => {
-    const { width, height } = maps.at(-1)!;
-    return patchify ? { width: 2 * width, height: 2 * height } : { width, height };
-  };
   /** Of the decoder in one piece, or by strips where that takes less. */
   const decoderBytes = (map: MapSize): { readonly live: number; readonly largest: number } => {
     if (tokenizer.decoder === null) return { live: 0, largest: 0 };
@@ -66,14 +68,14 @@ export function infinityCosts(
       provider,
       cacheDtype,
     );
-    const decoder = decoderBytes(featureMap(maps)).live;
+    const decoder = decoderBytes(featureMap(maps.at(-1)!, patchify)).live;
     return conditions + peakBytes({ scales: running, decoder }, provider);
   };
   const largestActivationOf = (maps: readonly MapSize[] = usual): number => {
     const last = positionsOf(maps.at(-1)!);
     const total = maps.reduce((sum, map) => sum + positionsOf(map), 0);
     return Math.max(
-      decoderBytes(featureMap(maps)).largest,
+      decoderBytes(featureMap(maps.at(-1)!, patchify)).largest,
       4 * GUIDED_ROWS * last * Math.max(hidden, 3 * width, 2 * bits),
       4 * GUIDED_ROWS * total * width,
     );
@@ -82,7 +84,7 @@ export function infinityCosts(
   const block = blockName(config, 0);
   const resident = offload === "none"
     ? transformer
-    : transformer.filter(({ name }) => name.startsWith(block));
+    : transformer.filter(({ name }) => name.startsWith(`${block}.`));
   return {
     small: offload === "none" && bytesOf(transformer, "f32") <= SMALL_BYTES,
     weights: (dtype, provider) => {
