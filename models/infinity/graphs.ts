@@ -11,6 +11,15 @@
 
 import { decoderGraph, encoderGraph } from "../autoencoder/graph.ts";
 import type { ModelWeights } from "../family.ts";
+import {
+  attentionScale,
+  BLOCK_ONES,
+  HEAD_ONES,
+  modulate,
+  NORM_EPSILON,
+  unitGain,
+  unitHeads,
+} from "../graphs/block_nodes.ts";
 import { type CacheDtype, cacheInput, cacheOutput, type CacheValue } from "../graphs/cache_values.ts";
 import { type GraphBuilder, type GraphValue, MICROSOFT } from "../graphs/graph_builder.ts";
 import { GraphWeights } from "../graphs/graph_weights.ts";
@@ -26,23 +35,6 @@ import {
 } from "./config.ts";
 import { INFINITY_LAYOUT } from "./layout.ts";
 
-/** Layer norms add this to the variance, norms of text features to the mean square. */
-const NORM_EPSILON = 1e-6;
-/**
- * Added to the mean square of a query or key: keeps a zero vector at zero and is far below the rounding of
- * any other.
- */
-const UNIT_EPSILON = 1e-30;
-/** Upper bound of the learnt logarithm of the attention scale. */
-const MAX_LOG_SCALE = Math.log(100);
-/**
- * Parts of a block's modulation in their order: gate, gate, scale, scale, shift, shift. What is added: a
- * scale enters as 1 + s.
- */
-const BLOCK_ONES = [0, 0, 1, 1, 0, 0];
-/** Parts of the head's modulation: scale, shift. */
-const HEAD_ONES = [1, 0];
-
 /** Names of what a text gives each block. */
 export const crossKey = (block: number): string => `cross_key.${block}`;
 /** See {@linkcode crossKey}. */
@@ -54,13 +46,6 @@ function ones(graph: GraphBuilder, length: number): string {
 
 function zeros(graph: GraphBuilder, length: number): string {
   return graph.constant("float32", new Array(length).fill(0));
-}
-
-function modulation(graph: GraphBuilder, projected: string, added: readonly number[], width: number): string {
-  return graph.add("Add", [
-    graph.reshape(projected, [-1, added.length, width]),
-    graph.constant("float32", added, [1, added.length, 1]),
-  ]);
 }
 
 /** How the graphs of a transformer are made. */
@@ -125,12 +110,12 @@ function addTextConditions(weights: GraphWeights, config: InfinityTransformerCon
   const shared = weights.linear(activated, "shared_ada_lin.1", width, 6 * width);
   graph.output(
     { name: "modulation", type: "float32", shape: [1, 6, width] },
-    modulation(graph, shared, BLOCK_ONES, width),
+    modulate(graph, shared, BLOCK_ONES, width),
   );
   const head = weights.linear(activated, "head_nm.ada_lin.1", width, 2 * width);
   graph.output(
     { name: "modulation.head", type: "float32", shape: [1, 2, width] },
-    modulation(graph, head, HEAD_ONES, width),
+    modulate(graph, head, HEAD_ONES, width),
   );
   // Read by the model itself.
   weights.shape("cfg_uncond", [unconditionalRows, textChannels]);
@@ -377,9 +362,7 @@ class Transformer {
     const qkv = weights.linear(normal, `${name}.mat_qkv`, width, 3 * width, bias);
     const [query, key, value] = graph.split(qkv, 3, 1) as [string, string, string];
     const logScale = weights.tensor(`${name}.scale_mul_1H11`, [1, heads, 1, 1]);
-    const scale = graph.add("Exp", [
-      graph.add("Min", [logScale, graph.constant("float32", [MAX_LOG_SCALE])]),
-    ]);
+    const scale = attentionScale(graph, logScale);
     const scaled = graph.add("Mul", [this.#unit(query), graph.reshape(scale, [1, heads, 1])]);
     const [attended, presentKey, presentValue] = graph.addMany(
       `${MICROSOFT}.MultiHeadAttention`,
@@ -405,11 +388,7 @@ class Transformer {
   #unit(value: string): string {
     const { width, heads } = this.#config;
     const headWidth = width / heads;
-    const gain = this.#graph.constant("float32", new Array(headWidth).fill(headWidth ** -0.5));
-    return this.#graph.add("SimplifiedLayerNormalization", [
-      this.#graph.reshape(value, [-1, heads, headWidth]),
-      gain,
-    ], { axis: -1, epsilon: { float: UNIT_EPSILON } });
+    return unitHeads(this.#graph, value, unitGain(this.#graph, headWidth), [heads, headWidth]);
   }
 
   /** Turned by the positions: pairs of neighbouring channels. */

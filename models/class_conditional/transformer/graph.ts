@@ -9,37 +9,20 @@
  * @module
  */
 
+import {
+  attentionScale,
+  BLOCK_ONES,
+  HEAD_ONES,
+  modulate,
+  NORM_EPSILON,
+  unitGain,
+  unitHeads,
+} from "../../graphs/block_nodes.ts";
 import { GraphWeights } from "../../graphs/graph_weights.ts";
 import { GraphBuilder, type GraphValue, MICROSOFT } from "../../graphs/graph_builder.ts";
 import type { WeightPlaces } from "../../weights/weight_places.ts";
 import type { WeightSet } from "../../weights/weight_set.ts";
 import type { TransformerConfig, TransformerSizes } from "./config.ts";
-
-/** Layer norms add this to the variance. */
-const NORM_EPSILON = 1e-6;
-/**
- * Added to the mean square of a query or key: keeps a zero vector at zero and is far below the rounding of
- * any other.
- */
-const UNIT_EPSILON = 1e-30;
-/** Upper bound of the learnt logarithm of the attention scale. */
-const MAX_LOG_SCALE = Math.log(100);
-/**
- * Parts of a block's modulation in their order: gate, gate, scale, scale, shift, shift. What is added: a
- * scale enters as 1 + s.
- */
-const BLOCK_ONES = [0, 0, 1, 1, 0, 0];
-/** Parts of the head's modulation: scale, shift. */
-const HEAD_ONES = [1, 0];
-
-/** Modulation [rows, parts * C] as [rows, parts, C], with ones added to some parts. */
-function modulate(graph: GraphBuilder, modulation: string, ones: readonly number[], width: number): string {
-  const parts = ones.length;
-  return graph.add("Add", [
-    graph.reshape(modulation, [-1, parts, width]),
-    graph.constant("float32", ones, [1, parts, 1]),
-  ]);
-}
 
 /**
  * Adds the position of the first token to a graph, [1, 1, C] or [1, C]: the part of a first token that is
@@ -152,14 +135,8 @@ export function transformerGraph(
     });
     return flat(graph.add("Add", [graph.add("Mul", [normal, scale]), shift]));
   };
-  const unitGain = graph.constant("float32", new Array(headWidth).fill(1 / Math.sqrt(headWidth)));
-  const unit = (value: string): string => {
-    const perHead = graph.reshape(value, [-1, heads, headWidth]);
-    return graph.add("SimplifiedLayerNormalization", [perHead, unitGain], {
-      axis: -1,
-      epsilon: { float: UNIT_EPSILON },
-    });
-  };
+  const gain = unitGain(graph, headWidth);
+  const unit = (value: string): string => unitHeads(graph, value, gain, [heads, headWidth]);
 
   const embedded = graph.add("Gemm", [
     graph.reshape(features, [-1, channels]),
@@ -187,9 +164,7 @@ export function transformerGraph(
     let [query, key, value] = graph.split(qkv, 3, 1) as [string, string, string];
     if (normalizedAttention) {
       const logScale = weights.tensor(`${block}.attn.scale_mul_1H11`, [1, heads, 1, 1]);
-      const scale = graph.add("Exp", [
-        graph.add("Min", [logScale, graph.constant("float32", [MAX_LOG_SCALE])]),
-      ]);
+      const scale = attentionScale(graph, logScale);
       query = graph.add("Mul", [unit(query), graph.reshape(scale, [1, heads, 1])]);
       key = unit(key);
     }
