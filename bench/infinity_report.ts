@@ -20,7 +20,6 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
-import { DTYPES } from "../models/mod.ts";
 import { writeSynthetic, writeSyntheticFolder } from "./checkpoint_writer.ts";
 import {
   INFINITY_SIZE_NAMES,
@@ -32,12 +31,11 @@ import {
   formatModelRecord,
   measureWays,
   type ModelRecord,
-  PLACES,
-  sizeOf,
+  REPORT_ARGUMENTS,
+  type ReportOptions,
+  reportOptions,
   type Subject,
-  type WayOptions,
   weightBytes,
-  words,
 } from "./model_ways.ts";
 import type { ModelFacts } from "./model_worker.ts";
 
@@ -66,17 +64,13 @@ export interface SyntheticPlaces {
 }
 
 /** What the command line asks for. */
-export interface InfinityReportOptions extends WayOptions {
+export interface InfinityReportOptions extends ReportOptions {
   /** Checkpoints that are there, or those that are made. */
   readonly checkpoints: InfinityPlaces | SyntheticPlaces;
-  /** Scales whose logits are compared. */
-  readonly compare: number;
   /** Whether PyTorch projects texts once. */
   readonly keepText: boolean;
   /** Tokens that PyTorch pads texts to. */
   readonly padText: number | undefined;
-  /** Path for every figure. */
-  readonly output: string | undefined;
 }
 
 const ACTION = "report";
@@ -100,24 +94,12 @@ export function parseInfinityReportOptions(args: readonly string[]): InfinityRep
       "text-layers": { type: "string" },
       "text-tokenizer": { type: "string" },
       checkpoints: { type: "string" },
-      size: { type: "string" },
-      dtype: { type: "string", default: DTYPES.join() },
-      on: { type: "string", default: "wasm,native" },
-      batch: { type: "string", default: "1" },
-      rounds: { type: "string", default: "3" },
-      threads: { type: "string", default: `${navigator.hardwareConcurrency}` },
-      scaling: { type: "boolean", default: false },
-      compare: { type: "string", default: "4" },
-      pytorch: { type: "string" },
+      ...REPORT_ARGUMENTS,
       "keep-text": { type: "boolean", default: false },
       "pad-text": { type: "string" },
-      output: { type: "string" },
     },
   });
-  const integer = (name: string, text: string, max: number): number => {
-    return requireInteger(Number(text), `--${name}`, ACTION, { min: 1, max });
-  };
-  const { infinity, vae, t5, scaling, pytorch, output, "keep-text": keepText, "pad-text": padText } = values;
+  const { infinity, vae, t5, "keep-text": keepText, "pad-text": padText } = values;
   const given = [infinity, vae, t5];
   const made = (["model", "stored", "text-layers", "text-tokenizer", "checkpoints"] as const)
     .find((name) => values[name] !== undefined);
@@ -130,17 +112,15 @@ export function parseInfinityReportOptions(args: readonly string[]): InfinityRep
       `Cannot ${ACTION} with --${made} as it is for checkpoints that are made: --infinity is ${infinity}`,
     );
   }
+  const options = reportOptions(values, ACTION);
   return {
+    ...options,
     checkpoints: anyGiven ? { infinity: infinity!, vae: vae!, t5: t5! } : syntheticPlaces(values),
-    size: values.size !== undefined ? sizeOf(values.size) : anyGiven ? undefined : 256,
-    dtypes: words(values.dtype, "--dtype", DTYPES),
-    places: words(values.on, "--on", PLACES),
-    batch: integer("batch", values.batch, 1000),
-    rounds: integer("rounds", values.rounds, 1000),
-    threads: integer("threads", values.threads, 1024),
-    compare: integer("compare", values.compare, 100),
-    padText: padText === undefined ? undefined : integer("pad-text", padText, 512),
-    ...{ scaling, pytorch, keepText, output },
+    size: options.size ?? (anyGiven ? undefined : 256),
+    padText: padText === undefined
+      ? undefined
+      : requireInteger(Number(padText), "--pad-text", ACTION, { min: 1, max: 512 }),
+    keepText,
   };
 }
 

@@ -20,18 +20,16 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { requireInteger } from "../kernels/arguments.ts";
-import { DTYPES } from "../models/mod.ts";
 import { writeSynthetic } from "./checkpoint_writer.ts";
 import {
   formatModelRecord,
   measureWays,
   type ModelRecord,
-  PLACES,
-  sizeOf,
-  type WayOptions,
+  REPORT_ARGUMENTS,
+  type ReportOptions,
+  reportOptions,
   weightBytes,
   word,
-  words,
 } from "./model_ways.ts";
 import type { ModelFacts } from "./model_worker.ts";
 import {
@@ -42,17 +40,13 @@ import {
 } from "./synthetic_checkpoint.ts";
 
 /** What the command line asks for. */
-export interface ModelReportOptions extends WayOptions {
+export interface ModelReportOptions extends ReportOptions {
   /** Paths of checkpoints, or family and depth of synthetic ones and the folder that has or gets them. */
   readonly checkpoints: { readonly var: string; readonly vae: string } | {
     readonly family: SyntheticSizes["family"];
     readonly depth: number;
     readonly folder: string;
   };
-  /** Scales whose logits are compared. */
-  readonly compare: number;
-  /** Path for every figure. */
-  readonly output: string | undefined;
 }
 
 /**
@@ -71,32 +65,14 @@ export function parseModelReportOptions(args: readonly string[]): ModelReportOpt
       checkpoints: { type: "string" },
       var: { type: "string" },
       vae: { type: "string" },
-      size: { type: "string" },
-      dtype: { type: "string", default: DTYPES.join() },
-      on: { type: "string", default: "wasm,native" },
-      batch: { type: "string", default: "1" },
-      rounds: { type: "string", default: "3" },
-      threads: { type: "string", default: `${navigator.hardwareConcurrency}` },
-      scaling: { type: "boolean", default: false },
-      compare: { type: "string", default: "4" },
-      pytorch: { type: "string" },
-      output: { type: "string" },
+      ...REPORT_ARGUMENTS,
     },
   });
   const action = "report";
-  const integer = (
-    name: "depth" | "batch" | "rounds" | "threads" | "compare",
-    text: string,
-    max: number,
-  ): number => {
-    const value = Number(text);
-    requireInteger(value, `--${name}`, action, { min: 1, max });
-    return value;
-  };
   if ((values.var === undefined) !== (values.vae === undefined)) {
     throw new TypeError(`Cannot ${action} as --var and --vae go together: one of them is missing`);
   }
-  const { pytorch, output, scaling, family = "var", depth = "16" } = values;
+  const { family = "var", depth = "16" } = values;
   const made = (["family", "depth", "checkpoints"] as const).find((name) => values[name] !== undefined);
   if (values.var !== undefined && made !== undefined) {
     throw new TypeError(
@@ -108,19 +84,10 @@ export function parseModelReportOptions(args: readonly string[]): ModelReportOpt
       ? { var: values.var, vae: values.vae }
       : {
         family: word(family, "--family", SYNTHETIC_FAMILIES),
-        depth: integer("depth", depth, 100),
+        depth: requireInteger(Number(depth), "--depth", action, { min: 1, max: 100 }),
         folder: values.checkpoints ?? join("out", "checkpoints"),
       },
-    size: values.size === undefined ? undefined : sizeOf(values.size),
-    dtypes: words(values.dtype, "--dtype", DTYPES),
-    places: words(values.on, "--on", PLACES),
-    batch: integer("batch", values.batch, 1000),
-    rounds: integer("rounds", values.rounds, 1000),
-    threads: integer("threads", values.threads, 1024),
-    scaling,
-    compare: integer("compare", values.compare, 100),
-    pytorch,
-    output,
+    ...reportOptions(values, action),
   };
 }
 

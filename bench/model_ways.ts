@@ -8,9 +8,10 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { requireInteger } from "../kernels/arguments.ts";
 import { percentile } from "../kernels/profile/profile.ts";
 import { familyOfCheckpoints } from "../models/families.ts";
-import { type Checkpoint, type Dtype, openCheckpoint, type PictureSize } from "../models/mod.ts";
+import { type Checkpoint, type Dtype, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
 import { partPlaces } from "../models/part_places.ts";
 import { bytesAs } from "../models/weights/model_tensor.ts";
 import { commitOf } from "./history.ts";
@@ -48,6 +49,65 @@ export interface WayOptions {
   readonly scaling: boolean;
   /** A Python that has PyTorch. */
   readonly pytorch: string | undefined;
+}
+
+/** What a report is asked for beside the ways. */
+export interface ReportOptions extends WayOptions {
+  /** Scales whose logits are compared. */
+  readonly compare: number;
+  /** Path for every figure. */
+  readonly output: string | undefined;
+}
+
+/** Options of a report's command line, as `parseArgs` takes them. */
+export const REPORT_ARGUMENTS = {
+  size: { type: "string" },
+  dtype: { type: "string", default: DTYPES.join() },
+  on: { type: "string", default: "wasm,native" },
+  batch: { type: "string", default: "1" },
+  rounds: { type: "string", default: "3" },
+  threads: { type: "string", default: `${navigator.hardwareConcurrency}` },
+  scaling: { type: "boolean", default: false },
+  compare: { type: "string", default: "4" },
+  pytorch: { type: "string" },
+  output: { type: "string" },
+} as const;
+
+/** Values of {@linkcode REPORT_ARGUMENTS}. */
+interface ReportValues {
+  readonly size?: string | undefined;
+  readonly dtype: string;
+  readonly on: string;
+  readonly batch: string;
+  readonly rounds: string;
+  readonly threads: string;
+  readonly scaling: boolean;
+  readonly compare: string;
+  readonly pytorch?: string | undefined;
+  readonly output?: string | undefined;
+}
+
+/**
+ * Reads what the command line of a report says.
+ *
+ * @param action What cannot be done otherwise, for the message.
+ * @throws {RangeError} If a number or a word is none of those that are allowed.
+ */
+export function reportOptions(values: ReportValues, action: string): ReportOptions {
+  const integer = (name: "batch" | "rounds" | "threads" | "compare", max: number): number => {
+    return requireInteger(Number(values[name]), `--${name}`, action, { min: 1, max });
+  };
+  const { size, scaling, pytorch, output } = values;
+  return {
+    size: size === undefined ? undefined : sizeOf(size),
+    dtypes: words(values.dtype, "--dtype", DTYPES),
+    places: words(values.on, "--on", PLACES),
+    batch: integer("batch", 1000),
+    rounds: integer("rounds", 1000),
+    threads: integer("threads", 1024),
+    compare: integer("compare", 100),
+    ...{ scaling, pytorch, output },
+  };
 }
 
 /** A model of a family, and what it paints. */
