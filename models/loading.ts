@@ -181,8 +181,8 @@ export async function transformerFile<Config>(
  * Loads the networks between pictures and codes: the decoder, and the encoder when it is first needed.
  *
  * @param loading The model.
- * @param weights Their weights, which stay the caller's, and the name of those in the folder for what is loaded
- * later.
+ * @param weights Their weights, which stay the caller's, and the name of those in the folder for what is
+ * loaded later.
  * @param config Their sizes; with a layout, maps that are too large for the device or the memory are decoded
  * strip by strip.
  */

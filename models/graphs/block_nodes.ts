@@ -1,6 +1,6 @@
 /**
- * Nodes that the transformer blocks of the VAR line have in common, whatever else is between them: modulations
- * of adaptive norms, and queries and keys of length 1 with a learnt scale.
+ * Nodes that the transformer blocks of the VAR line have in common, whatever else is between them:
+ * modulations of adaptive norms, and queries and keys of length 1 with a learnt scale.
  *
  * @module
  */
