@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from pytorch_model import blocks_of, say
+from pytorch_model import Convolutions, blocks_of, say
 
 # Last maps of the schedules of a million pixels, from square to tall; wide ones are transposed.
 FULL_MAPS = ((64, 64), (70, 56), (72, 54), (78, 52), (84, 48), (90, 45), (100, 40), (111, 37))
@@ -221,7 +221,7 @@ class Transformer:
         return F.linear(x, self.w[f"{name}.weight"], self.w[f"{name}.bias"])
 
 
-class Decoder:
+class Decoder(Convolutions):
     """The convolutional network from accumulated codes to pixels, from -1 to 1."""
 
     def __init__(self, v):
@@ -237,18 +237,6 @@ class Decoder:
             if level > 0:
                 x = self.conv(f"{name}.upsample.conv", F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.conv("decoder.conv_out", F.silu(self.norm("decoder.norm_out", x)))
-
-    def conv(self, name, x):
-        weight = self.v[f"{name}.weight"]
-        return F.conv2d(x, weight, self.v[f"{name}.bias"], padding=weight.shape[-1] // 2)
-
-    def norm(self, name, x):
-        return F.group_norm(x, 32, self.v[f"{name}.weight"], self.v[f"{name}.bias"], eps=1e-6)
-
-    def residual(self, name, x):
-        h = self.conv(f"{name}.conv1", F.silu(self.norm(f"{name}.norm1", x)))
-        h = self.conv(f"{name}.conv2", F.silu(self.norm(f"{name}.norm2", h)))
-        return h + (self.conv(f"{name}.nin_shortcut", x) if f"{name}.nin_shortcut.weight" in self.v else x)
 
 
 def split(x, parts, heads):

@@ -19,7 +19,23 @@ import torch
 import torch.nn.functional as F
 
 
-class Model:
+class Convolutions:
+    """Layers of a tokenizer's networks, whose tensors are in `v`."""
+
+    def conv(self, name, x):
+        weight = self.v[f"{name}.weight"]
+        return F.conv2d(x, weight, self.v[f"{name}.bias"], padding=weight.shape[-1] // 2)
+
+    def norm(self, name, x):
+        return F.group_norm(x, 32, self.v[f"{name}.weight"], self.v[f"{name}.bias"], eps=1e-6)
+
+    def residual(self, name, x):
+        h = self.conv(f"{name}.conv1", F.silu(self.norm(f"{name}.norm1", x)))
+        h = self.conv(f"{name}.conv2", F.silu(self.norm(f"{name}.norm2", h)))
+        return h + (self.conv(f"{name}.nin_shortcut", x) if f"{name}.nin_shortcut.weight" in self.v else x)
+
+
+class Model(Convolutions):
     """What the families share: the transformer, with per-block or shared adaLN, and the decoder of the tokenizer."""
 
     def __init__(self, w, v):
@@ -122,18 +138,6 @@ class Model:
             if f"{level}.upsample.conv.weight" in self.v:
                 x = self.conv(f"{level}.upsample.conv", F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.conv("decoder.conv_out", F.silu(self.norm("decoder.norm_out", x)))
-
-    def conv(self, name, x):
-        weight = self.v[f"{name}.weight"]
-        return F.conv2d(x, weight, self.v[f"{name}.bias"], padding=weight.shape[-1] // 2)
-
-    def norm(self, name, x):
-        return F.group_norm(x, 32, self.v[f"{name}.weight"], self.v[f"{name}.bias"], eps=1e-6)
-
-    def residual(self, name, x):
-        h = self.conv(f"{name}.conv1", F.silu(self.norm(f"{name}.norm1", x)))
-        h = self.conv(f"{name}.conv2", F.silu(self.norm(f"{name}.norm2", h)))
-        return h + (self.conv(f"{name}.nin_shortcut", x) if f"{name}.nin_shortcut.weight" in self.v else x)
 
     def attention(self, name, x):
         normed = self.norm(f"{name}.norm", x)
