@@ -1,0 +1,10 @@
+/**
+ * The kinds of networks that judge or describe pictures, a line each.
+ *
+ * @module
+ */
+
+import type { NetworkKind } from "./network_kind.ts";
+
+/** All kinds that are known. */
+export const NETWORKS: readonly NetworkKind[] = [];
