@@ -15,6 +15,7 @@ import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
 import type { TextFeatures } from "./text/text_features.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
+import type { FeatureExtractor, Verifier } from "./vision/verifier.ts";
 
 /** Pictures on a device. */
 export interface PictureArray extends PictureSize {
@@ -187,6 +188,8 @@ export interface Model extends AsyncDisposable {
   readonly encodes: boolean;
   /** Whether it has a decoder. */
   readonly decodes: boolean;
+  /** Whether it brings along a network that judges its pictures, or describes them; not if it does not say. */
+  readonly hasVerifier?: boolean;
   /**
    * Understands a label.
    *
@@ -235,4 +238,18 @@ export interface Model extends AsyncDisposable {
    * admits instead.
    */
   encode(pictures: PictureArray, images: number, options?: EncodeOptions): Promise<Encoding>;
+  /**
+   * The verifier that its folder brings along, loaded at the first call and unloaded with the model.
+   *
+   * @throws {TypeError} If it brings none.
+   * @throws {ModelFileError} If the verifier's files are not what they should be.
+   */
+  verifier?(): Promise<Verifier>;
+  /**
+   * The feature extractor that its folder brings along, in the same way.
+   *
+   * @throws {TypeError} If it brings none.
+   * @throws {ModelFileError} If the network's files are not what they should be.
+   */
+  extractor?(): Promise<FeatureExtractor>;
 }
