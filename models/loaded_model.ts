@@ -78,15 +78,19 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
   protected readonly parts: Parts;
   /** What it is busy with. */
   protected readonly work: Work;
-  readonly #verifier: ModelVerifier;
+  readonly verifier?: () => Promise<Verifier>;
+  readonly extractor?: () => Promise<FeatureExtractor>;
 
   /** Takes over the parts. */
   constructor(parts: Parts) {
     this.parts = parts;
     this.work = new Work(this.name);
     const { folder, room, sessionOptions: { threads, cpuProvider }, owned } = parts;
+    if (!folder.has(DESCRIPTION)) return;
     const options = { ...(threads && { threads }), ...(cpuProvider && { cpuProvider }) };
-    this.#verifier = owned.use(new ModelVerifier(folder, room.device, options));
+    const network = owned.use(new ModelVerifier(folder, room.device, options));
+    this.verifier = () => this.work.run("load the verifier", () => network.verifier());
+    this.extractor = () => this.work.run("load the feature extractor", () => network.extractor());
   }
 
   get family(): string {
@@ -140,18 +144,6 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
 
   get decodes(): boolean {
     return this.parts.networks.decodes;
-  }
-
-  get hasVerifier(): boolean {
-    return this.parts.folder.has(DESCRIPTION);
-  }
-
-  async verifier(): Promise<Verifier> {
-    return await this.work.run("load the verifier", () => this.#verifier.verifier());
-  }
-
-  async extractor(): Promise<FeatureExtractor> {
-    return await this.work.run("load the feature extractor", () => this.#verifier.extractor());
   }
 
   abstract resolveLabel(label: Label): ResolvedLabel;

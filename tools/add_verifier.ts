@@ -20,7 +20,8 @@ import { describedFiles } from "../models/vision/network_description.ts";
  * Adds a verifier to a model folder on disk.
  *
  * @param folder Path of the folder.
- * @param description Path of the description; the files that it names lie beside it, or in the folder already.
+ * @param description Path of the description; the files that it names lie beside it, or in the folder
+ * already.
  * @throws {ModelFileError} If the folder or the description is none.
  */
 export async function addVerifier(folder: string, description: string): Promise<void> {

@@ -71,8 +71,9 @@ export interface ModelFolder extends Disposable {
   readonly manifest: ModelManifest;
   /**
    * What tells the model from others: the SHA-256 of every file by name, but for the graphs, which follow
-   * from the weights, and what is called `verifier…`, which only looks at pictures. The weights of a virtual folder have none, as they are produced when they are read;
-   * there it is the SHA-256 of what they are produced from, by part or file and type: `transformer as q4`.
+   * from the weights, and what is called `verifier…`, which only looks at pictures. The weights of a virtual
+   * folder have none, as they are produced when they are read; there it is the SHA-256 of what they are
+   * produced from, by part or file and type: `transformer as q4`.
    */
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Whether there is a file of this name. */

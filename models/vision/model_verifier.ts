@@ -26,7 +26,7 @@ export async function verifierFiles(folder: ModelFolder): Promise<readonly strin
   return names.every((name) => folder.has(name)) ? names : [];
 }
 
-/** The network of a folder, loaded when it is first asked for. Disposing it unloads it. */
+/** The network of a folder that has one, loaded when it is first asked for. Disposing it unloads it. */
 export class ModelVerifier implements AsyncDisposable {
   readonly #folder: ModelFolder;
   readonly #device: Device;
@@ -46,33 +46,32 @@ export class ModelVerifier implements AsyncDisposable {
   /**
    * The network as a verifier.
    *
-   * @throws {TypeError} If the model has none.
+   * @throws {TypeError} If it only describes pictures.
    * @throws {ModelFileError} If its files are not what they should be.
    */
   async verifier(): Promise<Verifier> {
-    const network = await this.#load("verifier");
+    const network = await this.#load();
     if ("score" in network) return network;
-    throw this.#none("verifier", "its network only describes pictures");
+    throw this.#refusal("verifier", "only describes pictures: give one, such as loadVerifier() loads");
   }
 
   /**
    * The network as a feature extractor.
    *
-   * @throws {TypeError} If the model has none.
+   * @throws {TypeError} If it only judges pictures.
    * @throws {ModelFileError} If its files are not what they should be.
    */
   async extractor(): Promise<FeatureExtractor> {
-    const network = await this.#load("feature extractor");
+    const network = await this.#load();
     if ("features" in network) return network;
-    throw this.#none("feature extractor", "its network only judges pictures");
+    throw this.#refusal("feature extractor", "only judges pictures: give one, such as loadFeatures() loads");
   }
 
-  async #load(what: string): Promise<Network> {
-    const { location } = this.#folder;
-    if (!this.#folder.has(DESCRIPTION)) throw this.#none(what, `${location} holds no ${DESCRIPTION}`);
+  async #load(): Promise<Network> {
+    const folder = this.#folder;
     this.#network ??= openOnnxNetwork(
       this.#device,
-      { place: (name) => `${location}/${name}`, read: (name) => this.#folder.read(name) },
+      { place: (name) => `${folder.location}/${name}`, read: (name) => folder.read(name) },
       DESCRIPTION,
       this.#options,
     ).catch((error) => {
@@ -83,11 +82,9 @@ export class ModelVerifier implements AsyncDisposable {
     return await this.#network;
   }
 
-  #none(what: string, why: string): TypeError {
-    const load = what === "verifier" ? "loadVerifier()" : "loadFeatures()";
-    return new TypeError(
-      `Cannot use the ${what} of the model "${this.#folder.manifest.name}" as ${why}: give one, such as ${load} loads`,
-    );
+  #refusal(what: string, why: string): TypeError {
+    const { name } = this.#folder.manifest;
+    return new TypeError(`Cannot use the ${what} of the model "${name}" as its network ${why}`);
   }
 
   /** Unloads the network. */
