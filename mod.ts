@@ -171,6 +171,7 @@ export {
   type Mask,
   ownDensity,
   type OwnDensityOptions,
+  ownEvidence,
   type OwnVerifierOptions,
   Pace,
   pictureError,

@@ -70,6 +70,7 @@ export { beamSearch, type BeamSearchDecision, type BeamSearchOptions } from "./m
 export { bestOfN, type BestOfNDecision, type BestOfNOptions } from "./methods/best_of.ts";
 export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_features.ts";
 export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
+export { ownEvidence } from "./methods/own_evidence.ts";
 export type { Judge } from "./methods/population.ts";
 export type { Potential } from "./methods/potentials.ts";
 export {
