@@ -147,6 +147,7 @@ export type {
   CodeVectors,
   Distance,
   DrawArguments,
+  EvidenceArguments,
   ExpectedTokenDensityArguments,
   MissingArguments,
   MixArguments,
