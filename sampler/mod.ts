@@ -71,6 +71,14 @@ export { bestOfN, type BestOfNDecision, type BestOfNOptions } from "./methods/be
 export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_features.ts";
 export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
 export type { Judge } from "./methods/population.ts";
+export type { Potential } from "./methods/potentials.ts";
+export {
+  type ClusterPoint,
+  ttsVar,
+  type TtsVarDecision,
+  type TtsVarOptions,
+  type TtsVarPreset,
+} from "./methods/tts_var.ts";
 export {
   varScaling,
   type VarScalingDecision,

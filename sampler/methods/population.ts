@@ -11,6 +11,7 @@ import type { Verifier } from "../../models/vision/verifier.ts";
 import type { Look } from "../hook.ts";
 import type { LaneVerifier } from "../judging.ts";
 import type { Lane, ScaleStep } from "../step.ts";
+import { bestOf } from "./potentials.ts";
 
 /** Who judges lanes. Without one it is the model's own verifier. */
 export type Judge = Verifier | LaneVerifier;
@@ -33,10 +34,7 @@ export function populations(lanes: readonly Lane[]): readonly (readonly number[]
  * ```
  */
 export function best(rows: readonly number[], scores: ArrayLike<number>, count: number): number[] {
-  const value = (row: number): number => Number.isNaN(scores[row]) ? -Infinity : scores[row]!;
-  // Infinities of one sign would give NaN.
-  const compare = (a: number, b: number): number => value(a) === value(b) ? 0 : value(b) > value(a) ? 1 : -1;
-  return [...rows].sort(compare).slice(0, count);
+  return bestOf(rows.map((row) => scores[row]!), count).map((i) => rows[i]!);
 }
 
 /**
