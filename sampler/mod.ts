@@ -19,7 +19,9 @@ export {
   type ScaleEvent,
 } from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";
-export type { Cost } from "./cost.ts";
+export type { Cost, CostCounts } from "./cost.ts";
+export { plan, type PlannedMethod, type PlannedSearch, type PlanOptions, type SearchPlan } from "./plan.ts";
+export { costOf, type PlannedCost } from "./planned_cost.ts";
 export { type Look, type ScaleHook, scalesOf, type SearchEvent } from "./hook.ts";
 export {
   describeLanes,
