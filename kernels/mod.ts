@@ -259,7 +259,18 @@ export {
   resampleWeights,
 } from "./maps/resample.ts";
 export { residualUpdate, type ResidualUpdateArguments } from "./maps/residual.ts";
+export {
+  createPixelTable,
+  type PixelFilter,
+  type PixelRange,
+  type PixelTable,
+  type PixelWeights,
+  pixelWeights,
+  resizePixels,
+  type ResizePixelsArguments,
+} from "./maps/resize_pixels.ts";
 export { type ShuffleArguments, shufflePixels, unshufflePixels } from "./maps/shuffle.ts";
+export { unpackPixels, type UnpackPixelsArguments } from "./maps/unpack.ts";
 
 // How long it takes.
 export {
