@@ -354,10 +354,12 @@ export function visionTokens(
   ];
   let x = placed;
   if (lead.length > 0) {
-    const count = graph.add("Shape", [pictures], { start: 0, end: 1 });
-    const shape = graph.add("Concat", [count, graph.constant("int64", [leadOf(config), width])], { axis: 0 });
+    // A shape that is computed would have to run on the host, so rows of zeros, one for each picture, repeat
+    // them.
+    const row = graph.add("Slice", [patches, ...[0, 1, 1].map((at) => graph.constant("int64", [at]))]);
+    const zeros = graph.add("Mul", [row, graph.constant("float32", [0])]);
     const same = lead.length === 1 ? lead[0]! : graph.add("Concat", lead, { axis: 1 });
-    x = graph.add("Concat", [graph.add("Expand", [same, shape]), placed], { axis: 1 });
+    x = graph.add("Concat", [graph.add("Add", [zeros, same]), placed], { axis: 1 });
   }
   x = graph.reshape(x, [-1, width]);
   if (firstNorm) x = layerNorm(weights, x, `${prefix}norm_pre`, config);
