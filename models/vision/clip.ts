@@ -25,6 +25,7 @@ import {
   clipPictureGraph,
   clipPictureTensors,
   clipPreprocessing,
+  type ClipSettings,
   clipTextGraph,
   clipTextTensors,
   inferClip,
@@ -93,14 +94,27 @@ export async function findClip(
   return { found, config };
 }
 
+/**
+ * What a `config.json` says beyond the tensors.
+ *
+ * @param description The file, if there is one.
+ * @throws {ModelFileError} If it is none of a CLIP or SigLIP.
+ */
+export async function settingsOf(
+  description: File | undefined,
+  options: OpenNetworkOptions = {},
+): Promise<ClipSettings> {
+  return description === undefined ? {} : readClipSettings(...await contentOf(description, options));
+}
+
 /** Numbers of the largest activation of a picture. */
 export function widestOf({ visual }: ClipConfig): number {
   return tokensOf(visual) * Math.max(3 * visual.width, visual.hidden);
 }
 
 /**
- * A CLIP that is loaded on a device. It scores pictures by the cosine between their vectors and those of their
- * prompts; features are these vectors, [count, 1, channels], of length 1.
+ * A CLIP that is loaded on a device. It scores pictures by the cosine between their vectors and those of
+ * their prompts; features are these vectors, [count, 1, channels], of length 1.
  */
 export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
   readonly name = "clip";

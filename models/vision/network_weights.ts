@@ -11,7 +11,7 @@ import type { Checkpoint, SafetensorsEntry, TensorInfo } from "../checkpoint/mod
 import { VirtualSource } from "../checkpoint/virtual_source.ts";
 import type { CheckpointPart } from "../family.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import { choosePlaces, partPlaces } from "../part_places.ts";
+import { namesOfPlaces, type PartPlace, partPlaces } from "../part_places.ts";
 import type { ModelTensor } from "../weights/model_tensor.ts";
 import { openWeightFiles, planWeightFiles, type WeightFiles } from "../weights/weight_files.ts";
 import { WeightSet } from "../weights/weight_set.ts";
@@ -69,12 +69,18 @@ const FULL_AXES: readonly (readonly [name: RegExp, axes: number])[] = [
  * ```
  */
 export function nameHere({ names }: Pick<TensorLayout, "names">, name: string): string {
-  return names.reduce((result, [inFile, here]) => result.replace(inFile, () => here), name);
+  return names.reduce((result, [inFile, here]) => withPiece(result, inFile, here), name);
 }
 
 /** Name in the file of a tensor that we call `name`. */
 export function nameInFile({ names }: Pick<TensorLayout, "names">, name: string): string {
-  return names.reduceRight((result, [inFile, here]) => result.replace(here, () => inFile), name);
+  return names.reduceRight((result, [inFile, here]) => withPiece(result, here, inFile), name);
+}
+
+/** A name with a piece replaced, which begins where a word of the name does. */
+function withPiece(name: string, piece: string, other: string): string {
+  const dotted = (text: string): string => text.startsWith(".") ? text : `.${text}`;
+  return dotted(name).replace(dotted(piece), () => dotted(other)).slice(1);
 }
 
 /**
@@ -103,7 +109,17 @@ export function findNetwork<Layout extends TensorLayout>(
     };
     const [places] = partPlaces([part], checkpoint) as [ReturnType<typeof partPlaces>[number]];
     if (places.length === 0) continue;
-    const { place } = choosePlaces([{ part, file, places }], undefined)[0]!;
+    const [place, ...others] = places as [PartPlace, ...PartPlace[]];
+    if (others.length > 0) {
+      throw new ModelFileError(
+        `Cannot tell which weights of ${title} to take: keep one set of them in the file`,
+        {
+          file,
+          expected: "one set",
+          found: namesOfPlaces(places).join(" and "),
+        },
+      );
+    }
     const tensors = new Map(
       place.tensors.entries().map(([name, { shape, ...tensor }]) => {
         const axes = FULL_AXES.find(([pattern]) => pattern.test(name))?.[1] ?? shape.length;
