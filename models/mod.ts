@@ -98,11 +98,13 @@ export type { CacheDtype } from "./graphs/cache_values.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,
+  DecodeOptions,
   EncodeOptions,
   EncodeTextOptions,
   Encoding,
   Generation,
   Model,
+  ModelFlops,
   PictureArray,
   SearchDefaults,
   SearchSettings,
@@ -159,3 +161,11 @@ export { BitTokens, type BitTokensOptions } from "./tokens/bit_tokens.ts";
 export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";
+export type {
+  FeatureExtractor,
+  Features,
+  JudgeOptions,
+  Pictures,
+  Scores,
+  Verifier,
+} from "./vision/verifier.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
+import { ONNX } from "./described_network.ts";
 import type { NetworkKind } from "./network_kind.ts";
 
 /** All kinds that are known. */
-export const NETWORKS: readonly NetworkKind[] = [];
+export const NETWORKS: readonly NetworkKind[] = [ONNX];

@@ -96,6 +96,8 @@ export const COVERED: Readonly<Record<string, string>> = {
   "sampler/batch.ts": "tests/sampler/hook_test.ts",
   "sampler/delivery.ts": "tests/sampler/generate_test.ts",
   "sampler/editing/kept_tokens.ts": "tests/sampler/editing/edit_test.ts",
+  "models/vision/verifier.ts": "tests/sampler/judging_test.ts",
+  "sampler/methods/population.ts": "tests/sampler/methods/best_of_test.ts",
   "sampler/mod.ts": "tests/bad_input_test.ts",
   "sampler/pictures/codecs.ts": "tests/sampler/pictures/decode_test.ts",
   "sampler/pictures/file_kind.ts": "tests/sampler/pictures/decode_test.ts",
