@@ -35,7 +35,8 @@ import {
 } from "./clip_graph.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, type NetworkTensors, openNetworkWeights } from "./network_weights.ts";
-import { PictureSession } from "./picture_session.ts";
+import { PictureSession, sessionOptions } from "./picture_session.ts";
+import { textOfLabel } from "./prompt.ts";
 import type { FeatureExtractor, Features, JudgeOptions, Pictures, Verifier } from "./verifier.ts";
 import { tokensOf } from "./vision_transformer.ts";
 
@@ -144,7 +145,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
    * @throws {ModelFileError} If a file is not what it should be.
    */
   static async open(device: Device, files: ClipFiles, options: OpenClipOptions = {}): Promise<Clip> {
-    const { scale = 1, signal, ...sessionOptions } = options;
+    const { scale = 1, signal, template } = options;
     await using stack = new AsyncDisposableStack();
     const checkpoint = stack.use(await openCheckpoint(files.weights, signal === undefined ? {} : { signal }));
     const { found, config } = await findClip(checkpoint, files.config, options);
@@ -174,38 +175,38 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
     );
     const texts = stack.use(
       await createGraphSession(device, clipTextGraph(config, setOf(textWeights), textWeights.places), {
-        ...sessionOptions,
+        ...sessionOptions(options),
         externalFiles: textWeights.files,
       }),
     );
-    const cosines = stack.use(await createGraphSession(device, cosineGraph(channels, scale), sessionOptions));
+    const cosines = stack.use(
+      await createGraphSession(device, cosineGraph(channels, scale), sessionOptions(options)),
+    );
     const owned = stack.move();
-    return new Clip(device, config, { pictures, texts, cosines, tokenizer, words, places, owned });
+    return new Clip(device, config, { pictures, texts, cosines, tokenizer, words, places, template, owned });
   }
 
   /**
-   * Scores pictures by the prompts of their labels.
+   * Scores pictures by the prompts of their labels, or by what the template makes of their classes.
    *
-   * @throws {TypeError} If a label has no prompt, or the network has been disposed.
-   * @throws {RangeError} If there are more labels than pictures or fewer, or a prompt is too long.
+   * @throws {TypeError} If the network has been disposed.
+   * @throws {RangeError} If there are more labels than pictures or fewer, a label has no text, or one that is
+   * too long.
    */
   async score(
     pictures: Pictures,
     labels: readonly ResolvedLabel[],
     options: JudgeOptions = {},
   ): Promise<DeviceArray> {
-    if (labels.length !== pictures.count) {
-      throw new RangeError(
-        mustBe(`${pictures.count} labels`, labels.length, "their number", "judge pictures"),
-      );
+    const { count } = pictures;
+    if (labels.length !== count) {
+      const wanted = `${count}, one for each picture`;
+      throw new RangeError(mustBe(wanted, labels.length, "the number of labels", "judge pictures"));
     }
-    const prompts = labels.map(({ prompt, name }) => {
-      if (prompt !== undefined) return prompt;
-      throw new TypeError(mustBe("one with a prompt", name, "a label", "judge pictures by their texts"));
-    });
+    const { template } = this.#parts;
+    const prompts = labels.map((label) => textOfLabel(label, { verifier: this.name, template }));
     return await this.#work.run("judge pictures", async () => {
       const { channels } = this.#config;
-      const count = labels.length;
       const values = new Float32Array(count * channels);
       for (const [i, prompt] of prompts.entries()) {
         options.signal?.throwIfAborted();
@@ -287,6 +288,8 @@ interface ClipParts {
   /** The embedding of texts, of which a prompt needs a few rows. */
   readonly words: WeightFiles;
   readonly places: Float32Array;
+  /** The text for a class. */
+  readonly template: string | undefined;
   readonly owned: AsyncDisposable;
 }
 
@@ -326,7 +329,8 @@ export const CLIP: NetworkKind = {
         "HPS_v2.1_compressed.pt",
       ],
     },
-    { role: "tokenizer", names: ["tokenizer.json"] },
+    // All have the same one, and it is not published with each.
+    { role: "tokenizer", names: ["tokenizer.json"], place: "hf:openai/clip-vit-large-patch14" },
     { role: "config", names: ["config.json", "open_clip_config.json"], optional: true },
   ],
   place: "hf:openai/clip-vit-large-patch14",
