@@ -16,6 +16,7 @@ import type { ModelTensor } from "../weights/model_tensor.ts";
 import { WeightSet } from "../weights/weight_set.ts";
 import { findClip, settingsOf, widestOf } from "./clip.ts";
 import { clipFlops, clipPictures, clipPictureTensors, clipPreprocessing } from "./clip_graph.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, type NetworkTensors, openNetworkWeights } from "./network_weights.ts";
 import { PictureSession } from "./picture_session.ts";
@@ -183,9 +184,16 @@ export class Aesthetic implements Verifier, AsyncDisposable {
   readonly smallestEdge: number;
   /** As for a {@linkcode Verifier}. */
   readonly flops: number;
+  /** As for a {@linkcode Verifier}. */
+  readonly fingerprint?: string;
   readonly #session: PictureSession;
 
-  private constructor({ flops, width, preprocessing: { size } }: Backbone, session: PictureSession) {
+  private constructor(
+    { flops, width, preprocessing: { size } }: Backbone,
+    session: PictureSession,
+    fingerprint: string | undefined,
+  ) {
+    if (fingerprint !== undefined) this.fingerprint = fingerprint;
     this.smallestEdge = size.width;
     this.flops = flops + 2 * width;
     this.#session = session;
@@ -215,6 +223,7 @@ export class Aesthetic implements Verifier, AsyncDisposable {
         found: `${head.weights.length}`,
       });
     }
+    const fingerprint = await fingerprintOf([files.head, files.weights, files.config], options);
     using weights = await openNetworkWeights(found, tensors);
     const graphWeights = new GraphWeights(
       "aesthetic",
@@ -238,7 +247,7 @@ export class Aesthetic implements Verifier, AsyncDisposable {
       results: 1,
       widest,
     }, options);
-    return new Aesthetic(backbone, session);
+    return new Aesthetic(backbone, session, fingerprint);
   }
 
   /** Scores pictures; what their labels say does not matter. */

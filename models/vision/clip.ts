@@ -33,8 +33,9 @@ import {
   readClipSettings,
   WORDS,
 } from "./clip_graph.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
-import { findNetwork, type NetworkTensors, openNetworkWeights } from "./network_weights.ts";
+import { findNetwork, type NetworkTensors, openNetworkWeights, sparing } from "./network_weights.ts";
 import { PictureSession, sessionOptions } from "./picture_session.ts";
 import { textOfLabel } from "./prompt.ts";
 import type { FeatureExtractor, Features, JudgeOptions, Pictures, Verifier } from "./verifier.ts";
@@ -124,6 +125,8 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
   readonly smallestEdge: number;
   /** As for a {@linkcode Verifier}; a text is read once and not counted. */
   readonly flops: number;
+  /** As for a {@linkcode Verifier}. */
+  readonly fingerprint?: string;
   readonly #device: Device;
   readonly #config: ClipConfig;
   readonly #parts: ClipParts;
@@ -136,6 +139,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
     this.#parts = parts;
     this.smallestEdge = config.visual.grid * config.visual.patch;
     this.flops = clipFlops(config);
+    if (parts.fingerprint !== undefined) this.fingerprint = parts.fingerprint;
   }
 
   /**
@@ -162,6 +166,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
     using textWeights = await openNetworkWeights(found, clipTextTensors(config));
     using pictureWeights = await openNetworkWeights(found, clipPictureTensors(config));
     found.set.requireAllTaken(found.layout.unused);
+    const fingerprint = await fingerprintOf([files.weights, files.tokenizer, files.config], options);
     const setOf = ({ file, tensors }: WeightFiles): WeightSet => new WeightSet(file, tensors);
     const pictures = stack.use(
       await PictureSession.create(device, {
@@ -173,8 +178,9 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
         widest: widestOf(config),
       }, options),
     );
+    const textGraph = clipTextGraph(config, setOf(textWeights), textWeights.places);
     const texts = stack.use(
-      await createGraphSession(device, clipTextGraph(config, setOf(textWeights), textWeights.places), {
+      await createGraphSession(device, sparing(textGraph, textWeights), {
         ...sessionOptions(options),
         externalFiles: textWeights.files,
       }),
@@ -183,7 +189,17 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
       await createGraphSession(device, cosineGraph(channels, scale), sessionOptions(options)),
     );
     const owned = stack.move();
-    return new Clip(device, config, { pictures, texts, cosines, tokenizer, words, places, template, owned });
+    return new Clip(device, config, {
+      pictures,
+      texts,
+      cosines,
+      tokenizer,
+      words,
+      places,
+      template,
+      fingerprint,
+      owned,
+    });
   }
 
   /**
@@ -290,6 +306,7 @@ interface ClipParts {
   readonly places: Float32Array;
   /** The text for a class. */
   readonly template: string | undefined;
+  readonly fingerprint: string | undefined;
   readonly owned: AsyncDisposable;
 }
 

@@ -11,6 +11,7 @@ import { openCheckpoint } from "../checkpoint/mod.ts";
 import { GraphWeights } from "../graphs/graph_weights.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
 import { WeightSet } from "../weights/weight_set.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import {
   findNetwork,
@@ -113,10 +114,17 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   readonly smallestEdge: number;
   /** As for a {@linkcode FeatureExtractor}. */
   readonly flops: number;
+  /** As for a {@linkcode FeatureExtractor}. */
+  readonly fingerprint?: string;
   readonly #config: VisionTransformerConfig;
   readonly #session: PictureSession;
 
-  private constructor(config: VisionTransformerConfig, session: PictureSession) {
+  private constructor(
+    config: VisionTransformerConfig,
+    session: PictureSession,
+    fingerprint: string | undefined,
+  ) {
+    if (fingerprint !== undefined) this.fingerprint = fingerprint;
     this.smallestEdge = config.grid * config.patch;
     this.flops = visionTransformerFlops(config);
     this.#config = config;
@@ -146,6 +154,7 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
       pos_embed: positions,
     });
     found.set.requireAllTaken(UNUSED);
+    const fingerprint = await fingerprintOf([file], options);
     const { width, grid, hidden, patch } = config;
     const session = await PictureSession.create(device, {
       name: "dinov2",
@@ -155,7 +164,7 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
       results: grid * grid * width,
       widest: tokensOf(config) * Math.max(3 * width, 2 * hidden),
     }, options);
-    return new Dinov2(config, session);
+    return new Dinov2(config, session, fingerprint);
   }
 
   /** Describes pictures by [count, 256, width], the patches row by row. */

@@ -12,6 +12,7 @@ import type { GraphSession, GraphTensor } from "../graphs/graph_session.ts";
 import { Work } from "../graphs/work.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import type { OpenNetworkOptions } from "./network_kind.ts";
+import { sparing } from "./network_weights.ts";
 import { preprocess, type Preprocessing } from "./preprocessing.ts";
 import type { JudgeOptions, Pictures } from "./verifier.ts";
 
@@ -76,7 +77,7 @@ export class PictureSession implements AsyncDisposable {
     options: OpenNetworkOptions = {},
   ): Promise<PictureSession> {
     options.signal?.throwIfAborted();
-    const session = await createGraphSession(device, graph, {
+    const session = await createGraphSession(device, sparing(graph, weights), {
       ...sessionOptions(options),
       externalFiles: weights.files,
     });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { CLIP, Clip } from "../../../models/vision/clip.ts";
@@ -74,6 +74,16 @@ Deno.test("Clip: a description decides what the tensors do not tell", async () =
   const quick = await vectorOf(towers({ hidden_act: "quick_gelu" }));
   assert(quick.some((value, i) => Math.abs(value - plain[i]!) > 1e-4));
   assertEquals(await vectorOf({ model_cfg: { quick_gelu: true } }), quick);
+});
+
+Deno.test("Clip: its fingerprint tells its files from others", async () => {
+  using device = new CpuDevice();
+  await using one = await open(device);
+  await using same = await open(device, { scale: 2 });
+  assertEquals(one.fingerprint, same.fingerprint);
+  const weights = await publishedFile("open_clip");
+  await using other = await Clip.open(device, { weights, tokenizer: CLIP_TOKENIZER });
+  assertNotEquals(one.fingerprint, other.fingerprint);
 });
 
 Deno.test("Clip: scores are multiplied by the scale", async () => {

@@ -1,11 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type Checkpoint, openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
+import { describeGraph } from "../../../models/graphs/graph_file.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
   findNetwork,
   nameHere,
   nameInFile,
   openNetworkWeights,
+  sparing,
   type TensorLayout,
 } from "../../../models/vision/network_weights.ts";
 import { publishedFile } from "./published_networks.ts";
@@ -64,4 +67,17 @@ Deno.test("nameInFile: undoes nameHere", () => {
   for (const name of ["scoring_head.0.weight", "scoring_head.8.bias"]) {
     assertEquals(nameInFile(LAYOUT, nameHere(LAYOUT, name)), name);
   }
+});
+
+Deno.test("sparing: halves stay halves where widened they would take more than a GiB", () => {
+  const builder = new GraphBuilder("half");
+  const place = { file: "w", offset: 0, length: 2, type: "float16", shape: [1] } as const;
+  builder.output({ name: "y", type: "float32", shape: [1] }, builder.weight("w", place));
+  const graph = builder.bytes();
+  const inputs = (rows: number, dtype: "F16" | "F32"): number => {
+    const tensors = new Map([["w", { name: "w", dtype, shape: [rows, 1 << 20] }]]);
+    return describeGraph(sparing(graph, { tensors })).inputs.length;
+  };
+  // A weight that stays what it is can be fed.
+  assertEquals([inputs(256, "F16"), inputs(257, "F16"), inputs(257, "F32")], [0, 1, 0]);
 });
