@@ -79,6 +79,7 @@ export {
   type TtsVarOptions,
   type TtsVarPreset,
 } from "./methods/tts_var.ts";
+export { type OwnVerifierOptions, verifierOf } from "./methods/own_verifier.ts";
 export {
   varScaling,
   type VarScalingDecision,

@@ -137,7 +137,7 @@ async function loadAs(
 ): Promise<Network> {
   const action = MAKES[makes];
   const device = requireLoadOptions(options, action);
-  const { kind, at } = kindAt(place, makes);
+  const { kind, at } = await kindAt(place, makes);
   const files = await filesOf(kind, at, options);
   const { template, threads, cpuProvider, signal } = options;
   const given = Object.entries({ template, threads, cpuProvider, signal }).filter(([, value]) =>
@@ -182,7 +182,10 @@ function requireLoadOptions(options: LoadNetworkOptions, action: string): Device
 }
 
 /** The kind that a place names, and where its files lie. */
-function kindAt(place: string | URL, makes: keyof typeof MAKES): { kind: NetworkKind; at: string | URL } {
+async function kindAt(
+  place: string | URL,
+  makes: keyof typeof MAKES,
+): Promise<{ readonly kind: NetworkKind; readonly at: string | URL }> {
   const action = MAKES[makes];
   const kinds = NETWORKS.filter((kind) => kind.makes.includes(makes));
   const names = kinds.filter((kind) => kind !== ONNX).map(({ name }) => `"${name}"`);
@@ -192,8 +195,11 @@ function kindAt(place: string | URL, makes: keyof typeof MAKES): { kind: Network
   }
   const [, name, rest] = /^([\w-]+)(?::(.*))?$/s.exec(String(place)) ?? [];
   const kind = NETWORKS.find((known) => known.name === name);
-  if (kind === undefined) return { kind: ONNX, at: place };
-  if (!kinds.includes(kind)) throw new TypeError(mustBe(wanted, place, "its place", action));
+  // What looks like a name is a misspelt one, unless a file or folder is called so.
+  if (kind === undefined && (name !== place || await isThere(place))) return { kind: ONNX, at: place };
+  if (kind === undefined || !kinds.includes(kind)) {
+    throw new TypeError(mustBe(wanted, place, "its place", action));
+  }
   const at = rest || kind.place;
   if (at !== undefined) return { kind, at };
   const { names: [file] } = kind.files[0];

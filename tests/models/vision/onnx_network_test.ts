@@ -4,6 +4,7 @@ import { type Device, type DeviceArray, readFloats } from "../../../kernels/devi
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
+import { openTokenizer } from "../../../models/text/word_tokenizer.ts";
 import { DESCRIPTION } from "../../../models/vision/described_network.ts";
 import type { Network } from "../../../models/vision/network_kind.ts";
 import { openOnnxNetwork } from "../../../models/vision/onnx_network.ts";
@@ -23,8 +24,14 @@ async function openReward(device: Device): Promise<Both> {
 }
 
 /** Opens a graph that was built here, by a description. */
-async function openBuilt(device: Device, graph: Uint8Array, description: object): Promise<Network> {
+async function openBuilt(
+  device: Device,
+  graph: Uint8Array,
+  description: object,
+  others: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {},
+): Promise<Network> {
   const files: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
+    ...others,
     "own.onnx": new Uint8Array(graph),
     [DESCRIPTION]: new TextEncoder().encode(JSON.stringify({ network: "own.onnx", ...description })),
   };
@@ -236,6 +243,50 @@ testOnDevices(
       RangeError,
       "knows one of the 3 classes only",
     );
+  },
+);
+
+testOnDevices(
+  "openOnnxNetwork: texts go in as ids and a mask, those of classes by the template",
+  async (device) => {
+    // What comes out is a number in which both can be read.
+    const graph = new GraphBuilder("texts");
+    const x = graph.input({ name: "x", type: "float32", shape: ["n", 3, 2, 2] });
+    const sum = (name: string, factor: number): string => {
+      const ids = graph.input({ name, type: "int64", shape: ["n", 5] });
+      const total = graph.add("ReduceSum", [
+        graph.add("Cast", [ids], { to: 1 }),
+        graph.constant("int64", [1]),
+      ], {
+        keepdims: 0,
+      });
+      return graph.add("Mul", [total, graph.constant("float32", [factor])]);
+    };
+    const seen = graph.add("ReduceMean", [x], { axes: [1, 2, 3], keepdims: 0 });
+    const read = graph.add("Add", [sum("ids", 1), sum("mask", 1000)]);
+    graph.output({ name: "score", type: "float32", shape: ["n"] }, graph.add("Add", [read, seen]));
+    const tokenizer = await Deno.readFile(new URL("../../fixtures/text/bert.json", import.meta.url));
+    const { encode } = await openTokenizer(tokenizer, "bert.json", { length: 5 });
+    const description = {
+      image: IMAGE,
+      text: { input: "ids", tokenizer: "bert.json", length: 5, pad: 7, mask: "mask" },
+      template: "red {label}",
+      score: "score",
+    };
+    await using network = await openBuilt(device, graph.bytes(), description, {
+      "bert.json": tokenizer,
+    }) as Both;
+    assertEquals(network.needsPrompt, true);
+    using array = plain(device, [0, 0, 0xffffff]);
+    const pictures = { array, count: 3, width: 2, height: 2 };
+    const texts = ["red", "red cube", "a photo of two red cubes"];
+    const labels = [prompted(texts[0]!), classed(4, "cube"), prompted(texts[2]!)];
+    using scores = await network.score(pictures, labels) as DeviceArray;
+    const expected = texts.map((text, i) => {
+      const { ids, count } = encode(text);
+      return ids.reduce((a, b) => a + b, 0) + (5 - count) * 7 + 1000 * count + (i === 2 ? 1 : 0);
+    });
+    assertEquals(await floatsOf(scores), expected);
   },
 );
 
