@@ -4,8 +4,16 @@
  * @module
  */
 
+import { AESTHETIC } from "./aesthetic.ts";
+import { CLIP } from "./clip.ts";
 import { ONNX } from "./described_network.ts";
+import { DINOV2 } from "./dinov2.ts";
 import type { NetworkKind } from "./network_kind.ts";
 
 /** All kinds that are known. */
-export const NETWORKS: readonly NetworkKind[] = [ONNX];
+export const NETWORKS: readonly NetworkKind[] = [
+  CLIP,
+  AESTHETIC,
+  DINOV2,
+  ONNX,
+];
