@@ -1,7 +1,7 @@
 /**
  * A judge of how pleasing a picture is, whatever it shows: a head that somebody has trained on the vectors of
- * CLIP or SigLIP. Heads have licences of their own, so none is shipped or fetched: LAION's for CLIP ViT-L/14
- * (MIT), Aesthetic Predictor V2.5 for SigLIP so400m/14 at 384 pixels (AGPL-3.0), or one of one's own.
+ * CLIP or SigLIP. Heads have licences of their own, so none is shipped or fetched: LAION's for CLIP ViT-L/14,
+ * Aesthetic Predictor V2.5 for SigLIP so400m/14 at 384 pixels (AGPL-3.0), or one of one's own.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { ResolvedLabel } from "../label.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import type { ModelTensor } from "../weights/model_tensor.ts";
 import { WeightSet } from "../weights/weight_set.ts";
-import { findClip, settingsOf, widestOf } from "./clip.ts";
+import { findClip, settingsOf } from "./clip.ts";
 import { clipFlops, clipPictures, clipPictureTensors, clipPreprocessing } from "./clip_graph.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
@@ -30,7 +30,7 @@ import {
   siglipTensors,
 } from "./siglip_graph.ts";
 import type { JudgeOptions, Pictures, Verifier } from "./verifier.ts";
-import { tokensOf } from "./vision_transformer.ts";
+import { widestActivation } from "./vision_transformer.ts";
 
 /** A place of a file, or its content. */
 type File = string | URL | Uint8Array;
@@ -147,7 +147,7 @@ async function findBackbone(
       tensors: siglipTensors(config),
       width: config.width,
       flops: siglipFlops(config),
-      widest: tokensOf(config) * Math.max(3 * config.width, config.hidden),
+      widest: widestActivation(config),
       preprocessing: siglipPreprocessing(config),
       vectors: (weights, pictures) => {
         const vectors = siglipPictures(weights, pictures, config);
@@ -167,7 +167,7 @@ async function findBackbone(
     tensors: clipPictureTensors(config),
     width: config.channels,
     flops: clipFlops(config),
-    widest: widestOf(config),
+    widest: widestActivation(config.visual),
     preprocessing: clipPreprocessing(config),
     vectors: (weights, pictures) => clipPictures(weights, pictures, config),
   };

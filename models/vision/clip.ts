@@ -39,7 +39,7 @@ import { findNetwork, type NetworkTensors, openNetworkWeights, sparing } from ".
 import { PictureSession, sessionOptions } from "./picture_session.ts";
 import { textOfLabel } from "./prompt.ts";
 import type { FeatureExtractor, Features, JudgeOptions, Pictures, Verifier } from "./verifier.ts";
-import { tokensOf } from "./vision_transformer.ts";
+import { widestActivation } from "./vision_transformer.ts";
 
 /** Vectors of texts that are kept, so that a prompt is read once. */
 const KEPT_TEXTS = 1024;
@@ -109,11 +109,6 @@ export async function settingsOf(
   return description === undefined ? {} : readClipSettings(...await contentOf(description, options));
 }
 
-/** Numbers of the largest activation of a picture. */
-export function widestOf({ visual }: ClipConfig): number {
-  return tokensOf(visual) * Math.max(3 * visual.width, visual.hidden);
-}
-
 /**
  * A CLIP that is loaded on a device. It scores pictures by the cosine between their vectors and those of
  * their prompts; features are these vectors, [count, 1, channels], of length 1.
@@ -175,7 +170,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
         weights: pictureWeights,
         preprocessing: clipPreprocessing(config),
         results: channels,
-        widest: widestOf(config),
+        widest: widestActivation(config.visual),
       }, options),
     );
     const textGraph = clipTextGraph(config, setOf(textWeights), textWeights.places);

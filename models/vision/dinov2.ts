@@ -27,11 +27,11 @@ import {
   inferVisionTransformer,
   layerNorm,
   leadOf,
-  tokensOf,
   visionTokens,
   type VisionTransformerConfig,
   visionTransformerFlops,
   visionTransformerTensors,
+  widestActivation,
 } from "./vision_transformer.ts";
 
 /** Patches along an edge of a picture. */
@@ -155,14 +155,14 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
     });
     found.set.requireAllTaken(UNUSED);
     const fingerprint = await fingerprintOf([file], options);
-    const { width, grid, hidden, patch } = config;
+    const { width, grid, patch } = config;
     const session = await PictureSession.create(device, {
       name: "dinov2",
       graph: dinov2Graph(config, new WeightSet(weights.file, weights.tensors), weights.places),
       weights,
       preprocessing: preprocessingOf(grid * patch),
       results: grid * grid * width,
-      widest: tokensOf(config) * Math.max(3 * width, 2 * hidden),
+      widest: widestActivation(config),
     }, options);
     return new Dinov2(config, session, fingerprint);
   }

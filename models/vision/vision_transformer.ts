@@ -230,6 +230,16 @@ export function visionTransformerFlops(config: VisionTransformerConfig): number 
   return 2 * (grid * patch) ** 2 * CHANNELS * width + blocksFlops(config, tokensOf(config));
 }
 
+/**
+ * Numbers of the largest activation of a picture: what enters attention, the inside of a feed-forward part,
+ * or the scores of attention, which some runtimes keep.
+ */
+export function widestActivation(config: VisionTransformerConfig): number {
+  const { width, hidden, heads, activation } = config;
+  const tokens = tokensOf(config);
+  return tokens * Math.max(3 * width, (activation === "swiglu" ? 2 : 1) * hidden, heads * tokens);
+}
+
 /** A layer norm of rows of a width. */
 export function layerNorm(
   weights: GraphWeights,

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import type { DeviceArray } from "../../../kernels/device/device.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { CLIP, Clip } from "../../../models/vision/clip.ts";
+import { Clip } from "../../../models/vision/clip.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
+import { loadFeatures, loadVerifier } from "../../../models/vision/load.ts";
 import { testOnDevices } from "../../devices.ts";
 import {
   CLIP_TOKENIZER,
@@ -153,15 +155,22 @@ Deno.test("Clip: files that are none are refused", async () => {
   assertEquals(device.counters.liveBytes, 0);
 });
 
-Deno.test("CLIP: opens a trainer's file, as HPS v2.1 is published", async () => {
+Deno.test("loadVerifier: a folder with files of CLIP is enough, also as HPS v2.1 is published", async () => {
   using device = new CpuDevice();
-  const rename = (name: string): string => `state_dict.${name}`;
+  const pictures = randomPictures(device, { seed: 8, count: 1, edge: EDGE });
   const folder = await Deno.makeTempDir();
-  const weights = `${folder}/HPS_v2.1_compressed.pt`;
-  await Deno.writeFile(weights, await publishedFile("open_clip", { rename }));
+  const at = (name: string): string => `${folder}/${name}`;
+  const rename = (name: string): string => `state_dict.${name}`;
+  await Deno.writeFile(at("HPS_v2.1_compressed.pt"), await publishedFile("open_clip", { rename }));
+  await Deno.copyFile(CLIP_TOKENIZER, at("tokenizer.json"));
   {
-    await using network = await CLIP.open(device, { weights, tokenizer: CLIP_TOKENIZER });
-    assertEquals([network.name, network.smallestEdge], ["clip", EDGE]);
+    await using judge = await loadVerifier(`clip:${folder}`, { device, template: "a red {label}" });
+    const scores = await judge.score(pictures, [{ id: 3, name: "cone" }]) as DeviceArray;
+    const [read, seen] = [await recorded("open_clip.texts"), await recorded("open_clip.pictures")];
+    const cosine = read.subarray(0, CHANNELS).reduce((sum, value, i) => sum + value * seen[i]!, 0);
+    assert(Math.abs((await valuesOf(scores))[0]! - cosine) <= TOLERANCE);
+    await using extractor = await loadFeatures(`clip:${folder}`, { device });
+    assertEquals(extractor.smallestEdge, EDGE);
   }
   await Deno.remove(folder, { recursive: true });
 });

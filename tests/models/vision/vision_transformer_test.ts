@@ -10,6 +10,7 @@ import {
   inferVisionTransformer,
   type VisionTransformerConfig,
   visionTransformerTensors,
+  widestActivation,
 } from "../../../models/vision/vision_transformer.ts";
 import { elementsOf } from "../../../models/weights/model_tensor.ts";
 import { WeightSet } from "../../../models/weights/weight_set.ts";
@@ -128,4 +129,11 @@ Deno.test("blocksFlops: matrices count twice for each token, and attention twice
     const attention = config.layers * 2 * 2 * tokens * tokens * config.width;
     assertEquals(blocksFlops(config, tokens), 2 * tokens * elementsOf(matrices) + attention);
   }
+});
+
+Deno.test("widestActivation: of many tokens the scores of attention, of few what is between layers", () => {
+  // 26 tokens of three times 128 numbers, gates of twice 320, and 1 + 40² tokens whose scores are in pairs.
+  assertEquals(widestActivation(SMALL), 26 * 384);
+  assertEquals(widestActivation({ ...SMALL, activation: "swiglu" }), 26 * 640);
+  assertEquals(widestActivation({ ...SMALL, grid: 40 }), 2 * 1601 * 1601);
 });
