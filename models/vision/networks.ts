@@ -4,7 +4,9 @@
  * @module
  */
 
+import { IMAGE_REWARD } from "./image_reward.ts";
+import { INCEPTION } from "./inception.ts";
 import type { NetworkKind } from "./network_kind.ts";
 
 /** All kinds that are known. */
-export const NETWORKS: readonly NetworkKind[] = [];
+export const NETWORKS: readonly NetworkKind[] = [IMAGE_REWARD, INCEPTION];
