@@ -98,11 +98,13 @@ export type { CacheDtype } from "./graphs/cache_values.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,
+  DecodeOptions,
   EncodeOptions,
   EncodeTextOptions,
   Encoding,
   Generation,
   Model,
+  ModelFlops,
   PictureArray,
   SearchDefaults,
   SearchSettings,
@@ -159,3 +161,26 @@ export { BitTokens, type BitTokensOptions } from "./tokens/bit_tokens.ts";
 export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";
+export {
+  openTokenizer,
+  type OpenTokenizerOptions,
+  type TextIds,
+  type WordTokenizer,
+} from "./text/word_tokenizer.ts";
+export { loadFeatures, type LoadNetworkOptions, loadVerifier } from "./vision/load.ts";
+export type {
+  Network,
+  NetworkFile,
+  NetworkFiles,
+  NetworkKind,
+  OpenNetworkOptions,
+} from "./vision/network_kind.ts";
+export { NETWORKS } from "./vision/networks.ts";
+export type {
+  FeatureExtractor,
+  Features,
+  JudgeOptions,
+  Pictures,
+  Scores,
+  Verifier,
+} from "./vision/verifier.ts";

@@ -12,9 +12,10 @@ import type { ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import type { CacheDtype } from "./graphs/cache_values.ts";
 import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
-import type { PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
+import type { MapSize, PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
 import type { TextFeatures } from "./text/text_features.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
+import type { FeatureExtractor, Verifier } from "./vision/verifier.ts";
 
 /** Pictures on a device. */
 export interface PictureArray extends PictureSize {
@@ -60,6 +61,8 @@ export interface Generation extends Disposable {
    * What the scales have added up to, f32 [images, channels, height, width], in a family whose scales add up.
    */
   readonly accumulated?: DeviceArray;
+  /** Width and height of {@linkcode Generation.accumulated}. */
+  readonly accumulatedMap?: MapSize;
   /**
    * Logits of the next scale, f32 [images, positions, logits of a position]; guided, twice as many rows: all
    * conditional ones first. They belong to the caller.
@@ -79,11 +82,36 @@ export interface Generation extends Disposable {
    */
   gather(lanes: readonly number[]): void;
   /**
+   * What {@linkcode DecodeOptions.shrink} may be for the pictures that the scales so far show, 1 first; 1
+   * alone if it does not say.
+   */
+  readonly shrinks?: readonly number[];
+  /**
    * Decodes what the scales so far show: pictures of the last accepted scale's size.
    *
    * @throws {TypeError} If the model has no decoder, or no scale has been accepted.
+   * @throws {RangeError} If the pictures cannot be shrunk so.
    */
-  decode(): Promise<DecodedPictures>;
+  decode(options?: DecodeOptions): Promise<DecodedPictures>;
+}
+
+/** Options of {@linkcode Generation.decode}. */
+export interface DecodeOptions {
+  /**
+   * How many times narrower and lower the pictures are than they will be, which takes less work by its
+   * square: features become means of so many positions before they are decoded. 1 by default.
+   */
+  readonly shrink?: number;
+}
+
+/** Floating-point operations of a model, two for each product that is added. */
+export interface ModelFlops {
+  /** Of an image before its first scale, its text apart. */
+  readonly condition: number;
+  /** Of the transformer for one lane at each scale, with the rows that its guidance takes. */
+  readonly scales: readonly number[];
+  /** Of the decoder for one picture after a scale, `shrink` times as narrow and low (1 by default). */
+  decode(scale: number, shrink?: number): number;
 }
 
 /** Token maps of encoded pictures. */
@@ -201,6 +229,23 @@ export interface Model extends AsyncDisposable {
    * @throws {RangeError} If the model cannot follow it, with the reason.
    */
   schedule(request?: ScheduleRequest): Schedule;
+  /** Floating-point operations of a schedule's images; a family that cannot tell is without it. */
+  flops?(schedule: Schedule): ModelFlops;
+  /**
+   * The model's own judge of pictures: loaded when it is first asked for, unloaded with the model. Without
+   * it, its folder holds none.
+   *
+   * @throws {TypeError} If what the folder holds only describes pictures.
+   * @throws {ModelFileError} If its files are not what they should be.
+   */
+  verifier?(): Promise<Verifier>;
+  /**
+   * What describes the model's pictures, in the same way.
+   *
+   * @throws {TypeError} If what the folder holds only judges pictures.
+   * @throws {ModelFileError} If its files are not what they should be.
+   */
+  extractor?(): Promise<FeatureExtractor>;
   /**
    * The texts whose features a batch needs, each once: prompts of labels, and what the schedule's options
    * add. Models that take classes are without it.

@@ -7,6 +7,7 @@
 
 import { shown } from "../kernels/arguments.ts";
 import type { Device, DeviceArray, Timeline } from "../kernels/device/device.ts";
+import { LaneMemory } from "./lane_memory.ts";
 import type { PackedPictures } from "./pictures/paint.ts";
 import { MAX_LANES } from "./request.ts";
 import type { Lane } from "./step.ts";
@@ -43,10 +44,28 @@ export interface LaneReport extends ReportOrigin {
 
 /** A lane with what has been recorded about it. */
 export interface TrackedLane extends Lane {
+  /** Number among all lanes that its image has had. */
+  readonly attempt: number;
+  /** The lane that it is a copy of, and the scale after which it became one. */
+  readonly from?: Fork;
   /** Its tokens of each scale. */
   readonly tokens: readonly TokenRecord[];
   /** What hooks reported about it, in order. */
   readonly reports: readonly LaneReport[];
+}
+
+/** Where a copy of a lane begins. */
+export interface Fork {
+  /** Number of the lane that it continues. */
+  readonly attempt: number;
+  /** The last scale that both have in common. */
+  readonly scale: number;
+}
+
+/** A lane that was not continued. */
+export interface DroppedLane extends TrackedLane {
+  /** Where it ended. */
+  readonly dropped: ReportOrigin;
 }
 
 /** A batch: its lanes, and the arrays that outlive its scales. */
@@ -57,17 +76,25 @@ export class Batch implements Disposable {
   readonly started: number = performance.now();
   /** What each part of the work took. */
   readonly timeline: Timeline;
+  /** What hooks remember of its lanes. */
+  readonly memory: LaneMemory;
   readonly #device: Device;
   readonly #owned = new DisposableStack();
   readonly #records: DeviceArray[] = [];
   #lanes: readonly TrackedLane[];
+  readonly #dropped: DroppedLane[] = [];
+  /** Lanes that each image has had so far. */
+  readonly #attempts: Map<number, number>;
   #picture: PackedPictures | undefined;
   #ticks: DeviceArray | undefined;
 
   /** @param device Where it runs. @param lanes Its lanes at the beginning. @param scales Number of scales. */
   constructor(device: Device, lanes: readonly Lane[], scales: number) {
     this.#device = device;
-    this.#lanes = lanes.map((lane) => ({ ...lane, tokens: [], reports: [] }));
+    this.#lanes = lanes.map((lane) => ({ ...lane, attempt: lane.lane, tokens: [], reports: [] }));
+    const images = Map.groupBy(lanes, ({ image }) => image);
+    this.#attempts = new Map([...images].map(([image, { length }]) => [image, length]));
+    this.memory = this.#owned.use(new LaneMemory(device));
     this.startedLanes = lanes.length;
     // Marks around the condition, behind each scale, and behind the decoder.
     this.timeline = this.#owned.use(device.timeline(scales + 3));
@@ -76,6 +103,11 @@ export class Batch implements Disposable {
   /** Its lanes as they are now. */
   get lanes(): readonly TrackedLane[] {
     return this.#lanes;
+  }
+
+  /** Lanes that were not continued, in the order in which they ended. */
+  get dropped(): readonly DroppedLane[] {
+    return this.#dropped;
   }
 
   /** Its finished pictures, a row for each lane. */
@@ -135,14 +167,16 @@ export class Batch implements Disposable {
    * @throws {TypeError} If the hook returned no list.
    * @throws {RangeError} If a lane is none, or an image has none left or too many.
    */
-  gather(order: readonly number[], hook: string): void {
-    requireLanes(order, this.#lanes, hook);
+  gather(order: readonly number[], origin: ReportOrigin): void {
+    requireLanes(order, this.#lanes, origin.hook);
+    this.memory.gather(order, this.#lanes.length);
     const used = new Map<number, Set<number>>();
     for (const source of order) {
       const { image, lane } = this.#lanes[source]!;
       used.set(image, (used.get(image) ?? new Set()).add(lane));
     }
     const continued = new Set<number>();
+    const before = this.#lanes;
     this.#lanes = order.map((source) => {
       const lane = this.#lanes[source]!;
       if (!continued.has(source)) {
@@ -153,8 +187,13 @@ export class Batch implements Disposable {
       let next = 0;
       while (numbers.has(next)) next++;
       numbers.add(next);
-      return { ...lane, lane: next };
+      const attempt = this.#attempts.get(lane.image)!;
+      this.#attempts.set(lane.image, attempt + 1);
+      return { ...lane, lane: next, attempt, from: { attempt: lane.attempt, scale: origin.scale } };
     });
+    for (const [row, lane] of before.entries()) {
+      if (!continued.has(row)) this.#dropped.push({ ...lane, dropped: origin });
+    }
   }
 
   /** Takes over the finished pictures. */

@@ -7,10 +7,10 @@
 
 import type { DeviceArray } from "../kernels/device/device.ts";
 import type { Model } from "../models/model.ts";
-import type { Batch, LaneRecord } from "./batch.ts";
+import type { Batch, DroppedLane, LaneRecord, TrackedLane } from "./batch.ts";
 import { pixelsOf } from "./pictures/paint.ts";
 import type { ResolvedRequest } from "./request.ts";
-import { type BatchTimings, GeneratedImage } from "./result.ts";
+import { type Attempt, type BatchTimings, GeneratedImage, type HookDecision } from "./result.ts";
 
 /** Batches whose results are still on the device. */
 export class PendingBatches implements Disposable {
@@ -58,7 +58,12 @@ export class PendingBatches implements Disposable {
     };
     const rows = [...batch.lanes.entries()];
     rows.sort(([, a], [, b]) => a.image - b.image || a.lane - b.lane);
-    return rows.map(([row, { index, lane, label, tokens, reports }]) => {
+    const decisionsOf = ({ reports }: TrackedLane): HookDecision[] => {
+      return reports.map(({ hook, scale, value }) => ({ hook, scale, value: value(wordsOf) }));
+    };
+    const attempts = attemptsOf(batch, decisionsOf);
+    return rows.map(([row, tracked]) => {
+      const { image, index, lane, attempt, label, tokens } = tracked;
       const maps = tokens.map(wordsOf);
       for (const [scale, map] of maps.entries()) {
         const { missing } = tokens[scale]!;
@@ -70,10 +75,31 @@ export class PendingBatches implements Disposable {
         label,
         seed: this.#request.seed,
         tokens: maps,
-        decisions: reports.map(({ hook, scale, value }) => ({ hook, scale, value: value(wordsOf) })),
+        decisions: decisionsOf(tracked),
+        attempt,
+        attempts: attempts.get(image)!,
       });
     });
   }
+}
+
+/** What became of all lanes of each image, in the order of their numbers. */
+function attemptsOf(
+  { lanes, dropped }: Batch,
+  decisionsOf: (lane: TrackedLane) => HookDecision[],
+): Map<number, Attempt[]> {
+  const all = [...lanes, ...dropped].sort((a, b) => a.attempt - b.attempt);
+  const images = Map.groupBy(all, ({ image }) => image);
+  return new Map([...images].map(([image, tracked]) => [
+    image,
+    tracked.map((lane: TrackedLane & Partial<DroppedLane>): Attempt => ({
+      attempt: lane.attempt,
+      lane: lane.lane,
+      ...(lane.from && { from: lane.from }),
+      ...(lane.dropped && { dropped: lane.dropped }),
+      decisions: decisionsOf(lane),
+    })),
+  ]));
 }
 
 /**

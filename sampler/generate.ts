@@ -12,11 +12,12 @@ import type { Generation, Model } from "../models/model.ts";
 import { isGuided, type Schedule } from "../models/schedule.ts";
 import type { TextFeatures } from "../models/text/text_features.ts";
 import { Batch } from "./batch.ts";
+import { CostCounter } from "./cost.ts";
 import { PendingBatches } from "./delivery.ts";
 import { EditSources } from "./editing/edit.ts";
 import type { ScaleHook } from "./hook.ts";
+import { CurrentPictures } from "./pictures/current.ts";
 import type { RgbaImage } from "./pictures/image.ts";
-import { paint, pictures } from "./pictures/paint.ts";
 import { type GenerateRequest, type ResolvedRequest, resolveRequest } from "./request.ts";
 import { type BatchTimings, type GeneratedImage, GenerateResult, type Trace } from "./result.ts";
 import { type Lane, ScaleStep } from "./step.ts";
@@ -164,6 +165,7 @@ async function* run(
   const { device } = model;
   const before = device.counters;
   const timings: BatchTimings[] = [];
+  const cost = new CostCounter(device, model.flops?.(request.schedule));
   const trace = (): Trace => {
     const after = device.counters;
     return {
@@ -175,10 +177,11 @@ async function* run(
       readbacks: after.readbacks - before.readbacks,
       bytesRead: after.bytesRead - before.bytesRead,
       dispatches: after.dispatches - before.dispatches,
+      cost: cost.cost,
     };
   };
   try {
-    yield* runBatches(model, request, { deliver, timings });
+    yield* runBatches(model, request, { deliver, timings, cost });
   } catch (error) {
     const { signal } = request;
     if (signal?.aborted && signal.reason === error) yield { type: "aborted", trace: trace() };
@@ -191,7 +194,11 @@ async function* run(
 async function* runBatches(
   model: Model,
   request: ResolvedRequest,
-  { deliver, timings }: { readonly deliver: "batch" | "end"; readonly timings: BatchTimings[] },
+  { deliver, timings, cost }: {
+    readonly deliver: "batch" | "end";
+    readonly timings: BatchTimings[];
+    readonly cost: CostCounter;
+  },
 ): AsyncGenerator<GenerateEvent, void, void> {
   const textFeatures = await featuresOf(model, request);
   using pending = new PendingBatches(model, request);
@@ -205,7 +212,9 @@ async function* runBatches(
     const first = batch * perBatch;
     const labels = request.labels.slice(first, first + perBatch);
     yield { type: "batch", batch, batches, images: request.indices.slice(first, first + perBatch) };
-    pending.add(yield* runBatch(model, request, { batch, first, labels, textFeatures, sources, turns }));
+    pending.add(
+      yield* runBatch(model, request, { batch, first, labels, textFeatures, sources, turns, cost }),
+    );
     if (deliver === "end" && batch < batches - 1) continue;
     for (const { images, timing } of await pending.deliver()) {
       timings.push(timing);
@@ -241,6 +250,7 @@ interface BatchPlan {
   readonly sources: EditSources | undefined;
   /** Whether somebody waits for something between the scales: events, or a signal. */
   readonly turns: boolean;
+  readonly cost: CostCounter;
 }
 
 /** Paints a batch, which belongs to the caller and is still on the device. */
@@ -251,7 +261,7 @@ async function* runBatch(
 ): AsyncGenerator<GenerateEvent, Batch, void> {
   const { signal, schedule } = request;
   const { scales } = schedule;
-  const { first, labels, textFeatures, sources } = plan;
+  const { first, labels, textFeatures, sources, cost } = plan;
   using owned = new DisposableStack();
   const batch = owned.use(new Batch(model.device, lanesOf(request, plan), scales.length));
   signal?.throwIfAborted();
@@ -263,15 +273,17 @@ async function* runBatch(
     schedule,
     ...(textFeatures && { textFeatures }),
   });
+  using pictures = new CurrentPictures({ device: model.device, generation, schedule, cost });
+  cost.condition(batch.lanes.length);
   batch.mark();
   for (const [scale, { width, height }] of scales.entries()) {
     signal?.throwIfAborted();
-    await runScale({ model, request, batch, generation, sources, scale });
+    await runScale({ model, request, batch, generation, sources, pictures, cost, scale });
     const lanes = batch.lanes.length;
     yield { type: "scale", batch: plan.batch, scale, scales: scales.length, width, height, lanes };
     if (plan.turns) await nextTurn();
     if (!request.previews.has(scale)) continue;
-    const previews = await pictures(model.device, generation, schedule);
+    const previews = await pictures.read();
     const images = previews.map((image, row) => {
       const { index, lane, label } = batch.lanes[row]!;
       return { index, lane, label, image };
@@ -279,7 +291,7 @@ async function* runBatch(
     yield { type: "preview", batch: plan.batch, scale, images };
   }
   signal?.throwIfAborted();
-  batch.finish(await paint(model.device, generation, schedule));
+  batch.finish(await pictures.take());
   owned.move();
   return batch;
 }
@@ -298,12 +310,14 @@ function lanesOf({ lanes, indices }: ResolvedRequest, { first, labels }: BatchPl
 }
 
 /** One scale of a batch: logits, hooks, tokens, and the lanes that go on. */
-async function runScale({ model, request, batch, generation, sources, scale }: {
+async function runScale({ model, request, batch, generation, sources, pictures, cost, scale }: {
   readonly model: Model;
   readonly request: ResolvedRequest;
   readonly batch: Batch;
   readonly generation: Generation;
   readonly sources: EditSources | undefined;
+  readonly pictures: CurrentPictures;
+  readonly cost: CostCounter;
   readonly scale: number;
 }): Promise<void> {
   const { device } = model;
@@ -311,17 +325,24 @@ async function runScale({ model, request, batch, generation, sources, scale }: {
   using laneArray = device.upload(Uint32Array.from(batch.lanes, laneIndex), "lanes");
   using logits = await generation.logits();
   using kept = sources?.scale(scale, batch.lanes.map(({ image }) => image));
+  const lanes = batch.lanes.length;
   let acting = "";
+  let owner = "";
+  let gathered: readonly number[] | undefined;
   using step = new ScaleStep({
-    ...{ model, generation, request, schedule, scale, laneArray, logits, kept },
+    ...{ model, generation, request, schedule, scale, laneArray, logits, kept, pictures, cost },
     lanes: () => batch.lanes,
+    memory: batch.memory,
+    order: () => gathered,
+    owner: () => owner,
     onReport: (array, length, read) => batch.report({ hook: acting, scale }, array, length, read),
     onNote: (row, value) => batch.note({ hook: acting, scale }, row, value),
   });
-  const active = hooks.filter((_, i) => hookScales[i]?.includes(scale) ?? true);
+  const active = [...hooks.entries()].filter(([i]) => hookScales[i]?.includes(scale) ?? true);
   const inTurn = function* (): Iterable<ScaleHook> {
-    for (const hook of active) {
+    for (const [i, hook] of active) {
       acting = hook.name;
+      owner = `hook ${i}`;
       yield hook;
     }
   };
@@ -330,12 +351,17 @@ async function runScale({ model, request, batch, generation, sources, scale }: {
   const { tokens, features } = step.finish();
   if (features === undefined) generation.accept(tokens);
   else acceptFeatures(generation, features);
+  pictures.advance();
+  cost.pass(scale, lanes);
   batch.addTokens(tokens, step.positions * model.tokens.words, step.missing);
   for (const hook of inTurn()) {
     const order = await hook.gather?.(step);
     if (order === undefined) continue;
-    batch.gather(order, hook.name);
+    const before = batch.lanes.length;
+    batch.gather(order, { hook: hook.name, scale });
     generation.gather(order);
+    pictures.gather(order, before);
+    gathered = gathered === undefined ? order : order.map((lane) => gathered![lane]!);
   }
   device.flush();
   batch.mark();

@@ -7,6 +7,8 @@
  */
 
 import type { Model } from "../models/model.ts";
+import type { Schedule } from "../models/schedule.ts";
+import type { Verifier } from "../models/vision/verifier.ts";
 import type { ScaleStep } from "./step.ts";
 
 /**
@@ -51,6 +53,11 @@ export interface ScaleHook<Decision = unknown> {
    * averaged over the batch. Without it, an image must depend on its number alone.
    */
   readonly coupled?: boolean;
+  /**
+   * What it will do to the lanes of an image, for those who want to know beforehand what it costs. It is
+   * asked before anything runs, so this is where it refuses a schedule that it cannot follow.
+   */
+  plan?(schedule: Schedule, model: Model): readonly SearchEvent[];
   /** Settings to be written down with a run, as plain data. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Changes the guided logits, {@linkcode ScaleStep.logits}, in place by kernels. */
@@ -66,6 +73,19 @@ export interface ScaleHook<Decision = unknown> {
    */
   gather?(step: ScaleStep<Decision>): readonly number[] | undefined | Promise<readonly number[] | undefined>;
 }
+
+/** What a hook will do to the lanes of each image after a scale. */
+export interface SearchEvent {
+  /** Index of the scale. */
+  readonly scale: number;
+  /** Lanes of an image afterwards. */
+  readonly lanes: number;
+  /** Who looks at the pictures of the lanes before; `"own"` is the verifier of the model itself. */
+  readonly looks: readonly (Look | "own")[];
+}
+
+/** Somebody who looks at pictures, as far as it costs something. */
+export type Look = Pick<Verifier, "name" | "smallestEdge" | "flops">;
 
 /**
  * The scales on which a hook acts with a model, as it names them, or `undefined` for all.

@@ -19,7 +19,16 @@ export {
   type ScaleEvent,
 } from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";
-export { type ScaleHook, scalesOf } from "./hook.ts";
+export type { Cost } from "./cost.ts";
+export { type Look, type ScaleHook, scalesOf, type SearchEvent } from "./hook.ts";
+export {
+  describeLanes,
+  type HostFeatures,
+  judgeLanes,
+  type LaneFeatureExtractor,
+  type LaneVerifier,
+  VerifierError,
+} from "./judging.ts";
 export { type MimeBundle, RgbaImage } from "./pictures/image.ts";
 export { Pace } from "./pace.ts";
 export type { Box, EditMode, Mask, Region, Shares } from "./editing/mask.ts";
@@ -33,6 +42,7 @@ export {
   ReconstructResult,
 } from "./editing/reconstruct.ts";
 export {
+  type Attempt,
   type BatchTimings,
   GeneratedImage,
   GenerateResult,
@@ -56,6 +66,20 @@ export {
   type ScaleStep,
   type SelectOptions,
 } from "./step.ts";
+export { beamSearch, type BeamSearchDecision, type BeamSearchOptions } from "./methods/beam_search.ts";
+export { bestOfN, type BestOfNDecision, type BestOfNOptions } from "./methods/best_of.ts";
+export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_features.ts";
+export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
+export type { Judge } from "./methods/population.ts";
+export type { Potential } from "./methods/potentials.ts";
+export {
+  type ClusterPoint,
+  ttsVar,
+  type TtsVarDecision,
+  type TtsVarOptions,
+  type TtsVarPreset,
+} from "./methods/tts_var.ts";
+export { type OwnVerifierOptions, verifierOf } from "./methods/own_verifier.ts";
 export {
   varScaling,
   type VarScalingDecision,

@@ -336,9 +336,10 @@ function resolveLabels(
 function checkHooks(
   model: Model,
   hooks: readonly ScaleHook[],
-  { scales: { length: scales } }: Schedule,
+  schedule: Schedule,
 ): Pick<ResolvedRequest, "hookScales" | "lanes"> {
   requireList(hooks, "hooks", "generate");
+  const { length: scales } = schedule.scales;
   let lanes = 1;
   const hookScales: (readonly number[] | undefined)[] = [];
   for (const hook of hooks) {
@@ -353,6 +354,7 @@ function checkHooks(
       if (value !== undefined) requireFunction(value, `${part} of the hook "${hook.name}"`, "generate");
     }
     hookScales.push(resolveHookScales(hook, model, scales));
+    hook.plan?.(schedule, model);
     const wanted = hook.lanes ?? 1;
     requireInteger(wanted, `lanes of the hook "${hook.name}"`, "generate", { min: 1, max: MAX_LANES });
     lanes = Math.max(lanes, wanted);

@@ -6,6 +6,7 @@
 
 import type { ResolvedLabel } from "../models/label.ts";
 import type { BatchLimit, PictureSize } from "../models/schedule.ts";
+import type { Cost } from "./cost.ts";
 import type { ScaleHook } from "./hook.ts";
 import { type GridCell, gridImage, type GridOptions, viewScale } from "./pictures/grid.ts";
 import { jupyterDisplay, type MimeBundle, RgbaImage } from "./pictures/image.ts";
@@ -24,6 +25,20 @@ export interface HookDecision<Value = unknown> {
   readonly value: Value;
 }
 
+/** What became of one of the lanes that an image has had. */
+export interface Attempt {
+  /** Its number among them: those that the image started with, then copies in the order of their beginning. */
+  readonly attempt: number;
+  /** What keyed its random numbers; once a lane is dropped, a copy may go on with its number. */
+  readonly lane: number;
+  /** For a copy, the attempt that it continued, and the last scale that both have in common. */
+  readonly from?: { readonly attempt: number; readonly scale: number };
+  /** Where it ended, if it did before the picture was finished: by which hook, after which scale. */
+  readonly dropped?: { readonly hook: string; readonly scale: number };
+  /** What hooks decided about it; a copy begins with those about the attempt that it continues. */
+  readonly decisions: readonly HookDecision[];
+}
+
 /** Where an image comes from. */
 export interface ImageOrigin {
   /** Its number: the place in the request, unless that gives `indices`. */
@@ -38,6 +53,10 @@ export interface ImageOrigin {
   readonly tokens: readonly Uint32Array[];
   /** What hooks decided. */
   readonly decisions: readonly HookDecision[];
+  /** Its number among {@linkcode ImageOrigin.attempts}. */
+  readonly attempt: number;
+  /** What became of all lanes that were tried for it: 1 unless a hook starts several. */
+  readonly attempts: readonly Attempt[];
 }
 
 /**
@@ -61,6 +80,8 @@ export class GeneratedImage extends RgbaImage implements ImageOrigin {
   readonly seed: number | bigint;
   readonly tokens: readonly Uint32Array[];
   readonly decisions: readonly HookDecision[];
+  readonly attempt: number;
+  readonly attempts: readonly Attempt[];
 
   /**
    * Pictures are made by `generate`.
@@ -77,6 +98,8 @@ export class GeneratedImage extends RgbaImage implements ImageOrigin {
     this.seed = origin.seed;
     this.tokens = origin.tokens;
     this.decisions = origin.decisions;
+    this.attempt = origin.attempt;
+    this.attempts = origin.attempts;
   }
 
   /** Label and place, as captions show them, and the lane of a further attempt: `red torus #0, lane 2`. */
@@ -144,6 +167,8 @@ export interface Trace {
   readonly bytesRead: number;
   /** Kernel calls. */
   readonly dispatches: number;
+  /** What was computed, and what for. */
+  readonly cost: Cost;
 }
 
 /**

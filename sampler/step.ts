@@ -8,7 +8,7 @@
  * @module
  */
 
-import { requireChoice, requireInteger } from "../kernels/arguments.ts";
+import { mustBe, requireChoice, requireInteger } from "../kernels/arguments.ts";
 import type { FeatureGrouping } from "../kernels/candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import { guidance } from "../kernels/sampling/guidance.ts";
@@ -20,11 +20,14 @@ import {
 } from "../kernels/candidates/select.ts";
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
-import type { Scale, Schedule } from "../models/schedule.ts";
+import type { MapSize, Scale, Schedule } from "../models/schedule.ts";
 import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
+import type { Pictures } from "../models/vision/verifier.ts";
+import type { CostCounter } from "./cost.ts";
 import type { KeptTokens } from "./editing/kept_tokens.ts";
+import { gatherLanes, type LaneMemory } from "./lane_memory.ts";
 import type { RgbaImage } from "./pictures/image.ts";
-import { pictures } from "./pictures/paint.ts";
+import type { CurrentPictures } from "./pictures/current.ts";
 import type { SamplingSettings } from "./settings.ts";
 
 /** One row of the batch: an image, or one of several attempts at it. */
@@ -107,6 +110,16 @@ export interface ScaleStepParts {
   readonly logits: DeviceArray;
   /** What an edit keeps on this scale. */
   readonly kept?: KeptTokens | undefined;
+  /** The pictures of the batch. */
+  readonly pictures: CurrentPictures;
+  /** What hooks remember of its lanes. */
+  readonly memory: LaneMemory;
+  /** Counts what it costs. */
+  readonly cost: CostCounter;
+  /** Which row of the logits each lane came from, once lanes have been rearranged. */
+  readonly order: () => readonly number[] | undefined;
+  /** Who acts, so that hooks do not mix up what they remember. */
+  readonly owner: () => string;
   /** Takes a report of a hook, a copy of which outlives the step. */
   readonly onReport: (array: DeviceArray, length: number, read: (words: Uint32Array) => unknown) => void;
   /** Takes a note of a hook about a lane. */
@@ -143,6 +156,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   readonly #owned = new DisposableStack();
   #guided: DeviceArray | undefined;
   #tokens: DeviceArray | undefined;
+  #accepted: DeviceArray | undefined;
   #missing: DeviceArray | undefined;
 
   /** Steps are made by the sampler. */
@@ -237,9 +251,28 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     return this.#parts.generation.features;
   }
 
-  /** The tokens chosen so far, u32 [lanes, positions, words of a token], or `undefined`. */
+  /**
+   * What the scales have added up to, with the map that it lies on, f32 [lanes, channels, height, width]; of a
+   * family whose scales do not add up, `undefined`.
+   */
+  get accumulated(): (MapSize & { readonly array: DeviceArray; readonly channels: number }) | undefined {
+    const { accumulated: array, accumulatedMap: map } = this.#parts.generation;
+    if (array === undefined || map === undefined) return undefined;
+    const channels = array.length / (this.lanes.length * map.width * map.height);
+    return { array, channels, width: map.width, height: map.height };
+  }
+
+  /**
+   * The tokens chosen so far, u32 [lanes, positions, words of a token], or `undefined`; in `gather` those that
+   * the scale ended with.
+   */
   get tokens(): DeviceArray | undefined {
-    return this.#tokens;
+    return this.#accepted ?? this.#tokens;
+  }
+
+  /** Counts what the generation costs. */
+  get cost(): CostCounter {
+    return this.#parts.cost;
   }
 
   /**
@@ -380,15 +413,66 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     this.#parts.onNote(lane, value);
   }
 
-  /** Decodes what has been painted so far, one picture per lane. Costs a decode and a readback. */
+  /**
+   * Keeps something of each lane for later scales, under a name of the hook's own: a list of values, or a
+   * copy of an array [lanes, …]. It follows the lanes as they are rearranged.
+   *
+   * @throws {RangeError} If it has not a row for each lane.
+   */
+  remember(name: string, rows: DeviceArray | readonly unknown[]): void {
+    const lanes = this.lanes.length;
+    if (rows.length % lanes !== 0 || (Array.isArray(rows) && rows.length !== lanes)) {
+      throw new RangeError(
+        mustBe(`a row for each of ${lanes} lanes`, `${rows.length} in all`, "what is kept", "remember"),
+      );
+    }
+    this.#parts.memory.remember(`${this.#parts.owner()}: ${name}`, rows);
+  }
+
+  /**
+   * What the hook has kept of the lanes as they are now, or `undefined`. An array lives until something else
+   * is kept under its name, or lanes are rearranged.
+   */
+  recall(name: string): DeviceArray | readonly unknown[] | undefined {
+    return this.#parts.memory.recall(`${this.#parts.owner()}: ${name}`);
+  }
+
+  /**
+   * In `gather`, the rows that an array of this step holds for the lanes as they are now, where an earlier
+   * hook may have rearranged them: what was computed from logits and draws has a row for each lane before.
+   */
+  ofLanes(array: DeviceArray): DeviceArray {
+    const order = this.#parts.order();
+    return order === undefined ? array : this.#owned.use(gatherLanes(array, order, this.#sizes().images));
+  }
+
+  /**
+   * What has been painted so far as pixels on the device, one picture per lane. Costs a decode, which all who
+   * ask for this size share; none on the last scale, where it is that of the finished pictures.
+   *
+   * @param options The shorter edge that is enough; the full size by default.
+   */
+  async pictures({ smallestEdge }: { readonly smallestEdge?: number | undefined } = {}): Promise<Pictures> {
+    const { pictures } = this.#parts;
+    const { array, width, height } = await pictures.of(pictures.shrinkTo(smallestEdge));
+    return { array, width, height, count: this.lanes.length };
+  }
+
+  /** The same on the host, in full size. Costs a readback, too. */
   preview(): Promise<RgbaImage[]> {
-    return pictures(this.device, this.#parts.generation, this.#parts.schedule);
+    return this.#parts.pictures.read();
   }
 
   /**
    * The tokens of the scale, drawn as usual unless a hook has chosen; with `moreSmooth` mixed features too.
    */
   finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
+    const finished = this.#finish();
+    this.#accepted = finished.tokens;
+    return finished;
+  }
+
+  #finish(): { tokens: DeviceArray; features: DeviceArray | undefined } {
     if (this.#tokens !== undefined) return { tokens: this.#withKept(this.#tokens), features: undefined };
     if (!this.request.moreSmooth) return { tokens: this.draw(), features: undefined };
     const { images, positions, words } = this.#sizes();

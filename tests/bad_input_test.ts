@@ -22,12 +22,14 @@ import {
   type GenerateRequest,
   gridImage,
   loadModel,
+  loadVerifier,
   type Model,
   ModelFileError,
   openCheckpoint,
   openDevice,
   openModelFolder,
   readTextFeatures,
+  type ResolvedLabel,
   RgbaImage,
   type ScaleHook,
   type ScaleStep,
@@ -36,6 +38,7 @@ import {
   TextFeatures,
   varScaling,
   type VarScalingOptions,
+  verifierOf,
   WebGpuDevice,
   writeTextFeatures,
 } from "../mod.ts";
@@ -1096,6 +1099,95 @@ const FEATURES: readonly Row[] = [
   ],
 ];
 
+const REWARD = new URL("../models/demo_t2i/", import.meta.url);
+/** Loads a verifier for a model. */
+const judge = (place: unknown, options: object = {}) => async (model: Model): Promise<void> => {
+  await using _verifier = await loadVerifier(wrong(place), { model, ...options });
+};
+/** Lets the bundled verifier judge pictures of a model. */
+const judging =
+  (labels: readonly ResolvedLabel[], size: object = {}) => async (model: Model): Promise<void> => {
+    await using verifier = await loadVerifier(REWARD, { model });
+    using array = model.device.allocate(64 * 64);
+    await verifier.score({ array, count: 1, width: 64, height: 64, ...size }, labels);
+  };
+
+const VERIFIERS: readonly Row[] = [
+  ["no place of a verifier", judge(undefined), TypeError, /^Cannot load the verifier as its place must be /],
+  [
+    "a misspelt kind of network",
+    judge("clipp"),
+    TypeError,
+    /^Cannot load the verifier as its place must be .*the place of a description: current value is "clipp"$/,
+  ],
+  [
+    "a description that is not there",
+    judge("nowhere/verifier.json"),
+    ModelFileError,
+    "Cannot open the model file: nowhere/verifier.json (found no such file)",
+  ],
+  [
+    "a folder without a description",
+    judge(new URL("fixtures/", import.meta.url)),
+    ModelFileError,
+    /^Cannot find a file of an ONNX network by its description: .* \(expected "verifier.json", found none\)$/,
+  ],
+  [
+    "a model and a device for a verifier",
+    async ({ device, ...rest }) => void await loadVerifier(REWARD, { model: wrong(rest), device }),
+    TypeError,
+    'Cannot load the verifier as the option model must be given, or a device instead: current value is "both"',
+  ],
+  [
+    "a verifier for no model",
+    async () => void await loadVerifier(REWARD, {}),
+    TypeError,
+    "Cannot load the verifier as the option model must be given, or a device instead: current value is undefined",
+  ],
+  [
+    "a template without a place for the label",
+    judge(REWARD, { template: "a photo" }),
+    TypeError,
+    'Cannot load the verifier as template must be a text with "{label}": current value is "a photo"',
+  ],
+  [
+    "a class for a verifier of texts",
+    judging([{ id: 1, name: "red cone" }]),
+    RangeError,
+    'Cannot judge pictures of "red cone" as the verifier "demo-t2i reward" needs a text, and the label is a class: give it a template, such as "a photo of a {label}", or take another verifier',
+  ],
+  [
+    "no label at all for a verifier of texts",
+    judging([{ id: null, name: "null class" }]),
+    RangeError,
+    'Cannot judge pictures of "null class" as the verifier "demo-t2i reward" needs a text: give labels that say what to paint, or take another verifier',
+  ],
+  [
+    "a label too few",
+    judging([]),
+    RangeError,
+    "Cannot judge pictures as the number of labels must be 1, one for each picture: current value is 0",
+  ],
+  [
+    "no pictures",
+    judging([], { count: 0 }),
+    RangeError,
+    "Cannot look at pictures as the number of pictures must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a book for a verifier",
+    judging([{ id: null, name: "book", prompt: "x".repeat(100_000) }]),
+    RangeError,
+    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
+  ],
+  [
+    "a verifier of one's own without a function",
+    () => verifierOf(wrong({ name: "mine" })),
+    TypeError,
+    "Cannot make a verifier as score must be a function: current value is undefined",
+  ],
+];
+
 for (
   const [area, rows] of Object.entries({
     requests: REQUESTS,
@@ -1115,6 +1207,12 @@ for (
     assertEquals((await generate(model, { labels: 0 })).images.length, 1);
   });
 }
+
+testOnModel("tiny", "bad input: verifiers", async (model) => {
+  // The graph runtime keeps the buffers of a network that is gone for the next one.
+  await judging([{ id: null, name: "a red cube", prompt: "a red cube" }])(model);
+  for (const row of VERIFIERS) await check(row, model);
+});
 
 testOnModel("texts", "bad input: prompts", async (model) => {
   for (const row of TEXTS) await check(row, model);

@@ -30,6 +30,8 @@ export const PURPOSE = {
   choice: 2,
   /** Noise added to logits. */
   noise: 3,
+  /** Drawing the lanes that go on. */
+  resampling: 4,
 } as const;
 
 /** One of the values of {@linkcode PURPOSE}. */

@@ -13,10 +13,11 @@ import { resample, type ResampleMethod, ResampleTables } from "../../kernels/map
 import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import { pixelsPerToken } from "../autoencoder/config.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
+import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
 import { ClassConditionalModel, type ModelParts, type OpenWeights } from "../class_conditional/model.ts";
 import type { Quantized } from "../loaded_model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
+import type { DecodedPictures, DecodeOptions, Generation, Model, SearchDefaults } from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
 import { flexVarSearch } from "./alpha.ts";
@@ -89,13 +90,14 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
   protected begin(state: TransformerState, { scales }: Schedule): Generation {
     using stack = new DisposableStack();
     const positions = scales.map((map) => stack.use(this.#positionsOf(map)));
+    const { channels } = this.tokens;
     return new FlexVarGeneration(state, {
       scales,
+      channels,
       positions,
       owned: stack.move(),
       codes: (tokens, map, images) => this.#codes(tokens, map, images),
       enlarge: (codes, { from, to, images }) => {
-        const { channels } = this.tokens;
         return this.#resize(codes, { method: "bicubic", from, to, images, channels, layout: "rows" });
       },
       decode: (features) => this.decode(features),
@@ -171,6 +173,8 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
 /** What a generation asks of its model. */
 interface GenerationParts {
   readonly scales: readonly Scale[];
+  /** Length of a code vector. */
+  readonly channels: number;
   /** Positions of each scale. */
   readonly positions: readonly DeviceArray[];
   /** What is freed with the generation: the positions. */
@@ -229,10 +233,16 @@ class FlexVarGeneration implements Generation {
     [this.#codes] = this.#state.gather(lanes, this.#codes === undefined ? [] : [this.#codes]);
   }
 
-  async decode(): Promise<DecodedPictures> {
+  get shrinks(): readonly number[] {
+    return this.#map === undefined ? [1] : shrinksOf(this.#map);
+  }
+
+  async decode({ shrink = 1 }: DecodeOptions = {}): Promise<DecodedPictures> {
     this.#state.requireDone("decode");
     const { width, height } = this.#map!;
-    return await this.#parts.decode({ array: this.#codes!, images: this.images, width, height });
+    const { channels, decode } = this.#parts;
+    const features = { array: this.#codes!, images: this.images, width, height };
+    return await decodeShrunk(features, { channels, shrink, decode });
   }
 
   [Symbol.dispose](): void {

@@ -45,6 +45,11 @@ export class CodeMaps implements Disposable {
     this.#patchify = patchify;
   }
 
+  /** Channels of a code. */
+  get channels(): number {
+    return this.#channels;
+  }
+
   /** Map of the features behind a map of tokens. */
   featureMap(map: MapSize): MapSize {
     return featureMap(map, this.#patchify);

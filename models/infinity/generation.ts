@@ -9,13 +9,14 @@
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { gatherRows } from "../../kernels/maps/gather.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
+import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
 import type { CacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphTensor } from "../graphs/graph_session.ts";
 import { disposeAll, FEWEST_ROWS, KeyValueCaches, withRows } from "../graphs/key_value_caches.ts";
 import type { Work } from "../graphs/work.ts";
-import type { DecodedPictures, Generation } from "../model.ts";
-import { ofScale, type Scale, type Schedule } from "../schedule.ts";
+import type { DecodedPictures, DecodeOptions, Generation } from "../model.ts";
+import { type MapSize, ofScale, type Scale, type Schedule } from "../schedule.ts";
 import type { InfinityTransformerConfig } from "./config.ts";
 import type { RowConditions } from "./conditions.ts";
 import { crossKey, crossValue } from "./graphs.ts";
@@ -200,11 +201,19 @@ export class InfinityGeneration implements Generation {
     this.#accumulated = gather.images(this.#accumulated);
   }
 
-  async decode(): Promise<DecodedPictures> {
+  get accumulatedMap(): MapSize {
+    return this.#parts.codes.featureMap(this.#scales.at(-1)!);
+  }
+
+  get shrinks(): readonly number[] {
+    return shrinksOf(this.accumulatedMap);
+  }
+
+  async decode({ shrink = 1 }: DecodeOptions = {}): Promise<DecodedPictures> {
     const { codes, decode } = this.#parts;
     this.#caches.requireDone("decode");
-    const { width, height } = codes.featureMap(this.#scales.at(-1)!);
-    return await decode({ array: this.#accumulated, images: this.images, width, height });
+    const features = { array: this.#accumulated, images: this.images, ...this.accumulatedMap };
+    return await decodeShrunk(features, { channels: codes.channels, shrink, decode });
   }
 
   [Symbol.dispose](): void {

@@ -10,11 +10,12 @@ import { nearestCodes } from "../../kernels/codebook/nearest.ts";
 import { createResampleTable, resample, type ResampleTable } from "../../kernels/maps/resample.ts";
 import { residualUpdate } from "../../kernels/maps/residual.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
+import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
 import { ClassConditionalModel, type ModelParts, type OpenWeights } from "../class_conditional/model.ts";
 import type { Quantized } from "../loaded_model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import type { DecodedPictures, Generation, Model, SearchDefaults } from "../model.ts";
-import type { Scale, Schedule, ScheduleRequest } from "../schedule.ts";
+import type { DecodedPictures, DecodeOptions, Generation, Model, SearchDefaults } from "../model.ts";
+import type { MapSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
 import { varSearch } from "./alpha.ts";
 import { pictureSide, residualOfScale, squareMaps, type VarConfig } from "./config.ts";
@@ -250,11 +251,20 @@ class VarGeneration implements Generation {
     [this.#accumulated] = this.#parts.state.gather(lanes, [this.#accumulated]);
   }
 
-  async decode(): Promise<DecodedPictures> {
-    const { state, scales, decode } = this.#parts;
+  get accumulatedMap(): MapSize {
+    const { side } = this.#parts.scales.at(-1)!;
+    return { width: side, height: side };
+  }
+
+  get shrinks(): readonly number[] {
+    return shrinksOf(this.accumulatedMap);
+  }
+
+  async decode({ shrink = 1 }: DecodeOptions = {}): Promise<DecodedPictures> {
+    const { state, tokens: { channels }, decode } = this.#parts;
     state.requireDone("decode");
-    const { side } = scales.at(-1)!;
-    return await decode({ array: this.#accumulated, images: state.images, width: side, height: side });
+    const features = { array: this.#accumulated, images: state.images, ...this.accumulatedMap };
+    return await decodeShrunk(features, { channels, shrink, decode });
   }
 
   [Symbol.dispose](): void {

@@ -25,6 +25,7 @@ import {
   clipPictureGraph,
   clipPictureTensors,
   clipPreprocessing,
+  type ClipSettings,
   clipTextGraph,
   clipTextTensors,
   inferClip,
@@ -32,9 +33,11 @@ import {
   readClipSettings,
   WORDS,
 } from "./clip_graph.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
-import { findNetwork, type NetworkTensors, openNetworkWeights } from "./network_weights.ts";
-import { PictureSession } from "./picture_session.ts";
+import { findNetwork, type NetworkTensors, openNetworkWeights, sparing } from "./network_weights.ts";
+import { PictureSession, sessionOptions } from "./picture_session.ts";
+import { textOfLabel } from "./prompt.ts";
 import type { FeatureExtractor, Features, JudgeOptions, Pictures, Verifier } from "./verifier.ts";
 import { tokensOf } from "./vision_transformer.ts";
 
@@ -93,14 +96,27 @@ export async function findClip(
   return { found, config };
 }
 
+/**
+ * What a `config.json` says beyond the tensors.
+ *
+ * @param description The file, if there is one.
+ * @throws {ModelFileError} If it is none of a CLIP or SigLIP.
+ */
+export async function settingsOf(
+  description: File | undefined,
+  options: OpenNetworkOptions = {},
+): Promise<ClipSettings> {
+  return description === undefined ? {} : readClipSettings(...await contentOf(description, options));
+}
+
 /** Numbers of the largest activation of a picture. */
 export function widestOf({ visual }: ClipConfig): number {
   return tokensOf(visual) * Math.max(3 * visual.width, visual.hidden);
 }
 
 /**
- * A CLIP that is loaded on a device. It scores pictures by the cosine between their vectors and those of their
- * prompts; features are these vectors, [count, 1, channels], of length 1.
+ * A CLIP that is loaded on a device. It scores pictures by the cosine between their vectors and those of
+ * their prompts; features are these vectors, [count, 1, channels], of length 1.
  */
 export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
   readonly name = "clip";
@@ -109,6 +125,8 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
   readonly smallestEdge: number;
   /** As for a {@linkcode Verifier}; a text is read once and not counted. */
   readonly flops: number;
+  /** As for a {@linkcode Verifier}. */
+  readonly fingerprint?: string;
   readonly #device: Device;
   readonly #config: ClipConfig;
   readonly #parts: ClipParts;
@@ -121,6 +139,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
     this.#parts = parts;
     this.smallestEdge = config.visual.grid * config.visual.patch;
     this.flops = clipFlops(config);
+    if (parts.fingerprint !== undefined) this.fingerprint = parts.fingerprint;
   }
 
   /**
@@ -130,7 +149,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
    * @throws {ModelFileError} If a file is not what it should be.
    */
   static async open(device: Device, files: ClipFiles, options: OpenClipOptions = {}): Promise<Clip> {
-    const { scale = 1, signal, ...sessionOptions } = options;
+    const { scale = 1, signal, template } = options;
     await using stack = new AsyncDisposableStack();
     const checkpoint = stack.use(await openCheckpoint(files.weights, signal === undefined ? {} : { signal }));
     const { found, config } = await findClip(checkpoint, files.config, options);
@@ -147,6 +166,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
     using textWeights = await openNetworkWeights(found, clipTextTensors(config));
     using pictureWeights = await openNetworkWeights(found, clipPictureTensors(config));
     found.set.requireAllTaken(found.layout.unused);
+    const fingerprint = await fingerprintOf([files.weights, files.tokenizer, files.config], options);
     const setOf = ({ file, tensors }: WeightFiles): WeightSet => new WeightSet(file, tensors);
     const pictures = stack.use(
       await PictureSession.create(device, {
@@ -158,40 +178,51 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
         widest: widestOf(config),
       }, options),
     );
+    const textGraph = clipTextGraph(config, setOf(textWeights), textWeights.places);
     const texts = stack.use(
-      await createGraphSession(device, clipTextGraph(config, setOf(textWeights), textWeights.places), {
-        ...sessionOptions,
+      await createGraphSession(device, sparing(textGraph, textWeights), {
+        ...sessionOptions(options),
         externalFiles: textWeights.files,
       }),
     );
-    const cosines = stack.use(await createGraphSession(device, cosineGraph(channels, scale), sessionOptions));
+    const cosines = stack.use(
+      await createGraphSession(device, cosineGraph(channels, scale), sessionOptions(options)),
+    );
     const owned = stack.move();
-    return new Clip(device, config, { pictures, texts, cosines, tokenizer, words, places, owned });
+    return new Clip(device, config, {
+      pictures,
+      texts,
+      cosines,
+      tokenizer,
+      words,
+      places,
+      template,
+      fingerprint,
+      owned,
+    });
   }
 
   /**
-   * Scores pictures by the prompts of their labels.
+   * Scores pictures by the prompts of their labels, or by what the template makes of their classes.
    *
-   * @throws {TypeError} If a label has no prompt, or the network has been disposed.
-   * @throws {RangeError} If there are more labels than pictures or fewer, or a prompt is too long.
+   * @throws {TypeError} If the network has been disposed.
+   * @throws {RangeError} If there are more labels than pictures or fewer, a label has no text, or one that is
+   * too long.
    */
   async score(
     pictures: Pictures,
     labels: readonly ResolvedLabel[],
     options: JudgeOptions = {},
   ): Promise<DeviceArray> {
-    if (labels.length !== pictures.count) {
-      throw new RangeError(
-        mustBe(`${pictures.count} labels`, labels.length, "their number", "judge pictures"),
-      );
+    const { count } = pictures;
+    if (labels.length !== count) {
+      const wanted = `${count}, one for each picture`;
+      throw new RangeError(mustBe(wanted, labels.length, "the number of labels", "judge pictures"));
     }
-    const prompts = labels.map(({ prompt, name }) => {
-      if (prompt !== undefined) return prompt;
-      throw new TypeError(mustBe("one with a prompt", name, "a label", "judge pictures by their texts"));
-    });
+    const { template } = this.#parts;
+    const prompts = labels.map((label) => textOfLabel(label, { verifier: this.name, template }));
     return await this.#work.run("judge pictures", async () => {
       const { channels } = this.#config;
-      const count = labels.length;
       const values = new Float32Array(count * channels);
       for (const [i, prompt] of prompts.entries()) {
         options.signal?.throwIfAborted();
@@ -273,6 +304,9 @@ interface ClipParts {
   /** The embedding of texts, of which a prompt needs a few rows. */
   readonly words: WeightFiles;
   readonly places: Float32Array;
+  /** The text for a class. */
+  readonly template: string | undefined;
+  readonly fingerprint: string | undefined;
   readonly owned: AsyncDisposable;
 }
 
@@ -312,7 +346,8 @@ export const CLIP: NetworkKind = {
         "HPS_v2.1_compressed.pt",
       ],
     },
-    { role: "tokenizer", names: ["tokenizer.json"] },
+    // All have the same one, and it is not published with each.
+    { role: "tokenizer", names: ["tokenizer.json"], place: "hf:openai/clip-vit-large-patch14" },
     { role: "config", names: ["config.json", "open_clip_config.json"], optional: true },
   ],
   place: "hf:openai/clip-vit-large-patch14",

@@ -1,6 +1,7 @@
 /**
- * DINOv2, with registers or without, from the authors' files: pictures to the tokens of their patches, which
- * are alike where pictures show alike things. Paper: arXiv 2304.07193; registers: arXiv 2309.16588.
+ * DINOv2, with registers or without, from the authors' files or those of transformers: pictures to the tokens
+ * of their patches, which are alike where pictures show alike things. Paper: arXiv 2304.07193; registers:
+ * arXiv 2309.16588.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import { openCheckpoint } from "../checkpoint/mod.ts";
 import { GraphWeights } from "../graphs/graph_weights.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
 import { WeightSet } from "../weights/weight_set.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import {
   findNetwork,
@@ -40,13 +42,34 @@ const TO_END = 2 ** 31 - 1;
 /** Networks without registers add this to the number of patches before they resize their positions. */
 const PLAIN_OFFSET = 0.1;
 
-const LAYOUT: TensorLayout = {
-  title: "the authors' file",
-  landmark: "patch_embed.proj.weight",
-  names: [],
-  // What stood for patches that were hidden while it learnt.
-  unused: /^mask_token$/,
-};
+/** What stood for patches that were hidden while it learnt. */
+const UNUSED = /(^|\.)mask_token$/;
+
+/** Layouts of published files. */
+const LAYOUTS: readonly TensorLayout[] = [
+  { title: "the authors' file", landmark: "patch_embed.proj.weight", names: [], unused: UNUSED },
+  {
+    title: "transformers",
+    landmark: "patch_embed.proj.weight",
+    names: [
+      ["embeddings.cls_token", "cls_token"],
+      ["embeddings.register_tokens", "register_tokens"],
+      ["embeddings.position_embeddings", "pos_embed"],
+      ["embeddings.patch_embeddings.projection.", "patch_embed.proj."],
+      ["encoder.layer.", "blocks."],
+      ["layernorm.", "norm."],
+      [".attention.attention.query.", ".attn.q."],
+      [".attention.attention.key.", ".attn.k."],
+      [".attention.attention.value.", ".attn.v."],
+      [".attention.output.dense.", ".attn.proj."],
+      [".layer_scale1.lambda1", ".ls1.gamma"],
+      [".layer_scale2.lambda1", ".ls2.gamma"],
+      [".mlp.weights_in.", ".mlp.w12."],
+      [".mlp.weights_out.", ".mlp.w3."],
+    ],
+    unused: UNUSED,
+  },
+];
 
 /**
  * Reads the sizes of a DINOv2 from its tensors.
@@ -91,10 +114,17 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   readonly smallestEdge: number;
   /** As for a {@linkcode FeatureExtractor}. */
   readonly flops: number;
+  /** As for a {@linkcode FeatureExtractor}. */
+  readonly fingerprint?: string;
   readonly #config: VisionTransformerConfig;
   readonly #session: PictureSession;
 
-  private constructor(config: VisionTransformerConfig, session: PictureSession) {
+  private constructor(
+    config: VisionTransformerConfig,
+    session: PictureSession,
+    fingerprint: string | undefined,
+  ) {
+    if (fingerprint !== undefined) this.fingerprint = fingerprint;
     this.smallestEdge = config.grid * config.patch;
     this.flops = visionTransformerFlops(config);
     this.#config = config;
@@ -103,7 +133,7 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
 
   /**
    * Loads the network from a file in the authors' layout, `dinov2_vits14_reg4_pretrain.pth` or another one of
-   * the eight.
+   * the eight, or in that of transformers.
    *
    * @param device Where it runs, which stays the caller's.
    * @param file Path, URL or content.
@@ -116,14 +146,15 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   ): Promise<Dinov2> {
     const { signal } = options;
     using checkpoint = await openCheckpoint(file, { ...(signal === undefined ? {} : { signal }) });
-    const found = findNetwork("a DINOv2", checkpoint, [LAYOUT]);
+    const found = findNetwork("a DINOv2", checkpoint, LAYOUTS);
     const published = inferDinov2(found.set);
     const config = { ...published, grid: GRID };
     const positions = await resizedPositions(found, published);
     using weights = await openNetworkWeights(found, visionTransformerTensors(published), {
       pos_embed: positions,
     });
-    found.set.requireAllTaken(LAYOUT.unused);
+    found.set.requireAllTaken(UNUSED);
+    const fingerprint = await fingerprintOf([file], options);
     const { width, grid, hidden, patch } = config;
     const session = await PictureSession.create(device, {
       name: "dinov2",
@@ -133,7 +164,7 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
       results: grid * grid * width,
       widest: tokensOf(config) * Math.max(3 * width, 2 * hidden),
     }, options);
-    return new Dinov2(config, session);
+    return new Dinov2(config, session, fingerprint);
   }
 
   /** Describes pictures by [count, 256, width], the patches row by row. */
@@ -191,16 +222,17 @@ export const DINOV2: NetworkKind = {
   files: [{
     role: "weights",
     names: [
+      "model.safetensors",
       "dinov2_vitl14_reg4_pretrain.pth",
-      "dinov2_vits14_reg4_pretrain.pth",
       "dinov2_vitb14_reg4_pretrain.pth",
+      "dinov2_vits14_reg4_pretrain.pth",
       "dinov2_vitg14_reg4_pretrain.pth",
       "dinov2_vitl14_pretrain.pth",
-      "dinov2_vits14_pretrain.pth",
       "dinov2_vitb14_pretrain.pth",
+      "dinov2_vits14_pretrain.pth",
       "dinov2_vitg14_pretrain.pth",
     ],
   }],
-  place: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_reg4_pretrain.pth",
+  place: "hf:facebook/dinov2-with-registers-large",
   open: async (device, { weights }, options) => await Dinov2.open(device, weights!, options),
 };

@@ -14,10 +14,12 @@ import { GraphWeights } from "../graphs/graph_weights.ts";
 import type { ResolvedLabel } from "../label.ts";
 import { bertTokenizerFile } from "../text/bert_vocabulary.ts";
 import { openTokenizer, type WordTokenizer } from "../text/word_tokenizer.ts";
-import type { ModelTensor } from "../weights/model_tensor.ts";
+import { layerTensors, type ModelTensor } from "../weights/model_tensor.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
 import { WeightSet } from "../weights/weight_set.ts";
+import { readHead } from "./aesthetic.ts";
 import { type BertConfig, bertEncoder, bertFlops, bertTensors, inferBert } from "./bert_graph.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import {
   findNetwork,
@@ -28,7 +30,7 @@ import {
 } from "./network_weights.ts";
 import { PictureSession } from "./picture_session.ts";
 import type { Preprocessing } from "./preprocessing.ts";
-import { promptOf, requireTemplate } from "./prompt.ts";
+import { textOfLabel } from "./prompt.ts";
 import type { JudgeOptions, Pictures, Verifier } from "./verifier.ts";
 import {
   inferVisionTransformer,
@@ -51,8 +53,9 @@ const HIDDEN = -10_000;
 /** Mean and deviation of the head's results over the pictures that the authors measured. */
 const RESULTS = { mean: 0.16717362830052426, std: 1.0333394966054072 };
 
+const HEAD_PREFIX = "mlp.layers.";
 /** Linear layers of the head; what was between them serves training only. */
-const HEAD_LAYERS = [0, 2, 4, 6, 7].map((index) => `mlp.layers.${index}`);
+const HEAD_LAYERS = [0, 2, 4, 6, 7].map((index) => HEAD_PREFIX + index);
 /** Name of the one layer that they amount to. */
 const HEAD = "head";
 
@@ -90,15 +93,16 @@ export function inferImageReward(set: WeightSet): ImageRewardConfig {
   return { vision, text, head };
 }
 
+function headTensors(head: readonly number[]): ModelTensor[] {
+  return HEAD_LAYERS.flatMap((layer, i) => layerTensors(layer, [head[i + 1]!, head[i]!]));
+}
+
 /** Lists the tensors of an ImageReward. */
 export function imageRewardTensors({ vision, text, head }: ImageRewardConfig): ModelTensor[] {
   return [
     ...visionTransformerTensors(vision),
     ...bertTensors(text),
-    ...HEAD_LAYERS.flatMap((layer, i) => [
-      { name: `${layer}.weight`, shape: [head[i + 1]!, head[i]!] },
-      { name: `${layer}.bias`, shape: [head[i + 1]!] },
-    ]),
+    ...headTensors(head),
   ];
 }
 
@@ -159,32 +163,28 @@ export interface ImageRewardFiles {
   readonly tokenizer: string | URL | Uint8Array;
 }
 
-/** Options of {@linkcode ImageReward.open}. */
-export interface OpenImageRewardOptions extends OpenNetworkOptions {
-  /** What a picture of a class is called, such as `"a photo of a {label}"`; none by default. */
-  readonly template?: string;
-}
-
 /** An ImageReward that is loaded on a device. */
 export class ImageReward implements Verifier, AsyncDisposable {
   /** As for a {@linkcode Verifier}. */
   readonly name = NAME;
-  /** Whether labels must be texts, as there is no template for classes. */
-  readonly needsPrompt: boolean;
+  /** As for a {@linkcode Verifier}. */
+  readonly needsPrompt = true;
   /** As for a {@linkcode Verifier}. */
   readonly smallestEdge: number;
   /** As for a {@linkcode Verifier}. */
   readonly flops: number;
+  /** As for a {@linkcode Verifier}. */
+  readonly fingerprint?: string;
   readonly #tokenizer: WordTokenizer;
   readonly #session: PictureSession;
   readonly #template: string | undefined;
 
   private constructor(
-    tokenizer: WordTokenizer,
+    config: ImageRewardConfig,
     session: PictureSession,
-    { config, template }: { readonly config: ImageRewardConfig; readonly template: string | undefined },
+    { tokenizer, template, fingerprint }: ImageRewardParts,
   ) {
-    this.needsPrompt = template === undefined;
+    if (fingerprint !== undefined) this.fingerprint = fingerprint;
     this.smallestEdge = config.vision.grid * config.vision.patch;
     this.flops = imageRewardFlops(config);
     this.#tokenizer = tokenizer;
@@ -196,17 +196,14 @@ export class ImageReward implements Verifier, AsyncDisposable {
    * Loads the network.
    *
    * @param device Where it runs, which stays the caller's.
-   * @throws {TypeError} If the template is none.
    * @throws {ModelFileError} If a file is not what it should be.
    */
   static async open(
     device: Device,
     files: ImageRewardFiles,
-    options: OpenImageRewardOptions = {},
+    options: OpenNetworkOptions = {},
   ): Promise<ImageReward> {
-    const { template, ...networkOptions } = options;
-    const { signal } = options;
-    if (template !== undefined) requireTemplate(template, `load ${NAME}`);
+    const { template, signal } = options;
     using checkpoint = await openCheckpoint(files.weights, { signal });
     const found = findNetwork("an ImageReward", checkpoint, [LAYOUT]);
     const config = inferImageReward(found.set);
@@ -223,6 +220,7 @@ export class ImageReward implements Verifier, AsyncDisposable {
       await collapsedHead(found, config),
     );
     found.set.requireAllTaken(LAYOUT.unused);
+    const fingerprint = await fingerprintOf([files.weights, files.tokenizer], options);
     const session = await PictureSession.create(device, {
       name: NAME,
       graph: imageRewardGraph(config, new WeightSet(weights.file, weights.tensors), weights.places),
@@ -230,15 +228,14 @@ export class ImageReward implements Verifier, AsyncDisposable {
       preprocessing: preprocessingOf(vision.grid * vision.patch),
       results: 1,
       widest: tokensOf(vision) * Math.max(3 * vision.width, vision.hidden),
-    }, networkOptions);
-    return new ImageReward(tokenizer, session, { config, template });
+    }, options);
+    return new ImageReward(config, session, { tokenizer, template, fingerprint });
   }
 
   /**
    * Judges pictures: about 0 for what is neither good nor bad, with a deviation of about 1.
    *
-   * @throws {TypeError} If a label has no text.
-   * @throws {RangeError} If there are not as many labels as pictures.
+   * @throws {RangeError} If a label has no text, or there are not as many labels as pictures.
    */
   async score(
     pictures: Pictures,
@@ -251,7 +248,8 @@ export class ImageReward implements Verifier, AsyncDisposable {
     }
     const ids = new Float32Array(count * TEXT_TOKENS).fill(BEYOND);
     for (const [i, label] of labels.entries()) {
-      ids.set(this.#tokenizer.encode(promptOf(label, NAME, this.#template)).ids, i * TEXT_TOKENS);
+      const text = textOfLabel(label, { verifier: NAME, template: this.#template });
+      ids.set(this.#tokenizer.encode(text).ids, i * TEXT_TOKENS);
     }
     return await this.#session.run(pictures, options, { ids: { values: ids, width: TEXT_TOKENS } });
   }
@@ -260,6 +258,13 @@ export class ImageReward implements Verifier, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]();
   }
+}
+
+/** What an {@linkcode ImageReward} is made of beside its network. */
+interface ImageRewardParts {
+  readonly tokenizer: WordTokenizer;
+  readonly template: string | undefined;
+  readonly fingerprint: string | undefined;
 }
 
 /** As CLIP's authors prepare pictures. */
@@ -288,34 +293,21 @@ async function readTokenizer(
   });
 }
 
-/**
- * The layers of the head as one, together with what makes scores of its results: nothing is between them, so
- * their product is computed once, in double precision.
- */
+/** The layers of the head as one, which gives scores. */
 async function collapsedHead(
   { checkpoint, set, tensors }: NetworkTensors,
-  { head }: ImageRewardConfig,
+  { text, head }: ImageRewardConfig,
 ): Promise<Record<string, ReplacedTensor>> {
-  const read = async (name: string, shape: readonly number[]): Promise<Float32Array> => {
-    set.take(name, shape);
-    return await checkpoint.readFloat32(tensors.get(name)!.name);
-  };
-  let row = Float64Array.of(1 / RESULTS.std);
-  let constant = -RESULTS.mean / RESULTS.std;
-  for (const [i, layer] of [...HEAD_LAYERS.entries()].reverse()) {
-    const [inputs, outputs] = [head[i]!, head[i + 1]!];
-    const weight = await read(`${layer}.weight`, [outputs, inputs]);
-    const bias = await read(`${layer}.bias`, [outputs]);
-    const before = new Float64Array(inputs);
-    for (const [j, factor] of row.entries()) {
-      constant += factor * bias[j]!;
-      for (let k = 0; k < inputs; k++) before[k]! += factor * weight[j * inputs + k]!;
-    }
-    row = before;
-  }
+  for (const { name, shape } of headTensors(head)) set.take(name, shape);
+  const { weights, bias } = await readHead({
+    file: checkpoint.file,
+    tensors: new Map([...tensors].filter(([name]) => name.startsWith(HEAD_PREFIX))),
+    readFloat32: async (name) => await checkpoint.readFloat32(tensors.get(name)!.name),
+  });
+  const { mean, std } = RESULTS;
   return {
-    [`${HEAD}.weight`]: { shape: [1, head[0]!], values: new Float32Array(row) },
-    [`${HEAD}.bias`]: { shape: [1], values: Float32Array.of(constant) },
+    [`${HEAD}.weight`]: { shape: [1, text.width], values: weights.map((value) => value / std) },
+    [`${HEAD}.bias`]: { shape: [1], values: Float32Array.of((bias - mean) / std) },
   };
 }
 

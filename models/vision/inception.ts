@@ -8,6 +8,7 @@
 import type { Device } from "../../kernels/device/device.ts";
 import { openCheckpoint } from "../checkpoint/mod.ts";
 import { WeightSet } from "../weights/weight_set.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import {
   foldedConvolutions,
   inceptionConvolutions,
@@ -55,10 +56,17 @@ export class Inception implements FeatureExtractor, AsyncDisposable {
   readonly smallestEdge: number = EDGE;
   /** As for a {@linkcode FeatureExtractor}. */
   readonly flops: number;
+  /** As for a {@linkcode FeatureExtractor}. */
+  readonly fingerprint?: string;
   readonly #channels: number;
   readonly #session: PictureSession;
 
-  private constructor({ flops, channels }: InceptionCost, session: PictureSession) {
+  private constructor(
+    { flops, channels }: InceptionCost,
+    session: PictureSession,
+    fingerprint: string | undefined,
+  ) {
+    if (fingerprint !== undefined) this.fingerprint = fingerprint;
     this.flops = flops;
     this.#channels = channels;
     this.#session = session;
@@ -85,6 +93,7 @@ export class Inception implements FeatureExtractor, AsyncDisposable {
       readFloat32: async (name) => await checkpoint.readFloat32(tensors.get(name)!.name),
     });
     using weights = await openWeightEntries(checkpoint.file, folded);
+    const fingerprint = await fingerprintOf([file], options);
     const cost = inceptionCost(convolutions, EDGE);
     const session = await PictureSession.create(device, {
       name: "inception",
@@ -94,7 +103,7 @@ export class Inception implements FeatureExtractor, AsyncDisposable {
       results: cost.channels,
       widest: WIDEST * (EDGE >> 1) ** 2,
     }, options);
-    return new Inception(cost, session);
+    return new Inception(cost, session, fingerprint);
   }
 
   /** Describes pictures by one vector each: [count, 1, 2048]. */

@@ -19,7 +19,7 @@ export interface NetworkFile {
   readonly role: string;
   /** Names that it may have in a folder or repository, the likeliest first. */
   readonly names: readonly [string, ...string[]];
-  /** Where it lies if not with the others, named as in {@linkcode NetworkKind.place}. */
+  /** Where it lies if it is not with the others, named as in {@linkcode NetworkKind.place}. */
   readonly place?: string;
   /** Whether the network can do without it. */
   readonly optional?: boolean;
@@ -34,6 +34,11 @@ export interface OpenNetworkOptions {
   readonly threads?: number;
   /** Who computes on the CPU; `"wasm"` by default. */
   readonly cpuProvider?: CpuProvider;
+  /**
+   * The text for a class, in which `{label}` stands for its name, where the network takes texts;
+   * `textOfLabel` of `prompt.ts` makes use of it.
+   */
+  readonly template?: string;
   /** Ends the opening. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -7,11 +7,12 @@
  * @module
  */
 
-import type { Checkpoint, SafetensorsEntry, TensorInfo } from "../checkpoint/mod.ts";
+import { byteLength, type Checkpoint, type SafetensorsEntry, type TensorInfo } from "../checkpoint/mod.ts";
 import { VirtualSource } from "../checkpoint/virtual_source.ts";
 import type { CheckpointPart } from "../family.ts";
+import { keepHalves } from "../graphs/graph_file.ts";
 import { ModelFileError } from "../model_file_error.ts";
-import { choosePlaces, partPlaces } from "../part_places.ts";
+import { namesOfPlaces, type PartPlace, partPlaces } from "../part_places.ts";
 import type { ModelTensor } from "../weights/model_tensor.ts";
 import { openWeightFiles, planWeightFiles, type WeightFiles } from "../weights/weight_files.ts";
 import { WeightSet } from "../weights/weight_set.ts";
@@ -48,6 +49,9 @@ export interface ReplacedTensor {
   readonly values: Float32Array<ArrayBuffer>;
 }
 
+/** Bytes of halves that are widened when a graph is loaded; from there on they stay what they are. */
+const WIDENED_BYTES = 2 ** 29;
+
 /** Tensors that some files hold without the axes of length 1 in front, and how many axes they have. */
 const FULL_AXES: readonly (readonly [name: RegExp, axes: number])[] = [
   [/(^|\.)(cls_token|pos_embed)$/, 3],
@@ -69,12 +73,18 @@ const FULL_AXES: readonly (readonly [name: RegExp, axes: number])[] = [
  * ```
  */
 export function nameHere({ names }: Pick<TensorLayout, "names">, name: string): string {
-  return names.reduce((result, [inFile, here]) => result.replace(inFile, () => here), name);
+  return names.reduce((result, [inFile, here]) => withPiece(result, inFile, here), name);
 }
 
 /** Name in the file of a tensor that we call `name`. */
 export function nameInFile({ names }: Pick<TensorLayout, "names">, name: string): string {
-  return names.reduceRight((result, [inFile, here]) => result.replace(here, () => inFile), name);
+  return names.reduceRight((result, [inFile, here]) => withPiece(result, here, inFile), name);
+}
+
+/** A name with a piece replaced, which begins where a word of the name does. */
+function withPiece(name: string, piece: string, other: string): string {
+  const dotted = (text: string): string => text.startsWith(".") ? text : `.${text}`;
+  return dotted(name).replace(dotted(piece), () => dotted(other)).slice(1);
 }
 
 /**
@@ -103,7 +113,17 @@ export function findNetwork<Layout extends TensorLayout>(
     };
     const [places] = partPlaces([part], checkpoint) as [ReturnType<typeof partPlaces>[number]];
     if (places.length === 0) continue;
-    const { place } = choosePlaces([{ part, file, places }], undefined)[0]!;
+    const [place, ...others] = places as [PartPlace, ...PartPlace[]];
+    if (others.length > 0) {
+      throw new ModelFileError(
+        `Cannot tell which weights of ${title} to take: keep one set of them in the file`,
+        {
+          file,
+          expected: "one set",
+          found: namesOfPlaces(places).join(" and "),
+        },
+      );
+    }
     const tensors = new Map(
       place.tensors.entries().map(([name, { shape, ...tensor }]) => {
         const axes = FULL_AXES.find(([pattern]) => pattern.test(name))?.[1] ?? shape.length;
@@ -168,4 +188,17 @@ export async function openWeightEntries(
     return { path: name, source: new VirtualSource(`${file}/${name}`, layout) };
   });
   return await openWeightFiles(file, sources);
+}
+
+/**
+ * A graph that spares memory where its halves would take more than a GiB as f32: they are then cast in each
+ * run, which takes a tenth longer. The ViT-H of HPS v2.1 would be 3.7 GB, about all that WebAssembly has.
+ *
+ * @param weights The graph's weights.
+ */
+export function sparing(graph: Uint8Array, { tensors }: Pick<Checkpoint, "tensors">): Uint8Array {
+  const halves = [...tensors.values()].filter(({ dtype }) => dtype === "F16");
+  return halves.reduce((sum, tensor) => sum + byteLength(tensor), 0) > WIDENED_BYTES
+    ? keepHalves(graph)
+    : graph;
 }

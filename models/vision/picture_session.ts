@@ -5,12 +5,14 @@
  * @module
  */
 
+import { requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import type { GraphSession, GraphTensor } from "../graphs/graph_session.ts";
 import { Work } from "../graphs/work.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import type { OpenNetworkOptions } from "./network_kind.ts";
+import { sparing } from "./network_weights.ts";
 import { preprocess, type Preprocessing } from "./preprocessing.ts";
 import type { JudgeOptions, Pictures } from "./verifier.ts";
 
@@ -34,6 +36,16 @@ export interface PictureGraph {
   readonly results: number;
   /** Numbers of the largest activation of one picture. */
   readonly widest: number;
+}
+
+/** What a session takes of a network's options. */
+export function sessionOptions(
+  { threads, cpuProvider }: OpenNetworkOptions,
+): Pick<OpenNetworkOptions, "threads" | "cpuProvider"> {
+  return {
+    ...threads === undefined ? {} : { threads },
+    ...cpuProvider === undefined ? {} : { cpuProvider },
+  };
 }
 
 /** A graph of pictures that is loaded on a device. */
@@ -64,10 +76,9 @@ export class PictureSession implements AsyncDisposable {
     { graph, weights, ...network }: PictureGraph,
     options: OpenNetworkOptions = {},
   ): Promise<PictureSession> {
-    const { signal, ...sessionOptions } = options;
-    signal?.throwIfAborted();
-    const session = await createGraphSession(device, graph, {
-      ...sessionOptions,
+    options.signal?.throwIfAborted();
+    const session = await createGraphSession(device, sparing(graph, weights), {
+      ...sessionOptions(options),
       externalFiles: weights.files,
     });
     return new PictureSession(device, session, network);
@@ -79,6 +90,7 @@ export class PictureSession implements AsyncDisposable {
    * @param beside What else the graph takes, [count, width] by name.
    * @returns f32 [count, results], the caller's.
    * @throws {TypeError} If the session has been disposed.
+   * @throws {RangeError} If there are no pictures.
    */
   async run(
     pictures: Pictures,
@@ -92,6 +104,7 @@ export class PictureSession implements AsyncDisposable {
     const device = this.#device;
     return await this.#work.run("look at pictures", async () => {
       signal?.throwIfAborted();
+      requireInteger(pictures.count, "the number of pictures", "look at pictures", { min: 1 });
       using stack = new DisposableStack();
       const all = stack.use(device.allocate(pictures.count * results, "seen in pictures"));
       const batch = Math.max(1, Math.floor(ACTIVATION_BYTES / (4 * widest)));

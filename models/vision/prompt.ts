@@ -1,52 +1,46 @@
 /**
- * What a picture of a label is called, for networks that judge how well it fits a text.
+ * The text that a picture should show, from the label that it was painted for.
  *
  * @module
  */
 
-import { mustBe, quoted } from "../../kernels/arguments.ts";
+import { shown } from "../../kernels/arguments.ts";
 import type { ResolvedLabel } from "../label.ts";
 
-/** Where a class's name goes in a template. */
-const PLACE = "{label}";
-
-/**
- * Checks a template for the texts of classes.
- *
- * @param template A text with `{label}` in it, which stands for the name of a class.
- * @param action What it is for.
- * @returns The template.
- * @throws {TypeError} If it is no such text.
- */
-export function requireTemplate(template: string, action: string): string {
-  if (typeof template === "string" && template.includes(PLACE)) return template;
-  throw new TypeError(mustBe(`a text with ${PLACE} in it`, template, "the template", action));
+/** Options of {@linkcode textOfLabel}. */
+export interface TextOfLabelOptions {
+  /** Name of the verifier that asks, for messages. */
+  readonly verifier: string;
+  /** The text for a class, in which `{label}` stands for its name. */
+  readonly template?: string | undefined;
 }
 
 /**
- * The text of a label: its prompt, or the template with the name of its class.
+ * The prompt of a label, or what a template makes of its class.
  *
- * @param network What needs it, for messages.
- * @param template As {@linkcode requireTemplate} checks it; without one, classes have no text.
- * @throws {TypeError} If the label has neither.
+ * @throws {RangeError} If it is a class and there is no template, or no class at all.
  *
  * @example
  * ```ts
- * import { promptOf } from "./prompt.ts";
+ * import { textOfLabel } from "./prompt.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const fox = { id: null, name: "a fox", prompt: "a fox" };
- * assertEquals(promptOf(fox, "clip"), "a fox");
- * const goldfish = { id: 1, name: "goldfish" };
- * assertEquals(promptOf(goldfish, "clip", "a photo of a {label}"), "a photo of a goldfish");
+ * const options = { verifier: "clip", template: "a photo of a {label}" };
+ * assertEquals(textOfLabel({ id: 32, name: "red torus" }, options), "a photo of a red torus");
+ * assertEquals(textOfLabel({ id: null, name: "a fox", prompt: "a fox" }, options), "a fox");
  * ```
  */
-export function promptOf(label: ResolvedLabel, network: string, template?: string): string {
-  const { id, name, prompt } = label;
+export function textOfLabel(
+  { id, name, prompt }: ResolvedLabel,
+  { verifier, template }: TextOfLabelOptions,
+): string {
   if (prompt !== undefined) return prompt;
-  if (id !== null && template !== undefined) return template.replaceAll(PLACE, () => name);
-  const cure = id === null ? "" : `; give a template such as "a photo of a ${PLACE}"`;
-  throw new TypeError(
-    `Cannot judge a picture by ${quoted(network)} as its label ${quoted(name)} has no text${cure}`,
+  const action = `Cannot judge pictures of ${shown(name)} as the verifier "${verifier}" needs a text`;
+  if (id === null) {
+    throw new RangeError(`${action}: give labels that say what to paint, or take another verifier`);
+  }
+  if (template !== undefined) return template.replaceAll("{label}", () => name);
+  throw new RangeError(
+    `${action}, and the label is a class: give it a template, such as "a photo of a {label}", or take another verifier`,
   );
 }

@@ -1,29 +1,20 @@
 /**
- * From what a generation or an encoding shows to pixels: decode, and pack to RGBA on the device.
+ * From decoded pictures to pixels: packed to RGBA on the device, and read from there. When to decode is left
+ * to `current.ts`.
  *
  * @module
  */
 
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { packPixels, type PixelRule } from "../../kernels/maps/pack.ts";
-import type { Generation, PictureArray } from "../../models/model.ts";
-import type { PictureSize, Schedule } from "../../models/schedule.ts";
+import type { PictureArray } from "../../models/model.ts";
+import type { PictureSize } from "../../models/schedule.ts";
 import { RgbaImage } from "./image.ts";
 
 /** Pictures as RGBA pixels on a device. Disposing them frees the array. */
 export interface PackedPictures extends PictureSize, Disposable {
   /** u32 [images, height, width]. */
   readonly array: DeviceArray;
-}
-
-/** Paints what there is so far, one picture per lane, which belong to the caller. */
-export async function paint(
-  device: Device,
-  generation: Generation,
-  { pixelRule }: Pick<Schedule, "pixelRule">,
-): Promise<PackedPictures> {
-  using decoded = await generation.decode();
-  return pack(device, decoded, { images: generation.images, rule: pixelRule });
 }
 
 /** Packs decoded pictures as RGBA, which belong to the caller. */
@@ -38,19 +29,11 @@ export function pack(
   return { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() };
 }
 
-/** The same as {@linkcode paint}, as pictures on the host. Costs a readback. */
-export async function pictures(
-  device: Device,
-  generation: Generation,
-  schedule: Pick<Schedule, "pixelRule">,
-): Promise<RgbaImage[]> {
-  using packed = await paint(device, generation, schedule);
-  const [words] = await device.read([packed.array]);
-  const { width, height } = packed;
-  return Array.from(
-    { length: generation.images },
-    (_, i) => new RgbaImage(width, height, pixelsOf(packed, words!, i)),
-  );
+/** Packed pictures on the host. Costs a readback. */
+export async function readPictures(packed: PackedPictures, images: number): Promise<RgbaImage[]> {
+  const { array, width, height } = packed;
+  const [words] = await array.device.read([array]);
+  return Array.from({ length: images }, (_, i) => new RgbaImage(width, height, pixelsOf(packed, words!, i)));
 }
 
 /** The RGBA bytes of picture `index` of packed ones. */

@@ -13,6 +13,7 @@ import { writeSafetensors } from "../../models/checkpoint/mod.ts";
 import { loadModel } from "../../models/load.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { Generation, Model } from "../../models/model.ts";
+import type { Verifier } from "../../models/vision/verifier.ts";
 import { hasGpu, requireGpu, sharedGpu, testRandom } from "../devices.ts";
 
 /** Sides of its token maps. */
@@ -245,4 +246,13 @@ export function withGenerations(
       return changed(generation, change(generation));
     },
   });
+}
+
+/** A verifier that gives the lanes of each image these scores, in turn, whatever they look like. */
+export function ranking(scores: readonly number[]): Verifier {
+  return {
+    name: "ranking",
+    needsPrompt: false,
+    score: (_pictures, labels) => labels.map((_, lane) => scores[lane % scores.length]!),
+  };
 }

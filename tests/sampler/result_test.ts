@@ -94,6 +94,16 @@ const TRACE: Trace = {
   readbacks: 0,
   bytesRead: 0,
   dispatches: 0,
+  cost: {
+    passes: 0,
+    decodes: 0,
+    judged: 0,
+    transformerFlops: 0,
+    decoderFlops: 0,
+    judgeFlops: 0,
+    peakBytes: 0,
+    seconds: { scales: 0, decode: 0, judge: 0 },
+  },
 };
 
 /** A result with so many pictures of one size. */
@@ -101,8 +111,9 @@ function resultOf(count: number, size: number): GenerateResult {
   const images = Array.from({ length: count }, (_, index) => {
     const data = new Uint8ClampedArray(size * size * 4).fill(index * 5);
     for (let i = 3; i < data.length; i += 4) data[i] = 255;
-    const origin = { index, lane: 0, label: { id: 0, name: "gray" }, seed: 0, tokens: [], decisions: [] };
-    return new GeneratedImage({ width: size, height: size }, data, origin);
+    const origin = { index, lane: 0, label: { id: 0, name: "gray" }, seed: 0, tokens: [] };
+    const own = { ...origin, decisions: [], attempt: 0, attempts: [{ attempt: 0, lane: 0, decisions: [] }] };
+    return new GeneratedImage({ width: size, height: size }, data, own);
   });
   return new GenerateResult(images, TRACE);
 }

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { CLIP, Clip } from "../../../models/vision/clip.ts";
@@ -43,7 +43,8 @@ for (const network of ["clip_hf", "open_clip"]) {
     for (const [i, prompt] of PROMPTS.entries()) {
       const wanted = read.subarray(i * CHANNELS, (i + 1) * CHANNELS);
       requireClose(await clip.text(prompt), wanted, prompt.slice(0, 40));
-      const scores = await valuesOf(await clip.score(pictures, [labelOf(prompt), labelOf(PROMPTS[0]!)]));
+      const labels = [labelOf(prompt), labelOf(PROMPTS[0]!)];
+      const scores = await valuesOf(await clip.score(pictures, labels));
       for (const [picture, text] of [[0, i], [1, 0]] as const) {
         const dot = Array.from({ length: CHANNELS }, (_, c) => {
           return seen[picture * CHANNELS + c]! * read[text * CHANNELS + c]!;
@@ -75,6 +76,16 @@ Deno.test("Clip: a description decides what the tensors do not tell", async () =
   assertEquals(await vectorOf({ model_cfg: { quick_gelu: true } }), quick);
 });
 
+Deno.test("Clip: its fingerprint tells its files from others", async () => {
+  using device = new CpuDevice();
+  await using one = await open(device);
+  await using same = await open(device, { scale: 2 });
+  assertEquals(one.fingerprint, same.fingerprint);
+  const weights = await publishedFile("open_clip");
+  await using other = await Clip.open(device, { weights, tokenizer: CLIP_TOKENIZER });
+  assertNotEquals(one.fingerprint, other.fingerprint);
+});
+
 Deno.test("Clip: scores are multiplied by the scale", async () => {
   using device = new CpuDevice();
   const pictures = randomPictures(device, { seed: 8, count: 1, edge: EDGE });
@@ -92,9 +103,14 @@ Deno.test("Clip: labels that it cannot judge by are refused, and nothing is left
   const pictures = randomPictures(device, { seed: 8, count: 2, edge: EDGE });
   const before = device.counters.liveBytes;
   const red = labelOf("a red cone");
-  await assertRejects(() => clip.score(pictures, [red]), RangeError, "must be 2 labels: current value is 1");
-  const fox = { id: 207, name: "golden retriever" };
-  await assertRejects(() => clip.score(pictures, [red, fox]), TypeError, "golden retriever");
+  await assertRejects(
+    () => clip.score(pictures, [red]),
+    RangeError,
+    "must be 2, one for each picture: current value is 1",
+  );
+  const dog = { id: 207, name: "golden retriever" };
+  await assertRejects(() => clip.score(pictures, [red, dog]), RangeError, "give it a template");
+  await assertRejects(() => clip.score({ ...pictures, count: 0 }, []), RangeError, "the number of pictures");
   const long = labelOf("a".repeat(30_000));
   await assertRejects(() => clip.score(pictures, [red, long]), RangeError, "30000");
   const signal = AbortSignal.abort(new Error("enough"));
@@ -102,6 +118,14 @@ Deno.test("Clip: labels that it cannot judge by are refused, and nothing is left
   assertEquals(device.counters.liveBytes, before);
   await clip[Symbol.asyncDispose]();
   await assertRejects(() => clip.score(pictures, [red, red]), TypeError, "has been disposed");
+});
+
+Deno.test("Clip: classes are judged by the text that a template makes of them", async () => {
+  using device = new CpuDevice();
+  const pictures = randomPictures(device, { seed: 8, count: 1, edge: EDGE });
+  await using clip = await open(device, { template: "a red {label}" });
+  const scores = await valuesOf(await clip.score(pictures, [{ id: 3, name: "cone" }]));
+  assertEquals(scores, await valuesOf(await clip.score(pictures, [labelOf("a red cone")])));
 });
 
 Deno.test("Clip: files that are none are refused", async () => {

@@ -41,8 +41,8 @@ async function tokensOf(device: Device, file: Uint8Array, count = 2): Promise<Fl
   return await valuesOf(array);
 }
 
-for (const name of ["dinov2_reg", "dinov2", "dinov2_gated"]) {
-  testOnDevices(`published: a small ${name} sees what the authors' code sees`, async (device) => {
+for (const name of ["dinov2_reg", "dinov2", "dinov2_gated", "dinov2_hf", "dinov2_hf_gated"]) {
+  testOnDevices(`published: a small ${name} sees what the original sees`, async (device) => {
     const tokens = await tokensOf(device, await publishedFile(name));
     const every34th = Float32Array.from({ length: 2 * 8 * WIDTH }, (_, i) => {
       const [row, channel] = [Math.floor(i / WIDTH), i % WIDTH];

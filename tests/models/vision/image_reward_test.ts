@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
-import { readFloats } from "../../../kernels/device/device.ts";
+import { type DeviceArray, readFloats } from "../../../kernels/device/device.ts";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { HubError } from "../../../models/hub/mod.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
@@ -13,6 +14,7 @@ import {
   inferImageReward,
 } from "../../../models/vision/image_reward.ts";
 import { bertTensors } from "../../../models/vision/bert_graph.ts";
+import { loadVerifier } from "../../../models/vision/load.ts";
 import { visionTransformerTensors } from "../../../models/vision/vision_transformer.ts";
 import { elementsOf, type ModelTensor } from "../../../models/weights/model_tensor.ts";
 import { WeightSet } from "../../../models/weights/weight_set.ts";
@@ -121,7 +123,6 @@ testOnDevices("ImageReward: a class is judged by a template, or refused", async 
   await using file = await pytorchFile(stored(imageRewardTensors(SMALL)));
   const files = { weights: file.path, tokenizer: VOCABULARY };
   await using network = await ImageReward.open(device, files, { template: "a {label}" });
-  assertEquals(network.needsPrompt, false);
   using shown = pictures(device, "pictures", { count: 2, width: 64, height: 64 });
   using array = await network.score(shown, [{ id: 3, name: "red cone" }, ...texts("a red cone")]);
   using both = await network.score(shown, texts("a red cone", "a red cone"));
@@ -133,14 +134,36 @@ testOnDevices("ImageReward: a class is judged by a template, or refused", async 
   );
   await assertRejects(
     async () => await network.score(shown, [...texts("a fox"), { id: null, name: "null class" }]),
-    TypeError,
-    'its label "null class" has no text',
+    RangeError,
+    'Cannot judge pictures of "null class" as the verifier "image-reward" needs a text',
   );
-  await assertRejects(
-    () => ImageReward.open(device, files, { template: "a photo" }),
-    TypeError,
-    'Cannot load image-reward as the template must be a text with {label} in it: current value is "a photo"',
-  );
+});
+
+Deno.test("ImageReward: it is loaded by its name, with the vocabulary beside it or the hub's tokenizer", async () => {
+  using device = new CpuDevice();
+  await using file = await pytorchFile(stored(imageRewardTensors(SMALL)));
+  const folder = await Deno.makeTempDir();
+  await Deno.copyFile(file.path, `${folder}/ImageReward.pt`);
+  const load = () => {
+    return loadVerifier(`image-reward:${folder}`, {
+      device,
+      hub: { offline: true, cacheFolder: `${folder}/cache` },
+    });
+  };
+  const error = await assertRejects(load, HubError);
+  assertStringIncludes(error.message, "google-bert/bert-base-uncased");
+  assertStringIncludes(error.message, "tokenizer.json");
+  await Deno.copyFile(VOCABULARY, `${folder}/vocab.txt`);
+  {
+    await using network = await load();
+    assertEquals([network.name, network.fingerprint?.length], ["image-reward", 64]);
+    using shown = pictures(device, "pictures", { count: 1, width: 64, height: 64 });
+    using scores = await network.score(shown, texts(TEXTS[0]!)) as DeviceArray;
+    using recorded = await openCheckpoint(new URL("image_reward.safetensors", FOLDER));
+    const difference = (await readFloats(scores))[0]! - (await recorded.readFloat32("scores"))[0]!;
+    assert(Math.abs(difference) <= TOLERANCE, `${difference} off`);
+  }
+  await Deno.remove(folder, { recursive: true });
 });
 
 function setOf(

@@ -1,11 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { type Checkpoint, openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
+import { describeGraph } from "../../../models/graphs/graph_file.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
   findNetwork,
   nameHere,
   nameInFile,
   openNetworkWeights,
+  sparing,
   type TensorLayout,
 } from "../../../models/vision/network_weights.ts";
 import { publishedFile } from "./published_networks.ts";
@@ -31,10 +34,19 @@ Deno.test("findNetwork: a file without the network, or with two of it, is refuse
   using other = await openCheckpoint(await publishedFile("laion_head"));
   const expected = 'expected "scoring_head.8.weight" (a test\'s layout), found 10 other tensors';
   assertThrows(() => findNetwork("a head", other, [LAYOUT]), ModelFileError, expected);
-  const rename = (name: string): string => name.replace("scoring_head.0", "ema.scoring_head.8");
-  using two = await openCheckpoint(await publishedFile("v2_5_head", { rename }));
-  // A set with two of ten tensors is none.
-  assertEquals(findNetwork("a head", two, [LAYOUT]).tensors.has("inner.2.weight"), true);
+  // Two of ten tensors are no second set, all of them are.
+  using head = await openCheckpoint(await publishedFile("v2_5_head"));
+  const averaged = (names: readonly string[]): Pick<Checkpoint, "file" | "tensors"> => {
+    const others = names.map((name) =>
+      [`ema.${name}`, { ...head.tensors.get(name)!, name: `ema.${name}` }] as const
+    );
+    return { file: "head.pth", tensors: new Map([...head.tensors, ...others]) };
+  };
+  const names = [...head.tensors.keys()];
+  const few = averaged(names.slice(-2)) as Checkpoint;
+  assertEquals(findNetwork("a head", few, [LAYOUT]).tensors.get("end.bias")?.name, "scoring_head.8.bias");
+  const all = averaged(names) as Checkpoint;
+  assertThrows(() => findNetwork("a head", all, [LAYOUT]), ModelFileError, 'found "" and "ema"');
 });
 
 Deno.test("openNetworkWeights: values are as stored, in the shape that is asked for, or replaced", async () => {
@@ -55,4 +67,17 @@ Deno.test("nameInFile: undoes nameHere", () => {
   for (const name of ["scoring_head.0.weight", "scoring_head.8.bias"]) {
     assertEquals(nameInFile(LAYOUT, nameHere(LAYOUT, name)), name);
   }
+});
+
+Deno.test("sparing: halves stay halves where widened they would take more than a GiB", () => {
+  const builder = new GraphBuilder("half");
+  const place = { file: "w", offset: 0, length: 2, type: "float16", shape: [1] } as const;
+  builder.output({ name: "y", type: "float32", shape: [1] }, builder.weight("w", place));
+  const graph = builder.bytes();
+  const inputs = (rows: number, dtype: "F16" | "F32"): number => {
+    const tensors = new Map([["w", { name: "w", dtype, shape: [rows, 1 << 20] }]]);
+    return describeGraph(sparing(graph, { tensors })).inputs.length;
+  };
+  // A weight that stays what it is can be fed.
+  assertEquals([inputs(256, "F16"), inputs(257, "F16"), inputs(257, "F32")], [0, 1, 0]);
 });

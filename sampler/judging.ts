@@ -1,0 +1,182 @@
+/**
+ * Judging the lanes of a step: by a verifier that looks at their pictures, or by what the model itself knows
+ * of them. Scores come to the host in one readback, pictures never; whatever a verifier does wrong ends here.
+ *
+ * @module
+ */
+
+import { mustBe, shown } from "../kernels/arguments.ts";
+import type { DeviceArray } from "../kernels/device/device.ts";
+import { DeviceLostError } from "../kernels/device/errors.ts";
+import type { FeatureExtractor, Features, Scores, Verifier } from "../models/vision/verifier.ts";
+import type { ScaleStep } from "./step.ts";
+
+/** Judges lanes by what the model knows of them, without a picture. */
+export interface LaneVerifier {
+  /** Name in records and errors. */
+  readonly name: string;
+  /** Looks at a step after its tokens are accepted, on every scale, to remember what scores are made of. */
+  observe?(step: ScaleStep): void | Promise<void>;
+  /** One score for each lane, as of a {@linkcode Verifier}. */
+  scoreLanes(step: ScaleStep): Scores | Promise<Scores>;
+}
+
+/** Describes lanes by what the model knows of them, without a picture. */
+export interface LaneFeatureExtractor {
+  /** Name in records and errors. */
+  readonly name: string;
+  /** One description for each lane, as of a {@linkcode FeatureExtractor}. */
+  featuresOfLanes(step: ScaleStep): Features | Promise<Features>;
+}
+
+/** Descriptions on the host. */
+export interface HostFeatures {
+  /** [count, tokens, channels]. */
+  readonly values: Float32Array;
+  /** Rows of a lane. */
+  readonly tokens: number;
+  /** Numbers of a row. */
+  readonly channels: number;
+}
+
+/** A verifier, or another judge, that failed. Its `cause` is what was thrown. */
+export class VerifierError extends Error {
+  override readonly name = "VerifierError";
+  /** Name of the judge. */
+  readonly verifier: string;
+
+  /** @param verifier Name of the judge. @param message What went wrong. @param options Its cause. */
+  constructor(verifier: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.verifier = verifier;
+  }
+}
+
+/**
+ * Scores of the lanes of a step as they are now, in `gather` of a hook.
+ *
+ * @param step The step.
+ * @param verifier Who judges.
+ * @returns A number for each lane, which may be NaN or infinite. Costs a readback and, unless the judge needs
+ * no pictures, a decode.
+ * @throws {VerifierError} If the verifier fails, or gives anything but one number for each lane.
+ *
+ * @example A method of one's own: of four attempts at an image, the one that the verifier likes best
+ * ```ts
+ * import { generate, judgeLanes, loadModel, type ScaleHook, type Verifier } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // A verifier that knows nothing: the further down in the batch, the better.
+ * const last: Verifier = { name: "last", needsPrompt: false, score: (_, labels) => [...labels.keys()] };
+ * const best: ScaleHook = {
+ *   name: "best of four",
+ *   lanes: 4,
+ *   scales: [-1],
+ *   async gather(step) {
+ *     const scores = await judgeLanes(step, last);
+ *     return [scores.indexOf(Math.max(...scores))];
+ *   },
+ * };
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const { images: [image] } = await generate(model, { labels: "red torus", hooks: [best] });
+ * assertEquals(image!.lane, 3);
+ * ```
+ */
+export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerifier): Promise<Float64Array> {
+  const { lanes } = step;
+  const labels = lanes.map(({ label }) => label);
+  const { signal } = step.request;
+  const flops = "scoreLanes" in verifier ? 0 : verifier.flops;
+  return await step.cost.judge({ pictures: lanes.length, flops }, async () => {
+    const scores = await ofJudge(step, verifier, async () => {
+      if ("scoreLanes" in verifier) return await verifier.scoreLanes(step);
+      return await verifier.score(await step.pictures(verifier), labels, { signal });
+    });
+    return await readScores(scores, lanes.length, verifier.name);
+  });
+}
+
+/**
+ * Descriptions of the lanes of a step as they are now, in `gather` of a hook. Costs a readback and, unless
+ * the extractor needs no pictures, a decode.
+ *
+ * @throws {VerifierError} If the extractor fails, or gives anything but as many rows for each lane.
+ */
+export async function describeLanes(
+  step: ScaleStep,
+  extractor: FeatureExtractor | LaneFeatureExtractor,
+): Promise<HostFeatures> {
+  const { signal } = step.request;
+  const pictures = step.lanes.length;
+  const flops = "featuresOfLanes" in extractor ? 0 : extractor.flops;
+  return await step.cost.judge({ pictures, flops }, async () => {
+    using features = await ofJudge(step, extractor, async () => {
+      if ("featuresOfLanes" in extractor) return await extractor.featuresOfLanes(step);
+      return await extractor.features(await step.pictures(extractor), { signal });
+    });
+    const { array, tokens, channels } = features;
+    if (array.length < pictures * tokens * channels) {
+      throw new VerifierError(
+        extractor.name,
+        `Cannot describe lanes as "${extractor.name}" must give ${pictures} × ${tokens} × ${channels} numbers: it gave ${array.length}`,
+      );
+    }
+    const [words] = await step.device.read([array]);
+    return { values: new Float32Array(words!.buffer, 0, pictures * tokens * channels), tokens, channels };
+  });
+}
+
+/**
+ * What a judge answers, unless the signal ends the generation before: then it is not waited for, and what it
+ * still brings is freed.
+ */
+async function ofJudge<Answer extends Features | Scores>(
+  { scale, request: { signal } }: ScaleStep,
+  { name }: { readonly name: string },
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  signal?.throwIfAborted();
+  const answer = ask();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal!.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([answer, aborted]);
+  } catch (error) {
+    answer.then(free, () => {});
+    if (signal?.aborted) throw signal.reason;
+    if (error instanceof DeviceLostError || error instanceof VerifierError) throw error;
+    const reason = error instanceof Error ? error.message : shown(error);
+    const message = `Cannot judge the lanes of scale ${scale} as "${name}" failed: ${reason}`;
+    throw new VerifierError(name, message, { cause: error });
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function free(answer: Features | Scores): void {
+  if (isDisposable(answer)) answer[Symbol.dispose]();
+}
+
+function isDisposable(answer: Features | Scores): answer is Features | DeviceArray {
+  return typeof answer === "object" && answer !== null && Symbol.dispose in answer;
+}
+
+async function readScores(scores: Scores, count: number, name: string): Promise<Float64Array> {
+  const wanted = `a number for each of ${count} lanes`;
+  const refuse = (given: unknown): never => {
+    throw new VerifierError(name, mustBe(wanted, given, `what "${name}" gives`, "judge lanes"));
+  };
+  if (typeof scores !== "object" || scores === null) return refuse(scores);
+  if ("device" in scores) {
+    using array = scores;
+    if (array.length !== count) return refuse(`${array.length} numbers`);
+    const [words] = await array.device.read([array]);
+    return Float64Array.from(new Float32Array(words!.buffer, 0, count));
+  }
+  if (scores.length !== count) {
+    return refuse(scores.length === undefined ? scores : `${scores.length} numbers`);
+  }
+  for (let i = 0; i < count; i++) if (typeof scores[i] !== "number") return refuse(scores[i]);
+  return Float64Array.from(scores);
+}

@@ -1,0 +1,91 @@
+/**
+ * Lanes described by what the model itself keeps of them: the accumulated map, taken together to a few
+ * positions. Needs neither a picture nor a network.
+ *
+ * @module
+ */
+
+import { requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
+import type { DeviceArray } from "../../kernels/device/device.ts";
+import { createResampleTable, resample } from "../../kernels/maps/resample.ts";
+import type { MapSize } from "../../models/schedule.ts";
+import type { LaneFeatureExtractor } from "../judging.ts";
+import type { ScaleStep } from "../step.ts";
+
+/** Options of {@linkcode latentFeatures}. */
+export interface LatentFeaturesOptions {
+  /** Positions along an edge at the most; 4 by default. */
+  side?: number;
+}
+
+/**
+ * Makes a feature extractor of lanes: means of the accumulated map over `side` × `side` areas; in a family
+ * whose scales do not add up, of the code vectors of the last map. [lanes, positions, channels].
+ *
+ * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {RangeError} If `side` is no integer >= 1.
+ *
+ * @example
+ * ```ts
+ * import { describeLanes, generate, latentFeatures, loadModel, type ScaleHook } from "../../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const look: ScaleHook = {
+ *   name: "look",
+ *   scales: [2],
+ *   async gather(step) {
+ *     const { tokens, channels } = await describeLanes(step, latentFeatures());
+ *     assertEquals([tokens, channels], [16, 16]);
+ *     return undefined;
+ *   },
+ * };
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * await generate(model, { labels: "red torus", hooks: [look] });
+ * ```
+ */
+export function latentFeatures(options: LatentFeaturesOptions = {}): LaneFeatureExtractor {
+  const action = "make latent features";
+  requireObject(options, "the options", action);
+  requireOptions(options, ["side"], action);
+  const side = requireInteger(options.side ?? 4, "side", action, { min: 1 });
+  return {
+    name: "latent",
+    featuresOfLanes(step) {
+      const maps = step.accumulated ?? vectors(step);
+      const { channels } = maps;
+      const size = { width: Math.min(side, maps.width), height: Math.min(side, maps.height) };
+      const array = means(maps, size, step.lanes.length);
+      return {
+        array,
+        channels,
+        tokens: size.width * size.height,
+        [Symbol.dispose]: () => array[Symbol.dispose](),
+      };
+    },
+  };
+}
+
+interface Maps extends MapSize {
+  readonly array: DeviceArray;
+  readonly channels: number;
+}
+
+/** Code vectors of the tokens that the scale ended with. */
+function vectors(step: ScaleStep): Maps {
+  const { device, model: { tokens: space }, positions, width, height } = step;
+  const tokens = step.ofLanes(step.tokens!);
+  const maps = step.lanes.length;
+  const array = step.allocate(maps * positions * space.channels, "code vectors");
+  space.vectors(device, { tokens, output: array, maps, positions });
+  return { array, channels: space.channels, width, height };
+}
+
+/** Means over areas, [images, positions, channels], which belong to the caller. */
+function means({ array: input, channels, width, height }: Maps, to: MapSize, images: number): DeviceArray {
+  const { device } = input;
+  const output = device.allocate(images * to.width * to.height * channels, "latent features");
+  using table = createResampleTable(device, "area", height, to.height);
+  using across = createResampleTable(device, "area", width, to.width);
+  device.run(resample, { input, output, table, across, images, channels, layout: "rows" });
+  return output;
+}

@@ -1,0 +1,96 @@
+/**
+ * The pictures of a batch as it is now, on the device: decoded when somebody first asks for them, in the size
+ * that is asked for, rearranged with the lanes, and gone with the next scale. So several who look at a scale
+ * share one decode, and pictures that were judged last are those that are delivered.
+ *
+ * @module
+ */
+
+import type { Device } from "../../kernels/device/device.ts";
+import type { Generation } from "../../models/model.ts";
+import type { Schedule } from "../../models/schedule.ts";
+import type { CostCounter } from "../cost.ts";
+import { gatherLanes } from "../lane_memory.ts";
+import type { RgbaImage } from "./image.ts";
+import { pack, type PackedPictures, readPictures } from "./paint.ts";
+
+/** What {@linkcode CurrentPictures} are made of. */
+export interface CurrentPicturesParts {
+  readonly device: Device;
+  readonly generation: Generation;
+  readonly schedule: Schedule;
+  readonly cost: CostCounter;
+}
+
+/** Pictures of one batch between two scales. */
+export class CurrentPictures implements Disposable {
+  readonly #parts: CurrentPicturesParts;
+  /** Pictures by how much they were shrunk. */
+  readonly #decoded = new Map<number, PackedPictures>();
+  #scale = -1;
+
+  /** @param parts Where they come from. */
+  constructor(parts: CurrentPicturesParts) {
+    this.#parts = parts;
+  }
+
+  /** Another scale has been accepted, so what was decoded is of the past. */
+  advance(): void {
+    this[Symbol.dispose]();
+    this.#scale++;
+  }
+
+  /**
+   * How many times smaller pictures may be decoded whose shorter edge shall still have so many pixels;
+   * without a number, 1.
+   */
+  shrinkTo(smallestEdge: number | undefined): number {
+    if (smallestEdge === undefined) return 1;
+    const { generation: { shrinks = [1] }, schedule } = this.#parts;
+    const { width, height } = schedule.scales[this.#scale]!.picture;
+    const edge = Math.min(width, height);
+    return shrinks.findLast((shrink) => edge / shrink >= smallestEdge) ?? 1;
+  }
+
+  /** One picture per lane, which stay this object's until lanes are gathered or a scale is accepted. */
+  async of(shrink: number = 1): Promise<PackedPictures> {
+    const known = this.#decoded.get(shrink);
+    if (known !== undefined) return known;
+    const { device, generation, schedule: { pixelRule: rule }, cost } = this.#parts;
+    const { images } = generation;
+    const packed = await cost.decode({ scale: this.#scale, pictures: images, shrink }, async () => {
+      using decoded = await generation.decode({ shrink });
+      return pack(device, decoded, { images, rule });
+    });
+    this.#decoded.set(shrink, packed);
+    return packed;
+  }
+
+  /** The same on the host. Costs a readback. */
+  async read(): Promise<RgbaImage[]> {
+    return await readPictures(await this.of(), this.#parts.generation.images);
+  }
+
+  /** The finished pictures, which are the caller's. */
+  async take(): Promise<PackedPictures> {
+    const packed = await this.of();
+    this.#decoded.delete(1);
+    return packed;
+  }
+
+  /** Goes on with these of so many lanes. */
+  gather(order: readonly number[], lanes: number): void {
+    for (const [shrink, packed] of this.#decoded) {
+      const array = gatherLanes(packed.array, order, lanes);
+      packed[Symbol.dispose]();
+      const { width, height } = packed;
+      this.#decoded.set(shrink, { array, width, height, [Symbol.dispose]: () => array[Symbol.dispose]() });
+    }
+  }
+
+  /** Frees them. */
+  [Symbol.dispose](): void {
+    for (const packed of this.#decoded.values()) packed[Symbol.dispose]();
+    this.#decoded.clear();
+  }
+}
