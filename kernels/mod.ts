@@ -173,6 +173,17 @@ export type { BitTruncation } from "./sampling/bit_chance.ts";
 export { missingBits, type MissingBitsArguments, NONE_MISSING } from "./sampling/missing_bits.ts";
 export { sampleBits, type SampleBitsArguments } from "./sampling/sample_bits.ts";
 export { type SmoothArguments, smoothCodes } from "./sampling/smooth.ts";
+export { sumEvidence, type SumEvidenceArguments } from "./sampling/sum_evidence.ts";
+export {
+  bitEvidence,
+  type BitEvidenceArguments,
+  type EvidenceOutput,
+  type EvidenceShape,
+  runBitEvidence,
+  runTokenEvidence,
+  tokenEvidence,
+  type TokenEvidenceArguments,
+} from "./sampling/token_evidence.ts";
 
 export {
   type BandwidthArguments,

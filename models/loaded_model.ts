@@ -7,7 +7,10 @@
 
 import { requireInteger } from "../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
+import { decoderFlops, type DecoderWork } from "./autoencoder/flops.ts";
 import type { AutoencoderNetworks, FeatureMaps } from "./autoencoder/networks.ts";
+import { shrinksOf } from "./autoencoder/shrunk.ts";
+import { GUIDED_ROWS, rowFlops, type TransformerWork } from "./costs.ts";
 import type { ModelFolder, ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import { batchLimitOn, requireBatch, requireFit } from "./graphs/fit.ts";
@@ -22,11 +25,20 @@ import type {
   Encoding,
   Generation,
   Model,
+  ModelFlops,
   PictureArray,
   SearchDefaults,
   StartOptions,
 } from "./model.ts";
-import type { MapSize, PictureSize, SamplingDefaults, Scale, Schedule, ScheduleRequest } from "./schedule.ts";
+import {
+  isGuided,
+  type MapSize,
+  type PictureSize,
+  type SamplingDefaults,
+  type Scale,
+  type Schedule,
+  type ScheduleRequest,
+} from "./schedule.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
 import { DESCRIPTION } from "./vision/described_network.ts";
 import { ModelVerifier } from "./vision/model_verifier.ts";
@@ -53,6 +65,8 @@ export interface LoadedParts {
   readonly networks: AutoencoderNetworks;
   /** How graphs are run. */
   readonly sessionOptions: GraphSessionOptions;
+  /** What the operations of their decoder depend on. */
+  readonly decoder: DecoderWork;
   /** What is unloaded with the model. What its family loads beside these parts goes here, too. */
   readonly owned: AsyncDisposableStack;
 }
@@ -65,6 +79,16 @@ export interface Quantized {
    * Features of the picture that the tokens show up to a scale, for the decoder. They belong to the caller.
    */
   features(scale: number): FeatureMaps;
+}
+
+/** What the operations of a model depend on beside its decoder. */
+export interface ModelWork {
+  /** The transformer. */
+  readonly transformer: TransformerWork;
+  /** Operations for the modulations of a row. */
+  readonly modulations: number;
+  /** Size of the map that is decoded after a scale. */
+  decoded(scale: number): MapSize;
 }
 
 /** What is the same in all models that are loaded from a folder. */
@@ -151,6 +175,32 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
   abstract schedule(request?: ScheduleRequest): Schedule;
 
   abstract start(options: StartOptions): Promise<Generation>;
+
+  flops(schedule: Schedule, guided: boolean = isGuided(schedule)): ModelFlops {
+    const { transformer, modulations, decoded } = this.workOf(schedule);
+    const rows = this.rowsOf(schedule, guided);
+    const mapAfter = (scale: number): MapSize => {
+      const { length } = schedule.scales;
+      return decoded(requireInteger(scale, "a scale", "count operations", { min: 0, max: length - 1 }));
+    };
+    return {
+      condition: rows * modulations,
+      scales: rowFlops(transformer, schedule.scales).map((flops) => rows * flops),
+      shrinks: (scale) => shrinksOf(mapAfter(scale)),
+      decode: (scale, shrink = 1) => {
+        const { width, height } = mapAfter(scale);
+        return decoderFlops(this.parts.decoder, { width: width / shrink, height: height / shrink });
+      },
+    };
+  }
+
+  /** What the operations of a schedule's images depend on. */
+  protected abstract workOf(schedule: Schedule): ModelWork;
+
+  /** Rows of the transformer for each image. */
+  protected rowsOf(_schedule: Schedule, guided: boolean): 1 | 2 {
+    return guided ? GUIDED_ROWS : 1;
+  }
 
   async encode(pictures: PictureArray, images: number, options: EncodeOptions = {}): Promise<Encoding> {
     const { networks } = this.parts;

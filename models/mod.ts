@@ -149,6 +149,7 @@ export type {
   CodeVectors,
   Distance,
   DrawArguments,
+  EvidenceArguments,
   ExpectedTokenDensityArguments,
   MissingArguments,
   MixArguments,

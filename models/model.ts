@@ -104,12 +104,20 @@ export interface DecodeOptions {
   readonly shrink?: number;
 }
 
-/** Floating-point operations of a model, two for each product that is added. */
+/**
+ * Floating-point operations of a model, two for each product that is added: those of its matrices,
+ * convolutions and attention. The rest is a few hundredths of them and left out.
+ */
 export interface ModelFlops {
-  /** Of an image before its first scale, its text apart. */
+  /**
+   * Of an image before its first scale, whatever the number of its lanes: the modulations of all blocks. What
+   * is made of a text alone is left out, and it is not reckoned that a model may still have those of a class.
+   */
   readonly condition: number;
   /** Of the transformer for one lane at each scale, with the rows that its guidance takes. */
   readonly scales: readonly number[];
+  /** What {@linkcode DecodeOptions.shrink} may be after a scale, 1 first. */
+  shrinks(scale: number): readonly number[];
   /** Of the decoder for one picture after a scale, `shrink` times as narrow and low (1 by default). */
   decode(scale: number, shrink?: number): number;
 }
@@ -229,8 +237,13 @@ export interface Model extends AsyncDisposable {
    * @throws {RangeError} If the model cannot follow it, with the reason.
    */
   schedule(request?: ScheduleRequest): Schedule;
-  /** Floating-point operations of a schedule's images; a family that cannot tell is without it. */
-  flops?(schedule: Schedule): ModelFlops;
+  /**
+   * Floating-point operations of a schedule's images; a family that cannot tell is without it.
+   *
+   * @param guided Whether there are unconditional rows beside the conditional ones; by default, whether the
+   * schedule needs them.
+   */
+  flops?(schedule: Schedule, guided?: boolean): ModelFlops;
   /**
    * The model's own judge of pictures: loaded when it is first asked for, unloaded with the model. Without
    * it, its folder holds none.

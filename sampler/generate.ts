@@ -7,12 +7,11 @@
 
 import type { DeviceArray } from "../kernels/device/device.ts";
 import { nextTurn } from "../kernels/device/next_turn.ts";
-import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
+import type { ResolvedLabel } from "../models/label.ts";
 import type { Generation, Model } from "../models/model.ts";
-import { isGuided, type Schedule } from "../models/schedule.ts";
 import type { TextFeatures } from "../models/text/text_features.ts";
 import { Batch } from "./batch.ts";
-import { CostCounter } from "./cost.ts";
+import { CostCounter, guides, imagesTogether } from "./cost.ts";
 import { PendingBatches } from "./delivery.ts";
 import { EditSources } from "./editing/edit.ts";
 import type { ScaleHook } from "./hook.ts";
@@ -165,7 +164,7 @@ async function* run(
   const { device } = model;
   const before = device.counters;
   const timings: BatchTimings[] = [];
-  const cost = new CostCounter(device, model.flops?.(request.schedule));
+  const cost = new CostCounter(device);
   const trace = (): Trace => {
     const after = device.counters;
     return {
@@ -205,7 +204,7 @@ async function* runBatches(
   using sources = request.edit === undefined
     ? undefined
     : new EditSources(model, request.schedule, request.edit);
-  const perBatch = Math.max(1, Math.floor(request.batch / request.lanes));
+  const perBatch = imagesTogether(request);
   const batches = Math.ceil(request.labels.length / perBatch);
   const turns = deliver === "batch" || request.signal !== undefined;
   for (let batch = 0; batch < batches; batch++) {
@@ -267,14 +266,15 @@ async function* runBatch(
   signal?.throwIfAborted();
   batch.mark();
   await sources?.encode(first, first + labels.length);
+  const guided = guides(model, labels, schedule);
+  cost.begin(labels.length, model.flops?.(schedule, guided));
   using generation = await model.start({
     labels: batch.lanes.map(({ label }) => label),
-    guided: isGuided(schedule) && guides(model, labels, schedule),
+    guided,
     schedule,
     ...(textFeatures && { textFeatures }),
   });
   using pictures = new CurrentPictures({ device: model.device, generation, schedule, cost });
-  cost.condition(batch.lanes.length);
   batch.mark();
   for (const [scale, { width, height }] of scales.entries()) {
     signal?.throwIfAborted();
@@ -294,11 +294,6 @@ async function* runBatch(
   batch.finish(await pictures.take());
   owned.move();
   return batch;
-}
-
-/** Whether guidance has something to guide to or, with a text for all images, away from. */
-function guides(model: Model, labels: readonly ResolvedLabel[], schedule: Schedule): boolean {
-  return !labels.every(isUnconditional) || (model.textsOf?.(labels, schedule) ?? []).length > 0;
 }
 
 /** The lanes that a batch starts with. */

@@ -78,14 +78,17 @@ export interface ScaleHook<Decision = unknown> {
 export interface SearchEvent {
   /** Index of the scale. */
   readonly scale: number;
-  /** Lanes of an image afterwards. */
-  readonly lanes: number;
-  /** Who looks at the pictures of the lanes before; `"own"` is the verifier of the model itself. */
+  /** Lanes of an image afterwards, or how they follow from those before. */
+  readonly lanes: number | ((before: number) => number);
+  /** Who looks at the lanes before; `"own"` is the verifier of the model itself. */
   readonly looks: readonly (Look | "own")[];
 }
 
-/** Somebody who looks at pictures, as far as it costs something. */
-export type Look = Pick<Verifier, "name" | "smallestEdge" | "flops">;
+/** Somebody who looks at lanes, as far as it costs something. */
+export interface Look extends Pick<Verifier, "name" | "smallestEdge" | "flops"> {
+  /** Whether it needs their pictures; `false` for who goes by what the model itself knows. */
+  readonly pictures?: boolean;
+}
 
 /**
  * The scales on which a hook acts with a model, as it names them, or `undefined` for all.

@@ -19,7 +19,9 @@ export {
   type ScaleEvent,
 } from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";
-export type { Cost } from "./cost.ts";
+export type { Cost, CostCounts } from "./cost.ts";
+export { plan, type PlannedMethod, type PlannedSearch, type PlanOptions, type SearchPlan } from "./plan.ts";
+export { costOf, type PlannedCost } from "./planned_cost.ts";
 export { type Look, type ScaleHook, scalesOf, type SearchEvent } from "./hook.ts";
 export {
   describeLanes,
@@ -70,6 +72,7 @@ export { beamSearch, type BeamSearchDecision, type BeamSearchOptions } from "./m
 export { bestOfN, type BestOfNDecision, type BestOfNOptions } from "./methods/best_of.ts";
 export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_features.ts";
 export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
+export { ownEvidence } from "./methods/own_evidence.ts";
 export type { Judge } from "./methods/population.ts";
 export type { Potential } from "./methods/potentials.ts";
 export {

@@ -12,6 +12,7 @@ import type { ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
 import type { EditRequest } from "./editing/edit.ts";
 import { featuresOf, generate } from "./generate.ts";
+import { type Cost, sumOfCosts } from "./cost.ts";
 import { Pace } from "./pace.ts";
 import { type GenerateRequest, resolveRequest } from "./request.ts";
 import type { GeneratedImage } from "./result.ts";
@@ -50,6 +51,8 @@ export interface SeriesProgress {
   readonly perSecond: number;
   /** Seconds to the end at this pace. */
   readonly secondsLeft: number;
+  /** What the batches that were made have cost. */
+  readonly cost: Cost;
 }
 
 /** What {@linkcode generateSeries} yields. */
@@ -116,6 +119,7 @@ export async function* generateSeries(
   let failed = 0;
   let failedInARow = 0;
   let losses = 0;
+  let cost = sumOfCosts([]);
 
   const make = async (first: number, end: number): Promise<GeneratedImage[]> => {
     const { memory: _decided, edit, ...others } = request;
@@ -132,6 +136,7 @@ export async function* generateSeries(
     const images: GeneratedImage[] = [];
     for await (const event of generate.stream(model, part)) {
       if (event.type === "image") images.push(event.image);
+      else if (event.type === "done") cost = sumOfCosts([cost, event.trace.cost]);
     }
     return images;
   };
@@ -181,7 +186,8 @@ export async function* generateSeries(
     failedInARow = images.length === 0 ? failedInARow + failures.length : 0;
     pace.mark(first);
     const { perSecond, secondsLeft } = pace;
-    yield { images, failures, progress: { total: labels.length, made, failed, perSecond, secondsLeft } };
+    const progress = { total: labels.length, made, failed, perSecond, secondsLeft, cost };
+    yield { images, failures, progress };
     if (failedInARow >= failureLimit) {
       const cause = failures.at(-1)!.error;
       throw new Error(

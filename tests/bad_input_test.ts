@@ -1109,7 +1109,8 @@ const judging =
   (labels: readonly ResolvedLabel[], size: object = {}) => async (model: Model): Promise<void> => {
     await using verifier = await loadVerifier(REWARD, { model });
     using array = model.device.allocate(64 * 64);
-    await verifier.score({ array, count: 1, width: 64, height: 64, ...size }, labels);
+    const scores = await verifier.score({ array, count: 1, width: 64, height: 64, ...size }, labels);
+    (scores as DeviceArray)[Symbol.dispose]();
   };
 
 const VERIFIERS: readonly Row[] = [

@@ -8,13 +8,14 @@
 
 import { requireInteger } from "../../kernels/arguments.ts";
 import type { Device } from "../../kernels/device/device.ts";
-import { type AutoencoderConfig, pixelsPerToken } from "../autoencoder/config.ts";
+import { type AutoencoderConfig, type AutoencoderLayout, pixelsPerToken } from "../autoencoder/config.ts";
+import { decoderWork } from "../autoencoder/flops.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import type { ModelFolder } from "../folder/model_folder.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphSession } from "../graphs/graph_session.ts";
 import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
-import { LoadedModel, type LoadedParts } from "../loaded_model.ts";
+import { LoadedModel, type LoadedParts, type ModelWork } from "../loaded_model.ts";
 import { beginLoading, loadNetworks, transformerFile } from "../loading.ts";
 import type { Generation, Model, StartOptions } from "../model.ts";
 import type { MapSize, PictureSize, Schedule } from "../schedule.ts";
@@ -22,7 +23,7 @@ import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import { withSynonyms } from "./imagenet.ts";
 import { costsOf, type ModelSizes } from "./memory.ts";
-import { ConditionCache } from "./transformer/condition.ts";
+import { ConditionCache, modulationFlops } from "./transformer/condition.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";
 
@@ -65,6 +66,8 @@ export interface OpenWeights {
 export interface LoadClassConditionalOptions<Config> extends LoadFamilyOptions {
   /** Its family. */
   readonly family: Family<Config>;
+  /** How its tokenizer names its tensors. */
+  readonly layout: AutoencoderLayout;
   /** What the memory of a model of given sizes depends on. */
   readonly sizesOf: (config: Config) => ModelSizes;
   /** Makes the model of its parts, and loads what only its family has. */
@@ -84,7 +87,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   device: Device,
   options: LoadClassConditionalOptions<Config>,
 ): Promise<Model> {
-  const { family, sizesOf, make } = options;
+  const { family, layout, sizesOf, make } = options;
   const loading = await beginLoading(folder, device, {
     ...options,
     costsOf: (config) => costsOf(sizesOf(config)),
@@ -118,6 +121,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
     transformer: transformerSession,
     conditions,
     networks,
+    decoder: decoderWork({ ...config.tokenizer, layout }, tokenizer),
   }, { transformer, tokenizer });
   // From here on everything is the model's.
   stack.move();
@@ -179,6 +183,19 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
       return generation;
     });
   }
+
+  protected workOf(schedule: Schedule): ModelWork {
+    const { config } = this.parts;
+    const { vocabulary, channels } = config.tokenizer;
+    return {
+      transformer: { ...config, logits: vocabulary, features: channels },
+      modulations: modulationFlops(config),
+      decoded: (scale) => this.decodedMap(schedule, scale),
+    };
+  }
+
+  /** Size of the map that is decoded after a scale. */
+  protected abstract decodedMap(schedule: Schedule, scale: number): MapSize;
 
   /** Begins a generation, whose state is the generation's from then on. */
   protected abstract begin(state: TransformerState, schedule: Schedule): Generation;

@@ -13,7 +13,13 @@ import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import type { ModelSize } from "../folder/sizes.ts";
 import { SEARCH } from "./alpha.ts";
-import { type FlexVarConfig, flexVarSizes, inferFlexVarConfig, requireFlexVarConfig } from "./config.ts";
+import {
+  FLEXVAR_LAYOUT,
+  type FlexVarConfig,
+  flexVarSizes,
+  inferFlexVarConfig,
+  requireFlexVarConfig,
+} from "./config.ts";
 import { flexVarGraphs } from "./graph.ts";
 import { makeFlexVarModel } from "./model.ts";
 import { DEFAULTS, flexVarSchedule, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
@@ -109,7 +115,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   graphs: flexVarGraphs,
   storedDtype,
   load: async (folder, device, options) => {
-    const own = { family: FLEXVAR, sizesOf: flexVarSizes, make: makeFlexVarModel };
+    const own = { family: FLEXVAR, layout: FLEXVAR_LAYOUT, sizesOf: flexVarSizes, make: makeFlexVarModel };
     return await loadClassConditional(folder, device, { ...options, ...own });
   },
 };

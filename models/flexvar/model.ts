@@ -87,6 +87,10 @@ class FlexVarModel extends ClassConditionalModel<FlexVarConfig> {
     return { ...schedule, ...this.costs(maps) };
   }
 
+  protected decodedMap({ scales }: Schedule, scale: number): MapSize {
+    return scales[scale]!;
+  }
+
   protected begin(state: TransformerState, { scales }: Schedule): Generation {
     using stack = new DisposableStack();
     const positions = scales.map((map) => stack.use(this.#positionsOf(map)));

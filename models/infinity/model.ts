@@ -7,6 +7,7 @@
 
 import { quoted, requireInteger } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import { decoderWork } from "../autoencoder/flops.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import type { ModelFolder } from "../folder/model_folder.ts";
@@ -15,7 +16,7 @@ import { type CacheDtype, requireCacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphSession } from "../graphs/graph_session.ts";
 import type { Label, ResolvedLabel, TextLabels } from "../label.ts";
-import { LoadedModel, type LoadedParts, type Quantized } from "../loaded_model.ts";
+import { LoadedModel, type LoadedParts, type ModelWork, type Quantized } from "../loaded_model.ts";
 import {
   beginLoading,
   type GraphFile,
@@ -36,6 +37,7 @@ import { WeightSet } from "../weights/weight_set.ts";
 import { CodeMaps } from "./code_maps.ts";
 import { evaluateTexts, type RowText } from "./conditions.ts";
 import {
+  featureMap,
   type InfinityConfig,
   sizeName,
   TOKENIZER,
@@ -51,7 +53,7 @@ import {
   transformerParts,
 } from "./graphs.ts";
 import { INFINITY_LAYOUT } from "./layout.ts";
-import { infinityCosts, largestScores } from "./memory.ts";
+import { infinityCosts, infinityWork, largestScores } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
 import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
 import { INFINITY_SEARCH } from "./search.ts";
@@ -138,6 +140,7 @@ export async function loadInfinity(
     family: family.name,
     defaults: family.defaults,
     networks,
+    decoder: decoderWork({ ...config.tokenizer, layout: INFINITY_LAYOUT }, tokenizer),
     cacheDtype,
     offload,
     sessions,
@@ -354,6 +357,20 @@ class InfinityModel extends LoadedModel<InfinityParts> {
     );
   }
 
+  protected workOf({ scales }: Schedule): ModelWork {
+    const { config } = this.parts;
+    const decoded = featureMap(scales.at(-1)!, config.patchify);
+    return { ...infinityWork(config), decoded: () => decoded };
+  }
+
+  /** Guidance within the transformer takes both branches, too. */
+  protected override rowsOf({ scales, settings }: Schedule, guided: boolean): 1 | 2 {
+    const { cfg, familyOptions } = settings;
+    const { blocks } = insertionLayers(familyOptions as InfinityOptions);
+    const mixes = blocks.length > 0 && scales.some((_, k) => ofScale(cfg, k) !== 1);
+    return guided || mixes ? 2 : 1;
+  }
+
   async start(options: StartOptions): Promise<Generation> {
     const { device, work, parts: { config, cacheDtype, sessions, condition, codes, starts } } = this;
     const { labels, guided, schedule = this.schedule() } = options;
@@ -361,9 +378,7 @@ class InfinityModel extends LoadedModel<InfinityParts> {
     requireInteger(labels.length, "the number of labels", action, { min: 1 });
     requireBatch(labels.length, schedule.batchLimit, action);
     const familyOptions = schedule.settings.familyOptions as InfinityOptions;
-    const mixes = insertionLayers(familyOptions).blocks.length > 0 &&
-      schedule.scales.some((_, k) => ofScale(schedule.settings.cfg, k) !== 1);
-    const branches = guided || mixes ? 2 : 1;
+    const branches = this.rowsOf(schedule, guided);
     return await work.run(action, async () => {
       const features = await this.#features(options, schedule);
       const rows = this.#rows(labels, { features, familyOptions, branches });

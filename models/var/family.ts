@@ -11,7 +11,14 @@ import { transformerFact } from "../class_conditional/facts.ts";
 import { classLabels } from "../class_conditional/imagenet.ts";
 import { storedDtype } from "../class_conditional/precision.ts";
 import { SEARCH } from "./alpha.ts";
-import { inferVarConfig, pictureSide, requireVarConfig, type VarConfig, varSizes } from "./config.ts";
+import {
+  inferVarConfig,
+  pictureSide,
+  requireVarConfig,
+  VAR_LAYOUT,
+  type VarConfig,
+  varSizes,
+} from "./config.ts";
 import { varGraphs } from "./graph.ts";
 import { makeVarModel } from "./model.ts";
 import { PUBLISHED_PATCH_NUMBERS } from "./patch_numbers.ts";
@@ -110,7 +117,7 @@ export const VAR: Family<VarConfig> = {
   graphs: varGraphs,
   storedDtype,
   load: async (folder, device, options) => {
-    const own = { family: VAR, sizesOf: varSizes, make: makeVarModel };
+    const own = { family: VAR, layout: VAR_LAYOUT, sizesOf: varSizes, make: makeVarModel };
     return await loadClassConditional(folder, device, { ...options, ...own });
   },
 };

@@ -103,6 +103,10 @@ class VarModel extends ClassConditionalModel<VarConfig> {
     return { ...varSchedule(model, request), ...this.costs(squareMaps(patchNumbers)) };
   }
 
+  protected decodedMap({ scales }: Schedule): MapSize {
+    return scales.at(-1)!;
+  }
+
   protected begin(state: TransformerState, schedule: Schedule): Generation {
     this.#requireOwn(schedule.scales);
     return new VarGeneration({

@@ -90,11 +90,14 @@ export function beamSearch(options: BeamSearchOptions = {}): ScaleHook<BeamSearc
     plan({ scales: { length } }, model) {
       const looks = looksOf(verifier, model, "beam search");
       const between = [...judgedOf(length)].filter((scale) => scale < length - 1).sort((a, b) => a - b);
-      return [...between.map((scale) => ({ scale, lanes, looks })), {
-        scale: length - 1,
-        lanes: keep,
-        looks,
-      }];
+      return [
+        ...between.map((scale) => ({
+          scale,
+          lanes: (before: number) => Math.min(before, beams) * width,
+          looks,
+        })),
+        { scale: length - 1, lanes: (before) => Math.min(before, keep), looks },
+      ];
     },
     async gather(step) {
       await observe(verifier, step);

@@ -61,7 +61,11 @@ export function bestOfN(options: BestOfNOptions = {}): ScaleHook<BestOfNDecision
     lanes: samples,
     settings: { samples, verifier: verifier?.name ?? "own", keep },
     plan: ({ scales: { length } }, model) => [
-      { scale: length - 1, lanes: keep, looks: looksOf(verifier, model, "Best of N") },
+      {
+        scale: length - 1,
+        lanes: (before) => Math.min(before, keep),
+        looks: looksOf(verifier, model, "Best of N"),
+      },
     ],
     async gather(step) {
       await observe(verifier, step);

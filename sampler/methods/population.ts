@@ -7,9 +7,9 @@
 
 import { mustBe, requireFunction, requireObject } from "../../kernels/arguments.ts";
 import type { Model } from "../../models/model.ts";
-import type { Verifier } from "../../models/vision/verifier.ts";
+import type { FeatureExtractor, Verifier } from "../../models/vision/verifier.ts";
 import type { Look } from "../hook.ts";
-import type { LaneVerifier } from "../judging.ts";
+import type { LaneFeatureExtractor, LaneVerifier } from "../judging.ts";
 import type { Lane, ScaleStep } from "../step.ts";
 import { bestOf } from "./potentials.ts";
 
@@ -52,13 +52,19 @@ export function requireJudge(judge: Judge | undefined, action: string): void {
   requireFunction(score, `score of the verifier "${judge.name}"`, action);
 }
 
+/** How a judge, or who describes lanes, looks at them. */
+export function lookOf(judge: Judge | FeatureExtractor | LaneFeatureExtractor): Look {
+  if ("score" in judge || "features" in judge) return judge;
+  return { name: judge.name, flops: 0, pictures: false };
+}
+
 /**
- * Who looks at pictures when a judge scores.
+ * Who looks at lanes when a judge scores.
  *
  * @throws {TypeError} If there is no judge, and the model has none of its own.
  */
 export function looksOf(judge: Judge | undefined, model: Model, name: string): readonly (Look | "own")[] {
-  if (judge !== undefined) return "scoreLanes" in judge ? [] : [judge];
+  if (judge !== undefined) return [lookOf(judge)];
   if (model.verifier !== undefined) return ["own"];
   throw new TypeError(
     `Cannot use ${name} without a verifier as the model "${model.name}" brings none: give one, such as loadVerifier() loads, or ownEvidence(), which needs no network`,

@@ -27,7 +27,8 @@ export interface FeatureRows {
  * - `"pca"`: how far each row lies along the picture's own first principal axis, of which it is a map: the
  *   foreground, say. The sign of the entry that is largest in size is positive.
  * - `"pca-raw"`: the same with whatever sign comes out, as published: here the sign of the axis' product with
- *   fixed random numbers. It means nothing, and makes opposites of every other pair of equal pictures.
+ *   fixed random numbers. It means nothing, and may make opposites of two pictures that hardly differ. (The
+ *   released code also rounds to bfloat16 on the way, which is left out.)
  * - `"pca-all"`: the same along one axis of all pictures' rows.
  * - `"pool"`: the mean of the rows.
  */
@@ -228,11 +229,14 @@ function centered({ data, channels }: FeatureRows, first: number, rows: number):
   const mean = meanOf(data, first, { tokens: rows, channels });
   const found = new Float64Array(rows * channels);
   let [before, after] = [0, 0];
-  for (let i = 0; i < found.length; i++) {
-    const value = data[first * channels + i]!;
-    found[i] = value - mean[i % channels]!;
-    before += value * value;
-    after += found[i]! ** 2;
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < channels; i++) {
+      const value = data[(first + row) * channels + i]!;
+      const rest = value - mean[i]!;
+      found[row * channels + i] = rest;
+      before += value * value;
+      after += rest * rest;
+    }
   }
   if (after <= ROUNDING * before) found.fill(0);
   return { data: found, rows, columns: channels };
@@ -296,8 +300,9 @@ function requireFeatures({ data, pictures, tokens, channels }: FeatureRows): voi
   }
   const size = pictures * tokens * channels;
   requireInteger(data.length, "the length of the data", ACTION, { min: size, max: size });
-  const bad = data.findIndex((value) => !(Math.abs(value) < LARGEST));
-  if (bad < 0) return;
-  const picture = Math.floor(bad / (tokens * channels));
-  throw new RangeError(mustBe("finite in float32", data[bad], `each number of picture ${picture}`, ACTION));
+  for (let i = 0; i < size; i++) {
+    if (Math.abs(data[i]!) < LARGEST) continue;
+    const picture = Math.floor(i / (tokens * channels));
+    throw new RangeError(mustBe("finite in float32", data[i], `each number of picture ${picture}`, ACTION));
+  }
 }

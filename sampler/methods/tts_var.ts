@@ -23,7 +23,16 @@ import { MAX_LANES } from "../request.ts";
 import type { ScaleStep } from "../step.ts";
 import { survivorsOf } from "./clusters.ts";
 import { latentFeatures } from "./latent_features.ts";
-import { best, type Judge, judgeOf, looksOf, observe, populations, requireJudge } from "./population.ts";
+import {
+  best,
+  type Judge,
+  judgeOf,
+  lookOf,
+  looksOf,
+  observe,
+  populations,
+  requireJudge,
+} from "./population.ts";
 import {
   bestOf,
   drawMultinomial,
@@ -196,11 +205,12 @@ export function ttsVar(options: TtsVarOptions = {}): ScaleHook<TtsVarDecision> {
       return schedule.sizes.flatMap((lanes, scale): SearchEvent[] => {
         const event = judges(schedule, scale);
         if (event === undefined) return [];
-        if (event !== "cluster") {
-          const left = event === "final" ? Math.min(keep, schedule.sizes[scale - 1] ?? lanes) : lanes;
-          return [{ scale, lanes: left, looks: looksOf(verifier, model, "TTS-VAR") }];
-        }
-        return [{ scale, lanes, looks: "featuresOfLanes" in features ? [] : [features] }];
+        const atMost = (before: number): number => Math.min(before, event === "final" ? keep : lanes);
+        if (event === "cluster") return [{ scale, lanes: atMost, looks: [lookOf(features)] }];
+        const looks = looksOf(verifier, model, "TTS-VAR");
+        // Draws repeat lanes.
+        const repeats = event === "resample" && settings.draw !== "best";
+        return [{ scale, lanes: repeats ? lanes : atMost, looks }];
       });
     },
     async gather(step) {

@@ -8,7 +8,7 @@
 
 import type { Device } from "../../kernels/device/device.ts";
 import type { Generation } from "../../models/model.ts";
-import type { Schedule } from "../../models/schedule.ts";
+import type { PictureSize, Schedule } from "../../models/schedule.ts";
 import type { CostCounter } from "../cost.ts";
 import { gatherLanes } from "../lane_memory.ts";
 import type { RgbaImage } from "./image.ts";
@@ -20,6 +20,31 @@ export interface CurrentPicturesParts {
   readonly generation: Generation;
   readonly schedule: Schedule;
   readonly cost: CostCounter;
+}
+
+/**
+ * How many times smaller pictures may be decoded whose shorter edge shall still have so many pixels; without
+ * a number, 1.
+ *
+ * @param size Size of the pictures.
+ * @param shrinks What is possible, ascending.
+ *
+ * @example
+ * ```ts
+ * import { shrinkTo } from "./current.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const size = { width: 256, height: 256 };
+ * assertEquals([224, 64, undefined].map((edge) => shrinkTo(edge, size, [1, 2, 4])), [1, 4, 1]);
+ * ```
+ */
+export function shrinkTo(
+  smallestEdge: number | undefined,
+  { width, height }: PictureSize,
+  shrinks: readonly number[] = [1],
+): number {
+  if (smallestEdge === undefined) return 1;
+  return shrinks.findLast((shrink) => Math.min(width, height) / shrink >= smallestEdge) ?? 1;
 }
 
 /** Pictures of one batch between two scales. */
@@ -45,11 +70,8 @@ export class CurrentPictures implements Disposable {
    * without a number, 1.
    */
   shrinkTo(smallestEdge: number | undefined): number {
-    if (smallestEdge === undefined) return 1;
-    const { generation: { shrinks = [1] }, schedule } = this.#parts;
-    const { width, height } = schedule.scales[this.#scale]!.picture;
-    const edge = Math.min(width, height);
-    return shrinks.findLast((shrink) => edge / shrink >= smallestEdge) ?? 1;
+    const { generation: { shrinks }, schedule } = this.#parts;
+    return shrinkTo(smallestEdge, schedule.scales[this.#scale]!.picture, shrinks);
   }
 
   /** One picture per lane, which stay this object's until lanes are gathered or a scale is accepted. */

@@ -63,7 +63,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "models/class_conditional/transformer/generation.ts": "tests/models/var/model_test.ts",
   "models/class_conditional/transformer/graph.ts": "tests/models/var/golden_test.ts",
   "models/class_conditional/transformer/tensors.ts": "tests/models/var/config_test.ts",
-  "models/costs.ts": "tests/models/class_conditional/memory_test.ts",
   "models/family.ts": "tests/models/families_test.ts",
   "models/flexvar/alpha.ts": "tests/models/flexvar/model_test.ts",
   "models/flexvar/config.ts": "tests/models/flexvar/family_test.ts",

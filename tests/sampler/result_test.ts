@@ -101,6 +101,7 @@ const TRACE: Trace = {
     transformerFlops: 0,
     decoderFlops: 0,
     judgeFlops: 0,
+    flops: 0,
     peakBytes: 0,
     seconds: { scales: 0, decode: 0, judge: 0 },
   },

@@ -27,6 +27,11 @@ export function conditionWords(config: TransformerConfig): number {
   return (1 + 2 + 6 * config.depth) * config.width;
 }
 
+/** Operations of the projections that make the modulations of one class. */
+export function modulationFlops({ width, depth, sharedAdaptiveNorm }: TransformerConfig): number {
+  return 2 * (6 * (sharedAdaptiveNorm ? 1 : depth) + 2) * width ** 2;
+}
+
 /** Bytes of the blocks' projections as they are fed. */
 function projectionBytes({ depth, width, sharedAdaptiveNorm }: TransformerConfig): number {
   return sharedAdaptiveNorm ? 0 : depth * 6 * width * (width + 1) * 4;
