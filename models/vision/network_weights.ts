@@ -172,7 +172,18 @@ export async function openNetworkWeights(
     };
     return { name, dtype: "F32", shape, bytes };
   });
-  const { file } = checkpoint;
+  return await openWeightEntries(checkpoint.file, entries);
+}
+
+/**
+ * Tensors that are produced when they are read, as files that a graph session reads.
+ *
+ * @param file Path or URL of the file that they come from, for messages.
+ */
+export async function openWeightEntries(
+  file: string,
+  entries: readonly SafetensorsEntry[],
+): Promise<WeightFiles> {
   const sources = planWeightFiles("network", entries).map(({ name, layout }) => {
     return { path: name, source: new VirtualSource(`${file}/${name}`, layout) };
   });
