@@ -20,6 +20,7 @@ export {
 } from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";
 export type { Cost, CostCounts } from "./cost.ts";
+export { plan, type PlannedMethod, type PlannedSearch, type PlanOptions, type SearchPlan } from "./plan.ts";
 export { costOf, type PlannedCost } from "./planned_cost.ts";
 export { type Look, type ScaleHook, scalesOf, type SearchEvent } from "./hook.ts";
 export {

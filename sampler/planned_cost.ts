@@ -47,18 +47,17 @@ export async function costOf(model: Model, request: GenerateRequest = {}): Promi
   return await plannedCost(model, resolveRequest(model, request));
 }
 
-/** The same for a request that is resolved. */
-export async function plannedCost(model: Model, request: ResolvedRequest): Promise<PlannedCost> {
+/** The same for a request that is resolved, whose pictures cost `plain` without hooks. */
+export async function plannedCost(
+  model: Model,
+  request: ResolvedRequest,
+  plain?: CostCounts,
+): Promise<PlannedCost> {
   const counts = await countsOf(model, request);
-  const plain = await countsOf(model, {
-    ...request,
-    hooks: [],
-    hookScales: [],
-    lanes: 1,
-    previews: new Set(),
-  });
-  const known = counts.flops !== undefined && plain.flops !== undefined;
-  return { ...counts, ratio: known ? counts.flops / plain.flops : undefined };
+  const without = { hooks: [], hookScales: [], lanes: 1, previews: new Set<number>() };
+  const { flops } = plain ?? await countsOf(model, { ...request, ...without });
+  const known = counts.flops !== undefined && flops !== undefined;
+  return { ...counts, ratio: known ? counts.flops / flops : undefined };
 }
 
 async function countsOf(model: Model, request: ResolvedRequest): Promise<CostCounts> {

@@ -96,6 +96,50 @@ export function ttsSchedule(scales: number, options: TtsScheduleOptions = {}): T
   return schedule;
 }
 
+/** Numbers of scales that there are presets for. */
+export const PRESET_SCALES: readonly number[] = Object.keys(PRESETS).map(Number);
+
+/**
+ * The preset's schedules for any number of lanes: sizes in the same proportions, each rounded down or up.
+ * Where that leaves nothing to thin out, nothing happens.
+ *
+ * @param scales How many scales there are.
+ * @param lanes Lanes that an image starts with.
+ * @throws {RangeError} If there is no preset for so many scales.
+ *
+ * @example
+ * ```ts
+ * import { scaledTtsSchedules } from "./tts_schedule.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const schedules = scaledTtsSchedules(6, 4);
+ * assertEquals(schedules.map(({ sizes }) => sizes), [[4, 3, 2, 1, 1, 1]]);
+ * assertEquals(scaledTtsSchedules(6, 5).length, 8);
+ * ```
+ */
+export function scaledTtsSchedules(scales: number, lanes: number): TtsSchedule[] {
+  const { sizes: usual, clusterScales, resampleScales } = ttsSchedule(scales);
+  /** Sizes of the scales so far. */
+  let lists: number[][] = [[]];
+  for (const [scale, size] of usual.entries()) {
+    const share = lanes * size / PRESET_LANES;
+    const rounded = new Set([Math.max(1, Math.floor(share)), Math.max(1, Math.ceil(share))]);
+    lists = lists.flatMap((sizes) => {
+      const before = sizes.at(-1);
+      const choices = size === usual[scale - 1] ? [before!] : [...rounded];
+      return choices.filter((choice) => choice <= (before ?? lanes)).map((choice) => [...sizes, choice]);
+    });
+  }
+  return lists.map((sizes) => {
+    const thins = (scale: number): boolean => sizes[scale]! < sizes[scale - 1]!;
+    return {
+      sizes,
+      clusterScales: clusterScales.filter(thins),
+      resampleScales: resampleScales.filter(thins),
+    };
+  });
+}
+
 const NOTHING: Pick<TtsSchedule, "clusterScales" | "resampleScales"> = {
   clusterScales: [],
   resampleScales: [],

@@ -1,13 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Verifier } from "../../models/vision/verifier.ts";
-import {
-  type Cost,
-  CostCounter,
-  guides,
-  imagesTogether,
-  sumOfCosts,
-  totalFlops,
-} from "../../sampler/cost.ts";
+import { type Cost, guides, imagesTogether, sumOfCosts, totalFlops } from "../../sampler/cost.ts";
 import { generate } from "../../sampler/generate.ts";
 import { beamSearch } from "../../sampler/methods/beam_search.ts";
 import { bestOfN } from "../../sampler/methods/best_of.ts";
@@ -26,7 +19,7 @@ function network(facts: Partial<Verifier> = {}): Verifier {
   };
 }
 
-testOnModel("tiny", "CostCounter: lanes, pictures and operations of a search, by hand", async (model) => {
+testOnModel("tiny", "generate: the cost of a search is its lanes, pictures and operations", async (model) => {
   const { scales, condition, decode } = model.flops!(model.schedule());
   // Two images of four lanes; after scale 1 the two best go on twice, in small pictures.
   const small = network({ smallestEdge: 4 });
@@ -46,29 +39,33 @@ testOnModel("tiny", "CostCounter: lanes, pictures and operations of a search, by
   assertEquals(readbacks, 4);
 });
 
-testOnModel("tiny", "CostCounter: time is divided, and bytes are those that were there", async (model) => {
-  let judged = 0;
-  const slow: Verifier = {
-    name: "slow",
-    needsPrompt: false,
-    async score({ array, count }) {
-      judged = array.device.counters.liveBytes;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return new Float32Array(count);
-    },
-  };
-  const { trace } = await generate(model, { labels: 0, hooks: [bestOfN({ samples: 3, verifier: slow })] });
-  const { seconds: { scales, decode, judge }, peakBytes } = trace.cost;
-  assert(judge >= 0.049 && scales > 0 && decode > 0, `${scales} ${decode} ${judge}`);
-  // The counter begins when the request is checked.
-  const whole = trace.total / 1000;
-  const parts = scales + decode + judge;
-  assert(parts <= whole && parts > 0.5 * whole, `${parts} of ${whole}`);
-  assert(peakBytes >= judged && judged > 0, `${peakBytes} ${judged}`);
-  assert(peakBytes > model.device.counters.liveBytes);
-});
+testOnModel(
+  "tiny",
+  "generate: the time of a cost is divided, and its bytes are those that were there",
+  async (model) => {
+    let judged = 0;
+    const slow: Verifier = {
+      name: "slow",
+      needsPrompt: false,
+      async score({ array, count }) {
+        judged = array.device.counters.liveBytes;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return new Float32Array(count);
+      },
+    };
+    const { trace } = await generate(model, { labels: 0, hooks: [bestOfN({ samples: 3, verifier: slow })] });
+    const { seconds: { scales, decode, judge }, peakBytes } = trace.cost;
+    assert(judge >= 0.049 && scales > 0 && decode > 0, `${scales} ${decode} ${judge}`);
+    // The counter begins when the request is checked.
+    const whole = trace.total / 1000;
+    const parts = scales + decode + judge;
+    assert(parts <= whole && parts > 0.5 * whole, `${parts} of ${whole}`);
+    assert(peakBytes >= judged && judged > 0, `${peakBytes} ${judged}`);
+    assert(peakBytes > model.device.counters.liveBytes);
+  },
+);
 
-testOnModel("coded", "CostCounter: an edit is counted as what it generates", async (model) => {
+testOnModel("coded", "generate: an edit costs what it generates", async (model) => {
   const { images: [image], trace: { cost } } = await generate(model, { labels: 0 });
   const edit = { image: image!, box: [0, 0, 1, 0.5] as const };
   const edited = await generate(model, { labels: 0, edit });
