@@ -173,6 +173,17 @@ export type { BitTruncation } from "./sampling/bit_chance.ts";
 export { missingBits, type MissingBitsArguments, NONE_MISSING } from "./sampling/missing_bits.ts";
 export { sampleBits, type SampleBitsArguments } from "./sampling/sample_bits.ts";
 export { type SmoothArguments, smoothCodes } from "./sampling/smooth.ts";
+export { sumEvidence, type SumEvidenceArguments } from "./sampling/sum_evidence.ts";
+export {
+  bitEvidence,
+  type BitEvidenceArguments,
+  type EvidenceOutput,
+  type EvidenceShape,
+  runBitEvidence,
+  runTokenEvidence,
+  tokenEvidence,
+  type TokenEvidenceArguments,
+} from "./sampling/token_evidence.ts";
 
 export {
   type BandwidthArguments,
@@ -259,7 +270,18 @@ export {
   resampleWeights,
 } from "./maps/resample.ts";
 export { residualUpdate, type ResidualUpdateArguments } from "./maps/residual.ts";
+export {
+  createPixelTable,
+  type PixelFilter,
+  type PixelRange,
+  type PixelTable,
+  type PixelWeights,
+  pixelWeights,
+  resizePixels,
+  type ResizePixelsArguments,
+} from "./maps/resize_pixels.ts";
 export { type ShuffleArguments, shufflePixels, unshufflePixels } from "./maps/shuffle.ts";
+export { unpackPixels, type UnpackPixelsArguments } from "./maps/unpack.ts";
 
 // How long it takes.
 export {

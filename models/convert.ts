@@ -37,6 +37,7 @@ import { ModelFileError } from "./model_file_error.ts";
 import { PartialFolder } from "./folder/partial_folder.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 import { choosePlaces, namesOfPlaces, type PartPlace, partPlaces } from "./part_places.ts";
+import { verifierFiles } from "./vision/model_verifier.ts";
 
 /**
  * Checkpoints of a model by part, as paths, URLs or bytes: `{ var, vae }` for a transformer and its
@@ -99,7 +100,9 @@ export async function convertModel(
       ? source.folder
       : writer.own(await openModelFolder(source.folder, { signal }));
     const family = convertible(folder);
-    return await convertFolder(family, withoutParts(family, folder, options), { ...options, writer });
+    const wanted = withoutParts(family, folder, options);
+    for (const name of await verifierFiles(wanted)) await writer.write(name, await wanted.read(name));
+    return await convertFolder(family, wanted, { ...options, writer });
   }
   const { family, ...parts } = writer.own(await openCheckpoints(source, options));
   return await convertParts(family, parts, { ...options, writer });

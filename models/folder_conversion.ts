@@ -312,6 +312,7 @@ export async function openFolderAs(
   });
   await using writer = createVirtualFolder(folder.location, {
     signal,
+    beside: folder,
     fingerprints: () => Promise.resolve(Object.fromEntries(fingerprints)),
   });
   return await convertFolder(family, folder, { ...options, writer });

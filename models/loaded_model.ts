@@ -14,6 +14,7 @@ import { GUIDED_ROWS, rowFlops, type TransformerWork } from "./costs.ts";
 import type { ModelFolder, ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import { batchLimitOn, requireBatch, requireFit } from "./graphs/fit.ts";
+import type { GraphSessionOptions } from "./graphs/graph_session.ts";
 import type { Room } from "./graphs/room.ts";
 import { Work } from "./graphs/work.ts";
 import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
@@ -39,6 +40,9 @@ import {
   type ScheduleRequest,
 } from "./schedule.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
+import { DESCRIPTION } from "./vision/described_network.ts";
+import { ModelVerifier } from "./vision/model_verifier.ts";
+import type { FeatureExtractor, Verifier } from "./vision/verifier.ts";
 import type { Dtype } from "./weights/dtype.ts";
 
 /** What a model has of which families do not differ. */
@@ -59,6 +63,8 @@ export interface LoadedParts {
   readonly room: Room;
   /** The networks between pictures and codes. */
   readonly networks: AutoencoderNetworks;
+  /** How graphs are run. */
+  readonly sessionOptions: GraphSessionOptions;
   /** What the operations of their decoder depend on. */
   readonly decoder: DecoderWork;
   /** What is unloaded with the model. What its family loads beside these parts goes here, too. */
@@ -96,11 +102,19 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
   protected readonly parts: Parts;
   /** What it is busy with. */
   protected readonly work: Work;
+  readonly verifier?: () => Promise<Verifier>;
+  readonly extractor?: () => Promise<FeatureExtractor>;
 
   /** Takes over the parts. */
   constructor(parts: Parts) {
     this.parts = parts;
     this.work = new Work(this.name);
+    const { folder, room, sessionOptions: { threads, cpuProvider }, owned } = parts;
+    if (!folder.has(DESCRIPTION)) return;
+    const options = { ...(threads && { threads }), ...(cpuProvider && { cpuProvider }) };
+    const network = owned.use(new ModelVerifier(folder, room.device, options));
+    this.verifier = () => this.work.run("load the verifier", () => network.verifier());
+    this.extractor = () => this.work.run("load the feature extractor", () => network.extractor());
   }
 
   get family(): string {

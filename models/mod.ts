@@ -149,6 +149,7 @@ export type {
   CodeVectors,
   Distance,
   DrawArguments,
+  EvidenceArguments,
   ExpectedTokenDensityArguments,
   MissingArguments,
   MixArguments,
@@ -161,6 +162,15 @@ export { BitTokens, type BitTokensOptions } from "./tokens/bit_tokens.ts";
 export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";
+export { loadFeatures, type LoadNetworkOptions, loadVerifier } from "./vision/load.ts";
+export type {
+  Network,
+  NetworkFile,
+  NetworkFiles,
+  NetworkKind,
+  OpenNetworkOptions,
+} from "./vision/network_kind.ts";
+export { NETWORKS } from "./vision/networks.ts";
 export type {
   FeatureExtractor,
   Features,

@@ -15,7 +15,7 @@ import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import type { MapSize, PictureSize, SamplingDefaults, Schedule, ScheduleRequest } from "./schedule.ts";
 import type { TextFeatures } from "./text/text_features.ts";
 import type { TokenSpace } from "./tokens/token_space.ts";
-import type { Verifier } from "./vision/verifier.ts";
+import type { FeatureExtractor, Verifier } from "./vision/verifier.ts";
 
 /** Pictures on a device. */
 export interface PictureArray extends PictureSize {
@@ -245,11 +245,20 @@ export interface Model extends AsyncDisposable {
    */
   flops?(schedule: Schedule, guided?: boolean): ModelFlops;
   /**
-   * The model's own judge of pictures: loaded when it is first asked for, unloaded with the model.
+   * The model's own judge of pictures: loaded when it is first asked for, unloaded with the model. Without
+   * it, its folder holds none.
    *
-   * @throws {TypeError} If its folder holds none.
+   * @throws {TypeError} If what the folder holds only describes pictures.
+   * @throws {ModelFileError} If its files are not what they should be.
    */
   verifier?(): Promise<Verifier>;
+  /**
+   * What describes the model's pictures, in the same way.
+   *
+   * @throws {TypeError} If what the folder holds only judges pictures.
+   * @throws {ModelFileError} If its files are not what they should be.
+   */
+  extractor?(): Promise<FeatureExtractor>;
   /**
    * The texts whose features a batch needs, each once: prompts of labels, and what the schedule's options
    * add. Models that take classes are without it.

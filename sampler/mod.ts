@@ -72,6 +72,7 @@ export { beamSearch, type BeamSearchDecision, type BeamSearchOptions } from "./m
 export { bestOfN, type BestOfNDecision, type BestOfNOptions } from "./methods/best_of.ts";
 export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_features.ts";
 export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
+export { ownEvidence } from "./methods/own_evidence.ts";
 export type { Judge } from "./methods/population.ts";
 export type { Potential } from "./methods/potentials.ts";
 export {
@@ -81,6 +82,7 @@ export {
   type TtsVarOptions,
   type TtsVarPreset,
 } from "./methods/tts_var.ts";
+export { type OwnVerifierOptions, verifierOf } from "./methods/own_verifier.ts";
 export {
   varScaling,
   type VarScalingDecision,

@@ -447,6 +447,41 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   }
 
   /**
+   * In `gather`, how likely the tokens that the scale ended with are: f32 [lanes, 2], the natural logarithms
+   * of their probabilities for the label and without one, summed over positions, by the logits as the model
+   * gave them. In an edit only the generated positions count.
+   *
+   * @throws {RangeError} If there are no unconditional logits, or the model's tokens cannot be weighed.
+   */
+  evidence(): DeviceArray {
+    const { tokens: space, name } = this.model;
+    const { logits, generation: { guided } } = this.#parts;
+    const { images, positions } = this.#sizes();
+    const tokens = this.#accepted;
+    if (tokens === undefined) throw new RangeError("Cannot weigh evidence before the scale has its tokens");
+    if (space.evidence === undefined) {
+      throw new RangeError(`Cannot weigh evidence as the tokens of the model "${name}" tell no probability`);
+    }
+    if (!guided) {
+      throw new RangeError(
+        "Cannot weigh evidence as there are no logits without a label: set cfg so that it guides",
+      );
+    }
+    const evidence = this.allocate(2 * images, "evidence");
+    using kept = this.kept && this.device.upload(this.kept, "kept positions");
+    space.evidence(this.device, {
+      logits,
+      tokens,
+      evidence,
+      images,
+      positions,
+      guided,
+      ...(kept && { kept }),
+    });
+    return this.ofLanes(evidence);
+  }
+
+  /**
    * What has been painted so far as pixels on the device, one picture per lane. Costs a decode, which all who
    * ask for this size share; none on the last scale, where it is that of the finished pictures.
    *

@@ -131,6 +131,7 @@ const INNER: Readonly<Record<string, string>> = {
   "kernels/points/kernel_density_sum.wgsl": "SLICES",
   "kernels/sampling/missing_bits.wgsl": "LANES",
   "kernels/sampling/smooth.wgsl": "THREADS",
+  "kernels/sampling/sum_evidence.wgsl": "LANES",
 };
 
 Deno.test("shaders: what a shader and its twin both know is equal", () => {

@@ -71,10 +71,13 @@ export interface ModelFolder extends Disposable {
   readonly manifest: ModelManifest;
   /**
    * What tells the model from others: the SHA-256 of every file by name, but for the graphs, which follow
-   * from the weights. The weights of a virtual folder have none, as they are produced when they are read;
-   * there it is the SHA-256 of what they are produced from, by part or file and type: `transformer as q4`.
+   * from the weights, and what is called `verifier…`, which only looks at pictures. The weights of a virtual
+   * folder have none, as they are produced when they are read; there it is the SHA-256 of what they are
+   * produced from, by part or file and type: `transformer as q4`.
    */
   readonly fingerprints: Readonly<Record<string, string>>;
+  /** Whether there is a file of this name. */
+  has(name: string): boolean;
   /**
    * Reads a file and checks its size and checksum.
    *
@@ -246,8 +249,12 @@ class CheckedFolder implements ModelFolder {
   }
 
   get fingerprints(): Readonly<Record<string, string>> {
-    const own = Object.entries(this.manifest.files).filter(([name]) => !name.endsWith(".onnx"));
+    const own = Object.entries(this.manifest.files).filter(([name]) => !/^verifier|\.onnx$/.test(name));
     return Object.fromEntries(own.map(([name, { sha256 }]) => [name, sha256]));
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.manifest.files, name);
   }
 
   hasWeights(part: string): boolean {

@@ -60,6 +60,11 @@ export class PartialFolder implements ModelFolder {
     return Object.fromEntries(own);
   }
 
+  /** Whether there is a file of this name that is not left out. */
+  has(name: string): boolean {
+    return !this.#isLeftOut(name) && this.#folder.has(name);
+  }
+
   /** Reads a file. */
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     return await this.#folder.read(this.#require(name));

@@ -30,6 +30,8 @@ import {
 export interface VirtualFolderOptions {
   /** Finds out what tells the model from others; none by default. Asked when the folder is complete. */
   fingerprints?: () => Promise<Readonly<Record<string, string>>>;
+  /** A folder that has the files which nobody writes here; it stays the caller's and open. */
+  beside?: ModelFolder;
   /** Ends the making of the folder and every later reading. */
   signal?: AbortSignal | undefined;
 }
@@ -55,7 +57,7 @@ export interface VirtualFolderOptions {
  * ```
  */
 export function createVirtualFolder(location: string, options: VirtualFolderOptions = {}): FolderWriter {
-  const { fingerprints = () => Promise.resolve({}), signal } = options;
+  const { fingerprints = () => Promise.resolve({}), beside, signal } = options;
   const owned = new DisposableStack();
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const records: Record<string, FileRecord> = {};
@@ -77,6 +79,7 @@ export function createVirtualFolder(location: string, options: VirtualFolderOpti
         fingerprints: await fingerprints(),
         files,
         parts,
+        beside,
         signal,
         owned: owned.move(),
       });
@@ -89,6 +92,7 @@ interface VirtualFolderParts {
   readonly fingerprints: Readonly<Record<string, string>>;
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly parts: ReadonlyMap<string, readonly PlannedFile[]>;
+  readonly beside: ModelFolder | undefined;
   readonly signal: AbortSignal | undefined;
   readonly owned: Disposable;
 }
@@ -108,19 +112,26 @@ class VirtualFolder implements ModelFolder {
     return this.#parts.fingerprints;
   }
 
+  has(name: string): boolean {
+    const { files, parts, beside } = this.#parts;
+    const plans = [...parts.values()].flat();
+    return files.has(name) || plans.some((plan) => plan.name === name) || (beside?.has(name) ?? false);
+  }
+
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
     using source = await this.open(name);
     return await source.read(0, source.size);
   }
 
   async open(name: string): Promise<ByteSource> {
-    const { files, parts, signal } = this.#parts;
+    const { files, parts, beside, signal } = this.#parts;
     const label = `${this.location}/${name}`;
     const bytes = files.get(name);
     if (bytes !== undefined) return await openSource(bytes, { label, signal });
     const plans = [...parts.values()].flat();
     const plan = plans.find((candidate) => candidate.name === name);
     if (plan !== undefined) return new VirtualSource(label, plan.layout, signal);
+    if (beside?.has(name)) return await beside.open(name);
     throw new ModelFileError("Cannot find a file in the model's list", {
       file: `${this.location}/${MANIFEST}`,
       expected: `"${name}"`,

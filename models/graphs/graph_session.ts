@@ -92,6 +92,12 @@ export interface GraphSessionOptions {
    * slower, but what many sessions have kept adds up. False by default. On WebGPU all of them share theirs.
    */
   lean?: boolean;
+  /**
+   * Whether nodes that WebGPU does not compute may run on the CPU: graphs from elsewhere compute shapes there,
+   * which costs nothing, but a value that goes there and back costs 11 ms a run. False by default, so that
+   * whoever builds a graph hears about it when it is loaded.
+   */
+  mixed?: boolean;
 }
 
 /** What a runtime is told about the memory of activations on the CPU. */

@@ -297,7 +297,7 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads, prepack = true, lean = false } = options;
+    const { file, externalFiles = [], threads, prepack = true, lean = false, mixed = false } = options;
     const ort = await startRuntime(threads);
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
@@ -317,7 +317,7 @@ export class WebGraphSession implements GraphSession {
       settings.preferredOutputLocation = "gpu-buffer";
       // A node that falls back to the CPU would cost a readback of 11 ms on each run; better to hear about it
       // when loading.
-      settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
+      if (!mixed) settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
       if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };

@@ -87,12 +87,11 @@ export class TextTokenizer {
     file: string,
     options: ParseTokenizerOptions = {},
   ): Promise<TextTokenizer> {
-    const content = readJson(bytes, file);
+    const content = readTokenizerFile(bytes, file);
     requirePieces(content, file, options);
     const normalize = normalization(content.normalizer, file);
     const divide = division(content.pre_tokenizer, file);
-    // Loaded when there is a tokenizer, which most programs never have.
-    const { Normalizer, PreTokenizer, Tokenizer } = await import("npm:@huggingface/tokenizers@0.2.0");
+    const { Normalizer, PreTokenizer, Tokenizer } = await loadTokenizers();
     const none = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
     const tokenizer = new Tokenizer({ ...content, ...none }, {});
     tokenizer.normalizer = new class extends Normalizer {
@@ -126,6 +125,11 @@ export class TextTokenizer {
   }
 }
 
+/** The package. Loaded when there is a tokenizer, which most programs never have. */
+export function loadTokenizers(): Promise<typeof import("npm:@huggingface/tokenizers@0.2.0")> {
+  return import("npm:@huggingface/tokenizers@0.2.0");
+}
+
 /**
  * Checks that a text is not too long to be encoded, which whoever takes one can do before anything is.
  *
@@ -148,7 +152,12 @@ function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function readJson(bytes: Uint8Array, file: string): Json {
+/**
+ * What a `tokenizer.json` holds.
+ *
+ * @throws {ModelFileError} If it is no JSON, no object or too long.
+ */
+export function readTokenizerFile(bytes: Uint8Array, file: string): Json {
   if (bytes.length > FILE_BYTES) throw refusal(file, `at most ${FILE_BYTES} bytes`, `${bytes.length}`);
   let content: unknown;
   try {

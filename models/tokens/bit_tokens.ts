@@ -14,8 +14,10 @@ import { bitCodes } from "../../kernels/codebook/bits.ts";
 import type { Device } from "../../kernels/device/device.ts";
 import { missingBits, NONE_MISSING } from "../../kernels/sampling/missing_bits.ts";
 import { sampleBits } from "../../kernels/sampling/sample_bits.ts";
+import { runBitEvidence } from "../../kernels/sampling/token_evidence.ts";
 import type {
   DrawArguments,
+  EvidenceArguments,
   ExpectedTokenDensityArguments,
   MissingArguments,
   TokenDensityArguments,
@@ -138,6 +140,10 @@ export class BitTokens implements TokenSpace {
       magnitude,
       layout,
     });
+  }
+
+  evidence(device: Device, args: EvidenceArguments): void {
+    runBitEvidence(device, { ...args, bits: this.bits });
   }
 
   findMissing(device: Device, args: MissingArguments): void {

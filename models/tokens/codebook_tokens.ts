@@ -13,10 +13,12 @@ import { codebookLookup } from "../../kernels/codebook/lookup.ts";
 import { NO_TOKEN, sampleAndTruncate, sampleTokens } from "../../kernels/sampling/sample.ts";
 import { selectCandidates } from "../../kernels/candidates/select.ts";
 import { type SmoothArguments, smoothCodes } from "../../kernels/sampling/smooth.ts";
+import { runTokenEvidence } from "../../kernels/sampling/token_evidence.ts";
 import { unitRows } from "../../kernels/codebook/unit_rows.ts";
 import type {
   CodeVectors,
   DrawArguments,
+  EvidenceArguments,
   MixArguments,
   TokenDensityArguments,
   TokenSelectArguments,
@@ -115,6 +117,10 @@ export class CodebookTokens implements TokenSpace {
       channels,
       layout,
     });
+  }
+
+  evidence(device: Device, args: EvidenceArguments): void {
+    runTokenEvidence(device, { ...args, vocabulary: this.logits });
   }
 
   firstMissing(map: Uint32Array): number {

@@ -11,6 +11,7 @@
 import type { BandwidthArguments } from "../../kernels/candidates/bandwidth.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
+import type { EvidenceOutput, EvidenceShape } from "../../kernels/sampling/token_evidence.ts";
 import type { SampleArguments } from "../../kernels/sampling/sample.ts";
 import type { SelectArguments } from "../../kernels/candidates/select.ts";
 
@@ -87,6 +88,17 @@ export interface MixArguments extends DrawArguments {
   readonly ratio: number;
 }
 
+/** Arguments of {@linkcode TokenSpace.evidence}. */
+export interface EvidenceArguments extends EvidenceShape, EvidenceOutput {
+  /**
+   * The logits as the model gave them, f32 [images, positions, logits of a position]; when `guided`, followed
+   * by the unconditional ones of the same shape.
+   */
+  readonly logits: DeviceArray;
+  /** The tokens that were taken, u32 [images, positions, words]. */
+  readonly tokens: DeviceArray;
+}
+
 /** Arguments of {@linkcode TokenSpace.findMissing}. */
 export interface MissingArguments extends Pick<SampleArguments, "logits" | "images" | "positions"> {
   /** Where the findings go, u32 [images]. */
@@ -123,6 +135,12 @@ export interface TokenSpace {
    * whose models do not take mixed vectors is without it.
    */
   mix?(device: Device, args: MixArguments): void;
+  /**
+   * Weighs how likely the tokens of a map are, under the conditional and under the unconditional logits: the
+   * sums of the logarithms of their probabilities, whose difference is the model's own evidence that an image
+   * fits its label.
+   */
+  evidence?(device: Device, args: EvidenceArguments): void;
   /**
    * Looks for positions at which nothing can be drawn, where the tokens themselves do not tell; see
    * {@linkcode TokenSpace.firstMissing}.

@@ -24,7 +24,9 @@ export interface JudgeOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** One score for each picture: f32 [count] on the device, which then belongs to the caller, or on the host. */
+/**
+ * One score for each picture: f32 [count] on the device, which then belongs to the caller, or on the host.
+ */
 export type Scores = DeviceArray | ArrayLike<number>;
 
 /** What judges pictures: the higher a score, the better the picture. */
@@ -40,6 +42,8 @@ export interface Verifier {
   readonly smallestEdge?: number;
   /** Floating-point operations for one picture, two for each product that is added, where they are known. */
   readonly flops?: number;
+  /** What tells its files from others, for records: a SHA-256 of theirs, where it was loaded from some. */
+  readonly fingerprint?: string;
   /**
    * Judges pictures.
    *
@@ -71,6 +75,8 @@ export interface FeatureExtractor {
   readonly smallestEdge?: number;
   /** As for a {@linkcode Verifier}. */
   readonly flops?: number;
+  /** As for a {@linkcode Verifier}. */
+  readonly fingerprint?: string;
   /** Describes pictures. */
   features(pictures: Pictures, options?: JudgeOptions): Features | Promise<Features>;
 }

@@ -11,7 +11,8 @@
 
 import { mustBe, requireChoice } from "../../kernels/arguments.ts";
 import type { MapSize, PictureSize } from "../../models/schedule.ts";
-import { cropOf, type Fit, middleOf, roundHalfEven } from "../pictures/fit.ts";
+import { roundHalfEven } from "../../models/vision/preprocessing.ts";
+import { cropOf, type Fit, middleOf } from "../pictures/fit.ts";
 import { RgbaImage } from "../pictures/image.ts";
 
 /** A box: top, left, bottom and right edge, each from 0 to 1, in parts of the fitted picture. */

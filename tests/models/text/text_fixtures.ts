@@ -49,6 +49,14 @@ export async function tokenizerIn(layout: typeof LAYOUTS[number]): Promise<Uint8
   return encoded(content);
 }
 
+/** A tokenizer laid out as those that are published with BERT and CLIP, changed if that is wanted. */
+export async function tokenizerOf(
+  kind: "bert" | "clip",
+  change: Change = (content) => content,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return encoded(change(JSON.parse(await Deno.readTextFile(new URL(`${kind}.json`, folder)))));
+}
+
 /** A prompt with its ids in each layout. */
 export type RecordedPrompt = Readonly<Record<typeof LAYOUTS[number], readonly number[]>> & {
   readonly text: string;

@@ -212,6 +212,17 @@ testOnDevices("BitTokens: logits that leave nothing to draw are found", async (d
   ]);
 });
 
+testOnDevices("BitTokens: the evidence of a token is that of its bits", async (device) => {
+  // Of two bits the first is 1 with 3/4 and 1/2, the second with 1/5 and 1/9.
+  using logits = device.upload(new Float32Array([0, Math.log(3), Math.log(4), 0, 0, 0, Math.log(8), 0]));
+  using tokens = device.upload(new Uint32Array([0b01]));
+  using evidence = device.allocate(2);
+  new BitTokens(2).evidence(device, { logits, tokens, evidence, images: 1, positions: 1, guided: true });
+  const [conditional, unconditional] = await readFloats(evidence);
+  assertAlmostEquals(conditional!, Math.log(3 / 4 * 4 / 5), 5e-6);
+  assertAlmostEquals(unconditional!, Math.log(1 / 2 * 8 / 9), 5e-6);
+});
+
 testOnDevices("BitTokens: the expected density of bits is a product over them", async (device) => {
   using logits = device.upload(new Float32Array([0, Math.log(3), Math.log(9), 0]));
   using tokens = device.upload(new Uint32Array([0b01, 0b00, 0b11, 0b10]));

@@ -205,6 +205,22 @@ testOnDevices(
   },
 );
 
+testOnDevices("CodebookTokens: the evidence of tokens, with a label and without", async (device) => {
+  using space = open(device);
+  const known = [Math.log(5), 0, 0, 0];
+  using logits = device.upload(Float32Array.from([...known, 0, 0, 0, 0, 0, 0, 0, 0, ...known]));
+  using tokens = device.upload(Uint32Array.of(0, 2));
+  using evidence = device.allocate(2);
+  const sizes = { images: 1, positions: 2, guided: true };
+  space.evidence!(device, { logits, tokens, evidence, ...sizes });
+  const [conditional, unconditional] = await readFloats(evidence);
+  assertAlmostEquals(conditional!, Math.log(5 / 8) + Math.log(1 / 4), 5e-6);
+  assertAlmostEquals(unconditional!, Math.log(1 / 4) + Math.log(1 / 8), 5e-6);
+  using kept = device.upload(Uint32Array.of(0, 1));
+  space.evidence!(device, { logits, tokens, evidence, kept, ...sizes });
+  assertAlmostEquals((await readFloats(evidence))[0]!, Math.log(5 / 8), 5e-6);
+});
+
 testOnDevices(
   "CodebookTokens: only a space for it mixes vectors, and almost without noise that is the token's",
   async (device) => {

@@ -2,13 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import recorded from "../../fixtures/editing/resized.json" with { type: "json" };
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { readFloats } from "../../../kernels/device/device.ts";
-import {
-  extendImage,
-  type Fit,
-  fitImage,
-  roundHalfEven,
-  uploadPictures,
-} from "../../../sampler/pictures/fit.ts";
+import { extendImage, type Fit, fitImage, uploadPictures } from "../../../sampler/pictures/fit.ts";
 import { RgbaImage } from "../../../sampler/pictures/image.ts";
 import { testRandom } from "../../devices.ts";
 
@@ -178,11 +172,6 @@ Deno.test("fitImage: pictures that cannot be fitted", () => {
   for (const [call, type, message] of cases) {
     assertEquals((assertThrows(call, type) as Error).message, `Cannot fit the picture as ${message}`);
   }
-});
-
-Deno.test("roundHalfEven: halves are rounded to even", () => {
-  const values = [0.5, 1.5, 2.5, 3.5, 0.49999999999999994, 2.4, 2.6, 7];
-  assertEquals(values.map(roundHalfEven), [0, 2, 2, 4, 0, 2, 3, 7]);
 });
 
 Deno.test("uploadPictures: pixels go to the device as planes from -1 to 1, in float32 as PyTorch computes them", async () => {

@@ -1,0 +1,57 @@
+/**
+ * The kind of networks that anybody can add: an ONNX file with a description beside it, on disk, on a web
+ * server or on the hub.
+ *
+ * @module
+ */
+
+import { openSource, placeBeside } from "../checkpoint/source.ts";
+import { describedFiles, DESCRIPTION_BYTES } from "./network_description.ts";
+import type { NetworkFiles, NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import { openOnnxNetwork } from "./onnx_network.ts";
+
+/** Name of a description in a folder or repository. */
+export const DESCRIPTION = "verifier.json";
+
+/** Bytes that a network or its tokenizer may have: as many as a message of ONNX. */
+const FILE_BYTES = 2 ** 31 - 1;
+
+/** Any ONNX network by its description. */
+export const ONNX: NetworkKind = {
+  name: "onnx",
+  title: "an ONNX network by its description",
+  makes: ["verifier", "features"],
+  files: [{ role: "description", names: [DESCRIPTION] }],
+  async others({ description }, { signal }) {
+    const bytes = await readWhole(description!, { most: DESCRIPTION_BYTES, signal });
+    return describedFiles(bytes, String(description));
+  },
+  async open(device, { description }: NetworkFiles, options = {}) {
+    const { signal } = options;
+    const placeOf = (name: string): string | URL => {
+      return name === DESCRIPTION ? description! : placeBeside(description!, name);
+    };
+    return await openOnnxNetwork(
+      device,
+      {
+        place: (name) => String(placeOf(name)),
+        read: (name) => {
+          return readWhole(placeOf(name), {
+            most: name === DESCRIPTION ? DESCRIPTION_BYTES : FILE_BYTES,
+            signal,
+          });
+        },
+      },
+      DESCRIPTION,
+      options,
+    );
+  },
+};
+
+async function readWhole(
+  place: string | URL,
+  options: { readonly most: number } & Pick<OpenNetworkOptions, "signal">,
+): Promise<Uint8Array<ArrayBuffer>> {
+  using source = await openSource(place, options);
+  return await source.read(0, source.size);
+}
