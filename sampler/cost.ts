@@ -9,7 +9,6 @@ import type { Device } from "../kernels/device/device.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
 import type { Model, ModelFlops } from "../models/model.ts";
 import { isGuided, type Schedule } from "../models/schedule.ts";
-import type { ResolvedRequest } from "./request.ts";
 
 /** What is counted of a generation. Floating-point operations are two for each product that is added. */
 export interface CostCounts {
@@ -48,7 +47,7 @@ export function guides(model: Model, labels: readonly ResolvedLabel[], schedule:
 }
 
 /** Images of a request that run together. */
-export function imagesTogether({ batch, lanes }: Pick<ResolvedRequest, "batch" | "lanes">): number {
+export function imagesTogether({ batch, lanes }: { readonly batch: number; readonly lanes: number }): number {
   return Math.max(1, Math.floor(batch / lanes));
 }
 

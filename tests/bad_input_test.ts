@@ -11,6 +11,7 @@ import { decisionLength, gaussianDensity, guidance, type Kernel, sampleTokens } 
 import {
   BUNDLED_MODELS,
   convertModel,
+  costOf,
   CpuDevice,
   createModelFolder,
   decodeImage,
@@ -28,6 +29,7 @@ import {
   openCheckpoint,
   openDevice,
   openModelFolder,
+  plan,
   readTextFeatures,
   type ResolvedLabel,
   RgbaImage,
@@ -39,6 +41,7 @@ import {
   varScaling,
   type VarScalingOptions,
   verifierOf,
+  type Verifier,
   WebGpuDevice,
   writeTextFeatures,
 } from "../mod.ts";
@@ -586,6 +589,80 @@ const SEARCHES: readonly Row[] = [
     () => alphaPreset({ depth: 30, scale: -1, samples: 50 }),
     RangeError,
     "Cannot find alpha as scale must be an integer >= 0: current value is -1",
+  ],
+];
+
+/** A judge that costs something. */
+const JUDGE: Verifier = {
+  name: "judge",
+  needsPrompt: false,
+  flops: 1,
+  score: ({ count }) => Array(count).fill(0),
+};
+const planning = (options: unknown) => (model: Model): Promise<unknown> => {
+  return plan(model, { verifier: JUDGE, ...wrong(options) });
+};
+
+const COSTS: readonly Row[] = [
+  [
+    "a plan without a budget",
+    planning({}),
+    TypeError,
+    'Cannot plan as budget must be like "4x", "8 s" or 2.5e12: current value is undefined',
+  ],
+  [
+    "a budget in something else",
+    planning({ budget: "4 EUR" }),
+    RangeError,
+    'Cannot plan as budget must be like "4x", "8 s" or 2.5e12: current value is "4 EUR"',
+  ],
+  [
+    "a budget of nothing",
+    planning({ budget: 0 }),
+    RangeError,
+    'Cannot plan as budget must be like "4x", "8 s" or 2.5e12: current value is 0',
+  ],
+  [
+    "a method that there is not",
+    planning({ budget: "4x", methods: ["best-of-n", "luck"] }),
+    TypeError,
+    'Cannot plan as a method must be one of "best-of-n", "beam", "tts-var", "var-scaling", "var-scaling+tts-var": current value is "luck"',
+  ],
+  [
+    "a plan of a request with hooks",
+    planning({ budget: "4x", request: { hooks: [varScaling()] } }),
+    TypeError,
+    /^Cannot plan as hooks of the request must be left out, as methods are hooks: current value is \[/,
+  ],
+  [
+    "a plan of a request that cannot be made",
+    planning({ budget: "4x", request: { labels: "nowhere" } }),
+    RangeError,
+    /"nowhere"/,
+  ],
+  [
+    "a verifier that does not tell what it costs",
+    planning({ budget: "4x", verifier: { ...JUDGE, flops: undefined } }),
+    TypeError,
+    'Cannot plan as "judge" does not tell how many operations a picture takes: give it "flops", 0 if they are few',
+  ],
+  [
+    "TTS-VAR for a number of scales without a list",
+    planning({ budget: "4x", methods: ["tts-var"] }),
+    RangeError,
+    "Cannot schedule TTS-VAR as sizes must be given for 4 scales, as there are presets for 5, 6, 7, 10, 13: current value is undefined",
+  ],
+  [
+    "the cost of a hook that rearranges lanes as it likes",
+    (model) => costOf(model, { labels: 0, hooks: [{ name: "mine", lanes: 2, gather: () => undefined }] }),
+    TypeError,
+    'Cannot tell the cost as the hook "mine" must say in plan what its gather does to lanes: it has no plan',
+  ],
+  [
+    "the cost of decoding a scale that is not there",
+    (model) => model.flops!(model.schedule()).decode(4),
+    RangeError,
+    "Cannot count operations as a scale must be an integer from 0 to 3: current value is 4",
   ],
 ];
 
@@ -1194,6 +1271,7 @@ for (
     requests: REQUESTS,
     hooks: HOOKS,
     "VAR-Scaling": SEARCHES,
+    costs: COSTS,
     "devices and kernels": KERNELS,
     pictures: PICTURES,
     "text features": FEATURES,
