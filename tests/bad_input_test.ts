@@ -40,8 +40,8 @@ import {
   TextFeatures,
   varScaling,
   type VarScalingOptions,
-  verifierOf,
   type Verifier,
+  verifierOf,
   WebGpuDevice,
   writeTextFeatures,
 } from "../mod.ts";
