@@ -78,6 +78,7 @@ const STORIES: readonly string[] = [
   "tests/kernels/device/buffers_test.ts",
   "tests/models/checkpoint/fuzz_test.ts",
   "tests/models/checkpoint/hostile_test.ts",
+  "tests/models/demo_reward_test.ts",
   "tests/models/flexvar/generate_test.ts",
   "tests/models/flexvar/golden_test.ts",
   "tests/models/flexvar/reference_test.ts",
