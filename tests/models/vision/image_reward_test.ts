@@ -105,8 +105,10 @@ testOnDevices("ImageReward: scores are the recorded ones, whatever is judged bes
   const wanted = await recorded.readFloat32("scores");
   using small = pictures(device, "pictures", { count: 3, width: 64, height: 64 });
   using wide = pictures(device, "pictures", { count: 2, width: 331, height: 250 });
+  const { readbacks } = device.counters;
   using first = await network.score(small, texts(...TEXTS.slice(0, 3)));
   using second = await network.score(wide, texts(...TEXTS.slice(3, 5)));
+  assertEquals(device.counters.readbacks, readbacks);
   const found = [...(await readFloats(first)).slice(0, 3), ...(await readFloats(second)).slice(0, 2)];
   const difference = maxDifference(found, wanted);
   assert(difference <= TOLERANCE, `${difference} off: ${found} instead of ${wanted}`);
