@@ -21,14 +21,18 @@ export class LaneMemory implements Disposable {
   }
 
   /** Keeps a copy of an array, or a list, in place of what had this name. */
-  remember(name: string, rows: DeviceArray | readonly unknown[]): void {
-    this.#forget(name);
-    if (isList(rows)) {
-      this.#values.set(name, [...rows]);
+  remember(name: string, rows: DeviceArray | ArrayLike<unknown>): void {
+    if (!isOnDevice(rows)) {
+      this.#forget(name);
+      this.#values.set(name, Array.from(rows));
       return;
     }
-    const copy = this.#device.allocate(rows.length, `memory "${name}"`);
+    using owned = new DisposableStack();
+    const copy = owned.use(this.#device.allocate(rows.length, `memory "${name}"`));
     this.#device.copy(rows, copy);
+    owned.move();
+    // Only now, as it may be what is kept again.
+    this.#forget(name);
     this.#arrays.set(name, copy);
   }
 
@@ -69,12 +73,15 @@ export function gatherLanes(array: DeviceArray, order: readonly number[], lanes:
   const { device, label } = array;
   const stride = array.length / lanes;
   const count = order.length;
-  const output = device.allocate(count * stride, label);
+  using owned = new DisposableStack();
+  const output = owned.use(device.allocate(count * stride, label));
   using rows = device.upload(Uint32Array.from(order), "lanes");
   device.run(gatherRows, { input: array, output, rows, count, stride, inputRows: lanes });
+  owned.move();
   return output;
 }
 
-function isList(rows: DeviceArray | readonly unknown[]): rows is readonly unknown[] {
-  return Array.isArray(rows);
+/** Whether rows are an array on a device, not a list of values. */
+export function isOnDevice(rows: DeviceArray | ArrayLike<unknown>): rows is DeviceArray {
+  return "device" in rows;
 }

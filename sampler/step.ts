@@ -25,7 +25,7 @@ import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
 import type { Pictures } from "../models/vision/verifier.ts";
 import type { CostCounter, JudgeMeter } from "./cost.ts";
 import type { KeptTokens } from "./editing/kept_tokens.ts";
-import { gatherLanes, type LaneMemory } from "./lane_memory.ts";
+import { gatherLanes, isOnDevice, type LaneMemory } from "./lane_memory.ts";
 import type { RgbaImage } from "./pictures/image.ts";
 import type { CurrentPictures } from "./pictures/current.ts";
 import type { SamplingSettings } from "./settings.ts";
@@ -419,9 +419,9 @@ export class ScaleStep<Decision = unknown> implements Disposable {
    *
    * @throws {RangeError} If it has not a row for each lane.
    */
-  remember(name: string, rows: DeviceArray | readonly unknown[]): void {
+  remember(name: string, rows: DeviceArray | ArrayLike<unknown>): void {
     const lanes = this.lanes.length;
-    if (rows.length % lanes !== 0 || (Array.isArray(rows) && rows.length !== lanes)) {
+    if (isOnDevice(rows) ? rows.length % lanes !== 0 : rows.length !== lanes) {
       throw new RangeError(
         mustBe(`a row for each of ${lanes} lanes`, `${rows.length} in all`, "what is kept", "remember"),
       );

@@ -1,8 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { readWords } from "../../kernels/device/device.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type DeviceArray, readWords } from "../../kernels/device/device.ts";
 import { generate } from "../../sampler/generate.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
-import { LaneMemory } from "../../sampler/lane_memory.ts";
+import { gatherLanes, LaneMemory } from "../../sampler/lane_memory.ts";
 import { testOnDevices } from "../devices.ts";
 import { testOnModel } from "./models.ts";
 
@@ -29,6 +29,29 @@ testOnDevices("LaneMemory: arrays and lists follow the lanes", async (device) =>
   assertEquals(device.counters.liveArrays, live);
 });
 
+testOnDevices(
+  "LaneMemory: what is kept may be kept again, and what cannot be kept changes nothing",
+  async (device) => {
+    const live = device.counters.liveArrays;
+    {
+      using memory = new LaneMemory(device);
+      const words = (): DeviceArray => memory.recall("words") as DeviceArray;
+      using array = device.upload(new Uint32Array([1, 2]));
+      memory.remember("words", array);
+      memory.remember("words", words());
+      assertEquals([...await readWords(words())], [1, 2]);
+      array[Symbol.dispose]();
+      assertThrows(() => memory.remember("words", array), TypeError, "disposed");
+      assertEquals([...await readWords(words())], [1, 2]);
+      memory.remember("scores", new Float64Array([0.5, NaN]));
+      memory.gather([1, 0], 2);
+      assertEquals(memory.recall("scores"), [NaN, 0.5]);
+      assertThrows(() => gatherLanes(array, [0], 2), TypeError, "disposed");
+    }
+    assertEquals(device.counters.liveArrays, live);
+  },
+);
+
 testOnModel(
   "tiny",
   "LaneMemory: what a step remembers follows lanes, and each hook has names of its own",
@@ -52,7 +75,7 @@ testOnModel(
 );
 
 testOnModel("tiny", "LaneMemory: a step remembers a row for each lane", async (model) => {
-  const hook = (rows: (lanes: number) => readonly unknown[]): ScaleHook => ({
+  const hook = (rows: (lanes: number) => ArrayLike<unknown>): ScaleHook => ({
     name: "wrong",
     lanes: 2,
     gather(step) {
@@ -61,10 +84,12 @@ testOnModel("tiny", "LaneMemory: a step remembers a row for each lane", async (m
     },
   });
   for (const count of [0, 1, 3, 4]) {
-    await assertRejects(
-      () => generate(model, { labels: "sea", hooks: [hook(() => Array(count).fill(0))] }),
-      RangeError,
-      "Cannot remember as what is kept must be a row for each of 2 lanes",
-    );
+    for (const rows of [Array(count).fill(0), new Float64Array(count)]) {
+      await assertRejects(
+        () => generate(model, { labels: "sea", hooks: [hook(() => rows)] }),
+        RangeError,
+        "Cannot remember as what is kept must be a row for each of 2 lanes",
+      );
+    }
   }
 });
