@@ -8,7 +8,13 @@
 import { mustBe, shown } from "../kernels/arguments.ts";
 import type { DeviceArray } from "../kernels/device/device.ts";
 import { DeviceLostError } from "../kernels/device/errors.ts";
-import type { FeatureExtractor, Features, Scores, Verifier } from "../models/vision/verifier.ts";
+import type {
+  FeatureExtractor,
+  Features,
+  JudgeOptions,
+  Scores,
+  Verifier,
+} from "../models/vision/verifier.ts";
 import type { ScaleStep } from "./step.ts";
 
 /** Judges lanes by what the model knows of them, without a picture. */
@@ -105,15 +111,17 @@ export class VerifierError extends Error {
  */
 export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerifier): Promise<Float64Array> {
   const { lanes } = step;
-  const labels = lanes.map(({ label }) => label);
   const { signal } = step.request;
+  // Copies, as the lanes' own are what pictures come back with.
+  const labels = lanes.map(({ label }) => ({ ...label }));
   const flops = "scoreLanes" in verifier ? 0 : verifier.flops;
-  return await step.cost.judge({ pictures: lanes.length, flops }, async () => {
-    const scores = await ofJudge(step, verifier, async () => {
-      if ("scoreLanes" in verifier) return await verifier.scoreLanes(step);
-      return await verifier.score(await step.pictures(verifier), labels, { signal });
+  return await step.cost.judge({ pictures: lanes.length, flops }, () => {
+    return ofJudge(step, verifier, async () => {
+      const scores = "scoreLanes" in verifier
+        ? await verifier.scoreLanes(step)
+        : await verifier.score(await step.pictures(verifier), labels, { signal });
+      return await readScores(scores, lanes.length, { name: verifier.name, signal });
     });
-    return await readScores(scores, lanes.length, verifier.name);
   });
 }
 
@@ -121,7 +129,8 @@ export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerif
  * Descriptions of the lanes of a step as they are now, in `gather` of a hook. Costs a readback and, unless
  * the extractor needs no pictures, a decode.
  *
- * @throws {VerifierError} If the extractor fails, or gives anything but as many rows for each lane.
+ * @throws {VerifierError} If the extractor fails, or gives anything but as many rows of finite numbers for each
+ * lane.
  *
  * @example
  * ```ts
@@ -150,20 +159,13 @@ export async function describeLanes(
   const { signal } = step.request;
   const pictures = step.lanes.length;
   const flops = "featuresOfLanes" in extractor ? 0 : extractor.flops;
-  return await step.cost.judge({ pictures, flops }, async () => {
-    using features = await ofJudge(step, extractor, async () => {
-      if ("featuresOfLanes" in extractor) return await extractor.featuresOfLanes(step);
-      return await extractor.features(await step.pictures(extractor), { signal });
+  return await step.cost.judge({ pictures, flops }, () => {
+    return ofJudge(step, extractor, async () => {
+      const features = "featuresOfLanes" in extractor
+        ? await extractor.featuresOfLanes(step)
+        : await extractor.features(await step.pictures(extractor), { signal });
+      return await readFeatures(features, pictures, { name: extractor.name, signal });
     });
-    const { array, tokens, channels } = features;
-    if (array.length < pictures * tokens * channels) {
-      throw new VerifierError(
-        extractor.name,
-        `Cannot describe lanes as "${extractor.name}" must give ${pictures} × ${tokens} × ${channels} numbers: it gave ${array.length}`,
-      );
-    }
-    const [words] = await step.device.read([array]);
-    return { values: new Float32Array(words!.buffer, 0, pictures * tokens * channels), tokens, channels };
   });
 }
 
@@ -171,7 +173,7 @@ export async function describeLanes(
  * What a judge answers, unless the signal ends the generation before: then it is not waited for, and what it
  * still brings is freed.
  */
-async function ofJudge<Answer extends Features | Scores>(
+async function ofJudge<Answer>(
   { scale, request: { signal } }: ScaleStep,
   { name }: { readonly name: string },
   ask: () => Promise<Answer>,
@@ -184,7 +186,7 @@ async function ofJudge<Answer extends Features | Scores>(
   try {
     return await Promise.race([answer, aborted]);
   } catch (error) {
-    answer.then(free, () => {});
+    answer.catch(() => {});
     if (signal?.aborted) throw signal.reason;
     if (error instanceof DeviceLostError || error instanceof VerifierError) throw error;
     const reason = error instanceof Error ? error.message : shown(error);
@@ -195,15 +197,39 @@ async function ofJudge<Answer extends Features | Scores>(
   }
 }
 
-function free(answer: Features | Scores): void {
-  if (isDisposable(answer)) answer[Symbol.dispose]();
+/** Who answered, and what ends the reading of it. */
+interface Answering extends JudgeOptions {
+  readonly name: string;
 }
 
-function isDisposable(answer: Features | Scores): answer is Features | DeviceArray {
-  return typeof answer === "object" && answer !== null && Symbol.dispose in answer;
+async function readFeatures(
+  features: Features,
+  pictures: number,
+  { name, signal }: Answering,
+): Promise<HostFeatures> {
+  const refuse = (wanted: string, given: unknown): never => {
+    throw new VerifierError(name, mustBe(wanted, given, `what "${name}" gives`, "describe lanes"));
+  };
+  const kind = "features, with an array on the device";
+  if (typeof features !== "object" || features === null || !(Symbol.dispose in features)) {
+    return refuse(kind, features);
+  }
+  using owned = features;
+  const { array, tokens, channels } = owned;
+  if (!(typeof array === "object" && array !== null && "device" in array)) return refuse(kind, features);
+  const size = pictures * tokens * channels;
+  if (![tokens, channels].every((count) => Number.isInteger(count) && count > 0) || array.length < size) {
+    return refuse(`${pictures} × ${tokens} × ${channels} numbers`, `${array.length} numbers`);
+  }
+  signal?.throwIfAborted();
+  const [words] = await array.device.read([array]);
+  const values = new Float32Array(words!.buffer, 0, size);
+  const strange = values.find((value) => !Number.isFinite(value));
+  if (strange !== undefined) return refuse("finite numbers", strange);
+  return { values, tokens, channels };
 }
 
-async function readScores(scores: Scores, count: number, name: string): Promise<Float64Array> {
+async function readScores(scores: Scores, count: number, { name, signal }: Answering): Promise<Float64Array> {
   const wanted = `a number for each of ${count} lanes`;
   const refuse = (given: unknown): never => {
     throw new VerifierError(name, mustBe(wanted, given, `what "${name}" gives`, "judge lanes"));
@@ -212,6 +238,7 @@ async function readScores(scores: Scores, count: number, name: string): Promise<
   if ("device" in scores) {
     using array = scores;
     if (array.length !== count) return refuse(`${array.length} numbers`);
+    signal?.throwIfAborted();
     const [words] = await array.device.read([array]);
     return Float64Array.from(new Float32Array(words!.buffer, 0, count));
   }

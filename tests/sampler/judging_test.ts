@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import type { Device } from "../../kernels/device/device.ts";
 import type { Model } from "../../models/model.ts";
-import type { FeatureExtractor, Pictures, Scores, Verifier } from "../../models/vision/verifier.ts";
+import type { FeatureExtractor, Features, Pictures, Scores, Verifier } from "../../models/vision/verifier.ts";
 import { generate } from "../../sampler/generate.ts";
+import type { ScaleHook } from "../../sampler/hook.ts";
 import { describeLanes, judgeLanes, VerifierError } from "../../sampler/judging.ts";
 import { bestOfN } from "../../sampler/methods/best_of.ts";
 import { testOnModel, TINY_PATCH_NUMBERS, tokensOf } from "./models.ts";
@@ -87,6 +88,11 @@ testOnModel(
       [() => undefined, "must be a number for each of 6 lanes: current value is undefined"],
       [() => 3, "must be a number for each of 6 lanes: current value is 3"],
       [(device) => device.allocate(7), 'current value is "7 numbers"'],
+      [(device) => {
+        const array = device.allocate(6, "freed scores");
+        array[Symbol.dispose]();
+        return array;
+      }, 'as "own" failed: Cannot use "freed scores" as it has been disposed'],
     ];
     for (const [score, message] of cases) {
       const verifier = verifierOf(() => score(device) as Scores);
@@ -177,8 +183,67 @@ testOnModel("tiny", "describeLanes: features come to the host, of the lanes as t
     },
   };
   const error = await assertRejects(() => generate(model, { labels: "sea", hooks: [hook] }), VerifierError);
-  assertStringIncludes(error.message, "must give 1 × 2 × 3 numbers: it gave 5");
+  assertStringIncludes(error.message, 'must be 1 × 2 × 3 numbers: current value is "5 numbers"');
   assertEquals(device.counters.liveArrays, live);
+});
+
+testOnModel(
+  "tiny",
+  "describeLanes: what are no features is said, and nothing stays behind",
+  async (model) => {
+    const { device } = model;
+    const made = (length: number, facts: Partial<Features>, value = 0): Features => {
+      const array = device.upload(new Float32Array(length).fill(value), "features");
+      return { array, tokens: 1, channels: 2, [Symbol.dispose]: () => array[Symbol.dispose](), ...facts };
+    };
+    const sized = (tokens: number): Features => made(100, { tokens });
+    const cases: [() => unknown, string][] = [
+      [() => undefined, "features, with an array on the device: current value is undefined"],
+      [
+        () => ({ array: new Float32Array(8), tokens: 1, channels: 2 }),
+        "features, with an array on the device",
+      ],
+      [() => ({ ...sized(1), array: new Float32Array(8) }), "features, with an array on the device"],
+      [() => sized(NaN), "must be 2 × NaN × 2 numbers"],
+      [() => sized(0), "must be 2 × 0 × 2 numbers"],
+      [() => sized(-1), "must be 2 × -1 × 2 numbers"],
+      [() => sized(1.5), "must be 2 × 1.5 × 2 numbers"],
+      [() => made(4, {}, NaN), 'what "odd" gives must be finite numbers: current value is NaN'],
+      [() => made(4, {}, -Infinity), "must be finite numbers: current value is -Infinity"],
+    ];
+    for (const [features, message] of cases) {
+      const odd: FeatureExtractor = { name: "odd", features: () => features() as Features };
+      const hook: ScaleHook = {
+        name: "look",
+        gather: async (step) => void await describeLanes(step, odd),
+      };
+      const request = { labels: ["sea", "sky"], hooks: [hook] };
+      const error = await assertRejects(() => generate(model, request), VerifierError);
+      assertStringIncludes(error.message, message);
+    }
+  },
+);
+
+testOnModel("tiny", "judgeLanes: a verifier that spoils what it gets spoils no picture", async (model) => {
+  const verifier = verifierOf((_, labels) => {
+    for (const label of labels) Object.assign(label, { id: 0, name: "spoiled" });
+    return labels.map(() => 0);
+  });
+  const { images: [image] } = await generate(model, {
+    labels: "sky",
+    hooks: [bestOfN({ samples: 2, verifier })],
+  });
+  assertEquals(image!.label, model.resolveLabel("sky"));
+  // Pictures are lent: whoever frees them ends the generation, and nothing else.
+  const frees = verifierOf(({ array }) => {
+    array[Symbol.dispose]();
+    return [0, 1, 2, 3, 4, 5];
+  });
+  await assertRejects(
+    () => bestOfThree(model, frees),
+    TypeError,
+    'Cannot use "pixels" as it has been disposed',
+  );
 });
 
 testOnModel("tiny", "judgeLanes: judging changes nothing of the pictures", async (model) => {

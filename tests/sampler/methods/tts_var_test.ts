@@ -3,6 +3,7 @@ import { readFloats } from "../../../kernels/device/device.ts";
 import type { FeatureExtractor, Verifier } from "../../../models/vision/verifier.ts";
 import { generate } from "../../../sampler/generate.ts";
 import type { ScaleHook } from "../../../sampler/hook.ts";
+import { VerifierError } from "../../../sampler/judging.ts";
 import type { Potential } from "../../../sampler/methods/potentials.ts";
 import { latentFeatures } from "../../../sampler/methods/latent_features.ts";
 import { ownDensity } from "../../../sampler/methods/own_density.ts";
@@ -186,7 +187,11 @@ testOnModel("tiny", "ttsVar: candidates that are all alike fill up their cluster
     assert(kept.includes(0));
   }
   const search = ttsVar({ ...SCHEDULE, features: given([[NaN]]), verifier: ranking([0]) });
-  await assertRejects(() => generate(model, { labels: "sea", hooks: [search] }), RangeError);
+  await assertRejects(
+    () => generate(model, { labels: "sea", hooks: [search] }),
+    VerifierError,
+    'what "given" gives must be finite numbers',
+  );
 });
 
 testOnModel("tiny", "ttsVar: potentials look back on the scores of the lane itself", async (model) => {
