@@ -12,6 +12,7 @@ import {
   requireChoice,
   requireFunction,
   requireInteger,
+  requireList,
   requireNumber,
   requireObject,
   requireOptions,
@@ -79,7 +80,8 @@ export interface TtsVarOptions {
    * How rows of features become a point: the first principal component of each lane's own rows (`"pca"`), of
    * which the entry of largest magnitude is positive, or without that rule (`"pca-raw"`, published); of all
    * lanes' rows together (`"pca-all"`); their mean (`"pool"`); all of them side by side (`"flat"`). By
-   * default `"flat"` for features of lanes, `"pool"` for those of one row, otherwise `"pca"`.
+   * default `"pool"` for features of one row, `"flat"` for those of lanes, otherwise `"pca"`, or `"pca-raw"`
+   * published.
    */
   point?: ClusterPoint;
   /** Who judges; the model's own verifier by default. */
@@ -101,7 +103,10 @@ export interface TtsVarOptions {
    * weight have n copies but for rounding; `"multinomial"`, independently (published); or the `"best"`.
    */
   draw?: "systematic" | "multinomial" | "best";
-  /** Pictures that come back of each image, the best; 1 by default. */
+  /**
+   * Pictures that come back of each image, the best; 1 by default. Where the last scale itself is in a list,
+   * nobody is asked again, and it is the last size.
+   */
   keep?: number;
 }
 
@@ -159,8 +164,11 @@ const DEFAULTS: Settings = {
 
 const PRESETS: Readonly<Record<TtsVarPreset, Settings>> = {
   default: DEFAULTS,
-  published: { ...DEFAULTS, point: "pca-raw", lambda: 10, standardize: false, draw: "multinomial" },
+  published: { ...DEFAULTS, lambda: 10, standardize: false, draw: "multinomial" },
 };
+
+/** What a picture's rows become, where nothing else is asked for. */
+const POINTS: Readonly<Record<TtsVarPreset, ClusterPoint>> = { default: "pca", published: "pca-raw" };
 
 /**
  * Makes the TTS-VAR hook.
@@ -191,7 +199,11 @@ export function ttsVar(options: TtsVarOptions = {}): ScaleHook<TtsVarDecision> {
   const settings = resolve(options);
   const { preset = "default" } = options;
   const { verifier, features = latentFeatures(), sizes, multiple, keep } = settings;
-  const scheduleOf = (scales: number): TtsSchedule => ttsSchedule(scales, settings);
+  const scheduleOf = (scales: number): TtsSchedule => {
+    const schedule = ttsSchedule(scales, settings);
+    requireKept(schedule, keep);
+    return schedule;
+  };
   const judges = (schedule: TtsSchedule, scale: number): Event | undefined =>
     eventOf(schedule, scale, { keep, published: preset === "published" });
   return {
@@ -201,7 +213,6 @@ export function ttsVar(options: TtsVarOptions = {}): ScaleHook<TtsVarDecision> {
       preset,
       ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value ?? "preset"])),
       features: features.name,
-      point: pointOf(settings.point, features),
       verifier: verifier?.name ?? "own",
     },
     plan({ scales: { length } }, model) {
@@ -223,7 +234,7 @@ export function ttsVar(options: TtsVarOptions = {}): ScaleHook<TtsVarDecision> {
       const size = schedule.sizes[step.scale]!;
       switch (judges(schedule, step.scale)) {
         case "cluster":
-          return await cluster(step, size, features, settings);
+          return await cluster(step, size, features, { point: settings.point, preset });
         case "resample":
           return await resample(step, size, settings, preset);
         case "final":
@@ -249,20 +260,33 @@ function eventOf(
   return lanes > keep || published ? "final" : undefined;
 }
 
+/** Checks that so many pictures can come back. */
+function requireKept({ sizes, clusterScales, resampleScales }: TtsSchedule, keep: number): void {
+  const last = sizes.length - 1;
+  const left = sizes[last]!;
+  if (clusterScales.includes(last) || resampleScales.includes(last)) {
+    if (keep === left) return;
+    const wanted = `${left}, the last size, as the last scale is in a list,`;
+    throw new RangeError(mustBe(wanted, keep, "keep", "schedule TTS-VAR"));
+  }
+  const most = sizes[last - 1] ?? left;
+  if (keep > most) {
+    const wanted = `at most ${most}, the lanes of the last scale,`;
+    throw new RangeError(mustBe(wanted, keep, "keep", "schedule TTS-VAR"));
+  }
+}
+
 /** Lets one lane of each cluster go on. Asks no verifier. */
 async function cluster(
   step: ScaleStep<TtsVarDecision>,
   size: number,
   features: FeatureExtractor | LaneFeatureExtractor,
-  { point }: Settings,
+  { point, preset }: { readonly point: ClusterPoint | undefined; readonly preset: TtsVarPreset },
 ): Promise<readonly number[]> {
   const described = await describeLanes(step, features);
+  const wanted = pointOf(point, { features, preset, tokens: described.tokens });
   return populations(step.lanes).flatMap((rows) => {
-    const points = clusterPoints(
-      described,
-      rows,
-      described.tokens === 1 ? point ?? "pool" : pointOf(point, features),
-    );
+    const points = clusterPoints(described, rows, wanted);
     const { labels, survivors } = survivorsOf(points, Math.min(size, rows.length));
     const kept = new Set(survivors);
     for (const [i, row] of rows.entries()) {
@@ -286,11 +310,22 @@ function clusterPoints(
   return reduceFeatures({ data, pictures: rows.length, tokens, channels }, point);
 }
 
+/** How rows become a point, where a lane has so many of them. */
 function pointOf(
   point: ClusterPoint | undefined,
-  features: FeatureExtractor | LaneFeatureExtractor,
+  { features, preset, tokens }: {
+    readonly features: FeatureExtractor | LaneFeatureExtractor;
+    readonly preset: TtsVarPreset;
+    readonly tokens: number;
+  },
 ): ClusterPoint {
-  return point ?? ("featuresOfLanes" in features ? "flat" : "pca");
+  if (tokens === 1 && (point === "pca" || point === "pca-raw")) {
+    const wanted = '"pool", "flat" or "pca-all", as a single row has no axis of its own,';
+    throw new RangeError(mustBe(wanted, point, `point for the features "${features.name}"`, "cluster lanes"));
+  }
+  if (point !== undefined) return point;
+  if (tokens === 1) return "pool";
+  return "featuresOfLanes" in features ? "flat" : POINTS[preset];
 }
 
 /** Draws the lanes that go on by how good they promise to be. */
@@ -342,13 +377,16 @@ function drawn(
 /** Under which name the scores of a lane are kept. */
 const SCORES = "scores";
 
-/** Scores in units of their standard deviation; equal ones stay as they are, as do infinite ones. */
-function standardized(scores: readonly number[]): number[] {
+/** Scores in units of their standard deviation around their mean, of those that are finite. */
+function standardized(scores: readonly number[]): readonly number[] {
   const finite = scores.filter(Number.isFinite);
-  const mean = finite.reduce((sum, score) => sum + score, 0) / finite.length;
-  const variance = finite.reduce((sum, score) => sum + (score - mean) ** 2, 0) / finite.length;
+  const largest = Math.max(...finite.map(Math.abs));
+  if (!(largest > 0)) return scores;
+  // Squares of the scores themselves might be infinite, or 0.
+  const mean = finite.reduce((sum, score) => sum + score / largest, 0) / finite.length;
+  const variance = finite.reduce((sum, score) => sum + (score / largest - mean) ** 2, 0) / finite.length;
   const deviation = Math.sqrt(variance);
-  return scores.map((score) => deviation > 0 ? (score - mean) / deviation : score - mean);
+  return scores.map((score) => (score / largest - mean) / (deviation || 1));
 }
 
 /** Takes the best of the finished pictures. */
@@ -392,6 +430,7 @@ function resolve(options: TtsVarOptions): Settings {
   requireBoolean(standardize, "standardize", ACTION);
   requireInteger(keep, "keep", ACTION, { min: 1, max: MAX_LANES });
   // Lists are checked once it is known how many scales there are, their first number now.
+  if (sizes !== undefined) requireList(sizes, "sizes", ACTION, "a list of numbers");
   if (sizes !== undefined) requireInteger(sizes[0]!, "the first size", ACTION, { min: 1, max: MAX_LANES });
   if (features !== undefined) requireExtractor(features);
   requireJudge(verifier, ACTION);

@@ -14,7 +14,7 @@ import { ranking, testOnModel, tokensOf } from "../models.ts";
 /** A schedule for the four scales of the tiny model. */
 const SCHEDULE: TtsVarOptions = { sizes: [6, 4, 2, 1], clusterScales: [1], resampleScales: [2] };
 
-/** Features that are given, a row for each lane in turn. */
+/** Features that are given, one row for each lane in turn. */
 function given(rows: readonly (readonly number[])[]): FeatureExtractor {
   return {
     name: "given",
@@ -167,6 +167,15 @@ testOnModel(
     assertEquals(await weights(2, [NaN, 1, NaN, 1]), [0.5, 0.5, 0, 0]);
     assertEquals(await weights(2, [Infinity, 1, Infinity, 1]), [0.5, 0.5, 0, 0]);
     assertEquals(await weights(2, [-Infinity, 1, -Infinity, 1]), [0.5, 0.5, 0, 0]);
+    assertEquals(await weights(2, [NaN, Infinity, NaN, -Infinity]), [1, 0, 0, 0]);
+    // As large and as small as numbers are.
+    const spread = await weights(2, [1, 2, 3, 4]);
+    for (const unit of [1e-300, 1e300]) {
+      const scores = [1, 2, 3, 4].map((score) => score * unit);
+      for (const [i, weight] of (await weights(2, scores)).entries()) {
+        assertAlmostEquals(weight, spread[i]!, 1e-12);
+      }
+    }
     const [first, second] = await weights(2, [0, 0, 1, 1]);
     // Scores of -1 and 1 once they are in units of their deviation.
     assertAlmostEquals(first!, Math.exp(2) / (2 * Math.exp(2) + 2 * Math.exp(-2)), 1e-12);
@@ -191,6 +200,41 @@ testOnModel("tiny", "ttsVar: candidates that are all alike fill up their cluster
     () => generate(model, { labels: "sea", hooks: [search] }),
     VerifierError,
     'what "given" gives must be finite numbers',
+  );
+});
+
+testOnModel("tiny", "ttsVar: features of one row are points as they are", async (model) => {
+  // By themselves single rows have no principal axis: lanes 0 and 3 would go on, whatever they are.
+  const features = given([[0, 1], [0, 2], [0, 3], [9, 0]]);
+  for (const preset of ["default", "published"] as const) {
+    const options = { preset, sizes: [4, 2, 2, 2], clusterScales: [1], keep: 2, features };
+    const search = ttsVar({ ...options, verifier: ranking([0]) });
+    const { images } = await generate(model, { labels: "sea", hooks: [search] });
+    assertEquals(images.map(({ lane }) => lane).toSorted(), [1, 3]);
+    const axis = ttsVar({ ...options, verifier: ranking([0]), point: "pca" });
+    await assertRejects(
+      () => generate(model, { labels: "sea", hooks: [axis] }),
+      RangeError,
+      'point for the features "given" must be "pool", "flat" or "pca-all"',
+    );
+  }
+});
+
+testOnModel("tiny", "ttsVar: as many pictures come back as are kept, or it is said", async (model) => {
+  const run = async (options: TtsVarOptions): Promise<number> => {
+    const search = ttsVar({ verifier: ranking([0, 1, 2, 3]), ...options });
+    return (await generate(model, { labels: "sea", hooks: [search] })).images.length;
+  };
+  assertEquals(await run({ sizes: [4, 4, 4, 4], keep: 3 }), 3);
+  for (const list of ["clusterScales", "resampleScales"] as const) {
+    const thins = { sizes: [4, 4, 4, 2], [list]: [-1] };
+    assertEquals(await run({ ...thins, keep: 2 }), 2);
+    await assertRejects(() => run(thins), RangeError, "keep must be 2, the last size");
+  }
+  await assertRejects(
+    () => run({ ...SCHEDULE, keep: 3 }),
+    RangeError,
+    "keep must be at most 2, the lanes of",
   );
 });
 
@@ -270,6 +314,7 @@ Deno.test("ttsVar: bad options are refused", () => {
   assertThrows(() => ttsVar({ potential: "min" as never }), TypeError, "potential must be");
   assertThrows(() => ttsVar({ draw: "none" as never }), TypeError, "draw must be");
   assertThrows(() => ttsVar({ point: "svd" as never }), TypeError, "point must be");
+  assertThrows(() => ttsVar({ sizes: null as never }), TypeError, "sizes must be a list of numbers");
   assertThrows(() => ttsVar({ features: {} as never }), TypeError, "a feature extractor with a name");
   assertThrows(() => ttsVar({ verifier: {} as never }), TypeError, "a verifier with a name and score");
   assertThrows(() => ttsVar({ sises: [1] } as never), TypeError);
