@@ -283,8 +283,15 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     return this.#missing;
   }
 
-  /** Allocates an array that lives until the scale is done. */
+  /**
+   * Allocates an array that lives until the scale is done.
+   *
+   * @throws {TypeError} If it is done.
+   */
   allocate(length: number, label: string = "hook's array"): DeviceArray {
+    if (this.#owned.disposed) {
+      throw new TypeError(`Cannot allocate "${label}" as the step of scale ${this.scale} is over`);
+    }
     return this.#owned.use(this.device.allocate(length, label));
   }
 
@@ -417,9 +424,13 @@ export class ScaleStep<Decision = unknown> implements Disposable {
    * Keeps something of each lane for later scales, under a name of the hook's own: a list of values, or a
    * copy of an array [lanes, …]. It follows the lanes as they are rearranged.
    *
+   * @throws {TypeError} If it is neither an array nor a list.
    * @throws {RangeError} If it has not a row for each lane.
    */
   remember(name: string, rows: DeviceArray | ArrayLike<unknown>): void {
+    if (typeof rows !== "object" || rows === null) {
+      throw new TypeError(mustBe("an array or a list", rows, "what is kept", "remember"));
+    }
     const lanes = this.lanes.length;
     if (isOnDevice(rows) ? rows.length % lanes !== 0 : rows.length !== lanes) {
       throw new RangeError(

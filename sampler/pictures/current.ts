@@ -71,7 +71,9 @@ export class CurrentPictures implements Disposable {
    */
   shrinkTo(smallestEdge: number | undefined): number {
     const { generation: { shrinks }, schedule } = this.#parts;
-    return shrinkTo(smallestEdge, schedule.scales[this.#scale]!.picture, shrinks);
+    // Before the first scale there is nothing to decode, which the model says.
+    const picture = schedule.scales[this.#scale]?.picture;
+    return picture === undefined ? 1 : shrinkTo(smallestEdge, picture, shrinks);
   }
 
   /** One picture per lane, which stay this object's until lanes are gathered or a scale is accepted. */

@@ -692,3 +692,39 @@ testOnModel(
     assertNotEquals(six.slice(0, 9), six.slice(9, 18));
   },
 );
+
+testOnModel("tiny", "ScaleStep: what is asked too early or too late is refused", async (model) => {
+  const run = (hook: Omit<ScaleHook, "name">): Promise<unknown> => {
+    return generate(model, { labels: "sea", hooks: [{ name: "look", ...hook }] });
+  };
+  for (const smallestEdge of [undefined, 4]) {
+    await assertRejects(
+      () => run({ choose: async (step) => void await step.pictures({ smallestEdge }) }),
+      TypeError,
+      "Cannot decode as no scale has been accepted",
+    );
+  }
+  await assertRejects(
+    () => run({ choose: (step) => void step.evidence() }),
+    RangeError,
+    "Cannot weigh evidence before the scale has its tokens",
+  );
+  let over: ScaleStep | undefined;
+  await assertRejects(
+    () =>
+      run({
+        gather: (step) => {
+          over?.evidence();
+          over = step;
+          return undefined;
+        },
+      }),
+    TypeError,
+    'Cannot allocate "evidence" as the step of scale 0 is over',
+  );
+  await assertRejects(
+    () => run({ gather: (step) => void step.remember("mine", "text" as never) }),
+    TypeError,
+    'Cannot remember as what is kept must be an array or a list: current value is "text"',
+  );
+});
