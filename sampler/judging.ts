@@ -6,7 +6,6 @@
  */
 
 import { mustBe, shown } from "../kernels/arguments.ts";
-import type { DeviceArray } from "../kernels/device/device.ts";
 import { DeviceLostError } from "../kernels/device/errors.ts";
 import type {
   FeatureExtractor,
@@ -129,8 +128,8 @@ export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerif
  * Descriptions of the lanes of a step as they are now, in `gather` of a hook. Costs a readback and, unless
  * the extractor needs no pictures, a decode.
  *
- * @throws {VerifierError} If the extractor fails, or gives anything but as many rows of finite numbers for each
- * lane.
+ * @throws {VerifierError} If the extractor fails, or gives anything but as many rows of finite numbers for
+ * each lane.
  *
  * @example
  * ```ts
