@@ -104,6 +104,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "sampler/methods/population.ts": "tests/sampler/methods/best_of_test.ts",
   "sampler/mod.ts": "tests/bad_input_test.ts",
   "sampler/pictures/codecs.ts": "tests/sampler/pictures/decode_test.ts",
+  "sampler/pictures/drawing.ts": "tests/sampler/pictures/grid_test.ts",
   "sampler/pictures/file_kind.ts": "tests/sampler/pictures/decode_test.ts",
   "sampler/pictures/glyphs.ts": "tests/sampler/pictures/grid_test.ts",
   "sampler/pictures/orientation.ts": "tests/sampler/pictures/decode_test.ts",
