@@ -17,7 +17,7 @@ export interface ListedCommand extends Title {
 export const COMMANDS: readonly ListedCommand[] = [
   {
     name: "generate",
-    summary: "Generate images, with or without VAR-Scaling",
+    summary: "Generate images, with or without a search",
     load: async () => (await import("./commands/generate.ts")).generate,
   },
   {
