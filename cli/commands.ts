@@ -51,6 +51,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/eval_infinity.ts")).evalInfinity,
   },
   {
+    name: "tts-var",
+    summary: "Run the command line of TTS-VAR's released script as it stands",
+    load: async () => (await import("./commands/tts_var.ts")).ttsVar,
+  },
+  {
     name: "npz",
     summary: "Pack the images of a folder into one NumPy archive, for evaluators",
     load: async () => (await import("./commands/npz.ts")).npz,

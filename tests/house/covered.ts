@@ -31,6 +31,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/options/search.ts": "tests/cli/options/method_options_test.ts",
   "cli/options/series_options.ts": "tests/cli/commands/run_test.ts",
   "cli/options/text_features.ts": "tests/cli/commands/encode_text_test.ts",
+  "cli/options/tts_var_flags.ts": "tests/cli/commands/tts_var_test.ts",
   "cli/output/sha256.ts": "tests/cli/commands/edit_test.ts",
   "cli/series/opened_model.ts": "tests/cli/commands/run_test.ts",
   "cli/series/series_folder.ts": "tests/cli/commands/run_test.ts",
