@@ -101,8 +101,17 @@ export function sumOfCosts(costs: readonly Cost[]): Cost {
   };
 }
 
+/** Counts what judges cost. */
+export interface JudgeMeter {
+  /** Judges or describes pictures by `work`, each of which takes so many operations. */
+  judge<Result>(
+    counted: { readonly pictures: number; readonly flops: number | undefined },
+    work: () => Promise<Result>,
+  ): Promise<Result>;
+}
+
 /** Counts what a generation costs. */
-export class CostCounter {
+export class CostCounter implements JudgeMeter {
   readonly #device: Device;
   #flops: ModelFlops | undefined;
   #known = true;
@@ -155,7 +164,6 @@ export class CostCounter {
     return result;
   }
 
-  /** Judges or describes pictures by `work`, each of which takes so many operations. */
   async judge<Result>(
     { pictures, flops }: { readonly pictures: number; readonly flops: number | undefined },
     work: () => Promise<Result>,

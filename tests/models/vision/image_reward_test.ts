@@ -139,7 +139,7 @@ testOnDevices("ImageReward: a class is judged by a template, or refused", async 
   );
 });
 
-Deno.test("ImageReward: it is loaded by its name, with the vocabulary beside it or the hub's tokenizer", async () => {
+Deno.test("ImageReward: its name loads it, with a vocabulary beside it or the hub's tokenizer", async () => {
   using device = new CpuDevice();
   await using file = await pytorchFile(stored(imageRewardTensors(SMALL)));
   const folder = await Deno.makeTempDir();

@@ -1,0 +1,150 @@
+/**
+ * What a search takes on the clock, each time beside another way: TTS-VAR beside the released way, which
+ * decodes every candidate at every scale in full size and clusters by a network's features; TTS-VAR without
+ * any network beside the bare passes of its lanes; and pictures in one batch beside a single one. Both ways
+ * take turns, in changing order.
+ *
+ * @module
+ */
+
+import { generate, type GenerateRequest, type Model, ownEvidence, type ScaleHook, ttsVar } from "../mod.ts";
+import { table } from "./tables.ts";
+
+/** Two requests of which the times are divided. */
+export interface ClockCase {
+  /** What is divided. */
+  readonly name: string;
+  /** What it is divided by. */
+  readonly base: string;
+  /** What the quotient may be at most. */
+  readonly target: number;
+  /** Both requests. */
+  readonly requests: readonly [GenerateRequest, GenerateRequest];
+}
+
+/** What came of a case. */
+export interface ClockRow extends Omit<ClockCase, "requests"> {
+  /** Median milliseconds of both. */
+  readonly milliseconds: readonly [number, number];
+  /** The one median through the other. */
+  readonly ratio: number;
+  /** The same of the operations that were counted. */
+  readonly flops: number;
+  /** Turns. */
+  readonly rounds: number;
+}
+
+const LABEL = "a red cube left of a blue sphere";
+
+/** The cases, for a model that takes texts and brings a verifier that describes pictures, too. */
+export async function clockCases(model: Model): Promise<ClockCase[]> {
+  const published = ttsVar({ features: await model.extractor!(), verifier: await model.verifier!() });
+  const free = ttsVar({ verifier: ownEvidence() });
+  const one = { labels: LABEL, batch: 8 };
+  return [
+    {
+      name: "TTS-VAR",
+      base: "the released way",
+      target: 0.45,
+      requests: [{ ...one, hooks: [ttsVar()] }, { ...one, hooks: [decodeAll(), published] }],
+    },
+    {
+      name: "TTS-VAR by evidence",
+      base: "the passes of its lanes and one decode",
+      target: 1.25,
+      requests: [{ ...one, hooks: [free] }, { ...one, hooks: [sameLanes(free, model)] }],
+    },
+    {
+      name: "8 pictures in a batch",
+      base: "one picture",
+      target: 5,
+      requests: [{ labels: LABEL, count: 8, batch: 8 }, { labels: LABEL, batch: 1 }],
+    },
+  ];
+}
+
+/** Decodes all lanes after every scale in full size, as the released code of TTS-VAR does, for nobody. */
+function decodeAll(): ScaleHook {
+  return {
+    name: "decode all",
+    async gather(step) {
+      await step.pictures();
+      return undefined;
+    },
+  };
+}
+
+/** Thins lanes to as many as a search does, without looking at any. */
+function sameLanes({ plan, lanes }: ScaleHook, model: Model): ScaleHook {
+  const events = plan!(model.schedule({}), model);
+  const left = new Map(events.map(({ scale, lanes }) => [scale, lanes]));
+  return {
+    name: "the same lanes",
+    lanes: lanes!,
+    gather: ({ scale, lanes: { length } }) => {
+      const after = left.get(scale);
+      const count = typeof after === "function" ? after(length) : after;
+      return count === undefined ? undefined : Array.from({ length: count }, (_, lane) => lane);
+    },
+  };
+}
+
+/** Times the cases. */
+export async function measureClock(
+  model: Model,
+  { rounds, progress }: { readonly rounds: number; readonly progress?: (line: string) => void },
+): Promise<ClockRow[]> {
+  const rows: ClockRow[] = [];
+  for (const { requests, ...named } of await clockCases(model)) {
+    const times: readonly [number[], number[]] = [[], []];
+    const flops = [0, 0];
+    // The first turn prepares what all others need.
+    for (let round = -1; round < rounds; round++) {
+      for (const which of round % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
+        const { trace: { total, cost } } = await generate(model, { ...requests[which], seed: round + 1 });
+        if (round >= 0) times[which].push(total);
+        flops[which] = cost.flops ?? NaN;
+      }
+    }
+    const milliseconds = [median(times[0]), median(times[1])] as const;
+    const ratio = milliseconds[0] / milliseconds[1];
+    rows.push({ ...named, milliseconds, ratio, flops: flops[0]! / flops[1]!, rounds });
+    progress?.(`${named.name}: ${ratio.toFixed(2)} of ${named.base}`);
+  }
+  return rows;
+}
+
+/**
+ * The middle of some numbers, of an even count the mean of the two in the middle.
+ *
+ * @example
+ * ```ts
+ * import { median } from "./method_clock.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([median([3, 1, 2]), median([4, 1])], [2, 2.5]);
+ * ```
+ */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length / 2;
+  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
+}
+
+/** The rows as Markdown. */
+export function formatClock(rows: readonly ClockRow[]): string {
+  return table(
+    ["what", "divided by", "ms", "ms", "ratio", "of operations", "at most"],
+    rows.map(({ name, base, milliseconds: [own, other], ratio, flops, target }) => [
+      ...[
+        name,
+        base,
+        own.toFixed(0),
+        other.toFixed(0),
+        ratio.toFixed(2),
+        flops.toFixed(2),
+        target.toFixed(2),
+      ],
+    ]),
+  );
+}
