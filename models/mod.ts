@@ -162,6 +162,12 @@ export { BitTokens, type BitTokensOptions } from "./tokens/bit_tokens.ts";
 export { CodebookTokens, type CodebookTokensOptions, type Mixing } from "./tokens/codebook_tokens.ts";
 export type { StoredTensor } from "./weights/weight_set.ts";
 export { WeightSet } from "./weights/weight_set.ts";
+export {
+  openTokenizer,
+  type OpenTokenizerOptions,
+  type TextIds,
+  type WordTokenizer,
+} from "./text/word_tokenizer.ts";
 export { loadFeatures, type LoadNetworkOptions, loadVerifier } from "./vision/load.ts";
 export type {
   Network,

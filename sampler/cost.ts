@@ -9,7 +9,6 @@ import type { Device } from "../kernels/device/device.ts";
 import { isUnconditional, type ResolvedLabel } from "../models/label.ts";
 import type { Model, ModelFlops } from "../models/model.ts";
 import { isGuided, type Schedule } from "../models/schedule.ts";
-import type { ResolvedRequest } from "./request.ts";
 
 /** What is counted of a generation. Floating-point operations are two for each product that is added. */
 export interface CostCounts {
@@ -48,7 +47,7 @@ export function guides(model: Model, labels: readonly ResolvedLabel[], schedule:
 }
 
 /** Images of a request that run together. */
-export function imagesTogether({ batch, lanes }: Pick<ResolvedRequest, "batch" | "lanes">): number {
+export function imagesTogether({ batch, lanes }: { readonly batch: number; readonly lanes: number }): number {
   return Math.max(1, Math.floor(batch / lanes));
 }
 
@@ -102,8 +101,17 @@ export function sumOfCosts(costs: readonly Cost[]): Cost {
   };
 }
 
+/** Counts what judges cost. */
+export interface JudgeMeter {
+  /** Judges or describes pictures by `work`, each of which takes so many operations. */
+  judge<Result>(
+    counted: { readonly pictures: number; readonly flops: number | undefined },
+    work: () => Promise<Result>,
+  ): Promise<Result>;
+}
+
 /** Counts what a generation costs. */
-export class CostCounter {
+export class CostCounter implements JudgeMeter {
   readonly #device: Device;
   #flops: ModelFlops | undefined;
   #known = true;
@@ -156,7 +164,6 @@ export class CostCounter {
     return result;
   }
 
-  /** Judges or describes pictures by `work`, each of which takes so many operations. */
   async judge<Result>(
     { pictures, flops }: { readonly pictures: number; readonly flops: number | undefined },
     work: () => Promise<Result>,

@@ -39,13 +39,34 @@ export interface HostFeatures {
   readonly channels: number;
 }
 
-/** A verifier, or another judge, that failed. Its `cause` is what was thrown. */
+/**
+ * A verifier, or another judge, that failed. Its `cause` is what was thrown.
+ *
+ * @example
+ * ```ts
+ * import { bestOfN, generate, loadModel, VerifierError, verifierOf } from "../mod.ts";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const undecided = verifierOf({ name: "undecided", score: () => [] });
+ * const hooks = [bestOfN({ samples: 2, verifier: undecided })];
+ * const error = await assertRejects(() => generate(model, { labels: 0, hooks }), VerifierError);
+ * assertEquals(error.verifier, "undecided");
+ * ```
+ */
 export class VerifierError extends Error {
+  /** The class's name. */
   override readonly name = "VerifierError";
   /** Name of the judge. */
   readonly verifier: string;
 
-  /** @param verifier Name of the judge. @param message What went wrong. @param options Its cause. */
+  /**
+   * Made by {@linkcode judgeLanes} and {@linkcode describeLanes}.
+   *
+   * @param verifier Name of the judge.
+   * @param message What went wrong.
+   * @param options Its cause.
+   */
   constructor(verifier: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.verifier = verifier;
@@ -101,6 +122,26 @@ export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerif
  * the extractor needs no pictures, a decode.
  *
  * @throws {VerifierError} If the extractor fails, or gives anything but as many rows for each lane.
+ *
+ * @example
+ * ```ts
+ * import { describeLanes, generate, latentFeatures, loadModel, type ScaleHook } from "../mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lengths: number[] = [];
+ * const look: ScaleHook = {
+ *   name: "look",
+ *   scales: [-1],
+ *   async gather(step) {
+ *     const { values, tokens, channels } = await describeLanes(step, latentFeatures({ side: 2 }));
+ *     lengths.push(values.length, tokens, channels);
+ *     return undefined;
+ *   },
+ * };
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * await generate(model, { labels: "red torus", hooks: [look] });
+ * assertEquals(lengths, [64, 4, 16]);
+ * ```
  */
 export async function describeLanes(
   step: ScaleStep,

@@ -19,7 +19,7 @@ export {
   type ScaleEvent,
 } from "./generate.ts";
 export { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "./pictures/grid.ts";
-export type { Cost, CostCounts } from "./cost.ts";
+export type { Cost, CostCounts, JudgeMeter } from "./cost.ts";
 export { plan, type PlannedMethod, type PlannedSearch, type PlanOptions, type SearchPlan } from "./plan.ts";
 export { costOf, type PlannedCost } from "./planned_cost.ts";
 export { type Look, type ScaleHook, scalesOf, type SearchEvent } from "./hook.ts";
@@ -74,6 +74,7 @@ export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_fea
 export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
 export { ownEvidence } from "./methods/own_evidence.ts";
 export type { Judge } from "./methods/population.ts";
+export type { Reduction } from "./methods/principal.ts";
 export type { Potential } from "./methods/potentials.ts";
 export {
   type ClusterPoint,

@@ -91,7 +91,7 @@ interface SettingsContext extends Pick<PlanOptions, "verifier" | "features"> {
   readonly most: number;
 }
 
-/** The settings of each method by groups, the least first; each group costs at least what the one before does. */
+/** The settings of each method by groups, the least first; no group costs less than the one before. */
 const METHODS: Readonly<Record<PlannedMethod, (context: SettingsContext) => Iterable<readonly Setting[]>>> = {
   "best-of-n": function* ({ most, verifier }) {
     for (let samples = 2; samples <= most; samples++) {

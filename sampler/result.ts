@@ -27,7 +27,9 @@ export interface HookDecision<Value = unknown> {
 
 /** What became of one of the lanes that an image has had. */
 export interface Attempt {
-  /** Its number among them: those that the image started with, then copies in the order of their beginning. */
+  /**
+   * Its number among them: those that the image started with, then copies in the order of their beginning.
+   */
   readonly attempt: number;
   /** What keyed its random numbers; once a lane is dropped, a copy may go on with its number. */
   readonly lane: number;

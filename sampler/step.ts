@@ -23,7 +23,7 @@ import type { Generation, Model } from "../models/model.ts";
 import type { MapSize, Scale, Schedule } from "../models/schedule.ts";
 import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
 import type { Pictures } from "../models/vision/verifier.ts";
-import type { CostCounter } from "./cost.ts";
+import type { CostCounter, JudgeMeter } from "./cost.ts";
 import type { KeptTokens } from "./editing/kept_tokens.ts";
 import { gatherLanes, type LaneMemory } from "./lane_memory.ts";
 import type { RgbaImage } from "./pictures/image.ts";
@@ -252,8 +252,8 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   }
 
   /**
-   * What the scales have added up to, with the map that it lies on, f32 [lanes, channels, height, width]; of a
-   * family whose scales do not add up, `undefined`.
+   * What the scales have added up to, with the map that it lies on, f32 [lanes, channels, height, width]; of
+   * a family whose scales do not add up, `undefined`.
    */
   get accumulated(): (MapSize & { readonly array: DeviceArray; readonly channels: number }) | undefined {
     const { accumulated: array, accumulatedMap: map } = this.#parts.generation;
@@ -263,15 +263,15 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   }
 
   /**
-   * The tokens chosen so far, u32 [lanes, positions, words of a token], or `undefined`; in `gather` those that
-   * the scale ended with.
+   * The tokens chosen so far, u32 [lanes, positions, words of a token], or `undefined`; in `gather` those
+   * that the scale ended with.
    */
   get tokens(): DeviceArray | undefined {
     return this.#accepted ?? this.#tokens;
   }
 
-  /** Counts what the generation costs. */
-  get cost(): CostCounter {
+  /** Counts what judges cost. */
+  get cost(): JudgeMeter {
     return this.#parts.cost;
   }
 

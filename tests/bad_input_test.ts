@@ -11,6 +11,7 @@ import { decisionLength, gaussianDensity, guidance, type Kernel, sampleTokens } 
 import {
   BUNDLED_MODELS,
   convertModel,
+  costOf,
   CpuDevice,
   createModelFolder,
   decodeImage,
@@ -22,12 +23,15 @@ import {
   type GenerateRequest,
   gridImage,
   loadModel,
+  loadVerifier,
   type Model,
   ModelFileError,
   openCheckpoint,
   openDevice,
   openModelFolder,
+  plan,
   readTextFeatures,
+  type ResolvedLabel,
   RgbaImage,
   type ScaleHook,
   type ScaleStep,
@@ -36,6 +40,8 @@ import {
   TextFeatures,
   varScaling,
   type VarScalingOptions,
+  type Verifier,
+  verifierOf,
   WebGpuDevice,
   writeTextFeatures,
 } from "../mod.ts";
@@ -586,6 +592,80 @@ const SEARCHES: readonly Row[] = [
   ],
 ];
 
+/** A judge that costs something. */
+const JUDGE: Verifier = {
+  name: "judge",
+  needsPrompt: false,
+  flops: 1,
+  score: ({ count }) => Array(count).fill(0),
+};
+const planning = (options: unknown) => (model: Model): Promise<unknown> => {
+  return plan(model, { verifier: JUDGE, ...wrong(options) });
+};
+
+const COSTS: readonly Row[] = [
+  [
+    "a plan without a budget",
+    planning({}),
+    TypeError,
+    'Cannot plan as budget must be like "4x", "8 s" or 2.5e12: current value is undefined',
+  ],
+  [
+    "a budget in something else",
+    planning({ budget: "4 EUR" }),
+    RangeError,
+    'Cannot plan as budget must be like "4x", "8 s" or 2.5e12: current value is "4 EUR"',
+  ],
+  [
+    "a budget of nothing",
+    planning({ budget: 0 }),
+    RangeError,
+    'Cannot plan as budget must be like "4x", "8 s" or 2.5e12: current value is 0',
+  ],
+  [
+    "a method that there is not",
+    planning({ budget: "4x", methods: ["best-of-n", "luck"] }),
+    TypeError,
+    'Cannot plan as a method must be one of "best-of-n", "beam", "tts-var", "var-scaling", "var-scaling+tts-var": current value is "luck"',
+  ],
+  [
+    "a plan of a request with hooks",
+    planning({ budget: "4x", request: { hooks: [varScaling()] } }),
+    TypeError,
+    /^Cannot plan as hooks of the request must be left out, as methods are hooks: current value is \[/,
+  ],
+  [
+    "a plan of a request that cannot be made",
+    planning({ budget: "4x", request: { labels: "nowhere" } }),
+    RangeError,
+    /"nowhere"/,
+  ],
+  [
+    "a verifier that does not tell what it costs",
+    planning({ budget: "4x", verifier: { ...JUDGE, flops: undefined } }),
+    TypeError,
+    'Cannot plan as "judge" does not tell how many operations a picture takes: give it "flops", 0 if they are few',
+  ],
+  [
+    "TTS-VAR for a number of scales without a list",
+    planning({ budget: "4x", methods: ["tts-var"] }),
+    RangeError,
+    "Cannot schedule TTS-VAR as sizes must be given for 4 scales, as there are presets for 5, 6, 7, 10, 13: current value is undefined",
+  ],
+  [
+    "the cost of a hook that rearranges lanes as it likes",
+    (model) => costOf(model, { labels: 0, hooks: [{ name: "mine", lanes: 2, gather: () => undefined }] }),
+    TypeError,
+    'Cannot tell the cost as the hook "mine" must say in plan what its gather does to lanes: it has no plan',
+  ],
+  [
+    "the cost of decoding a scale that is not there",
+    (model) => model.flops!(model.schedule()).decode(4),
+    RangeError,
+    "Cannot count operations as a scale must be an integer from 0 to 3: current value is 4",
+  ],
+];
+
 const KERNELS: readonly Row[] = [
   [
     "an array of negative length",
@@ -1096,11 +1176,102 @@ const FEATURES: readonly Row[] = [
   ],
 ];
 
+const REWARD = new URL("../models/demo_t2i/", import.meta.url);
+/** Loads a verifier for a model. */
+const judge = (place: unknown, options: object = {}) => async (model: Model): Promise<void> => {
+  await using _verifier = await loadVerifier(wrong(place), { model, ...options });
+};
+/** Lets the bundled verifier judge pictures of a model. */
+const judging =
+  (labels: readonly ResolvedLabel[], size: object = {}) => async (model: Model): Promise<void> => {
+    await using verifier = await loadVerifier(REWARD, { model });
+    using array = model.device.allocate(64 * 64);
+    const scores = await verifier.score({ array, count: 1, width: 64, height: 64, ...size }, labels);
+    (scores as DeviceArray)[Symbol.dispose]();
+  };
+
+const VERIFIERS: readonly Row[] = [
+  ["no place of a verifier", judge(undefined), TypeError, /^Cannot load the verifier as its place must be /],
+  [
+    "a misspelt kind of network",
+    judge("clipp"),
+    TypeError,
+    /^Cannot load the verifier as its place must be .*the place of a description: current value is "clipp"$/,
+  ],
+  [
+    "a description that is not there",
+    judge("nowhere/verifier.json"),
+    ModelFileError,
+    "Cannot open the model file: nowhere/verifier.json (found no such file)",
+  ],
+  [
+    "a folder without a description",
+    judge(new URL("fixtures/", import.meta.url)),
+    ModelFileError,
+    /^Cannot find a file of an ONNX network by its description: .* \(expected "verifier.json", found none\)$/,
+  ],
+  [
+    "a model and a device for a verifier",
+    async ({ device, ...rest }) => void await loadVerifier(REWARD, { model: wrong(rest), device }),
+    TypeError,
+    'Cannot load the verifier as the option model must be given, or a device instead: current value is "both"',
+  ],
+  [
+    "a verifier for no model",
+    async () => void await loadVerifier(REWARD, {}),
+    TypeError,
+    "Cannot load the verifier as the option model must be given, or a device instead: current value is undefined",
+  ],
+  [
+    "a template without a place for the label",
+    judge(REWARD, { template: "a photo" }),
+    TypeError,
+    'Cannot load the verifier as template must be a text with "{label}": current value is "a photo"',
+  ],
+  [
+    "a class for a verifier of texts",
+    judging([{ id: 1, name: "red cone" }]),
+    RangeError,
+    'Cannot judge pictures of "red cone" as the verifier "demo-t2i reward" needs a text, and the label is a class: give it a template, such as "a photo of a {label}", or take another verifier',
+  ],
+  [
+    "no label at all for a verifier of texts",
+    judging([{ id: null, name: "null class" }]),
+    RangeError,
+    'Cannot judge pictures of "null class" as the verifier "demo-t2i reward" needs a text: give labels that say what to paint, or take another verifier',
+  ],
+  [
+    "a label too few",
+    judging([]),
+    RangeError,
+    "Cannot judge pictures as the number of labels must be 1, one for each picture: current value is 0",
+  ],
+  [
+    "no pictures",
+    judging([], { count: 0 }),
+    RangeError,
+    "Cannot look at pictures as the number of pictures must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a book for a verifier",
+    judging([{ id: null, name: "book", prompt: "x".repeat(100_000) }]),
+    RangeError,
+    "Cannot encode a prompt as its length must be at most 20000 characters: current value is 100000",
+  ],
+  [
+    "a verifier of one's own without a function",
+    () => verifierOf(wrong({ name: "mine" })),
+    TypeError,
+    "Cannot make a verifier as score must be a function: current value is undefined",
+  ],
+];
+
 for (
   const [area, rows] of Object.entries({
     requests: REQUESTS,
     hooks: HOOKS,
     "VAR-Scaling": SEARCHES,
+    costs: COSTS,
     "devices and kernels": KERNELS,
     pictures: PICTURES,
     "text features": FEATURES,
@@ -1115,6 +1286,12 @@ for (
     assertEquals((await generate(model, { labels: 0 })).images.length, 1);
   });
 }
+
+testOnModel("tiny", "bad input: verifiers", async (model) => {
+  // The graph runtime keeps the buffers of a network that is gone for the next one.
+  await judging([{ id: null, name: "a red cube", prompt: "a red cube" }])(model);
+  for (const row of VERIFIERS) await check(row, model);
+});
 
 testOnModel("texts", "bad input: prompts", async (model) => {
   for (const row of TEXTS) await check(row, model);

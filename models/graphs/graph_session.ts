@@ -93,9 +93,9 @@ export interface GraphSessionOptions {
    */
   lean?: boolean;
   /**
-   * Whether nodes that WebGPU does not compute may run on the CPU: graphs from elsewhere compute shapes there,
-   * which costs nothing, but a value that goes there and back costs 11 ms a run. False by default, so that
-   * whoever builds a graph hears about it when it is loaded.
+   * Whether nodes that WebGPU does not compute may run on the CPU: graphs from elsewhere compute shapes
+   * there, which costs nothing, but a value that goes there and back costs 11 ms a run. False by default, so
+   * that whoever builds a graph hears about it when it is loaded.
    */
   mixed?: boolean;
 }

@@ -7,8 +7,8 @@
 import { GraphBuilder } from "../graphs/graph_builder.ts";
 
 /**
- * A graph from a classifier's `values` and `chosen` classes, ones among zeros, both f32 [pictures, classes], to
- * `score`, f32 [pictures]: the logarithm of the probability of the class that is chosen.
+ * A graph from a classifier's `values` and `chosen` classes, ones among zeros, both f32 [pictures, classes],
+ * to `score`, f32 [pictures]: the logarithm of the probability of the class that is chosen.
  */
 export function classHead(values: "logits" | "probabilities" | "logProbabilities"): Uint8Array {
   const graph = new GraphBuilder("class_head");

@@ -32,10 +32,10 @@ export interface FeatureRows {
  * - `"pca-all"`: the same along one axis of all pictures' rows.
  * - `"pool"`: the mean of the rows.
  */
-export type Reduction = typeof REDUCTIONS[number];
+export type Reduction = "pca" | "pca-raw" | "pca-all" | "pool";
 
 /** All values of {@linkcode Reduction}. */
-export const REDUCTIONS = ["pca", "pca-raw", "pca-all", "pool"] as const;
+export const REDUCTIONS: readonly Reduction[] = ["pca", "pca-raw", "pca-all", "pool"];
 
 /** Rows with their mean taken away. */
 interface Matrix {

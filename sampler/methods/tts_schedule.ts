@@ -114,7 +114,7 @@ export const PRESET_SCALES: readonly number[] = Object.keys(PRESETS).map(Number)
  *
  * const schedules = scaledTtsSchedules(6, 4);
  * assertEquals(schedules.map(({ sizes }) => sizes), [[4, 3, 2, 1, 1, 1]]);
- * assertEquals(scaledTtsSchedules(6, 5).length, 4);
+ * assertEquals(scaledTtsSchedules(6, 5).length, 8);
  * ```
  */
 export function scaledTtsSchedules(scales: number, lanes: number): TtsSchedule[] {

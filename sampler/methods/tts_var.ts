@@ -1,7 +1,7 @@
 /**
- * TTS-VAR (arXiv 2507.18537): many lanes of an image that are thinned out as scales get expensive. Early, when
- * pictures tell little of how good they will be, lanes are clustered and one of each cluster goes on, so that
- * what is left differs; later they are resampled by a reward; at the end the best is taken.
+ * TTS-VAR (arXiv 2507.18537): many lanes of an image that are thinned out as scales get expensive. Early,
+ * when pictures tell little of how good they will be, lanes are clustered and one of each cluster goes on, so
+ * that what is left differs; later they are resampled by a reward; at the end the best is taken.
  *
  * @module
  */
@@ -46,7 +46,9 @@ import {
 import { reduceFeatures, type Reduction, REDUCTIONS } from "./principal.ts";
 import { PRESET_LANES, type TtsSchedule, ttsSchedule } from "./tts_schedule.ts";
 
-/** How rows of features become the point that a lane is clustered by; `"flat"` takes all of them side by side. */
+/**
+ * How rows of features become the point that a lane is clustered by; `"flat"` takes all of them side by side.
+ */
 export type ClusterPoint = Reduction | "flat";
 
 /** Options of {@linkcode ttsVar}. Each preset sets all of them; what is given beside it wins. */
@@ -58,7 +60,9 @@ export interface TtsVarOptions {
    * that is judged though there is no choice. Both of its networks must be given.
    */
   preset?: TtsVarPreset;
-  /** Lanes after each scale, as the released `bs_sis`; by default those of the preset for the model's scales. */
+  /**
+   * Lanes after each scale, as the released `bs_sis`; by default those of the preset for the model's scales.
+   */
   sizes?: readonly number[];
   /** Multiplies the preset's sizes, the N of the paper; 1 by default, which starts 8 lanes. */
   multiple?: number;

@@ -31,7 +31,7 @@ testOnDevices("LaneMemory: arrays and lists follow the lanes", async (device) =>
 
 testOnModel(
   "tiny",
-  "ScaleStep: remember follows lanes, and each hook has names of its own",
+  "LaneMemory: what a step remembers follows lanes, and each hook has names of its own",
   async (model) => {
     const keeps = (name: string): ScaleHook => ({
       name: "same name",
@@ -51,7 +51,7 @@ testOnModel(
   },
 );
 
-testOnModel("tiny", "ScaleStep: remember wants a row for each lane", async (model) => {
+testOnModel("tiny", "LaneMemory: a step remembers a row for each lane", async (model) => {
   const hook = (rows: (lanes: number) => readonly unknown[]): ScaleHook => ({
     name: "wrong",
     lanes: 2,

@@ -38,7 +38,7 @@ testOnDevices(
   async (device) => {
     const live = device.counters.liveArrays;
     const decoded: number[] = [];
-    const cost = new CostCounter(device, undefined);
+    const cost = new CostCounter(device);
     {
       const schedule = SCHEDULE as unknown as Schedule;
       using pictures = new CurrentPictures({ device, generation: grays(device, decoded), schedule, cost });

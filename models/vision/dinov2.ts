@@ -1,0 +1,238 @@
+/**
+ * DINOv2, with registers or without, from the authors' files or those of transformers: pictures to the tokens
+ * of their patches, which are alike where pictures show alike things. Paper: arXiv 2304.07193; registers:
+ * arXiv 2309.16588.
+ *
+ * @module
+ */
+
+import type { Device } from "../../kernels/device/device.ts";
+import { openCheckpoint } from "../checkpoint/mod.ts";
+import { GraphWeights } from "../graphs/graph_weights.ts";
+import type { WeightPlaces } from "../weights/weight_places.ts";
+import { WeightSet } from "../weights/weight_set.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import {
+  findNetwork,
+  type NetworkTensors,
+  openNetworkWeights,
+  type TensorLayout,
+} from "./network_weights.ts";
+import { PictureSession } from "./picture_session.ts";
+import { resizeGrid } from "./position_grid.ts";
+import type { Preprocessing } from "./preprocessing.ts";
+import type { FeatureExtractor, Features, JudgeOptions, Pictures } from "./verifier.ts";
+import {
+  inferVisionTransformer,
+  layerNorm,
+  leadOf,
+  visionTokens,
+  type VisionTransformerConfig,
+  visionTransformerFlops,
+  visionTransformerTensors,
+  widestActivation,
+} from "./vision_transformer.ts";
+
+/** Patches along an edge of a picture. */
+const GRID = 16;
+/** Beyond every index of an axis. */
+const TO_END = 2 ** 31 - 1;
+
+/** Networks without registers add this to the number of patches before they resize their positions. */
+const PLAIN_OFFSET = 0.1;
+
+/** What stood for patches that were hidden while it learnt. */
+const UNUSED = /(^|\.)mask_token$/;
+
+/** Layouts of published files. */
+const LAYOUTS: readonly TensorLayout[] = [
+  { title: "the authors' file", landmark: "patch_embed.proj.weight", names: [], unused: UNUSED },
+  {
+    title: "transformers",
+    landmark: "patch_embed.proj.weight",
+    names: [
+      ["embeddings.cls_token", "cls_token"],
+      ["embeddings.register_tokens", "register_tokens"],
+      ["embeddings.position_embeddings", "pos_embed"],
+      ["embeddings.patch_embeddings.projection.", "patch_embed.proj."],
+      ["encoder.layer.", "blocks."],
+      ["layernorm.", "norm."],
+      [".attention.attention.query.", ".attn.q."],
+      [".attention.attention.key.", ".attn.k."],
+      [".attention.attention.value.", ".attn.v."],
+      [".attention.output.dense.", ".attn.proj."],
+      [".layer_scale1.lambda1", ".ls1.gamma"],
+      [".layer_scale2.lambda1", ".ls2.gamma"],
+      [".mlp.weights_in.", ".mlp.w12."],
+      [".mlp.weights_out.", ".mlp.w3."],
+    ],
+    unused: UNUSED,
+  },
+];
+
+/**
+ * Reads the sizes of a DINOv2 from its tensors.
+ *
+ * @throws {ModelFileError} If a tensor is missing or of another shape.
+ */
+export function inferDinov2(set: WeightSet): VisionTransformerConfig {
+  return inferVisionTransformer(set);
+}
+
+/**
+ * Pictures [count, 3, edge, edge] to `result` [count, patches, width], normalised; the edge is the grid's
+ * times the patch's.
+ *
+ * @throws {ModelFileError} If a tensor is missing or of another shape.
+ */
+export function dinov2Graph(
+  config: VisionTransformerConfig,
+  set: WeightSet,
+  places: WeightPlaces,
+): Uint8Array<ArrayBuffer> {
+  const { width, grid, patch } = config;
+  const weights = new GraphWeights("dinov2", set, places);
+  const { graph } = weights;
+  const edge = grid * patch;
+  const pictures = graph.input({ name: "pictures", type: "float32", shape: ["count", 3, edge, edge] });
+  const patches = graph.add("Slice", [
+    visionTokens(weights, pictures, config),
+    ...[leadOf(config), TO_END, 1].map((at) => graph.constant("int64", [at])),
+  ]);
+  graph.output(
+    { name: "result", type: "float32", shape: ["count", grid * grid, width] },
+    layerNorm(weights, patches, "norm", config),
+  );
+  return graph.bytes();
+}
+
+/** A DINOv2 that is loaded on a device. */
+export class Dinov2 implements FeatureExtractor, AsyncDisposable {
+  readonly name = "dinov2";
+  /** As for a {@linkcode FeatureExtractor}. */
+  readonly smallestEdge: number;
+  /** As for a {@linkcode FeatureExtractor}. */
+  readonly flops: number;
+  /** As for a {@linkcode FeatureExtractor}. */
+  readonly fingerprint?: string;
+  readonly #config: VisionTransformerConfig;
+  readonly #session: PictureSession;
+
+  private constructor(
+    config: VisionTransformerConfig,
+    session: PictureSession,
+    fingerprint: string | undefined,
+  ) {
+    if (fingerprint !== undefined) this.fingerprint = fingerprint;
+    this.smallestEdge = config.grid * config.patch;
+    this.flops = visionTransformerFlops(config);
+    this.#config = config;
+    this.#session = session;
+  }
+
+  /**
+   * Loads the network from a file in the authors' layout, `dinov2_vits14_reg4_pretrain.pth` or another one of
+   * the eight, or in that of transformers.
+   *
+   * @param device Where it runs, which stays the caller's.
+   * @param file Path, URL or content.
+   * @throws {ModelFileError} If it is no DINOv2.
+   */
+  static async open(
+    device: Device,
+    file: string | URL | Uint8Array,
+    options: OpenNetworkOptions = {},
+  ): Promise<Dinov2> {
+    const { signal } = options;
+    using checkpoint = await openCheckpoint(file, { ...(signal === undefined ? {} : { signal }) });
+    const found = findNetwork("a DINOv2", checkpoint, LAYOUTS);
+    const published = inferDinov2(found.set);
+    const config = { ...published, grid: GRID };
+    const positions = await resizedPositions(found, published);
+    using weights = await openNetworkWeights(found, visionTransformerTensors(published), {
+      pos_embed: positions,
+    });
+    found.set.requireAllTaken(UNUSED);
+    const fingerprint = await fingerprintOf([file], options);
+    const { width, grid, patch } = config;
+    const session = await PictureSession.create(device, {
+      name: "dinov2",
+      graph: dinov2Graph(config, new WeightSet(weights.file, weights.tensors), weights.places),
+      weights,
+      preprocessing: preprocessingOf(grid * patch),
+      results: grid * grid * width,
+      widest: widestActivation(config),
+    }, options);
+    return new Dinov2(config, session, fingerprint);
+  }
+
+  /** Describes pictures by [count, 256, width], the patches row by row. */
+  async features(pictures: Pictures, options: JudgeOptions = {}): Promise<Features> {
+    const array = await this.#session.run(pictures, options);
+    const { grid, width } = this.#config;
+    return { array, tokens: grid * grid, channels: width, [Symbol.dispose]: () => array[Symbol.dispose]() };
+  }
+
+  /** Unloads the network. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session[Symbol.asyncDispose]();
+  }
+}
+
+/** Pictures are squashed, as whole ones are compared, around ImageNet's mean. */
+function preprocessingOf(edge: number): Preprocessing {
+  return {
+    size: { width: edge, height: edge },
+    resize: "bilinear",
+    fit: "squash",
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+  };
+}
+
+/**
+ * Positions for the grid that pictures have here, instead of the 37 rows of the files. Networks with
+ * registers resize them with the kernel widened, those without do not, and take a tenth of a patch more.
+ */
+async function resizedPositions(
+  { checkpoint, tensors, set }: NetworkTensors,
+  { grid, width, registers }: VisionTransformerConfig,
+): Promise<{ shape: number[]; values: Float32Array<ArrayBuffer> }> {
+  set.take("pos_embed", [1, 1 + grid * grid, width]);
+  const known = await checkpoint.readFloat32(tensors.get("pos_embed")!.name);
+  const values = new Float32Array((1 + GRID * GRID) * width);
+  values.set(known.subarray(0, width));
+  const resized = grid === GRID ? known.subarray(width) : resizeGrid(known.subarray(width), {
+    from: grid,
+    to: GRID,
+    channels: width,
+    antialias: registers > 0,
+    offset: registers > 0 ? 0 : PLAIN_OFFSET,
+  });
+  values.set(resized, width);
+  return { shape: [1, 1 + GRID * GRID, width], values };
+}
+
+/** DINOv2 among the kinds of networks. */
+export const DINOV2: NetworkKind = {
+  name: "dinov2",
+  title: "DINOv2",
+  makes: ["features"],
+  files: [{
+    role: "weights",
+    names: [
+      "model.safetensors",
+      "dinov2_vitl14_reg4_pretrain.pth",
+      "dinov2_vitb14_reg4_pretrain.pth",
+      "dinov2_vits14_reg4_pretrain.pth",
+      "dinov2_vitg14_reg4_pretrain.pth",
+      "dinov2_vitl14_pretrain.pth",
+      "dinov2_vitb14_pretrain.pth",
+      "dinov2_vits14_pretrain.pth",
+      "dinov2_vitg14_pretrain.pth",
+    ],
+  }],
+  place: "hf:facebook/dinov2-with-registers-large",
+  open: async (device, { weights }, options) => await Dinov2.open(device, weights!, options),
+};
