@@ -109,7 +109,7 @@ const TTS_VAR = {
   },
   resampleScales: {
     kind: scalesOrNone,
-    help: "Scales after which lanes are judged and drawn anew",
+    help: "Scales after which lanes are judged, and the best go on or are drawn",
     aliases: ["resample-sis"],
     defaultText: "those that suit the number of scales",
   },
@@ -129,7 +129,7 @@ const TTS_VAR = {
   top: { kind: integer("N", 1), help: "Scores that topk adds up", defaultText: "2" },
   lambda: {
     kind: number("X", 0, 2 ** 40),
-    help: "Lanes are drawn with the weight exp(lambda · potential)",
+    help: "Weights of lanes, for those who draw by them, are exp(lambda · potential)",
     aliases: ["lam"],
     defaultText: "2, published 10",
   },
@@ -140,8 +140,9 @@ const TTS_VAR = {
   },
   draw: {
     kind: choice(["systematic", "multinomial", "best"]),
-    help: "How lanes are drawn: with as many copies as their weights say, independently, or the best",
-    defaultText: "systematic, published multinomial",
+    help:
+      "Which lanes go on when they are judged: the best, each once; or drawn by their weights, with as many copies as those say or independently",
+    defaultText: "best, published multinomial",
   },
 } satisfies OptionTable;
 

@@ -89,7 +89,7 @@ export interface TtsVarOptions {
    * (`"diff"`), the largest (`"max"`), the sum of all (`"sum"`), or of the k largest (`"topk_2"`).
    */
   potential?: Potential;
-  /** Weights are exp(λ · potential); 2 by default, 10 published. */
+  /** Weights, for those who draw by them, are exp(λ · potential); 2 by default, 10 published. */
   lambda?: number;
   /**
    * Whether scores are divided by their standard deviation among the lanes of the image, so that λ means the
@@ -97,8 +97,10 @@ export interface TtsVarOptions {
    */
   standardize?: boolean;
   /**
-   * How survivors are drawn from the weights: `"systematic"` (default), where lanes with n times the mean
-   * weight have n copies but for rounding; `"multinomial"`, independently (published); or the `"best"`.
+   * Which lanes go on: the `"best"` by potential (default), each of them once; or drawn by their weights,
+   * `"systematic"`, where lanes with n times the mean weight have n copies but for rounding, or
+   * `"multinomial"`, independently (published). Copies cost as much as lanes of their own and begin alike: at
+   * equal cost, pictures of the demos were better without them.
    */
   draw?: "systematic" | "multinomial" | "best";
   /** Pictures that come back of each image, the best; 1 by default. */
@@ -153,7 +155,7 @@ const DEFAULTS: Settings = {
   potential: "value",
   lambda: 2,
   standardize: true,
-  draw: "systematic",
+  draw: "best",
   keep: 1,
 };
 

@@ -111,6 +111,7 @@ testOnModel("tiny", "ttsVar: copies begin with the same logits and draw for them
     keep: 4,
     verifier: ranking([0, 90, 0, 0]),
     lambda: 1e6,
+    draw: "systematic",
   });
   const { images } = await generate(model, { labels: "sea", hooks: [look, search] });
   const [all] = logits as [Float32Array];
@@ -141,7 +142,12 @@ testOnModel("tiny", "ttsVar: a constant added to all scores changes nothing", as
     const hooks = [ttsVar({ ...SCHEDULE, verifier: ranking(scores), ...options })];
     return tokensOf(await generate(model, { labels: ["sea", "sky"], hooks }));
   };
-  for (const options of [{}, { standardize: false }, { draw: "multinomial" }] satisfies TtsVarOptions[]) {
+  for (
+    const options of [{}, { draw: "systematic" }, {
+      standardize: false,
+      draw: "multinomial",
+    }] satisfies TtsVarOptions[]
+  ) {
     assertEquals(await run(1024, options), await run(0, options));
   }
 });
@@ -151,7 +157,7 @@ testOnModel(
   "ttsVar: λ of 0 draws evenly, a huge one the best, and equal scores do no harm",
   async (model) => {
     const weights = async (lambda: number, scores: readonly number[]): Promise<number[]> => {
-      const search = ttsVar({ ...SCHEDULE, verifier: ranking(scores), lambda });
+      const search = ttsVar({ ...SCHEDULE, verifier: ranking(scores), lambda, draw: "systematic" });
       const { images: [image] } = await generate(model, { labels: "sea", hooks: [search] });
       const first = image!.attempts.filter(({ from }) => from === undefined);
       const all = first.flatMap(({ decisions }) => decisions) as { value: TtsVarDecision }[];
@@ -214,6 +220,7 @@ testOnModel("tiny", "ttsVar: potentials look back on the scores of the lane itse
       potential,
       standardize: false,
       lambda: 1,
+      draw: "systematic",
     });
     const { images } = await generate(model, { labels: "sea", hooks: [search] });
     assertEquals(images.map(({ lane }) => lane), [0, 1, 2, 3]);
