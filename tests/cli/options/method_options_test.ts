@@ -39,7 +39,18 @@ testInFolder(
   "varscale generate: a search is that of the library, its record tells every lane, and it repeats",
   async (folder) => {
     const out = `${folder}/out`;
-    const search = ["--method", "tts-var", "--verifier", "evidence", "--lambda", "1", "--potential", "max"];
+    const search = [
+      "--method",
+      "tts-var",
+      "--verifier",
+      "evidence",
+      "--lambda",
+      "1",
+      "--draw",
+      "systematic",
+      "--potential",
+      "max",
+    ];
     const { out: said } = await succeed(
       "generate",
       "blue cone",
@@ -53,7 +64,7 @@ testInFolder(
     const { images, variants: [variant], timings } = await recordIn(out);
 
     await using model = await loadModel("demo", { device: "cpu" });
-    const hook = ttsVar({ verifier: ownEvidence(), lambda: 1, potential: "max" });
+    const hook = ttsVar({ verifier: ownEvidence(), lambda: 1, draw: "systematic", potential: "max" });
     const result = await generate(model, { labels: ["blue cone", "red torus"], seed: 7, hooks: [hook] });
     assertEquals(tokensOf(images), tokensOf(result.images));
     assertEquals(images.map(({ attempt }) => attempt), result.images.map(({ attempt }) => attempt));

@@ -161,7 +161,7 @@ testOnModel(
       const { images: [image] } = await generate(model, { labels: "sea", hooks: [search] });
       const first = image!.attempts.filter(({ from }) => from === undefined);
       const all = first.flatMap(({ decisions }) => decisions) as { value: TtsVarDecision }[];
-      return all.flatMap(({ value }) => value.event === "resample" ? [value.weight] : []).sort((a, b) =>
+      return all.flatMap(({ value }) => value.event === "resample" ? [value.weight!] : []).sort((a, b) =>
         b - a
       );
     };
@@ -228,7 +228,7 @@ testOnModel("tiny", "ttsVar: potentials look back on the scores of the lane itse
     for (const image of images) {
       const { value } = image.decisionsOf(search).at(-1)!;
       if (value.event !== "resample") throw new Error(`an event of kind ${value.event}`);
-      assertAlmostEquals(value.weight, Math.exp(potentials[image.lane]! / 1000) / total, 1e-12);
+      assertAlmostEquals(value.weight!, Math.exp(potentials[image.lane]! / 1000) / total, 1e-12);
     }
   }
 });
@@ -260,8 +260,9 @@ Deno.test("ttsVar: what is published is said to want both of its networks", () =
 
 Deno.test("ttsVar: bad options are refused", () => {
   const cases: [TtsVarOptions, string][] = [
-    [{ lambda: -1 }, "lambda must be"],
-    [{ lambda: NaN }, "lambda must be"],
+    [{ lambda: -1, draw: "systematic" }, "lambda must be"],
+    [{ lambda: NaN, draw: "multinomial" }, "lambda must be"],
+    [{ lambda: 3 }, 'draw must be "systematic" or "multinomial" where lambda is given'],
     [{ multiple: 0 }, "multiple must be"],
     [{ multiple: 33 }, "multiple must be"],
     [{ multiple: 2, sizes: [4, 2] }, "multiple must be 1 where sizes are given"],
