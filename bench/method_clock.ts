@@ -28,6 +28,8 @@ export interface ClockRow extends Omit<ClockCase, "requests"> {
   readonly milliseconds: readonly [number, number];
   /** The one median through the other. */
   readonly ratio: number;
+  /** Of the quotients of each turn the 10th and the 90th percentile. */
+  readonly spread: readonly [low: number, high: number];
   /** The same of the operations that were counted. */
   readonly flops: number;
   /** Turns. */
@@ -106,45 +108,41 @@ export async function measureClock(
         flops[which] = cost.flops ?? NaN;
       }
     }
-    const milliseconds = [median(times[0]), median(times[1])] as const;
+    const milliseconds = [quantile(times[0], 0.5), quantile(times[1], 0.5)] as const;
     const ratio = milliseconds[0] / milliseconds[1];
-    rows.push({ ...named, milliseconds, ratio, flops: flops[0]! / flops[1]!, rounds });
+    const turns = times[0].map((time, round) => time / times[1][round]!);
+    const spread = [quantile(turns, 0.1), quantile(turns, 0.9)] as const;
+    rows.push({ ...named, milliseconds, ratio, spread, flops: flops[0]! / flops[1]!, rounds });
     progress?.(`${named.name}: ${ratio.toFixed(2)} of ${named.base}`);
   }
   return rows;
 }
 
 /**
- * The middle of some numbers, of an even count the mean of the two in the middle.
+ * The value below which a share of some numbers lies, between two of them by straight lines.
  *
  * @example
  * ```ts
- * import { median } from "./method_clock.ts";
+ * import { quantile } from "./method_clock.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals([median([3, 1, 2]), median([4, 1])], [2, 2.5]);
+ * assertEquals([quantile([3, 1, 2], 0.5), quantile([4, 1], 0.5), quantile([1, 2, 3], 0.9)], [2, 2.5, 2.8]);
  * ```
  */
-export function median(values: readonly number[]): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length / 2;
-  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2;
+  const place = share * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+  return below + (place % 1) * (above - below);
 }
 
 /** The rows as Markdown. */
 export function formatClock(rows: readonly ClockRow[]): string {
   return table(
-    ["what", "divided by", "ms", "ms", "ratio", "of operations", "at most"],
-    rows.map(({ name, base, milliseconds: [own, other], ratio, flops, target }) => [
-      ...[
-        name,
-        base,
-        own.toFixed(0),
-        other.toFixed(0),
-        ratio.toFixed(2),
-        flops.toFixed(2),
-        target.toFixed(2),
-      ],
+    ["what", "divided by", "ms", "ms", "ratio", "p10–p90", "of operations", "wanted"],
+    rows.map(({ name, base, milliseconds: [own, other], ratio, spread, flops, target }) => [
+      ...[name, base, own.toFixed(0), other.toFixed(0), ratio.toFixed(2)],
+      ...[spread.map((end) => end.toFixed(2)).join("–"), flops.toFixed(2), `≤ ${target}`],
     ]),
   );
 }

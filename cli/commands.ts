@@ -17,7 +17,7 @@ export interface ListedCommand extends Title {
 export const COMMANDS: readonly ListedCommand[] = [
   {
     name: "generate",
-    summary: "Generate images, with or without VAR-Scaling",
+    summary: "Generate images, with or without a search",
     load: async () => (await import("./commands/generate.ts")).generate,
   },
   {
@@ -49,6 +49,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     name: "eval-infinity",
     summary: "Make GenEval's pictures with the settings of Infinity's released script",
     load: async () => (await import("./commands/eval_infinity.ts")).evalInfinity,
+  },
+  {
+    name: "tts-var",
+    summary: "Run the command line of TTS-VAR's released script as it stands",
+    load: async () => (await import("./commands/tts_var.ts")).ttsVar,
   },
   {
     name: "npz",

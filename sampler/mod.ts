@@ -74,8 +74,10 @@ export { latentFeatures, type LatentFeaturesOptions } from "./methods/latent_fea
 export { ownDensity, type OwnDensityOptions } from "./methods/own_density.ts";
 export { ownEvidence } from "./methods/own_evidence.ts";
 export type { Judge } from "./methods/population.ts";
+export { type SearchTree, searchTree, type SearchTreeNote } from "./methods/search_tree.ts";
 export type { Reduction } from "./methods/principal.ts";
 export type { Potential } from "./methods/potentials.ts";
+export { type TtsSchedule, ttsSchedule, type TtsScheduleOptions } from "./methods/tts_schedule.ts";
 export {
   type ClusterPoint,
   ttsVar,

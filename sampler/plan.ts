@@ -46,7 +46,7 @@ export interface PlanOptions {
   features?: FeatureExtractor | LaneFeatureExtractor;
   /**
    * What is to be generated, and how, without hooks. Plans are made for one image of it, its first that has a
-   * label.
+   * label; without labels for any.
    */
   request?: GenerateRequest;
 }
@@ -258,7 +258,9 @@ function requestOf(model: Model, request: GenerateRequest): GenerateRequest {
       mustBe("left out, as methods are hooks", request.hooks, "hooks of the request", ACTION),
     );
   }
-  const { labels } = resolveRequest(model, request);
+  // What an image costs does not depend on its text.
+  const anything = model.labels.kind === "texts" ? { labels: "a picture" } : {};
+  const { labels } = resolveRequest(model, { ...anything, ...request });
   const { id, prompt } = labels.find((label) => !isUnconditional(label)) ?? labels[0]!;
   const { count: _, indices: _numbers, edit: _edit, previews: _previews, ...others } = request;
   return { ...others, labels: [prompt ?? id] };

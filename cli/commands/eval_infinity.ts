@@ -17,6 +17,7 @@ import {
   ownArguments,
   withoutEffect,
 } from "../options/infinity_flags.ts";
+import { METHOD_OPTIONS } from "../options/method_options.ts";
 import { DEVICE_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, optionName, type OptionTable, refuseOperands, section } from "../options/options.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
@@ -83,6 +84,7 @@ const OWN_OPTIONS = {
   ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, ...LOADING_OPTIONS }),
   ...DEVICE_OPTIONS,
   ...section("Device", BATCH_OPTIONS),
+  ...METHOD_OPTIONS,
   ...section("Output", { quiet: SERIES_OPTIONS.quiet }),
 };
 

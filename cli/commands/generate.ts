@@ -59,6 +59,7 @@ const WITH_REPEAT: ReadonlySet<string> = new Set<string>([
   "keepTextEncoder",
   "output",
   "overwrite",
+  "tree",
   "grid",
   "columns",
   "json",
@@ -79,6 +80,10 @@ export const generate = command({
     '"two red spheres and a blue cone" --model demo-t2i',
     "all --cfg 3 --scaling --samples 50 --output scaled",
     '"green cube" --count 8 --compare --preset published',
+    '"two red spheres" --model demo-t2i --method tts-var --tree tree.png',
+    '"a cat" --model demo-t2i --method best-of-n,var-scaling --attempts 8',
+    '"blue cone" --method beam --verifier evidence --keep 2',
+    '"two red spheres" --model demo-t2i --method tts-var --budget 4x',
     "207 --var-ckpt var_d16.pth --vae-ckpt vae_ch160v4096z32.pth --preview all",
     "88 979 --model hf:jiaosiyu1999/FlexVAR --depth 24 --published --patch-numbers 1,2,3,4,5,7,10,13,16",
     "88 --model hf:jiaosiyu1999/FlexVAR --depth 24 --size 512",
@@ -130,6 +135,7 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
     grid: options.grid ?? record.grid !== null,
     columns: given.has("columns") ? options.columns : record.grid?.columns ?? options.columns,
     edit: edit?.given,
+    tree: options.tree,
     textFeatures: options.textFeatures === undefined
       ? record.request.textFeatures
       : absolute(options.textFeatures),

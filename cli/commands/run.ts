@@ -16,6 +16,7 @@ import { command } from "../command.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands } from "../options/options.ts";
+import { type JudgeRecords, OpenedSearch, requirePlaces } from "../options/open_search.ts";
 import { type GivenPrompt, readPrompts } from "../options/prompts.ts";
 import { asked, checkOutline, checkRequest } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
@@ -52,6 +53,8 @@ import {
   knownSettings,
   recordOfSeries,
   requestOf,
+  searchFor,
+  searchOfSeries,
   settingsOf,
   subjectsOf,
 } from "../series/series_settings.ts";
@@ -80,6 +83,7 @@ export const run = command({
     "--model hf:jiaosiyu1999/FlexVAR --depth 24 -o out -n 50 --batch auto --memory 20GB",
     "--model demo -o out -n 10 --npz",
     "--model demo-t2i --metadata evaluation_metadata.jsonl -o out",
+    "--model demo-t2i --prompts prompts.txt --method tts-var --budget 4x -o searched",
   ],
   run: execute,
 });
@@ -91,6 +95,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const prompts = await givenPrompts(options);
   const features = options.textFeatures === undefined ? undefined : await readFeatures(options.textFeatures);
   const { npz = false, quiet = false } = options;
+  await requirePlaces(searchOfSeries(options));
   await requireFolder(output);
   if (npz) await refuseArchive(archiveOf(output), false);
   await using _folder = await openSeriesFolder(output, options.shard);
@@ -103,14 +108,19 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   };
   await using opened = await OpenedModel.open(() => load(place, options, io, check));
   const subjects = subjectsOf(opened.model, options, prompts);
-  const request = {
+  const plain = {
     ...requestOf(opened.model, options, subjects),
     ...(features && { textFeatures: features }),
   };
-  const record = await recordNow(output, {
-    ...{ before, model: opened.model, request, subjects, place, options, io },
+  const first = { ...plain, labels: subjects.labelOf(subjects.cells[0]!) };
+  await using search = await OpenedSearch.open(searchFor(opened.model, options), opened.model, {
+    ...{ request: first, options, io },
   });
-  const failures = await makeMissing(output, { opened, request, subjects, record, options, io });
+  const request = { ...plain, hooks: search.hooks };
+  const record = await recordNow(output, {
+    ...{ before, model: opened.model, request, judges: search.records, subjects, place, options, io },
+  });
+  const failures = await makeMissing(output, { opened, search, request, subjects, record, options, io });
   if (failures.length > 0) {
     const failed = plural(failures.length, "image");
     say(io, `${failed} failed; ${failures.path} tells why, and the same command tries again`);
@@ -198,16 +208,20 @@ async function recordNow(
     readonly before: SeriesRecord | undefined;
     readonly model: Model;
     readonly request: GenerateRequest;
+    readonly judges: JudgeRecords;
     readonly subjects: Subjects;
     readonly place: ModelPlace;
     readonly options: SeriesValues;
     readonly io: Io;
   },
 ): Promise<SeriesRecord> {
-  const { before, model, request, subjects, place, options, io } = facts;
+  const { before, model, request, judges, subjects, place, options, io } = facts;
   const [first] = subjects.cells;
   const resolved = checkRequest(model, { ...request, labels: subjects.labelOf(first!) });
-  const settings = { ...settingsOf(options, model, resolved), ...await featuresRecord(model, resolved) };
+  const settings = {
+    ...settingsOf(options, model, { request: resolved, judges }),
+    ...await featuresRecord(model, resolved),
+  };
   const now = recordOfSeries(model, { place, settings, subjects, options });
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
     say(io, `warning: ${warning}`);
@@ -233,6 +247,7 @@ async function makeMissing(
   output: string,
   facts: {
     readonly opened: OpenedModel;
+    readonly search: OpenedSearch;
     readonly request: GenerateRequest;
     readonly subjects: Subjects;
     readonly record: SeriesRecord;
@@ -240,7 +255,7 @@ async function makeMissing(
     readonly io: Io;
   },
 ): Promise<FailureList> {
-  const { opened, request, subjects, record, options, io } = facts;
+  const { opened, search, request, subjects, record, options, io } = facts;
   const { shard, quiet = false } = options;
   const coupled = isCoupled(options);
   const share = shareOf(subjects, shard, coupled);
@@ -263,7 +278,9 @@ async function makeMissing(
       model: opened.model,
       reopen: async (lost) => {
         notice(lost.message);
-        return await opened.reopen();
+        const model = await opened.reopen();
+        await search.reopen(model);
+        return model;
       },
       request: { ...request, textFeatures },
       subjects,

@@ -12,6 +12,7 @@ import {
   type Model,
   type ResolvedRequest,
   RUNTIME_VERSION,
+  type ScaleHook,
   type Trace,
 } from "../../mod.ts";
 import { type Io, say } from "../io.ts";
@@ -24,8 +25,9 @@ import {
   memoryRecord,
   sizeRecord,
 } from "../options/model_options.ts";
+import { usedSettings } from "../options/search.ts";
+import { OpenedSearch, requirePlaces } from "../options/open_search.ts";
 import { checkOutline, checkRequest } from "../options/requests.ts";
-import { usedSettings } from "../options/scaling_options.ts";
 import { readFeatures } from "../options/text_features.ts";
 import { formatJson } from "../output/format_json.ts";
 import { OutputFolder } from "../output/output_folder.ts";
@@ -34,11 +36,19 @@ import { sha256 } from "../output/sha256.ts";
 import { list, plural } from "../output/words.ts";
 import { VERSION } from "../version.ts";
 import { drawRegion, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
-import { GRID_FILE, Layout, RECORD_FILE } from "./layout.ts";
+import { GRID_FILE, lanesAfter, Layout, RECORD_FILE } from "./layout.ts";
 import type { GenerationPlan } from "./plan.ts";
-import { compareRuns, type ImageRecord, imageRecord, type RunRecord, runRecord } from "./run_record.ts";
+import {
+  compareRuns,
+  type ImageRecord,
+  imageRecord,
+  type RunRecord,
+  runRecord,
+  type VariantRecord,
+} from "./run_record.ts";
 import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
 import { samplingRecord } from "./sampling_record.ts";
+import { TreeFiles } from "./tree_files.ts";
 
 /** Carries out a generation. */
 export async function execute(plan: GenerationPlan, options: GenerateValues, io: Io): Promise<void> {
@@ -48,6 +58,9 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   const given = plan.textFeatures === undefined
     ? {}
     : { textFeatures: await readFeatures(plan.textFeatures) };
+  // At most one of the variants searches, the last one.
+  const { search } = plan.variants.at(-1)!;
+  await requirePlaces(search);
   const begun = performance.now();
   await using model = await load(
     plan.place,
@@ -57,25 +70,38 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   );
   const loading = performance.now() - begun;
   const asked: GenerateRequest = { ...plan.request(model), ...given };
-  const requests = plan.variants.map(({ hooks }) => checkRequest(model, { ...asked, hooks }));
-  const [request] = requests as [ResolvedRequest];
-  const layout = new Layout(request, plan);
+  await using opened = await OpenedSearch.open(search, model, { request: asked, options, io });
+  const variants = plan.variants.map(({ name, search: { methods } }): ReadyVariant => {
+    const hooks = methods.length === 0 ? [] : opened.hooks;
+    return { name, hooks, request: checkRequest(model, { ...asked, hooks }) };
+  });
+  const [{ request }] = variants as [ReadyVariant];
+  const layout = new Layout(request, plan, (name, scale) => {
+    return lanesAfter(variants.find((variant) => variant.name === name)!.request, model, scale);
+  });
   await folder.refuse(layout.files());
+  const tree = plan.tree === undefined
+    ? undefined
+    : new TreeFiles(plan.tree, { folder, output, labels: request.labels });
+  await tree?.refuse(overwrite);
   const device = deviceRecord(model, options);
   for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
   if (!quiet) { for (const note of request.schedule.notes ?? []) say(io, note); }
 
-  const results = await makeVariants(plan, {
+  const results = await makeVariants(variants, {
     model,
     asked,
     output,
     folder,
     layout,
+    tree,
     quiet: quiet ?? false,
     io,
   });
-  await writeSheets(plan, { model, request, results, folder, layout });
+  await writeSheets(plan, { model, request, results, folder, layout, opened });
   const record = await recordOf(model, plan, {
+    variants,
+    opened,
     request,
     results,
     loading,
@@ -87,29 +113,44 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   if (strangers !== undefined) say(io, `warning: ${strangers}`);
   const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
   if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
-  else if (!quiet) io.out(summary(record, { model, output, agreement }));
+  else if (!quiet) io.out(summary(record, { model, output, agreement, tree: tree?.describe() }));
+}
+
+/** A variant that can be made. */
+interface ReadyVariant {
+  readonly name: string;
+  readonly hooks: readonly ScaleHook[];
+  /** What is asked of the model for it. */
+  readonly request: ResolvedRequest;
 }
 
 /** Makes the images of all variants. If it is interrupted, those that are finished stay. */
 async function makeVariants(
-  plan: GenerationPlan,
+  variants: readonly ReadyVariant[],
   job: {
     readonly model: Model;
     readonly asked: GenerateRequest;
     readonly output: string;
     readonly folder: OutputFolder;
     readonly layout: Layout;
+    readonly tree: TreeFiles | undefined;
     readonly quiet: boolean;
     readonly io: Io;
   },
 ): Promise<VariantResult[]> {
-  const { model, asked, output, folder, layout, quiet, io } = job;
+  const { model, asked, output, folder, layout, tree, quiet, io } = job;
   const progress = new Progress(io, { total: layout.cells, quiet });
   const results: VariantResult[] = [];
   try {
-    for (const { name, hooks } of plan.variants) {
-      const request = { ...asked, hooks, signal: io.signal };
-      results.push(await makeVariant({ model, request, name, folder, layout, progress }));
+    for (const [i, { name, hooks }] of variants.entries()) {
+      // The one that searches is the last.
+      const watched = i === variants.length - 1 ? tree : undefined;
+      const request = {
+        ...asked,
+        hooks: watched === undefined ? hooks : [watched.hook, ...hooks],
+        signal: io.signal,
+      };
+      results.push(await makeVariant({ model, request, name, folder, layout, tree: watched, progress }));
     }
   } catch (error) {
     progress.clear();
@@ -129,30 +170,35 @@ async function makeVariant(job: {
   readonly name: string;
   readonly folder: OutputFolder;
   readonly layout: Layout;
+  readonly tree: TreeFiles | undefined;
   readonly progress: Progress;
 }): Promise<VariantResult> {
-  const { model, request, name, folder, layout, progress } = job;
+  const { model, request, name, folder, layout, tree, progress } = job;
   const records: ImageRecord[] = [];
   const images: GeneratedImage[] = [];
+  const pictures = new Counter();
   let trace: Trace | undefined;
   let batch = "";
   let left = 0;
   for await (const event of library.stream(model, request)) {
     if (event.type === "batch") {
       batch = `${name}  batch ${event.batch + 1}/${event.batches}`;
-      left = event.images.length;
+      left = event.images.length * layout.pictures(name);
       progress.draw(batch);
     } else if (event.type === "scale") {
       progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
     } else if (event.type === "preview") {
+      const { scale } = event;
+      const previews = new Counter();
       for (const { index, image } of event.images) {
-        await folder.write(layout.file(name, index, event.scale), image.png());
+        await folder.write(layout.file(name, index, { scale, picture: previews.next(index) }), image.png());
       }
     } else if (event.type === "image") {
       const { image } = event;
-      const file = layout.file(name, image.index);
+      const file = layout.file(name, image.index, { picture: pictures.next(image.index) });
       const png = image.png();
       await folder.write(file, png);
+      await tree?.write(image);
       const previews = layout.previews(name, image.index);
       records.push(imageRecord(image, { file, variant: name, sha256: await sha256(png), previews }));
       if (layout.grid) images.push(image);
@@ -165,6 +211,18 @@ async function makeVariant(job: {
   return { name, records, images, trace: trace! };
 }
 
+/** Counts things of each number. */
+class Counter {
+  readonly #counts = new Map<number, number>();
+
+  /** How many of this number there were before. */
+  next(number: number): number {
+    const before = this.#counts.get(number) ?? 0;
+    this.#counts.set(number, before + 1);
+    return before;
+  }
+}
+
 /** Writes the grid of all images, and what is edited beside what is kept, where there is such a thing. */
 async function writeSheets(
   plan: GenerationPlan,
@@ -174,12 +232,13 @@ async function writeSheets(
     readonly results: readonly VariantResult[];
     readonly folder: OutputFolder;
     readonly layout: Layout;
+    readonly opened: OpenedSearch;
   },
 ): Promise<void> {
-  const { model, request, results, folder, layout } = facts;
+  const { model, request, results, folder, layout, opened } = facts;
   const { edit, schedule } = request;
   if (layout.grid) {
-    const sheet = drawGrid(results, { columns: plan.columns, title: title(model, plan.variants, request) });
+    const sheet = drawGrid(results, { columns: plan.columns, title: title(model, opened.hooks, request) });
     await folder.write(GRID_FILE, sheet.png());
   }
   if (edit !== undefined) {
@@ -193,6 +252,8 @@ async function recordOf(
   model: Model,
   plan: GenerationPlan,
   facts: {
+    readonly variants: readonly ReadyVariant[];
+    readonly opened: OpenedSearch;
     readonly request: ResolvedRequest;
     readonly results: readonly VariantResult[];
     readonly loading: number;
@@ -201,7 +262,7 @@ async function recordOf(
     readonly threads: number;
   },
 ): Promise<RunRecord> {
-  const { request, results, loading, grid, device, threads } = facts;
+  const { variants, opened, request, results, loading, grid, device, threads } = facts;
   return runRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     model: {
@@ -219,12 +280,13 @@ async function recordOf(
       ...(request.edit === undefined ? {} : { edit: await recordEdit(request.edit, plan.edit!) }),
       ...(plan.textFeatures === undefined ? {} : { textFeatures: plan.textFeatures }),
     },
-    variants: plan.variants.map(({ name, hooks }) => ({
+    variants: variants.map(({ name, hooks }): VariantRecord => ({
       name,
       hooks: hooks.map((hook) => ({
         name: hook.name,
         settings: usedSettings(hook, model, { scales: request.schedule.scales.length }),
       })),
+      ...(hooks.length > 0 && opened.records),
     })),
     grid: grid ? { file: GRID_FILE, columns: plan.columns } : null,
     timings: {

@@ -8,12 +8,13 @@
 import type { GenerateRequest, Label } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
+import { searchOf } from "../options/method_options.ts";
+import { NO_SEARCH } from "../options/search.ts";
 import { type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { absolute } from "../options/place.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
 import { type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
-import { scalingHook } from "../options/scaling_options.ts";
 import type { GivenEdit, PlannedEdit } from "./edit_record.ts";
 import type { RunRecord, Variant } from "./run_record.ts";
 
@@ -30,6 +31,8 @@ export interface GenerationPlan {
   readonly columns: number;
   /** What the command line says of the picture that is edited. */
   readonly edit?: GivenEdit | undefined;
+  /** Where pictures of the searches go, if they are wanted. */
+  readonly tree?: string | undefined;
   /** Where features of prompts are at hand. */
   readonly textFeatures?: string | undefined;
   /** What is repeated. */
@@ -52,15 +55,22 @@ interface Wanted {
 export function planOfOptions(options: GenerateValues, wanted: Wanted): GenerationPlan {
   const { labels = [], listed, prompts = [], edit } = wanted;
   const { compare, preview, count, seed, grid, columns, batch, memory } = options;
-  if (compare && options.scaling === false) {
-    throw new UsageError("Options --compare and --no-scaling exclude each other");
+  const search = searchOf(options, compare ?? false);
+  const searched = search.methods.length > 0;
+  if (compare && !searched) {
+    const given = options.method === undefined ? "--no-scaling" : "--method none";
+    throw new UsageError(`Options --compare and ${given} exclude each other`);
   }
-  const hook = scalingHook(options, compare ?? false);
-  const plain: Variant = { name: "plain", hooks: [] };
-  const scaled = hook === undefined ? undefined : { name: "var-scaling", hooks: [hook] };
+  if (compare && (options.keep ?? 1) > 1) {
+    throw new UsageError(
+      "Options --compare and --keep exclude each other: of a plain image there is one picture",
+    );
+  }
+  const plain: Variant = { name: "plain", search: NO_SEARCH };
+  const scaled: Variant = { name: search.methods.map(({ name }) => name).join("+"), search };
   return {
     place: modelPlace(options) ?? { folder: "demo" },
-    variants: scaled === undefined ? [plain] : compare ? [plain, scaled] : [scaled],
+    variants: !searched ? [plain] : compare ? [plain, scaled] : [scaled],
     request: (model) => ({
       count,
       seed,
@@ -79,6 +89,7 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
     grid,
     columns,
     edit: edit?.given,
+    tree: options.tree,
     textFeatures: options.textFeatures === undefined ? undefined : absolute(options.textFeatures),
   };
 }

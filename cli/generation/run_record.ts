@@ -5,18 +5,20 @@
  * @module
  */
 
-import type {
-  GeneratedImage,
-  HookDecision,
-  ModelTuning,
-  ResolvedLabel,
-  ScaleHook,
-  Trace,
+import {
+  type Attempt,
+  type GeneratedImage,
+  type HookDecision,
+  type ModelTuning,
+  type ResolvedLabel,
+  searchTree,
+  type Trace,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
+import { recordedSearch, type Search } from "../options/search.ts";
 import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
-import { recordedHook } from "../options/scaling_options.ts";
+import type { JudgeRecords } from "../options/open_search.ts";
 import type { EditRecord } from "./edit_record.ts";
 import type { OldSamplingRecord } from "./sampling_record.ts";
 
@@ -27,8 +29,8 @@ const RECORD_VERSION = 1;
 export interface Variant {
   /** Short name, part of file names where there are several. */
   readonly name: string;
-  /** Its hooks. */
-  readonly hooks: readonly ScaleHook[];
+  /** What is done between the scales. */
+  readonly search: Search;
 }
 
 /** An image of a run. */
@@ -47,6 +49,10 @@ export interface ImageRecord {
   readonly previews: readonly string[];
   /** What the hooks decided. */
   readonly decisions: readonly HookDecision[];
+  /** Its number among the attempts, where there were several. */
+  readonly attempt?: number;
+  /** What became of all lanes that were tried for the image, where there were several. */
+  readonly attempts?: readonly Attempt[];
   /** The tokens of each scale, row-major. */
   readonly tokens: readonly (readonly number[])[];
 }
@@ -65,6 +71,14 @@ export interface RecordedRequest extends OldSamplingRecord {
   readonly edit?: EditRecord;
   /** File with the features of the prompts, if one was given. */
   readonly textFeatures?: string;
+}
+
+/** What a record says of a variant. */
+export interface VariantRecord extends JudgeRecords {
+  /** Its name. */
+  readonly name: string;
+  /** Its hooks in order. */
+  readonly hooks: readonly { readonly name: string; readonly settings: unknown }[];
 }
 
 /** Content of `run.json`. */
@@ -90,10 +104,7 @@ export interface RunRecord {
   /** What was asked for. */
   readonly request: RecordedRequest;
   /** How: each variant with the settings of its hooks, the model's numbers where they were left to it. */
-  readonly variants: readonly {
-    readonly name: string;
-    readonly hooks: readonly { readonly name: string; readonly settings: unknown }[];
-  }[];
+  readonly variants: readonly VariantRecord[];
   /** The sheet with all images, if there is one. */
   readonly grid: { readonly file: string; readonly columns: number } | null;
   /** Milliseconds: loading, and the trace of each variant. */
@@ -112,9 +123,16 @@ export function imageRecord(
   image: GeneratedImage,
   facts: Pick<ImageRecord, "file" | "variant" | "sha256" | "previews">,
 ): ImageRecord {
-  const { index, label, decisions } = image;
+  const { index, label, attempt } = image;
   const tokens = image.tokens.map((map) => [...map]);
-  return { ...facts, index, label, decisions, tokens };
+  const decisions = decided(image.decisions);
+  const attempts = image.attempts.map((tried) => ({ ...tried, decisions: decided(tried.decisions) }));
+  return { ...facts, index, label, decisions, ...(attempts.length > 1 && { attempt, attempts }), tokens };
+}
+
+/** What hooks decided; one that only watched has pictures, which have files of their own. */
+function decided(decisions: readonly HookDecision[]): readonly HookDecision[] {
+  return decisions.filter(({ hook }) => hook !== searchTree().name);
 }
 
 /**
@@ -146,7 +164,14 @@ export async function readRunRecord(path: string): Promise<RunRecord> {
  */
 export function recordedVariants(record: RunRecord): Variant[] {
   try {
-    return record.variants.map(({ name, hooks }) => ({ name, hooks: hooks.map(recordedHook) }));
+    return record.variants.map(({ name, hooks, verifier, features, template }) => ({
+      name,
+      search: recordedSearch(hooks, {
+        ...(verifier && { verifier: verifier.place }),
+        ...(features && { features: features.place }),
+        ...(template !== undefined && { template }),
+      }),
+    }));
   } catch (error) {
     throw new UsageError(`Cannot repeat the run: ${(error as Error).message}`);
   }
@@ -162,13 +187,19 @@ export interface Agreement {
   readonly sameFiles: number;
 }
 
+/** Images by variant, index, and number among the pictures of the same. */
+function byPlace(images: readonly ImageRecord[]): Map<string, ImageRecord> {
+  const groups = Map.groupBy(images, ({ variant, index }) => `${index} ${variant}`);
+  return new Map([...groups].flatMap(([place, same]) => same.map((image, i) => [`${i} ${place}`, image])));
+}
+
 /** Compares the images of two runs. */
 export function compareRuns(before: readonly ImageRecord[], now: readonly ImageRecord[]): Agreement {
-  const key = ({ variant, index }: ImageRecord): string => `${index} ${variant}`;
-  const recorded = new Map(before.map((image) => [key(image), image]));
-  const tokens = now.filter((image) => {
-    return JSON.stringify(recorded.get(key(image))?.tokens) === JSON.stringify(image.tokens);
+  const recorded = byPlace(before);
+  const pairs = [...byPlace(now)].map(([place, image]) => ({ image, there: recorded.get(place) }));
+  const tokens = pairs.filter(({ image, there }) => {
+    return JSON.stringify(there?.tokens) === JSON.stringify(image.tokens);
   });
-  const files = now.filter((image) => recorded.get(key(image))?.sha256 === image.sha256);
+  const files = pairs.filter(({ image, there }) => there?.sha256 === image.sha256);
   return { images: now.length, sameTokens: tokens.length, sameFiles: files.length };
 }

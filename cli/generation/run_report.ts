@@ -12,16 +12,18 @@ import {
   type Model,
   type ResolvedRequest,
   RgbaImage,
+  type ScaleHook,
   type Trace,
   viewScale,
 } from "../../mod.ts";
+import { METHOD_TITLES, type MethodName } from "../options/search.ts";
 import { describeDevice } from "../options/model_options.ts";
 import { printableLine } from "../output/printable.ts";
-import { duration } from "../output/units.ts";
+import { duration, operations } from "../output/units.ts";
 import { list, plural } from "../output/words.ts";
 import { REGION_FILE } from "./edit_record.ts";
 import { RECORD_FILE } from "./layout.ts";
-import type { Agreement, ImageRecord, RunRecord, Variant } from "./run_record.ts";
+import type { Agreement, ImageRecord, RunRecord, VariantRecord } from "./run_record.ts";
 import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";
 
 /** What came out of one variant. */
@@ -33,26 +35,41 @@ export interface VariantResult {
   readonly trace: Trace;
 }
 
-const TITLES: Readonly<Record<string, string>> = { "var-scaling": "VAR-Scaling" };
-
 function titleOf(variant: string): string {
-  return TITLES[variant] ?? variant;
+  return variant.split("+").map((name) => METHOD_TITLES[name as MethodName] ?? name).join(" + ");
 }
 
 /** Text above the sheet: what all images have in common. */
 export function title(
   model: Model,
-  variants: readonly Variant[],
+  hooks: readonly ScaleHook[],
   request: ResolvedRequest,
 ): string {
   const facts = [
     model.name,
     ...describeSampling(samplingRecord(request), model),
     `seed ${request.seed}`,
+    ...hooks.map(({ name, settings = {} }) => describeMethod(name, settings, model)),
   ];
-  const settings = variants.flatMap(({ hooks }) => hooks)[0]?.settings;
-  if (settings !== undefined) facts.push(`VAR-Scaling ${describeScaling(settings, model)}`);
   return facts.join(", ");
+}
+
+/** A method in a few words. */
+function describeMethod(name: string, settings: Readonly<Record<string, unknown>>, model: Model): string {
+  const { samples, beams, width, multiple, preset } = settings as Readonly<Record<string, number | string>>;
+  const title = METHOD_TITLES[name as MethodName];
+  switch (name) {
+    case "var-scaling":
+      return `${title} ${describeScaling(settings, model)}`;
+    case "tts-var":
+      return `${title}${preset === "published" ? " as published" : ""}${
+        multiple === 1 ? "" : ` times ${multiple}`
+      }`;
+    case "best-of-n":
+      return `best of ${samples}`;
+    default:
+      return `beam search with ${beams} times ${width}`;
+  }
 }
 
 function describeScaling(settings: Readonly<Record<string, unknown>>, { search }: Model): string {
@@ -116,42 +133,99 @@ export function jsonSummary(record: RunRecord, output: string, agreement: Agreem
 /** What is printed for people. */
 export function summary(
   record: RunRecord,
-  facts: { readonly model: Model; readonly output: string; readonly agreement: Agreement | undefined },
+  facts: {
+    readonly model: Model;
+    readonly output: string;
+    readonly agreement: Agreement | undefined;
+    /** Where the pictures of searches are. */
+    readonly tree?: string | undefined;
+  },
 ): string {
-  const { model, output, agreement } = facts;
+  const { model, output, agreement, tree } = facts;
   const { images, device, request, variants } = record;
   const sampling = describeSampling(completeSampling(request), model);
   const total = Object.values(record.timings.variants).reduce((sum, { total }) => sum + total, 0);
   const made = [model.name, ...sampling, `seed ${request.seed}`].join(", ");
   const lines = [
     `${plural(images.length, "image")} in ${duration(total)}: ${made}, on ${describeDevice(device)}`,
-    ...variants.flatMap((variant) => describeSearch(variant, images, model)),
+    ...variants.flatMap((variant) => describeSearch(variant, record, model)),
     ...(agreement === undefined ? [] : [describeAgreement(agreement)]),
     ...listFiles(record, output),
+    ...(tree === undefined ? [] : [`  ${tree}  the search`]),
   ];
   return lines.map((line) => `${printableLine(line)}\n`).join("");
 }
 
-/** What the search of a variant found. */
+/** What the search of a variant found, and what it cost. */
 function describeSearch(
-  { name, hooks: [hook] }: RunRecord["variants"][number],
-  images: readonly ImageRecord[],
+  { name, hooks, verifier }: VariantRecord,
+  record: RunRecord,
   model: Model,
 ): string[] {
-  if (hook === undefined) return [];
-  const scaling = `${titleOf(name)} ${describeScaling(hook.settings as Record<string, unknown>, model)}`;
-  const values = images.filter(({ variant }) => variant === name)
-    .flatMap(({ decisions }) => decisions)
-    .map(({ value }) => value as { low: boolean; ratio: number; alpha: number });
-  if (values.length === 0) return [`${scaling}: nothing to choose, as all of it is kept`];
+  if (hooks.length === 0) return [];
+  const images = record.images.filter(({ variant }) => variant === name);
+  return [
+    ...hooks.map((hook) => {
+      const method = describeMethod(hook.name, hook.settings as Record<string, unknown>, model);
+      if (hook.name === "var-scaling") {
+        return `${method}: ${describeDensities(decisionsOf(images, hook.name))}`;
+      }
+      const tried = images.reduce((sum, { attempts = [] }) => sum + attempts.length, 0);
+      return `${method}, judged by ${verifier?.name}: ${images.length} of ${plural(tried, "lane")} ${
+        images.length === 1 ? "is" : "are"
+      } left${describeScores(images, hook.name)}`;
+    }),
+    ...describeCost(record.timings.variants[name]!),
+  ];
+}
+
+function decisionsOf(images: readonly ImageRecord[], name: string): readonly unknown[] {
+  return images.flatMap(({ decisions }) => decisions).filter(({ hook }) => hook === name)
+    .map(({ value }) => value);
+}
+
+function describeDensities(decisions: readonly unknown[]): string {
+  const values = decisions as readonly { low: boolean; ratio: number; alpha: number }[];
+  if (values.length === 0) return "nothing to choose, as all of it is kept";
   const alphas = [...new Set(values.map(({ alpha }) => Number(alpha.toFixed(3))))].map(String);
   const ratios = values.map(({ ratio }) => ratio);
   const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toFixed(2));
   const low = values.filter((value) => value.low).length;
+  return `max/mean density from ${least} to ${most}, alpha ${
+    list(alphas, "and")
+  }, ${low} of ${values.length} low`;
+}
+
+/** The scores that the pictures had when they were judged last. */
+function describeScores(images: readonly ImageRecord[], name: string): string {
+  const scores = images.flatMap((image) => {
+    const [last] = decisionsOf([image], name).slice(-1) as { readonly score?: number | null }[];
+    return last?.score ?? [];
+  });
+  if (scores.length === 0) return "";
+  const [least, most] = [Math.min(...scores), Math.max(...scores)].map((score) =>
+    String(Number(score.toPrecision(3)))
+  );
+  return least === most ? `, with the score ${most}` : `, with scores from ${least} to ${most}`;
+}
+
+/** What it has cost, beside the same images without a search where that is known. */
+function describeCost({ cost }: Trace): string[] {
+  if (cost === undefined) return [];
+  const { passes, decodes, judged, transformerFlops, decoderFlops, judgeFlops } = cost;
+  const known = [transformerFlops, decoderFlops, judgeFlops];
+  const flops = known.includes(undefined)
+    ? []
+    : [operations(known.reduce<number>((sum, each) => sum + each!, 0))];
   return [
-    `${scaling}: max/mean density from ${least} to ${most}, alpha ${
-      list(alphas, "and")
-    }, ${low} of ${values.length} low`,
+    `Cost: ${
+      list([
+        `${plural(passes, "lane")} through a scale`,
+        `${plural(decodes, "picture")} decoded`,
+        `${judged} judged`,
+        ...flops,
+      ], "and")
+    }`,
   ];
 }
 

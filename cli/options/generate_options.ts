@@ -6,6 +6,7 @@
  */
 
 import { flag, integer, scalesOrAll, seed, text, toggle } from "./kinds.ts";
+import { METHOD_OPTIONS } from "./method_options.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { section, type Values } from "./options.ts";
 import { OVERWRITE_OPTION, quietOption } from "./output_options.ts";
@@ -41,6 +42,7 @@ export const GENERATE_OPTIONS = {
   ...section("Model", { textFeatures: TEXT_FEATURES_OPTION }),
   ...SAMPLING_OPTIONS,
   ...BATCH_OPTIONS,
+  ...METHOD_OPTIONS,
   ...SCALING_OPTIONS,
   ...DEVICE_OPTIONS,
   ...section("Output", {
@@ -52,7 +54,10 @@ export const GENERATE_OPTIONS = {
       aliases: ["output-dir"],
     },
     overwrite: OVERWRITE_OPTION,
-    compare: { kind: flag, help: "Make each image plain and with VAR-Scaling, from the same seed" },
+    compare: {
+      kind: flag,
+      help: "Make each image plain and with --method, from the same seed; without one, with VAR-Scaling",
+    },
     grid: {
       kind: toggle,
       help: "Write all images on one labelled sheet, grid.png",
@@ -60,6 +65,11 @@ export const GENERATE_OPTIONS = {
     },
     columns: { kind: integer("N", 1, MAX_GRID_IMAGES), help: "Images in a row of the grid", default: 8 },
     preview: { kind: scalesOrAll, help: "Write what the images look like after these scales, too" },
+    tree: {
+      kind: text("FILE.png"),
+      help:
+        "Draw the search for each image: scales across, lanes down, who was dropped and why; of several images, to numbered files. Decodes all lanes after each scale, which the recorded cost has",
+    },
     json: { kind: flag, help: "Print one JSON object: paths, decisions, timings" },
     quiet: quietOption("errors, warnings and the JSON object"),
   }),

@@ -31,7 +31,7 @@ const NEEDED = "none, it is needed";
 const bit = choice(["0", "1"]);
 
 /** What Python's argparse does with a flag that is given again. */
-function lastCounts<Table extends OptionTable>(table: Table): Table {
+export function lastCounts<Table extends OptionTable>(table: Table): Table {
   return Object.fromEntries(
     Object.entries(table).map(([name, option]) => [name, { ...option, lastCounts: true }]),
   ) as unknown as Table;
@@ -145,8 +145,12 @@ export const EVAL_FLAGS = section(
   }),
 );
 
-/** Values of the flags. */
-export type InfinityValues = Values<typeof INFINITY_FLAGS>;
+/** Values of the flags; scripts that rest on these know other sizes, too. */
+export type InfinityValues = Omit<Values<typeof INFINITY_FLAGS>, "pn"> & {
+  readonly pn: string | undefined;
+  /** Methods of ours, which say whether VAR-Scaling is one of them. */
+  readonly method?: readonly string[] | undefined;
+};
 
 /** Flags that were given and have no effect. */
 export function withoutEffect(values: InfinityValues): string[] {
@@ -186,7 +190,7 @@ export function infinityArguments(values: InfinityValues): string[] {
     ...[`--pn=${pn}`, `--aspect=${hDivWTemplate}`, `--cfg=${cfg}`, `--temperature=${tau}`],
     `--cfg-insertion-layer=${cfgInsertionLayer}`,
     ...(values.enablePositivePrompt === "1" ? ["--positive-prompt"] : []),
-    ...(values.enableScaling === "1" ? scaling : ["--no-scaling"]),
+    ...(values.enableScaling === "1" ? scaling : values.method === undefined ? ["--no-scaling"] : []),
   ];
 }
 
@@ -201,6 +205,8 @@ export function ownArguments(own: OptionTable, values: Readonly<Record<string, u
 }
 
 function ownArgument(name: string, { kind, default: usual }: Option<unknown>, value: unknown): string[] {
-  if (value === undefined || value === usual || value === false) return [];
+  if (value === undefined || value === usual) return [];
+  if (value === false) return kind.negatable ? [optionName(name).replace("--", "--no-")] : [];
+  if (Array.isArray(value)) return [`${optionName(name)}=${value.length === 0 ? "none" : value.join(",")}`];
   return [kind.placeholder === undefined ? optionName(name) : `${optionName(name)}=${value}`];
 }

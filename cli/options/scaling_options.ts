@@ -20,7 +20,7 @@ import { perFamily } from "./sampling_options.ts";
 /** What the library does where an option is not given, so that the help tells the truth. */
 const defaults = varScaling().settings as Required<Omit<VarScalingOptions, "preset">>;
 
-/** Table of the options that go to the hook, by the hook's own names. */
+/** Table of the options that go to the hook, by the hook's own names but for what it calls features. */
 const HOOK_OPTIONS = {
   preset: {
     kind: choice(["default", "published", "paper"]),
@@ -101,7 +101,7 @@ const HOOK_OPTIONS = {
     help: "Divisor of the standard deviation, N or N - 1",
     defaultText: defaults.deviation,
   },
-  features: {
+  densityFeatures: {
     kind: choice(["position", "joint"]),
     help: "One density per position, summed, or one of the whole token map",
     defaultText: defaults.features,
@@ -125,24 +125,29 @@ export const SCALING_OPTIONS = section("VAR-Scaling", {
   ...HOOK_OPTIONS,
 });
 
+/** The settings that the options give, by the hook's own names. */
+export function scalingSettings(values: Values<typeof SCALING_OPTIONS>): VarScalingOptions {
+  const { scaling: _scaling, ...options } = SCALING_OPTIONS;
+  const given = Object.keys(options)
+    .map((name) => [name === "densityFeatures" ? "features" : name, values[name as keyof typeof options]])
+    .filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given);
+}
+
 /** Makes the hook that the options describe, or `undefined` if they do not ask for it. */
 export function scalingHook(values: Values<typeof SCALING_OPTIONS>, wanted: boolean): ScaleHook | undefined {
-  const given = Object.fromEntries(
-    Object.keys(HOOK_OPTIONS)
-      .map((name) => [name, values[name as keyof typeof values]])
-      .filter(([, value]) => value !== undefined),
-  ) as VarScalingOptions;
-  if (!(values.scaling ?? (wanted || Object.keys(given).length > 0))) return undefined;
-  return varScaling(given);
+  const settings = scalingSettings(values);
+  if (!(values.scaling ?? (wanted || Object.keys(settings).length > 0))) return undefined;
+  return varScaling(settings);
 }
 
 /**
- * The settings of a hook with what the model decided in their places. Only an alpha that differs from scale
- * to scale stays the model's matter; each decision tells it.
+ * The settings of VAR-Scaling's hook with what the model decided in their places. Only an alpha that differs
+ * from scale to scale stays the model's matter; each decision tells it.
  *
  * @param scales Scales of the schedule, from whose end negative ones count.
  */
-export function usedSettings(
+export function usedScaling(
   { settings = {} }: ScaleHook,
   { search }: Model,
   { scales }: { readonly scales: number },
@@ -163,12 +168,4 @@ export function usedSettings(
   return Object.fromEntries(
     Object.entries(given).map(([name, value]) => [name, value === "preset" ? used[name] ?? value : value]),
   );
-}
-
-/** Makes the hook that the record of a run describes. */
-export function recordedHook(hook: { readonly name: string; readonly settings: unknown }): ScaleHook {
-  if (hook.name !== "var-scaling") throw new TypeError(`The hook "${hook.name}" is unknown`);
-  // What was left to the model is looked up again.
-  const settings = Object.entries(hook.settings as object).filter(([, value]) => value !== "preset");
-  return varScaling(Object.fromEntries(settings));
 }

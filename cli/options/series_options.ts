@@ -5,6 +5,7 @@
  */
 
 import { flag, integer, type Kind, seed, text, texts } from "./kinds.ts";
+import { METHOD_OPTIONS } from "./method_options.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { section, type Values } from "./options.ts";
 import { quietOption } from "./output_options.ts";
@@ -86,12 +87,14 @@ export const SERIES_OPTIONS = {
     defaultText:
       `${BATCH_OPTIONS.batch.defaultText}; with --bandwidth batch, all images of a class or prompt`,
   },
+  ...METHOD_OPTIONS,
+  ...section("Search", { method: { ...METHOD_OPTIONS.method, defaultText: "var-scaling" } }),
   ...SCALING_OPTIONS,
   ...section("VAR-Scaling", {
     scaling: {
       ...SCALING_OPTIONS.scaling,
       help: "Search representative tokens at an early scale; --no-scaling turns it off",
-      defaultText: "on",
+      defaultText: "on, unless --method says otherwise",
     },
     preset: {
       ...SCALING_OPTIONS.preset,

@@ -1,5 +1,5 @@
 /**
- * Time spans and amounts of memory in the units that suit them.
+ * Time spans, amounts of memory and of work in the units that suit them.
  *
  * @module
  */
@@ -42,4 +42,20 @@ export function size(bytes: number): string {
     units.shift();
   }
   return `${value.toFixed(1)} ${units[0]}`;
+}
+
+/**
+ * A number of floating-point operations: `812 MFLOP`, `1.53 TFLOP`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([0, 8.12e8, 1.534e12].map(operations), ["0 FLOP", "812 MFLOP", "1.53 TFLOP"]);
+ * ```
+ */
+export function operations(flops: number): string {
+  const units = ["", "k", "M", "G", "T", "P"];
+  const power = flops < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(flops) / 3));
+  return `${Number((flops / 1000 ** power).toPrecision(3))} ${units[power]}FLOP`;
 }

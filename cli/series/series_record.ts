@@ -10,12 +10,21 @@ import { completeSampling, type SamplingRecord } from "../generation/sampling_re
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
 import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
+import type { JudgeRecords } from "../options/open_search.ts";
 import { formatJson } from "../output/format_json.ts";
 import { exists } from "../output/whole_file.ts";
 import type { ClassExtent, Extent, PromptExtent } from "./subjects.ts";
 
 /** Version of the layout. */
 const RECORD_VERSION = 1;
+
+/** A method that judges, with who does it. */
+export interface SearchRecord extends JudgeRecords {
+  /** Its name. */
+  readonly method: string;
+  /** Its settings. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
 
 /** What is settled about every image. */
 export interface SeriesSettings extends SamplingRecord {
@@ -27,6 +36,8 @@ export interface SeriesSettings extends SamplingRecord {
   readonly textFeatures?: string;
   /** Settings of VAR-Scaling, or `null` without it. */
   readonly scaling: Readonly<Record<string, unknown>> | null;
+  /** The method that judges, where one was chosen. */
+  readonly search?: SearchRecord;
 }
 
 /** What `run.json` says beside which images there shall be. */

@@ -15,15 +15,17 @@ import {
 } from "../../mod.ts";
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
+import { searchOf } from "../options/method_options.ts";
+import { hooksOf, type Search, standInsFor, usedSettings } from "../options/search.ts";
 import { deviceRecord, memoryRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
+import type { JudgeRecord, JudgeRecords } from "../options/open_search.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
 import { checkRequest, classOf, type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
-import { scalingHook } from "../options/scaling_options.ts";
 import type { SeriesValues } from "../options/series_options.ts";
 import { size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
-import { type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_record.ts";
+import { type SearchRecord, type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_record.ts";
 import { ClassSubjects, PromptSubjects, type Subjects } from "./subjects.ts";
 
 /** Images of each class, and of each prompt: as many as in the published evaluations. */
@@ -71,13 +73,38 @@ export function subjectsOf(
   return subjects;
 }
 
+/**
+ * What the options say is done between the scales: VAR-Scaling, unless they name a method.
+ *
+ * @throws {UsageError} If it is nothing that could be taken up again.
+ */
+export function searchOfSeries(options: SeriesValues): Search {
+  if ((options.keep ?? 1) > 1) {
+    throw new UsageError(
+      `Option --keep must be left out, as each image of a run has one file: current value is ${options.keep}`,
+    );
+  }
+  if (options.budget?.endsWith("s")) {
+    throw new UsageError(
+      `Option --budget must be so many plain images, or floating-point operations, as seconds are others whenever a run is taken up: current value is "${options.budget}"`,
+    );
+  }
+  return searchOf(options, true);
+}
+
+/** Hooks of it, with stand-ins for networks that are not loaded. */
+function standInHooks(options: SeriesValues): readonly ScaleHook[] {
+  const search = searchOfSeries(options);
+  return hooksOf(search, standInsFor(search));
+}
+
 /** Whether the options make an image depend on the others of its class or prompt. */
 export function isCoupled(options: SeriesValues): boolean {
-  return scalingHook(options, true)?.coupled ?? false;
+  return standInHooks(options).some(({ coupled }) => coupled);
 }
 
 /**
- * What every image is asked for, labels and numbers apart.
+ * What every image is asked for; labels, numbers and hooks apart.
  *
  * @throws {UsageError} If the images that are coupled do not fit into memory together.
  */
@@ -88,15 +115,9 @@ export function requestOf(
 ): GenerateRequest {
   const { each, noun } = subjects;
   const { seed, batch, memory } = options;
-  const hook = hookOf(options, model);
   const sampling = samplingRequest(options);
-  const request: GenerateRequest = {
-    seed,
-    ...sampling,
-    cfg: sampling.cfg ?? model.search.published.cfg,
-    hooks: hook === undefined ? [] : [hook],
-  };
-  if (!hook?.coupled) {
+  const request: GenerateRequest = { seed, ...sampling, cfg: sampling.cfg ?? model.search.published.cfg };
+  if (!isCoupled(options)) {
     return {
       ...request,
       ...(batch === undefined ? {} : { batch }),
@@ -115,16 +136,17 @@ export function requestOf(
 }
 
 /**
- * The search: what is left open without a preset is as in the experiments of the method's authors with the
- * model.
+ * The search for a model: what of VAR-Scaling is left open without a preset is as in the experiments of the
+ * method's authors with the model.
  */
-function hookOf(options: SeriesValues, { search: { published } }: Model): ScaleHook | undefined {
-  if (options.preset !== undefined) return scalingHook(options, true);
-  return scalingHook({
-    ...options,
-    alpha: options.alpha ?? published.alpha,
-    conflictThreshold: options.conflictThreshold ?? published.conflictThreshold,
-  }, true);
+export function searchFor({ search: { published } }: Model, options: SeriesValues): Search {
+  const search = searchOfSeries(options);
+  if (options.preset !== undefined) return search;
+  const { alpha, conflictThreshold } = published;
+  const methods = search.methods.map(({ name, settings }) => {
+    return { name, settings: name === "var-scaling" ? { alpha, conflictThreshold, ...settings } : settings };
+  });
+  return { ...search, methods };
 }
 
 /** The settings that do not depend on the model, but at most on its family. */
@@ -134,13 +156,16 @@ export function knownSettings(
 ): Partial<SeriesSettings> {
   const { seed, sharedNoise = false, cfg, guidance, topK, topP, minP, temperature, moreSmooth = false } =
     options;
-  const { preset, ...scaling } = scalingHook(options, true)?.settings ?? {};
+  const hooks = standInHooks(options);
+  const varScaling = hooks.find(({ name }) => name === "var-scaling");
+  const { preset, ...scaling } = varScaling?.settings ?? {};
   // What the paper states for a family only its models tell.
   const known = preset === "paper" ? undefined : search;
   const facts = {
     ...{ seed, sharedNoise, cfg, guidance, topK, topP, minP, temperature, moreSmooth },
     published: options.published ?? false,
-    scaling: options.scaling === false ? null : Object.fromEntries(
+    search: knownSearch(options, hooks),
+    scaling: varScaling === undefined ? null : Object.fromEntries(
       Object.entries({ ...scaling, ...familyValues(scaling, known) }).filter(([, value]) =>
         value !== "preset"
       ),
@@ -149,13 +174,49 @@ export function knownSettings(
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
 }
 
-/** All settings. What the search has from the model stands there by value, but for what suits it best. */
-export function settingsOf(options: SeriesValues, model: Model, request: ResolvedRequest): SeriesSettings {
-  const { seed, sharedNoise = false } = options;
-  return { seed, sharedNoise, ...samplingRecord(request), scaling: searchOf(request.hooks[0], model) };
+/** What is known of a method that judges before its model is loaded. */
+function knownSearch(options: SeriesValues, hooks: readonly ScaleHook[]): Partial<SearchRecord> | undefined {
+  const judging = hooks.find(({ name }) => name !== "var-scaling");
+  if (judging === undefined) return undefined;
+  const { verifier = "own", features, template, budget } = searchOfSeries(options);
+  const { verifier: _judge, features: _described, ...settings } = judging.settings!;
+  // Of a schedule only the model knows the whole, and a budget is more than that.
+  const known = Object.entries(settings).filter(([name, value]) => {
+    return budget === undefined && value !== "preset" && name !== "multiple" && !name.endsWith("Scales");
+  });
+  return {
+    method: judging.name,
+    settings: Object.fromEntries(known),
+    verifier: { place: verifier } as JudgeRecord,
+    ...(features !== undefined && { features: { place: features } as JudgeRecord }),
+    ...(template !== undefined && { template }),
+    ...(budget !== undefined && { budget }),
+  };
 }
 
-function searchOf(hook: ScaleHook | undefined, { search }: Model): SeriesSettings["scaling"] {
+/** All settings. What the search has from the model stands there by value, but for what suits it best. */
+export function settingsOf(
+  options: SeriesValues,
+  model: Model,
+  { request, judges }: { readonly request: ResolvedRequest; readonly judges: JudgeRecords },
+): SeriesSettings {
+  const { seed, sharedNoise = false } = options;
+  const { hooks, schedule: { scales: { length: scales } } } = request;
+  const [varScaling, judging] = [true, false].map((wanted) => {
+    return hooks.find(({ name }) => (name === "var-scaling") === wanted);
+  });
+  return {
+    seed,
+    sharedNoise,
+    ...samplingRecord(request),
+    scaling: scalingOf(varScaling, model),
+    ...(judging && {
+      search: { method: judging.name, settings: usedSettings(judging, model, { scales }), ...judges },
+    }),
+  };
+}
+
+function scalingOf(hook: ScaleHook | undefined, { search }: Model): SeriesSettings["scaling"] {
   if (hook?.settings === undefined) return null;
   const { preset, ...settings } = hook.settings;
   return {

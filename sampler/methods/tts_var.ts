@@ -91,7 +91,7 @@ export interface TtsVarOptions {
    * (`"diff"`), the largest (`"max"`), the sum of all (`"sum"`), or of the k largest (`"topk_2"`).
    */
   potential?: Potential;
-  /** Weights are exp(λ · potential); 2 by default, 10 published. */
+  /** Weights, where lanes are drawn by them, are exp(λ · potential); 2 by default, 10 published. */
   lambda?: number;
   /**
    * Whether scores are divided by their standard deviation among the lanes of the image, so that λ means the
@@ -99,8 +99,10 @@ export interface TtsVarOptions {
    */
   standardize?: boolean;
   /**
-   * How survivors are drawn from the weights: `"systematic"` (default), where lanes with n times the mean
-   * weight have n copies but for rounding; `"multinomial"`, independently (published); or the `"best"`.
+   * Which lanes go on: the `"best"` by potential (default), each of them once; or drawn by their weights,
+   * `"systematic"`, where lanes with n times the mean weight have n copies but for rounding, or
+   * `"multinomial"`, independently (published). Copies cost as much as lanes of their own and begin alike: at
+   * equal cost, pictures of the demos were better without them.
    */
   draw?: "systematic" | "multinomial" | "best";
   /**
@@ -126,8 +128,8 @@ export type TtsVarDecision =
     readonly event: "resample";
     /** What the verifier gave. */
     readonly score: number;
-    /** Its share of the weights. */
-    readonly weight: number;
+    /** Its share of the weights, where lanes are drawn by them. */
+    readonly weight?: number;
     /** In how many lanes it goes on. */
     readonly copies: number;
   }
@@ -145,7 +147,7 @@ const ACTION = "make the TTS-VAR hook";
 type Settings =
   & Required<Omit<TtsVarOptions, "preset" | Given>>
   & { readonly [Name in Given]: TtsVarOptions[Name] | undefined };
-type Given = "sizes" | "clusterScales" | "resampleScales" | "features" | "point" | "verifier";
+type Given = "sizes" | "clusterScales" | "resampleScales" | "features" | "point" | "verifier" | "lambda";
 
 const DEFAULTS: Settings = {
   sizes: undefined,
@@ -156,9 +158,9 @@ const DEFAULTS: Settings = {
   point: undefined,
   verifier: undefined,
   potential: "value",
-  lambda: 2,
+  lambda: undefined,
   standardize: true,
-  draw: "systematic",
+  draw: "best",
   keep: 1,
 };
 
@@ -335,7 +337,7 @@ async function resample(
   settings: Settings,
   preset: TtsVarPreset,
 ): Promise<readonly number[]> {
-  const { verifier, standardize, potential, lambda, draw } = settings;
+  const { verifier, standardize, potential, lambda = 2, draw } = settings;
   const { lanes, scale, request: { seedWords } } = step;
   const scores = await judgeLanes(step, await judgeOf(verifier, step));
   const before = (step.recall(SCORES) ?? lanes.map(() => [])) as readonly (readonly number[])[];
@@ -351,7 +353,8 @@ async function resample(
     const chosen = drawn(draw, { potentials, weights, size, uniforms: resamplingUniforms(key, size) });
     for (const [i, row] of rows.entries()) {
       const copies = chosen.filter((survivor) => survivor === i).length;
-      step.note(row, { event: "resample", score: own[i]!, weight: weights[i]!, copies });
+      const weight = draw === "best" ? {} : { weight: weights[i]! };
+      step.note(row, { event: "resample", score: own[i]!, ...weight, copies });
     }
     return chosen.map((i) => rows[i]!);
   });
@@ -416,7 +419,7 @@ function resolve(options: TtsVarOptions): Settings {
   requireOptions(options, ["preset", ...Object.keys(DEFAULTS)], ACTION);
   const stated = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const settings: Settings = { ...PRESETS[preset], ...stated };
-  const { multiple, potential, lambda, standardize, keep, sizes, features, verifier } = settings;
+  const { multiple, potential, lambda, standardize, draw, keep, sizes, features, verifier } = settings;
   for (const [name, choices] of Object.entries(CHOICES)) {
     const value = settings[name as keyof typeof CHOICES];
     if (value !== undefined) requireChoice(value, choices, name, ACTION);
@@ -426,7 +429,11 @@ function resolve(options: TtsVarOptions): Settings {
     throw new RangeError(mustBe("1 where sizes are given", multiple, "multiple", ACTION));
   }
   requirePotential(potential, ACTION);
-  requireNumber(lambda, "lambda", ACTION, { min: 0, max: 2 ** 40 });
+  if (lambda !== undefined) requireNumber(lambda, "lambda", ACTION, { min: 0, max: 2 ** 40 });
+  if (given.lambda !== undefined && draw === "best") {
+    const wanted = '"systematic" or "multinomial" where lambda is given';
+    throw new RangeError(mustBe(wanted, draw, "draw", ACTION));
+  }
   requireBoolean(standardize, "standardize", ACTION);
   requireInteger(keep, "keep", ACTION, { min: 1, max: MAX_LANES });
   // Lists are checked once it is known how many scales there are, their first number now.
@@ -446,7 +453,8 @@ function resolve(options: TtsVarOptions): Settings {
       throw new TypeError(mustBe(`given to do what is published, by ${call}() say,`, value, name, ACTION));
     }
   }
-  return settings;
+  // Whoever takes the best has no use for the preset's.
+  return draw === "best" ? { ...settings, lambda: undefined } : settings;
 }
 
 function requireExtractor(features: FeatureExtractor | LaneFeatureExtractor): void {

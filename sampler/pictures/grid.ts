@@ -7,7 +7,8 @@
 
 import { mustBe, requireInteger, requireList, requireObject } from "../../kernels/arguments.ts";
 import type { PictureSize } from "../../models/schedule.ts";
-import { CAP_HEIGHT, glyphOf, textWidth, wrapText } from "./glyphs.ts";
+import { drawImage, drawLines, fillRectangle, LINE_PITCH, type Rgb } from "./drawing.ts";
+import { CAP_HEIGHT, textWidth, wrapText } from "./glyphs.ts";
 import { RgbaImage } from "./image.ts";
 
 const ACTION = "draw a grid";
@@ -90,10 +91,6 @@ export interface GridOptions {
   ink?: string;
 }
 
-type Rgb = readonly [number, number, number];
-
-/** Rows of the font from one line to the next. */
-const LINE_PITCH = 10;
 /** Rows of the font between a picture and its caption. */
 const CAPTION_SPACE = 4;
 
@@ -175,7 +172,7 @@ export function gridImage(cells: readonly GridCell[], options: GridOptions): Rgb
   const top = titleLines.length === 0 ? gap : titleLines.length * LINE_PITCH * titleSize + 2 * gap;
 
   const grid = new RgbaImage(total, top + rows * (cellHeight + captionHeight + gap));
-  for (let i = 0; i < grid.data.length; i += 4) grid.data.set(background, i);
+  fillRectangle(grid, { x: 0, y: 0, width: grid.width, height: grid.height }, background);
   drawLines(grid, titleLines, { x: gap, y: gap, size: titleSize, ink });
   for (const [row, lines] of rowTitleLines.entries()) {
     const used = (lines.length - 1) * pitch + CAP_HEIGHT * size;
@@ -189,48 +186,6 @@ export function gridImage(cells: readonly GridCell[], options: GridOptions): Rgb
     drawLines(grid, captionLines[i]!, { x, y: y + cellHeight + CAPTION_SPACE * size, size, ink });
   }
   return grid;
-}
-
-/** Draws a picture over what is there. */
-function drawImage(to: RgbaImage, image: RgbaImage, at: { x: number; y: number; scale: number }): void {
-  for (let y = 0; y < image.height * at.scale; y++) {
-    for (let x = 0; x < image.width * at.scale; x++) {
-      const source = 4 * (Math.floor(y / at.scale) * image.width + Math.floor(x / at.scale));
-      const target = 4 * ((at.y + y) * to.width + at.x + x);
-      const alpha = image.data[source + 3]! / 255;
-      for (let c = 0; c < 3; c++) {
-        // The array rounds; an opaque pixel is copied exactly.
-        to.data[target + c] = alpha * image.data[source + c]! + (1 - alpha) * to.data[target + c]!;
-      }
-    }
-  }
-}
-
-/** Draws lines of text from a top left corner on, each pixel of the font as a square of `size` pixels. */
-function drawLines(
-  to: RgbaImage,
-  lines: readonly string[],
-  at: { x: number; y: number; size: number; ink: Rgb },
-): void {
-  for (const [i, line] of lines.entries()) {
-    let { x } = at;
-    for (const character of line) {
-      const glyph = glyphOf(character);
-      for (const [r, row] of glyph.rows.entries()) {
-        const y = at.y + (i * LINE_PITCH + r) * at.size;
-        for (let c = 0; c < glyph.width; c++) {
-          if (row[c] === "#") fillSquare(to, { x: x + c * at.size, y, size: at.size, ink: at.ink });
-        }
-      }
-      x += (glyph.width + 1) * at.size;
-    }
-  }
-}
-
-function fillSquare(to: RgbaImage, square: { x: number; y: number; size: number; ink: Rgb }): void {
-  for (let y = square.y; y < square.y + square.size; y++) {
-    for (let x = square.x; x < square.x + square.size; x++) to.data.set(square.ink, 4 * (y * to.width + x));
-  }
 }
 
 function parseColor(name: string, value: string): Rgb {

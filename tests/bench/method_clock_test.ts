@@ -27,7 +27,7 @@ Deno.test("measureClock: every case runs, and what is divided costs what it shou
 Deno.test("formatClock: a row for each case", () => {
   const row = { name: "a", base: "b", target: 0.45, milliseconds: [10, 40] as const, rounds: 3 };
   assertEquals(
-    formatClock([{ ...row, ratio: 0.25, flops: 0.333 }]).split("\n").at(-1),
-    "| a | b | 10 | 40 | 0.25 | 0.33 | 0.45 |",
+    formatClock([{ ...row, ratio: 0.25, spread: [0.2, 0.3], flops: 0.333 }]).split("\n").at(-1),
+    "| a | b | 10 | 40 | 0.25 | 0.20–0.30 | 0.33 | ≤ 0.45 |",
   );
 });

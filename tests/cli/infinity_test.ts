@@ -7,10 +7,12 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
+  bestOfN,
   encodeTextFeatures,
   generate,
   loadModel,
   type Model,
+  ownDensity,
   registerFamily,
   RgbaImage,
   TextFeatures,
@@ -167,6 +169,76 @@ testInFolder("varscale run-infinity: the released command line makes its picture
   const found = RgbaImage.decode(await Deno.readFile(`${folder}/new/tmp.png`));
   assertEquals(found.data, scaled.images[0]!.data);
 });
+
+testInFolder(
+  "varscale run-infinity: a method of ours searches, with or without VAR-Scaling",
+  async (folder) => {
+    const weights = await weightsIn(folder);
+    const search = ["--method", "best-of-n", "--attempts", "3", "--verifier", "density"];
+    const args = ["run-infinity", ...released(weights), "--prompt", PROMPT, "--device", "cpu", ...search];
+    await succeed(...args, "--save_file", `${folder}/tmp.png`, "--quiet");
+    await using model = await loaded();
+    const { images: [image] } = await generate(model, {
+      ...{ labels: PROMPT, cfg: 3, temperature: 0.75 },
+      hooks: [bestOfN({ samples: 3, verifier: ownDensity() })],
+    });
+    assertEquals(RgbaImage.decode(await Deno.readFile(`${folder}/tmp.png`)).data, image!.data);
+    for (
+      const [more, message] of [
+        [["--enable_scaling", "1"], "is one of VAR-Scaling: add var-scaling to --method"],
+        [["--keep", "2"], "Option --keep must be left out, as one picture is written"],
+      ] as const
+    ) {
+      const { code, err } = await run([...args, ...more, "--save_file", `${folder}/no.png`]);
+      assertEquals(code, 2);
+      assertStringIncludes(err, message);
+    }
+  },
+);
+
+testInFolder(
+  "varscale tts-var: the released command line checks its files, and names the network",
+  async (folder) => {
+    const weights = await weightsIn(folder);
+    const files = [
+      ...[
+        "--model_path",
+        `${weights}/infinity_125M_256x256.pth`,
+        "--vae_path",
+        `${weights}/infinity_vae_d16.pth`,
+      ],
+      ...[
+        "--text_encoder_ckpt",
+        `${weights}/flan-t5-xl`,
+        "--image_reward_model_path",
+        `${folder}/ImageReward.pt`,
+      ],
+      ...["--prompt", PROMPT, "--save_dir", folder, "--device", "cpu"],
+    ];
+    const wrong = await run(["tts-var", ...files, "--model_type", "infinity_2b"]);
+    assertEquals(wrong.code, 2);
+    assertStringIncludes(wrong.err, "--model-type must be infinity_layer12");
+    const missing = await run([
+      "tts-var",
+      ...files,
+      "--bs_sis",
+      "2",
+      "2",
+      "2",
+      "1",
+      "--resample_sis",
+      "3",
+      "--extract_sis",
+    ]);
+    assertEquals(missing.code, 2);
+    assertStringIncludes(missing.err, `--sizes=2,2,2,1 --resample-scales=3 --cluster-scales=none`);
+    assertStringIncludes(
+      missing.err,
+      `Option --verifier must name a network that is there: current value is "image-reward:${folder}`,
+    );
+    assertEquals(filesIn(folder), ["weights"]);
+  },
+);
 
 testInFolder("varscale run-infinity: kept features may be given, as to other commands", async (folder) => {
   const weights = await weightsIn(folder);

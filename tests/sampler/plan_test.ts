@@ -171,6 +171,21 @@ testOnModel("tiny", "plan: the model's own verifier judges where none is given",
   await assertRejects(() => plan(model, { budget: "3x" }), TypeError, "without a verifier");
 });
 
+Deno.test({
+  name: "plan: a model of texts needs no prompt to tell what pictures cost",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const model = await sharedModel("texts", "cpu");
+    const options = { budget: "3x", methods: ["best-of-n"], verifier: SMALL } as const;
+    const { plain, searches: [search] } = await plan(model, options);
+    const prompted = await plan(model, { ...options, request: { labels: "two green cones" } });
+    assertEquals([plain, search!.cost], [prompted.plain, prompted.searches[0]!.cost]);
+    // Any seconds are of some picture.
+    assert((await plan(model, { ...options, budget: "60s" })).plainSeconds! > 0);
+  },
+});
+
 Deno.test("plan: maps of other numbers, and a label that there is", async () => {
   await using model = await loadModel(await flexVarCheckpoints(), { device: "cpu" });
   const request = { labels: [null, 1], patchNumbers: [1, 2, 3, 4, 6], cfg: 2, batch: 1, previews: true };

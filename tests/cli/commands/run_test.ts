@@ -538,41 +538,48 @@ testInFolder("varscale run: a run can end with the archive of its images", async
   assertStringIncludes(shard.err, "Options --npz and --shard exclude each other");
 });
 
-Deno.test({
-  name: "varscale run: a GPU that is lost on the way is opened again",
-  ignore: !hasGpu && !requireGpu,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async () => {
-    const folder = await Deno.makeTempDir({ prefix: "varscale-cli-" });
-    const { requestDevice } = GPUAdapter.prototype;
-    const devices: GPUDevice[] = [];
-    GPUAdapter.prototype.requestDevice = async function (...args) {
-      const device = await requestDevice.apply(this, args);
-      devices.push(device);
-      return device;
-    };
-    const output = `${folder}/lost`;
-    const timer = setInterval(() => {
-      if (existsSync(`${output}/class_0_img_1.png`)) devices[0]!.destroy();
-    }, 5);
-    try {
-      const model = await checkpoints(`${folder}/model`);
-      const args = ["run", ...model.slice(0, -1), "webgpu", "-n", "2", "--samples", "8", "--batch", "2"];
-      const { out, err } = await succeed(...args, "-o", output);
-      assertMatch(err, /varscale: GPU device lost/);
-      assertMatch(out, /10 of 10 images/);
-      assertEquals(devices.length, 2);
-      clearInterval(timer);
-      await succeed(...args, "-o", `${folder}/whole`);
-      assertEquals(images(output), images(`${folder}/whole`));
-    } finally {
-      clearInterval(timer);
-      GPUAdapter.prototype.requestDevice = requestDevice;
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
-});
+function testOnLostGpu(name: string, search: readonly string[]): void {
+  Deno.test({
+    name,
+    ignore: !hasGpu && !requireGpu,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      const folder = await Deno.makeTempDir({ prefix: "varscale-cli-" });
+      const { requestDevice } = GPUAdapter.prototype;
+      const devices: GPUDevice[] = [];
+      GPUAdapter.prototype.requestDevice = async function (...args) {
+        const device = await requestDevice.apply(this, args);
+        devices.push(device);
+        return device;
+      };
+      const output = `${folder}/lost`;
+      const timer = setInterval(() => {
+        if (existsSync(`${output}/class_0_img_1.png`)) devices[0]!.destroy();
+      }, 5);
+      try {
+        const model = await checkpoints(`${folder}/model`);
+        const args = ["run", ...model.slice(0, -1), "webgpu", "-n", "2", "--batch", "2", ...search];
+        const { out, err } = await succeed(...args, "-o", output);
+        assertMatch(err, /varscale: GPU device lost/);
+        assertMatch(out, /10 of 10 images/);
+        assertEquals(devices.length, 2);
+        clearInterval(timer);
+        await succeed(...args, "-o", `${folder}/whole`);
+        assertEquals(images(output), images(`${folder}/whole`));
+      } finally {
+        clearInterval(timer);
+        GPUAdapter.prototype.requestDevice = requestDevice;
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+testOnLostGpu("varscale run: a GPU that is lost on the way is opened again", ["--samples", "8"]);
+testOnLostGpu("varscale run: a network that judges is opened again, too, when a GPU is lost", [
+  ...["--method", "best-of-n", "--attempts", "2", "--verifier", `${ROOT}models/demo/verifier.json`],
+]);
 
 testInFolder("varscale run: a run that is refused leaves nothing behind", async (folder) => {
   const model = await checkpoints(`${folder}/model`);

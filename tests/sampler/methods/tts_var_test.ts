@@ -112,6 +112,7 @@ testOnModel("tiny", "ttsVar: copies begin with the same logits and draw for them
     keep: 4,
     verifier: ranking([0, 90, 0, 0]),
     lambda: 1e6,
+    draw: "systematic",
   });
   const { images } = await generate(model, { labels: "sea", hooks: [look, search] });
   const [all] = logits as [Float32Array];
@@ -142,7 +143,12 @@ testOnModel("tiny", "ttsVar: a constant added to all scores changes nothing", as
     const hooks = [ttsVar({ ...SCHEDULE, verifier: ranking(scores), ...options })];
     return tokensOf(await generate(model, { labels: ["sea", "sky"], hooks }));
   };
-  for (const options of [{}, { standardize: false }, { draw: "multinomial" }] satisfies TtsVarOptions[]) {
+  for (
+    const options of [{}, { draw: "systematic" }, {
+      standardize: false,
+      draw: "multinomial",
+    }] satisfies TtsVarOptions[]
+  ) {
     assertEquals(await run(1024, options), await run(0, options));
   }
 });
@@ -152,11 +158,11 @@ testOnModel(
   "ttsVar: λ of 0 draws evenly, a huge one the best, and equal scores do no harm",
   async (model) => {
     const weights = async (lambda: number, scores: readonly number[]): Promise<number[]> => {
-      const search = ttsVar({ ...SCHEDULE, verifier: ranking(scores), lambda });
+      const search = ttsVar({ ...SCHEDULE, verifier: ranking(scores), lambda, draw: "systematic" });
       const { images: [image] } = await generate(model, { labels: "sea", hooks: [search] });
       const first = image!.attempts.filter(({ from }) => from === undefined);
       const all = first.flatMap(({ decisions }) => decisions) as { value: TtsVarDecision }[];
-      return all.flatMap(({ value }) => value.event === "resample" ? [value.weight] : []).sort((a, b) =>
+      return all.flatMap(({ value }) => value.event === "resample" ? [value.weight!] : []).sort((a, b) =>
         b - a
       );
     };
@@ -263,6 +269,7 @@ testOnModel("tiny", "ttsVar: potentials look back on the scores of the lane itse
       potential,
       standardize: false,
       lambda: 1,
+      draw: "systematic",
     });
     const { images } = await generate(model, { labels: "sea", hooks: [search] });
     assertEquals(images.map(({ lane }) => lane), [0, 1, 2, 3]);
@@ -270,7 +277,7 @@ testOnModel("tiny", "ttsVar: potentials look back on the scores of the lane itse
     for (const image of images) {
       const { value } = image.decisionsOf(search).at(-1)!;
       if (value.event !== "resample") throw new Error(`an event of kind ${value.event}`);
-      assertAlmostEquals(value.weight, Math.exp(potentials[image.lane]! / 1000) / total, 1e-12);
+      assertAlmostEquals(value.weight!, Math.exp(potentials[image.lane]! / 1000) / total, 1e-12);
     }
   }
 });
@@ -302,8 +309,9 @@ Deno.test("ttsVar: what is published is said to want both of its networks", () =
 
 Deno.test("ttsVar: bad options are refused", () => {
   const cases: [TtsVarOptions, string][] = [
-    [{ lambda: -1 }, "lambda must be"],
-    [{ lambda: NaN }, "lambda must be"],
+    [{ lambda: -1, draw: "systematic" }, "lambda must be"],
+    [{ lambda: NaN, draw: "multinomial" }, "lambda must be"],
+    [{ lambda: 3 }, 'draw must be "systematic" or "multinomial" where lambda is given'],
     [{ multiple: 0 }, "multiple must be"],
     [{ multiple: 33 }, "multiple must be"],
     [{ multiple: 2, sizes: [4, 2] }, "multiple must be 1 where sizes are given"],
