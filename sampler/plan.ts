@@ -91,7 +91,10 @@ interface SettingsContext extends Pick<PlanOptions, "verifier" | "features"> {
   readonly most: number;
 }
 
-/** The settings of each method by groups, the least first; no group costs less than the one before. */
+/**
+ * The settings of each method by groups, the least first. No group takes less of the transformer than the one
+ * before; of judges it may, where rounded sizes leave an event with nothing to thin out.
+ */
 const METHODS: Readonly<Record<PlannedMethod, (context: SettingsContext) => Iterable<readonly Setting[]>>> = {
   "best-of-n": function* ({ most, verifier }) {
     for (let samples = 2; samples <= most; samples++) {
@@ -208,7 +211,7 @@ async function largest(
   let least: PlannedSearch | undefined;
   let found: PlannedSearch | undefined;
   for (const group of groups) {
-    let fitting = false;
+    let possible = false;
     for (const { options, hooks } of group) {
       const cost = await plannedCost(model, resolveRequest(model, { ...request, hooks }), plain);
       const flops = requireFlops(cost, hooks, model);
@@ -216,9 +219,9 @@ async function largest(
       const search = { method, fits, options, hooks, cost };
       if (fits && flops > (found?.cost.flops ?? 0)) found = search;
       if (flops < (least?.cost.flops ?? Infinity)) least = search;
-      fitting ||= fits;
+      possible ||= cost.transformerFlops! <= limit;
     }
-    if (!fitting && group.length > 0) break;
+    if (!possible && group.length > 0) break;
   }
   return found ?? least!;
 }

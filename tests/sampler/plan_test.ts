@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { loadModel } from "../../models/load.ts";
 import type { Model } from "../../models/model.ts";
-import type { Verifier } from "../../models/vision/verifier.ts";
+import type { FeatureExtractor, Verifier } from "../../models/vision/verifier.ts";
 import { generate } from "../../sampler/generate.ts";
 import { beamSearch } from "../../sampler/methods/beam_search.ts";
 import { bestOfN } from "../../sampler/methods/best_of.ts";
@@ -115,6 +115,30 @@ testOnDemos("plan: TTS-VAR fills a budget with lists of the preset's shape", asy
     }
   }
 });
+
+testOnDemos(
+  "plan: more lanes may cost less, where an event has nothing to thin out",
+  async (model, labels) => {
+    const request = { labels };
+    const plain = (await costOf(model, request)).flops!;
+    // Judges beside which the model costs next to nothing.
+    const each = 1e4 * plain;
+    const features: FeatureExtractor = {
+      name: "costly",
+      flops: each,
+      features: () => assert(false) as never,
+    };
+    const { searches: [search] } = await plan(model, {
+      budget: 8.5 * each,
+      methods: ["tts-var"],
+      verifier: verifier({ flops: each }),
+      features,
+      request,
+    });
+    // Five are looked at and three of them: four lanes would have nine looks, with an event more.
+    assertEquals([search!.fits, search!.cost.judged], [true, 8]);
+  },
+);
 
 testOnModel("tiny", "plan: a budget is in images, seconds or operations", async (model) => {
   const methods = ["best-of-n"] as const;
