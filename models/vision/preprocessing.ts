@@ -90,8 +90,10 @@ export function resizePictures(
   using down = createPixelTable(device, filter, height, crop.height, { first: crop.top, count: size.height });
   using rows = device.allocate(count * height * size.width, "resized rows");
   device.run(resizePixels, { input: array, output: rows, table: across, lines: count * height });
-  const output = device.allocate(count * size.height * size.width, "resized pictures");
+  using owned = new DisposableStack();
+  const output = owned.use(device.allocate(count * size.height * size.width, "resized pictures"));
   device.run(resizePixels, { input: rows, output, table: down, lines: count, step: size.width });
+  owned.move();
   return output;
 }
 
@@ -142,8 +144,10 @@ export function preprocess(device: Device, pictures: Pictures, preprocessing: Pr
   }
   const levels = stack.use(device.upload(levelsOf(mean, std), "levels"));
   const area = size.width * size.height;
-  const planes = device.allocate(count * 3 * area, "network input");
+  using owned = new DisposableStack();
+  const planes = owned.use(device.allocate(count * 3 * area, "network input"));
   device.run(unpackPixels, { pixels, levels, planes, images: count, area });
+  owned.move();
   return planes;
 }
 

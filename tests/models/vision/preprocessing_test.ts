@@ -50,6 +50,30 @@ testOnDevices("preprocess: a network that resizes no picture refuses one of anot
   assertEquals(device.counters.liveArrays, liveArrays);
 });
 
+testOnDevices("preprocess: pictures that are gone, or fewer than is said, leave nothing behind", (device) => {
+  const { liveArrays } = device.counters;
+  const wanted: Preprocessing = {
+    size: { width: 4, height: 4 },
+    resize: "bicubic",
+    fit: "squash",
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+  };
+  const array = device.allocate(16);
+  for (const [width, height] of [[4, 4], [4, 5], [5, 4]] as const) {
+    assertThrows(() => preprocess(device, { array, count: 2, width, height }, wanted), RangeError);
+  }
+  array[Symbol.dispose]();
+  for (const [width, height] of [[4, 4], [8, 2]] as const) {
+    assertThrows(
+      () => preprocess(device, { array, count: 1, width, height }, wanted),
+      TypeError,
+      "it has been disposed",
+    );
+  }
+  assertEquals(device.counters.liveArrays, liveArrays);
+});
+
 Deno.test("coverOf: the edge that is longer in proportion is truncated and cut on both sides", () => {
   const size = { width: 224, height: 224 };
   assertEquals(coverOf({ width: 333, height: 250 }, size), { width: 298, height: 224, left: 37, top: 0 });
