@@ -1205,6 +1205,12 @@ const VERIFIERS: readonly Row[] = [
     "Cannot open the model file: nowhere/verifier.json (found no such file)",
   ],
   [
+    "weights that are not there, of a network that finds the rest on the hub",
+    judge("image-reward:nowhere/ImageReward.pt"),
+    ModelFileError,
+    "Cannot open the model file: nowhere/ImageReward.pt (found no such file)",
+  ],
+  [
     "a folder without a description",
     judge(new URL("fixtures/", import.meta.url)),
     ModelFileError,

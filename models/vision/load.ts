@@ -15,7 +15,7 @@ import {
   shown,
 } from "../../kernels/arguments.ts";
 import type { Device } from "../../kernels/device/device.ts";
-import { addressOf, isOnWeb, isThere, placeBeside } from "../checkpoint/source.ts";
+import { addressOf, isOnWeb, isThere, openSource, placeBeside } from "../checkpoint/source.ts";
 import type { CpuProvider } from "../graphs/graph_session.ts";
 import {
   type DownloadProgress,
@@ -286,7 +286,11 @@ async function openDiskOrWeb(at: string | URL, { signal }: LoadNetworkOptions): 
   };
   const place: OpenPlace = {
     async find({ names }, isFirst) {
-      if (isFirst && !isFolder) return at;
+      if (isFirst && !isFolder) {
+        // Before others are looked for, on the hub perhaps.
+        if (address === undefined || !isOnWeb(address)) (await openSource(at))[Symbol.dispose]();
+        return at;
+      }
       for (const name of names) if (await isThere(placeOf(name), { signal })) return placeOf(name);
       return undefined;
     },
