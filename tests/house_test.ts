@@ -92,6 +92,7 @@ const STORIES: readonly string[] = [
   "tests/other_family/optional_part_test.ts",
   "tests/sampler/bits_test.ts",
   "tests/sampler/flexvar_test.ts",
+  "tests/sampler/searches_test.ts",
   "tests/sampler/stream_test.ts",
   "tests/url_test.ts",
 ];
