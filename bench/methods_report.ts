@@ -163,8 +163,8 @@ async function reportOn(
     `## ${model}`,
     `${prompts.length} labels with ${count} pictures each, seed ${seed}.`,
     formatMethods(methodRows(records), { score, resamples: 10_000 }),
-    ...wanted(misfits).map(formatMisfit),
-  ].join("\n\n");
+    wanted(misfits).map(formatMisfit).join("\n"),
+  ].filter((part) => part !== "").join("\n\n");
 }
 
 function formatMisfit({ method, budget, ratio }: MethodMisfit): string {
