@@ -240,6 +240,9 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
     ["weights", [dtype, ...showParts(files)].join(", ")],
     ...known?.describe(known.requireConfig(config, `${place}/model.json`)) ?? [],
   ];
+  if (files.some(({ file }) => file === "verifier.json")) {
+    rows.push(["verifier", "its own, which judges in searches unless another is named"]);
+  }
   if (classNames.length > 0) rows.push(["class names", `${classNames.slice(0, 3).join(", ")}, …`]);
   for (const [key, value] of Object.entries(tuning ?? {})) rows.push([`tuned ${key}`, String(value)]);
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);

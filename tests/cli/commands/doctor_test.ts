@@ -43,7 +43,7 @@ Deno.test({
   sanitizeResources: false,
   fn: async () => {
     const { out } = await succeed("doctor");
-    assertMatch(out, /^demo model +✓ intact, 15\.5 MiB$/m);
+    assertMatch(out, /^demo model +✓ intact, 16\.4 MiB$/m);
     assertMatch(out, /^run on cpu +✓ loaded in .*, first image .*, second /m);
     assertMatch(out, /^ +nodes +all on wasm: condition \d+, transformer \d+, decoder \d+$/m);
     if (hasGpu) {

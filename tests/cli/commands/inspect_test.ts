@@ -12,7 +12,8 @@ Deno.test("varscale inspect: the bundled model: configuration, graphs, checksums
   assertMatch(out, /^transformer +depth 4, width 256, 4 heads, 64 classes/m);
   assertMatch(out, /^patch numbers +1, 2, 3, 4, 6, 8$/m);
   assertMatch(out, /^pictures +64×64$/m);
-  assertMatch(out, /^files +6, 15\.5 MiB, all with the right SHA-256$/m);
+  assertMatch(out, /^verifier +its own/m);
+  assertMatch(out, /^files +8, 16\.4 MiB, all with the right SHA-256$/m);
   assertMatch(out, /^ +inputs +features float32 \[rows, length, 16\]$/m);
   assertMatch(out, /MultiHeadAttention ×4/);
 
