@@ -64,7 +64,9 @@ const SEARCHES: Readonly<Record<string, () => readonly ScaleHook[]>> = {
   "clusters without pictures, many kept": () => [
     ttsVar({ sizes: [6, 4, 4, 4], clusterScales: [1], keep: 3, verifier: FULL }),
   ],
-  "resampled at the end": () => [ttsVar({ sizes: [4, 4, 3, 2], resampleScales: [2, 3], verifier: TINY })],
+  "resampled at the end": () => [
+    ttsVar({ sizes: [4, 4, 3, 2], resampleScales: [2, 3], keep: 2, verifier: TINY }),
+  ],
   "VAR-Scaling, then best of 3": () => [varScaling({ samples: 5 }), bestOfN({ samples: 3, verifier: FULL })],
   // Two decodes of one scale, in two sizes, and one that both share.
   "several who look": () => [
