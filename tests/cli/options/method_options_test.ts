@@ -35,6 +35,14 @@ function tokensOf(images: readonly { readonly tokens: readonly ArrayLike<number>
   return images.map(({ tokens }) => tokens.map((map) => Array.from(map)));
 }
 
+/** Repeats what a folder records, into another one; how much of it came out the same. */
+async function repeated(out: string, again: string): Promise<unknown> {
+  const { out: json } = await succeed(
+    ...["generate", "--repeat", `${out}/run.json`, "--device", "cpu", "--json", "-q", "-o", again],
+  );
+  return JSON.parse(json).repeat;
+}
+
 testInFolder(
   "varscale generate: a search is that of the library, its record tells every lane, and it repeats",
   async (folder) => {
@@ -81,20 +89,7 @@ testInFolder(
     const { sizes, clusterScales, resampleScales } = settings as Record<string, unknown>;
     assertEquals({ sizes, clusterScales, resampleScales }, { ...ttsSchedule(6) });
 
-    const { out: json } = await succeed(
-      ...[
-        "generate",
-        "--repeat",
-        `${out}/run.json`,
-        "--device",
-        "cpu",
-        "--json",
-        "-q",
-        "-o",
-        `${folder}/again`,
-      ],
-    );
-    assertEquals(JSON.parse(json).repeat, { images: 2, sameTokens: 2, sameFiles: 2 });
+    assertEquals(await repeated(out, `${folder}/again`), { images: 2, sameTokens: 2, sameFiles: 2 });
     assertEquals((await recordIn(`${folder}/again`)).variants, [variant]);
   },
 );
@@ -120,20 +115,7 @@ testInFolder(
     for (const [i, { data }] of images.entries()) {
       assertEquals(RgbaImage.decode(await Deno.readFile(`${out}/000_blue-cone_${i}.png`)).data, data);
     }
-    const { out: json } = await succeed(
-      ...[
-        "generate",
-        "--repeat",
-        `${out}/run.json`,
-        "--device",
-        "cpu",
-        "--json",
-        "-q",
-        "-o",
-        `${folder}/again`,
-      ],
-    );
-    assertEquals(JSON.parse(json).repeat, { images: 2, sameTokens: 2, sameFiles: 2 });
+    assertEquals(await repeated(out, `${folder}/again`), { images: 2, sameTokens: 2, sameFiles: 2 });
     assertEquals(filesIn(`${folder}/again`), filesIn(out));
   },
 );
@@ -231,20 +213,7 @@ testInFolder("varscale generate: a budget chooses the settings, which the record
     (await costOf(model, { ...request, hooks: found!.hooks })).flops,
   );
   // Repeated, it is the settings that count.
-  const { out: json } = await succeed(
-    ...[
-      "generate",
-      "--repeat",
-      `${out}/run.json`,
-      "--device",
-      "cpu",
-      "--json",
-      "-q",
-      "-o",
-      `${folder}/again`,
-    ],
-  );
-  assertEquals(JSON.parse(json).repeat, { images: 1, sameTokens: 1, sameFiles: 1 });
+  assertEquals(await repeated(out, `${folder}/again`), { images: 1, sameTokens: 1, sameFiles: 1 });
 });
 
 testInFolder(
@@ -277,11 +246,11 @@ testInFolder("varscale edit: a search goes through what is generated anew", asyn
     ],
     ...["--attempts", "2", "--verifier", "evidence", ...COMMON, "-q", "-o", `${folder}/out`],
   );
-  const { out: json } = await succeed(
-    ...["generate", "--repeat", `${folder}/out/run.json`, "--device", "cpu", "--json", "-q"],
-    ...["-o", `${folder}/again`],
-  );
-  assertEquals(JSON.parse(json).repeat, { images: 1, sameTokens: 1, sameFiles: 1 });
+  assertEquals(await repeated(`${folder}/out`, `${folder}/again`), {
+    images: 1,
+    sameTokens: 1,
+    sameFiles: 1,
+  });
 });
 
 testInFolder("varscale run: a search is recorded, taken up again, and the same in parts", async (folder) => {
