@@ -168,7 +168,7 @@ async function findBackbone(
     width: config.channels,
     flops: clipFlops(config),
     widest: widestActivation(config.visual),
-    preprocessing: clipPreprocessing(config),
+    preprocessing: clipPreprocessing(config.visual.grid * config.visual.patch),
     vectors: (weights, pictures) => clipPictures(weights, pictures, config),
   };
 }

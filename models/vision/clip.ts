@@ -4,7 +4,6 @@
  * @module
  */
 
-import { mustBe } from "../../kernels/arguments.ts";
 import { type Device, type DeviceArray, readFloats } from "../../kernels/device/device.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/mod.ts";
 import { openSource } from "../checkpoint/source.ts";
@@ -37,8 +36,15 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, type NetworkTensors, openNetworkWeights, sparing } from "./network_weights.ts";
 import { PictureSession, sessionOptions } from "./picture_session.ts";
-import { textOfLabel } from "./prompt.ts";
-import type { FeatureExtractor, Features, JudgeOptions, Pictures, Verifier } from "./verifier.ts";
+import { requireLabels, textOfLabel } from "./prompt.ts";
+import {
+  type FeatureExtractor,
+  type Features,
+  featuresOf,
+  type JudgeOptions,
+  type Pictures,
+  type Verifier,
+} from "./verifier.ts";
 import { widestActivation } from "./vision_transformer.ts";
 
 /** Vectors of texts that are kept, so that a prompt is read once. */
@@ -89,9 +95,7 @@ export async function findClip(
   options: OpenNetworkOptions = {},
 ): Promise<FoundClip> {
   const found = findNetwork("a CLIP", checkpoint, CLIP_LAYOUTS);
-  const settings = description === undefined
-    ? {}
-    : readClipSettings(...await contentOf(description, options));
+  const settings = await settingsOf(description, options);
   const config = inferClip(found.set, { activation: found.layout.activation, ...settings });
   return { found, config };
 }
@@ -168,7 +172,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
         name: "clip",
         graph: clipPictureGraph(config, setOf(pictureWeights), pictureWeights.places),
         weights: pictureWeights,
-        preprocessing: clipPreprocessing(config),
+        preprocessing: clipPreprocessing(config.visual.grid * config.visual.patch),
         results: channels,
         widest: widestActivation(config.visual),
       }, options),
@@ -210,10 +214,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
     options: JudgeOptions = {},
   ): Promise<DeviceArray> {
     const { count } = pictures;
-    if (labels.length !== count) {
-      const wanted = `${count}, one for each picture`;
-      throw new RangeError(mustBe(wanted, labels.length, "the number of labels", "judge pictures"));
-    }
+    requireLabels(labels, count);
     const { template } = this.#parts;
     const prompts = labels.map((label) => textOfLabel(label, { verifier: this.name, template }));
     return await this.#work.run("judge pictures", async () => {
@@ -241,7 +242,7 @@ export class Clip implements Verifier, FeatureExtractor, AsyncDisposable {
       "describe pictures",
       () => this.#parts.pictures.run(pictures, options),
     );
-    return { array, tokens: 1, channels, [Symbol.dispose]: () => array[Symbol.dispose]() };
+    return featuresOf(array, { tokens: 1, channels });
   }
 
   /**

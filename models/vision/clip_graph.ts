@@ -11,7 +11,7 @@ import { asFound, ModelFileError } from "../model_file_error.ts";
 import { layerTensors, type ModelTensor } from "../weights/model_tensor.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
-import type { TensorLayout } from "./network_weights.ts";
+import { type TensorLayout, TRANSFORMERS_BLOCK } from "./network_weights.ts";
 import type { Preprocessing } from "./preprocessing.ts";
 import {
   type Activation,
@@ -100,12 +100,7 @@ export const CLIP_LAYOUTS: readonly ClipLayout[] = [
       ["text_model.final_layer_norm.", "text.norm."],
       ["text_model.encoder.layers.", "text.blocks."],
       ["text_projection.", "text.projection."],
-      [".self_attn.q_proj.", ".attn.q."],
-      [".self_attn.k_proj.", ".attn.k."],
-      [".self_attn.v_proj.", ".attn.v."],
-      [".self_attn.out_proj.", ".attn.proj."],
-      [".layer_norm1.", ".norm1."],
-      [".layer_norm2.", ".norm2."],
+      ...TRANSFORMERS_BLOCK,
     ],
     unused: UNUSED,
   },
@@ -274,9 +269,13 @@ export function clipFlops({ visual, channels }: ClipConfig): number {
   return visionTransformerFlops(visual) + 2 * visual.width * channels;
 }
 
-/** Pictures as CLIP wants them: a square from the middle, around the mean of those that it learnt from. */
-export function clipPreprocessing({ visual: { grid, patch } }: ClipConfig): Preprocessing {
-  const edge = grid * patch;
+/**
+ * Pictures as CLIP wants them, and who took over its way: a square from the middle, around the mean of those
+ * that it learnt from.
+ *
+ * @param edge Pixels along an edge of the network's input.
+ */
+export function clipPreprocessing(edge: number): Preprocessing {
   return {
     size: { width: edge, height: edge },
     resize: "bicubic",

@@ -22,7 +22,13 @@ import {
 import { PictureSession } from "./picture_session.ts";
 import { resizeGrid } from "./position_grid.ts";
 import type { Preprocessing } from "./preprocessing.ts";
-import type { FeatureExtractor, Features, JudgeOptions, Pictures } from "./verifier.ts";
+import {
+  type FeatureExtractor,
+  type Features,
+  featuresOf,
+  type JudgeOptions,
+  type Pictures,
+} from "./verifier.ts";
 import {
   inferVisionTransformer,
   layerNorm,
@@ -171,7 +177,7 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   async features(pictures: Pictures, options: JudgeOptions = {}): Promise<Features> {
     const array = await this.#session.run(pictures, options);
     const { grid, width } = this.#config;
-    return { array, tokens: grid * grid, channels: width, [Symbol.dispose]: () => array[Symbol.dispose]() };
+    return featuresOf(array, { tokens: grid * grid, channels: width });
   }
 
   /** Unloads the network. */

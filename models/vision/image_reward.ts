@@ -19,6 +19,7 @@ import type { WeightPlaces } from "../weights/weight_places.ts";
 import { WeightSet } from "../weights/weight_set.ts";
 import { readHead } from "./aesthetic.ts";
 import { type BertConfig, bertEncoder, bertFlops, bertTensors, inferBert } from "./bert_graph.ts";
+import { clipPreprocessing } from "./clip_graph.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import {
@@ -29,7 +30,6 @@ import {
   type TensorLayout,
 } from "./network_weights.ts";
 import { PictureSession } from "./picture_session.ts";
-import type { Preprocessing } from "./preprocessing.ts";
 import { textOfLabel } from "./prompt.ts";
 import type { JudgeOptions, Pictures, Verifier } from "./verifier.ts";
 import {
@@ -39,6 +39,7 @@ import {
   type VisionTransformerConfig,
   visionTransformerFlops,
   visionTransformerTensors,
+  widestActivation,
 } from "./vision_transformer.ts";
 
 /** Name of the network. */
@@ -225,9 +226,9 @@ export class ImageReward implements Verifier, AsyncDisposable {
       name: NAME,
       graph: imageRewardGraph(config, new WeightSet(weights.file, weights.tensors), weights.places),
       weights,
-      preprocessing: preprocessingOf(vision.grid * vision.patch),
+      preprocessing: clipPreprocessing(vision.grid * vision.patch),
       results: 1,
-      widest: tokensOf(vision) * Math.max(3 * vision.width, vision.hidden),
+      widest: widestActivation(vision),
     }, options);
     return new ImageReward(config, session, { tokenizer, template, fingerprint });
   }
@@ -265,17 +266,6 @@ interface ImageRewardParts {
   readonly tokenizer: WordTokenizer;
   readonly template: string | undefined;
   readonly fingerprint: string | undefined;
-}
-
-/** As CLIP's authors prepare pictures. */
-function preprocessingOf(edge: number): Preprocessing {
-  return {
-    size: { width: edge, height: edge },
-    resize: "bicubic",
-    fit: "crop",
-    mean: [0.48145466, 0.4578275, 0.40821073],
-    std: [0.26862954, 0.26130258, 0.27577711],
-  };
 }
 
 async function readTokenizer(

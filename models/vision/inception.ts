@@ -21,7 +21,13 @@ import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, openWeightEntries, type TensorLayout } from "./network_weights.ts";
 import { PictureSession } from "./picture_session.ts";
 import type { Preprocessing } from "./preprocessing.ts";
-import type { FeatureExtractor, Features, JudgeOptions, Pictures } from "./verifier.ts";
+import {
+  type FeatureExtractor,
+  type Features,
+  featuresOf,
+  type JudgeOptions,
+  type Pictures,
+} from "./verifier.ts";
 
 /** Edge of a picture. */
 const EDGE = 299;
@@ -109,7 +115,7 @@ export class Inception implements FeatureExtractor, AsyncDisposable {
   /** Describes pictures by one vector each: [count, 1, 2048]. */
   async features(pictures: Pictures, options: JudgeOptions = {}): Promise<Features> {
     const array = await this.#session.run(pictures, options);
-    return { array, tokens: 1, channels: this.#channels, [Symbol.dispose]: () => array[Symbol.dispose]() };
+    return featuresOf(array, { tokens: 1, channels: this.#channels });
   }
 
   /** Unloads the network. */

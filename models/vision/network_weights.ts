@@ -29,6 +29,16 @@ export interface TensorLayout {
   readonly unused: RegExp;
 }
 
+/** How transformers names the parts of a block, for {@linkcode TensorLayout.names}. */
+export const TRANSFORMERS_BLOCK: TensorLayout["names"] = [
+  [".self_attn.q_proj.", ".attn.q."],
+  [".self_attn.k_proj.", ".attn.k."],
+  [".self_attn.v_proj.", ".attn.v."],
+  [".self_attn.out_proj.", ".attn.proj."],
+  [".layer_norm1.", ".norm1."],
+  [".layer_norm2.", ".norm2."],
+];
+
 /** Tensors of a network, as they lie in a file. */
 export interface NetworkTensors<Layout extends TensorLayout = TensorLayout> {
   /** The file, which stays whoever's it is. */

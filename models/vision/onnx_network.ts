@@ -5,7 +5,7 @@
  * @module
  */
 
-import { mustBe, requireInteger, shown } from "../../kernels/arguments.ts";
+import { requireInteger, shown } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { describeGraph, type GraphDescription } from "../graphs/graph_file.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
@@ -19,8 +19,9 @@ import { classHead, rowsHead } from "./heads.ts";
 import { type NetworkDescription, parseDescription } from "./network_description.ts";
 import type { Network, OpenNetworkOptions } from "./network_kind.ts";
 import { preprocess } from "./preprocessing.ts";
-import { textOfLabel } from "./prompt.ts";
-import type { Features, JudgeOptions, Pictures } from "./verifier.ts";
+import { sessionOptions } from "./picture_session.ts";
+import { requireLabels, textOfLabel } from "./prompt.ts";
+import { type Features, featuresOf, type JudgeOptions, type Pictures } from "./verifier.ts";
 
 /** Where a description and the files that it names lie. */
 export interface DescribedFiles {
@@ -49,7 +50,7 @@ export async function openOnnxNetwork(
   description: string,
   options: OpenNetworkOptions = {},
 ): Promise<Network> {
-  const { signal, template, ...sessionOptions } = options;
+  const { signal, template } = options;
   const read: Uint8Array<ArrayBuffer>[] = [];
   const get = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
     signal?.throwIfAborted();
@@ -72,7 +73,7 @@ export async function openOnnxNetwork(
     signal?.throwIfAborted();
     return stack.use(
       await createGraphSession(device, graph, {
-        ...sessionOptions,
+        ...sessionOptions(options),
         mixed: true,
         ...(place === undefined ? {} : { file: place }),
       }),
@@ -248,16 +249,7 @@ class LoadedNetwork {
     options: JudgeOptions,
   ): Promise<DeviceArray> {
     const { device, description: { name, score, classes, template }, tokenizer, head } = this.#parts;
-    if (labels.length !== pictures.count) {
-      throw new RangeError(
-        mustBe(
-          `${pictures.count}, one for each picture`,
-          labels.length,
-          "the number of labels",
-          "judge pictures",
-        ),
-      );
-    }
+    requireLabels(labels, pictures.count);
     // What is wrong with a label is found out before anything is computed.
     const texts = tokenizer === undefined
       ? []
@@ -331,7 +323,7 @@ class LoadedNetwork {
       throw error;
     }
     const found = array!;
-    return { array: found, tokens, channels: wide, [Symbol.dispose]: () => found[Symbol.dispose]() };
+    return featuresOf(found, { tokens, channels: wide });
   }
 
   /** Runs the network on a few pictures at a time, and hands over what it says of them. */

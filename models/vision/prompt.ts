@@ -4,7 +4,7 @@
  * @module
  */
 
-import { shown } from "../../kernels/arguments.ts";
+import { mustBe, shown } from "../../kernels/arguments.ts";
 import type { ResolvedLabel } from "../label.ts";
 
 /** Options of {@linkcode textOfLabel}. */
@@ -43,4 +43,15 @@ export function textOfLabel(
   throw new RangeError(
     `${action}, and the label is a class: give it a template, such as "a photo of a {label}", or take another verifier`,
   );
+}
+
+/**
+ * Checks that there is a label for each picture.
+ *
+ * @throws {RangeError} If there are more or fewer.
+ */
+export function requireLabels(labels: readonly ResolvedLabel[], pictures: number): void {
+  if (labels.length === pictures) return;
+  const wanted = `${pictures}, one for each picture`;
+  throw new RangeError(mustBe(wanted, labels.length, "the number of labels", "judge pictures"));
 }

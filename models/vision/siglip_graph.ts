@@ -12,7 +12,7 @@ import { ModelFileError } from "../model_file_error.ts";
 import { layerTensors, type ModelTensor } from "../weights/model_tensor.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
 import type { ClipSettings } from "./clip_graph.ts";
-import type { TensorLayout } from "./network_weights.ts";
+import { type TensorLayout, TRANSFORMERS_BLOCK } from "./network_weights.ts";
 import type { Preprocessing } from "./preprocessing.ts";
 import {
   activate,
@@ -43,12 +43,7 @@ export const SIGLIP_LAYOUT: TensorLayout = {
     ["embeddings.position_embedding.weight", "pos_embed"],
     ["encoder.layers.", "blocks."],
     ["post_layernorm.", "norm."],
-    [".self_attn.q_proj.", ".attn.q."],
-    [".self_attn.k_proj.", ".attn.k."],
-    [".self_attn.v_proj.", ".attn.v."],
-    [".self_attn.out_proj.", ".attn.proj."],
-    [".layer_norm1.", ".norm1."],
-    [".layer_norm2.", ".norm2."],
+    ...TRANSFORMERS_BLOCK,
     // PyTorch's own attention has no dot there.
     ["head.attention.in_proj_", "head.attention.qkv."],
   ],

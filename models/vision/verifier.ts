@@ -67,6 +67,14 @@ export interface Features extends Disposable {
   readonly channels: number;
 }
 
+/** Features in an array, which is theirs from then on. */
+export function featuresOf(
+  array: DeviceArray,
+  { tokens, channels }: Pick<Features, "tokens" | "channels">,
+): Features {
+  return { array, tokens, channels, [Symbol.dispose]: () => array[Symbol.dispose]() };
+}
+
 /** What describes pictures by rows of numbers that can be compared. */
 export interface FeatureExtractor {
   /** Name in records and errors. */
