@@ -62,8 +62,7 @@ export class PendingBatches implements Disposable {
       return reports.map(({ hook, scale, value }) => ({ hook, scale, value: value(wordsOf) }));
     };
     const attempts = attemptsOf(batch, decisionsOf);
-    return rows.map(([row, tracked]) => {
-      const { image, index, lane, attempt, label, tokens } = tracked;
+    return rows.map(([row, { image, index, lane, attempt, label, tokens }]) => {
       const maps = tokens.map(wordsOf);
       for (const [scale, map] of maps.entries()) {
         const { missing } = tokens[scale]!;
@@ -75,7 +74,7 @@ export class PendingBatches implements Disposable {
         label,
         seed: this.#request.seed,
         tokens: maps,
-        decisions: decisionsOf(tracked),
+        decisions: attempts.get(image)![attempt]!.decisions,
         attempt,
         attempts: attempts.get(image)!,
       });

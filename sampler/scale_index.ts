@@ -6,6 +6,9 @@
 
 import { requireInteger } from "../kernels/arguments.ts";
 
+/** Numbers that a scale may have before it is known how many there are. */
+export const SCALE_NUMBERS = { min: -1000, max: 1000 } as const;
+
 /**
  * The index of a scale that is named by number.
  *

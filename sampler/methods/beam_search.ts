@@ -13,10 +13,9 @@ import {
   requireOptions,
 } from "../../kernels/arguments.ts";
 import type { ScaleHook } from "../hook.ts";
-import { judgeLanes } from "../judging.ts";
 import { MAX_LANES } from "../request.ts";
-import { scaleIndex } from "../scale_index.ts";
-import { best, type Judge, judgeOf, looksOf, observe, populations, requireJudge } from "./population.ts";
+import { SCALE_NUMBERS, scaleIndex } from "../scale_index.ts";
+import { type Judge, looksOf, observe, rankLanes, requireJudge } from "./population.ts";
 
 /** Options of {@linkcode beamSearch}. */
 export interface BeamSearchOptions {
@@ -42,9 +41,6 @@ export interface BeamSearchDecision {
   /** Its place among the lanes of the image, 0 for the best. */
   readonly rank: number;
 }
-
-/** Numbers that a scale may have before it is known how many there are. */
-const BOUNDS = { min: -1000, max: 1000 };
 
 /**
  * Makes the beam search hook.
@@ -76,7 +72,7 @@ export function beamSearch(options: BeamSearchOptions = {}): ScaleHook<BeamSearc
   if (lanes > MAX_LANES) throw new RangeError(mustBe(`at most ${MAX_LANES}`, lanes, "beams · width", action));
   if (keep > lanes) throw new RangeError(mustBe(`at most ${lanes}, the lanes`, keep, "keep", action));
   for (const scale of requireList(scales ?? [], "scales", action)) {
-    requireInteger(scale, "a scale", action, BOUNDS);
+    requireInteger(scale, "a scale", action, SCALE_NUMBERS);
   }
   requireJudge(verifier, action);
   const judgedOf = (count: number): ReadonlySet<number> => {
@@ -103,10 +99,8 @@ export function beamSearch(options: BeamSearchOptions = {}): ScaleHook<BeamSearc
       await observe(verifier, step);
       const last = step.scale === step.scales - 1;
       if (!last && !judgedOf(step.scales).has(step.scale)) return undefined;
-      const scores = await judgeLanes(step, await judgeOf(verifier, step));
-      return populations(step.lanes).flatMap((rows) => {
-        const order = best(rows, scores, rows.length);
-        for (const [rank, row] of order.entries()) step.note(row, { score: scores[row]!, rank });
+      const ranked = await rankLanes(step, verifier, (place) => place);
+      return ranked.flatMap((order) => {
         return last ? order.slice(0, keep) : order.slice(0, beams).flatMap((row) => Array(width).fill(row));
       });
     },

@@ -7,9 +7,8 @@
 
 import { mustBe, requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
 import type { ScaleHook } from "../hook.ts";
-import { judgeLanes } from "../judging.ts";
 import { MAX_LANES } from "../request.ts";
-import { best, type Judge, judgeOf, looksOf, observe, populations, requireJudge } from "./population.ts";
+import { type Judge, looksOf, observe, rankLanes, requireJudge } from "./population.ts";
 
 /** Options of {@linkcode bestOfN}. */
 export interface BestOfNOptions {
@@ -70,12 +69,8 @@ export function bestOfN(options: BestOfNOptions = {}): ScaleHook<BestOfNDecision
     async gather(step) {
       await observe(verifier, step);
       if (step.scale < step.scales - 1) return undefined;
-      const scores = await judgeLanes(step, await judgeOf(verifier, step));
-      return populations(step.lanes).flatMap((rows) => {
-        const order = best(rows, scores, rows.length);
-        for (const [rank, row] of order.entries()) step.note(row, { score: scores[row]!, rank });
-        return order.slice(0, keep);
-      });
+      const ranked = await rankLanes(step, verifier, (place) => place);
+      return ranked.flatMap((order) => order.slice(0, keep));
     },
   };
 }

@@ -7,8 +7,9 @@
 
 import { requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
-import { createResampleTable, resample } from "../../kernels/maps/resample.ts";
+import { areaMeans } from "../../models/autoencoder/shrunk.ts";
 import type { MapSize } from "../../models/schedule.ts";
+import { featuresOf } from "../../models/vision/verifier.ts";
 import type { LaneFeatureExtractor } from "../judging.ts";
 import type { ScaleStep } from "../step.ts";
 
@@ -54,13 +55,8 @@ export function latentFeatures(options: LatentFeaturesOptions = {}): LaneFeature
       const maps = step.accumulated ?? vectors(step);
       const { channels } = maps;
       const size = { width: Math.min(side, maps.width), height: Math.min(side, maps.height) };
-      const array = means(maps, size, step.lanes.length);
-      return {
-        array,
-        channels,
-        tokens: size.width * size.height,
-        [Symbol.dispose]: () => array[Symbol.dispose](),
-      };
+      const array = areaMeans({ ...maps, images: step.lanes.length }, channels, { to: size, layout: "rows" });
+      return featuresOf(array, { tokens: size.width * size.height, channels });
     },
   };
 }
@@ -78,14 +74,4 @@ function vectors(step: ScaleStep): Maps {
   const array = step.allocate(maps * positions * space.channels, "code vectors");
   space.vectors(device, { tokens, output: array, maps, positions });
   return { array, channels: space.channels, width, height };
-}
-
-/** Means over areas, [images, positions, channels], which belong to the caller. */
-function means({ array: input, channels, width, height }: Maps, to: MapSize, images: number): DeviceArray {
-  const { device } = input;
-  const output = device.allocate(images * to.width * to.height * channels, "latent features");
-  using table = createResampleTable(device, "area", height, to.height);
-  using across = createResampleTable(device, "area", width, to.width);
-  device.run(resample, { input, output, table, across, images, channels, layout: "rows" });
-  return output;
 }

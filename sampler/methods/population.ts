@@ -9,7 +9,7 @@ import { mustBe, requireFunction, requireObject } from "../../kernels/arguments.
 import type { Model } from "../../models/model.ts";
 import type { FeatureExtractor, Verifier } from "../../models/vision/verifier.ts";
 import type { Look } from "../hook.ts";
-import type { LaneFeatureExtractor, LaneVerifier } from "../judging.ts";
+import { judgeLanes, type LaneFeatureExtractor, type LaneVerifier } from "../judging.ts";
 import type { Lane, ScaleStep } from "../step.ts";
 import { bestOf } from "./potentials.ts";
 
@@ -79,4 +79,34 @@ export async function judgeOf(judge: Judge | undefined, { model }: ScaleStep): P
 /** Lets a judge look at a scale on which it is not asked. */
 export async function observe(judge: Judge | undefined, step: ScaleStep): Promise<void> {
   if (judge !== undefined && "observe" in judge) await judge.observe?.(step);
+}
+
+/** What a verifier says of a lane among those of its image. */
+export interface Place {
+  /** What it gave. */
+  readonly score: number;
+  /** Its place among them, 0 for the best. */
+  readonly rank: number;
+}
+
+/**
+ * Has lanes judged, and notes the place of each.
+ *
+ * @param judge Who judges; the model's own verifier by default.
+ * @param noteOf What is noted of a lane.
+ * @param ties Which of equal lanes is the better one.
+ * @returns The rows of each image, best first.
+ */
+export async function rankLanes<Decision>(
+  step: ScaleStep<Decision>,
+  judge: Judge | undefined,
+  noteOf: (place: Place) => Decision,
+  ties: "first" | "last" = "first",
+): Promise<readonly (readonly number[])[]> {
+  const scores = await judgeLanes(step, await judgeOf(judge, step));
+  return populations(step.lanes).map((rows) => {
+    const order = best(ties === "last" ? rows.toReversed() : rows, scores, rows.length);
+    for (const [rank, row] of order.entries()) step.note(row, noteOf({ score: scores[row]!, rank }));
+    return order;
+  });
 }

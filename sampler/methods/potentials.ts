@@ -53,8 +53,9 @@ const ACTION = "resample lanes";
  * import { requirePotential } from "./potentials.ts";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
- * assertEquals(requirePotential("topk_3"), "topk_3"); assertThrows(() => requirePotential("topk_0"),
- * TypeError, '"topk_K" with K from 1: current value is "topk_0"');
+ * const message = '"topk_K" with K from 1: current value is "topk_0"';
+ * assertEquals(requirePotential("topk_3"), "topk_3");
+ * assertThrows(() => requirePotential("topk_0"), TypeError, message);
  * ```
  */
 export function requirePotential(value: string, action: string = ACTION): Potential {

@@ -25,13 +25,13 @@ import type { ScaleStep } from "../step.ts";
 import { survivorsOf } from "./clusters.ts";
 import { latentFeatures } from "./latent_features.ts";
 import {
-  best,
   type Judge,
   judgeOf,
   lookOf,
   looksOf,
   observe,
   populations,
+  rankLanes,
   requireJudge,
 } from "./population.ts";
 import {
@@ -398,13 +398,10 @@ async function takeBest(
   { verifier, keep }: Settings,
   preset: TtsVarPreset,
 ): Promise<readonly number[]> {
-  const scores = await judgeLanes(step, await judgeOf(verifier, step));
-  return populations(step.lanes).flatMap((rows) => {
-    // Of equal scores the released code takes the last.
-    const order = best(preset === "published" ? rows.toReversed() : rows, scores, rows.length);
-    for (const [rank, row] of order.entries()) step.note(row, { event: "final", score: scores[row]!, rank });
-    return order.slice(0, keep);
-  });
+  // Of equal scores the released code takes the last.
+  const ties = preset === "published" ? "last" : "first";
+  const ranked = await rankLanes(step, verifier, (place) => ({ event: "final" as const, ...place }), ties);
+  return ranked.flatMap((order) => order.slice(0, keep));
 }
 
 const CHOICES = {

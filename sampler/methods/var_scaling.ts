@@ -29,6 +29,7 @@ import {
 import type { SearchSettings } from "../../models/model.ts";
 import type { Distance } from "../../models/tokens/token_space.ts";
 import type { ScaleHook } from "../hook.ts";
+import { SCALE_NUMBERS } from "../scale_index.ts";
 import type { ScaleStep } from "../step.ts";
 
 /** Options of {@linkcode varScaling}. Each preset sets all of them; what is given beside it wins. */
@@ -247,7 +248,7 @@ function resolve(options: VarScalingOptions): Settings {
   if (scales !== undefined && (!Array.isArray(scales) || scales.length === 0)) {
     throw new TypeError(mustBe("a number or a list of numbers", scale, "scale", ACTION));
   }
-  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, { min: -1000, max: 1000 });
+  for (const item of scales ?? []) requireInteger(item, "scale", ACTION, SCALE_NUMBERS);
   for (const [name, value] of Object.entries({ samples, representatives, nominal })) {
     if (value !== undefined) requireInteger(value, name, ACTION, { min: 1, max: 8192 });
   }
