@@ -219,6 +219,7 @@ export function searchOf(values: MethodValues, wanted: boolean): Search {
   if (own.method !== undefined) requireChosen(own, chosen);
   const judging = chosen.filter((name) => name !== "var-scaling");
   requireJudging(own, judging);
+  requireTopScores(own);
   requireFreeBudget(own, chosen);
   const { verifier, verifierTemplate: template, features, budget } = own;
   const search: Search = {
@@ -289,6 +290,11 @@ function requireJudging(values: MethodValues, judging: readonly MethodName[]): v
   );
 }
 
+function requireTopScores({ potential, top }: MethodValues): void {
+  if (top === undefined || potential === "topk") return;
+  throw new UsageError("Option --top goes with --potential topk");
+}
+
 function requireFreeBudget(values: MethodValues, chosen: readonly MethodName[]): void {
   if (values.budget === undefined) return;
   if (chosen.length === 0) {
@@ -312,10 +318,10 @@ function settingsOf(name: MethodName, values: MethodValues): Record<string, unkn
       return { ...scalingSettings(values) };
     case "tts-var": {
       const { ttsPreset: preset, sizes, multiple, clusterScales, resampleScales } = values;
-      const { point, potential, top, lambda, standardize, draw } = values;
+      const { point, lambda, standardize, draw } = values;
       return stated({
         ...{ preset, sizes, multiple, clusterScales, resampleScales },
-        ...{ point, potential, top, lambda, standardize, draw, keep },
+        ...{ point, potential: potentialOf(values), lambda, standardize, draw, keep },
       });
     }
     case "best-of-n":
@@ -323,6 +329,11 @@ function settingsOf(name: MethodName, values: MethodValues): Record<string, unkn
     case "beam":
       return stated({ beams: values.beams, width: values.beamWidth, scales: values.beamScales, keep });
   }
+}
+
+/** Which scores of a lane count, as `ttsVar()` names it. */
+function potentialOf({ potential, top = 2 }: MethodValues): string | undefined {
+  return potential === "topk" ? `topk_${top}` : potential;
 }
 
 function stated(settings: Readonly<Record<string, unknown>>): Record<string, unknown> {

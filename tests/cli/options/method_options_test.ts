@@ -7,6 +7,8 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { RunRecord } from "../../../cli/generation/run_record.ts";
+import { METHOD_OPTIONS, type MethodValues, searchOf } from "../../../cli/options/method_options.ts";
+import { hooksOf, standInsFor } from "../../../cli/options/search.ts";
 import {
   beamSearch,
   bestOfN,
@@ -301,6 +303,21 @@ testInFolder("varscale run: a search is recorded, taken up again, and the same i
   assertEquals(RgbaImage.decode(await Deno.readFile(`${whole}/class_5_img_1.png`)).data, library!.data);
 });
 
+Deno.test("searchOf: every choice that TTS-VAR's options offer reaches its hook", () => {
+  const settingsOf = (given: Partial<MethodValues>): Readonly<Record<string, unknown>> => {
+    const search = searchOf({ method: ["tts-var"], ...given } as MethodValues, false);
+    return hooksOf(search, standInsFor(search))[0]!.settings!;
+  };
+  for (const name of ["point", "potential", "draw"] as const) {
+    const { kind } = METHOD_OPTIONS[name];
+    for (const choice of kind.choices!) {
+      const expected = choice === "topk" ? "topk_2" : choice;
+      assertEquals(settingsOf({ [name]: choice })[name], expected);
+    }
+  }
+  assertEquals(settingsOf({ potential: "topk", top: 3 }).potential, "topk_3");
+});
+
 testInFolder(
   "varscale generate: options of a search that say nothing, or too much, are refused",
   async (folder) => {
@@ -338,6 +355,11 @@ testInFolder(
       [
         ["--method", "tts-var", ...judged, "--sizes", "4,2,1"],
         "sizes must be one number for each of 6 scales",
+      ],
+      [["--method", "tts-var", ...judged, "--top", "3"], "Option --top goes with --potential topk"],
+      [
+        ["--method", "tts-var", ...judged, "--top", "3", "--potential", "sum"],
+        "Option --top goes with --potential topk",
       ],
       [["--method", "tts-var", ...judged, "--sizes", "a"], "Option --sizes must be numbers of lanes"],
       [
