@@ -333,3 +333,45 @@ export const resample: Kernel<ResampleArguments> = {
     }
   },
 };
+
+/** Width and height of a map. */
+interface MapSides {
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Means of maps over equal areas, f32 [images, channels, height, width] or [images, positions, channels].
+ *
+ * @param input The maps, f32 [images, channels, height, width].
+ * @param how How many there are, their size and that of the means, and how these are laid out.
+ * @returns An array that is the caller's.
+ *
+ * @example
+ * ```ts
+ * import { areaMeans } from "./resample.ts";
+ * import { CpuDevice } from "../device/cpu_device.ts";
+ * import { readFloats } from "../device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using input = device.upload(new Float32Array([1, 2, 3, 4, 5, 6, 7, 8]));
+ * const [from, to] = [{ width: 4, height: 2 }, { width: 2, height: 1 }];
+ * using means = areaMeans(input, { images: 1, channels: 1, from, to, layout: "planes" });
+ * assertEquals([...await readFloats(means)], [3.5, 5.5]);
+ * ```
+ */
+export function areaMeans(
+  input: DeviceArray,
+  { images, channels, from, to, layout }: Pick<ResampleArguments, "images" | "channels" | "layout"> & {
+    readonly from: MapSides;
+    readonly to: MapSides;
+  },
+): DeviceArray {
+  const { device } = input;
+  const output = device.allocate(images * channels * to.width * to.height, "means of maps");
+  using table = createResampleTable(device, "area", from.height, to.height);
+  using across = createResampleTable(device, "area", from.width, to.width);
+  device.run(resample, { input, output, table, across, images, channels, layout });
+  return output;
+}

@@ -7,9 +7,7 @@
  */
 
 import { mustBe } from "../../kernels/arguments.ts";
-import type { FeatureLayout } from "../../kernels/codebook/lookup.ts";
-import type { DeviceArray } from "../../kernels/device/device.ts";
-import { createResampleTable, resample } from "../../kernels/maps/resample.ts";
+import { areaMeans } from "../../kernels/maps/resample.ts";
 import type { MapSize } from "../schedule.ts";
 import type { DecodedPictures } from "../model.ts";
 import type { FeatureMaps } from "./networks.ts";
@@ -34,26 +32,6 @@ export function shrinksOf({ width, height }: MapSize): readonly number[] {
 }
 
 /**
- * Means of features over equal areas, which belong to the caller.
- *
- * @param features The features, which stay the caller's.
- * @param channels Numbers of a position.
- * @param how The map of the means, and how they are laid out.
- */
-export function areaMeans(
-  { array: input, images, width, height }: FeatureMaps,
-  channels: number,
-  { to, layout }: { readonly to: MapSize; readonly layout: FeatureLayout },
-): DeviceArray {
-  const { device } = input;
-  const output = device.allocate(images * channels * to.width * to.height, "means of features");
-  using table = createResampleTable(device, "area", height, to.height);
-  using across = createResampleTable(device, "area", width, to.width);
-  device.run(resample, { input, output, table, across, images, channels, layout });
-  return output;
-}
-
-/**
  * The same features on maps that are `shrink` times as narrow and low.
  *
  * @param features The features, which stay the caller's.
@@ -67,7 +45,11 @@ export function shrunk(features: FeatureMaps, channels: number, shrink: number):
   const known = shrinksOf(features);
   if (!known.includes(shrink)) throw new RangeError(mustBe(known.join(" or "), shrink, "shrink", "decode"));
   const size = { width: width / shrink, height: height / shrink };
-  return { array: areaMeans(features, channels, { to: size, layout: "planes" }), images, ...size };
+  return {
+    array: areaMeans(features.array, { images, channels, from: features, to: size, layout: "planes" }),
+    images,
+    ...size,
+  };
 }
 
 /**

@@ -7,7 +7,7 @@
 
 import { requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
-import { areaMeans } from "../../models/autoencoder/shrunk.ts";
+import { areaMeans } from "../../kernels/maps/resample.ts";
 import type { MapSize } from "../../models/schedule.ts";
 import { featuresOf } from "../../models/vision/verifier.ts";
 import type { LaneFeatureExtractor } from "../judging.ts";
@@ -55,7 +55,8 @@ export function latentFeatures(options: LatentFeaturesOptions = {}): LaneFeature
       const maps = step.accumulated ?? vectors(step);
       const { channels } = maps;
       const size = { width: Math.min(side, maps.width), height: Math.min(side, maps.height) };
-      const array = areaMeans({ ...maps, images: step.lanes.length }, channels, { to: size, layout: "rows" });
+      const images = step.lanes.length;
+      const array = areaMeans(maps.array, { images, channels, from: maps, to: size, layout: "rows" });
       return featuresOf(array, { tokens: size.width * size.height, channels });
     },
   };
