@@ -7,8 +7,9 @@
  * @module
  */
 
+import { Workbench } from "../kernels/check/workbench.ts";
 import type { Device, DeviceArray, Kernel, Parameter } from "../kernels/mod.ts";
-import { CpuDevice, spread, threefry } from "../kernels/mod.ts";
+import { CpuDevice, spread } from "../kernels/mod.ts";
 
 /** The ways to compute a case. */
 export type Variant = "webgpu" | "naive" | "twin";
@@ -52,98 +53,6 @@ export interface Setup {
   readonly inputs?: Readonly<Record<string, DeviceArray>>;
   /** What both write. */
   readonly outputs: readonly { readonly array: DeviceArray; readonly type: "f32" | "u32" }[];
-}
-
-/** Makes a case's arrays, the same numbers on every device, and frees them together. */
-export class Workbench implements Disposable {
-  readonly #device: Device;
-  readonly #arrays = new DisposableStack();
-  readonly #integers = new WeakSet<DeviceArray>();
-  #streams = 0;
-
-  /** @param device Where the arrays go. */
-  constructor(device: Device) {
-    this.#device = device;
-  }
-
-  /** Where the arrays are. */
-  get device(): Device {
-    return this.#device;
-  }
-
-  /** Zeros. */
-  allocate(length: number): DeviceArray {
-    return this.#arrays.use(this.#device.allocate(length));
-  }
-
-  /** Given words. */
-  upload(data: Float32Array | Uint32Array): DeviceArray {
-    const array = this.#arrays.use(this.#device.upload(data));
-    if (data instanceof Uint32Array) this.#integers.add(array);
-    return array;
-  }
-
-  /** What an array that was uploaded here holds. */
-  typeOf(array: DeviceArray): "f32" | "u32" {
-    return this.#integers.has(array) ? "u32" : "f32";
-  }
-
-  /** Anything else that belongs to the case. */
-  use<Thing extends Disposable>(thing: Thing): Thing {
-    return this.#arrays.use(thing);
-  }
-
-  /** Normally distributed values of standard deviation 1, or the given one. */
-  normal(length: number, deviation: number = 1): DeviceArray {
-    return this.upload(this.#normal(length).map((value) => value * deviation));
-  }
-
-  /**
-   * Code vectors, [count, channels], that vary in four directions only: some of them are neighbours, which
-   * independent vectors of many channels hardly ever are.
-   */
-  codes(count: number, channels: number): DeviceArray {
-    const places = this.#normal(4 * count);
-    const directions = this.#normal(4 * channels);
-    const codes = Float32Array.from({ length: count * channels }, (_, i) => {
-      const place = Math.floor(i / channels) * 4;
-      const direction = i % channels * 4;
-      let value = 0;
-      for (let d = 0; d < 4; d++) value += places[place + d]! * directions[direction + d]!;
-      return value / 2;
-    });
-    return this.upload(codes);
-  }
-
-  /** Integers from 0 to `below - 1`. */
-  integers(length: number, below: number): DeviceArray {
-    return this.upload(this.#random(length).subarray(0, length).map((word) => word % below));
-  }
-
-  [Symbol.dispose](): void {
-    this.#arrays.dispose();
-  }
-
-  #normal(length: number): Float32Array {
-    const words = this.#random(length);
-    const values = new Float32Array(words.length);
-    for (let i = 0; i < length; i += 2) {
-      // Box-Muller.
-      const radius = Math.sqrt(-2 * Math.log((words[i]! + 1) / 2 ** 32));
-      const angle = 2 * Math.PI * (words[i + 1]! / 2 ** 32);
-      values[i] = radius * Math.cos(angle);
-      values[i + 1] = radius * Math.sin(angle);
-    }
-    return values.subarray(0, length);
-  }
-
-  /** `length` words or one more, an even number; each call has a stream of its own. */
-  #random(length: number): Uint32Array {
-    const words = new Uint32Array(length + 1);
-    const stream = this.#streams++;
-    for (let i = 0; i < length; i += 2) words.set(threefry([stream, 0], [0, i]), i);
-    return words.subarray(0, length + length % 2);
-  }
 }
 
 /** A naive version of a kernel: WGSL without a twin, one thread per item unless workgroups are given. */

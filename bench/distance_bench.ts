@@ -8,7 +8,8 @@
 import { distanceMatrix, type DistanceMatrixArguments } from "../kernels/points/distance.ts";
 import { inverseLengths } from "../kernels/points/inverse_lengths.ts";
 import type { DeviceArray, Kernel } from "../kernels/mod.ts";
-import { type BenchCase, naive, type Workbench } from "./case.ts";
+import type { Workbench } from "../kernels/check/workbench.ts";
+import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/distance.wgsl" with { type: "text" };
 

@@ -7,7 +7,8 @@
 
 import { CpuDevice, type DeviceArray, floats } from "../kernels/mod.ts";
 import { Kde } from "../kernels/operations/kde.ts";
-import { type BenchCase, naive, Workbench } from "./case.ts";
+import { Workbench } from "../kernels/check/workbench.ts";
+import { type BenchCase, naive } from "./case.ts";
 import { benchCases } from "./groups.ts";
 import naiveWgsl from "./naive/kde.wgsl" with { type: "text" };
 

@@ -12,7 +12,8 @@ import {
   type TurnOptions,
 } from "../kernels/profile/profile.ts";
 import { CpuDevice } from "../kernels/mod.ts";
-import { type BenchCase, deviation, Subject, verify, Workbench } from "./case.ts";
+import { Workbench } from "../kernels/check/workbench.ts";
+import { type BenchCase, deviation, Subject, verify } from "./case.ts";
 import type { Devices } from "./devices.ts";
 import { type Peer, PEER_TOLERANCE, type PeerRun, type PeerTask } from "./peer.ts";
 

@@ -283,6 +283,9 @@ export {
 export { type ShuffleArguments, shufflePixels, unshufflePixels } from "./maps/shuffle.ts";
 export { unpackPixels, type UnpackPixelsArguments } from "./maps/unpack.ts";
 
+// Whether a device keeps what they promise.
+export { checkKernels, type CheckKernelsOptions, type KernelCheck } from "./check/check.ts";
+
 // How long it takes.
 export {
   measureRoof,
