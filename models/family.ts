@@ -16,6 +16,7 @@ import type { CpuProvider } from "./graphs/graph_session.ts";
 import type { ClassLabels, TextLabels } from "./label.ts";
 import type { Model, SearchSettings } from "./model.ts";
 import type { WeightPlaces } from "./weights/weight_places.ts";
+import type { PublishedModel } from "./published_model.ts";
 import type { SamplingDefaults, Schedule, ScheduleRequest, ScheduleSettings } from "./schedule.ts";
 import type { StoredTensor, WeightSet } from "./weights/weight_set.ts";
 
@@ -108,6 +109,8 @@ export interface PublishedFiles {
    * transformer's repository, or files in others. They may be indices, too.
    */
   others(size: ModelSize): Readonly<Record<string, readonly (string | FileElsewhere)[]>>;
+  /** What its models take, by which a device is told what it may expect. */
+  models?(): Promise<readonly PublishedModel[]>;
 }
 
 /** An option that only one family has. */

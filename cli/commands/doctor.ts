@@ -6,11 +6,14 @@
  */
 
 import {
+  checkDevice,
   DEMO_MODEL,
   describeGraph,
+  type DeviceCheck,
   type DeviceKind,
   generate,
   loadModel,
+  openDevice,
   openModelFolder,
   RUNTIME_VERSION,
   whyNoGpu,
@@ -21,13 +24,20 @@ import { flag, toggle } from "../options/kinds.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { JSON_OPTION } from "../options/output_options.ts";
 import { columns } from "../output/columns.ts";
+import { deviceCheckRows } from "../output/device_check_rows.ts";
 import { formatJson } from "../output/format_json.ts";
+import { StatusLine } from "../output/status_line.ts";
 import { duration, size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
 
 const OPTIONS = section("Checks", {
   run: { kind: toggle, help: "Generate images with the bundled model on each device", defaultText: "on" },
   quick: { kind: flag, help: "Take a second: look at what is there, generate and verify nothing" },
+  check: {
+    kind: flag,
+    help:
+      "Run every kernel on the GPU beside its twin, measure what the GPU can do, and say what a picture of each published model takes there; less than a minute on a real one",
+  },
   json: JSON_OPTION,
 });
 
@@ -36,7 +46,7 @@ export const doctor = command({
   usage: ["[OPTIONS]"],
   description: ["The exit code is 1 if something that is there does not work. No GPU is no failure."],
   options: OPTIONS,
-  examples: ["", "--quick", "--no-run --json"],
+  examples: ["", "--quick", "--check", "--check --json > gpu.json", "--no-run --json"],
   run,
 });
 
@@ -85,14 +95,18 @@ interface Report {
   readonly trials: readonly TrialReport[];
   /** Whether all devices drew the same tokens from the same seed; `null` if there are no two. */
   readonly agree: boolean | null;
+  /** What the check of the GPU found; `null` if it was not asked for, or there is none. */
+  readonly check: DeviceCheck | null;
   /** Checks that were not made, in words. */
   readonly leftOut: readonly string[];
 }
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
   refuseOperands(operands, 0);
-  const { quick = false, run = !quick } = options;
-  if (quick && run) throw new UsageError("Options --quick and --run exclude each other");
+  const { quick = false, run = !quick, check: checks = false } = options;
+  for (const [name, given] of [["run", run], ["check", checks]] as const) {
+    if (quick && given) throw new UsageError(`Options --quick and --${name} exclude each other`);
+  }
   const adapter = await adapterReport();
   const reason = await whyNoGpu() ?? null;
   const demo = quick ? null : await demoReport(io.signal);
@@ -105,6 +119,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       if (trial.tokens !== undefined) tokens.push(trial.tokens);
     }
   }
+  const check = checks && adapter !== null ? await checkGpu(io) : null;
   const report: Report = {
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     platform: `${Deno.build.os} ${Deno.build.arch}`,
@@ -115,14 +130,32 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     demo,
     trials,
     agree: tokens.length < 2 ? null : tokens.every((text) => text === tokens[0]),
+    check,
     leftOut: [
       ...(quick ? ["the checksums of the bundled model"] : []),
       ...(run ? [] : ["images of it on each device, and whether their tokens are the same"]),
+      ...(checks && adapter === null ? ["the check of a GPU, as there is none"] : []),
     ],
   };
   io.out(options.json ? `${formatJson(report)}\n` : show(report));
   const failed = (demo?.problem ?? null) !== null || trials.some(({ error }) => error !== undefined);
-  return failed || report.agree === false ? 1 : 0;
+  const broken = check?.kernels.some(({ passed }) => !passed) ?? false;
+  return failed || broken || report.agree === false ? 1 : 0;
+}
+
+async function checkGpu(io: Io): Promise<DeviceCheck> {
+  const line = new StatusLine(io);
+  using device = await openDevice("webgpu");
+  try {
+    return await checkDevice(device, {
+      signal: io.signal,
+      onProgress: (part) => {
+        if (io.terminal) line.draw(`Checking "${device.name}": ${part}`);
+      },
+    });
+  } finally {
+    line.clear();
+  }
 }
 
 function sharesMemory(): boolean {
@@ -198,7 +231,7 @@ async function demoNodes(): Promise<Record<string, number>> {
 }
 
 function show(report: Report): string {
-  const { versions, adapter, auto, demo, trials, agree, leftOut } = report;
+  const { versions, adapter, auto, demo, trials, agree, check, leftOut } = report;
   const rows: [string, string][] = Object.entries(versions);
   rows.push(["platform", `${report.platform}, ${report.cores} cores`]);
   rows.push([
@@ -227,6 +260,7 @@ function show(report: Report): string {
   if (agree !== null) {
     rows.push(["same tokens", agree ? "✓ on both devices" : "✗ the devices drew different tokens"]);
   }
+  if (check !== null) rows.push(...deviceCheckRows(check));
   if (leftOut.length > 0) rows.push(["left out", leftOut.join("; ")]);
   return columns(rows);
 }

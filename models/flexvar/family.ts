@@ -91,6 +91,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
     },
     transformer: (size) => TRANSFORMERS.get(size),
     others: () => ({ vae: ["FlexVAE.pth"] }),
+    models: async () => (await import("./published.ts")).publishedFlexVarModels(),
   },
   defaults: DEFAULTS,
   search: SEARCH,

@@ -85,6 +85,7 @@ const FILES: PublishedFiles = {
     const tokenizer = PUBLISHED_SIZES.find(({ name }) => name === size)?.tokenizer;
     return { vae: tokenizer === undefined ? [] : [tokenizer], t5: TEXT_ENCODER_FILES };
   },
+  models: async () => (await import("./published.ts")).publishedInfinityModels(),
 };
 
 /** The family. */

@@ -65,6 +65,7 @@ const FILES: PublishedFiles = {
   transformer: (size) => typeof size === "number" ? `var_d${size}.pth` : undefined,
   // All published transformers share it.
   others: () => ({ vae: ["vae_ch160v4096z32.pth"] }),
+  models: async () => (await import("./published.ts")).publishedVarModels(),
 };
 
 /** The family. */

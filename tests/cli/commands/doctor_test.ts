@@ -53,3 +53,27 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "varscale doctor: the check of a GPU names every kernel and every model that fits",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const { check, leftOut, trials } = JSON.parse(
+      (await succeed("doctor", "--no-run", "--check", "--json")).out,
+    );
+    assertEquals(trials, []);
+    if (!hasGpu) {
+      assertEquals([check, leftOut.at(-1)], [null, "the check of a GPU, as there is none"]);
+      return;
+    }
+    assert(check.kernels.length > 30 && check.kernels.every(({ passed }: { passed: boolean }) => passed));
+    assert(check.forecasts.some(({ model }: { model: string }) => model === "VAR-d16"));
+    assert(check.rates.convolutions > 0 && check.roof.gigabytesPerSecond > 0);
+  },
+});
+
+Deno.test("varscale doctor: the quick form checks nothing", async () => {
+  const { code, err } = await run(["doctor", "--quick", "--check"]);
+  assertEquals([code, err.split("\n")[0]], [2, "varscale: Options --quick and --check exclude each other"]);
+});
