@@ -7,7 +7,7 @@
  *     deno run -A bench/infinity_report.ts --text-tokenizer=FILE [--model=125M|2B|8B] [--text-layers=2]
  *     [--stored=f32|f16] [--checkpoints=out/checkpoints] …
  *     … [--size=N|WxH] [--dtype=f32,f16,q8,q4] [--on=wasm,native] [--batch=1] [--rounds=3] [--threads=N]
- *     [--scaling] [--compare=4] [--pytorch=PYTHON] [--keep-text] [--pad-text=512] [--output=FILE]
+ *     [--scaling] [--compare=4] [--pytorch=PYTHON] [--keep-text] [--pad-text=512] [--output=FILE] [--json]
  *
  * Measures checkpoints that are given, or synthetic ones of a published size, which are written first if they
  * are not there; these paint 256 pixels unless `--size` says otherwise. `--keep-text` and `--pad-text` are
@@ -27,6 +27,7 @@ import {
   type InfinitySizeName,
   parseInfinityRequest,
 } from "./infinity_checkpoint.ts";
+import { addMachine, machineRecord } from "./machines.ts";
 import {
   formatModelRecord,
   measureWays,
@@ -226,5 +227,9 @@ if (import.meta.main) {
   console.log(formatModelRecord(record));
   if (options.output !== undefined) {
     await Deno.writeTextFile(options.output, JSON.stringify(record, undefined, 2) + "\n");
+  }
+  if (options.json) {
+    const line = machineRecord(record);
+    if (line !== undefined) await addMachine(line);
   }
 }

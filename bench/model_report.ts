@@ -6,13 +6,14 @@
  *
  *     deno run -A bench/model_report.ts [--family=var|flexvar] [--depth=16] [--size=N|WxH]
  *     [--dtype=f32,f16,q8,q4] [--on=wasm,native] [--batch=1] [--rounds=3] [--threads=N] [--scaling]
- *     [--compare=4] [--pytorch=PYTHON] [--output=FILE] [--checkpoints=out/checkpoints] [--var=FILE
+ *     [--compare=4] [--pytorch=PYTHON] [--output=FILE] [--json] [--checkpoints=out/checkpoints] [--var=FILE
  *     --vae=FILE]
  *
  * `--size` is for a family whose models paint several; `--on` names `wasm`, `native` and `webgpu`;
  * `--scaling` times VAR-Scaling, too; `--compare` is the number of scales whose logits are compared;
- * `--output` takes every figure as JSON. `--var` and `--vae` may name the same file. Each way runs in a
- * process of its own and takes turns with PyTorch alone.
+ * `--output` takes every figure as JSON, and `--json` adds this machine to the table in `docs/machines.md`.
+ * `--var` and `--vae` may name the same file. Each way runs in a process of its own and takes turns with
+ * PyTorch alone.
  *
  * @module
  */
@@ -21,6 +22,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { requireInteger } from "../kernels/arguments.ts";
 import { writeSynthetic } from "./checkpoint_writer.ts";
+import { addMachine, machineRecord } from "./machines.ts";
 import {
   formatModelRecord,
   measureWays,
@@ -157,5 +159,9 @@ if (import.meta.main) {
   console.log(formatModelRecord(record));
   if (options.output !== undefined) {
     await Deno.writeTextFile(options.output, JSON.stringify(record, undefined, 2) + "\n");
+  }
+  if (options.json) {
+    const line = machineRecord(record);
+    if (line !== undefined) await addMachine(line);
   }
 }

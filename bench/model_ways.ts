@@ -15,6 +15,7 @@ import { type Checkpoint, type Dtype, DTYPES, openCheckpoint, type PictureSize }
 import { partPlaces } from "../models/part_places.ts";
 import { bytesAs } from "../models/weights/model_tensor.ts";
 import { commitOf } from "./history.ts";
+import { formatMachine, type Machine, thisMachine } from "./machine.ts";
 import type {
   CompareReport,
   CompareRequest,
@@ -57,6 +58,8 @@ export interface ReportOptions extends WayOptions {
   readonly compare: number;
   /** Path for every figure. */
   readonly output: string | undefined;
+  /** Whether a line for this machine is added to the table of machines. */
+  readonly json: boolean;
 }
 
 /** Options of a report's command line, as `parseArgs` takes them. */
@@ -71,6 +74,7 @@ export const REPORT_ARGUMENTS = {
   compare: { type: "string", default: "4" },
   pytorch: { type: "string" },
   output: { type: "string" },
+  json: { type: "boolean", default: false },
 } as const;
 
 /** Values of {@linkcode REPORT_ARGUMENTS}. */
@@ -85,6 +89,7 @@ interface ReportValues {
   readonly compare: string;
   readonly pytorch?: string | undefined;
   readonly output?: string | undefined;
+  readonly json: boolean;
 }
 
 /**
@@ -97,7 +102,7 @@ export function reportOptions(values: ReportValues, action: string): ReportOptio
   const integer = (name: "batch" | "rounds" | "threads" | "compare", max: number): number => {
     return requireInteger(Number(values[name]), `--${name}`, action, { min: 1, max });
   };
-  const { size, scaling, pytorch, output } = values;
+  const { size, scaling, pytorch, output, json } = values;
   return {
     size: size === undefined ? undefined : sizeOf(size),
     dtypes: words(values.dtype, "--dtype", DTYPES),
@@ -106,7 +111,7 @@ export function reportOptions(values: ReportValues, action: string): ReportOptio
     rounds: integer("rounds", 1000),
     threads: integer("threads", 1024),
     compare: integer("compare", 100),
-    ...{ scaling, pytorch, output },
+    ...{ scaling, pytorch, output, json },
   };
 }
 
@@ -182,8 +187,8 @@ export interface ModelRecord {
   readonly commit: string | null;
   /** Version of Deno. */
   readonly deno: string;
-  /** The operating system and its release. */
-  readonly os: string;
+  /** The machine. */
+  readonly machine: Machine;
   /** The model, if it could be loaded in any way. */
   readonly model: ModelFacts | undefined;
   /** What was asked for. */
@@ -447,7 +452,7 @@ export async function measureWays(
     const turns = rows.find((row) => row.peer !== undefined)?.peer;
     return {
       ...{ date, commit: await commitOf(new URL("..", import.meta.url)), deno: Deno.version.deno },
-      ...{ os: `${Deno.build.os} ${Deno.osRelease()}`, model: task?.model, options },
+      ...{ machine: await thisMachine(), model: task?.model, options },
       reference: reference?.name ?? "nothing",
       deviation: reference === undefined ? NaN : deviationOf(reference),
       peer: peerRow && { ...peerRow, peak: peer!.peak, ...(turns === undefined ? {} : { rounds: turns }) },
@@ -480,7 +485,8 @@ export function formatModelRecord(record: ModelRecord): string {
   const counted = (count: number, thing: string): string => `${count} ${thing}${count === 1 ? "" : "s"}`;
   const head = [
     `${named(model)}, ${counted(batch, "image")} with guidance, ${counted(threads, "thread")}, medians of ` +
-    `${rounds}; Deno ${record.deno}, ${record.os}`,
+    `${rounds}; Deno ${record.deno}`,
+    formatMachine(record.machine),
     `Logits (standard deviation ${deviation.toFixed(2)}) and pixels are compared with ${reference}'s`,
   ];
   const maps = (model?.scales ?? []).map(({ width, height }) => `${width}×${height}`);

@@ -14,7 +14,7 @@ Deno.test("parseInfinityReportOptions: the command line says what is measured an
     dtypes: ["f32", "f16", "q8", "q4"],
     places: ["wasm", "native"],
     ...{ batch: 1, rounds: 3, threads: 3, scaling: false, compare: 4, keepText: false, padText: undefined },
-    ...{ pytorch: undefined, output: undefined },
+    ...{ pytorch: undefined, output: undefined, json: false },
   });
   const own = parse("--infinity=a --vae=b --t5=c --batch=8 --on=webgpu --keep-text --pad-text=512");
   assertEquals(own.checkpoints, { infinity: "a", vae: "b", t5: "c" });

@@ -14,7 +14,7 @@ Deno.test("parseModelReportOptions: the command line says what is measured and w
     dtypes: ["f32", "f16", "q8", "q4"],
     places: ["wasm", "native"],
     ...{ batch: 1, rounds: 3, threads: 3, scaling: false, compare: 4 },
-    ...{ pytorch: undefined, output: undefined },
+    ...{ pytorch: undefined, output: undefined, json: false },
   });
   const other = parse("--var=a --vae=b --dtype=q4 --on=webgpu,wasm --batch=2 --scaling --pytorch=python3");
   assertEquals(other.checkpoints, { var: "a", vae: "b" });

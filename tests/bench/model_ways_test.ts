@@ -19,7 +19,7 @@ Deno.test("formatModelRecord: the report shows medians per image, turns beside P
       date: "2026-01-01T00:00:00.000Z",
       commit: null,
       deno: "2",
-      os: "linux",
+      machine: { cpu: "some CPU", instructions: ["AVX2"], cores: 2, os: "linux" },
     },
     model: {
       name: "VAR-d1",
@@ -55,7 +55,7 @@ Deno.test("formatModelRecord: the report shows medians per image, turns beside P
   const report = formatModelRecord(record);
   assertStringIncludes(
     report,
-    "VAR-d1 at 48×32, 2 images with guidance, 2 threads, medians of 3; Deno 2, linux",
+    "VAR-d1 at 48×32, 2 images with guidance, 2 threads, medians of 3; Deno 2\n\nsome CPU; AVX2; 2 cores; linux",
   );
   assertStringIncludes(report, "Logits (standard deviation 2.00) and pixels are compared with PyTorch 2's");
   assertStringIncludes(
