@@ -47,6 +47,8 @@ export interface PairBlock {
 const SIDE = 256;
 /** Rows of one call into the loops. A short call lets the engine change to faster code soon. */
 const ROWS_OF_CALL = 8;
+/** The same for f64. */
+const WIDE_SIDE = 128;
 const LEFT = 0;
 const RIGHT = SIDE * SIDE;
 const VALUES = 2 * SIDE * SIDE;
@@ -155,6 +157,61 @@ export function addKernels(
   const squares = 4 * (VALUES + column);
   loops.sums(squares, 4 * pitch, 4 * EXPONENTS, 4 * MANTISSAS, wide, 4 * PAIRS, rows, factor);
   pairs.set(memory.subarray(PAIRS, PAIRS + 2 * rows));
+}
+
+/** Two sets of vectors of f64, and where their products go. */
+export interface WideSets {
+  /** [rows, dimensions]. */
+  readonly left: Float64Array;
+  /** [columns, dimensions]. */
+  readonly right: Float32Array | Float64Array;
+  readonly rows: number;
+  readonly columns: number;
+  readonly dimensions: number;
+  /** Of `right`, each row counts up to its own place only: a lower triangle; off by default. */
+  readonly lower?: boolean;
+  /** What the products are added to, [rows, columns]. */
+  readonly output: Float64Array;
+}
+
+/** Adds the inner products of all pairs, in f64. */
+export function addWideProducts(
+  { left, right, rows, columns, dimensions, lower = false, output }: WideSets,
+  { memory, loops }: PairEngine = pairEngine(),
+): void {
+  const wide = new Float64Array(memory.buffer);
+  const [ownAt, otherAt, valuesAt] = [LEFT / 2, RIGHT / 2, VALUES / 2];
+  for (let row = 0; row < rows; row += WIDE_SIDE) {
+    const height = Math.min(WIDE_SIDE, rows - row);
+    for (let column = 0; column < columns; column += WIDE_SIDE) {
+      const width = Math.min(WIDE_SIDE, columns - column);
+      const pitch = Math.ceil(width / 4) * 4;
+      const end = lower ? Math.min(dimensions, column + width) : dimensions;
+      wide.fill(0, valuesAt, valuesAt + height * pitch);
+      for (let from = 0; from < end; from += WIDE_SIDE) {
+        const length = Math.min(WIDE_SIDE, end - from);
+        const stride = Math.ceil(length / 2) * 2;
+        wide.fill(0, ownAt, ownAt + height * stride);
+        wide.fill(0, otherAt, otherAt + pitch * stride);
+        for (let i = 0; i < height; i++) {
+          const at = (row + i) * dimensions + from;
+          wide.set(left.subarray(at, at + length), ownAt + i * stride);
+        }
+        for (let i = 0; i < width; i++) {
+          const at = (column + i) * dimensions + from;
+          const counted = lower ? Math.max(0, Math.min(length, column + i + 1 - from)) : length;
+          wide.set(right.subarray(at, at + counted), otherAt + i * stride);
+        }
+        const even = height + height % 2;
+        loops.wideProducts(8 * ownAt, 8 * otherAt, 8 * valuesAt, even, pitch, stride / 2);
+      }
+      for (let i = 0; i < height; i++) {
+        const to = (row + i) * columns + column;
+        const at = valuesAt + i * pitch;
+        for (let j = 0; j < width; j++) output[to + j]! += wide[at + j]!;
+      }
+    }
+  }
 }
 
 /** Copies `length` values of each row, filled up with zeros to whole quads. */

@@ -11,6 +11,15 @@ export interface PairLoops {
   squares(left: number, right: number, out: number, rows: number, columns: number, steps: number): void;
   /** Adds inner products, likewise. */
   products(left: number, right: number, out: number, rows: number, columns: number, steps: number): void;
+  /** Adds inner products of f64, likewise. */
+  wideProducts(
+    left: number,
+    right: number,
+    out: number,
+    rows: number,
+    columns: number,
+    steps: number,
+  ): void;
   /** Square roots of all words from `at` to `end`. */
   roots(at: number, end: number): void;
   /** Adds `mantissa * 2^(exponent - square * factor)` of some columns to the pair of each row. */
@@ -42,6 +51,7 @@ const INTEGERS = 12582912;
 
 /** The loops on a memory of floats. */
 export function plainLoops(memory: Float32Array): PairLoops {
+  const wide = new Float64Array(memory.buffer);
   return {
     squares: (...sizes) =>
       matrix(memory, sizes, (x, y) => {
@@ -49,6 +59,20 @@ export function plainLoops(memory: Float32Array): PairLoops {
         return fround(difference * difference);
       }),
     products: (...sizes) => matrix(memory, sizes, (x, y) => fround(x * y)),
+    wideProducts(left, right, out, rows, columns, steps) {
+      for (let row = 0; row < rows; row++) {
+        for (let column = 0; column < columns; column++) {
+          const a = left / 8 + row * steps * 2;
+          const b = right / 8 + column * steps * 2;
+          let [even, odd] = [0, 0];
+          for (let i = 0; i < steps * 2; i += 2) {
+            even += wide[a + i]! * wide[b + i]!;
+            odd += wide[a + i + 1]! * wide[b + i + 1]!;
+          }
+          wide[out / 8 + row * columns + column]! += even + odd;
+        }
+      }
+    },
     roots(at, end) {
       for (let i = at / 4; i < end / 4; i++) memory[i] = Math.sqrt(memory[i]!);
     },

@@ -50,6 +50,8 @@ const INSTRUCTIONS: Readonly<Record<string, readonly [code: number, immediate?: 
   "f32x4.mul": [VECTOR * 256 + 230],
   "f32x4.max": [VECTOR * 256 + 233],
   "f32x4.pmax": [VECTOR * 256 + 235],
+  "f64x2.add": [VECTOR * 256 + 240],
+  "f64x2.mul": [VECTOR * 256 + 242],
 };
 
 /**

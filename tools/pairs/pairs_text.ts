@@ -1,10 +1,10 @@
 /**
- * What is summed over pairs of vectors, in WebAssembly's text format: f32, four values at a time. `pairs.ts`
- * runs it, `assemble.ts` makes it binary.
+ * What is summed over pairs of vectors, in WebAssembly's text format: four values of f32 at a time, or two of
+ * f64. `pairs.ts` runs it, `assemble.ts` makes it binary.
  *
- * Rows of both sets are whole quads of values. Loops run at least once: rows are an even number, columns a
- * multiple of 4, steps (quads of a row) at least 1. Addresses are in bytes, and memory is unchecked but by
- * its size.
+ * Rows of both sets are whole vectors of 16 bytes. Loops run at least once: rows are an even number, columns
+ * a multiple of 4, steps (vectors of a row) at least 1. Addresses are in bytes, and memory is unchecked but
+ * by its size.
  *
  * @module
  */
@@ -22,26 +22,54 @@ function shuffle(lanes: readonly number[], x: string, y: string): string {
   return `(i8x16.shuffle ${bytes.join(" ")} ${x} ${y})`;
 }
 
-/** Adds the sums of each of four vectors, (0 + 2) + (1 + 3), to four words in a row. */
-function addLanes(sums: string, to: string): string {
-  const [a, b, c, d] = COLUMNS.map((column) => `(local.get $${sums}${column})`) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  return `
+/** How numbers lie in a vector of 16 bytes. */
+interface Shape {
+  readonly type: "f32x4" | "f64x2";
+  /** The power of two of a number's bytes. */
+  readonly shift: number;
+  /** Adds the sums of each of four vectors to four numbers in a row. */
+  readonly addLanes: (sums: string, to: string) => string;
+}
+
+function names(sums: string): [string, string, string, string] {
+  return COLUMNS.map((column) => `(local.get $${sums}${column})`) as [string, string, string, string];
+}
+
+const SINGLE: Shape = {
+  type: "f32x4",
+  shift: 2,
+  // (0 + 2) + (1 + 3).
+  addLanes(sums, to) {
+    const [a, b, c, d] = names(sums);
+    return `
     (local.set $${sums}a (f32x4.add ${shuffle([0, 4, 1, 5], a, b)} ${shuffle([2, 6, 3, 7], a, b)}))
     (local.set $${sums}c (f32x4.add ${shuffle([0, 4, 1, 5], c, d)} ${shuffle([2, 6, 3, 7], c, d)}))
     (v128.store (local.get $${to}) (f32x4.add (v128.load (local.get $${to}))
       (f32x4.add ${shuffle([0, 1, 4, 5], a, c)} ${shuffle([2, 3, 6, 7], a, c)})))`;
-}
+  },
+};
+
+const DOUBLE: Shape = {
+  type: "f64x2",
+  shift: 3,
+  addLanes(sums, to) {
+    const [a, b, c, d] = names(sums);
+    const add = (offset: number, x: string, y: string): string => `
+    (v128.store offset=${offset} (local.get $${to}) (f64x2.add (v128.load offset=${offset} (local.get $${to}))
+      (f64x2.add ${shuffle([0, 1, 4, 5], x, y)} ${shuffle([2, 3, 6, 7], x, y)})))`;
+    return add(0, a, b) + add(16, c, d);
+  },
+};
 
 /**
  * A function that adds a sum over the dimensions for each pair to a matrix [rows, columns]. Two rows and four
  * columns advance together: eight sums, which stay in registers.
  */
-function matrix(name: string, term: (own: string, sum: string) => string): string {
+function matrix(
+  name: string,
+  { shift, addLanes }: Shape,
+  term: (own: string, sum: string) => string,
+): string {
   return `
   (func (export "${name}")
     (param $left i32) (param $right i32) (param $out i32) (param $rows i32) (param $columns i32) (param $steps i32)
@@ -49,7 +77,7 @@ function matrix(name: string, term: (own: string, sum: string) => string): strin
     (local $own i32) (local $below i32) (local $x v128) (local $y v128) (local $other v128) (local $e v128)
     ${each(COLUMNS, (c) => `(local $${c} i32) (local $x${c} v128) (local $y${c} v128)`)}
     (local.set $stride (i32.shl (local.get $steps) (i32.const 4)))
-    (local.set $pitch (i32.shl (local.get $columns) (i32.const 2)))
+    (local.set $pitch (i32.shl (local.get $columns) (i32.const ${shift})))
     (local.set $end (i32.add (local.get $out) (i32.mul (local.get $pitch) (local.get $rows))))
     (loop $row
       (local.set $line_end (i32.add (local.get $out) (local.get $pitch)))
@@ -77,7 +105,7 @@ function matrix(name: string, term: (own: string, sum: string) => string): strin
         (local.set $below (i32.add (local.get $out) (local.get $pitch)))
         ${addLanes("x", "out")}
         ${addLanes("y", "below")}
-        (local.set $out (i32.add (local.get $out) (i32.const 16)))
+        (local.set $out (i32.add (local.get $out) (i32.const ${4 << shift})))
         (br_if $column (i32.lt_u (local.get $out) (local.get $line_end))))
       (local.set $left (i32.add (local.get $own_end) (local.get $stride)))
       (local.set $out (i32.add (local.get $out) (local.get $pitch)))
@@ -191,12 +219,13 @@ export function pairsText(pages: number): string {
   const difference = (own: string, sum: string): string => `
           (local.set $e (f32x4.sub (local.get $${own}) (local.get $other)))
           (local.set $${sum} (f32x4.add (local.get $${sum}) (f32x4.mul (local.get $e) (local.get $e))))`;
-  const product = (own: string, sum: string): string => `
-          (local.set $${sum} (f32x4.add (local.get $${sum}) (f32x4.mul (local.get $${own}) (local.get $other))))`;
+  const product = ({ type }: Shape) => (own: string, sum: string): string => `
+          (local.set $${sum} (${type}.add (local.get $${sum}) (${type}.mul (local.get $${own}) (local.get $other))))`;
   return `(module
   (memory (export "memory") ${pages})
-  ${matrix("squares", difference)}
-  ${matrix("products", product)}
+  ${matrix("squares", SINGLE, difference)}
+  ${matrix("products", SINGLE, product(SINGLE))}
+  ${matrix("wideProducts", DOUBLE, product(DOUBLE))}
   ${SUMS}
   ${ROOTS})`;
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   addKernels,
+  addWideProducts,
   KERNEL_COLUMNS,
   type PairEngine,
   pairEngine,
@@ -177,6 +178,41 @@ Deno.test("vectorEngine: has the bits of plain TypeScript, for all sizes and val
       return pairs;
     });
     assertEquals(sums[0], sums[1], `${round}`);
+  }
+});
+
+Deno.test("addWideProducts: products are the formula's, in WebAssembly and in TypeScript with the same bits", () => {
+  const random = testRandom(5);
+  const [vector, plain] = [vectorEngine()!, plainEngine()];
+  const sizes = [[1, 1, 1], [3, 5, 2], [128, 4, 3], [129, 130, 7], [2, 3, 128], [5, 6, 129], [3, 2, 300], [
+    0,
+    2,
+    2,
+  ]];
+  for (
+    const [rows, columns, dimensions] of [...sizes, [4, 131, 131], [3, 40, 40]] as [number, number, number][]
+  ) {
+    const draw = (length: number): Float64Array => Float64Array.from({ length }, () => random() * 2 - 1);
+    const [left, right] = [draw(rows * dimensions), draw(columns * dimensions)];
+    for (const lower of columns === dimensions ? [false, true] : [false]) {
+      const [found, same] = [vector, plain].map((engine) => {
+        const output = new Float64Array(rows * columns).fill(0.5);
+        addWideProducts({ left, right, rows, columns, dimensions, lower, output }, engine);
+        return output;
+      });
+      assertEquals(found, same);
+      for (const [i, value] of found!.entries()) {
+        const [row, column] = [Math.floor(i / columns), i % columns];
+        let [wanted, size] = [0.5, 0.5];
+        for (let d = 0; d < (lower ? column + 1 : dimensions); d++) {
+          const product = left[row * dimensions + d]! * right[column * dimensions + d]!;
+          wanted += product;
+          size += Math.abs(product);
+        }
+        const what = `${rows}x${columns}x${dimensions}, lower: ${lower}, ${i}: ${value}, ${wanted}`;
+        assert(Math.abs(value - wanted) <= (dimensions + 4) * 2 ** -53 * size, what);
+      }
+    }
   }
 });
 
