@@ -325,7 +325,7 @@ export async function distances(...given: Arguments): Promise<Results> {
       }
     }
     return matrix ?? new (resultsOf(task))(0);
-  });
+  }, twinOf(request));
 }
 
 /**
@@ -506,6 +506,11 @@ function workOf({ rows, columns, task }: Request): number {
   return rows * columns * (task.metric === "hamming" ? 4 : 3) * task.size;
 }
 
+/** All but bits are compared four values at a time. */
+function twinOf({ task }: Request): { vectors: boolean } {
+  return { vectors: task.metric !== "hamming" };
+}
+
 function resultsOf(
   { metric, outputStorage }: Task,
 ): typeof Float32Array | typeof Float16Array | typeof Uint32Array {
@@ -520,7 +525,7 @@ async function* openTiles(request: Request): AsyncGenerator<DistanceTile<Results
   const held = withDevice(request.device, workOf(request), async (device) => {
     opened.resolve(device);
     await finished.promise;
-  });
+  }, twinOf(request));
   held.catch(opened.reject);
   try {
     yield* measureTiles(await opened.promise, request);

@@ -478,7 +478,7 @@ export async function kde(points: Float32Array, options: KdeCallOptions): Promis
     using fitted = await createKde(device, points, fitOptions);
     using densities = fitted.run(at, { log: log || logpdf, leaveOneOut });
     return await readFloats(densities);
-  });
+  }, { vectors: true });
 }
 
 /** The given inputs as typed arrays, those on a device in one readback. */

@@ -1,8 +1,9 @@
 /**
  * Sums over all pairs of two sets of vectors, block by block: squared distances, inner products, and Gaussian
- * kernels of such distances. What the twins of `points/` and `nearest.ts` spend their time with, in f32 and four values at a
- * time: in WebAssembly (`pairs_module.ts`), or, where that is refused, as by the policy of a page, with the
- * same bits in plain TypeScript (`plain_pairs.ts`). What becomes of a block is up to the twins.
+ * kernels of such distances. What the twins of `points/` and `nearest.ts` spend their time with, in f32 and
+ * four values at a time: in WebAssembly (`pairs_module.ts`), or, where that is refused, as by the policy of a
+ * page, with the same bits in plain TypeScript (`plain_pairs.ts`). What becomes of a block is up to the
+ * twins.
  *
  * @module
  */
