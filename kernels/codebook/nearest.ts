@@ -10,6 +10,7 @@ import { floats, words } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
 import { addSquaredDistance, EXACT_SUMS_WGSL } from "../exact/exact_sums.ts";
+import { visitPairs } from "../pairs/pairs.ts";
 import wgsl from "./nearest.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode nearestCodes}. */
@@ -33,6 +34,8 @@ const ACTION = "find nearest codes";
 /** Rows of one workgroup and threads of it, as in the shader. */
 const ROWS = 8;
 const LANES = 128;
+/** The largest float32: a plain distance beyond it is infinite. */
+const GREATEST = (2 - 2 ** -23) * 2 ** 127;
 /** Mesa's software Vulkan ends a thread's loops after 65535 turns without a word. */
 const MAX_TURNS = 65000;
 
@@ -121,32 +124,33 @@ export const nearestCodes: Kernel<NearestCodesArguments> = {
     const codes = floats(codebook);
     const out = words(tokens);
     const { slope, slack } = band(channels);
-    const paired = channels - channels % 2;
-    for (let row = 0; row < count; row++) {
-      const start = row * channels;
-      let best = Infinity;
-      let limit = Infinity;
-      let nearest = 0;
-      for (let code = 0, at = 0; code < vocabulary; code++, at += channels) {
-        // In doubles, and no further than it takes to see that the code is out of question.
-        let sum = 0;
-        let c = 0;
-        for (; c < paired; c += 2) {
-          const d = rows[start + c]! - codes[at + c]!;
-          const e = rows[start + c + 1]! - codes[at + c + 1]!;
-          sum += d * d + e * e;
-          if (sum > limit) break;
+    // Of each row, the least exact distance so far, and the plain one up to which another may be less.
+    const least = new Float64Array(count).fill(Infinity);
+    const limits = new Float64Array(count).fill(Infinity);
+    out.fill(0, 0, count);
+    const sets = { left: rows, right: codes, rows: count, columns: vocabulary, dimensions: channels };
+    visitPairs(
+      { ...sets, sum: "squares" },
+      ({ row: first, rows: height, column, columns, pitch, values }) => {
+        for (let i = 0; i < height; i++) {
+          const row = first + i;
+          let limit = limits[row]!;
+          for (let j = 0; j < columns; j++) {
+            // Not `<=`, as an exact distance may be finite where the plain one overflows.
+            if (values[i * pitch + j]! > limit) continue;
+            const code = column + j;
+            const [start, at] = [row * channels, code * channels];
+            const exact = addSquaredDistance(0, rows, start, codes, at, channels, least[row]!);
+            if (exact < least[row]!) {
+              least[row] = exact;
+              limit = exact * slope + slack;
+              if (limit > GREATEST) limit = Infinity;
+              out[row] = code;
+            }
+          }
+          limits[row] = limit;
         }
-        if (c === paired && paired < channels) sum += (rows[start + c]! - codes[at + c]!) ** 2;
-        if (sum > limit) continue;
-        const exact = addSquaredDistance(0, rows, start, codes, at, channels, best);
-        if (exact < best) {
-          best = exact;
-          limit = best * slope + slack;
-          nearest = code;
-        }
-      }
-      out[row] = nearest;
-    }
+      },
+    );
   },
 };

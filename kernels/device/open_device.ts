@@ -12,9 +12,9 @@ import { adapterName, WebGpuDevice } from "./webgpu_device.ts";
 /**
  * Where to run: `"webgpu"`, `"cpu"`, or `"auto"`. For {@linkcode openDevice} and models, `"auto"` takes a GPU
  * if there is one and the CPU otherwise; adapters that only imitate a GPU in software count as none, since
- * the CPU path is about ten times as fast for image models. Operations of a single call, such as `kde`, take
- * the CPU for little work, and for much an adapter, in software too, which is several times as fast as their
- * twins.
+ * the CPU path is about ten times as fast for image models. Operations of a single call take the CPU for
+ * little work, and for much an adapter: one in software, too, where it is several times as fast as their
+ * twins, which it is not for `distances`, `kde` and `nearest`.
  */
 export type DeviceChoice = DeviceKind | "auto";
 

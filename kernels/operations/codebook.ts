@@ -266,7 +266,7 @@ export async function nearest(
     const [words, bits] = await device.read(measured ? [tokens, measured] : [tokens]);
     if (bits !== undefined) distances!.set(new Float32Array(bits.buffer));
     return words!;
-  });
+  }, { vectors: true });
 }
 
 /** Options of {@linkcode lookup}. */

@@ -7,6 +7,7 @@
  */
 
 import { mustBe, requireChoice, requireInteger, requireOptions } from "../arguments.ts";
+import { CpuDevice, words as wordsOn } from "../device/cpu_device.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { DISTANCE_METRICS, distanceMatrix, type DistanceMetric } from "../points/distance.ts";
 import { hammingMatrix, MAX_WORDS } from "../points/hamming.ts";
@@ -313,15 +314,18 @@ export async function distances(...given: Arguments): Promise<Results> {
   const request = requestOf(given);
   const { rows, columns, task } = request;
   return await withDevice(request.device, workOf(request), async (device) => {
-    const matrix = new (resultsOf(task))(rows * columns);
+    let matrix: Results | undefined;
     for await (const { row, column, data, ...tile } of measureTiles(device, request)) {
+      // One tile is often all.
+      if (data.length === rows * columns) return data;
+      matrix ??= new (resultsOf(task))(rows * columns);
       for (let i = 0; i < tile.rows; i++) {
         const line = data.subarray(i * tile.columns, (i + 1) * tile.columns);
         matrix.set(line, (row + i) * columns + column);
       }
     }
-    return matrix;
-  });
+    return matrix ?? new (resultsOf(task))(0);
+  }, twinOf(request));
 }
 
 /**
@@ -502,6 +506,11 @@ function workOf({ rows, columns, task }: Request): number {
   return rows * columns * (task.metric === "hamming" ? 4 : 3) * task.size;
 }
 
+/** All but bits are compared four values at a time. */
+function twinOf({ task }: Request): { vectors: boolean } {
+  return { vectors: task.metric !== "hamming" };
+}
+
 function resultsOf(
   { metric, outputStorage }: Task,
 ): typeof Float32Array | typeof Float16Array | typeof Uint32Array {
@@ -516,7 +525,7 @@ async function* openTiles(request: Request): AsyncGenerator<DistanceTile<Results
   const held = withDevice(request.device, workOf(request), async (device) => {
     opened.resolve(device);
     await finished.promise;
-  });
+  }, twinOf(request));
   held.catch(opened.reject);
   try {
     yield* measureTiles(await opened.promise, request);
@@ -549,8 +558,9 @@ async function* measureTiles(device: Device, request: Request): AsyncGenerator<D
         rows: height,
         columns: width,
       });
-      const [words] = await device.read([matrix]);
-      yield { row, rows: height, column, columns: width, data: compact(words!, height, width, task) };
+      // The CPU's memory is at hand: no copy of it is needed.
+      const words = device instanceof CpuDevice ? wordsOn(matrix) : (await device.read([matrix]))[0]!;
+      yield { row, rows: height, column, columns: width, data: compact(words, height, width, task) };
     }
   }
 }

@@ -11,7 +11,7 @@ import { CpuDevice } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import type { Device, DeviceArray } from "../device/device.ts";
 import { NoAdapterError } from "../device/errors.ts";
-import { type DeviceChoice, openDevice } from "../device/open_device.ts";
+import { type DeviceChoice, openDevice, whyNoGpu } from "../device/open_device.ts";
 import { WebGpuDevice } from "../device/webgpu_device.ts";
 
 /**
@@ -124,6 +124,8 @@ export function takeOutput(
  * takes to open a device and read back from it.
  */
 const WORTH_A_GPU = 2 ** 28;
+/** The same where the twin computes with the CPU's vectors. */
+const VECTORS_WORTH_A_GPU = 2 ** 30;
 
 /**
  * The output of {@linkcode takeOutput}, filled by `fill`, and freed if that fails.
@@ -151,12 +153,14 @@ export function fillOutput(
  * has ended.
  *
  * `"auto"`, the default, is the CPU for little work and an adapter, if there is one, for much: unlike for
- * models, also one in software, which has all cores and the vectors of the CPU to compute with, where the
- * twins have one thread of JavaScript (llvmpipe on 2 cores does densities 9 times as fast, distances 4
- * times).
+ * models, also one in software, which has all cores and the vectors of the CPU to compute with, where most
+ * twins have one thread of JavaScript. Twins that compute with vectors, too, are ahead of it (llvmpipe on 2
+ * cores takes twice as long as one thread of theirs, and is still to be opened), so they make way for a real
+ * GPU only.
  *
  * @param device A device, or which to open.
  * @param work Operations of 32 bits that the call takes.
+ * @param options Whether the twin computes with vectors; off by default.
  * @throws {NoAdapterError} If `"webgpu"` was asked for and there is no adapter.
  * @throws {TypeError} If it is neither a device nor a word.
  * @throws {RangeError} If the word is none of the three.
@@ -165,18 +169,22 @@ export async function withDevice<Result>(
   device: Device | DeviceChoice | undefined,
   work: number,
   body: (device: Device) => Promise<Result>,
+  { vectors = false }: { vectors?: boolean } = {},
 ): Promise<Result> {
   if (typeof device === "object" && device !== null && "run" in device) return await body(device);
   if (device !== undefined && typeof device !== "string") {
     throw new TypeError(mustBe('"auto", "webgpu", "cpu" or a device', device, "it", "open a device"));
   }
-  using opened = device === undefined || device === "auto" ? await openFor(work) : await openDevice(device);
+  using opened = device === undefined || device === "auto"
+    ? await openFor(work, vectors)
+    : await openDevice(device);
   return await body(opened);
 }
 
-async function openFor(work: number): Promise<Device> {
+async function openFor(work: number, vectors: boolean): Promise<Device> {
   // Sizes that are no numbers are refused by the operation itself.
-  if (!(work >= WORTH_A_GPU)) return new CpuDevice();
+  if (!(work >= (vectors ? VECTORS_WORTH_A_GPU : WORTH_A_GPU))) return new CpuDevice();
+  if (vectors && await whyNoGpu() !== undefined) return new CpuDevice();
   try {
     return await WebGpuDevice.open();
   } catch (error) {

@@ -13,6 +13,7 @@ import { type Device, type DeviceArray, readFloats } from "../device/device.ts";
 import { kernelDensity, stretchCount } from "../points/kernel_density.ts";
 import { kernelDensitySum } from "../points/kernel_density_sum.ts";
 import type { DeviceChoice } from "../device/open_device.ts";
+import { addWideProducts } from "../pairs/pairs.ts";
 import { whiten, whitenRows } from "../points/whiten.ts";
 import { type FloatInput, requireInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
@@ -90,6 +91,8 @@ const CALL_OPTIONS = [...FIT_OPTIONS, "log", "leaveOneOut", "at", "logpdf", "dev
 
 const FIT = "fit a density";
 const RUN = "evaluate a density";
+/** Points whose products are summed in one go for a covariance. */
+const SUMMED_POINTS = 128;
 /** Partial sums of one call of the kernel, far below WebGPU's default limit of 128 MiB a binding. */
 const MAX_PARTIAL_WORDS = 2 ** 23;
 /** Operations of one submission, about a second of a slow GPU, so that no watchdog ends it. */
@@ -201,7 +204,10 @@ export class Kde implements Disposable {
       const exponent = weights === undefined
         ? 0
         : requireWeights(weights.subarray(start, start + count), start);
-      for (let i = start; i < start + count; i++) scaled[i] = (weights?.[i] ?? 1) * 2 ** -exponent;
+      if (weights !== undefined) {
+        const shift = 2 ** -exponent;
+        for (let i = start; i < start + count; i++) scaled[i] = weights[i]! * shift;
+      }
       shifts.push(exponent);
     }
     const fits: Fit[] = [];
@@ -472,7 +478,7 @@ export async function kde(points: Float32Array, options: KdeCallOptions): Promis
     using fitted = await createKde(device, points, fitOptions);
     using densities = fitted.run(at, { log: log || logpdf, leaveOneOut });
     return await readFloats(densities);
-  });
+  }, { vectors: true });
 }
 
 /** The given inputs as typed arrays, those on a device in one readback. */
@@ -600,7 +606,7 @@ function inRange(width: number, greatest: number): { bandwidth: number; shift: n
   return { bandwidth, shift: 2 ** exponent };
 }
 
-/** Weighted mean and, times `total`, covariances: the lower triangle of [dimensions, dimensions]. */
+/** Weighted mean and, times `total`, covariances: [dimensions, dimensions]. */
 function covarianceOf(
   points: Float32Array,
   weights: Float32Array,
@@ -609,19 +615,26 @@ function covarianceOf(
 ): { mean: Float64Array; variances: Float64Array } {
   const mean = new Float64Array(dimensions);
   const variances = new Float64Array(dimensions * dimensions);
-  const centered = new Float64Array(dimensions);
-  for (let j = 0, start = 0; j < weights.length; j++, start += dimensions) {
+  const count = weights.length;
+  for (let j = 0, i = 0; j < count; j++) {
     const share = weights[j]! / total;
-    for (let i = 0; i < dimensions; i++) mean[i]! += share * points[start + i]!;
+    for (let d = 0; d < dimensions; d++, i++) mean[d]! += share * points[i]!;
   }
-  for (let j = 0, start = 0; j < weights.length; j++, start += dimensions) {
-    const share = weights[j]! / total;
-    if (share === 0) continue;
-    for (let i = 0; i < dimensions; i++) centered[i] = points[start + i]! - mean[i]!;
-    for (let i = 0; i < dimensions; i++) {
-      const scaled = share * centered[i]!;
-      for (let k = 0; k <= i; k++) variances[i * dimensions + k]! += scaled * centered[k]!;
+  // Column by column: the products of the columns with each other are summed over some points at a time.
+  const left = new Float64Array(dimensions * Math.min(SUMMED_POINTS, count));
+  const right = new Float64Array(left.length);
+  for (let first = 0; first < count; first += SUMMED_POINTS) {
+    const some = Math.min(SUMMED_POINTS, count - first);
+    for (let j = 0, i = first * dimensions; j < some; j++) {
+      const share = weights[first + j]! / total;
+      for (let d = 0, at = j; d < dimensions; d++, i++, at += some) {
+        const centered = points[i]! - mean[d]!;
+        right[at] = centered;
+        left[at] = share * centered;
+      }
     }
+    const shape = { rows: dimensions, columns: dimensions, dimensions: some };
+    addWideProducts({ left, right, ...shape, output: variances });
   }
   return { mean, variances };
 }

@@ -10,6 +10,7 @@ import { requireChoice, requireInteger } from "../arguments.ts";
 import { floats, words } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
+import { type PairBlock, takeRoots, visitPairs } from "../pairs/pairs.ts";
 import { type FloatStorage, MAX_DIMENSIONS, storedFloats, wordsOf } from "./inverse_lengths.ts";
 import wgsl from "./distance.wgsl" with { type: "text" };
 
@@ -171,29 +172,27 @@ export const distanceMatrix: Kernel<DistanceMatrixArguments> = {
       left = scaled(left, scales.a, batch * rows, dimensions);
       right = scaled(right, scales.b, batch * columns, dimensions);
     }
-    const sums = metric === "inner-product" ? innerProducts : squaredDistances;
-    const line = new Float32Array(columns);
+    const sum = metric === "inner-product" ? "products" : "squares";
     const pitch = wordsOf(columns, outputStorage);
-    for (let row = 0; row < batch * rows; row++) {
-      const first = Math.floor(row / rows) * columns;
-      sums(left, row * dimensions, right, first * dimensions, dimensions, line);
-      if (metric === "euclidean") {
-        for (let i = 0; i < columns; i++) line[i] = Math.sqrt(line[i]!);
-      } else if (scales !== undefined) {
-        const flat = scales.a[row] === 0;
-        for (let i = 0; i < columns; i++) {
-          const apart = flat !== (scales.b[first + i] === 0) && !Number.isNaN(line[i]);
-          line[i] = apart ? 1 : line[i]! / 2;
+    for (let element = 0; element < batch; element++) {
+      const sets = {
+        left: left.subarray(element * rows * dimensions, (element + 1) * rows * dimensions),
+        right: right.subarray(element * columns * dimensions, (element + 1) * columns * dimensions),
+      };
+      visitPairs({ ...sets, rows, columns, dimensions, sum }, (block) => {
+        if (metric === "euclidean") takeRoots(block);
+        else if (scales !== undefined) {
+          halve(block, scales.a.subarray(element * rows), scales.b.subarray(element * columns));
         }
-      }
-      if (outputStorage === "f32") {
-        floats(output).set(line, row * pitch);
-      } else {
-        const { buffer, byteOffset } = words(output);
-        const halves = new Float16Array(buffer, byteOffset + row * pitch * 4, pitch * 2);
-        halves.set(line);
-        halves.fill(0, columns);
-      }
+        const to = (element * rows + block.row) * pitch;
+        if (outputStorage === "f32") store(block, floats(output).subarray(to + block.column), pitch);
+        else {
+          const { buffer, byteOffset } = words(output);
+          const halves = new Float16Array(buffer, byteOffset + to * 4, block.rows * pitch * 2);
+          store(block, halves.subarray(block.column), pitch * 2);
+          if (columns % 2 === 1) { for (let i = columns; i < halves.length; i += pitch * 2) halves[i] = 0; }
+        }
+      });
     }
   },
 };
@@ -225,78 +224,22 @@ function scaled(rows: Float32Array, scales: Float32Array, count: number, dimensi
   return result;
 }
 
-/** The squared distances of one vector to as many others as `line` is long. */
-function squaredDistances(
-  left: Float32Array,
-  row: number,
-  right: Float32Array,
-  first: number,
-  dimensions: number,
-  line: Float32Array,
-): void {
-  let column = 0;
-  let p = first;
-  // Four sums at once do not wait for each other.
-  for (; column + 4 <= line.length; column += 4, p += 4 * dimensions) {
-    let s0 = 0;
-    let s1 = 0;
-    let s2 = 0;
-    let s3 = 0;
-    for (let d = 0; d < dimensions; d++) {
-      const x = left[row + d]!;
-      const d0 = x - right[p + d]!;
-      const d1 = x - right[p + dimensions + d]!;
-      const d2 = x - right[p + 2 * dimensions + d]!;
-      const d3 = x - right[p + 3 * dimensions + d]!;
-      s0 += d0 * d0;
-      s1 += d1 * d1;
-      s2 += d2 * d2;
-      s3 += d3 * d3;
+/** Squared distances of unit vectors to cosine distances: 1 where only one of the two has a direction. */
+function halve(block: PairBlock, scalesA: Float32Array, scalesB: Float32Array): void {
+  const { row, rows, column, columns, pitch, values } = block;
+  for (let i = 0; i < rows; i++) {
+    const flat = scalesA[row + i] === 0;
+    for (let j = 0, at = i * pitch; j < columns; j++, at++) {
+      const apart = flat !== (scalesB[column + j] === 0) && !Number.isNaN(values[at]);
+      values[at] = apart ? 1 : values[at]! / 2;
     }
-    line[column] = s0;
-    line[column + 1] = s1;
-    line[column + 2] = s2;
-    line[column + 3] = s3;
-  }
-  for (; column < line.length; column++, p += dimensions) {
-    let sum = 0;
-    for (let d = 0; d < dimensions; d++) sum += (left[row + d]! - right[p + d]!) ** 2;
-    line[column] = sum;
   }
 }
 
-/** The inner products of one vector with as many others as `line` is long. */
-function innerProducts(
-  left: Float32Array,
-  row: number,
-  right: Float32Array,
-  first: number,
-  dimensions: number,
-  line: Float32Array,
-): void {
-  let column = 0;
-  let p = first;
-  // Four sums at once do not wait for each other.
-  for (; column + 4 <= line.length; column += 4, p += 4 * dimensions) {
-    let s0 = 0;
-    let s1 = 0;
-    let s2 = 0;
-    let s3 = 0;
-    for (let d = 0; d < dimensions; d++) {
-      const x = left[row + d]!;
-      s0 += x * right[p + d]!;
-      s1 += x * right[p + dimensions + d]!;
-      s2 += x * right[p + 2 * dimensions + d]!;
-      s3 += x * right[p + 3 * dimensions + d]!;
-    }
-    line[column] = s0;
-    line[column + 1] = s1;
-    line[column + 2] = s2;
-    line[column + 3] = s3;
-  }
-  for (; column < line.length; column++, p += dimensions) {
-    let sum = 0;
-    for (let d = 0; d < dimensions; d++) sum += left[row + d]! * right[p + d]!;
-    line[column] = sum;
+/** Copies a block to where its first value belongs, in rows of `pitch` values. */
+function store(block: PairBlock, target: Float32Array | Float16Array, pitch: number): void {
+  for (let i = 0; i < block.rows; i++) {
+    const from = i * block.pitch;
+    target.set(block.values.subarray(from, from + block.columns), i * pitch);
   }
 }

@@ -11,6 +11,7 @@ import { mustBe, requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import type { DeviceArray, Kernel } from "../device/device.ts";
+import { addKernels, KERNEL_COLUMNS, type PairBlock, visitPairs } from "../pairs/pairs.ts";
 import wgsl from "./kernel_density.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode kernelDensity}. */
@@ -54,12 +55,6 @@ const ACTION = "sum kernel densities";
 const MAX_REGISTER_QUADS = 8;
 /** The exponent of an empty sum: that of the largest float32, below 0. */
 const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
-/**
- * Terms this many powers of two below the largest so far are left out by the twin: 2^24 of them stay below
- * 2^-40.
- */
-const NEGLIGIBLE = 64;
-
 /**
  * Points per partial sum: near the square root of their number, at least 64. It follows from the sizes alone,
  * so that sums always run in the same order.
@@ -178,89 +173,59 @@ export const kernelDensity: Kernel<KernelDensityArguments> = {
     const out = floats(args.partials);
     const stretch = stretchLength(count, dimensions);
     const stretches = Math.ceil(count / stretch);
-    const own = new Float64Array(dimensions);
-    // Of each query, the largest exponent in all stretches so far.
-    const greatest = new Float64Array(block);
+    const piece = Math.min(stretch, KERNEL_COLUMNS);
+    for (let i = 0; i < 2 * batch * stretches * block; i += 2) {
+      out[i] = LOWEST;
+      out[i + 1] = 0;
+    }
     for (let element = 0; element < batch; element++) {
       const start = ownWeights ? element * count : 0;
-      const weights = floats(args.weights).subarray(start, start + count);
-      const exponents = Float64Array.from(
-        weights,
-        (weight) => weight < 2 ** -126 ? -Infinity : Math.log2(weight),
-      );
+      const { exponents, mantissas } = binary(floats(args.weights).subarray(start, start + count));
       const factor = inverses[element]! ** 2 * Math.LOG2E / 2;
-      greatest.fill(-Infinity);
-      for (let index = 0; index < stretches; index++) {
-        const begin = index * stretch;
-        const end = Math.min(begin + stretch, count);
-        // In float64 once, not for every query.
-        const near = Float64Array.from(
-          points.subarray((element * count + begin) * dimensions, (element * count + end) * dimensions),
-        );
-        const terms: Terms = { points: near, exponents: exponents.subarray(begin, end), factor };
-        for (let place = 0; place < block; place++) {
-          const query = first + place;
-          const row = (element * queryCount + query) * dimensions;
-          for (let d = 0; d < dimensions; d++) own[d] = queries[row + d]!;
-          const at = 2 * ((element * stretches + index) * block + place);
-          greatest[place] = addTerms(terms, own, leaveOneOut ? query - begin : -1, greatest[place]!, out, at);
+      const own = (element * queryCount + first) * dimensions;
+      const sets = {
+        left: queries.subarray(own, own + block * dimensions),
+        right: points.subarray(element * count * dimensions, (element + 1) * count * dimensions),
+      };
+      visitPairs({ ...sets, rows: block, columns: count, dimensions, sum: "squares" }, (pairs) => {
+        if (leaveOneOut) separate(pairs, first);
+        for (let column = 0; column < pairs.columns; column += piece) {
+          const begin = pairs.column + column;
+          const columns = Math.min(piece, pairs.columns - column);
+          const at = 2 * ((element * stretches + Math.floor(begin / stretch)) * block + pairs.row);
+          addKernels(pairs, {
+            column,
+            columns,
+            exponents: exponents.subarray(begin, begin + columns),
+            mantissas: mantissas.subarray(begin, begin + columns),
+            factor,
+            pairs: out.subarray(at, at + 2 * pairs.rows),
+          });
         }
-      }
+      });
     }
   },
 };
 
-/** One stretch of the points, for the twin. */
-interface Terms {
-  readonly points: Float64Array;
-  /** log2 of their weights. */
-  readonly exponents: Float64Array;
-  /** From squared distance to exponent. */
-  readonly factor: number;
+/** Weights as m * 2^e, as the shader reads them. */
+function binary(weights: Float32Array): { exponents: Float32Array; mantissas: Float32Array } {
+  const bits = new Uint32Array(weights.buffer, weights.byteOffset, weights.length);
+  const exponents = new Float32Array(weights.length);
+  const mantissas = new Uint32Array(weights.length);
+  for (let i = 0; i < bits.length; i++) {
+    const counts = weights[i]! >= 2 ** -126;
+    exponents[i] = counts ? (bits[i]! >>> 23) - 127 : -Infinity;
+    mantissas[i] = counts ? bits[i]! & 0x7fffff | 0x3f800000 : 0;
+  }
+  return { exponents, mantissas: new Float32Array(mantissas.buffer) };
 }
 
-/**
- * Writes the sum of one stretch for one query to `out[at]` and the word after it, and returns the largest
- * exponent so far, which was `high` before. Positional, because this is the innermost loop of the twin.
- */
-function addTerms(
-  { points, exponents, factor }: Terms,
-  own: Float64Array,
-  without: number,
-  high: number,
-  out: Float32Array,
-  at: number,
-): number {
-  const dimensions = own.length;
-  let top = LOWEST;
-  let sum = 0;
-  for (let j = 0, point = 0; j < exponents.length; j++, point += dimensions) {
-    const exponent = exponents[j]!;
-    if (exponent === -Infinity || j === without) continue;
-    const limit = (exponent - high + NEGLIGIBLE) / factor;
-    let squares = 0;
-    for (let d = 0; d < dimensions; d += 4) {
-      const a = points[point + d]! - own[d]!;
-      const b = points[point + d + 1]! - own[d + 1]!;
-      const c = points[point + d + 2]! - own[d + 2]!;
-      const e = points[point + d + 3]! - own[d + 3]!;
-      squares += (a * a + b * b) + (c * c + e * e);
-      if (squares > limit) break;
-    }
-    // Not `<=`, which would drop NaN.
-    if (squares > limit) continue;
-    const power = exponent - squares * factor;
-    if (power > high) high = power;
-    if (power > top) {
-      const next = Math.ceil(power);
-      sum *= 2 ** (top - next);
-      top = next;
-    }
-    sum += Math.exp((power - top) * Math.LN2);
+/** Puts every query out of reach of the point that it is; `first` is the block's first query. */
+function separate({ row, rows, column, columns, pitch, values }: PairBlock, first: number): void {
+  for (let i = 0; i < rows; i++) {
+    const own = first + row + i - column;
+    if (own >= 0 && own < columns) values[i * pitch + own] = Infinity;
   }
-  out[at] = top;
-  out[at + 1] = top === LOWEST && sum === sum ? 0 : sum;
-  return high;
 }
 
 /**

@@ -47,6 +47,9 @@ export interface KernelDensitySumArguments {
 
 const ACTION = "add up kernel densities";
 
+/** 2^-i, for tops that are not far apart: half of the twin's time went into powers. */
+const POWERS = Float64Array.from({ length: 64 }, (_, i) => 2 ** -i);
+
 /** Queries of a workgroup, as in the shader. */
 const WIDTH = 16;
 
@@ -133,7 +136,7 @@ export const kernelDensitySum: Kernel<KernelDensitySumArguments> = {
         }
         let sum = 0;
         for (let i = start + 2 * place, s = 0; s < stretches; s++, i += 2 * block) {
-          sum += partials[i + 1]! * 2 ** (partials[i]! - top);
+          sum += partials[i + 1]! * (POWERS[top - partials[i]!] ?? 2 ** (partials[i]! - top));
         }
         const query = first + place;
         const share = shares === undefined ? 1 : shares[(ownShares ? element * queryCount : 0) + query]!;

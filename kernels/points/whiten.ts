@@ -9,6 +9,7 @@ import { requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
+import { addWideProducts } from "../pairs/pairs.ts";
 import wgsl from "./whiten.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode whitenRows}. */
@@ -38,6 +39,8 @@ export interface WhitenRowsArguments {
 
 const ACTION = "whiten rows";
 
+/** Rows that are multiplied by the matrix in one go. */
+const ROWS = 128;
 /** Threads of a workgroup, as in the shader. */
 const LANES = 64;
 
@@ -127,23 +130,48 @@ export function whiten(
   const { mean, matrix, output, diagonal } = options;
   const dimensions = mean.length;
   const stride = Math.ceil(dimensions / 4) * 4;
-  for (let from = 0, to = 0; from < input.length; from += dimensions, to += stride) {
-    for (let i = 0; i < dimensions; i++) {
-      let sum = 0;
-      let infinite = false;
-      for (let k = diagonal ? i : 0; k <= i; k++) {
-        const x = input[from + k]!;
-        infinite ||= x === Infinity || x === -Infinity;
-        sum += matrix[diagonal ? i : i * dimensions + k]! * (x - mean[k]!);
-        // An infinity must not hide a NaN.
-        if (x !== x) {
-          sum = NaN;
-          infinite = false;
-          break;
-        }
-      }
-      output[to + i] = infinite ? Infinity : sum;
+  const count = input.length / dimensions;
+  const centered = new Float64Array(Math.min(ROWS, count) * dimensions);
+  const sums = new Float64Array(centered.length);
+  for (let first = 0; first < count; first += ROWS) {
+    const rows = Math.min(ROWS, count - first);
+    const values = input.subarray(first * dimensions, (first + rows) * dimensions);
+    for (let row = 0, i = 0; row < rows; row++) {
+      for (let k = 0; k < dimensions; k++, i++) centered[i] = values[i]! - mean[k]!;
     }
-    output.fill(0, to + dimensions, to + stride);
+    if (diagonal) {
+      for (let row = 0, i = 0; row < rows; row++) {
+        for (let k = 0; k < dimensions; k++, i++) sums[i] = matrix[k]! * centered[i]!;
+      }
+    } else {
+      sums.fill(0);
+      const shape = { rows, columns: dimensions, dimensions };
+      addWideProducts({ left: centered, right: matrix, ...shape, lower: true, output: sums });
+    }
+    // NaN if any sum is not finite, which is seldom.
+    let probe = 0;
+    for (let i = 0; i < values.length; i++) probe += sums[i]! * 0;
+    for (let i = 0; i < values.length && probe !== 0; i++) {
+      if (Number.isFinite(sums[i])) continue;
+      const k = i % dimensions;
+      const from = diagonal ? k : 0;
+      const factors = matrix.subarray(diagonal ? k : k * dimensions);
+      sums[i] = unbounded(values.subarray(i - k + from, i + 1), factors, mean.subarray(from));
+    }
+    for (let row = 0; row < rows; row++) {
+      const to = (first + row) * stride;
+      output.set(sums.subarray(row * dimensions, (row + 1) * dimensions), to);
+      output.fill(0, to + dimensions, to + stride);
+    }
   }
+}
+
+/**
+ * A sum that is not finite: NaN if one of its values is, else Infinity if one is infinite. Else it met a
+ * value of another sum, times 0, or is too large.
+ */
+function unbounded(values: Float32Array, factors: Float32Array | Float64Array, mean: Float64Array): number {
+  if (values.some(Number.isNaN)) return NaN;
+  if (!values.every(Number.isFinite)) return Infinity;
+  return values.reduce((sum, value, k) => sum + factors[k]! * (value - mean[k]!), 0);
 }

@@ -52,6 +52,8 @@ export const COVERED: Readonly<Record<string, string>> = {
   "kernels/device/next_turn.ts": "tests/sampler/generate_test.ts",
   "kernels/device/webgpu_device.ts": "tests/kernels/device/device_test.ts",
   "kernels/exact/exact_sums.ts": "tests/kernels/codebook/nearest_test.ts",
+  "kernels/pairs/pairs_module.ts": "tests/kernels/pairs/pairs_test.ts",
+  "kernels/pairs/plain_pairs.ts": "tests/kernels/pairs/pairs_test.ts",
   "kernels/mod.ts": "tests/bad_input_test.ts",
   "kernels/points/kernel_density_sum.ts": "tests/kernels/points/kernel_density_test.ts",
   "kernels/profile/gpu_clock.ts": "tests/kernels/profile/profile_test.ts",

@@ -124,7 +124,8 @@ testOnDevices("distances: tiles cover the matrix in order, within the budget", a
   }
   assertEquals([row, column], [rows, 0]);
   assert(count >= rows * columns * 4 / tileBytes, `${count}`);
-  assertEquals(device.counters.readbacks - readbacks, count);
+  // The CPU's memory is at hand.
+  assertEquals(device.counters.readbacks - readbacks, device.kind === "cpu" ? 0 : count);
 });
 
 testOnDevices("distanceTiles: tiles that nobody wants any more leave nothing behind", async (device) => {

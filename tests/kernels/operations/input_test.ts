@@ -172,6 +172,18 @@ Deno.test("withDevice: auto is the CPU for little work, and for much where there
   assertEquals([await kindFor(2 ** 28), searches], ["cpu", 1]);
 });
 
+Deno.test("withDevice: auto is the CPU where the twin has vectors and the adapter is software", async () => {
+  const kindFor = (work: number) =>
+    withDevice("auto", work, (device) => Promise.resolve(device.kind), { vectors: true });
+  let searches = 0;
+  const software = {
+    info: { isFallbackAdapter: true, vendor: "", architecture: "", device: "", description: "" },
+  };
+  using _ = stubAdapter(() => (searches++, Promise.resolve(software as GPUAdapter)));
+  assertEquals([await kindFor(2 ** 30 - 1), searches], ["cpu", 0]);
+  assertEquals([await kindFor(2 ** 30), searches], ["cpu", 1]);
+});
+
 testOnGpu("withDevice: auto is an adapter for much work, also one in software", async () => {
   assertEquals(await withDevice(undefined, 2 ** 28, (device) => Promise.resolve(device.kind)), "webgpu");
 });

@@ -1,0 +1,169 @@
+/**
+ * Distances and densities on the CPU beside SciPy's, in turns of changing order: in one call and prepared, in
+ * a process that has just started and later. SciPy computes with one thread, and so do the twins; CPU time is
+ * that of whole processes.
+ *
+ * ```sh
+ * deno run -A bench/scipy_report.ts --python=python3 --turns=20
+ * ```
+ *
+ * `--kernels=URL` measures the `kernels/mod.ts` of another build, too.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import type { TwinAnswer, TwinRequest } from "./scipy_worker.ts";
+
+const { values: options } = parseArgs({
+  args: Deno.args,
+  options: {
+    python: { type: "string", default: "python3" },
+    turns: { type: "string", default: "20" },
+    starts: { type: "string", default: "10" },
+    kernels: { type: "string", default: "" },
+  },
+});
+
+const TASKS: readonly Omit<TwinRequest, "form">[] = [
+  { task: "distances", count: 1000, dimensions: 32, calls: 4 },
+  { task: "distances", count: 4096, dimensions: 32, calls: 1 },
+  { task: "distances", count: 1000, dimensions: 4, calls: 4 },
+  { task: "distances", count: 1000, dimensions: 512, calls: 1 },
+  { task: "kde", count: 1000, dimensions: 32, calls: 2 },
+  { task: "kde", count: 4096, dimensions: 32, calls: 1 },
+  { task: "kde", count: 4096, dimensions: 2, calls: 1 },
+  { task: "kde", count: 1000, dimensions: 128, calls: 1 },
+];
+/** A density is a quotient of sums in f32 by its bound; SciPy's is one of f64. */
+const TOLERANCE = 1e-4;
+
+/** A process that answers. */
+class Worker implements AsyncDisposable {
+  readonly name: string;
+  readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #output: ReadableStreamDefaultReader<string>;
+  #rest = "";
+
+  constructor(name: string, program: string, args: readonly string[]) {
+    this.name = name;
+    // SciPy's products are NumPy's, which would take all cores.
+    const env = { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1" };
+    const pipes = { stdin: "piped", stdout: "piped" } as const;
+    this.#child = new Deno.Command(program, { args: [...args], env, ...pipes }).spawn();
+    this.#input = this.#child.stdin.getWriter();
+    this.#output = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  async ask(request: TwinRequest): Promise<TwinAnswer> {
+    await this.#input.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
+    for (let end = -1;;) {
+      end = this.#rest.indexOf("\n");
+      if (end >= 0) {
+        const line = this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end + 1);
+        return JSON.parse(line);
+      }
+      const { value, done } = await this.#output.read();
+      if (done) throw new Error(`${this.name} ended without an answer`);
+      this.#rest += value;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input.close();
+    await this.#output.cancel();
+    await this.#child.status;
+  }
+}
+
+function open(name: string): Worker {
+  const beside = (file: string): string => new URL(file, import.meta.url).pathname;
+  if (name === "SciPy") return new Worker(name, options.python, [beside("scipy_worker.py")]);
+  const args = ["run", "-A", beside("scipy_worker.ts"), ...(name === "other build" ? [options.kernels] : [])];
+  return new Worker(name, Deno.execPath(), args);
+}
+
+/** What one worker took, turn by turn. */
+type Times = Record<"wall" | "cpu", number[]>;
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+/** A line of the table: milliseconds, and medians of what each turn took in units of SciPy's. */
+function row(what: string, times: ReadonlyMap<string, Times>): string {
+  const scipy = times.get("SciPy")!;
+  const cells = [...times].map(([name, own]) => {
+    const ratio = (kind: keyof Times): string => (median(own[kind]) / median(scipy[kind])).toFixed(2);
+    const [cpu, least] = [median(own.cpu).toFixed(1), Math.min(...own.cpu).toFixed(1)];
+    return name === "SciPy" ? `${cpu} (${least})` : `${cpu} (${least}) | ${ratio("cpu")} | ${ratio("wall")}`;
+  });
+  return `| ${what} | ${cells.join(" | ")} |`;
+}
+
+function requireSame(answers: readonly TwinAnswer[], what: string): void {
+  const wanted = answers[0]!.results;
+  for (const { results } of answers) {
+    for (const [i, value] of results.entries()) {
+      if (!(Math.abs(value / wanted[i]! - 1) < TOLERANCE)) {
+        throw new Error(`Results of ${what} differ: ${results} and ${wanted}`);
+      }
+    }
+  }
+}
+
+/** All workers, asked in turns of changing order. */
+async function turns(
+  workers: readonly Worker[],
+  request: TwinRequest,
+  rounds: number,
+): Promise<Map<string, Times>> {
+  const times = new Map(workers.map(({ name }) => [name, { wall: [], cpu: [] } as Times]));
+  for (let round = 0; round < rounds; round++) {
+    const answers: TwinAnswer[] = [];
+    const order = workers.map((_, i) => workers[(i + round) % workers.length]!);
+    for (const worker of round % 2 === 0 ? order : order.toReversed()) {
+      const answer = await worker.ask(request);
+      times.get(worker.name)!.wall.push(answer.wall);
+      times.get(worker.name)!.cpu.push(answer.cpu);
+      answers.push(answer);
+    }
+    requireSame(answers, `${request.task}, ${request.form}`);
+  }
+  return times;
+}
+
+const names = ["SciPy", "varscale", ...(options.kernels === "" ? [] : ["other build"])];
+const columns = names.map((name) =>
+  name === "SciPy" ? " ms | " : `${name}, ms | CPU ÷ SciPy | wall ÷ SciPy | `
+);
+console.log(`| CPU time: median (least) | SciPy, ${columns.join("")}`);
+console.log(`| --- | ${names.map((name) => name === "SciPy" ? "--: | " : "--: | --: | --: | ").join("")}`);
+{
+  await using stack = new AsyncDisposableStack();
+  const workers = names.map((name) => stack.use(open(name)));
+  for (const task of TASKS) {
+    for (const form of ["one call", "run"] as const) {
+      const request = { ...task, form };
+      // Compilers have seen it by then.
+      await turns(workers, request, 5);
+      const times = await turns(workers, request, Number(options.turns));
+      console.log(row(`${task.task}, ${task.count}×${task.count}×${task.dimensions}, ${form}`, times));
+    }
+  }
+}
+for (const task of ["distances", "kde"] as const) {
+  const request = { task, form: "one call", count: 1000, dimensions: 32, calls: 1 } as const;
+  const times = new Map(names.map((name) => [name, { wall: [], cpu: [] } as Times]));
+  for (let start = 0; start < Number(options.starts); start++) {
+    for (const name of start % 2 === 0 ? names : names.toReversed()) {
+      await using worker = open(name);
+      const { wall, cpu } = await worker.ask(request);
+      times.get(name)!.wall.push(wall);
+      times.get(name)!.cpu.push(cpu);
+    }
+  }
+  console.log(row(`${task}, 1000×1000×32, first call of a process`, times));
+}

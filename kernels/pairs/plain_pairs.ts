@@ -1,0 +1,136 @@
+/**
+ * The loops of `pairs.ts` in plain TypeScript, with the same bits: for places that refuse WebAssembly, and as
+ * the oracle of what is assembled.
+ *
+ * @module
+ */
+
+/** The loops, by addresses in bytes; what they do is told in `tools/pairs/pairs_text.ts`. */
+export interface PairLoops {
+  /** Adds the squared distance of each row to each column to the matrix at `out`. */
+  squares(left: number, right: number, out: number, rows: number, columns: number, steps: number): void;
+  /** Adds inner products, likewise. */
+  products(left: number, right: number, out: number, rows: number, columns: number, steps: number): void;
+  /** Adds inner products of f64, likewise. */
+  wideProducts(
+    left: number,
+    right: number,
+    out: number,
+    rows: number,
+    columns: number,
+    steps: number,
+  ): void;
+  /** Square roots of all words from `at` to `end`. */
+  roots(at: number, end: number): void;
+  /** Adds `mantissa * 2^(exponent - square * factor)` of some columns to the pair of each row. */
+  sums(
+    squares: number,
+    pitch: number,
+    exponents: number,
+    mantissas: number,
+    columns: number,
+    pairs: number,
+    rows: number,
+    factor: number,
+  ): void;
+}
+
+const { ceil, fround, max } = Math;
+
+/** (2^x - 1) / x on [-1/2, 1/2]. */
+const POWER_SERIES = [
+  0.6931471824645996,
+  0.24022647738456726,
+  0.055503323674201965,
+  0.00961843691766262,
+  0.0013398875016719103,
+  0.00015353360504377633,
+].map(fround);
+/** 1.5 * 2^23, whose sum with a small number is rounded to an integer. */
+const INTEGERS = 12582912;
+
+/** The loops on a memory of floats. */
+export function plainLoops(memory: Float32Array): PairLoops {
+  const wide = new Float64Array(memory.buffer);
+  return {
+    squares: (...sizes) =>
+      matrix(memory, sizes, (x, y) => {
+        const difference = fround(x - y);
+        return fround(difference * difference);
+      }),
+    products: (...sizes) => matrix(memory, sizes, (x, y) => fround(x * y)),
+    wideProducts(left, right, out, rows, columns, steps) {
+      for (let row = 0; row < rows; row++) {
+        for (let column = 0; column < columns; column++) {
+          const a = left / 8 + row * steps * 2;
+          const b = right / 8 + column * steps * 2;
+          let [even, odd] = [0, 0];
+          for (let i = 0; i < steps * 2; i += 2) {
+            even += wide[a + i]! * wide[b + i]!;
+            odd += wide[a + i + 1]! * wide[b + i + 1]!;
+          }
+          wide[out / 8 + row * columns + column]! += even + odd;
+        }
+      }
+    },
+    roots(at, end) {
+      for (let i = at / 4; i < end / 4; i++) memory[i] = Math.sqrt(memory[i]!);
+    },
+    sums(squares, pitch, exponents, mantissas, columns, pairs, rows, factor) {
+      const scale = fround(factor);
+      for (let row = 0; row < rows; row++) {
+        const pair = pairs / 4 + 2 * row;
+        const line = (squares + row * pitch) / 4;
+        const old = memory[pair]!;
+        let top = old;
+        for (let i = 0; i < columns; i++) {
+          const exponent = fround(memory[exponents / 4 + i]! - fround(memory[line + i]! * scale));
+          if (exponent > top) top = exponent;
+        }
+        top = ceil(top);
+        const lanes = [0, 0, 0, 0];
+        for (let i = 0; i < columns; i++) {
+          const exponent = fround(memory[exponents / 4 + i]! - fround(memory[line + i]! * scale));
+          const term = fround(memory[mantissas / 4 + i]! * powerOfTwo(fround(exponent - top)));
+          lanes[i % 4] = fround(lanes[i % 4]! + term);
+        }
+        memory[pair] = top;
+        memory[pair + 1] = addLanes(lanes) + fround(memory[pair + 1]! * powerOfTwo(fround(old - top)));
+      }
+    },
+  };
+}
+
+function matrix(
+  memory: Float32Array,
+  [left, right, out, rows, columns, steps]: Parameters<PairLoops["squares"]>,
+  term: (x: number, y: number) => number,
+): void {
+  const lanes = [0, 0, 0, 0];
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const a = left / 4 + row * steps * 4;
+      const b = right / 4 + column * steps * 4;
+      lanes.fill(0);
+      for (let i = 0; i < steps * 4; i++) {
+        lanes[i % 4] = fround(lanes[i % 4]! + term(memory[a + i]!, memory[b + i]!));
+      }
+      memory[out / 4 + row * columns + column]! += addLanes(lanes);
+    }
+  }
+}
+
+function addLanes([a, b, c, d]: readonly number[]): number {
+  return fround(fround(a! + c!) + fround(b! + d!));
+}
+
+/** 2^x for x <= 0: 0 from -127 on. */
+function powerOfTwo(x: number): number {
+  const held = max(x, -127);
+  const whole = fround(fround(held + INTEGERS) - INTEGERS);
+  const rest = fround(held - whole);
+  const series = POWER_SERIES.reduceRight((sum, factor) => fround(fround(sum * rest) + factor), 0);
+  // Below the range of f32's normal numbers there is no such factor.
+  const factor = whole === -127 ? 0 : 2 ** whole;
+  return fround(fround(fround(series * rest) + 1) * factor);
+}
