@@ -44,6 +44,7 @@ export { PICKS, RULES, STRATEGIES } from "./kernels/mod.ts";
 
 // Models: loaded, converted, looked into.
 export {
+  adapterNote,
   type BatchLimit,
   BUNDLED_MODELS,
   type CacheDtype,

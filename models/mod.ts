@@ -135,6 +135,7 @@ export {
   type WriteTextFeaturesOptions,
 } from "./text/text_features.ts";
 export { RUNTIME_VERSION } from "./graphs/web_graph_session.ts";
+export { adapterNote } from "./graphs/llvmpipe_loops.ts";
 export {
   type BatchLimit,
   type DrawingSettings,

@@ -6,6 +6,7 @@
  */
 
 import {
+  adapterNote,
   checkDevice,
   DEMO_MODEL,
   describeGraph,
@@ -65,6 +66,8 @@ interface AdapterReport {
   readonly name: string;
   readonly vendor: string;
   readonly software: boolean;
+  /** What is done because of it, if anything is. */
+  readonly note: string | null;
   readonly limits: Readonly<Record<string, number>>;
   readonly features: Readonly<Record<string, boolean>>;
 }
@@ -175,6 +178,7 @@ async function adapterReport(): Promise<AdapterReport | null> {
     name: info.description || info.device || "unnamed",
     vendor: info.vendor,
     software: info.isFallbackAdapter,
+    note: adapterNote(info) ?? null,
     limits: Object.fromEntries(LIMITS.map((limit) => [limit, limits[limit]])),
     features: Object.fromEntries(FEATURES.map((feature) => [feature, features.has(feature)])),
   };
@@ -242,6 +246,7 @@ function show(report: Report): string {
     rows.push(["adapter", "none"]);
   } else {
     rows.push(["adapter", `${adapter.name}${adapter.software ? " (software)" : ""}`]);
+    if (adapter.note !== null) rows.push(["  note", adapter.note]);
     for (const [name, value] of Object.entries(adapter.limits)) {
       rows.push([`  ${name}`, name.endsWith("Size") ? size(value) : String(value)]);
     }

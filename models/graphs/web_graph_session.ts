@@ -27,6 +27,7 @@ import {
   valuesOf,
   wordsOf,
 } from "./graph_session.ts";
+import { boundTiles, isLlvmpipe } from "./llvmpipe_loops.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 
 /** Version of ONNX Runtime that is loaded. */
@@ -113,14 +114,16 @@ const prepared = new WeakMap<
  * Makes a device safe to share: when it is lost, Deno throws from `getMappedRange` of buffers that were
  * mapped at creation, and the exception would end the runtime's WebAssembly instance for good. Such a buffer
  * goes nowhere anyway, so it gets plain memory. Shaders are noted, as the runtime does not tell what the
- * driver says about one that it refuses.
+ * driver says about one that it refuses, and one driver gets some of them in other words.
  */
 function prepareDevice(device: GPUDevice): void {
   if (prepared.has(device)) return;
   const shaders: { descriptor: GPUShaderModuleDescriptor; module: GPUShaderModule }[] = [];
   prepared.set(device, shaders);
   const compile = device.createShaderModule.bind(device);
-  device.createShaderModule = (descriptor) => {
+  const mended = isLlvmpipe(device.adapterInfo) ? boundTiles : (code: string) => code;
+  device.createShaderModule = (given) => {
+    const descriptor = { ...given, code: mended(given.code) };
     const module = compile(descriptor);
     shaders.push({ descriptor, module });
     return module;

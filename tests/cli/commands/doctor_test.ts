@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../../deno.json" with { type: "json" };
 import { RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
-import { hasGpu } from "../../devices.ts";
+import { hasGpu, stubAdapter } from "../../devices.ts";
 import { run, succeed } from "../run.ts";
 
 Deno.test("varscale doctor: the facts about this machine, without a run", async () => {
@@ -21,6 +21,20 @@ Deno.test("varscale doctor: the facts about this machine, without a run", async 
   assertEquals(report.demo.problem, null);
   assertEquals([report.trials, report.agree], [[], null]);
   assert(report.threads);
+});
+
+Deno.test("varscale doctor: what is done because of an adapter is told", async () => {
+  const adapterCalled = (description: string): Promise<GPUAdapter> => {
+    const info = { description, vendor: "", isFallbackAdapter: true };
+    return Promise.resolve({ info, limits: {}, features: new Set() } as unknown as GPUAdapter);
+  };
+  const note = async (description: string): Promise<string | undefined> => {
+    using _ = stubAdapter(() => adapterCalled(description));
+    const { out } = await succeed("doctor", "--quick");
+    return /^ +note +(.*)$/m.exec(out)?.[1];
+  };
+  assertMatch(await note("llvmpipe (LLVM 15.0.6, 256 bits)") ?? "", /^convolutions are rewritten, as Mesa /);
+  assertEquals(await note("SwiftShader Device (LLVM 10.0.0)"), undefined);
 });
 
 Deno.test("varscale doctor: the quick form says what it leaves out", async () => {
