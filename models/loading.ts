@@ -7,7 +7,10 @@
  */
 
 import type { Device } from "../kernels/device/device.ts";
-import type { Autoencoder, AutoencoderConfig } from "./autoencoder/config.ts";
+import type { Autoencoder } from "./autoencoder/config.ts";
+import { fastConvolutions } from "./autoencoder/convolutions.ts";
+import { decoderGraph } from "./autoencoder/graph.ts";
+import { decodesByStrips } from "./autoencoder/decoder_stages.ts";
 import { AutoencoderNetworks } from "./autoencoder/networks.ts";
 import { TiledDecoder } from "./autoencoder/tiled_decoder.ts";
 import type { Family, LoadFamilyOptions } from "./family.ts";
@@ -22,6 +25,7 @@ import { type Provider, type Room, roomOn } from "./graphs/room.ts";
 import type { MapSize } from "./schedule.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { WeightFiles } from "./weights/weight_files.ts";
+import { WeightSet } from "./weights/weight_set.ts";
 
 /** What a model of given sizes takes where it runs; estimates of the peak. */
 export interface ModelCosts {
@@ -178,34 +182,42 @@ export async function transformerFile<Config>(
 }
 
 /**
- * Loads the networks between pictures and codes: the decoder, and the encoder when it is first needed.
+ * Loads the networks between pictures and codes: the decoder, and the encoder when it is first needed. The
+ * decoder's graph is built here, as who computes decides how its convolutions are computed.
  *
  * @param loading The model.
  * @param weights Their weights, which stay the caller's, and the name of those in the folder for what is
  * loaded later.
- * @param config Their sizes; with a layout, maps that are too large for the device or the memory are decoded
- * strip by strip.
+ * @param autoencoder Their sizes and layout. Maps that are too large for the device or the memory are decoded
+ * strip by strip, where nothing but convolutions of 3 by 3 lies between codes and pixels.
  */
 export async function loadNetworks<Config>(
   { name, folder, graph, session, room, costs, dtype, sessionOptions }: Loading<Config>,
   { part, weights }: { readonly part: string; readonly weights: WeightFiles },
-  config: AutoencoderConfig & Partial<Pick<Autoencoder, "layout">>,
+  autoencoder: Autoencoder,
 ): Promise<AutoencoderNetworks> {
-  const { layout, decoder } = config;
   const { device, provider, most } = room;
   const memory = most === undefined ? {} : { memory: Math.max(0, most - costs.weights(dtype, provider)) };
   const { threads, cpuProvider } = sessionOptions;
+  const loadDecoder = async (): Promise<GraphSession> => {
+    const { file, tensors, places } = weights;
+    const set = new WeightSet(file, tensors);
+    const bytes = decoderGraph(autoencoder, set, places, fastConvolutions(provider));
+    return await session({ file, bytes }, weights);
+  };
   return new AutoencoderNetworks({
     model: name,
-    config,
-    tiled: layout === undefined || decoder === null ? undefined : new TiledDecoder({
-      device,
-      autoencoder: { ...config, layout },
-      openWeights: () => folder.weights(part),
-      session: { ...(threads && { threads }), ...(cpuProvider && { cpuProvider }) },
-      ...memory,
-    }),
-    decoder: config.decoder === null ? undefined : await session(await graph("decoder.onnx"), weights),
+    config: autoencoder,
+    tiled: decodesByStrips(autoencoder)
+      ? new TiledDecoder({
+        device,
+        autoencoder,
+        openWeights: () => folder.weights(part),
+        session: { ...(threads && { threads }), ...(cpuProvider && { cpuProvider }) },
+        ...memory,
+      })
+      : undefined,
+    decoder: autoencoder.decoder === null ? undefined : await loadDecoder(),
     loadEncoder: async () => {
       using weights = await folder.weights(part);
       return await session(await graph("encoder.onnx"), weights);

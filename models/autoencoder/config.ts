@@ -60,10 +60,6 @@ export interface AutoencoderLayout {
   readonly quantSide: 1 | 3 | null;
   /** Whether token maps are always square, which the graphs then say. */
   readonly square: boolean;
-  /**
-   * Whether a doubled map is never stored, see `enlarging.ts`: less work, and another order of sums.
-   */
-  readonly phases: boolean;
 }
 
 /** Networks with the layout of their tensors. */

@@ -35,6 +35,11 @@ export interface DecoderStage {
   readonly most: number;
 }
 
+/** Whether a decoder has stages: one without attention and without a convolution before it. */
+export function decodesByStrips({ decoder, layout }: Autoencoder): boolean {
+  return decoder !== null && layout.quantSide === null && !decoder.some(({ attention }) => attention);
+}
+
 /**
  * Lists the stages of a decoder.
  *

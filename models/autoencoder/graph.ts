@@ -16,8 +16,10 @@ import {
   type Network,
   type TokenizerLevel,
 } from "./config.ts";
+import { type Convolutions, winogradPays } from "./convolutions.ts";
 import { enlargingConvolution } from "./enlarging.ts";
 import { groupNorm } from "./group_norm.ts";
+import { winogradConvolution } from "./winograd.ts";
 
 /** Groups of a norm. */
 export const GROUPS: number = 32;
@@ -32,8 +34,20 @@ class ConvolutionalNetwork {
   readonly #network: Network;
   readonly #layout: AutoencoderLayout;
   readonly #mapShape: string;
+  readonly #convolutions: Convolutions;
+  /** By how much the sides of maps are longer than those of the map of tokens, in a decoder. */
+  #factor = 1;
 
-  constructor(network: Network, layout: AutoencoderLayout, set: WeightSet, places: WeightPlaces) {
+  constructor(
+    network: Network,
+    layout: AutoencoderLayout,
+    { set, places, convolutions = "plain" }: {
+      readonly set: WeightSet;
+      readonly places: WeightPlaces;
+      readonly convolutions?: Convolutions;
+    },
+  ) {
+    this.#convolutions = convolutions;
     this.weights = new GraphWeights(network, set, places);
     this.graph = this.weights.graph;
     this.#network = network;
@@ -58,6 +72,9 @@ class ConvolutionalNetwork {
     options: { side?: 1 | 3; downsample?: boolean } = {},
   ): string {
     const { side = 3, downsample = false } = options;
+    if (side === 3 && this.#byWinograd(inputs, outputs)) {
+      return winogradConvolution(this.weights, x, { name, inputs, outputs, ...this.#strips() });
+    }
     const weight = this.weights.tensor(`${name}.weight`, [outputs, inputs, side, side]);
     const bias = this.weights.tensor(`${name}.bias`, [outputs]);
     const before = side >> 1;
@@ -78,13 +95,26 @@ class ConvolutionalNetwork {
   /** Twice as many rows and columns, and a convolution. */
   enlarging(x: string, name: string, channels: number): string {
     const sizes = { name, inputs: channels, outputs: channels };
-    if (this.#layout.phases) return enlargingConvolution(this.weights, x, sizes);
+    this.#factor *= 2;
+    if (this.#byWinograd(channels, channels)) {
+      return winogradConvolution(this.weights, x, { ...sizes, doubles: true, ...this.#strips() });
+    }
+    if (this.#convolutions !== "plain") return enlargingConvolution(this.weights, x, sizes);
     const larger = this.graph.add("Resize", [x, "", this.graph.constant("float32", [1, 1, 2, 2])], {
       mode: "nearest",
       coordinate_transformation_mode: "asymmetric",
       nearest_mode: "floor",
     });
     return this.convolution(larger, name, channels, channels);
+  }
+
+  #byWinograd(inputs: number, outputs: number): boolean {
+    return this.#convolutions === "winograd" && winogradPays({ inputs, outputs, factor: this.#factor });
+  }
+
+  /** As many stretches of rows as a map has whatever the map of tokens, if its sides are multiples of a tile. */
+  #strips(): { strips?: number } {
+    return this.#factor < 4 ? {} : { strips: this.#factor / 4 };
   }
 
   groupNorm(x: string, name: string, channels: number): string {
@@ -161,15 +191,20 @@ class ConvolutionalNetwork {
   }
 }
 
-/** Features [images, Cvae, h, w] to pixels [images, 3, H, W] in [-1, 1] before clamping. */
+/**
+ * Features [images, Cvae, h, w] to pixels [images, 3, H, W] in [-1, 1] before clamping.
+ *
+ * @param convolutions How they are computed; `"phases"` by default, which suits everybody.
+ */
 export function decoderGraph(
   autoencoder: Autoencoder,
   set: WeightSet,
   places: WeightPlaces,
+  convolutions: Convolutions = "phases",
 ): Uint8Array<ArrayBuffer> {
   const { layout, channels, latentChannels = channels } = autoencoder;
   const levels = autoencoder.decoder ?? [];
-  const network = new ConvolutionalNetwork("decoder", layout, set, places);
+  const network = new ConvolutionalNetwork("decoder", layout, { set, places, convolutions });
   const { graph } = network;
   const input = graph.input({
     name: "features",
@@ -202,7 +237,7 @@ export function encoderGraph(
 ): Uint8Array<ArrayBuffer> {
   const { layout, channels, latentChannels = channels } = autoencoder;
   const levels = autoencoder.encoder ?? [];
-  const network = new ConvolutionalNetwork("encoder", layout, set, places);
+  const network = new ConvolutionalNetwork("encoder", layout, { set, places });
   const { graph } = network;
   const image = graph.input({ name: "image", type: "float32", shape: ["images", 3, "height", "width"] });
   let [width] = network.weights.shape("encoder.conv_in.weight", [-1, 3, 3, 3]) as [number];

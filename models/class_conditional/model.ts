@@ -103,7 +103,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   const transformerGraph = await transformerFile(loading, "transformer.onnx");
   using tokenizer = await source.weights(TOKENIZER);
   const networks = owned.use(
-    await loadNetworks(loading, { part: TOKENIZER, weights: tokenizer }, config.tokenizer),
+    await loadNetworks(loading, { part: TOKENIZER, weights: tokenizer }, { ...config.tokenizer, layout }),
   );
   const transformerSession = owned.use(await loading.session(transformerGraph, transformer));
   const conditions = owned.use(

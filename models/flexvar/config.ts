@@ -45,7 +45,6 @@ export const FLEXVAR_LAYOUT: AutoencoderLayout = {
   fused: false,
   quantSide: QUANT_SIDE,
   square: false,
-  phases: false,
 };
 
 /** A FlexVAR model: class-conditional transformer and tokenizer. */

@@ -16,7 +16,6 @@ export const INFINITY_LAYOUT: AutoencoderLayout = {
   fused: true,
   quantSide: null,
   square: false,
-  phases: true,
 };
 
 /**

@@ -47,7 +47,6 @@ export const VAR_LAYOUT: AutoencoderLayout = {
   fused: true,
   quantSide: 3,
   square: true,
-  phases: false,
 };
 
 /** A VAR model: class-conditional transformer and tokenizer. */

@@ -1,13 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { CpuDevice } from "../../kernels/device/cpu_device.ts";
-import { decoderFlops } from "../../models/autoencoder/flops.ts";
 import { shrinksOf } from "../../models/autoencoder/shrunk.ts";
 import { rowFlops } from "../../models/costs.ts";
-import { INFINITY_LAYOUT } from "../../models/infinity/layout.ts";
 import { usualMaps } from "../../models/infinity/schedule.ts";
 import { loadModel } from "../../models/load.ts";
 import type { Schedule } from "../../models/schedule.ts";
 import expected from "../fixtures/flops/expected.json" with { type: "json" };
+import { doubled } from "./autoencoder/doubled_flops.ts";
 import { flexVarCheckpoints, SMALL_FLEXVAR } from "./flexvar/checkpoints.ts";
 import { hashedCheckpoints, TRANSFORMER_CASES } from "./infinity/hashed_model.ts";
 import { PUBLISHED } from "./infinity/sizes.ts";
@@ -35,7 +34,16 @@ Deno.test("loadModel: the operations of bundled models are what PyTorch counts",
   await using classes = await loadModel("demo", { device });
   const { condition, scales, decode, shrinks } = classes.flops!(classes.schedule());
   const demo = expected.demo;
-  assertEquals([condition, decode(3), decode(3, 2)], [demo.condition, demo.decode, demo.decodeHalf]);
+  // There, doubled maps are stored.
+  const classDecoder = {
+    decoder: [32, 32, 64, 128].map((channels) => ({ channels, blocks: 2, attention: false })),
+  };
+  const [whole, half] = [8, 4].map((side) => doubled(classDecoder, { width: side, height: side }));
+  assertEquals([condition, decode(3) + whole!, decode(3, 2) + half!], [
+    demo.condition,
+    demo.decode,
+    demo.decodeHalf,
+  ]);
   assertEquals(shrinks(0), [1, 2, 4, 8]);
   // PyTorch's side embeds the next scale when a scale ends, once for both rows, and counts the φ convolution.
   const positions = [1, 4, 9, 16, 36, 64];
@@ -59,13 +67,9 @@ Deno.test("loadModel: the operations of bundled models are what PyTorch counts",
     }),
     t2i.scales,
   );
-  // There, doubled maps are stored.
   const decoder = [32, 32, 64, 128].map((channels) => ({ channels, blocks: 2, attention: false }));
-  const networks = { channels: 16, decoder, encoder: null, middleAttention: false };
   const map = { width: 8, height: 8 };
-  const stored = { ...networks, layout: { ...INFINITY_LAYOUT, phases: false } };
-  assertEquals(decoderFlops(stored, map), t2i.decode);
-  assertEquals(flops.decode(0), decoderFlops({ ...networks, layout: INFINITY_LAYOUT }, map));
+  assertEquals(flops.decode(0) + doubled({ decoder }, map), t2i.decode);
 });
 
 Deno.test("loadModel: rows of operations are those that guidance takes", async () => {
