@@ -17,13 +17,15 @@ import type { Family, LoadFamilyOptions } from "./family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { requireModelSize } from "./folder/sizes.ts";
 import { openFolderAs, requireOwnSizes } from "./folder_conversion.ts";
+import { type CacheDtype, newNames } from "./graphs/cache_values.ts";
 import { createGraphSession } from "./graphs/create_session.ts";
 import { type BytesNeeded, resolveDtype } from "./graphs/fit.ts";
-import { keepHalves } from "./graphs/graph_file.ts";
+import { describeGraph, keepHalves } from "./graphs/graph_file.ts";
 import { type GraphSession, type GraphSessionOptions, refuseGraph } from "./graphs/graph_session.ts";
 import { type Provider, type Room, roomOn } from "./graphs/room.ts";
 import type { MapSize } from "./schedule.ts";
 import type { Dtype } from "./weights/dtype.ts";
+import type { ModelTensor } from "./weights/model_tensor.ts";
 import type { WeightFiles } from "./weights/weight_files.ts";
 import { WeightSet } from "./weights/weight_set.ts";
 
@@ -170,6 +172,48 @@ export function withHalves({ file, bytes }: GraphFile): GraphFile {
   } catch (error) {
     return refuseGraph(error, "load", file);
   }
+}
+
+/** A transformer graph that can be built where it is not stored. */
+export interface BuiltTransformer {
+  /** Type in which keys and values are kept. */
+  readonly cacheDtype: CacheDtype;
+  /** Its weights, which are blamed for what is built of them. */
+  readonly weights: WeightFiles;
+  /** Builds it. */
+  readonly build: () => Uint8Array;
+}
+
+/**
+ * The graph of a transformer with caches: the one that is stored, if it keeps them so, or else one that is
+ * built. Those that earlier versions stored give all keys and values with each scale.
+ *
+ * @throws {ModelFileError} If what is stored is no graph.
+ */
+export async function cachingTransformer<Config>(
+  loading: Loading<Config>,
+  { cacheDtype, weights: { file }, build }: BuiltTransformer,
+): Promise<GraphFile> {
+  const stored = await loading.graph("transformer.onnx");
+  const graph = cacheDtype === "f32" && givesNewKeys(stored) ? stored : { file, bytes: build() };
+  return loading.dtype === "f16" ? withHalves(graph) : graph;
+}
+
+function givesNewKeys({ file, bytes }: GraphFile): boolean {
+  try {
+    const [key] = newNames(0);
+    return describeGraph(bytes).outputs.some(({ name }) => name === key);
+  } catch (error) {
+    return refuseGraph(error, "load", file);
+  }
+}
+
+/**
+ * The tensors of a part with the shapes of a checkpoint, which those of integers in blocks do not tell, for
+ * graphs that are built when a model is loaded.
+ */
+export function listedWeights(tensors: readonly ModelTensor[], { file }: WeightFiles): WeightSet {
+  return new WeightSet(file, new Map(tensors.map(({ name, shape }) => [name, { shape, dtype: "F32" }])));
 }
 
 /** The graph of a transformer, whose weights stay halves where they are stored as such and are not small. */

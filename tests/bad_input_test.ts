@@ -1416,12 +1416,6 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       'Cannot load the model with offload "blocks" as VAR has no such choice; Infinity has',
     ],
     [
-      "caches of a type that the family does not have",
-      () => loadModel("demo", { device: "cpu", cacheDtype: "f16" }),
-      RangeError,
-      'Cannot load the model with cacheDtype "f16" as VAR has no such choice; Infinity has',
-    ],
-    [
       "a text encoder of a model that has none",
       () => loadModel("demo", { device: "cpu", keepTextEncoder: true }),
       RangeError,

@@ -96,7 +96,8 @@ export async function takeUp(
 ): Promise<string[]> {
   const { before, now } = records;
   const facts = (
-    { settings, model: { family, depth, size, dtype, cacheDtype, fingerprints, tuning } }: SeriesRecord,
+    { settings, model: { family, depth, size, dtype, cacheDtype = "f32", fingerprints, tuning } }:
+      SeriesRecord,
   ): unknown => {
     return { ...settings, model: { family, depth, size, dtype, cacheDtype, fingerprints, tuning } };
   };

@@ -43,7 +43,7 @@ export function classConditionalGraphs(
       "condition.onnx",
       conditionGraph(config, transformer.set, { places: transformer.places, firstPosition }),
     ],
-    ["transformer.onnx", transformerGraph(sizes, transformer.set, transformer.places)],
+    ["transformer.onnx", transformerGraph(sizes, transformer.set, { places: transformer.places })],
   ]);
   if (decoder !== null) {
     graphs.set("decoder.onnx", decoderGraph(autoencoder, tokenizer.set, tokenizer.places));

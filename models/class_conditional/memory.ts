@@ -8,6 +8,7 @@
 
 import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
 import { GUIDED_ROWS, positionsOf, scalesBytes } from "../costs.ts";
+import type { CacheDtype } from "../graphs/cache_values.ts";
 import type { BytesNeeded } from "../graphs/fit.ts";
 import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { Provider } from "../graphs/room.ts";
@@ -42,6 +43,8 @@ export interface MemoryOptions {
   readonly dtype: Dtype;
   /** Who computes. */
   readonly provider: Provider;
+  /** Type in which keys and values are kept; `"f32"` by default. */
+  readonly cacheDtype?: CacheDtype;
   /** Token maps of a schedule; those of the usual one by default. */
   readonly maps?: readonly MapSize[];
 }
@@ -64,13 +67,17 @@ const PROJECTION = /^blocks\.\d+\.ada_lin\./;
 /** Tensors of the tokenizer that only encoding needs; they are loaded when something is encoded. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** What a model of these sizes takes where it runs. */
-export function costsOf(model: ModelSizes): ModelCosts {
+/**
+ * What a model of these sizes takes where it runs.
+ *
+ * @param cacheDtype Type in which keys and values are kept.
+ */
+export function costsOf(model: ModelSizes, cacheDtype: CacheDtype = "f32"): ModelCosts {
   return {
     small: isSmall(model),
-    weights: (dtype, provider) => estimateMemory(model, { dtype, provider }).weights,
+    weights: (dtype, provider) => estimateMemory(model, { dtype, provider, cacheDtype }).weights,
     image: (dtype, provider, maps) => {
-      return estimateMemory(model, { dtype, provider, ...(maps && { maps }) }).image;
+      return estimateMemory(model, { dtype, provider, cacheDtype, ...(maps && { maps }) }).image;
     },
     largestArray: (dtype, maps) => largestArrayBytes(model, { dtype, ...(maps && { maps }) }),
     largestActivation: (maps) => largestActivationBytes(model, maps),
@@ -79,10 +86,10 @@ export function costsOf(model: ModelSizes): ModelCosts {
 
 /** Estimates the memory of a model. */
 export function estimateMemory(model: ModelSizes, options: MemoryOptions): MemoryEstimate {
-  const { dtype, provider, maps = model.maps } = options;
+  const { dtype, provider, cacheDtype, maps = model.maps } = options;
   const { transformer, vocabulary, decoder } = model;
   const conditions = 2 * 4 * conditionWords(transformer);
-  const scales = scalesBytes({ ...transformer, logits: vocabulary }, maps, provider);
+  const scales = scalesBytes({ ...transformer, logits: vocabulary }, maps, provider, cacheDtype);
   const image = conditions +
     peakBytes({ scales, decoder: liveDecoderBytes(decoder, maps.at(-1)!) }, provider);
   return { weights: weightBytes(model, dtype) + pooledBytes(image, provider), image };

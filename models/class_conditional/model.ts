@@ -12,11 +12,13 @@ import { type AutoencoderConfig, type AutoencoderLayout, pixelsPerToken } from "
 import { decoderWork } from "../autoencoder/flops.ts";
 import type { Family, LoadFamilyOptions } from "../family.ts";
 import type { ModelFolder } from "../folder/model_folder.ts";
+import { type CacheDtype, requireCacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphSession } from "../graphs/graph_session.ts";
 import { type ClassLabels, type Label, resolveClass, type ResolvedLabel } from "../label.ts";
 import { LoadedModel, type LoadedParts, type ModelWork } from "../loaded_model.ts";
-import { beginLoading, loadNetworks, transformerFile } from "../loading.ts";
+import { positionsOf } from "../costs.ts";
+import { beginLoading, cachingTransformer, listedWeights, loadNetworks } from "../loading.ts";
 import type { Generation, Model, StartOptions } from "../model.ts";
 import type { MapSize, PictureSize, Schedule } from "../schedule.ts";
 import type { CodebookTokens } from "../tokens/codebook_tokens.ts";
@@ -26,6 +28,7 @@ import { costsOf, type ModelSizes } from "./memory.ts";
 import { ConditionCache, modulationFlops } from "./transformer/condition.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import { TransformerState } from "./transformer/generation.ts";
+import { transformerGraph } from "./transformer/graph.ts";
 
 /** Name of the transformer's weights in a model folder. */
 export const TRANSFORMER = "transformer";
@@ -45,6 +48,8 @@ export interface ClassConditionalConfig extends TransformerConfig {
 export interface ModelParts<Config> extends LoadedParts {
   /** Its sizes. */
   readonly config: Config;
+  /** Type in which keys and values are kept. */
+  readonly cacheDtype: CacheDtype;
   /** The graph `transformer`. */
   readonly transformer: GraphSession;
   /** Conditions of its classes. */
@@ -87,25 +92,36 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
   device: Device,
   options: LoadClassConditionalOptions<Config>,
 ): Promise<Model> {
-  const { family, layout, sizesOf, make } = options;
+  const { family, layout, sizesOf, make, cacheDtype = "f32" } = options;
   const loading = await beginLoading(folder, device, {
     ...options,
-    costsOf: (config) => costsOf(sizesOf(config)),
+    costsOf: (config) => costsOf(sizesOf(config), cacheDtype),
   });
   const { config, owned, folder: source } = loading;
   await using stack = new AsyncDisposableStack();
   stack.use(owned);
+  requireCacheDtype(device, cacheDtype, "load the model");
   // Projections of the condition are read when they are needed.
   const transformer = owned.use(await source.weights(TRANSFORMER));
   // All graphs before the first session, so that a damaged folder is found out before anything large is
   // loaded.
   const conditionGraph = await loading.graph("condition.onnx");
-  const transformerGraph = await transformerFile(loading, "transformer.onnx");
+  const transformerFile = await cachingTransformer(loading, {
+    cacheDtype,
+    weights: transformer,
+    build: () => {
+      const tensors = listedWeights(sizesOf(config).tensors.transformer, transformer);
+      return transformerGraph({ ...config, ...config.tokenizer }, tensors, {
+        places: transformer.places,
+        cacheDtype,
+      });
+    },
+  });
   using tokenizer = await source.weights(TOKENIZER);
   const networks = owned.use(
     await loadNetworks(loading, { part: TOKENIZER, weights: tokenizer }, { ...config.tokenizer, layout }),
   );
-  const transformerSession = owned.use(await loading.session(transformerGraph, transformer));
+  const transformerSession = owned.use(await loading.session(transformerFile, transformer));
   const conditions = owned.use(
     await ConditionCache.create({
       device,
@@ -118,6 +134,7 @@ export async function loadClassConditional<Config extends ClassConditionalConfig
     ...loading,
     family: family.name,
     defaults: family.defaults,
+    cacheDtype,
     transformer: transformerSession,
     conditions,
     networks,
@@ -140,6 +157,10 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
     this.tokens = tokens;
     const { config: { classes }, folder: { manifest: { classNames } } } = parts;
     this.labels = withSynonyms({ kind: "classes", count: classes, names: classNames });
+  }
+
+  get cacheDtype(): CacheDtype {
+    return this.parts.cacheDtype;
   }
 
   /** Depth of the transformer. */
@@ -174,7 +195,8 @@ export abstract class ClassConditionalModel<Config extends ClassConditionalConfi
           condition: await conditions.condition(all),
           images: labels.length,
           guided,
-          scales: schedule.scales.length,
+          cacheDtype: this.cacheDtype,
+          lengths: schedule.scales.map(positionsOf),
           batchLimit: schedule.batchLimit,
         }),
       );

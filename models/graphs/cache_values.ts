@@ -1,13 +1,14 @@
 /**
- * The keys and values of a transformer as inputs and outputs of its graph, in the type in which they are kept
- * between two scales. Who keeps them is left to `key_value_caches.ts`.
+ * Attention to tokens of the scales before, whose keys and values are inputs of a transformer's graph, as
+ * those of the scale at hand are its outputs, in the type in which they are kept between two scales. Who
+ * keeps them is left to `key_value_caches.ts`.
  *
  * @module
  */
 
 import type { Device } from "../../kernels/device/device.ts";
 import { WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
-import { ELEMENT_TYPES, type GraphBuilder, type GraphValue } from "./graph_builder.ts";
+import { ELEMENT_TYPES, type GraphBuilder, MICROSOFT } from "./graph_builder.ts";
 
 /**
  * Type in which keys and values are kept between two scales: `"f16"` takes half the memory of `"f32"` and
@@ -31,29 +32,60 @@ export function requireCacheDtype(device: Device, dtype: CacheDtype, action: str
   );
 }
 
-/** The keys or values of one block as an input or output of a graph. */
-export interface CacheValue extends Pick<GraphValue, "name" | "shape"> {
-  /** Type in which they are kept. */
-  readonly dtype: CacheDtype;
+/** Attention of one block to the tokens of its scale and of those before. */
+export interface CachedAttention {
+  /** Queries, keys and values of the scale at hand, [rows, length, heads * headWidth] each. */
+  readonly tokens: readonly [query: string, key: string, value: string];
+  /** Index of the block. */
+  readonly block: number;
+  /** Attention heads. */
+  readonly heads: number;
+  /** Width of a head. */
+  readonly headWidth: number;
+  /** What scores are multiplied by. */
+  readonly scale: number;
+  /** Type in which keys and values are kept; `"f32"` by default. */
+  readonly dtype?: CacheDtype;
 }
 
+/** Names of the keys and values of the scales before, as a graph is fed them. */
+export const pastNames = (block: number): readonly [key: string, value: string] => {
+  return [`past_key.${block}`, `past_value.${block}`];
+};
+/** Names of the keys and values of the scale at hand, which a graph gives. */
+export const newNames = (block: number): readonly [key: string, value: string] => {
+  return [`new_key.${block}`, `new_value.${block}`];
+};
+
 /**
- * Declares keys or values of the scales before as an input of a graph.
+ * Adds the attention of one block. The graph is fed the keys and values of the scales before,
+ * [past, rows, heads, headWidth], and gives those of the scale at hand in the same order, token by token, so
+ * that they can be kept behind the others. All of them together exist for one block at a time only.
  *
- * @returns They as float32.
+ * @returns What was attended to, [rows, length, heads * headWidth].
  */
-export function cacheInput(graph: GraphBuilder, { name, shape, dtype }: CacheValue): string {
-  if (dtype === "f32") return graph.input({ name, type: "float32", shape });
-  const halves = graph.input({ name, type: "float16", shape });
-  return graph.add("Cast", [halves], { to: ELEMENT_TYPES.float32 });
-}
-
-/**
- * Declares that `result`, float32, are the keys or values up to this scale. Those of the scales before, which
- * were halves, become the same halves again.
- */
-export function cacheOutput(graph: GraphBuilder, { name, shape, dtype }: CacheValue, result: string): void {
-  if (dtype === "f32") return graph.output({ name, type: "float32", shape }, result);
-  const halves = graph.add("Cast", [result], { to: ELEMENT_TYPES.float16 });
-  graph.output({ name, type: "float16", shape }, halves);
+export function cachedAttention(graph: GraphBuilder, attention: CachedAttention): string {
+  const { tokens, block, heads, headWidth, scale, dtype = "f32" } = attention;
+  const type = dtype === "f16" ? "float16" : "float32";
+  const kept = pastNames(block).map((name) => {
+    const past = graph.input({ name, type, shape: ["past", "rows", heads, headWidth] });
+    // Halves are cast before anything is computed: WebGPU sums products of halves in halves.
+    const byHead = graph.add("Transpose", [past], { perm: [1, 2, 0, 3] });
+    return dtype === "f16" ? graph.add("Cast", [byHead], { to: ELEMENT_TYPES.float32 }) : byHead;
+  });
+  for (const [i, name] of newNames(block).entries()) {
+    // Zeros keep a dimension.
+    const byRow = graph.reshape(tokens[i + 1]!, [0, 0, heads, headWidth]);
+    const byToken = graph.add("Transpose", [byRow], { perm: [1, 0, 2, 3] });
+    const given = dtype === "f16" ? graph.add("Cast", [byToken], { to: ELEMENT_TYPES.float16 }) : byToken;
+    graph.output({ name, type, shape: ["length", "rows", heads, headWidth] }, given);
+  }
+  // Without its two other results the operator would not look at what was kept.
+  const [attended] = graph.addMany(
+    `${MICROSOFT}.MultiHeadAttention`,
+    [...tokens, "", "", "", ...kept],
+    3,
+    { num_heads: heads, scale: { float: scale } },
+  );
+  return attended!;
 }

@@ -28,17 +28,20 @@ export interface CachedScale {
   readonly last: boolean;
 }
 
-/** Bytes of the keys and values of one row at the peak of a scale: what was kept, and what is to be kept. */
+/**
+ * Bytes of the keys and values of one row at the peak of a scale: what was kept; what is to be kept, as the
+ * graph gives it and behind the rest; and of one block all of them in the order in which they are computed
+ * with.
+ */
 export function cacheBytes(
   { depth, width, dtype = "f32" }: CacheSizes,
   { past, length, last }: CachedScale,
 ): number {
-  const total = past + length;
-  // The last scale's caches do not leave the graph, so only one block's is alive at a time.
-  const tokens = past * depth + (last ? total : total * depth);
-  if (dtype === "f32") return 2 * 4 * width * tokens;
-  // Of one block they are wide while it is computed.
-  return 2 * width * (2 * tokens + 4 * (past + total));
+  // Nothing is kept of the last scale.
+  const kept = depth * (past + (last ? 0 : 2 * length));
+  const computed = past + (past + length);
+  // Halves are put in order before they become wide.
+  return 2 * width * (dtype === "f32" ? 4 * (kept + computed) : 2 * (kept + past) + 4 * computed);
 }
 
 /**

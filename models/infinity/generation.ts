@@ -10,6 +10,7 @@ import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { gatherRows } from "../../kernels/maps/gather.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
+import { positionsOf } from "../costs.ts";
 import type { CacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphTensor } from "../graphs/graph_session.ts";
@@ -82,7 +83,7 @@ export class InfinityGeneration implements Generation {
       headWidth: width / heads,
       images,
       guided: branches === 2,
-      scales: schedule.scales.length,
+      lengths: schedule.scales.map(positionsOf),
       dtype: parts.cacheDtype,
     });
     this.#features = device.allocate(this.#rows * bits, "features");
@@ -112,14 +113,12 @@ export class InfinityGeneration implements Generation {
 
   async #logits(): Promise<DeviceArray> {
     const { device, sessions } = this.#parts;
-    const { scale, rows } = this.#caches;
-    const { width, height } = this.#scales[scale]!;
-    const length = width * height;
+    const { scale, rows, length } = this.#caches;
     const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
     using stack = new DisposableStack();
     const feeds = this.#feeds(length, fed, stack);
     const mixed = this.#mixedAfter;
-    const logits = await sessions.run(mixed, (session) => this.#caches.run(session, feeds, length, fed));
+    const logits = await sessions.run(mixed, (session) => this.#caches.run(session, feeds, fed));
     if (this.#rows === rows) return logits;
     using both = logits;
     const own = device.allocate(logits.length / 2, "logits");

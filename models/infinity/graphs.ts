@@ -1,7 +1,7 @@
 /**
  * The graphs of an Infinity transformer as ONNX: `condition` turns the features of one text into all that
  * depends on them alone, the keys and values of every block's cross-attention among it; `transformer` turns
- * the features of one scale into logits and grows the key and value caches. Formulas: arXiv 2412.04431,
+ * the features of one scale into logits, and into keys and values for the scales to come. Formulas: arXiv 2412.04431,
  * section 3, and the published layout of its tensors.
  *
  * Rows of a batch: all conditional rows first, then, with guidance, all unconditional rows.
@@ -20,7 +20,7 @@ import {
   unitGain,
   unitHeads,
 } from "../graphs/block_nodes.ts";
-import { type CacheDtype, cacheInput, cacheOutput, type CacheValue } from "../graphs/cache_values.ts";
+import { cachedAttention, type CacheDtype } from "../graphs/cache_values.ts";
 import { type GraphBuilder, type GraphValue, MICROSOFT } from "../graphs/graph_builder.ts";
 import { GraphWeights } from "../graphs/graph_weights.ts";
 import { t5Graph, TEXT_ENCODER, TEXT_ENCODER_GRAPH } from "../text/t5_graph.ts";
@@ -345,15 +345,10 @@ class Transformer {
 
   #selfAttention(normal: string, i: number): string {
     const { width, heads } = this.#config;
+    const { cacheDtype: dtype = "f32" } = this.#options;
     const [graph, weights] = [this.#graph, this.#weights];
     const name = `${blockName(this.#config, i)}.sa`;
     const headWidth = width / heads;
-    const { cacheDtype: dtype = "f32" } = this.#options;
-    const cache = (part: string, length: string): CacheValue => {
-      return { name: `${part}.${i}`, dtype, shape: ["rows", heads, length, headWidth] };
-    };
-    const pastKey = cacheInput(graph, cache("past_key", "past"));
-    const pastValue = cacheInput(graph, cache("past_value", "past"));
     const bias = graph.add("Concat", [
       weights.tensor(`${name}.q_bias`, [width]),
       zeros(graph, width),
@@ -364,23 +359,18 @@ class Transformer {
     const logScale = weights.tensor(`${name}.scale_mul_1H11`, [1, heads, 1, 1]);
     const scale = attentionScale(graph, logScale);
     const scaled = graph.add("Mul", [this.#unit(query), graph.reshape(scale, [1, heads, 1])]);
-    const [attended, presentKey, presentValue] = graph.addMany(
-      `${MICROSOFT}.MultiHeadAttention`,
-      [
+    const attended = cachedAttention(graph, {
+      tokens: [
         this.#rotated(this.#unflat(scaled)),
         this.#rotated(this.#unflat(this.#unit(key))),
         this.#unflat(value),
-        "",
-        "",
-        "",
-        pastKey,
-        pastValue,
       ],
-      3,
-      { num_heads: heads, scale: { float: 1 } },
-    ) as [string, string, string];
-    cacheOutput(graph, cache("present_key", "total"), presentKey);
-    cacheOutput(graph, cache("present_value", "total"), presentValue);
+      block: i,
+      heads,
+      headWidth: width / heads,
+      scale: 1,
+      dtype,
+    });
     return weights.linear(this.#flat(attended), `${name}.proj`, width, width);
   }
 

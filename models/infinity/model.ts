@@ -19,7 +19,9 @@ import type { Label, ResolvedLabel, TextLabels } from "../label.ts";
 import { LoadedModel, type LoadedParts, type ModelWork, type Quantized } from "../loaded_model.ts";
 import {
   beginLoading,
+  cachingTransformer,
   type GraphFile,
+  listedWeights,
   type Loading,
   loadNetworks,
   neededBytes,
@@ -33,7 +35,6 @@ import { PromptEncoder } from "../text/text_encoder.ts";
 import { encodePrompts, requireFeaturesFor, type TextFeatures } from "../text/text_features.ts";
 import { BitTokens } from "../tokens/bit_tokens.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
-import { WeightSet } from "../weights/weight_set.ts";
 import { CodeMaps } from "./code_maps.ts";
 import { evaluateTexts, type RowText } from "./conditions.ts";
 import {
@@ -167,15 +168,17 @@ async function loadTransformer(
   { offload, ...options }: Keeping & TransformerGraphOptions,
 ): Promise<GraphSession> {
   const { config } = loading;
+  const listed = listedWeights(transformerTensors(config), weights);
   if (offload === "blocks") {
-    const parts = transformerParts(config, listedWeights(config, weights), weights.places, options);
+    const parts = transformerParts(config, listed, weights.places, options);
     return await loadParts(loading, weights, parts, residentBytes(loading));
   }
-  if (!options.mixedAfter?.length && options.cacheDtype !== "f16") {
-    return await loading.session(await transformerFile(loading, "transformer.onnx"), weights);
+  const build = (): Uint8Array => transformerGraph(config, listed, weights.places, options);
+  if (options.mixedAfter?.length) {
+    return await loading.session(halvesOf(loading, { file: weights.file, bytes: build() }), weights);
   }
-  const bytes = transformerGraph(config, listedWeights(config, weights), weights.places, options);
-  return await loading.session(halvesOf(loading, { file: weights.file, bytes }), weights);
+  const { cacheDtype = "f32" } = options;
+  return await loading.session(await cachingTransformer(loading, { cacheDtype, weights, build }), weights);
 }
 
 /** Loads what evaluates texts, whole or in parts. */
@@ -188,19 +191,9 @@ async function loadCondition(
   if (offload !== "blocks") {
     return await loading.session(await transformerFile(loading, "condition.onnx"), weights);
   }
-  const parts = conditionParts(config, listedWeights(config, weights), weights.places);
+  const parts = conditionParts(config, listedWeights(transformerTensors(config), weights), weights.places);
   // They run once a batch, so none of them stays loaded.
   return await loadParts(loading, weights, parts, 0);
-}
-
-/**
- * The transformer's tensors with the shapes of a checkpoint, which those of integers in blocks do not tell.
- */
-function listedWeights(config: InfinityConfig, { file }: WeightFiles): WeightSet {
-  const tensors = transformerTensors(config).map(({ name, shape }) => {
-    return [name, { shape, dtype: "F32" }] as const;
-  });
-  return new WeightSet(file, new Map(tensors));
 }
 
 function halvesOf({ dtype }: Loading<InfinityConfig>, graph: GraphFile): GraphFile {

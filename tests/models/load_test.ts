@@ -467,11 +467,11 @@ testOnDevices("loadModel: FlexVAR's checkpoints are loaded like VAR's", (device)
   }));
 
 Deno.test("loadModel: a family is given the choices that it offers, and others are told who offers them", async () => {
-  const refused = (name: string) => assertRejects(() => loadModel("demo", { device: "cpu", [name]: "f16" }));
-  const none = await refused("cacheDtype");
+  const refused = () => assertRejects(() => loadModel("demo", { device: "cpu", offload: "blocks" }));
+  const none = await refused();
   assertEquals(
     (none as Error).message,
-    'Cannot load the model with cacheDtype "f16" as VAR has no such choice; Infinity has',
+    'Cannot load the model with offload "blocks" as VAR has no such choice; Infinity has',
   );
   const seen: LoadFamilyOptions[] = [];
   const VAR = familyNamed("var");
@@ -497,7 +497,7 @@ Deno.test("loadModel: a family is given the choices that it offers, and others a
     RangeError,
     "Cannot load the model with keepTextEncoder false as Choosy has no such choice; Infinity has",
   );
-  const told = await refused("cacheDtype");
+  const told = await refused();
   assertStringIncludes((told as Error).message, "as VAR has no such choice; Infinity and Choosy have");
   assertEquals(seen.length, 3);
 });

@@ -7,6 +7,7 @@
  */
 
 import type { Device, DeviceArray } from "../../../kernels/device/device.ts";
+import type { CacheDtype } from "../../graphs/cache_values.ts";
 import { requireBatch } from "../../graphs/fit.ts";
 import type { GraphSession, GraphTensor } from "../../graphs/graph_session.ts";
 import {
@@ -36,8 +37,10 @@ export interface TransformerStateParts {
   readonly images: number;
   /** Whether there are unconditional rows, too. */
   readonly guided: boolean;
-  /** Number of scales. The first one has a map of one token. */
-  readonly scales: number;
+  /** Type in which keys and values are kept. */
+  readonly cacheDtype: CacheDtype;
+  /** Tokens of each scale, of the first one a single one. */
+  readonly lengths: readonly number[];
   /** What the device admits in one batch. */
   readonly batchLimit: BatchLimit | undefined;
 }
@@ -51,7 +54,7 @@ export class TransformerState implements Disposable {
 
   /** Begins with features of zeros. */
   constructor(parts: TransformerStateParts) {
-    const { device, sizes: { depth, heads, width, channels }, condition, images, guided, scales } = parts;
+    const { device, sizes: { depth, heads, width, channels }, condition, images, guided } = parts;
     this.#parts = parts;
     this.#caches = new KeyValueCaches({
       device,
@@ -60,7 +63,8 @@ export class TransformerState implements Disposable {
       headWidth: width / heads,
       images,
       guided,
-      scales,
+      lengths: parts.lengths,
+      dtype: parts.cacheDtype,
     });
     this.#condition = { ...condition };
     this.#features = device.allocate(this.#caches.rows * channels, "features");
@@ -115,8 +119,7 @@ export class TransformerState implements Disposable {
 
   async #logits(positions: DeviceArray): Promise<DeviceArray> {
     const { device, sizes: { depth, width, channels }, session } = this.#parts;
-    const { scale, rows } = this.#caches;
-    const length = this.#features.length / (rows * channels);
+    const { scale, rows, length } = this.#caches;
     const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
     using stack = new DisposableStack();
     const fill = (array: DeviceArray): DeviceArray => {
@@ -133,7 +136,7 @@ export class TransformerState implements Disposable {
     for (let i = 0; i < depth; i++) {
       feeds[`modulation.${i}`] = { array: fill(this.#condition[`modulation.${i}`]!), shape: [fed, 6, width] };
     }
-    return await this.#caches.run(session, feeds, length, fed);
+    return await this.#caches.run(session, feeds, fed);
   }
 
   /**

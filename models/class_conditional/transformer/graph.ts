@@ -1,7 +1,7 @@
 /**
  * The graphs of the class-conditional transformer that VAR and FlexVAR share, as ONNX: `condition` and
  * `modulation` turn class labels into everything that depends on them alone; `transformer` turns the features
- * of one scale into logits and grows the key and value caches. Formulas: the VAR paper (arXiv 2404.02905),
+ * of one scale into logits, and into keys and values for the scales to come. Formulas: the VAR paper (arXiv 2404.02905),
  * section 3.2 and appendix A, and the published layout of its tensors.
  *
  * Rows of a batch: all conditional rows first, then, with guidance, all unconditional rows.
@@ -18,8 +18,9 @@ import {
   unitGain,
   unitHeads,
 } from "../../graphs/block_nodes.ts";
+import { cachedAttention, type CacheDtype } from "../../graphs/cache_values.ts";
 import { GraphWeights } from "../../graphs/graph_weights.ts";
-import { GraphBuilder, type GraphValue, MICROSOFT } from "../../graphs/graph_builder.ts";
+import { GraphBuilder, MICROSOFT } from "../../graphs/graph_builder.ts";
 import type { WeightPlaces } from "../../weights/weight_places.ts";
 import type { WeightSet } from "../../weights/weight_set.ts";
 import type { TransformerConfig, TransformerSizes } from "./config.ts";
@@ -102,6 +103,14 @@ export function modulationGraph(width: number): Uint8Array<ArrayBuffer> {
   return graph.bytes();
 }
 
+/** What a transformer graph is made of. */
+export interface TransformerGraphOptions {
+  /** Where the bytes of each tensor lie. */
+  readonly places: WeightPlaces;
+  /** Type in which keys and values are kept; `"f32"` by default. */
+  readonly cacheDtype?: CacheDtype;
+}
+
 /**
  * Features [rows, length, Cvae] of one scale to logits [rows * length, V]. `positions` [rows or 1, length, C]
  * is added to the embedded features; the first scale has zero features and the condition's first token as
@@ -111,7 +120,7 @@ export function modulationGraph(width: number): Uint8Array<ArrayBuffer> {
 export function transformerGraph(
   sizes: TransformerSizes,
   set: WeightSet,
-  places: WeightPlaces,
+  { places, cacheDtype = "f32" }: TransformerGraphOptions,
 ): Uint8Array<ArrayBuffer> {
   const { width, depth, heads, vocabulary, channels, normalizedAttention } = sizes;
   const headWidth = width / heads;
@@ -147,11 +156,6 @@ export function transformerGraph(
   for (let i = 0; i < depth; i++) {
     const block = `blocks.${i}`;
     const modulation = graph.input({ name: `modulation.${i}`, type: "float32", shape: ["rows", 6, width] });
-    const cache = (name: string, length: string): GraphValue => {
-      return { name: `${name}.${i}`, type: "float32", shape: ["rows", heads, length, headWidth] };
-    };
-    const pastKey = graph.input(cache("past_key", "past"));
-    const pastValue = graph.input(cache("past_value", "past"));
     const [gate1, gate2, scale1, scale2, shift1, shift2] = graph.split(modulation, 6, 1);
 
     const bias = graph.add("Concat", [
@@ -168,14 +172,14 @@ export function transformerGraph(
       query = graph.add("Mul", [unit(query), graph.reshape(scale, [1, heads, 1])]);
       key = unit(key);
     }
-    const [attended, presentKey, presentValue] = graph.addMany(
-      `${MICROSOFT}.MultiHeadAttention`,
-      [unflat(query), unflat(key), unflat(value), "", "", "", pastKey, pastValue],
-      3,
-      { num_heads: heads, scale: { float: normalizedAttention ? 1 : 0.25 / Math.sqrt(headWidth) } },
-    ) as [string, string, string];
-    graph.output(cache("present_key", "total"), presentKey);
-    graph.output(cache("present_value", "total"), presentValue);
+    const attended = cachedAttention(graph, {
+      tokens: [unflat(query), unflat(key), unflat(value)],
+      block: i,
+      heads,
+      headWidth,
+      scale: normalizedAttention ? 1 : 0.25 / Math.sqrt(headWidth),
+      dtype: cacheDtype,
+    });
     const projected = unflat(weights.linear(flat(attended), `${block}.attn.proj`, width, width));
     x = graph.add("Add", [x, graph.add("Mul", [projected, gate1!])]);
 

@@ -161,9 +161,9 @@ Deno.test("estimateMemory: an image of the model of depth 16 takes what caches, 
     return estimateMemory({ ...sizes, decoder }, { dtype: "f32", provider: "wasm" }).image;
   };
   const image = imageBytes(null);
-  // Keys and values of 255 and of 424 tokens at the scale before the last: the specification's 178.3 MB for
-  // 680 tokens, in proportion.
-  const caches = 178.3e6 * (255 + 424) / 680;
+  // Keys and values of 255 tokens and twice of 169 at the scale before the last: the specification's 178.3 MB
+  // for 680 tokens, in proportion.
+  const caches = 178.3e6 * (255 + 2 * 169) / 680;
   assert(image > caches && image < 1.35 * caches, `${image}`);
   // What was measured of the published decoder for one image of 256 px.
   const decoder = imageBytes(sizes.decoder);
@@ -428,24 +428,24 @@ Deno.test("estimateMemory: an image takes what the maps of its schedule need, of
   assertEquals(of(squares(1, 32)), decoded(32 * 32));
   assertEquals(of([{ width: 1, height: 1 }, { width: 24, height: 12 }]), decoded(24 * 12));
   assertEquals(of([{ width: 1, height: 1 }, { width: 12, height: 24 }]), decoded(24 * 12));
-  // Two rows of keys and values of 16 blocks, for 680 and for 680 + 529 tokens, and what 529 tokens have in a
-  // block and as logits.
+  // Two rows of keys and values of 16 blocks, for 680 tokens and twice for 529, and of one block for 680 and
+  // for 680 + 529; and what 529 tokens have in a block and as logits.
   const scales = estimateMemory({ ...sizes, decoder: null }, {
     dtype: "f32",
     provider: "webgpu",
     maps: [...sizes.maps, ...squares(23, 32)],
   }).image;
-  const caches = 2 * 4 * 2 * 16 * 1024 * (680 + 680 + 529);
+  const caches = 2 * 4 * 2 * 1024 * (16 * (680 + 2 * 529) + 680 + 680 + 529);
   const activations = 2 * 4 * 529 * (12 * 1024 + 2 * 8912);
   assertEquals(scales, Math.ceil(1.6 * (caches + activations)) + 2 * 4 * 99 * 1024);
-  // On the CPU, 16 heads of scores too: of 1024 tokens with all 2233, at the last scale, whose caches are one
-  // block's.
+  // On the CPU, 16 heads of scores too: of 1024 tokens with all 2233, at the last scale, of which nothing is
+  // kept.
   const onCpu = estimateMemory({ ...sizes, decoder: null }, {
     dtype: "f32",
     provider: "wasm",
     maps: [...sizes.maps, ...squares(23, 32)],
   }).image;
-  const last = 2 * (1209 * 16 + 2233) * 1024 + 1024 * (12 * 1024 + 2 * 8912) + 16 * 1024 * 2233;
+  const last = 2 * (1209 * 16 + 1209 + 2233) * 1024 + 1024 * (12 * 1024 + 2 * 8912) + 16 * 1024 * 2233;
   assertEquals(onCpu, 2 * 4 * last + 2 * 4 * 99 * 1024);
   // A level that begins with more channels than it has.
   const narrow = estimateMemory({ ...sizes, decoder: [{ channels: 32 }, { channels: 51200 }] }, {

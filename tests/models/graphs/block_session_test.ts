@@ -50,7 +50,7 @@ Deno.test("BlockwiseSession: what nobody wants is neither loaded nor kept", asyn
   await using session = await createTiny(device);
   const before = device.counters.liveArrays;
   // The keys of the first block need neither the other blocks nor the head.
-  await runOnce(session, device, ["present_key.0"]);
+  await runOnce(session, device, ["new_key.0"]);
   assertEquals(session.counters.loads, 2);
   // What goes from part to part can be asked for, too.
   await runOnce(session, device, ["hidden.1", "logits"]);
@@ -153,7 +153,7 @@ testOnGpu(
     await using session = await createTiny(device, all);
     const before = device.counters.liveArrays;
     await runOnce(session, device);
-    await runOnce(session, device, ["present_key.0", "hidden.1"]);
+    await runOnce(session, device, ["new_key.0", "hidden.1"]);
     await assertRejects(() => runOnce(session, device, undefined, ["gate.1"]), Error, "gate.1");
     assertEquals(device.counters.liveArrays, before);
     assertEquals(session.counters, { runs: 2, loads: 0, bytesRead: 0 });

@@ -34,12 +34,14 @@ class FakeTransformer implements GraphSession {
     this.values = await readFloats(inputs["past_value.0"]!.array as DeviceArray);
     const { shape: [rows = 0, length = 0] } = inputs.features!;
     const results: Record<string, DeviceArray> = { logits: this.#device.allocate(rows * length, "logits") };
-    for (const [name, { shape: [, , past = 0] }] of Object.entries(inputs)) {
+    for (const name of Object.keys(inputs)) {
       if (!name.startsWith("past_") || wanted !== undefined) continue;
-      const words = HEADS * (past + length) * HEAD_WIDTH;
       const more = name.startsWith("past_value") ? 0.5 : 0;
-      const values = Float32Array.from({ length: rows * words }, (_, i) => Math.floor(i / words) + more);
-      results[name.replace("past", "present")] = this.#device.upload(values, name);
+      const words = HEADS * HEAD_WIDTH;
+      const values = Float32Array.from({ length: length * rows * words }, (_, i) => {
+        return Math.floor(i / words) % rows + more;
+      });
+      results[name.replace("past", "new")] = this.#device.upload(values, name);
     }
     return results;
   }
@@ -54,7 +56,7 @@ testOnDevices("KeyValueCaches grow scale by scale, and need not leave the last o
   {
     using caches = new KeyValueCaches({
       ...{ device, depth: 2, heads: HEADS, headWidth: HEAD_WIDTH },
-      ...{ images: 2, guided: true, scales: 3 },
+      ...{ images: 2, guided: true, lengths: [1, 4, 9] },
     });
     assertEquals([caches.images, caches.rows, caches.scale], [2, 4, 0]);
     assertThrows(
@@ -67,7 +69,7 @@ testOnDevices("KeyValueCaches grow scale by scale, and need not leave the last o
       using features = device.allocate(4 * length);
       using logits = await caches.run(session, {
         features: { array: features, shape: [4, length] },
-      }, length);
+      });
       assertEquals(logits.length, 4 * length);
       caches.advance();
     }
@@ -75,7 +77,7 @@ testOnDevices("KeyValueCaches grow scale by scale, and need not leave the last o
     for (const [k, past] of [0, 1, 5].entries()) {
       const { features: _, ...pasts } = session.fed[k]!;
       assertEquals(Object.keys(session.fed[k]!).sort(), names);
-      for (const { shape } of Object.values(pasts)) assertEquals(shape, [4, HEADS, past, HEAD_WIDTH]);
+      for (const { shape } of Object.values(pasts)) assertEquals(shape, [past, 4, HEADS, HEAD_WIDTH]);
     }
     assertEquals(session.wanted, [undefined, undefined, ["logits"]]);
     caches.requireDone("decode");
@@ -91,12 +93,14 @@ for (const guided of [false, true]) {
     {
       using caches = new KeyValueCaches({
         ...{ device, depth: 1, heads: HEADS, headWidth: HEAD_WIDTH },
-        ...{ images: 3, guided, scales: 2 },
+        ...{ images: 3, guided, lengths: [1, 1] },
       });
       const session = new FakeTransformer(device);
       const run = async (): Promise<void> => {
         using features = device.allocate(caches.rows);
-        using _ = await caches.run(session, { features: { array: features, shape: [caches.rows, 1] } }, 1);
+        const feeds = { features: { array: features, shape: [caches.rows, 1] } };
+        using _ = await caches.run(session, feeds);
+        caches.advance();
       };
       await run();
       for (const lanes of [[], [3], [0, -1], [0.5]]) {
@@ -112,9 +116,12 @@ for (const guided of [false, true]) {
       using perImage = gather.images(device.upload(new Float32Array([0, 0.5, 1, 1.5, 2, 2.5])));
       assertEquals([...await readFloats(perImage)], [2, 2.5, 0, 0.5]);
       await run();
-      assertEquals(session.fed[1]!["past_key.0"]!.shape, [caches.rows, HEADS, 1, HEAD_WIDTH]);
+      assertEquals(session.fed[1]!["past_key.0"]!.shape, [1, caches.rows, HEADS, HEAD_WIDTH]);
       const words = HEADS * HEAD_WIDTH;
-      assertEquals([...session.values], rows.flatMap((row) => new Array(words).fill(row + 0.5)));
+      assertEquals(
+        [...session.values.subarray(0, caches.rows * words)],
+        rows.flatMap((row) => new Array(words).fill(row + 0.5)),
+      );
     }
     assertEquals(device.counters.liveBytes, before);
   });
@@ -127,10 +134,10 @@ Deno.test("KeyValueCaches: a rearrangement that fails half-way leaks nothing", a
     {
       using caches = new KeyValueCaches({
         ...{ device, depth: 2, heads: HEADS, headWidth: HEAD_WIDTH },
-        ...{ images: 2, guided: true, scales: 3 },
+        ...{ images: 2, guided: true, lengths: [1, 1, 1] },
       });
       using features = device.allocate(4, "features");
-      using _logits = await caches.run(session, { features: { array: features, shape: [4, 1, 1] } }, 1);
+      using _logits = await caches.run(session, { features: { array: features, shape: [4, 1, 1] } });
       caches.advance();
       failAt(device, failing);
       let failed = false;
@@ -140,8 +147,8 @@ Deno.test("KeyValueCaches: a rearrangement that fails half-way leaks nothing", a
         assertEquals((error as Error).message, "no room");
         failed = true;
       }
-      // Two lists of lanes, then keys and values of two blocks.
-      assertEquals(failed, failing <= 6, `allocation ${failing}`);
+      // Three lists of lanes, then keys and values of two blocks.
+      assertEquals(failed, failing <= 7, `allocation ${failing}`);
     }
     assertEquals(device.counters.liveArrays, 0, `allocation ${failing}`);
   }
@@ -165,7 +172,7 @@ testOnDevices("KeyValueCaches of f16 take half the words, and follow their lanes
   {
     using caches = new KeyValueCaches({
       ...{ device, depth: 1, heads: 2, headWidth: 3, dtype: "f16" },
-      ...{ images: 2, guided: false, scales: 2 },
+      ...{ images: 2, guided: false, lengths: [1, 1] },
     });
     const fed: Readonly<Record<string, GraphTensor>>[] = [];
     const halves = Float16Array.from({ length: 2 * 2 * 1 * 3 }, (_, i) => i / 8);
@@ -175,19 +182,19 @@ testOnDevices("KeyValueCaches of f16 take half the words, and follow their lanes
         const upload = (): DeviceArray => device.upload(new Uint32Array(halves.buffer));
         return Promise.resolve({
           logits: device.allocate(2),
-          "present_key.0": upload(),
-          "present_value.0": upload(),
+          "new_key.0": upload(),
+          "new_value.0": upload(),
         });
       },
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
-    (await caches.run(session, {}, 1))[Symbol.dispose]();
+    (await caches.run(session, {}))[Symbol.dispose]();
     caches.advance();
     caches.gather([1, 1, 0])[Symbol.dispose]();
-    (await caches.run(session, {}, 1))[Symbol.dispose]();
+    (await caches.run(session, {}))[Symbol.dispose]();
     assertEquals(fed.map((inputs) => inputs["past_key.0"]!.type), ["float16", "float16"]);
     const { array, shape } = fed[1]!["past_value.0"]!;
-    assertEquals(shape, [3, 2, 1, 3]);
+    assertEquals(shape, [1, 3, 2, 3]);
     assertEquals((array as DeviceArray).length, 3 * 3);
   }
   assertEquals(device.counters.liveBytes, before);
@@ -195,7 +202,7 @@ testOnDevices("KeyValueCaches of f16 take half the words, and follow their lanes
     () => {
       new KeyValueCaches({
         ...{ device, depth: 1, heads: 3, headWidth: 3, dtype: "f16" },
-        ...{ images: 1, guided: false, scales: 2 },
+        ...{ images: 1, guided: false, lengths: [1, 1] },
       });
     },
     RangeError,

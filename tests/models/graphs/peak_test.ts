@@ -1,27 +1,36 @@
 /** Bytes of caches by formula against what a generation really keeps, and what pools add to them. */
 
-import { assertEquals } from "@std/assert";
-import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
+import { assert, assertEquals } from "@std/assert";
+import type { Device } from "../../../kernels/device/device.ts";
 import type { CacheDtype } from "../../../models/graphs/cache_values.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
-import type { GraphSession } from "../../../models/graphs/graph_session.ts";
+import { type GraphSession, sizeOf } from "../../../models/graphs/graph_session.ts";
 import { cacheBytes, peakBytes, pooledBytes } from "../../../models/graphs/peak.ts";
+import { testOnDevices } from "../../devices.ts";
 import { DEPTH, HEAD_WIDTH, HEADS, LENGTHS, runTiny, tinyFile, wholeGraph } from "./tiny_transformer.ts";
 
-/** Bytes of the keys and values that are fed to each run and come out of it. */
-async function bytesKept(dtype: CacheDtype): Promise<number[]> {
-  using device = new CpuDevice();
+/**
+ * Bytes of keys and values when a graph has been run, scale by scale: those that it was fed, with the room
+ * behind them that the scale needs, and those that it gave.
+ */
+async function bytesKept(device: Device, dtype: CacheDtype): Promise<number[]> {
   await using inner = await createGraphSession(device, wholeGraph(dtype), { externalFiles: [tinyFile()] });
   const kept: number[] = [];
   const session: GraphSession = {
     run: async (inputs, wanted) => {
       const results = await inner.run(inputs, wanted);
-      const arrays = [
-        ...Object.entries(inputs).map(([name, { array }]) => [name, array] as const),
-        ...Object.entries(results),
-      ];
-      const words = arrays.filter(([name]) => /^(past|present)_/.test(name))
-        .reduce((sum, [, { length }]) => sum + length, 0);
+      const given = Object.entries(results).filter(([name]) => name.startsWith("new_"));
+      const fed = Object.entries(inputs).filter(([name]) => name.startsWith("past_"));
+      const rows = sizeOf(fed[0]![1].shape.slice(1));
+      const length = given.length === 0 ? 0 : LENGTHS[kept.length]!;
+      let words = given.reduce((sum, [, array]) => sum + array.length, 0);
+      for (const [, { array, shape, type }] of fed) {
+        const needed = (shape[0]! + length) * rows / (type === "float16" ? 2 : 1);
+        // The host has room for all scales from the first one on, of which nobody has written to the rest.
+        if (device.kind === "cpu") assert(array.length >= needed);
+        else assertEquals(array.length, needed);
+        words += needed;
+      }
       kept.push(4 * words);
       return results;
     },
@@ -31,22 +40,21 @@ async function bytesKept(dtype: CacheDtype): Promise<number[]> {
   return kept;
 }
 
-Deno.test("cacheBytes: what a generation keeps, and one block's beside it in the last scale or as floats", async () => {
+testOnDevices("cacheBytes: what a generation keeps, with one block's beside it", async (device) => {
   const width = HEADS * HEAD_WIDTH;
-  const sizes = { depth: DEPTH, width };
   // Two images with guidance, three in the last scale.
   const rows = [4, 4, 6];
   const pasts = [0, LENGTHS[0]!, LENGTHS[0]! + LENGTHS[1]!];
-  const [kept, halves] = [await bytesKept("f32"), await bytesKept("f16")];
+  const [kept, halves] = [await bytesKept(device, "f32"), await bytesKept(device, "f16")];
   for (const [k, length] of LENGTHS.entries()) {
     const scale = { past: pasts[k]!, length, last: k === LENGTHS.length - 1 };
-    const total = scale.past + length;
-    const inGraph = scale.last ? 2 * width * total : 0;
-    assertEquals(rows[k]! * cacheBytes(sizes, scale), kept[k]! + rows[k]! * 4 * inGraph, `scale ${k}`);
-    const wide = 2 * width * (scale.past + total);
+    const { past } = scale;
+    // Keys and values of a block: those of the past in another order, and then those of the scale with them.
+    const computed = rows[k]! * 2 * 4 * width * (past + past + length);
+    assertEquals(rows[k]! * cacheBytes({ depth: DEPTH, width }, scale), kept[k]! + computed, `scale ${k}`);
     assertEquals(
-      rows[k]! * cacheBytes({ ...sizes, dtype: "f16" }, scale),
-      halves[k]! + rows[k]! * (2 * inGraph + 4 * wide),
+      rows[k]! * cacheBytes({ depth: DEPTH, width, dtype: "f16" }, scale),
+      halves[k]! + rows[k]! * 2 * 2 * width * past + computed,
       `scale ${k} as f16`,
     );
     assertEquals(2 * halves[k]!, kept[k]!);

@@ -7,8 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
-import { type CacheDtype, cacheInput, cacheOutput } from "../../../models/graphs/cache_values.ts";
-import { MICROSOFT } from "../../../models/graphs/graph_builder.ts";
+import { cachedAttention, type CacheDtype, pastNames } from "../../../models/graphs/cache_values.ts";
 import { GraphWeights } from "../../../models/graphs/graph_weights.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import type {
@@ -98,20 +97,16 @@ function unflat({ graph }: GraphWeights, x: string): string {
 function block(weights: GraphWeights, x: string, i: number, dtype: CacheDtype): string {
   const { graph } = weights;
   const gate = graph.input({ name: `gate.${i}`, type: "float32", shape: ["rows", 1, WIDTH] });
-  const cache = (name: string, length: string) => {
-    return { name: `${name}.${i}`, shape: ["rows", HEADS, length, HEAD_WIDTH], dtype };
-  };
   const qkv = weights.linear(graph.reshape(x, [-1, WIDTH]), `block.${i}.qkv`, WIDTH, 3 * WIDTH);
   const [query, key, value] = graph.split(qkv, 3, 1).map((part) => unflat(weights, part));
-  const past = ["past_key", "past_value"].map((name) => cacheInput(graph, cache(name, "past")));
-  const [attended, presentKey, presentValue] = graph.addMany(
-    `${MICROSOFT}.MultiHeadAttention`,
-    [query!, key!, value!, "", "", "", ...past],
-    3,
-    { num_heads: HEADS },
-  ) as [string, string, string];
-  cacheOutput(graph, cache("present_key", "total"), presentKey);
-  cacheOutput(graph, cache("present_value", "total"), presentValue);
+  const attended = cachedAttention(graph, {
+    tokens: [query!, key!, value!],
+    block: i,
+    heads: HEADS,
+    headWidth: HEAD_WIDTH,
+    scale: HEAD_WIDTH ** -0.5,
+    dtype,
+  });
   const flat = graph.reshape(attended, [-1, WIDTH]);
   const projected = unflat(weights, weights.linear(flat, `block.${i}.proj`, WIDTH, WIDTH));
   return graph.add("Add", [x, graph.add("Mul", [projected, gate])]);
@@ -155,6 +150,11 @@ export function partGraphs(dtype: CacheDtype = "f32"): Uint8Array<ArrayBuffer>[]
   return [embed, ...blocks, head].map(({ graph }) => graph.bytes());
 }
 
+/** Names of the keys and values of all blocks. */
+function pastOfAll(): string[] {
+  return Array.from({ length: DEPTH }, (_, i) => pastNames(i)).flat();
+}
+
 /** What the transformer is fed for some tokens of some rows, besides caches unless they are empty. */
 export function tinyFeeds(
   device: Device,
@@ -171,9 +171,8 @@ export function tinyFeeds(
     return { array: device.upload(Float32Array.from(values, () => 4 * random() - 2)), shape };
   };
   const gates = Array.from({ length: DEPTH }, (_, i) => [`gate.${i}`, array(rows, 1, WIDTH)] as const);
-  const caches = past === undefined ? [] : Array.from({ length: 2 * DEPTH }, (_, i) => {
-    const name = `${i % 2 === 0 ? "past_key" : "past_value"}.${i >> 1}`;
-    return [name, array(rows, HEADS, 0, HEAD_WIDTH)] as const;
+  const caches = past === undefined ? [] : pastOfAll().map((name) => {
+    return [name, array(0, rows, HEADS, HEAD_WIDTH)] as const;
   });
   return {
     ...Object.fromEntries(caches),
@@ -199,13 +198,13 @@ export async function runTiny(
 ): Promise<Float32Array[]> {
   using caches = new KeyValueCaches({
     ...{ device, depth: DEPTH, heads: HEADS, headWidth: HEAD_WIDTH, dtype },
-    ...{ images: 2, guided: true, scales: LENGTHS.length },
+    ...{ images: 2, guided: true, lengths: LENGTHS },
   });
   const logits: Float32Array[] = [];
   for (const [scale, length] of LENGTHS.entries()) {
     const feeds = tinyFeeds(device, { rows: caches.rows, length, seed: scale });
     try {
-      using result = await caches.run(session, feeds, length);
+      using result = await caches.run(session, feeds);
       logits.push(await readFloats(result));
     } finally {
       freeFeeds(feeds);
@@ -237,9 +236,12 @@ export async function assertRoundedCaches(
     const feeds = tinyFeeds(device, { rows, length, seed: 5 });
     for (const [i, halves] of kept.entries()) {
       const words = dtype === "f16" ? new Uint32Array(halves.buffer) : Float32Array.from(halves);
-      const name = `${i % 2 === 0 ? "past_key" : "past_value"}.${i >> 1}`;
       const type = dtype === "f16" ? { type: "float16" as const } : {};
-      feeds[name] = { array: device.upload(words), shape: [rows, HEADS, past, HEAD_WIDTH], ...type };
+      feeds[pastOfAll()[i]!] = {
+        array: device.upload(words),
+        shape: [past, rows, HEADS, HEAD_WIDTH],
+        ...type,
+      };
     }
     const results = await session.run(feeds);
     freeFeeds(feeds);

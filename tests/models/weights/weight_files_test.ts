@@ -221,7 +221,7 @@ for (const dtype of DTYPES) {
       [name, { dtype, shape }] as const
     );
     const set = new WeightSet("transformer", new Map(tensors));
-    const built = transformerGraph({ ...config, ...config.tokenizer }, set, weights.places);
+    const built = transformerGraph({ ...config, ...config.tokenizer }, set, { places: weights.places });
     assertEquals(built, await folder.read("transformer.onnx"));
   });
 }
