@@ -122,6 +122,7 @@ export {
   TextFeatures,
   type TextLabels,
   type Verifier,
+  whyNotNative,
   writeTextFeatures,
   type WriteTextFeaturesOptions,
 } from "./models/mod.ts";
