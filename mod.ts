@@ -93,6 +93,8 @@ export {
   type ModelSize,
   type ModelSource,
   type ModelTuning,
+  type NativeLibrary,
+  nativeLibrary,
   type Network,
   type NetworkFile,
   type NetworkFiles,

@@ -6,7 +6,13 @@
  */
 
 import type { CpuProvider } from "./graph_session.ts";
-import { type NativeProblem, tryNativeRuntime } from "./native_runtime.ts";
+import {
+  NATIVE_BYTES,
+  NATIVE_PACKAGE,
+  type NativeProblem,
+  packageFolder,
+  tryNativeRuntime,
+} from "./native_runtime.ts";
 
 /** What to do about a library that is not there or not allowed. */
 const CURES = {
@@ -29,6 +35,48 @@ export async function resolveCpuProvider(choice: CpuProvider | "auto" = "auto"):
     explained = true;
   }
   return "wasm";
+}
+
+/** The native library on this machine. */
+export interface NativeLibrary {
+  /**
+   * Whether it can compute; `"absent"` if its package is not there, `"forbidden"` without `--allow-ffi`,
+   * `"broken"` if it is there and does not load.
+   */
+  readonly state: "ready" | NativeProblem["cause"];
+  /** Why it cannot compute, and what to do about it. */
+  readonly reason?: string;
+  /** Its package, as Deno names it. */
+  readonly package: string;
+  /** Where that lies, or will lie when it has been fetched; empty where nothing tells. */
+  readonly folder: string;
+  /** Bytes to download for it, and those that it takes then. */
+  readonly bytes: { readonly download: number; readonly disk: number };
+}
+
+/**
+ * Looks for the native library, and loads it if it is there and allowed. Nothing is fetched, and nobody is
+ * asked for a permission.
+ *
+ * @example
+ * ```ts
+ * import { nativeLibrary, whyNotNative } from "./cpu_provider.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { state, reason } = await nativeLibrary();
+ * assertEquals(state === "ready", reason === undefined);
+ * assertEquals(reason, await whyNotNative());
+ * ```
+ */
+export async function nativeLibrary(): Promise<NativeLibrary> {
+  const problem = await tryNativeRuntime();
+  return {
+    state: problem?.cause ?? "ready",
+    ...(problem && { reason: inWords(problem) }),
+    package: NATIVE_PACKAGE,
+    folder: packageFolder(),
+    bytes: NATIVE_BYTES,
+  };
 }
 
 /**

@@ -22,10 +22,7 @@ import type * as Ort from "npm:onnxruntime-web@1.30.0";
 export const NATIVE_PACKAGE: string = "npm:onnxruntime-node@1.30.0";
 
 /** Bytes that are downloaded for it, and that it takes on the disk with its libraries for five systems. */
-export const NATIVE_BYTES: { readonly download: number; readonly disk: number } = {
-  download: 113e6,
-  disk: 302e6,
-};
+export const NATIVE_BYTES = { download: 113_507_888, disk: 301_068_136 } as const;
 
 /** In a variable, as Deno fetches every package whose name it finds in an import. */
 const MANIFEST: string = `${NATIVE_PACKAGE}/package.json`;
@@ -200,7 +197,7 @@ export async function tryNativeRuntime(): Promise<NativeProblem | undefined> {
  * The folder of the package: where it is, or where it will be once it has been fetched, which is beside the
  * runtime for the web. Empty where nothing tells.
  */
-function packageFolder(): string {
+export function packageFolder(): string {
   const manifest = resolved(MANIFEST);
   if (manifest !== undefined) return dirname(manifest);
   const web = resolved("npm:onnxruntime-web@1.30.0/jspi");

@@ -85,27 +85,46 @@ export class BareCache implements AsyncDisposable {
 
   /** Makes one; files are linked to those of the cache that there is, or copied. */
   static async make(): Promise<BareCache> {
-    const { output } = await deno(["info", "--json"]);
-    const { npmCache } = JSON.parse(output) as { npmCache: string };
     const cache = new BareCache(await Deno.makeTempDir({ prefix: "varscale-cache-" }));
-    await linkTree(npmCache, join(cache.folder, "npm"), /^(onnxruntime-node|webgpu)$/);
+    await linkTree(await npmCache(), join(cache.folder, "npm"), /^(onnxruntime-node|webgpu)$/);
     return cache;
   }
 
   /** Puts a text where the native library belongs. */
   async breakLibrary(): Promise<void> {
-    const registry = join(this.folder, "npm");
-    const [host] = Deno.readDirSync(registry);
-    const folder = join(registry, host!.name, "onnxruntime-node", "1.30.0", "bin", "napi-v6");
     const { platform, arch } = process;
-    await Deno.mkdir(join(folder, platform, arch), { recursive: true });
-    await Deno.writeTextFile(join(folder, platform, arch, "onnxruntime_binding.node"), "no library");
+    const folder = join(packageIn(join(this.folder, "npm")), "1.30.0", "bin", "napi-v6", platform, arch);
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(join(folder, "onnxruntime_binding.node"), "no library");
+  }
+
+  /** Makes it the cache of another registry, after whose port Deno names the folder. */
+  async moveTo(port: number): Promise<void> {
+    const npm = join(this.folder, "npm");
+    const [registry] = Deno.readDirSync(npm);
+    await Deno.rename(join(npm, registry!.name), join(npm, String(port)));
   }
 
   /** Removes it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/** Folder of the package that has been fetched. */
+export async function installedPackage(): Promise<string> {
+  return join(packageIn(await npmCache()), "1.30.0");
+}
+
+async function npmCache(): Promise<string> {
+  const { output } = await deno(["info", "--json"]);
+  return JSON.parse(output).npmCache;
+}
+
+/** Where the versions of the package lie; a cache has a folder for each registry, here for one. */
+function packageIn(npmCache: string): string {
+  const [registry] = Deno.readDirSync(npmCache);
+  return join(npmCache, registry!.name, "onnxruntime-node");
 }
 
 async function linkTree(from: string, to: string, without: RegExp): Promise<void> {
