@@ -100,6 +100,8 @@ export {
   type ModelSize,
   type ModelSource,
   type ModelTuning,
+  type NativeLibrary,
+  nativeLibrary,
   type Network,
   type NetworkFile,
   type NetworkFiles,
@@ -132,6 +134,7 @@ export {
   TextFeatures,
   type TextLabels,
   type Verifier,
+  whyNotNative,
   writeTextFeatures,
   type WriteTextFeaturesOptions,
 } from "./models/mod.ts";

@@ -3,21 +3,25 @@
  * to the first image. Source files are taken from Deno's cache; shaders are compiled anew, as nothing keeps
  * them. Prints one line of JSON.
  *
- *     deno run -A bench/cold_start.ts cpu|webgpu
+ *     deno run -A bench/cold_start.ts wasm|native|webgpu
  *
  * @module
  */
 
-import { generate, loadModel, openDevice } from "../mod.ts";
+import { requireChoice } from "../kernels/arguments.ts";
+import { generate, loadModel, type Model, openDevice } from "../mod.ts";
 
-const [kind] = Deno.args;
-if (kind !== "cpu" && kind !== "webgpu") {
-  throw new RangeError(
-    `Cannot measure a cold start as the device must be cpu or webgpu: current value is ${kind}`,
-  );
-}
-using device = await openDevice(kind);
-await using model = await loadModel("demo", { device });
+const provider = requireChoice(
+  Deno.args[0] as Model["provider"],
+  ["wasm", "native", "webgpu"],
+  "it",
+  "measure a cold start",
+);
+using device = await openDevice(provider === "webgpu" ? "webgpu" : "cpu");
+await using model = await loadModel("demo", {
+  device,
+  ...(provider !== "webgpu" && { cpuProvider: provider }),
+});
 // performance.now() counts from the start of the process.
 const loaded = performance.now();
 await generate(model, { labels: "red torus", seed: 7 });

@@ -76,6 +76,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   {
+    name: "setup",
+    summary: "Fetch the native library, with which a CPU computes several times as fast",
+    load: async () => (await import("./commands/setup.ts")).setup,
+  },
+  {
     name: "doctor",
     summary: "Check this machine: versions, GPU, threads, the bundled model",
     load: async () => (await import("./commands/doctor.ts")).doctor,

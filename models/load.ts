@@ -24,6 +24,7 @@ import type { Family, FamilyLoading } from "./family.ts";
 import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
 import { askedSize } from "./folder/sizes.ts";
 import { CACHE_DTYPES, type CacheDtype } from "./graphs/cache_values.ts";
+import { resolveCpuProvider } from "./graphs/cpu_provider.ts";
 import type { CpuProvider } from "./graphs/graph_session.ts";
 import { type DownloadProgress, type HubOptions, parseHubPlace } from "./hub/mod.ts";
 import { hubModel } from "./hub_model.ts";
@@ -58,10 +59,12 @@ export interface LoadModelOptions {
    */
   threads?: number;
   /**
-   * Who computes the graphs on the CPU: `"wasm"` (default), or `"native"`, ONNX Runtime's native library,
-   * which is fetched from npm when it is first asked for.
+   * Who computes the graphs on the CPU: `"wasm"`, or `"native"`, ONNX Runtime's native library, which is
+   * fetched from npm where it is not there yet. By default `"auto"`: native if it is there and `--allow-ffi`
+   * is granted, WebAssembly otherwise; nothing is fetched and nobody is asked. {@linkcode Model.provider}
+   * tells which.
    */
-  cpuProvider?: CpuProvider;
+  cpuProvider?: CpuProvider | "auto";
   /**
    * Type of the large weights; by default `"auto"`, the most precise one that fits. See {@linkcode Dtype}.
    */
@@ -157,7 +160,8 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   // From here on the folder is the model's.
   stack.move();
   try {
-    const { threads, cpuProvider, dtype, memory, without } = options;
+    const { threads, dtype, memory, without } = options;
+    const cpuProvider = device.kind === "cpu" ? await resolveCpuProvider(options.cpuProvider) : undefined;
     const size = askedSize(options, "load the model");
     const given = Object.entries({ threads, cpuProvider, dtype, memory, size, without })
       .filter(([, value]) => value !== undefined);
@@ -237,7 +241,7 @@ function requireLoadOptions(options: LoadModelOptions): void {
   askedSize(options, "load the model");
   if (dtype !== undefined) requireChoice(dtype, ["auto", ...DTYPES], "dtype", "load the model");
   if (cpuProvider !== undefined) {
-    requireChoice(cpuProvider, ["wasm", "native"], "cpuProvider", "load the model");
+    requireChoice(cpuProvider, ["auto", "wasm", "native"], "cpuProvider", "load the model");
   }
   if (offload !== undefined) requireChoice(offload, ["none", "blocks"], "offload", "load the model");
   if (cacheDtype !== undefined) requireChoice(cacheDtype, CACHE_DTYPES, "cacheDtype", "load the model");

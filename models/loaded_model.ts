@@ -15,7 +15,7 @@ import type { ModelFolder, ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import { batchLimitOn, requireBatch, requireFit } from "./graphs/fit.ts";
 import type { GraphSessionOptions } from "./graphs/graph_session.ts";
-import type { Room } from "./graphs/room.ts";
+import type { Provider, Room } from "./graphs/room.ts";
 import { Work } from "./graphs/work.ts";
 import type { ClassLabels, Label, ResolvedLabel, TextLabels } from "./label.ts";
 import { type ModelCosts, neededBytes } from "./loading.ts";
@@ -135,6 +135,10 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
 
   get device(): Device {
     return this.parts.room.device;
+  }
+
+  get provider(): Provider {
+    return this.parts.room.provider;
   }
 
   get dtype(): Dtype {

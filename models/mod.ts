@@ -104,6 +104,7 @@ export type { Provider } from "./graphs/room.ts";
 export type { PublishedModel } from "./published_model.ts";
 export { BUNDLED_MODELS, DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CacheDtype } from "./graphs/cache_values.ts";
+export { type NativeLibrary, nativeLibrary, whyNotNative } from "./graphs/cpu_provider.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
 export type {
   DecodedPictures,

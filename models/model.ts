@@ -7,6 +7,7 @@
 
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import type { PickRule, Strategy } from "../kernels/candidates/select.ts";
+import type { Provider } from "./graphs/room.ts";
 import type { Dtype } from "./weights/dtype.ts";
 import type { ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
@@ -190,6 +191,8 @@ export interface Model extends AsyncDisposable {
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly device: Device;
+  /** Who computes its graphs there. */
+  readonly provider: Provider;
   /** Type of its large weights there. */
   readonly dtype: Dtype;
   /**

@@ -170,6 +170,7 @@ async function* run(
     return {
       model: model.name,
       device: { kind: device.kind, name: device.name },
+      provider: model.provider,
       total: performance.now() - begun,
       batches: timings,
       ...(request.batchLimit && { batchLimit: request.batchLimit }),

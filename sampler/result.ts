@@ -5,6 +5,7 @@
  */
 
 import type { ResolvedLabel } from "../models/label.ts";
+import type { Provider } from "../models/graphs/room.ts";
 import type { BatchLimit, PictureSize } from "../models/schedule.ts";
 import type { Cost } from "./cost.ts";
 import type { ScaleHook } from "./hook.ts";
@@ -157,6 +158,8 @@ export interface Trace {
   readonly model: string;
   /** Where it ran. */
   readonly device: { readonly kind: "cpu" | "webgpu"; readonly name: string };
+  /** Who computed the graphs there. */
+  readonly provider: Provider;
   /** Milliseconds from the call to the last image. */
   readonly total: number;
   /** Each batch. */

@@ -1368,6 +1368,12 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       'Cannot load the model as its source must not be empty: current value is ""',
     ],
     [
+      "an unknown provider",
+      load(good, { cpuProvider: "webassembly" }),
+      TypeError,
+      'Cannot load the model as cpuProvider must be one of "auto", "wasm", "native": current value is "webassembly"',
+    ],
+    [
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,

@@ -9,6 +9,7 @@
 import { CpuDevice } from "../kernels/device/cpu_device.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { WebGpuDevice } from "../kernels/device/webgpu_device.ts";
+import "./native.ts";
 import { requireGpu } from "./required.ts";
 import { overridesOf } from "./shaders.ts";
 

@@ -36,11 +36,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "onnxruntime-web": [
     "models/graphs/web_graph_session.ts",
     "models/graphs/native_graph_session.ts",
+    "models/graphs/native_runtime.ts",
     "bench/peers/",
   ],
   "onnxruntime-node": [
-    "models/graphs/native_graph_session.ts",
-    "tests/models/graphs/native_graph_session_test.ts",
+    "models/graphs/native_runtime.ts",
+    "tests/models/graphs/native_runtime_test.ts",
   ],
   "@huggingface/hub": ["models/hub/server.ts"],
   "@huggingface/tokenizers": ["models/text/tokenizer.ts"],

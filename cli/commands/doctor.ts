@@ -1,6 +1,6 @@
 /**
- * `varscale doctor`: what this machine offers, what `--device auto` makes of it, and whether the bundled
- * model runs.
+ * `varscale doctor`: what this machine offers, what `--device auto` and `--cpu-provider auto` make of it, and
+ * whether the bundled model runs.
  *
  * @module
  */
@@ -8,12 +8,16 @@
 import {
   adapterNote,
   checkDevice,
+  type CpuProvider,
   DEMO_MODEL,
   describeGraph,
   type DeviceCheck,
   type DeviceKind,
   generate,
   loadModel,
+  type Model,
+  type NativeLibrary,
+  nativeLibrary,
   openDevice,
   openModelFolder,
   RUNTIME_VERSION,
@@ -79,7 +83,7 @@ interface TrialReport {
   readonly first?: number;
   readonly second?: number;
   /** Who computes the nodes of the graphs that it loaded, and how many there are. */
-  readonly provider?: "webgpu" | "wasm";
+  readonly provider: Model["provider"];
   readonly nodes?: Readonly<Record<string, number>>;
   readonly error?: string;
 }
@@ -90,13 +94,19 @@ interface Report {
   readonly cores: number;
   /** Whether WebAssembly can share memory between threads. */
   readonly threads: boolean;
+  /** The native library for the CPU. */
+  readonly native: NativeLibrary;
   readonly adapter: AdapterReport | null;
-  /** What `auto` takes, and why not a GPU. */
-  readonly auto: { readonly device: DeviceKind; readonly reason: string | null };
+  /** What `auto` takes, who computes there, and why not a GPU. */
+  readonly auto: {
+    readonly device: DeviceKind;
+    readonly provider: Model["provider"];
+    readonly reason: string | null;
+  };
   /** The bundled model; `null` if it was not looked at. */
   readonly demo: { readonly place: string; readonly bytes: number; readonly problem: string | null } | null;
   readonly trials: readonly TrialReport[];
-  /** Whether all devices drew the same tokens from the same seed; `null` if there are no two. */
+  /** Whether all trials drew the same tokens from the same seed; `null` if there are no two. */
   readonly agree: boolean | null;
   /** What the check of the GPU found; `null` if it was not asked for, or there is none. */
   readonly check: DeviceCheck | null;
@@ -112,12 +122,19 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   }
   const adapter = await adapterReport();
   const reason = await whyNoGpu() ?? null;
+  const native = await nativeLibrary();
   const demo = quick ? null : await demoReport(io.signal);
   const trials: TrialReport[] = [];
   const tokens: string[] = [];
   if (run && demo?.problem === null) {
-    for (const device of adapter === null ? ["cpu"] as const : ["cpu", "webgpu"] as const) {
-      const trial = await tryDevice(device, io.signal);
+    for (
+      const place of [
+        { device: "cpu", cpuProvider: "wasm" },
+        ...native.state === "ready" ? [{ device: "cpu", cpuProvider: "native" } as const] : [],
+        ...adapter === null ? [] : [{ device: "webgpu" } as const],
+      ] as const
+    ) {
+      const trial = await tryPlace(place, io.signal);
       trials.push(trial.report);
       if (trial.tokens !== undefined) tokens.push(trial.tokens);
     }
@@ -128,8 +145,11 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     platform: `${Deno.build.os} ${Deno.build.arch}`,
     cores: navigator.hardwareConcurrency,
     threads: sharesMemory(),
+    native,
     adapter,
-    auto: { device: reason === null ? "webgpu" : "cpu", reason },
+    auto: reason === null
+      ? { device: "webgpu", provider: "webgpu", reason }
+      : { device: "cpu", provider: native.state === "ready" ? "native" : "wasm", reason },
     demo,
     trials,
     agree: tokens.length < 2 ? null : tokens.every((text) => text === tokens[0]),
@@ -141,7 +161,8 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     ],
   };
   io.out(options.json ? `${formatJson(report)}\n` : show(report));
-  const failed = (demo?.problem ?? null) !== null || trials.some(({ error }) => error !== undefined);
+  const failed = (demo?.problem ?? null) !== null || native.state === "broken" ||
+    trials.some(({ error }) => error !== undefined);
   const broken = check?.kernels.some(({ passed }) => !passed) ?? false;
   return failed || broken || report.agree === false ? 1 : 0;
 }
@@ -197,13 +218,14 @@ async function demoReport(signal: AbortSignal): Promise<NonNullable<Report["demo
   }
 }
 
-async function tryDevice(
-  device: DeviceKind,
+async function tryPlace(
+  place: { readonly device: DeviceKind; readonly cpuProvider?: CpuProvider },
   signal: AbortSignal,
 ): Promise<{ report: TrialReport; tokens?: string }> {
+  const { device, cpuProvider: provider = "webgpu" } = place;
   try {
     const begun = performance.now();
-    await using model = await untilEnded(signal, loadModel("demo", { device }));
+    await using model = await untilEnded(signal, loadModel("demo", place));
     const loaded = performance.now();
     const request = { labels: "red torus", seed: 7, signal };
     const { images } = await generate(model, request);
@@ -212,14 +234,13 @@ async function tryDevice(
     const second = performance.now();
     const times = { load: loaded - begun, first: first - loaded, second: second - first };
     // On WebGPU a graph is refused of which a node would run elsewhere, so all of a loaded one run there.
-    const provider = device === "webgpu" ? "webgpu" : "wasm";
     return {
-      report: { device, ...times, provider, nodes: await demoNodes() },
+      report: { device, ...times, provider: model.provider, nodes: await demoNodes() },
       tokens: images[0]!.tokens.join(),
     };
   } catch (error) {
     signal.throwIfAborted();
-    return { report: { device, error: (error as Error).message } };
+    return { report: { device, provider, error: (error as Error).message } };
   }
 }
 
@@ -242,6 +263,7 @@ function show(report: Report): string {
     "threads",
     report.threads ? `✓ ${report.cores} WebAssembly threads` : "✗ no shared WebAssembly memory",
   ]);
+  rows.push(["native", describeNative(report.native)]);
   if (adapter === null) {
     rows.push(["adapter", "none"]);
   } else {
@@ -252,20 +274,33 @@ function show(report: Report): string {
     }
     for (const [name, has] of Object.entries(adapter.features)) rows.push([`  ${name}`, has ? "yes" : "no"]);
   }
-  rows.push(["auto", `${auto.device}${auto.reason === null ? "" : `: ${auto.reason}`}`]);
+  rows.push(["auto", `${placeOf(auto)}${auto.reason === null ? "" : `: ${auto.reason}`}`]);
   if (demo !== null) {
     rows.push(["demo model", demo.problem === null ? `✓ intact, ${size(demo.bytes)}` : `✗ ${demo.problem}`]);
   }
-  for (const { device, load = 0, first = 0, second = 0, error, provider, nodes = {} } of trials) {
+  for (const trial of trials) {
+    const { load = 0, first = 0, second = 0, error, provider, nodes } = trial;
     const times = `✓ loaded in ${duration(load)}, first image ${duration(first)}, second ${duration(second)}`;
-    rows.push([`run on ${device}`, error === undefined ? times : `✗ ${error}`]);
+    rows.push([`run on ${placeOf(trial)}`, error === undefined ? times : `✗ ${error}`]);
+    if (nodes === undefined) continue;
     const counts = Object.entries(nodes).map(([graph, count]) => `${graph} ${count}`);
-    if (provider !== undefined) rows.push(["  nodes", `all on ${provider}: ${counts.join(", ")}`]);
+    rows.push(["  nodes", `all on ${provider}: ${counts.join(", ")}`]);
   }
   if (agree !== null) {
-    rows.push(["same tokens", agree ? "✓ on both devices" : "✗ the devices drew different tokens"]);
+    rows.push(["same tokens", agree ? "✓ in all runs" : "✗ the runs drew different tokens"]);
   }
   if (check !== null) rows.push(...deviceCheckRows(check));
   if (leftOut.length > 0) rows.push(["left out", leftOut.join("; ")]);
   return columns(rows);
+}
+
+/** A place in words: WebAssembly is what a CPU has anyway. */
+function placeOf({ device, provider }: { readonly device: DeviceKind; readonly provider: string }): string {
+  return provider === "native" ? `${device}, native` : device;
+}
+
+function describeNative({ state, reason, folder, bytes }: NativeLibrary): string {
+  if (state === "ready") return `✓ loads: ${folder}`;
+  if (state === "absent") return `none; ${reason} (${size(bytes.download)})`;
+  return `${state === "broken" ? "✗" : "none;"} ${reason}`;
 }

@@ -14,7 +14,7 @@ import { completeSampling } from "../generation/sampling_record.ts";
 import { type Io, UsageError } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts";
 import { text } from "../options/kinds.ts";
-import { CHECKPOINT_OPTIONS, modelPlace } from "../options/model_options.ts";
+import { CHECKPOINT_OPTIONS, modelPlace, providerAgain } from "../options/model_options.ts";
 import { absolute } from "../options/place.ts";
 import { readPrompts } from "../options/prompts.ts";
 import { type Arguments, optionName, section } from "../options/options.ts";
@@ -122,6 +122,7 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
       dtype: record.model.dtype ?? options.dtype,
       cacheDtype: record.model.cacheDtype,
       offload: options.offload ?? record.model.offload,
+      cpuProvider: providerAgain(options.cpuProvider, record.device),
     },
     variants: recordedVariants(record),
     request: () => ({

@@ -186,7 +186,7 @@ function reportOf(
   const { options, sources, names, stages, images } = facts;
   return {
     model: { name: model.name, fingerprints: model.fingerprints },
-    device: deviceRecord(model, options),
+    device: deviceRecord(model),
     fit: options.fit ?? "crop",
     ...schedule.settings.maps,
     images: images.map(({ mse, psnr, tokens }, i) => ({

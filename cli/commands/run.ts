@@ -14,7 +14,7 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, UsageError } from "../io.ts";
-import { load, type ModelPlace, modelPlace } from "../options/model_options.ts";
+import { load, type ModelPlace, modelPlace, providerAgain } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands } from "../options/options.ts";
 import { type JudgeRecords, OpenedSearch, requirePlaces } from "../options/open_search.ts";
 import { type GivenPrompt, readPrompts } from "../options/prompts.ts";
@@ -106,7 +106,8 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
     if (before === undefined) return;
     refuseDifferences(output, extentDifferences({ before: extentIn(before), now }, isCoupled(options)));
   };
-  await using opened = await OpenedModel.open(() => load(place, options, io, check));
+  const loading = { ...options, cpuProvider: providerAgain(options.cpuProvider, before?.device) };
+  await using opened = await OpenedModel.open(() => load(place, loading, io, check));
   const subjects = subjectsOf(opened.model, options, prompts);
   const plain = {
     ...requestOf(opened.model, options, subjects),
@@ -222,7 +223,7 @@ async function recordNow(
     ...settingsOf(options, model, { request: resolved, judges }),
     ...await featuresRecord(model, resolved),
   };
-  const now = recordOfSeries(model, { place, settings, subjects, options });
+  const now = recordOfSeries(model, { place, settings, subjects });
   for (const warning of await takeUp(output, { before, now }, isCoupled(options))) {
     say(io, `warning: ${warning}`);
   }

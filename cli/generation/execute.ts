@@ -84,7 +84,7 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
     ? undefined
     : new TreeFiles(plan.tree, { folder, output, labels: request.labels });
   await tree?.refuse(overwrite);
-  const device = deviceRecord(model, options);
+  const device = deviceRecord(model);
   for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
   if (!quiet) { for (const note of request.schedule.notes ?? []) say(io, note); }
 

@@ -20,6 +20,7 @@ import {
   type ModelOutline,
   type ModelSize,
   whyNoGpu,
+  whyNotNative,
 } from "../../mod.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { Transfer } from "../output/transfer.ts";
@@ -156,10 +157,10 @@ export const DEVICE_OPTIONS = section("Device", {
   },
   threads: { kind: integer("N", 1, 1024), help: "Threads on the CPU", defaultText: "all cores" },
   cpuProvider: {
-    kind: choice(["wasm", "native"]),
+    kind: choice(["auto", "wasm", "native"]),
     help:
-      "Who computes on the CPU: native is ONNX Runtime's own library, faster, and fetched from npm when first asked for",
-    default: "wasm",
+      'Who computes on the CPU: native is ONNX Runtime\'s own library, several times as fast as WebAssembly; auto takes it where it is there, for which "varscale setup native" sees, and allowed',
+    default: "auto",
   },
 });
 
@@ -179,13 +180,20 @@ export interface DeviceRecord {
 }
 
 /** Writes down where a model runs. */
-export function deviceRecord(
-  { device: { kind, name } }: Model,
-  { cpuProvider }: { readonly cpuProvider: CpuProvider },
-): DeviceRecord {
-  return kind === "cpu"
-    ? { kind, name, cpuProvider, provider: cpuProvider }
-    : { kind, name, provider: "webgpu" };
+export function deviceRecord({ device: { kind, name }, provider }: Model): DeviceRecord {
+  return { kind, name, ...(provider === "webgpu" ? {} : { cpuProvider: provider }), provider };
+}
+
+/**
+ * Who is to compute where a record says who did: the same, unless somebody else is asked for. A library that
+ * is not there any more is not fetched for it.
+ */
+export function providerAgain(
+  asked: CpuProvider | "auto",
+  recorded: DeviceRecord | undefined,
+): CpuProvider | "auto" {
+  if (asked !== "auto" || recorded?.kind !== "cpu") return asked;
+  return recorded.cpuProvider === "native" ? "auto" : "wasm";
 }
 
 /** A device in a few words. */
@@ -302,7 +310,7 @@ export function checkpointsOf(
 export interface LoadValues {
   readonly device: DeviceKind | "auto";
   readonly dtype: Dtype | "auto";
-  readonly cpuProvider: CpuProvider;
+  readonly cpuProvider: CpuProvider | "auto";
   readonly threads?: number | undefined;
   readonly memory?: number | undefined;
   readonly cacheDtype?: CacheDtype | undefined;
@@ -327,12 +335,13 @@ export async function load(
   io: Io,
   check: (outline: ModelOutline) => void,
 ): Promise<Model> {
-  const { device, dtype, cpuProvider, threads, memory, modelDepth, modelSize, quiet = false } = values;
+  const { device, dtype, threads, memory, modelDepth, modelSize, quiet = false } = values;
   const { cacheDtype, offload, keepTextEncoder } = values;
   const notice = (text: string): void => {
     if (!quiet) say(io, text);
   };
   const kind = device === "auto" ? await chooseDevice(notice) : device;
+  const cpuProvider = kind === "cpu" ? await chooseProvider(values.cpuProvider, notice) : values.cpuProvider;
   using transfer = new Transfer(io);
   const common = {
     device: kind,
@@ -404,4 +413,14 @@ async function chooseDevice(notice: (text: string) => void): Promise<DeviceKind>
   if (reason === undefined) return "webgpu";
   notice(`${reason}; running on the CPU`);
   return "cpu";
+}
+
+async function chooseProvider(
+  choice: CpuProvider | "auto",
+  notice: (text: string) => void,
+): Promise<CpuProvider> {
+  if (choice !== "auto") return choice;
+  const reason = await whyNotNative();
+  notice(reason === undefined ? "computing natively" : `computing in WebAssembly; ${reason}`);
+  return reason === undefined ? "native" : "wasm";
 }

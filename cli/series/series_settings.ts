@@ -252,15 +252,14 @@ export function recordOfSeries(
     readonly place: ModelPlace;
     readonly settings: SeriesSettings;
     readonly subjects: Subjects;
-    readonly options: SeriesValues;
   },
 ): SeriesRecord {
-  const { place, settings, subjects, options } = facts;
+  const { place, settings, subjects } = facts;
   const { name, family, fingerprints, tuning } = model;
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     model: { name, family, ...sizeRecord(model.size), ...memoryRecord(model), place, fingerprints, tuning },
-    device: deviceRecord(model, options),
+    device: deviceRecord(model),
     settings,
   }, subjects.extent);
 }

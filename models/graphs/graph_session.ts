@@ -63,7 +63,7 @@ export interface ExternalFile {
 
 /**
  * Who computes on the CPU: WebAssembly, which is always there, or a native library, several times faster,
- * that is fetched when asked for.
+ * that is fetched once.
  */
 export type CpuProvider = "wasm" | "native";
 

@@ -1,8 +1,7 @@
 /**
- * The door to ONNX Runtime's native build for the CPU: nothing else imports onnxruntime-node. The package has
- * 113 MB and needs `--allow-ffi`, so it is fetched when somebody asks for it and not before. It computes what
- * WebAssembly computes up to the order of sums, with the widest vectors of the processor, and in all memory
- * of the machine instead of 4 GiB.
+ * Graphs on ONNX Runtime's native build for the CPU, to which `native_runtime.ts` is the door. It computes
+ * what WebAssembly computes up to the order of sums, with the widest vectors of the processor, and in all
+ * memory of the machine instead of 4 GiB.
  *
  * @module
  */
@@ -22,68 +21,22 @@ import {
   wordsOf,
 } from "./graph_session.ts";
 import { externalRanges } from "./graph_file.ts";
-
-/**
- * In a variable, as Deno fetches every package whose name it finds in an import, and every one in a lock
- * file.
- */
-const PACKAGE: string = "npm:onnxruntime-node@1.30.0";
+import { type NativeSession, type NativeTensor, startNativeRuntime } from "./native_runtime.ts";
 
 /** Severity of messages that are printed: fatal ones. All others come as exceptions, too. */
 const SILENT = 4;
 
-let runtime: Promise<typeof Ort> | undefined;
-
-/**
- * Loads the runtime, if it has not been loaded.
- *
- * @throws {Error} If it cannot be loaded, with what to do about it.
- */
-export function startNativeRuntime(): Promise<typeof Ort> {
-  return runtime ??= loadRuntime().catch((error) => {
-    // Somebody may mend the cause, a missing network say, and try again.
-    runtime = undefined;
-    throw error;
-  });
-}
-
-async function loadRuntime(): Promise<typeof Ort> {
-  try {
-    const ort = await import(PACKAGE) as typeof Ort;
-    ort.env.logLevel = "fatal";
-    return ort;
-  } catch (cause) {
-    throw new Error(`Cannot load the native CPU provider ${PACKAGE} as ${explain(cause)}`, { cause });
-  }
-}
-
-function explain(cause: unknown): string {
-  if (cause instanceof Deno.errors.NotCapable) {
-    return "native libraries are not allowed: run again with --allow-ffi";
-  }
-  const { message, code } = cause as Error & { code?: string };
-  // The package itself is there, the library for this machine is not in it.
-  if (code === "MODULE_NOT_FOUND") {
-    return `it has no library for ${Deno.build.os} on ${Deno.build.arch}: use the provider "wasm"`;
-  }
-  const [reason] = message.split("\n");
-  return `${reason}; "deno cache --no-lock ${PACKAGE}" fetches it, and "deno run --no-lock" keeps it out of the lock file`;
-}
-
 /** A graph that is loaded into the native runtime. */
 export class NativeGraphSession implements GraphSession {
-  readonly #ort: typeof Ort;
-  readonly #session: Ort.InferenceSession;
+  readonly #session: NativeSession;
   readonly #device: CpuDevice;
   readonly #file: string | undefined;
   #released = false;
 
   private constructor(
-    ort: typeof Ort,
-    session: Ort.InferenceSession,
+    session: NativeSession,
     { device, file }: { readonly device: CpuDevice; readonly file: string | undefined },
   ) {
-    this.#ort = ort;
     this.#session = session;
     this.#device = device;
     this.#file = file;
@@ -103,11 +56,11 @@ export class NativeGraphSession implements GraphSession {
   ): Promise<NativeGraphSession> {
     const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
     const { prepack = true, lean = false } = options;
-    const ort = await startNativeRuntime();
+    const runtime = await startNativeRuntime();
     const load = async (): Promise<NativeGraphSession> => {
-      const session = await ort.InferenceSession.create(model, settings)
+      const session = await runtime.load(model, settings)
         .catch((error) => refuseGraph(error, "load", file));
-      return new NativeGraphSession(ort, session, { device, file });
+      return new NativeGraphSession(session, { device, file });
     };
     const entries: Record<string, string> = prepack ? {} : { disable_prepacking: "1" };
     const settings: Ort.InferenceSession.SessionOptions = {
@@ -153,8 +106,8 @@ export class NativeGraphSession implements GraphSession {
     inputs: Readonly<Record<string, GraphTensor>>,
     wanted: readonly string[] = this.#session.outputNames,
   ): Promise<Record<string, DeviceArray>> {
-    const feeds: Record<string, Ort.Tensor> = {};
-    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
+    const feeds: Record<string, NativeTensor> = {};
+    for (const [name, tensor] of Object.entries(inputs)) feeds[name] = nativeTensor(tensor);
     const outputs = await this.#session.run(feeds, wanted, { logSeverityLevel: SILENT })
       .catch((error) => refuseGraph(error, "run", this.#file));
     const results: Record<string, DeviceArray> = {};
@@ -164,24 +117,23 @@ export class NativeGraphSession implements GraphSession {
     return results;
   }
 
-  #tensor(given: GraphTensor): Ort.Tensor {
-    const { Tensor } = this.#ort;
-    const { array, shape, type = "float32" } = given;
-    if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
-    const values = valuesOf(array, given);
-    const tensor = new Tensor(type, values as Float32Array, shape);
-    if (values instanceof Float32Array) return tensor;
-    // The library finds no byte in a Float16Array ("expected 6, got 0"), and takes words of 16 bits instead.
-    const { buffer, byteOffset, length } = values;
-    return Object.defineProperty(tensor, "data", { value: new Uint16Array(buffer, byteOffset, length) });
-  }
-
   /** Unloads the graph. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#released) return;
+  [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#released) this.#session.release();
     this.#released = true;
-    await this.#session.release();
+    return Promise.resolve();
   }
+}
+
+function nativeTensor(given: GraphTensor): NativeTensor {
+  const { array, shape, type = "float32" } = given;
+  if (!("device" in array)) {
+    return { type: "int64", data: BigInt64Array.from(array, BigInt), dims: shape, location: "cpu" };
+  }
+  const values = valuesOf(array, given);
+  const { buffer, byteOffset, length } = values;
+  const data = values instanceof Float32Array ? values : new Uint16Array(buffer, byteOffset, length);
+  return { type, data, dims: shape, location: "cpu" };
 }
 
 function rangesOf(model: Uint8Array, file: string | undefined): ReturnType<typeof externalRanges> {

@@ -16,6 +16,7 @@ import {
 } from "../../kernels/arguments.ts";
 import type { Device } from "../../kernels/device/device.ts";
 import { addressOf, isOnWeb, isThere, openSource, placeBeside } from "../checkpoint/source.ts";
+import { resolveCpuProvider } from "../graphs/cpu_provider.ts";
 import type { CpuProvider } from "../graphs/graph_session.ts";
 import {
   type DownloadProgress,
@@ -45,8 +46,8 @@ export interface LoadNetworkOptions {
   readonly template?: string;
   /** Threads on the CPU; all cores by default. */
   readonly threads?: number;
-  /** Who computes on the CPU; `"wasm"` by default. */
-  readonly cpuProvider?: CpuProvider;
+  /** Who computes on the CPU; by default `"auto"`, whoever does so for the model, or as for `loadModel()`. */
+  readonly cpuProvider?: CpuProvider | "auto";
   /** Cache, token and endpoint for files of the hub; by default what the environment says. */
   readonly hub?: Omit<HubOptions, "signal" | "onProgress">;
   /** Called as files are downloaded. */
@@ -139,7 +140,8 @@ async function loadAs(
   const device = requireLoadOptions(options, action);
   const { kind, at } = await kindAt(place, makes);
   const files = await filesOf(kind, at, options);
-  const { template, threads, cpuProvider, signal } = options;
+  const { template, threads, signal } = options;
+  const cpuProvider = device.kind === "cpu" ? await resolveCpuProvider(askedProvider(options)) : undefined;
   const given = Object.entries({ template, threads, cpuProvider, signal }).filter(([, value]) =>
     value !== undefined
   );
@@ -176,9 +178,17 @@ function requireLoadOptions(options: LoadNetworkOptions, action: string): Device
     throw new TypeError(mustBe('a text with "{label}"', template, "template", action));
   }
   if (threads !== undefined) requireInteger(threads, "threads", action, { min: 1 });
-  if (cpuProvider !== undefined) requireChoice(cpuProvider, ["wasm", "native"], "cpuProvider", action);
+  if (cpuProvider !== undefined) {
+    requireChoice(cpuProvider, ["auto", "wasm", "native"], "cpuProvider", action);
+  }
   if (model !== undefined) return requireObject(model, "model", action, "a model that is loaded").device;
   return requireObject(device!, "device", action, "a device");
+}
+
+/** Who is to compute on the CPU: whoever does so for the model, unless something else is asked for. */
+function askedProvider({ model, cpuProvider = "auto" }: LoadNetworkOptions): CpuProvider | "auto" {
+  const provider = model?.provider ?? "webgpu";
+  return cpuProvider !== "auto" || provider === "webgpu" ? cpuProvider : provider;
 }
 
 /** The kind that a place names, and where its files lie. */

@@ -372,7 +372,7 @@ testInFolder("varscale: Ctrl-C and SIGTERM end it while a model loads, with one 
   for (
     const [signal, code, line] of [["SIGINT", 130, "interrupted"], ["SIGTERM", 143, "terminated"]] as const
   ) {
-    await using child = start(folder, ["generate", "all", "--device", "cpu"]);
+    await using child = start(folder, ["generate", "all", "--device", "cpu", "--cpu-provider", "wasm"]);
     let err = "";
     let sent = 0;
     for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {

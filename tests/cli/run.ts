@@ -7,6 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "@std/assert";
 import { main } from "../../cli/main.ts";
+import "../native.ts";
 
 /** What a command left behind. */
 export interface Outcome {

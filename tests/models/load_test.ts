@@ -423,7 +423,7 @@ testOnDevices(
     await assertRejects(
       bad({ cpuProvider: "cuda" }),
       TypeError,
-      'cpuProvider must be one of "wasm", "native"',
+      'cpuProvider must be one of "auto", "wasm", "native"',
     );
     await assertRejects(bad({ memory: 0 }), RangeError, "memory must be an integer >= 1");
     await assertRejects(bad({ memory: 1000 }), RangeError, "there are 1000");
@@ -490,7 +490,7 @@ Deno.test("loadModel: a family is given the choices that it offers, and others a
   const { var: choosy, vae } = goldenCheckpoints("var-adaln");
   for (const choices of [{}, { cacheDtype: "f16" }, { offload: "blocks", cacheDtype: "f32" }] as const) {
     await using _model = await loadModel({ choosy, vae }, { device: "cpu", ...choices });
-    assertEquals(seen.at(-1), { ownsDevice: true, ...choices });
+    assertEquals(seen.at(-1), { cpuProvider: "wasm", ownsDevice: true, ...choices });
   }
   await assertRejects(
     () => loadModel({ choosy, vae }, { device: "cpu", keepTextEncoder: false }),

@@ -15,7 +15,7 @@ import { gatherRows } from "../../kernels/maps/gather.ts";
 import { floats } from "../../kernels/device/cpu_device.ts";
 import { requireModelSize } from "../../models/folder/sizes.ts";
 import { type BytesNeeded, resolveDtype } from "../../models/graphs/fit.ts";
-import { type Room, roomOn } from "../../models/graphs/room.ts";
+import { type Provider, type Room, roomOn } from "../../models/graphs/room.ts";
 import { type Dtype, type Family, ModelFileError, type ModelFolder } from "../../models/mod.ts";
 import type {
   DecodedPictures,
@@ -149,6 +149,7 @@ class Mosaic implements Model {
   readonly encodes = true;
   readonly decodes = true;
   readonly device: Device;
+  readonly provider: Provider;
   readonly colors: Float32Array;
   readonly letters: Float32Array;
   /** The words that have a meaning of their own. */
@@ -158,7 +159,7 @@ class Mosaic implements Model {
 
   constructor(
     folder: ModelFolder,
-    { device, most }: Room,
+    { device, provider, most }: Room,
     weights: {
       readonly dtype: Dtype;
       readonly bytes: number;
@@ -170,6 +171,7 @@ class Mosaic implements Model {
   ) {
     this.#folder = folder;
     this.device = device;
+    this.provider = provider;
     this.memoryLimit = most;
     this.dtype = weights.dtype;
     this.weightBytes = weights.bytes;

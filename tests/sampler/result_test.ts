@@ -89,6 +89,7 @@ testOnModel("tiny", "generate: pictures survive as PNG, and show themselves in a
 const TRACE: Trace = {
   model: "none",
   device: { kind: "cpu", name: "CPU" },
+  provider: "wasm",
   total: 0,
   batches: [],
   readbacks: 0,

@@ -4,8 +4,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../../deno.json" with { type: "json" };
-import { RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
+import { nativeLibrary, RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
 import { hasGpu, stubAdapter } from "../../devices.ts";
+import { BareCache, deno, testNative } from "../../models/graphs/native_processes.ts";
 import { run, succeed } from "../run.ts";
 
 Deno.test("varscale doctor: the facts about this machine, without a run", async () => {
@@ -17,7 +18,10 @@ Deno.test("varscale doctor: the facts about this machine, without a run", async 
   });
   assertEquals(report.adapter !== null, hasGpu);
   const reason = await whyNoGpu() ?? null;
-  assertEquals(report.auto, { device: reason === null ? "webgpu" : "cpu", reason });
+  const auto = reason === null ? ["webgpu", "webgpu"] : ["cpu", "wasm"];
+  assertEquals(report.auto, { device: auto[0], provider: auto[1], reason });
+  assertEquals(report.native, JSON.parse(JSON.stringify(await nativeLibrary())));
+  assert(["absent", "forbidden"].includes(report.native.state), report.native.state);
   assertEquals(report.demo.problem, null);
   assertEquals([report.trials, report.agree], [[], null]);
   assert(report.threads);
@@ -40,6 +44,7 @@ Deno.test("varscale doctor: what is done because of an adapter is told", async (
 Deno.test("varscale doctor: the quick form says what it leaves out", async () => {
   const { out } = await succeed("doctor", "--quick");
   assertMatch(out, /^auto +(cpu|webgpu)/m);
+  assertMatch(out, /^native +none; (the native library is not there|native libraries are not allowed): /m);
   assertMatch(
     out,
     /^left out +the checksums of the bundled model; images of it on each device, and whether /m,
@@ -63,7 +68,7 @@ Deno.test({
     if (hasGpu) {
       assertMatch(out, /^ +nodes +all on webgpu: condition \d+, transformer \d+, decoder \d+$/m);
       assertMatch(out, /^run on webgpu +✓ loaded in /m);
-      assertMatch(out, /^same tokens +✓ on both devices$/m);
+      assertMatch(out, /^same tokens +✓ in all runs$/m);
     }
   },
 });
@@ -90,4 +95,20 @@ Deno.test({
 Deno.test("varscale doctor: the quick form checks nothing", async () => {
   const { code, err } = await run(["doctor", "--quick", "--check"]);
   assertEquals([code, err.split("\n")[0]], [2, "varscale: Options --quick and --check exclude each other"]);
+});
+
+testNative("varscale doctor: the native library is told, and tried beside WebAssembly", async () => {
+  const args = ["run", "-A", "--no-check", "cli/main.ts", "doctor"];
+  const { success, output } = await deno(args);
+  assert(success, output);
+  assertMatch(output, /^native +✓ loads: .*onnxruntime-node.1\.30\.0$/m);
+  assertMatch(output, /^run on cpu, native +✓ loaded in .*, first image .*, second /m);
+  assertMatch(output, /^ +nodes +all on wasm: .*$/m);
+  assertMatch(output, /^ +nodes +all on native: condition \d+, transformer \d+, decoder \d+$/m);
+  assertMatch(output, /^same tokens +✓ in all runs$/m);
+  await using cache = await BareCache.make();
+  await cache.breakLibrary();
+  const broken = await deno([...args, "--no-run"], { DENO_DIR: cache.folder });
+  assert(!broken.success);
+  assertMatch(broken.output, /^native +✗ Cannot load the native CPU provider /m);
 });

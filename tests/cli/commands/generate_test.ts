@@ -467,7 +467,7 @@ testInFolder(
     const args = ["generate", "red torus", "--device", "cpu", "--output", `${folder}/out`];
     const { err } = await run(args, { terminal: true });
     const lines = err.split("\r\x1b[2K");
-    assertEquals(lines.shift(), "varscale: loading demo\n");
+    assertMatch(lines.shift()!, /^varscale: computing in WebAssembly; .*\nvarscale: loading demo\n$/);
     assertEquals(lines.pop(), "");
     assertMatch(lines[0]!, /^plain {2}batch 1\/1 {2}images 0\/1 {2}\d/);
     assertMatch(lines[6]!, /^plain {2}batch 1\/1 {2}scale 6\/6 {2}images 0\/1 {2}\d/);

@@ -91,7 +91,7 @@ Deno.test("loadVerifier: what names none, and options that do not suit, are refu
     [() => loadVerifier(DEMO, { device, template: "a photo" }), 'template must be a text with "{label}"'],
     [
       () => loadVerifier(DEMO, { device, cpuProvider: "fast" as never }),
-      'cpuProvider must be one of "wasm", "native"',
+      'cpuProvider must be one of "auto", "wasm", "native"',
     ],
     [() => loadVerifier(DEMO, { device, modell: 1 } as never), 'the option "modell" is unknown'],
   ];
