@@ -22,7 +22,10 @@ import type { RunRecord, Variant } from "./run_record.ts";
 export interface GenerationPlan {
   readonly place: ModelPlace;
   /** What is known of the model beside the options. */
-  readonly loading?: Pick<LoadValues, "modelDepth" | "modelSize" | "dtype" | "cacheDtype" | "offload">;
+  readonly loading?: Pick<
+    LoadValues,
+    "modelDepth" | "modelSize" | "dtype" | "compute" | "cacheDtype" | "offload"
+  >;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */
   readonly request: (model: Labelled) => GenerateRequest;
