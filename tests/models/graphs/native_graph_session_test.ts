@@ -48,6 +48,13 @@ testNative("native: a text encoder has the recorded features under the native pr
   assertMatch(output, /\b3 passed \| 0 failed/);
 });
 
+testNative("native: products of integers do under the native provider what they should", async () => {
+  const cases = new URL("integer_product_cases.ts", import.meta.url).href;
+  const { success, output } = await deno("test", "--no-lock", "--no-check", "-A", cases);
+  assert(success, output);
+  assertMatch(output, /\b5 passed \| 0 failed/);
+});
+
 /** Prints what comes of loading the runtime; `preparation` comes first. */
 function loading(preparation: string = ""): string {
   const module = new URL("models/graphs/native_graph_session.ts", PROJECT).href;
