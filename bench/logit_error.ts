@@ -80,8 +80,8 @@ export class LogitErrors {
     this.#sum += right;
     this.#squares += right * right;
     this.#errors += error * error;
-    // Not a number is the greatest difference of all.
-    if (!(Math.abs(error) <= this.#greatest)) this.#greatest = Math.abs(error);
+    // What is no number stays so.
+    this.#greatest = Math.max(this.#greatest, Math.abs(error));
   }
 
   /** What they come to. */

@@ -5,15 +5,19 @@
  * oracle that has never seen a search tells how many pictures show what they should.
  *
  *     deno run -A --no-lock bench/precision_report.ts [--model=demo|demo-t2i|FOLDER] [--var=FILE --vae=FILE]
- *     [--ways=f16,q8,q4,int8] [--images=16] [--batch=8] [--threads=N] [--output=FILE]
+ *     [--ways=f16,q8,q4,int8] [--images=16] [--batch=8] [--rounds=20] [--threads=1]
+ *     [--output=FILE]
  *
+ * Each round paints a picture by f32 and by the way, in changing order; `--rounds=0` leaves that out.
  * All run on the native provider, as products of integers need it. `--output` takes every figure as JSON.
  *
  * @module
  */
 
+import { cpuUsage } from "node:process";
 import { parseArgs } from "node:util";
 import { requireInteger } from "../kernels/arguments.ts";
+import { percentile } from "../kernels/profile/profile.ts";
 import {
   type Dtype,
   DTYPES,
@@ -47,6 +51,8 @@ export interface PrecisionOptions {
   readonly images: number;
   /** Pictures at a time. */
   readonly batch: number;
+  /** Rounds that are timed. */
+  readonly rounds: number;
   /** Threads. */
   readonly threads: number;
   /** Path for every figure. */
@@ -69,7 +75,8 @@ export function parsePrecisionOptions(args: readonly string[]): PrecisionOptions
       ways: { type: "string", default: WAYS.join() },
       images: { type: "string", default: "16" },
       batch: { type: "string", default: "8" },
-      threads: { type: "string", default: `${navigator.hardwareConcurrency}` },
+      rounds: { type: "string", default: "20" },
+      threads: { type: "string", default: "1" },
       output: { type: "string" },
     },
   });
@@ -80,14 +87,15 @@ export function parsePrecisionOptions(args: readonly string[]): PrecisionOptions
   if (model !== undefined && transformer !== undefined) {
     throw new TypeError(`Cannot report with --var as --model names another model: it is ${model}`);
   }
-  const integer = (name: "images" | "batch" | "threads", max: number): number => {
-    return requireInteger(Number(values[name]), `--${name}`, "report", { min: 1, max });
+  const integer = (name: "images" | "batch" | "rounds" | "threads", max: number, min = 1): number => {
+    return requireInteger(Number(values[name]), `--${name}`, "report", { min, max });
   };
   return {
     source: transformer !== undefined && vae !== undefined ? { var: transformer, vae } : model ?? "demo",
     ways: words(ways, "--ways", WAYS),
     images: integer("images", 10_000),
     batch: integer("batch", 1000),
+    rounds: integer("rounds", 1000, 0),
     threads: integer("threads", 1024),
     output,
   };
@@ -103,6 +111,16 @@ export interface PrecisionRow extends LogitError {
   readonly psnr: number;
   /** Share of pictures that show what they should, where somebody can tell. */
   readonly right?: number;
+  /** What a picture takes as a share of what one of f32 does, the median of all rounds, if there were any. */
+  readonly time?: Share;
+}
+
+/** Shares of two times of a picture. */
+export interface Share {
+  /** Of the time that passes. */
+  readonly wall: number;
+  /** Of the time that processors work for it, which other work on the machine leaves alone. */
+  readonly cpu: number;
 }
 
 /** Every figure of a run. */
@@ -215,12 +233,35 @@ async function changedTokens(
   return changed / count;
 }
 
+/** Times a picture of two models, in turns and in changing order. */
+async function timeInTurns(model: Model, right: Model, { labels, rounds }: {
+  readonly labels: readonly (number | string)[];
+  readonly rounds: number;
+}): Promise<Share> {
+  const time = async (one: Model): Promise<Share> => {
+    const [wall, { user, system }] = [performance.now(), cpuUsage()];
+    await generate(one, { labels, seed: 0 });
+    const { user: userAfter, system: systemAfter } = cpuUsage();
+    return { wall: performance.now() - wall, cpu: userAfter + systemAfter - user - system };
+  };
+  const shares: Share[] = [];
+  for (let round = -1; round < rounds; round++) {
+    const [first, second] = round % 2 === 0 ? [model, right] : [right, model];
+    const [one, other] = [await time(first), await time(second)];
+    const [own, whole] = first === model ? [one, other] : [other, one];
+    // The first round is not like the others.
+    if (round >= 0) shares.push({ wall: own.wall / whole.wall, cpu: own.cpu / whole.cpu });
+  }
+  const median = (part: keyof Share): number => percentile(shares.map((share) => share[part]), 0.5);
+  return { wall: median("wall"), cpu: median("cpu") };
+}
+
 /** Measures everything that is asked for. */
 export async function measurePrecision(
   options: PrecisionOptions,
   progress?: (line: string) => void,
 ): Promise<PrecisionRecord> {
-  const { ways, batch } = options;
+  const { ways, batch, rounds } = options;
   await using right = await load(options, "f32");
   await using subject = await subjectOf(options, right);
   const { labels, judge } = subject;
@@ -248,6 +289,9 @@ export async function measurePrecision(
       tokens,
       psnr: ratios[ratios.length >> 1]!,
       ...(judge === undefined ? {} : { right: await judge(own) }),
+      ...(rounds === 0 ? {} : {
+        time: await timeInTurns(model, right, { labels: labels.slice(0, 1), rounds }),
+      }),
     });
   }
   return { model: right.name, images: images.length, ...shown, rows };
@@ -256,18 +300,20 @@ export async function measurePrecision(
 /** The figures as Markdown. */
 export function formatPrecision({ model, images, right, rows }: PrecisionRecord): string {
   const percent = (share: number | undefined): string => {
-    return share === undefined ? "" : `${(100 * share).toPrecision(2)} %`;
+    return share === undefined ? "" : `${Number((100 * share).toPrecision(2))} %`;
   };
   const judged = right === undefined ? [] : [`right, f32: ${percent(right)}`];
+  const timed = rows.some(({ time }) => time !== undefined) ? ["CPU time", "time"] : [];
   const heads = ["", "rms error / std", "largest / std", "another likeliest", "KL divergence, mean"];
   return [
     `${model}, ${images} pictures, against f32`,
     table(
-      [...heads, "other tokens", "PSNR, median", ...judged],
+      [...heads, "other tokens", "PSNR, median", ...judged, ...timed],
       rows.map((row) => [
         ...[row.way, row.rms.toExponential(1), row.greatest.toExponential(1), percent(row.flipped)],
         ...[row.divergence.toExponential(1), percent(row.tokens), `${row.psnr.toFixed(1)} dB`],
         ...(right === undefined ? [] : [percent(row.right)]),
+        ...(row.time === undefined ? [] : [row.time.cpu.toFixed(2), row.time.wall.toFixed(2)]),
       ]),
       1,
     ),

@@ -11,12 +11,12 @@ import { readFloats } from "../../../kernels/device/device.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import type { CpuProvider, GraphSession } from "../../../models/graphs/graph_session.ts";
-import { integerProduct } from "../../../models/graphs/integer_product.ts";
+import type { integerProduct } from "../../../models/graphs/integer_product.ts";
 import { quantizeOutputs } from "../../../models/weights/output_scales.ts";
 import { testRandom } from "../../devices.ts";
 
 /** A layer. */
-export interface IntegerLayer {
+interface IntegerLayer {
   readonly inputs: number;
   readonly outputs: number;
   /** [outputs, inputs]. */
@@ -25,18 +25,24 @@ export interface IntegerLayer {
   readonly bias?: Float32Array<ArrayBuffer>;
 }
 
+/** What computes layers, and where. */
+export interface IntegerProducts {
+  readonly product: typeof integerProduct;
+  readonly device: CpuDevice;
+  readonly cpuProvider: CpuProvider;
+}
+
 /** Loads it as a graph from `x` to `y`. */
-export async function loadLayer(
-  device: CpuDevice,
+async function loadLayer(
   layer: IntegerLayer,
-  cpuProvider: CpuProvider,
+  { product, device, cpuProvider }: IntegerProducts,
 ): Promise<GraphSession> {
   const { inputs, outputs, weights, bias } = layer;
   const { integers, scales } = quantizeOutputs(weights, layer);
   const graph = new GraphBuilder("layer");
   const x = graph.input({ name: "x", type: "float32", shape: ["rows", inputs] });
   const place = { file: "weights", offset: 0, length: integers.length, shape: [inputs, outputs] } as const;
-  const y = integerProduct(graph, x, {
+  const y = product(graph, x, {
     weight: graph.weight("weight", { ...place, type: "int8" }),
     scales: graph.constant("float32", [...scales]),
     bias: bias && graph.constant("float32", [...bias]),
@@ -50,7 +56,7 @@ export async function loadLayer(
 }
 
 /** Runs it. */
-export async function runLayer(
+async function runLayer(
   device: CpuDevice,
   session: GraphSession,
   x: Float32Array<ArrayBuffer>,
@@ -67,7 +73,7 @@ export async function runLayer(
  * the sum, its two scales and the bias 2⁻²⁴ each, and where a value lies between two integers, one step of
  * its row.
  */
-export function worstOf(found: Float32Array, x: Float32Array, layer: IntegerLayer): number {
+function worstOf(found: Float32Array, x: Float32Array, layer: IntegerLayer): number {
   const { inputs, outputs, bias } = layer;
   const { integers, scales } = quantizeOutputs(layer.weights, layer);
   let worst = 0;
@@ -105,7 +111,8 @@ function randomLayer(random: () => number, inputs: number, outputs: number, bias
 }
 
 /** Asserts what layers of random and ragged sizes give, and of extreme rows. */
-export async function assertIntegerLayers(device: CpuDevice, cpuProvider: CpuProvider): Promise<void> {
+export async function assertIntegerLayers(products: IntegerProducts): Promise<void> {
+  const { device } = products;
   const random = testRandom(5);
   for (
     const [rows, inputs, outputs] of [
@@ -118,7 +125,7 @@ export async function assertIntegerLayers(device: CpuDevice, cpuProvider: CpuPro
     ] as const
   ) {
     const layer = randomLayer(random, inputs, outputs, rows % 2 === 1);
-    await using session = await loadLayer(device, layer, cpuProvider);
+    await using session = await loadLayer(layer, products);
     // Rows as different as 1e-3 and 1e3.
     const x = Float32Array.from({ length: rows * inputs }, (_, i) => {
       return (2 * random() - 1) * 10 ** (Math.floor(i / inputs) % 7 - 3);
@@ -130,7 +137,7 @@ export async function assertIntegerLayers(device: CpuDevice, cpuProvider: CpuPro
   // The sums that overflow 16 bits soonest: all of one sign, and as large as can be.
   const weights = Float32Array.from({ length: inputs * outputs }, (_, i) => i < 2 * inputs ? 1 : -1);
   const layer = { inputs, outputs, weights, bias: new Float32Array([1, 2, 3, 4]) };
-  await using session = await loadLayer(device, layer, cpuProvider);
+  await using session = await loadLayer(layer, products);
   const rows = [1, -1, 0, 1e-38, 1e30, -1e30];
   const x = Float32Array.from(rows.flatMap((value) => new Array(inputs).fill(value)));
   const found = await runLayer(device, session, x, rows.length);
@@ -140,10 +147,11 @@ export async function assertIntegerLayers(device: CpuDevice, cpuProvider: CpuPro
 }
 
 /** Asserts that a row has the same bits alone as beside others, whose values may be far larger. */
-export async function assertRowsAlone(device: CpuDevice, cpuProvider: CpuProvider): Promise<void> {
+export async function assertRowsAlone(products: IntegerProducts): Promise<void> {
+  const { device } = products;
   const random = testRandom(6);
   const [rows, inputs, outputs] = [37, 200, 90];
-  await using session = await loadLayer(device, randomLayer(random, inputs, outputs, true), cpuProvider);
+  await using session = await loadLayer(randomLayer(random, inputs, outputs, true), products);
   const x = Float32Array.from({ length: rows * inputs }, (_, i) => {
     return (2 * random() - 1) * (Math.floor(i / inputs) % 5 === 0 ? 1e4 : 1);
   });

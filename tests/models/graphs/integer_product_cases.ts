@@ -9,6 +9,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { readFloats } from "../../../kernels/device/device.ts";
 import { openModelSource } from "../../../models/convert.ts";
+import { integerProduct } from "../../../models/graphs/integer_product.ts";
 import { measureIntegers, requireFastIntegers } from "../../../models/graphs/integer_speed.ts";
 import { loadModel } from "../../../models/load.ts";
 import type { Model } from "../../../models/model.ts";
@@ -33,12 +34,12 @@ async function fastIntegers(): Promise<boolean> {
 Deno.test("integerProduct: natively, too, a layer has the sums of its definition", async () => {
   if (!await fastIntegers()) return;
   using device = new CpuDevice();
-  await assertIntegerLayers(device, "native");
+  await assertIntegerLayers({ product: integerProduct, device, cpuProvider: "native" });
 });
 
 Deno.test("integerProduct: natively, too, a row has the same bits alone and beside others", async () => {
   using device = new CpuDevice();
-  await assertRowsAlone(device, "native");
+  await assertRowsAlone({ product: integerProduct, device, cpuProvider: "native" });
 });
 
 Deno.test("VAR: by products of integers an image alone is to the bit what it is in a batch", async () => {

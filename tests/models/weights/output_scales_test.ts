@@ -1,4 +1,4 @@
-/** Integers with a scale for each output: rounded as a formula says, in the order of a product, at extremes. */
+/** Integers with a scale for each output: rounded as a formula says, in a product's order, at extremes. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { dequantizeOutputs, quantizeOutputs } from "../../../models/weights/output_scales.ts";
