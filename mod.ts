@@ -54,6 +54,8 @@ export {
   type CheckpointDescription,
   type Checkpoints,
   type ClassLabels,
+  type Compute,
+  COMPUTES,
   type ConversionSource,
   convertModel,
   type ConvertOptions,

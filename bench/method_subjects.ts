@@ -57,7 +57,7 @@ export const METHOD_MODELS = ["demo", "demo-t2i"] as const;
 export type MethodModel = typeof METHOD_MODELS[number];
 
 /** Captions in GenEval's form. */
-const CAPTIONS = new URL("../tests/fixtures/golden/demo-t2i/captions.jsonl", import.meta.url);
+export const CAPTIONS: URL = new URL("../tests/fixtures/golden/demo-t2i/captions.jsonl", import.meta.url);
 
 /** Opens a model with its judge. Both run on the CPU, where runs are the same everywhere. */
 export async function openSubject(name: MethodModel, cpuProvider: CpuProvider): Promise<MethodSubject> {

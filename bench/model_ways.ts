@@ -11,8 +11,9 @@ import { fileURLToPath } from "node:url";
 import { requireInteger } from "../kernels/arguments.ts";
 import { percentile } from "../kernels/profile/profile.ts";
 import { familyOfCheckpoints } from "../models/families.ts";
-import { type Checkpoint, type Dtype, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
+import { type Checkpoint, DTYPES, openCheckpoint, type PictureSize } from "../models/mod.ts";
 import { partPlaces } from "../models/part_places.ts";
+import type { KeptDtype } from "../models/weights/dtype.ts";
 import { bytesAs } from "../models/weights/model_tensor.ts";
 import { commitOf } from "./history.ts";
 import { formatMachine, type Machine, thisMachine } from "./machine.ts";
@@ -36,8 +37,8 @@ export const PLACES = ["wasm", "native", "webgpu"] as const satisfies ModelConfi
 export interface WayOptions {
   /** Size of the pictures; the model's usual one by default. */
   readonly size: ModelConfiguration["size"];
-  /** Types of the large weights. */
-  readonly dtypes: readonly Dtype[];
+  /** Types of the large weights; `"int8"` for products of integers. */
+  readonly dtypes: readonly KeptDtype[];
   /** Where to run. */
   readonly places: readonly ModelConfiguration["place"][];
   /** Images at a time. */
@@ -61,6 +62,9 @@ export interface ReportOptions extends WayOptions {
   /** Whether a line for this machine is added to the table of machines. */
   readonly json: boolean;
 }
+
+/** How large weights may be kept. */
+const KEPT_DTYPES: readonly KeptDtype[] = [...DTYPES, "int8"];
 
 /** Options of a report's command line, as `parseArgs` takes them. */
 export const REPORT_ARGUMENTS = {
@@ -105,7 +109,7 @@ export function reportOptions(values: ReportValues, action: string): ReportOptio
   const { size, scaling, pytorch, output, json } = values;
   return {
     size: size === undefined ? undefined : sizeOf(size),
-    dtypes: words(values.dtype, "--dtype", DTYPES),
+    dtypes: words(values.dtype, "--dtype", KEPT_DTYPES),
     places: words(values.on, "--on", PLACES),
     batch: integer("batch", 1000),
     rounds: integer("rounds", 1000),
@@ -120,7 +124,7 @@ export interface Subject {
   /** Paths of its checkpoints, by part. */
   readonly checkpoints: ModelConfiguration["checkpoints"];
   /** Bytes of the weights that generation uses when the large ones are of a type. */
-  readonly bytes: (dtype: Dtype) => number;
+  readonly bytes: (dtype: KeptDtype) => number;
   /** What the timed batches show, and the tokens of the comparison. */
   readonly task: (model: ModelFacts) => Pick<CompareRequest, "labels" | "tokens">;
   /** File of the program that runs it in PyTorch, beside this one, and its arguments but for the scales. */
@@ -133,7 +137,7 @@ const ENCODER = /^(encoder|quant_conv)\./;
 /** Bytes of the weights that generation uses, as they are stored when the large ones are of a type. */
 export async function weightBytes(
   places: Readonly<Record<string, string>>,
-): Promise<(dtype: Dtype) => number> {
+): Promise<(dtype: KeptDtype) => number> {
   using stack = new DisposableStack();
   const checkpoints: Record<string, Checkpoint> = {};
   for (const [part, place] of Object.entries(places)) {
@@ -156,7 +160,7 @@ export async function weightBytes(
 /** What one way of running takes. Times are of batches, in milliseconds. */
 export interface ModelRow {
   /** Type of the large weights. */
-  readonly dtype: Dtype;
+  readonly dtype: KeptDtype;
   /** Where it runs. */
   readonly place: ModelConfiguration["place"] | "PyTorch";
   /** Why there are no figures. */
@@ -312,9 +316,8 @@ function differences(one: Reference, other: Reference): { logits: number; image:
   const largest = (begin: number, end: number): number => {
     let most = 0;
     for (let i = begin; i < end; i++) {
-      const off = Math.abs(one.values[i]! - other.values[i]!);
-      // Not a number is the largest difference of all.
-      if (!(off <= most)) most = off;
+      // What is no number stays so.
+      most = Math.max(most, Math.abs(one.values[i]! - other.values[i]!));
     }
     return most;
   };

@@ -8,15 +8,8 @@
 
 import { createInterface } from "node:readline";
 import { stdin } from "node:process";
-import {
-  type Dtype,
-  generate,
-  loadModel,
-  type Model,
-  type PictureSize,
-  type Scale,
-  varScaling,
-} from "../mod.ts";
+import { generate, loadModel, type Model, type PictureSize, type Scale, varScaling } from "../mod.ts";
+import type { KeptDtype } from "../models/weights/dtype.ts";
 
 /** A model, how its weights are stored, and where it runs. */
 export interface ModelConfiguration {
@@ -24,8 +17,8 @@ export interface ModelConfiguration {
   readonly checkpoints: Readonly<Record<string, string>>;
   /** Size of the pictures; the model's usual one by default. */
   readonly size?: number | PictureSize | undefined;
-  /** Type of the large weights. */
-  readonly dtype: Dtype;
+  /** Type of the large weights; `"int8"` for products of integers. */
+  readonly dtype: KeptDtype;
   /** The graph runtime in WebAssembly, the same natively, or WebGPU. */
   readonly place: "wasm" | "native" | "webgpu";
   /** Threads on the CPU. */
@@ -176,7 +169,7 @@ if (import.meta.main) {
   const size: Size = configuration.size === undefined ? {} : { size: configuration.size };
   const begun = performance.now();
   await using model = await loadModel(checkpoints, {
-    dtype,
+    ...(dtype === "int8" ? { compute: dtype } : { dtype }),
     threads,
     // The peer keeps its text encoder, too.
     ...("t5" in checkpoints ? { keepTextEncoder: true } : {}),

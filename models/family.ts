@@ -8,7 +8,7 @@
  */
 
 import type { Device } from "../kernels/device/device.ts";
-import type { Dtype } from "./weights/dtype.ts";
+import type { Compute, Dtype, KeptDtype } from "./weights/dtype.ts";
 import type { ModelFolder } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import type { CacheDtype } from "./graphs/cache_values.ts";
@@ -134,6 +134,11 @@ export interface FamilyLoading {
    * not be in memory together, on the CPU only; `"none"`, the default, keeps them.
    */
   readonly offload?: "none" | "blocks";
+  /**
+   * How the large products are computed; `"f32"` by default. A family that offers `"int8"` stores the weights
+   * of layers that its graphs take by `GraphWeights.linear` so where it is asked for that type.
+   */
+  readonly compute?: Compute;
   /** Type in which keys and values are kept between two scales; `"f32"` by default. */
   readonly cacheDtype?: CacheDtype;
   /** Whether the text encoder stays loaded after its use; false by default. */
@@ -240,8 +245,11 @@ export interface Family<Config = any> {
     weights: ModelWeights,
     places: Readonly<Record<string, WeightPlaces>>,
   ): Map<string, Uint8Array<ArrayBuffer>>;
-  /** How a tensor is stored when the large weights have a type. */
-  storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype;
+  /**
+   * How a tensor is stored when the large weights have a type; `"int8"` is asked for only where
+   * {@linkcode loading} names `compute`.
+   */
+  storedDtype(name: string, shape: readonly number[], dtype: KeptDtype): KeptDtype;
   /**
    * Reads the sizes from the tensors of a folder, together with the sizes that the folder gives, for what
    * tensors alone do not tell. What differs from those is refused before anything is built from them.

@@ -9,21 +9,16 @@
 import { byteLength, type Checkpoint, encodeFloat16, type SafetensorsEntry } from "./checkpoint/mod.ts";
 import { shown } from "../kernels/arguments.ts";
 import { companionNames, type FoundCompanion, keptCompanions } from "./companions.ts";
-import type { Dtype } from "./weights/dtype.ts";
+import type { Dtype, KeptDtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
 import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
 import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
 import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
 import { type PartPlace, partPlaces } from "./part_places.ts";
+import { quantizeOutputs } from "./weights/output_scales.ts";
 import type { WeightPlaces } from "./weights/weight_places.ts";
-import {
-  type BlockOptions,
-  blockShapes,
-  quantizeBlocks,
-  type QuantizedBlocks,
-  SCALES,
-} from "./weights/quantize.ts";
+import { type BlockOptions, blockShapes, quantizeBlocks, SCALES } from "./weights/quantize.ts";
 import { askedSize, requireModelSize } from "./folder/sizes.ts";
 import { createVirtualFolder } from "./folder/virtual_folder.ts";
 import { WeightSet } from "./weights/weight_set.ts";
@@ -62,6 +57,19 @@ export interface ConvertOptions {
   /** Ends the conversion. */
   signal?: AbortSignal | undefined;
 }
+
+/**
+ * The same for a folder that is stored nowhere, whose large weights may be as products of integers take them.
+ */
+export interface OpenFolderOptions extends Omit<ConvertOptions, "dtype" | "onProgress"> {
+  /** How the large weights are read; `"f32"` by default. */
+  dtype?: KeptDtype;
+}
+
+/** What whoever writes the folder adds to it. */
+type ConversionOptions = OpenFolderOptions & Pick<ConvertOptions, "onProgress"> & {
+  readonly writer: FolderWriter;
+};
 
 /** What a model is made from, and what is known of it beside the tensors. */
 export interface OpenParts {
@@ -182,7 +190,7 @@ export function partNotFound(
 export async function convertParts(
   family: Family,
   { checkpoints, places: sets, companions, config: known, defaults, origin }: OpenParts,
-  { writer, ...options }: ConvertOptions & { readonly writer: FolderWriter },
+  { writer, ...options }: ConversionOptions,
 ): Promise<ModelFolder> {
   const { dtype = "f32", onProgress } = options;
   const weights = weightsOf({ checkpoints, places: sets });
@@ -227,7 +235,8 @@ export async function convertParts(
   for (const { companion: { as }, bytes } of companions) {
     if (as !== undefined) await writer.write(as, bytes);
   }
-  return await writer.finish({ family: family.name, name, dtype, config, classNames, tuning });
+  const described = dtype === "int8" ? "f32" : dtype;
+  return await writer.finish({ family: family.name, name, dtype: described, config, classNames, tuning });
 }
 
 /**
@@ -239,7 +248,7 @@ export async function convertParts(
 export async function convertFolder(
   family: Family,
   folder: ModelFolder,
-  options: ConvertOptions & { readonly writer: FolderWriter },
+  options: ConversionOptions,
 ): Promise<ModelFolder> {
   const { dtype, name, classNames, tuning = {}, config } = folder.manifest;
   const file = `${folder.location}/${MANIFEST}`;
@@ -303,7 +312,7 @@ export async function convertFolder(
 export async function openFolderAs(
   family: Family,
   folder: ModelFolder,
-  options: Omit<ConvertOptions, "onProgress"> = {},
+  options: OpenFolderOptions = {},
 ): Promise<ModelFolder> {
   const { dtype = "f32", signal } = options;
   const kept = new Set(family.parts.flatMap(companionNames));
@@ -321,7 +330,7 @@ export async function openFolderAs(
 /** A part's tensors as they are stored. */
 function entries(
   family: Family,
-  { checkpoint, set, dtype }: { checkpoint: Checkpoint; set: WeightSet; dtype: Dtype },
+  { checkpoint, set, dtype }: { checkpoint: Checkpoint; set: WeightSet; dtype: KeptDtype },
 ): SafetensorsEntry[] {
   return set.taken().flatMap((name): SafetensorsEntry[] => {
     const source = set.fullName(name);
@@ -329,8 +338,9 @@ function entries(
     const { shape } = tensor;
     const stored = family.storedDtype(name, shape, dtype);
     const read = (): Promise<Float32Array<ArrayBuffer>> => checkpoint.readFloat32(source);
-    if (stored === "q8" || stored === "q4") {
-      return quantizedEntries(name, shape, stored, { file: checkpoint.file, tensor: source, read });
+    if (stored !== "f32" && stored !== "f16") {
+      const place = { file: checkpoint.file, tensor: source };
+      return quantizedEntries(name, quantization(shape, stored), { ...place, read });
     }
     const type = stored === "f32" ? "F32" : "F16";
     const bytes = async (): Promise<Uint8Array> => {
@@ -341,22 +351,45 @@ function entries(
   });
 }
 
+/** How a matrix becomes integers and scales. */
+interface Quantization {
+  readonly dtype: "U8" | "I8";
+  readonly shapes: { readonly packed: readonly number[]; readonly scales: readonly number[] };
+  quantize(values: Float32Array): { packed: Uint8Array; scales: Float32Array<ArrayBuffer> };
+}
+
+function quantization(shape: readonly number[], dtype: "q8" | "q4" | "int8"): Quantization {
+  const [rows = 0, columns = 0] = shape;
+  if (dtype === "int8") {
+    return {
+      dtype: "I8",
+      shapes: { packed: [columns, rows], scales: [rows] },
+      quantize: (values) => {
+        const { integers, scales } = quantizeOutputs(values, { outputs: rows, inputs: columns });
+        return { packed: new Uint8Array(integers.buffer), scales };
+      },
+    };
+  }
+  const options: BlockOptions = { rows, columns, bits: dtype === "q4" ? 4 : 8 };
+  return {
+    dtype: "U8",
+    shapes: blockShapes(options),
+    quantize: (values) => quantizeBlocks(values, options),
+  };
+}
+
 /** Integers and scales of a matrix. */
 function quantizedEntries(
   name: string,
-  shape: readonly number[],
-  dtype: "q8" | "q4",
+  { dtype, shapes, quantize: quantizeValues }: Quantization,
   { file, tensor, read }: { file: string; tensor: string; read: () => Promise<Float32Array> },
 ): SafetensorsEntry[] {
-  const [rows = 0, columns = 0] = shape;
-  const options: BlockOptions = { rows, columns, bits: dtype === "q4" ? 4 : 8 };
-  const shapes = blockShapes(options);
   // The scales tend to be asked for right after the integers, and are a small part of them.
   let scales: Float32Array<ArrayBuffer> | undefined;
-  const quantize = async (): Promise<QuantizedBlocks> => {
+  const quantize = async (): Promise<ReturnType<Quantization["quantize"]>> => {
     const values = await read();
     try {
-      return quantizeBlocks(values, options);
+      return quantizeValues(values);
     } catch (cause) {
       throw new ModelFileError("Cannot quantize a tensor of the model", {
         file,
@@ -378,7 +411,7 @@ function quantizedEntries(
     return bytesOf(known);
   };
   return [
-    { name, dtype: "U8", shape: shapes.packed, bytes: packedBytes },
+    { name, dtype, shape: shapes.packed, bytes: packedBytes },
     { name: name + SCALES, dtype: "F32", shape: shapes.scales, bytes: scaleBytes },
   ];
 }

@@ -43,7 +43,7 @@ import type { TokenSpace } from "./tokens/token_space.ts";
 import { DESCRIPTION } from "./vision/described_network.ts";
 import { ModelVerifier } from "./vision/model_verifier.ts";
 import type { FeatureExtractor, Verifier } from "./vision/verifier.ts";
-import type { Dtype } from "./weights/dtype.ts";
+import type { Compute, Dtype, KeptDtype } from "./weights/dtype.ts";
 
 /** What a model has of which families do not differ. */
 export interface LoadedParts {
@@ -56,7 +56,7 @@ export interface LoadedParts {
   /** What it takes. */
   readonly costs: ModelCosts;
   /** Type of the large weights. */
-  readonly dtype: Dtype;
+  readonly dtype: KeptDtype;
   /** Type that they have in the folder that was loaded. */
   readonly stored: Dtype;
   /** Where it runs, and with how many bytes. */
@@ -142,7 +142,12 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
   }
 
   get dtype(): Dtype {
-    return this.parts.dtype;
+    const { dtype } = this.parts;
+    return dtype === "int8" ? "f32" : dtype;
+  }
+
+  get compute(): Compute {
+    return this.parts.dtype === "int8" ? "int8" : "f32";
   }
 
   get storedDtype(): Dtype {

@@ -22,9 +22,10 @@ import { createGraphSession } from "./graphs/create_session.ts";
 import { type BytesNeeded, resolveDtype } from "./graphs/fit.ts";
 import { describeGraph, keepHalves } from "./graphs/graph_file.ts";
 import { type GraphSession, type GraphSessionOptions, refuseGraph } from "./graphs/graph_session.ts";
+import { requireFastIntegers } from "./graphs/integer_speed.ts";
 import { type Provider, type Room, roomOn } from "./graphs/room.ts";
 import type { MapSize } from "./schedule.ts";
-import type { Dtype } from "./weights/dtype.ts";
+import type { Dtype, KeptDtype } from "./weights/dtype.ts";
 import type { ModelTensor } from "./weights/model_tensor.ts";
 import type { WeightFiles } from "./weights/weight_files.ts";
 import { WeightSet } from "./weights/weight_set.ts";
@@ -34,13 +35,13 @@ export interface ModelCosts {
   /** Whether its halves are widened everywhere: casts in each run would cost more than memory does. */
   readonly small: boolean;
   /** Bytes that its weights take as a type, as long as it is loaded. */
-  weights(dtype: Dtype, provider: Provider): number;
+  weights(dtype: KeptDtype, provider: Provider): number;
   /** Bytes that each image of a guided batch takes; token maps of the usual schedule by default. */
-  image(dtype: Dtype, provider: Provider, maps?: readonly MapSize[]): number;
+  image(dtype: KeptDtype, provider: Provider, maps?: readonly MapSize[]): number;
   /** Bytes that are needed beside the weights for a while before there are images, such as for texts. */
-  transient?(dtype: Dtype, provider: Provider): number;
+  transient?(dtype: KeptDtype, provider: Provider): number;
   /** Bytes of the largest array that one image needs, weights among them. */
-  largestArray(dtype: Dtype, maps?: readonly MapSize[]): number;
+  largestArray(dtype: KeptDtype, maps?: readonly MapSize[]): number;
   /** Bytes of the largest array of a batch for each of its images. */
   largestActivation(maps?: readonly MapSize[]): number;
 }
@@ -68,7 +69,7 @@ export interface Loading<Config> {
   /** What it takes. */
   readonly costs: ModelCosts;
   /** Type of the large weights. */
-  readonly dtype: Dtype;
+  readonly dtype: KeptDtype;
   /** Type that they have in the folder that was loaded. */
   readonly stored: Dtype;
   /** Where it runs, and with how many bytes. */
@@ -113,20 +114,22 @@ export async function beginLoading<Config>(
   options: BeginLoadingOptions<Config>,
 ): Promise<Loading<Config>> {
   const { family, costsOf, threads, cpuProvider, memory, size } = options;
-  const { dtype: asked = "auto", offload = "none", ownsDevice = false } = options;
+  const { dtype: asked = "auto", compute = "f32", offload = "none", ownsDevice = false } = options;
   await using stack = new AsyncDisposableStack();
   const owned = stack.use(new AsyncDisposableStack());
   if (ownsDevice) owned.use(device);
   owned.use(folder);
   const { dtype: stored, name } = folder.manifest;
   // What is read again and again is best read as it is.
-  const choice = asked === "auto" && offload === "blocks" ? stored : asked;
+  const own = asked === "auto" && offload === "blocks" ? stored : asked;
+  const choice = compute === "int8" ? compute : own;
   const config = family.requireConfig(folder.manifest.config, `${folder.location}/${MANIFEST}`);
   requireModelSize({ name, size: family.size(config) }, size, "load");
   await requireOwnSizes(family, folder, config);
   const costs = costsOf(config);
   const { small } = costs;
   const room = await roomOn(device, { cpuProvider, memory });
+  if (compute === "int8") await requireFastIntegers(room);
   const dtype = resolveDtype(neededBytes(costs, room.provider), room, {
     choice,
     stored,

@@ -68,7 +68,7 @@ export {
   quantizeBlocks,
   type QuantizedBlocks,
 } from "./weights/quantize.ts";
-export { type Dtype, DTYPES } from "./weights/dtype.ts";
+export { type Compute, COMPUTES, type Dtype, DTYPES } from "./weights/dtype.ts";
 export {
   type DownloadProgress,
   HubError,

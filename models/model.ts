@@ -8,7 +8,7 @@
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import type { PickRule, Strategy } from "../kernels/candidates/select.ts";
 import type { Provider } from "./graphs/room.ts";
-import type { Dtype } from "./weights/dtype.ts";
+import type { Compute, Dtype } from "./weights/dtype.ts";
 import type { ModelTuning } from "./folder/model_folder.ts";
 import type { ModelSize } from "./folder/sizes.ts";
 import type { CacheDtype } from "./graphs/cache_values.ts";
@@ -193,13 +193,15 @@ export interface Model extends AsyncDisposable {
   readonly device: Device;
   /** Who computes its graphs there. */
   readonly provider: Provider;
-  /** Type of its large weights there. */
+  /** Type of its large weights there; where their products are of integers, of all others. */
   readonly dtype: Dtype;
   /**
    * Type that they have in the folder that it was loaded from, if it is another; checkpoints count as f32, or
    * as the type that was asked for, to which they are converted as they are read.
    */
   readonly storedDtype?: Dtype;
+  /** How its large products are computed; f32 if it does not say. */
+  readonly compute?: Compute;
   /** Type in which its keys and values are kept; f32 if it does not say. */
   readonly cacheDtype?: CacheDtype;
   /** Which of its weights are read whenever they are used; none if it does not say. */

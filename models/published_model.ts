@@ -8,7 +8,7 @@
 
 import type { Provider } from "./graphs/room.ts";
 import type { PictureSize } from "./schedule.ts";
-import type { Dtype } from "./weights/dtype.ts";
+import type { KeptDtype } from "./weights/dtype.ts";
 
 /** A model of a published size. */
 export interface PublishedModel {
@@ -21,11 +21,11 @@ export interface PublishedModel {
   /** Operations of the decoder. */
   readonly decoder: number;
   /** Bytes of the weights as a type, all of which each scale reads. */
-  weights(dtype: Dtype, provider: Provider): number;
+  weights(dtype: KeptDtype, provider: Provider): number;
   /** Bytes that the weights and one guided picture take together. */
-  bytes(dtype: Dtype, provider: Provider): number;
+  bytes(dtype: KeptDtype, provider: Provider): number;
   /** Bytes of the largest array. */
-  largestArray(dtype: Dtype): number;
+  largestArray(dtype: KeptDtype): number;
 }
 
 /**

@@ -1377,7 +1377,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       "a misspelt option",
       load(good, { thread: 2 }),
       TypeError,
-      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, offload, cacheDtype, keepTextEncoder, depth, size, hub, onProgress, classNames, check, weights, without, signal',
+      'Cannot load the model as the option "thread" is unknown: options are device, threads, cpuProvider, dtype, memory, compute, offload, cacheDtype, keepTextEncoder, depth, size, hub, onProgress, classNames, check, weights, without, signal',
     ],
     [
       "a number for a device",
@@ -1402,6 +1402,30 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
       load(good, { cacheDtype: "q8" }),
       TypeError,
       'Cannot load the model as cacheDtype must be one of "f32", "f16": current value is "q8"',
+    ],
+    [
+      "products of halves",
+      load(good, { compute: "f16" }),
+      TypeError,
+      'Cannot load the model as compute must be one of "f32", "int8": current value is "f16"',
+    ],
+    [
+      "products of integers in WebAssembly",
+      () => loadModel("demo", { device: "cpu", compute: "int8" }),
+      RangeError,
+      'Cannot load the model with compute "int8" as WebAssembly gains too little by them, 1.2 to 1.7 times the speed of one product; use cpuProvider: "native", or compute: "f32"',
+    ],
+    [
+      "products of integers of weights that are rounded",
+      load(good, { compute: "int8", dtype: "q8" }),
+      RangeError,
+      'Cannot load the model with compute "int8" and dtype "q8" as integers are made of weights that are not rounded yet; leave dtype out, or use compute: "f32"',
+    ],
+    [
+      "products of integers of weights that are read again and again",
+      () => loadModel("demo-t2i", { device: "cpu", compute: "int8", offload: "blocks" }),
+      RangeError,
+      'Cannot load the model with compute "int8" and offload "blocks" as weights would be rounded again each time a block is read; use offload: "none" or compute: "f32"',
     ],
     [
       "weights that lie nowhere",

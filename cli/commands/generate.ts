@@ -120,6 +120,7 @@ async function planOfRecord(path: string, args: Arguments<typeof OPTIONS>): Prom
       modelDepth: options.modelDepth ?? record.model.depth,
       modelSize: options.modelSize ?? record.model.size,
       dtype: record.model.dtype ?? options.dtype,
+      compute: record.model.compute,
       cacheDtype: record.model.cacheDtype,
       offload: options.offload ?? record.model.offload,
       cpuProvider: providerAgain(options.cpuProvider, record.device),

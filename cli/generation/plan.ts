@@ -24,7 +24,7 @@ export interface GenerationPlan {
   /** What is known of the model beside the options. */
   readonly loading?: Pick<
     LoadValues,
-    "modelDepth" | "modelSize" | "dtype" | "cacheDtype" | "offload" | "cpuProvider"
+    "modelDepth" | "modelSize" | "dtype" | "compute" | "cacheDtype" | "offload" | "cpuProvider"
   >;
   readonly variants: readonly Variant[];
   /** The request for a model, hooks and signal apart. */

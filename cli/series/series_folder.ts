@@ -96,10 +96,10 @@ export async function takeUp(
 ): Promise<string[]> {
   const { before, now } = records;
   const facts = (
-    { settings, model: { family, depth, size, dtype, cacheDtype = "f32", fingerprints, tuning } }:
+    { settings, model: { family, depth, size, dtype, compute, cacheDtype = "f32", fingerprints, tuning } }:
       SeriesRecord,
   ): unknown => {
-    return { ...settings, model: { family, depth, size, dtype, cacheDtype, fingerprints, tuning } };
+    return { ...settings, model: { family, depth, size, dtype, compute, cacheDtype, fingerprints, tuning } };
   };
   if (before !== undefined) {
     refuseDifferences(folder, [

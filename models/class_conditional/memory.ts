@@ -14,7 +14,7 @@ import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { Provider } from "../graphs/room.ts";
 import type { ModelCosts } from "../loading.ts";
 import type { MapSize } from "../schedule.ts";
-import type { Dtype } from "../weights/dtype.ts";
+import type { KeptDtype } from "../weights/dtype.ts";
 import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
 import { storedDtype } from "./precision.ts";
 import { conditionWords, keptConditionBytes } from "./transformer/condition.ts";
@@ -40,7 +40,7 @@ export interface ModelSizes {
 /** What a model's memory depends on besides its sizes. */
 export interface MemoryOptions {
   /** Type of the large weights. */
-  readonly dtype: Dtype;
+  readonly dtype: KeptDtype;
   /** Who computes. */
   readonly provider: Provider;
   /** Type in which keys and values are kept; `"f32"` by default. */
@@ -103,7 +103,7 @@ export function bytesNeeded(model: ModelSizes, options: Omit<MemoryOptions, "dty
   };
 }
 
-function weightBytes({ transformer, tensors }: ModelSizes, dtype: Dtype): number {
+function weightBytes({ transformer, tensors }: ModelSizes, dtype: KeptDtype): number {
   let bytes = keptConditionBytes(transformer);
   let largestCast = 0;
   for (const { name, shape } of tensors.transformer) {
@@ -158,7 +158,7 @@ export function isSmall(model: ModelSizes): boolean {
 }
 
 /** Bytes of the tensors as they are stored in files. */
-export function storedBytes(tensors: readonly ModelTensor[], dtype: Dtype): number {
+export function storedBytes(tensors: readonly ModelTensor[], dtype: KeptDtype): number {
   return tensors.reduce((sum, { name, shape }) => {
     return sum + bytesAs(shape, storedDtype(name, shape, dtype));
   }, 0);

@@ -18,7 +18,7 @@
  * @module
  */
 
-import type { Dtype } from "../weights/dtype.ts";
+import type { KeptDtype } from "../weights/dtype.ts";
 
 /** Tensors with fewer elements stay f32: norms, biases and codes are precious and small. */
 const HALF_MIN_ELEMENTS = 16384;
@@ -37,7 +37,7 @@ const QUANTIZER = "quantize.";
  *
  * @param name Name in the published checkpoints.
  * @param shape Shape there.
- * @param dtype Type of the large weights.
+ * @param dtype Type of the large weights. Where they are `"int8"`, all others stay f32.
  *
  * @example
  * ```ts
@@ -50,11 +50,12 @@ const QUANTIZER = "quantize.";
  * assertEquals(storedDtype("blocks.3.ffn.fc1.bias", [4096], "q4"), "f32");
  * ```
  */
-export function storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype {
+export function storedDtype(name: string, shape: readonly number[], dtype: KeptDtype): KeptDtype {
   if (dtype === "f32") return "f32";
   if (dtype !== "f16") {
-    if (name === HEAD) return "q8";
+    if (name === HEAD) return dtype === "int8" ? dtype : "q8";
     if (BLOCK_LINEAR.test(name)) return dtype;
+    if (dtype === "int8") return "f32";
   }
   const elements = shape.reduce((product, size) => product * size, 1);
   return elements >= HALF_MIN_ELEMENTS && !name.startsWith(QUANTIZER) ? "f16" : "f32";

@@ -98,7 +98,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   flexible: ["patchNumbers", "size"],
   publishedHelp:
     "guidance that goes on growing beyond cfg after ten scales and is constant beyond maxpn, the likeliest tokens on sides beyond maxpn or not among 1 to 6, 8, 10, 13, 16, 23, 24 and 32, and squares only",
-  loading: ["cacheDtype"],
+  loading: ["compute", "cacheDtype"],
   options: OPTIONS,
   infer: (weights) => Promise.try(() => inferFlexVarConfig(weights)),
   // The tensors tell all.

@@ -9,11 +9,11 @@ import { mustBe } from "../../kernels/arguments.ts";
 import type { Device } from "../../kernels/device/device.ts";
 import { WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 import type { BatchLimit } from "../schedule.ts";
-import { type Dtype, DTYPES } from "../weights/dtype.ts";
+import { type Dtype, DTYPES, type KeptDtype } from "../weights/dtype.ts";
 import { ASSUMED_BYTES, type Provider, type Room, WASM_BYTES } from "./room.ts";
 
 /** Bytes of a model's weights as a type, together with those of one guided image at the peak. */
-export type BytesNeeded = (dtype: Dtype) => number;
+export type BytesNeeded = (dtype: KeptDtype) => number;
 
 /** What {@linkcode chooseDtype} chooses from. */
 export interface DtypeChoice {
@@ -79,7 +79,7 @@ function isQuantized(dtype: Dtype): boolean {
 /** Options of {@linkcode requireFit}. */
 export interface FitOptions {
   /** Type of the large weights. */
-  readonly dtype: Dtype;
+  readonly dtype: KeptDtype;
   /** How the weights are stored, f32 by default; integers stay what they are. */
   readonly stored?: Dtype;
   /** Bytes of the largest array that one image needs. */
@@ -153,7 +153,8 @@ function requireBytes(
 ): void {
   const needed = bytesNeeded(dtype);
   if (needed <= bytes) return;
-  const smaller = DTYPES.slice(DTYPES.indexOf(dtype) + 1)
+  // Integers for products are made of what is stored, and are no choice among types.
+  const smaller = dtype === "int8" ? [] : DTYPES.slice(DTYPES.indexOf(dtype) + 1)
     .filter((candidate) => !isQuantized(stored) || candidate === stored)
     .filter((candidate) => bytesNeeded(candidate) <= bytes)
     .map((candidate) => `dtype: "${candidate}"`);
@@ -171,7 +172,7 @@ function requireBytes(
 /** What {@linkcode resolveDtype} goes by. */
 export interface DtypeOptions {
   /** What was asked for. */
-  readonly choice: Dtype | "auto";
+  readonly choice: KeptDtype | "auto";
   /** How the weights are stored. */
   readonly stored: Dtype;
   /** Whether the model is so small that its halves are widened everywhere; false by default. */
@@ -185,7 +186,7 @@ export interface DtypeOptions {
  *
  * @throws {RangeError} If it does not fit, or the GPU cannot hold an array that one image needs.
  */
-export function resolveDtype(bytesNeeded: BytesNeeded, room: Room, options: DtypeOptions): Dtype {
+export function resolveDtype(bytesNeeded: BytesNeeded, room: Room, options: DtypeOptions): KeptDtype {
   const { device, provider, available } = room;
   const { choice, stored, largestArray, small = false } = options;
   const halves = !(device instanceof WebGpuDevice) || device.gpu.features.has("shader-f16");

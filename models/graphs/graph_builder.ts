@@ -21,6 +21,7 @@ export const MICROSOFT = "com.microsoft";
 export const ELEMENT_TYPES: Readonly<Record<ElementType, number>> = {
   float32: 1,
   uint8: 2,
+  int8: 3,
   int64: 7,
   float16: 10,
 };
@@ -133,13 +134,17 @@ export class GraphBuilder {
 
   /** A constant inside the model. */
   constant(
-    type: "float32" | "int64",
+    type: "float32" | "int64" | "uint8",
     values: readonly number[],
     shape: readonly number[] = [values.length],
   ): string {
     return this.#once(`constant ${type} ${shape} ${values}`, () => {
       const name = `constant_${this.#count++}`;
-      const raw = type === "float32" ? new Float32Array(values) : new BigInt64Array(values.map(BigInt));
+      const raw = type === "float32"
+        ? new Float32Array(values)
+        : type === "uint8"
+        ? new Uint8Array(values)
+        : new BigInt64Array(values.map(BigInt));
       const writer = new BinaryWriter();
       writer.uint32(tag(1, 2)).fork();
       for (const size of shape) writer.int64(size);

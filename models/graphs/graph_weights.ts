@@ -6,6 +6,7 @@
  */
 
 import { GraphBuilder, MICROSOFT } from "./graph_builder.ts";
+import { integerProduct } from "./integer_product.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
 import { BLOCK, SCALES } from "../weights/quantize.ts";
 import type { WeightSet } from "../weights/weight_set.ts";
@@ -54,7 +55,8 @@ export class GraphWeights {
    * provider then sums in halves, too: with 1024 inputs the result is off by 0.0024 of its size instead of
    * the 0.0002 that the rounded weights make. Integers are multiplied by their scales inside the product;
    * `accuracy_level` 4 would round activations to 8 bits where the provider can, which makes an error of
-   * 0.0054, as large as that of 8-bit weights.
+   * 0.0054, as large as that of 8-bit weights. Integers with a scale for each output are what is stored where
+   * activations are rounded, too.
    */
   linear(
     x: string,
@@ -66,9 +68,12 @@ export class GraphWeights {
     const weight = this.tensor(`${name}.weight`, [outputs, inputs]);
     const { type, shape } = this.#places(`${name}.weight`);
     const added = bias === null ? [] : [bias];
-    if (type !== "uint8") return this.graph.add("Gemm", [x, weight, ...added], { transB: 1 });
+    if (type !== "uint8" && type !== "int8") {
+      return this.graph.add("Gemm", [x, weight, ...added], { transB: 1 });
+    }
     const scalesName = `${name}.weight${SCALES}`;
     const scales = this.graph.weight(scalesName, this.#places(scalesName));
+    if (type === "int8") return integerProduct(this.graph, x, { weight, scales, bias: added[0] });
     return this.graph.add(`${MICROSOFT}.MatMulNBits`, [x, weight, scales, "", "", ...added], {
       K: inputs,
       N: outputs,

@@ -98,7 +98,7 @@ export const INFINITY: Family<InfinityConfig> = {
   search: SEARCH,
   flexible: ["size"],
   publishedHelp: "what lies between two of 256 levels becomes the lower one instead of the nearer one",
-  loading: ["offload", "cacheDtype", "keepTextEncoder"],
+  loading: ["compute", "offload", "cacheDtype", "keepTextEncoder"],
   options: OPTIONS,
   infer: (weights) => Promise.resolve(inferInfinityConfig(weights)),
   inferAgain: (weights, { scales }) =>

@@ -14,7 +14,7 @@ import type { ModelWork } from "../loaded_model.ts";
 import type { ModelCosts } from "../loading.ts";
 import type { MapSize } from "../schedule.ts";
 import { t5Tensors } from "../text/t5_graph.ts";
-import type { Dtype } from "../weights/dtype.ts";
+import type { KeptDtype } from "../weights/dtype.ts";
 import { bytesAs, type ModelTensor } from "../weights/model_tensor.ts";
 import {
   blockName,
@@ -129,12 +129,12 @@ export function largestScores(maps: readonly MapSize[], heads: number): number {
 }
 
 /** Bytes of tensors as they are stored. */
-function bytesOf(tensors: readonly ModelTensor[], dtype: Dtype): number {
+function bytesOf(tensors: readonly ModelTensor[], dtype: KeptDtype): number {
   return tensors.reduce((sum, { name, shape }) => sum + bytesAs(shape, storedDtype(name, shape, dtype)), 0);
 }
 
 /** Halves are cast right before they are used, one tensor at a time. */
-function largestCast(tensors: readonly ModelTensor[], dtype: Dtype): number {
+function largestCast(tensors: readonly ModelTensor[], dtype: KeptDtype): number {
   const casts = tensors.filter(({ name, shape }) => storedDtype(name, shape, dtype) === "f16");
   return Math.max(0, ...casts.map(({ shape }) => bytesAs(shape, "f32")));
 }

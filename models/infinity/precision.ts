@@ -5,7 +5,7 @@
  */
 
 import { storedT5Dtype } from "../text/t5_graph.ts";
-import type { Dtype } from "../weights/dtype.ts";
+import type { KeptDtype } from "../weights/dtype.ts";
 
 /** Tensors with fewer elements stay f32: norms, biases and scales are precious and small. */
 const HALF_MIN_ELEMENTS = 16384;
@@ -27,7 +27,8 @@ const NETWORK = /^(encoder|decoder)\.(conv_in|conv_out|norm_out|mid|down|up)\b/;
  *
  * @param name Name in the published checkpoints.
  * @param shape Shape there.
- * @param dtype Type of the large weights.
+ * @param dtype Type of the large weights. Where they are `"int8"`, all others stay f32,
+ * but for the text encoder, which is f16 as with other integers.
  *
  * @example
  * ```ts
@@ -40,14 +41,15 @@ const NETWORK = /^(encoder|decoder)\.(conv_in|conv_out|norm_out|mid|down|up)\b/;
  * assertEquals(storedDtype("word_embed.bias", [2048], "q4"), "f32");
  * ```
  */
-export function storedDtype(name: string, shape: readonly number[], dtype: Dtype): Dtype {
+export function storedDtype(name: string, shape: readonly number[], dtype: KeptDtype): KeptDtype {
   if (dtype === "f32") return "f32";
   // Integers spoil the features of texts more than they save: 8 bits are off by 5 % at flan-t5-xl's size, 4
   // by 60, and it is unloaded before there are pictures.
   if (TEXT.test(name) && !NETWORK.test(name)) return storedT5Dtype(name, shape, "f16");
   if (dtype !== "f16") {
-    if (name === HEAD) return "q8";
+    if (name === HEAD) return dtype === "int8" ? dtype : "q8";
     if (BLOCK_LINEAR.test(name)) return dtype;
+    if (dtype === "int8") return "f32";
   }
   const elements = shape.reduce((product, size) => product * size, 1);
   return elements >= HALF_MIN_ELEMENTS ? "f16" : "f32";

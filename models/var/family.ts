@@ -78,7 +78,7 @@ export const VAR: Family<VarConfig> = {
   search: SEARCH,
   flexible: [],
   publishedHelp: undefined,
-  loading: ["cacheDtype"],
+  loading: ["compute", "cacheDtype"],
   options: {},
   infer: (weights) => inferVarConfig(weights),
   inferAgain: async (weights, { patchNumbers }) => {

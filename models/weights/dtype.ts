@@ -14,3 +14,16 @@ export type Dtype = "f32" | "f16" | "q8" | "q4";
 
 /** All types, from the most precise on. */
 export const DTYPES: readonly Dtype[] = ["f32", "f16", "q8", "q4"];
+
+/**
+ * How the large products are computed: `"f32"` multiplies floats; `"int8"` rounds the large weights to
+ * integers of 8 bits with a scale for each output, and what they are multiplied with to integers with a scale
+ * for each row, whose products and sums are exact.
+ */
+export type Compute = "f32" | "int8";
+
+/** All ways, the default first. */
+export const COMPUTES: readonly Compute[] = ["f32", "int8"];
+
+/** Type of the large weights where a model runs: as a file may have them, or as products of integers do. */
+export type KeptDtype = Dtype | "int8";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Dtype } from "./dtype.ts";
+import type { KeptDtype } from "./dtype.ts";
 import { BLOCK } from "./quantize.ts";
 
 /** A tensor of a checkpoint. */
@@ -26,21 +26,22 @@ export function elementsOf(tensors: readonly ModelTensor[]): number {
 }
 
 /**
- * Bytes of a tensor as a type, the scales of its blocks included; integers are for matrices only.
+ * Bytes of a tensor as a type, its scales included; integers are for matrices only.
  *
  * @example
  * ```ts
  * import { bytesAs } from "./model_tensor.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const bytes = (["f32", "f16", "q8", "q4"] as const).map((dtype) => bytesAs([2, 64], dtype));
- * assertEquals(bytes, [512, 256, 144, 80]);
+ * const bytes = (["f32", "f16", "q8", "q4", "int8"] as const).map((dtype) => bytesAs([2, 64], dtype));
+ * assertEquals(bytes, [512, 256, 144, 80, 136]);
  * ```
  */
-export function bytesAs(shape: readonly number[], dtype: Dtype): number {
+export function bytesAs(shape: readonly number[], dtype: KeptDtype): number {
   if (dtype === "f32") return 4 * sizeOf(shape);
   if (dtype === "f16") return 2 * sizeOf(shape);
   const [rows = 0, columns = 0] = shape;
+  if (dtype === "int8") return rows * (columns + 4);
   return rows * Math.ceil(columns / BLOCK) * (BLOCK * (dtype === "q8" ? 8 : 4) / 8 + 4);
 }
 

@@ -24,6 +24,7 @@ import {
 } from "../checkpoint/tensor.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import type { ElementType, WeightPlaces } from "./weight_places.ts";
+import { dequantizeOutputs } from "./output_scales.ts";
 import { blockSizes, dequantizeBlocks, SCALES } from "./quantize.ts";
 
 /** Bytes of tensors in one file, at most; a larger tensor has a file of its own. */
@@ -43,8 +44,8 @@ export interface WeightFiles extends Checkpoint {
    */
   readonly places: WeightPlaces;
   /**
-   * Values of a tensor as float32, also of one that is stored in blocks of integers: its rows are then whole
-   * blocks of 32, with zeros at the end.
+   * Values of a tensor as float32, also of one that is stored as integers: where these are in blocks, its
+   * rows are whole blocks of 32, with zeros at the end.
    *
    * @throws {ModelFileError} If there is no such tensor.
    */
@@ -182,6 +183,7 @@ const ELEMENT_TYPE_OF: Readonly<Record<string, ElementType>> = {
   F16: "float16",
   I64: "int64",
   U8: "uint8",
+  I8: "int8",
 };
 
 /** Tells where the tensors of planned files will lie. */
@@ -267,10 +269,15 @@ class ShardedWeights implements WeightFiles {
     const values = this.#holder(name).checkpoint;
     const scales = this.#holders.get(name + SCALES)?.checkpoint;
     if (scales === undefined) return await values.readFloat32(name);
-    return dequantizeBlocks(
-      { packed: await values.read(name), scales: await scales.readFloat32(name + SCALES) },
-      blockSizes(this.tensors.get(name)!.shape),
-    );
+    const { dtype, shape } = this.tensors.get(name)!;
+    const stored = await values.read(name);
+    const factors = await scales.readFloat32(name + SCALES);
+    if (dtype !== "I8") return dequantizeBlocks({ packed: stored, scales: factors }, blockSizes(shape));
+    const [inputs = 0, outputs = 0] = shape;
+    return dequantizeOutputs({ integers: new Int8Array(stored.buffer), scales: factors }, {
+      outputs,
+      inputs,
+    });
   }
 
   readonly places: WeightPlaces = (name) => {

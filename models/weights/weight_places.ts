@@ -6,7 +6,7 @@
  */
 
 /** Name of an element type. */
-export type ElementType = "float32" | "uint8" | "int64" | "float16";
+export type ElementType = "float32" | "uint8" | "int8" | "int64" | "float16";
 
 /** Where the bytes of a weight lie. */
 export interface ExternalWeight {

@@ -37,7 +37,7 @@ Deno.test("parseModelReportOptions: the command line says what is measured and w
     "--family must be of var, flexvar: current value is",
   );
   assertThrows(() => parse("--size=512x"), RangeError, "--size must be a size in pixels");
-  assertThrows(() => parse("--dtype=f64"), RangeError, "--dtype must be of f32, f16, q8, q4");
+  assertThrows(() => parse("--dtype=f64"), RangeError, "--dtype must be of f32, f16, q8, q4, int8");
   assertThrows(
     () => parse("--on=gpu"),
     RangeError,

@@ -33,7 +33,7 @@ registerFamily({
     tiles: { kind: "integer", help: "Number of tiles", max: 9 },
     maxpn: { kind: "integer", help: "Side of the largest tile" },
   },
-  loading: ["cacheDtype", "offload"],
+  loading: ["compute", "cacheDtype", "offload"],
   load: async (folder, device, options) => {
     const model = await MOSAIC.load(folder, device, options);
     const { resolveLabel } = model;
@@ -41,8 +41,8 @@ registerFamily({
     model.resolveLabel = (label) => {
       return label === "" ? { id: null, name: "", prompt: "" } : resolveLabel.call(model, label);
     };
-    const { cacheDtype = "f32", offload = "none" } = options;
-    Object.assign(model, { cacheDtype, offload });
+    const { compute = "f32", cacheDtype = "f32", offload = "none" } = options;
+    Object.assign(model, { compute, cacheDtype, offload });
     const schedule = model.schedule.bind(model);
     model.schedule = ({ familyOptions, ...request } = {}) => {
       seen.push(familyOptions);
@@ -192,6 +192,15 @@ testInFolder("varscale: how a model is kept in memory is chosen, recorded and re
   // Where the weights lie may change, but not what they come to.
   await succeed(...again, "--offload", "none", "-o", `${folder}/kept`);
   assertEquals(await read("kept"), ["f16", "none"]);
+  // Of products only integers are worth a word.
+  const products = async (output: string): Promise<unknown> => {
+    return (await readRun(`${folder}/${output}`)).model.compute;
+  };
+  assertEquals(await products("out"), undefined);
+  await succeed("generate", "a cat", ...model, "--compute", "int8", "-q", "-o", `${folder}/integers`);
+  const repeated = ["generate", "--repeat", `${folder}/integers/run.json`, "--device", "cpu", "-q"];
+  await succeed(...repeated, "-o", `${folder}/integers-again`);
+  assertEquals([await products("integers"), await products("integers-again")], ["int8", "int8"]);
   const { code, err } = await run([...again, "--cache-dtype", "f32", "-o", `${folder}/none`]);
   assertEquals(code, 2);
   assertStringIncludes(err, "Cannot use --cache-dtype with --repeat");

@@ -10,7 +10,7 @@ import { openModelSource } from "../../../models/convert.ts";
 import type { CpuProvider } from "../../../models/graphs/graph_session.ts";
 import type { Model } from "../../../models/model.ts";
 import { VAR } from "../../../models/var/family.ts";
-import { DTYPES } from "../../../models/weights/dtype.ts";
+import { type Compute, DTYPES } from "../../../models/weights/dtype.ts";
 import { forceScale, goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 
 /** Logits of every scale of the first image of a batch, with tokens that are made up. */
@@ -27,13 +27,13 @@ async function logitsOf(model: Model, classes: readonly number[], guided: boolea
   return found;
 }
 
-/** Asserts it for weights of every type. */
+/** Asserts it for weights of every type, and for products of integers where they are asked for. */
 export async function assertSameAlone(
   device: Device,
-  { cpuProvider }: { readonly cpuProvider?: CpuProvider } = {},
+  { cpuProvider, compute }: { readonly cpuProvider?: CpuProvider; readonly compute?: Compute } = {},
 ): Promise<void> {
-  for (const dtype of DTYPES) {
-    const options = { dtype, ...(cpuProvider && { cpuProvider, threads: 2 }) };
+  for (const dtype of compute === undefined ? DTYPES : ["f32"] as const) {
+    const options = { dtype, ...(compute && { compute }), ...(cpuProvider && { cpuProvider, threads: 2 }) };
     for (const guided of [false, true]) {
       // One after the other, so that neither finds what the other keeps of classes.
       const run = async (classes: readonly number[]): Promise<Float32Array[]> => {
@@ -48,7 +48,7 @@ export async function assertSameAlone(
         assertEquals(
           alone[scale],
           logits,
-          `${dtype}, ${guided ? "with" : "without"} guidance, scale ${scale}`,
+          `${compute ?? dtype}, ${guided ? "with" : "without"} guidance, scale ${scale}`,
         );
       }
     }

@@ -12,9 +12,9 @@ import {
 } from "../../../models/graphs/fit.ts";
 import { type Provider, type Room, WASM_BYTES } from "../../../models/graphs/room.ts";
 import { lowerLimits, testOnGpu } from "../../devices.ts";
-import { type Dtype, DTYPES } from "../../../models/weights/dtype.ts";
+import { type Dtype, DTYPES, type KeptDtype } from "../../../models/weights/dtype.ts";
 
-const BYTES: Readonly<Record<Dtype, number>> = { f32: 4000, f16: 2000, q8: 1125, q4: 625 };
+const BYTES: Readonly<Record<KeptDtype, number>> = { int8: 1032, f32: 4000, f16: 2000, q8: 1125, q4: 625 };
 const needed: BytesNeeded = (dtype) => BYTES[dtype];
 
 function roomOf(device: CpuDevice, bytes: number | undefined, provider: Provider = "native"): Room {
@@ -66,8 +66,8 @@ Deno.test("requireFit names what would fit", () => {
 
 Deno.test("resolveDtype takes what was asked for, if it fits", () => {
   using device = new CpuDevice();
-  const arrays: Dtype[] = [];
-  const resolve = (bytes: number, choice: Dtype | "auto"): Dtype =>
+  const arrays: KeptDtype[] = [];
+  const resolve = (bytes: number, choice: KeptDtype | "auto"): KeptDtype =>
     resolveDtype(needed, roomOf(device, bytes), {
       choice,
       stored: "f32",
@@ -77,6 +77,13 @@ Deno.test("resolveDtype takes what was asked for, if it fits", () => {
   assertEquals(resolve(3000, "q4"), "q4");
   assertEquals(arrays, ["f16", "q4"]);
   assertThrows(() => resolve(3000, "f32"), RangeError, 'possible are dtype: "f16"');
+  // Integers for products are no type among others.
+  assertEquals(resolve(6000, "int8"), "int8");
+  const refused = assertThrows(() => resolve(100, "int8"), RangeError);
+  assertEquals(
+    refused.message,
+    `Cannot load the model as int8 as it needs ${needed("int8")} bytes with one image and there are 100`,
+  );
 });
 
 testOnGpu("batchLimitOn: the smaller of a GPU's limits counts, and one image is left", (device) => {

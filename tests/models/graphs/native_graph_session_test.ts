@@ -17,3 +17,10 @@ testNative("native: a text encoder has the recorded features under the native pr
   assert(success, output);
   assertMatch(output, /\b3 passed \| 0 failed/);
 });
+
+testNative("native: products of integers do under the native provider what they should", async () => {
+  const cases = new URL("integer_product_cases.ts", import.meta.url).href;
+  const { success, output } = await deno(["test", "--no-lock", "--no-check", "-A", cases]);
+  assert(success, output);
+  assertMatch(output, /\b5 passed \| 0 failed/);
+});

@@ -15,7 +15,7 @@ Deno.test("INFINITY: it is registered with a transformer, a tokenizer, and a tex
     ["vae", "tokenizer", false],
     ["t5", "text_encoder", true],
   ]);
-  assertEquals(INFINITY.loading, ["offload", "cacheDtype", "keepTextEncoder"]);
+  assertEquals(INFINITY.loading, ["compute", "offload", "cacheDtype", "keepTextEncoder"]);
   assertEquals(Object.keys(INFINITY.options), [
     ...["pn", "aspect", "negativePrompt", "positivePrompt", "cfgInsertionLayer"],
   ]);
