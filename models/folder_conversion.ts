@@ -336,18 +336,19 @@ function entries(
     const source = set.fullName(name);
     const tensor = checkpoint.tensors.get(source)!;
     const { shape } = tensor;
-    const stored = family.storedDtype(name, shape, dtype);
+    const kept = family.storedDtype(name, shape, dtype);
     const read = (): Promise<Float32Array<ArrayBuffer>> => checkpoint.readFloat32(source);
-    if (stored !== "f32" && stored !== "f16") {
+    if (kept !== "f32" && kept !== "f16") {
       const place = { file: checkpoint.file, tensor: source };
-      return quantizedEntries(name, quantization(shape, stored), { ...place, read });
+      return quantizedEntries(name, quantization(shape, kept), { ...place, read });
     }
-    const type = stored === "f32" ? "F32" : "F16";
+    const type = kept === "f32" ? "F32" : "F16";
     const bytes = async (): Promise<Uint8Array> => {
       if (type === tensor.dtype) return await checkpoint.read(source);
-      return stored === "f32" ? bytesOf(await read()) : encodeFloat16(await read());
+      return kept === "f32" ? bytesOf(await read()) : encodeFloat16(await read());
     };
-    return [{ name, dtype: type, shape, bytes }];
+    const stored = type === tensor.dtype ? checkpoint.stored(source) : undefined;
+    return [{ name, dtype: type, shape, bytes, stored }];
   });
 }
 

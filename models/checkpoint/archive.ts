@@ -8,7 +8,8 @@
 import { crc32 } from "node:zlib";
 import { type FileEntry, Reader, ZipReader } from "npm:@zip.js/zip.js@2.24.0";
 import { ModelFileError } from "../model_file_error.ts";
-import type { ByteSource } from "./source.ts";
+import { type ByteSource, piecesOf } from "./source.ts";
+import type { StoredBytes } from "./tensor.ts";
 
 /** A part of a member up to this size is read with the rest of it, so that its checksum can be verified. */
 const SMALL_MEMBER = 1 << 16;
@@ -45,6 +46,8 @@ export class Archive {
   readonly #entries: ReadonlyMap<string, FileEntry>;
   /** Where the data of the stored members begins, once known. */
   readonly #starts = new Map<string, number>();
+  /** The members whose checksum is right. */
+  readonly #verifiedMembers = new Set<string>();
   /** The last compressed member that was unpacked; views into the same one tend to be read in a row. */
   #unpacked: { name: string; bytes: Uint8Array<ArrayBuffer> } | undefined;
 
@@ -140,6 +143,49 @@ export class Archive {
     return end - begin < size ? bytes.slice(begin, end) : bytes;
   }
 
+  /**
+   * The bytes of a member from `begin` to before `end`, which must lie within it, where they are; `undefined`
+   * if it is compressed. The checksum is verified where {@linkcode Archive.read} verifies it.
+   *
+   * @param part What error messages call the content.
+   */
+  stored(name: string, begin: number, end: number, part: string): StoredBytes | undefined {
+    const entry = this.#entries.get(name);
+    if (entry?.compressionMethod !== STORED) return undefined;
+    const { uncompressedSize: size } = entry;
+    const length = end - begin;
+    const hasChecksum = (entry.crc32 ?? 0) !== 0 && (length === size || size <= SMALL_MEMBER);
+    const check = async (): Promise<void> => {
+      if (!hasChecksum || this.#verifiedMembers.has(name)) return;
+      let crc = 0;
+      for await (const piece of piecesOf(this.#source, await this.#start(entry), size)) {
+        crc = crc32(piece, crc);
+      }
+      this.#verify(entry, crc, part);
+    };
+    /** How many bytes have been read in order, and their checksum. */
+    let done = 0;
+    let crc = 0;
+    return {
+      read: async (from, count, buffer) => {
+        const bytes = await this.#source.read(await this.#start(entry) + begin + from, count, buffer);
+        if (!hasChecksum) return bytes;
+        if (length === size && (from === 0 || from === done)) {
+          crc = crc32(bytes, from === 0 ? 0 : crc);
+          done = from + count;
+          if (done === size) this.#verify(entry, crc, part);
+        } else await check();
+        return bytes;
+      },
+      onDisk: async () => {
+        const start = await this.#start(entry);
+        const place = await this.#source.onDisk?.(start + begin, length);
+        if (place !== undefined) await check();
+        return place;
+      },
+    };
+  }
+
   async #start(entry: FileEntry): Promise<number> {
     const known = this.#starts.get(entry.filename);
     if (known !== undefined) return known;
@@ -171,9 +217,17 @@ export class Archive {
   }
 
   #verified(entry: FileEntry, bytes: Uint8Array<ArrayBuffer>, part: string): Uint8Array<ArrayBuffer> {
+    this.#verify(entry, crc32(bytes), part);
+    return bytes;
+  }
+
+  #verify(entry: FileEntry, crc: number, part: string): void {
     const expected = entry.crc32 ?? 0;
-    const found = expected === 0 ? 0 : crc32(bytes);
-    if (found === expected) return bytes;
+    const found = expected === 0 ? 0 : crc;
+    if (found === expected) {
+      this.#verifiedMembers.add(entry.filename);
+      return;
+    }
     throw new ModelFileError("Cannot use a part of the file as its bytes have changed", {
       file: this.#source.file,
       tensor: part,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { ByteSource } from "./source.ts";
+import { type ByteSource, type DiskPlace, piecesOf } from "./source.ts";
 
 /**
  * Read in one go by {@linkcode SourceBlob.stream}. From 2 to 16 MiB all come at about 3 GB/s from the page
@@ -62,6 +62,16 @@ export class SourceBlob extends Blob {
         done += length;
       },
     }, { highWaterMark: 0 });
+  }
+
+  /** Finds a stretch of it on the disk, as {@linkcode ByteSource.onDisk} does. */
+  async onDisk(offset: number, length: number): Promise<DiskPlace | undefined> {
+    return await this.#source.onDisk?.(this.#begin + offset, length);
+  }
+
+  /** Its bytes, a piece at a time in a buffer that all of them share. */
+  pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    return piecesOf(this.#source, this.#begin, this.size);
   }
 
   override bytes(): Promise<Uint8Array<ArrayBuffer>> {

@@ -21,7 +21,7 @@ import {
   torchGlobals,
 } from "./pytorch_tensors.ts";
 import type { ByteSource } from "./source.ts";
-import type { Checkpoint } from "./tensor.ts";
+import type { Checkpoint, StoredBytes } from "./tensor.ts";
 
 /**
  * Opens a PyTorch checkpoint. The result owns the source.
@@ -103,6 +103,10 @@ class Member extends Storage {
 
   override read(begin: number, end: number, tensor: string): Promise<Uint8Array<ArrayBuffer>> {
     return this.#archive.read(this.#name, begin, end, tensor);
+  }
+
+  override stored(begin: number, end: number, tensor: string): StoredBytes | undefined {
+    return this.#archive.stored(this.#name, begin, end, tensor);
   }
 }
 

@@ -22,7 +22,7 @@ import {
   torchGlobals,
 } from "./pytorch_tensors.ts";
 import type { ByteSource } from "./source.ts";
-import type { Checkpoint } from "./tensor.ts";
+import { type Checkpoint, type StoredBytes, storedIn } from "./tensor.ts";
 
 const MAGIC_NUMBER = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL_VERSION = 1001;
@@ -180,6 +180,15 @@ class StreamStorage extends Storage {
     return await this.#source.read(start + begin, end - begin);
   }
 
+  override stored(begin: number, end: number): StoredBytes {
+    const { read, onDisk } = storedIn(this.#source, this.#begin! + COUNT_BYTES + begin, end - begin);
+    const counted = async <Result>(get: () => Promise<Result>): Promise<Result> => {
+      if (!this.#counted) await this.#checkCount();
+      return await get();
+    };
+    return { read: (...range) => counted(() => read(...range)), onDisk: () => counted(onDisk) };
+  }
+
   /** All places rest on the sizes that the pickle names; where one is wrong, so is the number found here. */
   async #checkCount(): Promise<void> {
     const expected = BigInt(this.bytes / elementBytes(this.dtype));
@@ -215,5 +224,9 @@ class StoragePart extends Storage {
 
   override read(begin: number, end: number, tensor: string): Promise<Uint8Array<ArrayBuffer>> {
     return this.#root.read(this.#begin + begin, this.#begin + end, tensor);
+  }
+
+  override stored(begin: number, end: number, tensor: string): StoredBytes | undefined {
+    return this.#root.stored(this.#begin + begin, this.#begin + end, tensor);
   }
 }

@@ -16,6 +16,7 @@ import {
   type DType,
   elementCount,
   readAsFloat32,
+  type StoredBytes,
   type TensorInfo,
 } from "./tensor.ts";
 
@@ -138,6 +139,13 @@ export abstract class Storage {
    * @throws {ModelFileError} If the file is damaged.
    */
   abstract read(begin: number, end: number, tensor: string): Promise<Uint8Array<ArrayBuffer>>;
+
+  /**
+   * The bytes from `begin` to before `end`, if they lie in the file as they are.
+   *
+   * @param tensor For whom, as errors say.
+   */
+  abstract stored(begin: number, end: number, tensor: string): StoredBytes | undefined;
 }
 
 /** A view of a storage; offset and strides count elements. */
@@ -459,18 +467,7 @@ export class PyTorchCheckpoint implements Checkpoint {
   }
 
   async read(name: string): Promise<Uint8Array<ArrayBuffer>> {
-    const view = this.#views.get(name);
-    if (view === undefined) {
-      throw new ModelFileError("Cannot find the tensor", { file: this.file, tensor: name });
-    }
-    if (view instanceof UnreadableTensor) {
-      throw new ModelFileError("Cannot read the tensor", {
-        file: this.file,
-        tensor: name,
-        expected: "a dense one, as it is stored",
-        found: view.kind,
-      });
-    }
+    const view = this.#view(name);
     if (view.shape.includes(0)) return new Uint8Array(0);
     const { begin, end } = view.span;
     const width = elementBytes(view.dtype);
@@ -480,6 +477,28 @@ export class PyTorchCheckpoint implements Checkpoint {
 
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>> {
     return readAsFloat32(this, name);
+  }
+
+  stored(name: string): StoredBytes | undefined {
+    const view = this.#view(name);
+    if (!view.contiguous || view.shape.includes(0)) return undefined;
+    const { begin, end } = view.span;
+    const width = elementBytes(view.dtype);
+    return view.storage.stored(begin * width, end * width, name);
+  }
+
+  #view(name: string): View {
+    const view = this.#views.get(name);
+    if (view === undefined) {
+      throw new ModelFileError("Cannot find the tensor", { file: this.file, tensor: name });
+    }
+    if (view instanceof View) return view;
+    throw new ModelFileError("Cannot read the tensor", {
+      file: this.file,
+      tensor: name,
+      expected: "a dense one, as it is stored",
+      found: view.kind,
+    });
   }
 
   [Symbol.dispose](): void {

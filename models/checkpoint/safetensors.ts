@@ -15,6 +15,8 @@ import {
   type DType,
   isDType,
   readAsFloat32,
+  type StoredBytes,
+  storedIn,
   type TensorInfo,
 } from "./tensor.ts";
 
@@ -243,6 +245,11 @@ export class SafetensorsCheckpoint implements Checkpoint {
     return readAsFloat32(this, name);
   }
 
+  stored(name: string): StoredBytes {
+    const { offset, length } = this.locate(name);
+    return storedIn(this.#source, offset, length);
+  }
+
   [Symbol.dispose](): void {
     this.#source[Symbol.dispose]();
   }
@@ -252,6 +259,8 @@ export class SafetensorsCheckpoint implements Checkpoint {
 export interface SafetensorsEntry extends TensorInfo {
   /** Supplies the bytes, little-endian and row-major. */
   bytes(): Uint8Array | Promise<Uint8Array>;
+  /** The same bytes, if they lie in a file already. */
+  readonly stored?: StoredBytes | undefined;
 }
 
 /** Options of {@linkcode writeSafetensors}. */

@@ -85,6 +85,7 @@ export async function openShards(
     tensors,
     read: async (name) => await holderOf(name).read(name),
     readFloat32: async (name) => await holderOf(name).readFloat32(name),
+    stored: (name) => holderOf(name).stored(name),
     [Symbol.dispose]: () => owned.dispose(),
   };
 }

@@ -11,6 +11,7 @@
 import { mustBe } from "../../kernels/arguments.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { float8Values } from "./float8.ts";
+import type { ByteSource, DiskPlace } from "./source.ts";
 
 /**
  * Element types, by the names that safetensors gives them: `F8_E4M3` has 4 bits of exponent and 3 of
@@ -85,6 +86,33 @@ export interface Checkpoint extends Disposable {
    * numbers or floats of fewer than 8 bits, which are listed and read as bytes only.
    */
   readFloat32(name: string): Promise<Float32Array<ArrayBuffer>>;
+  /**
+   * The bytes that {@linkcode Checkpoint.read} gives, where they lie in the file as they are: not compressed,
+   * in order and without gaps. `undefined` if they have to be made.
+   *
+   * @throws {ModelFileError} As reading does.
+   */
+  stored(name: string): StoredBytes | undefined;
+}
+
+/** Bytes of a tensor that lie in a file as they are. */
+export interface StoredBytes {
+  /**
+   * Reads some of them. A checksum is found out as they are read, if that is done in order, and else before,
+   * by reading all of them once.
+   *
+   * @param begin The first byte.
+   * @param length How many.
+   * @param buffer Memory that may be used again for them, as for {@linkcode ByteSource.read}.
+   * @throws {ModelFileError} If the file is damaged; by a checksum, with the last of the bytes.
+   */
+  read(begin: number, length: number, buffer?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Finds them on the disk, for who maps files into memory. A checksum is verified for it, once.
+   *
+   * @throws {ModelFileError} If the file is damaged.
+   */
+  onDisk(): Promise<DiskPlace | undefined>;
 }
 
 const ELEMENT_BITS: Readonly<Record<DType, number>> = {
@@ -281,6 +309,14 @@ export async function readAsFloat32(
  */
 export function encodeFloat16(values: Float32Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new Float16Array(values).buffer);
+}
+
+/** A stretch of a source as a tensor, in a format without checksums. */
+export function storedIn(source: ByteSource, offset: number, size: number): StoredBytes {
+  return {
+    read: (begin, length, buffer) => source.read(offset + begin, length, buffer),
+    onDisk: async () => await source.onDisk?.(offset, size),
+  };
 }
 
 /** The same bytes at an offset where a typed array of this element width may lie. */

@@ -6,14 +6,16 @@
  */
 
 import { entryBytes, type SafetensorsEntry, type SafetensorsLayout } from "./safetensors.ts";
-import { Source } from "./source.ts";
-import { byteLength } from "./tensor.ts";
+import { type DiskPlace, Source } from "./source.ts";
+import { byteLength, type StoredBytes } from "./tensor.ts";
 
 /** A stretch of the file, with what its bytes come from. */
 interface Stretch {
   readonly begin: number;
   readonly end: number;
   readonly bytes: () => Promise<Uint8Array>;
+  /** The same, where they need not be produced. */
+  readonly stored?: StoredBytes | undefined;
 }
 
 /**
@@ -36,27 +38,44 @@ export class VirtualSource extends Source {
     this.#stretches = [
       { begin: 0, end: header.length, bytes: () => Promise.resolve(header) },
       ...places.map(({ entry, offset }) => {
-        return { begin: offset, end: offset + byteLength(entry), bytes: () => entryBytes(entry) };
+        const end = offset + byteLength(entry);
+        return { begin: offset, end, bytes: () => entryBytes(entry), stored: entry.stored };
       }),
     ];
   }
 
-  protected override async load(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const result = new Uint8Array(length);
+  protected override async load(
+    offset: number,
+    length: number,
+    buffer: Uint8Array<ArrayBuffer> = new Uint8Array(length),
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const result = buffer.subarray(0, length);
     const end = offset + length;
     for (let i = this.#find(offset); i < this.#stretches.length; i++) {
       const stretch = this.#stretches[i]!;
       if (stretch.begin >= end) break;
       const from = Math.max(offset, stretch.begin);
       const to = Math.min(end, stretch.end);
-      if (from < to) {
+      if (from === to) continue;
+      const place = result.subarray(from - offset, to - offset);
+      if (stretch.stored !== undefined) {
+        const bytes = await stretch.stored.read(from - stretch.begin, to - from, place);
+        if (bytes.buffer !== place.buffer) place.set(bytes);
+      } else {
         const bytes = await this.#produce(stretch);
-        result.set(bytes.subarray(from - stretch.begin, to - stretch.begin), from - offset);
+        place.set(bytes.subarray(from - stretch.begin, to - stretch.begin));
         // Read to its end, it is not likely to be wanted again, and may be 100 MB.
         if (to === stretch.end && this.#last?.stretch === stretch) this.#last = undefined;
       }
     }
     return result;
+  }
+
+  /** Finds a stretch of a tensor on the disk, if its bytes come from there as they are. */
+  async onDisk(offset: number, length: number): Promise<DiskPlace | undefined> {
+    const { begin, end, stored } = this.#stretches[this.#find(offset)]!;
+    const place = offset + length <= end ? await stored?.onDisk() : undefined;
+    return place === undefined ? undefined : { ...place, offset: place.offset + offset - begin };
   }
 
   #produce(stretch: Stretch): Promise<Uint8Array> {

@@ -207,8 +207,7 @@ export async function openModelFolder(
     });
   };
   const manifest = parseManifest(await describe(), `${shown}/${MANIFEST}`);
-  const disk = base.protocol === "file:" ? { folder: fileURLToPath(base) } : {};
-  return new CheckedFolder(shown, manifest, { open, glance, disk });
+  return new CheckedFolder(shown, manifest, { open, glance });
 }
 
 /**
@@ -233,8 +232,6 @@ interface FolderFiles {
   open(name: string, record: FileRecord): Promise<ByteSource>;
   /** Opens a file of which little will be read. */
   glance(name: string, record: FileRecord): Promise<ByteSource>;
-  /** The folder they lie in, if it is on the disk. */
-  readonly disk: { readonly folder?: string };
 }
 
 class CheckedFolder implements ModelFolder {
@@ -292,9 +289,9 @@ class CheckedFolder implements ModelFolder {
 
   async #weights(part: string, open: (name: string) => Promise<ByteSource>): Promise<WeightFiles> {
     using stack = new DisposableStack();
-    const files: { path: string; source: ByteSource; folder?: string }[] = [];
+    const files: { path: string; source: ByteSource }[] = [];
     for (const path of weightFileNames(Object.keys(this.manifest.files), part, this.location)) {
-      files.push({ path, source: stack.use(await open(path)), ...this.#files.disk });
+      files.push({ path, source: stack.use(await open(path)) });
     }
     const weights = await openWeightFiles(`${this.location}/${part}`, files);
     stack.move();

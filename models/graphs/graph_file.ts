@@ -68,25 +68,44 @@ export function separateFarWeights(
   limit: number,
 ): { model: Uint8Array; files: Map<string, ExternalRange> } {
   const files = new Map<string, ExternalRange>();
+  const model = moveWeights(bytes, (range) => {
+    if (range.offset + range.length <= limit) return range;
+    const name = `${range.file} from ${range.offset}`;
+    files.set(name, range);
+    return { ...range, file: name, offset: 0 };
+  });
+  return { model, files };
+}
+
+/**
+ * The same model with weights that lie elsewhere.
+ *
+ * @param placeOf Where the weight of a range lies; the range itself if it stays there.
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function moveWeights(
+  bytes: Uint8Array,
+  placeOf: (range: ExternalRange) => ExternalRange,
+): Uint8Array {
   const graph = new BinaryWriter();
+  let moved = false;
   for (const [field, value] of fields(graphOf(bytes))) {
     const range = field === 5 && value instanceof Uint8Array ? rangeOf(value) : undefined;
-    if (range === undefined || range.offset + range.length <= limit) {
+    const place = range === undefined ? undefined : placeOf(range);
+    if (place === range || place === undefined) {
       writeField(graph, [field, value]);
       continue;
     }
-    const name = `${range.file} from ${range.offset}`;
-    files.set(name, range);
+    moved = true;
     const weight = new BinaryWriter();
     for (const part of fields(value as Uint8Array)) if (part[0] !== 13) writeField(weight, part);
-    weight.raw(externalPlace({ file: name, offset: 0, length: range.length }));
+    weight.raw(externalPlace(place));
     graph.uint32(tag(5, 2)).bytes(weight.finish());
   }
-  if (files.size === 0) return { model: bytes, files };
+  if (!moved) return bytes;
   const model = new BinaryWriter();
   for (const field of fields(bytes)) if (field[0] !== 7) writeField(model, field);
-  model.uint32(tag(7, 2)).bytes(graph.finish());
-  return { model: model.finish(), files };
+  return model.uint32(tag(7, 2)).bytes(graph.finish()).finish();
 }
 
 function writeField(writer: BinaryWriter, [field, value]: Field): void {

@@ -52,13 +52,11 @@ export function wordsOf(values: Float32Array | Float16Array): Float32Array<Array
 export interface ExternalFile {
   /** Name in the graph. */
   readonly path: string;
-  /** Content; a blob is read piece by piece when its turn comes. */
-  readonly data: Uint8Array | Blob;
   /**
-   * Folder on the disk in which it lies under this name, for a runtime that maps files; it stays as it is
-   * while a session lives.
+   * Content; a blob is read piece by piece when its turn comes. What a {@linkcode SourceBlob} finds on the
+   * disk stays there as it is while a session lives, as a runtime may map it.
    */
-  readonly folder?: string;
+  readonly data: Uint8Array | Blob;
 }
 
 /**

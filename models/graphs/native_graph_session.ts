@@ -6,8 +6,9 @@
  * @module
  */
 
-import { join } from "node:path";
+import { basename, dirname } from "node:path";
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
+import { SourceBlob } from "../checkpoint/blob.ts";
 import type { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { DeviceArray } from "../../kernels/device/device.ts";
 import {
@@ -20,8 +21,11 @@ import {
   valuesOf,
   wordsOf,
 } from "./graph_session.ts";
-import { externalRanges } from "./graph_file.ts";
+import { type ExternalRange, externalRanges, moveWeights } from "./graph_file.ts";
 import { type NativeSession, type NativeTensor, startNativeRuntime } from "./native_runtime.ts";
+
+/** Where a weight must begin to be used where it lies: at a whole element of any type. */
+const ALIGNMENT = 8;
 
 /** Severity of messages that are printed: fatal ones. All others come as exceptions, too. */
 const SILENT = 4;
@@ -43,8 +47,8 @@ export class NativeGraphSession implements GraphSession {
   }
 
   /**
-   * Loads a graph. Weights in files on the disk are mapped into memory and rearranged for the processor from
-   * there, others are read first.
+   * Loads a graph. Weights that all lie in files of one folder on the disk are mapped into memory and
+   * rearranged for the processor from there; otherwise they are read first.
    *
    * @throws {Error} If the runtime cannot be loaded.
    * @throws {ModelFileError} If the weights cannot be read, or the runtime refuses the file of the graph.
@@ -57,8 +61,8 @@ export class NativeGraphSession implements GraphSession {
     const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
     const { prepack = true, lean = false } = options;
     const runtime = await startNativeRuntime();
-    const load = async (): Promise<NativeGraphSession> => {
-      const session = await runtime.load(model, settings)
+    const load = async (graph: Uint8Array): Promise<NativeGraphSession> => {
+      const session = await runtime.load(graph, settings)
         .catch((error) => refuseGraph(error, "load", file));
       return new NativeGraphSession(session, { device, file });
     };
@@ -70,14 +74,14 @@ export class NativeGraphSession implements GraphSession {
       extra: { session: entries },
       ...memoryOptions(lean),
     };
-    const folder = await mappableFolder(externalFiles);
+    const ranges = rangesOf(model, file);
+    const folder = await findFolder(ranges, externalFiles);
     if (folder !== undefined) {
-      entries.model_external_initializers_file_folder_path = folder;
-      return await load();
+      entries.model_external_initializers_file_folder_path = folder.path;
+      return await load(moveWeights(model, (range) => folder.places.get(keyOf(range))!));
     }
     const read: Uint8Array<ArrayBuffer>[] = [];
     try {
-      const ranges = rangesOf(model, file);
       const externalData: { path: string; data: Uint8Array }[] = [];
       for (const { path, data } of externalFiles) {
         if (!(data instanceof Blob)) externalData.push({ path, data });
@@ -88,7 +92,7 @@ export class NativeGraphSession implements GraphSession {
         }
       }
       settings.externalData = externalData;
-      return await load();
+      return await load(model);
     } finally {
       // The runtime has made copies; a gigabyte should not wait for the garbage collector.
       for (const { buffer } of read) buffer.transfer(0);
@@ -144,22 +148,32 @@ function rangesOf(model: Uint8Array, file: string | undefined): ReturnType<typeo
   }
 }
 
-/** The folder from which the runtime can map all files, if there is one. */
-async function mappableFolder(files: readonly ExternalFile[]): Promise<string | undefined> {
-  const folder = files[0]?.folder;
-  if (folder === undefined) return undefined;
-  for (const file of files) {
-    if (file.folder !== folder) return undefined;
-    // The runtime follows no link that leads out of the folder.
-    if (!(await Deno.lstat(join(folder, file.path))).isFile) return undefined;
+/** The folder from which the runtime can map all weights, and where each lies in it, if there is one. */
+async function findFolder(
+  ranges: readonly ExternalRange[],
+  files: readonly ExternalFile[],
+): Promise<{ path: string; places: ReadonlyMap<string, ExternalRange> } | undefined> {
+  const places = new Map<string, ExternalRange>();
+  let path: string | undefined;
+  for (const range of ranges) {
+    const data = files.find((file) => file.path === range.file)?.data;
+    const place = data instanceof SourceBlob ? await data.onDisk(range.offset, range.length) : undefined;
+    if (place === undefined) return undefined;
+    path ??= dirname(place.path);
+    if (dirname(place.path) !== path || place.offset % ALIGNMENT !== 0) return undefined;
+    places.set(keyOf(range), { ...range, file: basename(place.path), offset: place.offset });
   }
-  return folder;
+  return path === undefined ? undefined : { path, places };
+}
+
+function keyOf({ file, offset }: ExternalRange): string {
+  return `${offset} ${file}`;
 }
 
 /** The bytes of a blob, zeros outside the ranges: pages that nobody writes to take no memory. */
 async function readRanges(
   blob: Blob,
-  ranges: readonly { readonly offset: number; readonly length: number }[],
+  ranges: readonly ExternalRange[],
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(blob.size);
   for (const { offset, length } of ranges) {

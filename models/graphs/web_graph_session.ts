@@ -11,6 +11,7 @@
  */
 
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
+import { SourceBlob } from "../checkpoint/blob.ts";
 import type { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
@@ -221,11 +222,13 @@ class WatchedBlob extends Blob {
   }
 
   override stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const reader = this.#blob.stream().getReader();
+    // The runtime has copied a piece when it asks for the next one.
+    const blob = this.#blob;
+    const pieces = (blob instanceof SourceBlob ? blob.pieces() : blob.stream())[Symbol.asyncIterator]();
     return new ReadableStream({
       pull: async (controller) => {
         try {
-          const { done, value } = await reader.read();
+          const { done, value } = await pieces.next();
           if (done) controller.close();
           else controller.enqueue(value);
         } catch (error) {

@@ -20,6 +20,7 @@ import {
   type Checkpoint,
   decodeFloat32,
   type DType,
+  type StoredBytes,
   type TensorInfo,
 } from "../checkpoint/tensor.ts";
 import { ModelFileError } from "../model_file_error.ts";
@@ -35,7 +36,7 @@ export interface WeightFiles extends Checkpoint {
   /**
    * Names and content of the files, as a graph session takes them; they can be read until this is disposed.
    */
-  readonly files: readonly { readonly path: string; readonly data: Blob; readonly folder?: string }[];
+  readonly files: readonly { readonly path: string; readonly data: Blob }[];
   /**
    * Tells where the bytes of a tensor lie in {@linkcode files}, for graphs that are built when a model is
    * loaded; of a quantised one the integers, whose scales have a name of their own.
@@ -202,19 +203,18 @@ export function weightPlaces(plans: readonly PlannedFile[]): WeightPlaces {
  * Reads weight files together. The result owns the sources.
  *
  * @param file What error messages call the whole.
- * @param sources The files' names and bytes, in order, and the folder on the disk they lie in, where there is
- * one.
+ * @param sources The files' names and bytes, in order.
  * @throws {ModelFileError} If one is no safetensors file, or two hold a tensor of the same name.
  */
 export async function openWeightFiles(
   file: string,
-  sources: readonly { readonly path: string; readonly source: ByteSource; readonly folder?: string }[],
+  sources: readonly { readonly path: string; readonly source: ByteSource }[],
 ): Promise<WeightFiles> {
   using stack = new DisposableStack();
   for (const { source } of sources) stack.use(source);
   const checkpoints: SafetensorsCheckpoint[] = [];
   for (const { source } of sources) checkpoints.push(await openSafetensors(source));
-  const files = sources.map(({ source, ...place }) => ({ ...place, data: new SourceBlob(source) }));
+  const files = sources.map(({ path, source }) => ({ path, data: new SourceBlob(source) }));
   const held = checkpoints.map((checkpoint, i) => ({ checkpoint, path: sources[i]!.path }));
   return new ShardedWeights(file, held, files, stack.move());
 }
@@ -278,6 +278,10 @@ class ShardedWeights implements WeightFiles {
       outputs,
       inputs,
     });
+  }
+
+  stored(name: string): StoredBytes {
+    return this.#holder(name).checkpoint.stored(name);
   }
 
   readonly places: WeightPlaces = (name) => {
