@@ -20,6 +20,17 @@ export interface PairLoops {
     columns: number,
     steps: number,
   ): void;
+  /** Writes `(value - mean) * share` in f64, for each row of f32 values and its share. */
+  center(
+    values: number,
+    mean: number,
+    meanEnd: number,
+    shares: number,
+    sharesEnd: number,
+    out: number,
+    rowStride: number,
+    valueStride: number,
+  ): void;
   /** Square roots of all words from `at` to `end`. */
   roots(at: number, end: number): void;
   /** Adds `mantissa * 2^(exponent - square * factor)` of some columns to the pair of each row. */
@@ -70,6 +81,14 @@ export function plainLoops(memory: Float32Array): PairLoops {
             odd += wide[a + i + 1]! * wide[b + i + 1]!;
           }
           wide[out / 8 + row * columns + column]! += even + odd;
+        }
+      }
+    },
+    center(values, mean, meanEnd, shares, sharesEnd, out, rowStride, valueStride) {
+      let at = values / 4;
+      for (let share = shares / 8, row = out; share < sharesEnd / 8; share++, row += rowStride) {
+        for (let i = mean / 8, to = row; i < meanEnd / 8; i++, to += valueStride) {
+          wide[to / 8] = (memory[at++]! - wide[i]!) * wide[share]!;
         }
       }
     },

@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import {
   addKernels,
   addWideProducts,
+  centeredRows,
+  centerRows,
   KERNEL_COLUMNS,
   type PairEngine,
   pairEngine,
@@ -211,6 +213,29 @@ Deno.test("addWideProducts: products are the formula's, in WebAssembly and in Ty
         }
         const what = `${rows}x${columns}x${dimensions}, lower: ${lower}, ${i}: ${value}, ${wanted}`;
         assert(Math.abs(value - wanted) <= (dimensions + 4) * 2 ** -53 * size, what);
+      }
+    }
+  }
+});
+
+Deno.test("centerRows: rows are moved and scaled in f64, straight or turned, in both engines", () => {
+  const random = testRandom(6);
+  for (
+    const [rows, dimensions] of [[1, 1], [3, 5], [128, 7], [1, 32768], [centeredRows(300), 300]] as const
+  ) {
+    const values = Float32Array.from({ length: rows * dimensions }, () => random() * 2 - 1);
+    const mean = Float64Array.from({ length: dimensions }, () => random() * 1e6);
+    const shares = Float64Array.from({ length: rows }, () => random());
+    for (const engine of [vectorEngine()!, plainEngine()]) {
+      for (const transposed of [false, true]) {
+        const output = new Float64Array(values.length);
+        centerRows({ values, mean, shares, transposed, output }, engine);
+        const wanted = new Float64Array(values.length);
+        for (const [i, value] of values.entries()) {
+          const [row, d] = [Math.floor(i / dimensions), i % dimensions];
+          wanted[transposed ? d * rows + row : i] = (value - mean[d]!) * shares[row]!;
+        }
+        assertEquals(output, wanted);
       }
     }
   }
