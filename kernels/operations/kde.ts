@@ -13,7 +13,7 @@ import { type Device, type DeviceArray, readFloats } from "../device/device.ts";
 import { kernelDensity, stretchCount } from "../points/kernel_density.ts";
 import { kernelDensitySum } from "../points/kernel_density_sum.ts";
 import type { DeviceChoice } from "../device/open_device.ts";
-import { addWideProducts } from "../pairs/pairs.ts";
+import { addWideProducts, type CenteredRows, centeredRows, centerRows } from "../pairs/pairs.ts";
 import { whiten, whitenRows } from "../points/whiten.ts";
 import { type FloatInput, requireInput, takeInput, takeOutput, type Target, withDevice } from "./input.ts";
 
@@ -91,8 +91,6 @@ const CALL_OPTIONS = [...FIT_OPTIONS, "log", "leaveOneOut", "at", "logpdf", "dev
 
 const FIT = "fit a density";
 const RUN = "evaluate a density";
-/** Points whose products are summed in one go for a covariance. */
-const SUMMED_POINTS = 128;
 /** Partial sums of one call of the kernel, far below WebGPU's default limit of 128 MiB a binding. */
 const MAX_PARTIAL_WORDS = 2 ** 23;
 /** Operations of one submission, about a second of a slow GPU, so that no watchdog ends it. */
@@ -616,26 +614,30 @@ function covarianceOf(
   const mean = new Float64Array(dimensions);
   const variances = new Float64Array(dimensions * dimensions);
   const count = weights.length;
-  for (let j = 0, i = 0; j < count; j++) {
-    const share = weights[j]! / total;
-    for (let d = 0; d < dimensions; d++, i++) mean[d]! += share * points[i]!;
-  }
-  // Column by column: the products of the columns with each other are summed over some points at a time.
-  const left = new Float64Array(dimensions * Math.min(SUMMED_POINTS, count));
+  // Column by column, so that products are sums over some points at a time.
+  const step = centeredRows(dimensions);
+  const left = new Float64Array(dimensions * Math.min(step, count));
   const right = new Float64Array(left.length);
-  for (let first = 0; first < count; first += SUMMED_POINTS) {
-    const some = Math.min(SUMMED_POINTS, count - first);
-    for (let j = 0, i = first * dimensions; j < some; j++) {
-      const share = weights[first + j]! / total;
-      for (let d = 0, at = j; d < dimensions; d++, i++, at += some) {
-        const centered = points[i]! - mean[d]!;
-        right[at] = centered;
-        left[at] = share * centered;
-      }
+  const zeros = new Float64Array(dimensions);
+  const ones = new Float64Array(step).fill(1);
+  const inSteps = (add: (part: Pick<CenteredRows, "values" | "shares">, some: number) => void): void => {
+    for (let first = 0; first < count; first += step) {
+      const some = Math.min(step, count - first);
+      const values = points.subarray(first * dimensions, (first + some) * dimensions);
+      const shares = Float64Array.from(weights.subarray(first, first + some), (weight) => weight / total);
+      add({ values, shares }, some);
     }
+  };
+  inSteps((part, some) => {
+    centerRows({ ...part, mean: zeros, transposed: true, output: left });
+    addWideProducts({ left, right: ones, rows: dimensions, columns: 1, dimensions: some, output: mean });
+  });
+  inSteps((part, some) => {
+    centerRows({ ...part, mean, transposed: true, output: left });
+    centerRows({ ...part, mean, shares: ones.subarray(0, some), transposed: true, output: right });
     const shape = { rows: dimensions, columns: dimensions, dimensions: some };
     addWideProducts({ left, right, ...shape, output: variances });
-  }
+  });
   return { mean, variances };
 }
 

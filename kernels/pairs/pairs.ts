@@ -160,6 +160,42 @@ export function addKernels(
   pairs.set(memory.subarray(PAIRS, PAIRS + 2 * rows));
 }
 
+/** Rows of f32 that are moved, and where they go in f64. */
+export interface CenteredRows {
+  /** [rows, dimensions]: at most {@linkcode centeredRows} rows. */
+  readonly values: Float32Array;
+  /** What is subtracted, [dimensions]. */
+  readonly mean: Float64Array;
+  /** What each row is multiplied by then, [rows]. */
+  readonly shares: Float64Array;
+  /** Columns become rows; off by default. */
+  readonly transposed?: boolean;
+  /** [rows, dimensions], or [dimensions, rows]. */
+  readonly output: Float64Array;
+}
+
+/** How many rows {@linkcode centerRows} takes at most. */
+export function centeredRows(dimensions: number): number {
+  return Math.min(WIDE_SIDE, Math.floor(SIDE * SIDE / 2 / dimensions));
+}
+
+/** Writes `(values - mean) * share` in f64. */
+export function centerRows(
+  { values, mean, shares, transposed = false, output }: CenteredRows,
+  { memory, loops }: PairEngine = pairEngine(),
+): void {
+  const wide = new Float64Array(memory.buffer);
+  const [rows, dimensions] = [shares.length, mean.length];
+  memory.set(values, VALUES);
+  wide.set(mean, RIGHT / 2);
+  wide.set(shares, EXPONENTS / 2);
+  const [means, factors] = [4 * RIGHT, 4 * EXPONENTS];
+  const [rowStride, valueStride] = transposed ? [8, 8 * rows] : [8 * dimensions, 8];
+  const [meanEnd, end] = [means + 8 * dimensions, factors + 8 * rows];
+  loops.center(4 * VALUES, means, meanEnd, factors, end, 4 * LEFT, rowStride!, valueStride!);
+  output.set(wide.subarray(LEFT / 2, LEFT / 2 + rows * dimensions));
+}
+
 /** Two sets of vectors of f64, and where their products go. */
 export interface WideSets {
   /** [rows, dimensions]. */
@@ -181,37 +217,54 @@ export function addWideProducts(
   { memory, loops }: PairEngine = pairEngine(),
 ): void {
   const wide = new Float64Array(memory.buffer);
-  const [ownAt, otherAt, valuesAt] = [LEFT / 2, RIGHT / 2, VALUES / 2];
+  const own = wide.subarray(LEFT / 2, RIGHT / 2);
+  const other = wide.subarray(RIGHT / 2, VALUES / 2);
+  const values = wide.subarray(VALUES / 2, EXPONENTS / 2);
   for (let row = 0; row < rows; row += WIDE_SIDE) {
     const height = Math.min(WIDE_SIDE, rows - row);
     for (let column = 0; column < columns; column += WIDE_SIDE) {
       const width = Math.min(WIDE_SIDE, columns - column);
       const pitch = Math.ceil(width / 4) * 4;
+      const place = { at: row * columns + column, step: columns, length: width, rows: height };
+      copyRows(output, place, values, pitch);
       const end = lower ? Math.min(dimensions, column + width) : dimensions;
-      wide.fill(0, valuesAt, valuesAt + height * pitch);
       for (let from = 0; from < end; from += WIDE_SIDE) {
         const length = Math.min(WIDE_SIDE, end - from);
         const stride = Math.ceil(length / 2) * 2;
-        wide.fill(0, ownAt, ownAt + height * stride);
-        wide.fill(0, otherAt, otherAt + pitch * stride);
-        for (let i = 0; i < height; i++) {
-          const at = (row + i) * dimensions + from;
-          wide.set(left.subarray(at, at + length), ownAt + i * stride);
-        }
-        for (let i = 0; i < width; i++) {
-          const at = (column + i) * dimensions + from;
-          const counted = lower ? Math.max(0, Math.min(length, column + i + 1 - from)) : length;
-          wide.set(right.subarray(at, at + counted), otherAt + i * stride);
+        const part = { step: dimensions, length };
+        copyRows(left, { ...part, at: row * dimensions + from, rows: height }, own, stride);
+        copyRows(right, { ...part, at: column * dimensions + from, rows: width }, other, stride);
+        // An odd length has a place left in its last vector.
+        for (let i = length; stride > length && i < stride * WIDE_SIDE; i += stride) own[i] = other[i] = 0;
+        for (let i = 0; lower && i < width; i++) {
+          other.fill(0, i * stride + Math.max(0, column + i + 1 - from), (i + 1) * stride);
         }
         const even = height + height % 2;
-        loops.wideProducts(8 * ownAt, 8 * otherAt, 8 * valuesAt, even, pitch, stride / 2);
+        loops.wideProducts(4 * LEFT, 4 * RIGHT, 4 * VALUES, even, pitch, stride / 2);
       }
-      for (let i = 0; i < height; i++) {
-        const to = (row + i) * columns + column;
-        const at = valuesAt + i * pitch;
-        for (let j = 0; j < width; j++) output[to + j]! += wide[at + j]!;
-      }
+      copyRows(
+        values,
+        { at: 0, step: pitch, length: width, rows: height },
+        output.subarray(place.at),
+        columns,
+      );
     }
+  }
+}
+
+/** Copies `length` values of each row. */
+function copyRows(
+  source: Float32Array | Float64Array,
+  { at, step, length, rows }: { at: number; step: number; length: number; rows: number },
+  target: Float64Array,
+  stride: number,
+): void {
+  if (step === length && stride === length) {
+    target.set(source.subarray(at, at + rows * length));
+    return;
+  }
+  for (let row = 0; row < rows; row++) {
+    target.set(source.subarray(at + row * step, at + row * step + length), row * stride);
   }
 }
 

@@ -20,6 +20,17 @@ export interface PairLoops {
     columns: number,
     steps: number,
   ): void;
+  /** Writes `(value - mean) * share` in f64, for each row of f32 values and its share. */
+  center(
+    values: number,
+    mean: number,
+    meanEnd: number,
+    shares: number,
+    sharesEnd: number,
+    out: number,
+    rowStride: number,
+    valueStride: number,
+  ): void;
   /** Square roots of all words from `at` to `end`. */
   roots(at: number, end: number): void;
   /** Adds `mantissa * 2^(exponent - square * factor)` of some columns to the pair of each row. */
@@ -37,14 +48,14 @@ export interface PairLoops {
 
 const { ceil, fround, max } = Math;
 
-/** (2^x - 1) / x on [-1/2, 1/2]. */
+/** (2^x - 1) / x on [-1/2, 1/2], the highest power first. */
 const POWER_SERIES = [
-  0.6931471824645996,
-  0.24022647738456726,
-  0.055503323674201965,
-  0.00961843691766262,
-  0.0013398875016719103,
   0.00015353360504377633,
+  0.0013398875016719103,
+  0.00961843691766262,
+  0.055503323674201965,
+  0.24022647738456726,
+  0.6931471824645996,
 ].map(fround);
 /** 1.5 * 2^23, whose sum with a small number is rounded to an integer. */
 const INTEGERS = 12582912;
@@ -53,12 +64,8 @@ const INTEGERS = 12582912;
 export function plainLoops(memory: Float32Array): PairLoops {
   const wide = new Float64Array(memory.buffer);
   return {
-    squares: (...sizes) =>
-      matrix(memory, sizes, (x, y) => {
-        const difference = fround(x - y);
-        return fround(difference * difference);
-      }),
-    products: (...sizes) => matrix(memory, sizes, (x, y) => fround(x * y)),
+    squares: (...sizes) => matrix(memory, sizes, squareSum),
+    products: (...sizes) => matrix(memory, sizes, productSum),
     wideProducts(left, right, out, rows, columns, steps) {
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
@@ -70,6 +77,14 @@ export function plainLoops(memory: Float32Array): PairLoops {
             odd += wide[a + i + 1]! * wide[b + i + 1]!;
           }
           wide[out / 8 + row * columns + column]! += even + odd;
+        }
+      }
+    },
+    center(values, mean, meanEnd, shares, sharesEnd, out, rowStride, valueStride) {
+      let at = values / 4;
+      for (let share = shares / 8, row = out; share < sharesEnd / 8; share++, row += rowStride) {
+        for (let i = mean / 8, to = row; i < meanEnd / 8; i++, to += valueStride) {
+          wide[to / 8] = (memory[at++]! - wide[i]!) * wide[share]!;
         }
       }
     },
@@ -88,40 +103,63 @@ export function plainLoops(memory: Float32Array): PairLoops {
           if (exponent > top) top = exponent;
         }
         top = ceil(top);
-        const lanes = [0, 0, 0, 0];
+        const lanes: [number, number, number, number] = [0, 0, 0, 0];
         for (let i = 0; i < columns; i++) {
           const exponent = fround(memory[exponents / 4 + i]! - fround(memory[line + i]! * scale));
           const term = fround(memory[mantissas / 4 + i]! * powerOfTwo(fround(exponent - top)));
-          lanes[i % 4] = fround(lanes[i % 4]! + term);
+          lanes[i % 4]! = fround(lanes[i % 4]! + term);
         }
         memory[pair] = top;
-        memory[pair + 1] = addLanes(lanes) + fround(memory[pair + 1]! * powerOfTwo(fround(old - top)));
+        memory[pair + 1] = addLanes(...lanes) + fround(memory[pair + 1]! * powerOfTwo(fround(old - top)));
       }
     },
   };
 }
 
+type PairSum = (memory: Float32Array, a: number, b: number, length: number) => number;
+
 function matrix(
   memory: Float32Array,
   [left, right, out, rows, columns, steps]: Parameters<PairLoops["squares"]>,
-  term: (x: number, y: number) => number,
+  sum: PairSum,
 ): void {
-  const lanes = [0, 0, 0, 0];
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const a = left / 4 + row * steps * 4;
       const b = right / 4 + column * steps * 4;
-      lanes.fill(0);
-      for (let i = 0; i < steps * 4; i++) {
-        lanes[i % 4] = fround(lanes[i % 4]! + term(memory[a + i]!, memory[b + i]!));
-      }
-      memory[out / 4 + row * columns + column]! += addLanes(lanes);
+      memory[out / 4 + row * columns + column]! += sum(memory, a, b, steps * 4);
     }
   }
 }
 
-function addLanes([a, b, c, d]: readonly number[]): number {
-  return fround(fround(a! + c!) + fround(b! + d!));
+function squareSum(memory: Float32Array, a: number, b: number, length: number): number {
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  for (let i = 0; i < length; i += 4) {
+    const d0 = fround(memory[a + i]! - memory[b + i]!);
+    const d1 = fround(memory[a + i + 1]! - memory[b + i + 1]!);
+    const d2 = fround(memory[a + i + 2]! - memory[b + i + 2]!);
+    const d3 = fround(memory[a + i + 3]! - memory[b + i + 3]!);
+    s0 = fround(s0 + fround(d0 * d0));
+    s1 = fround(s1 + fround(d1 * d1));
+    s2 = fround(s2 + fround(d2 * d2));
+    s3 = fround(s3 + fround(d3 * d3));
+  }
+  return addLanes(s0, s1, s2, s3);
+}
+
+function productSum(memory: Float32Array, a: number, b: number, length: number): number {
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  for (let i = 0; i < length; i += 4) {
+    s0 = fround(s0 + fround(memory[a + i]! * memory[b + i]!));
+    s1 = fround(s1 + fround(memory[a + i + 1]! * memory[b + i + 1]!));
+    s2 = fround(s2 + fround(memory[a + i + 2]! * memory[b + i + 2]!));
+    s3 = fround(s3 + fround(memory[a + i + 3]! * memory[b + i + 3]!));
+  }
+  return addLanes(s0, s1, s2, s3);
+}
+
+function addLanes(a: number, b: number, c: number, d: number): number {
+  return fround(fround(a + c) + fround(b + d));
 }
 
 /** 2^x for x <= 0: 0 from -127 on. */
@@ -129,7 +167,8 @@ function powerOfTwo(x: number): number {
   const held = max(x, -127);
   const whole = fround(fround(held + INTEGERS) - INTEGERS);
   const rest = fround(held - whole);
-  const series = POWER_SERIES.reduceRight((sum, factor) => fround(fround(sum * rest) + factor), 0);
+  let series = 0;
+  for (const factor of POWER_SERIES) series = fround(fround(series * rest) + factor);
   // Below the range of f32's normal numbers there is no such factor.
   const factor = whole === -127 ? 0 : 2 ** whole;
   return fround(fround(fround(series * rest) + 1) * factor);

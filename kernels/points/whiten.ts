@@ -9,7 +9,7 @@ import { requireInteger } from "../arguments.ts";
 import { floats } from "../device/cpu_device.ts";
 import { requireLength } from "../device/array_checks.ts";
 import { type DeviceArray, type Kernel, spread } from "../device/device.ts";
-import { addWideProducts } from "../pairs/pairs.ts";
+import { addWideProducts, centeredRows, centerRows } from "../pairs/pairs.ts";
 import wgsl from "./whiten.wgsl" with { type: "text" };
 
 /** Arguments of {@linkcode whitenRows}. */
@@ -39,8 +39,6 @@ export interface WhitenRowsArguments {
 
 const ACTION = "whiten rows";
 
-/** Rows that are multiplied by the matrix in one go. */
-const ROWS = 128;
 /** Threads of a workgroup, as in the shader. */
 const LANES = 64;
 
@@ -131,14 +129,13 @@ export function whiten(
   const dimensions = mean.length;
   const stride = Math.ceil(dimensions / 4) * 4;
   const count = input.length / dimensions;
-  const centered = new Float64Array(Math.min(ROWS, count) * dimensions);
+  const step = centeredRows(dimensions);
+  const centered = new Float64Array(Math.min(step, count) * dimensions);
   const sums = new Float64Array(centered.length);
-  for (let first = 0; first < count; first += ROWS) {
-    const rows = Math.min(ROWS, count - first);
+  for (let first = 0; first < count; first += step) {
+    const rows = Math.min(step, count - first);
     const values = input.subarray(first * dimensions, (first + rows) * dimensions);
-    for (let row = 0, i = 0; row < rows; row++) {
-      for (let k = 0; k < dimensions; k++, i++) centered[i] = values[i]! - mean[k]!;
-    }
+    centerRows({ values, mean, shares: new Float64Array(rows).fill(1), output: centered });
     if (diagonal) {
       for (let row = 0, i = 0; row < rows; row++) {
         for (let k = 0; k < dimensions; k++, i++) sums[i] = matrix[k]! * centered[i]!;
@@ -148,17 +145,17 @@ export function whiten(
       const shape = { rows, columns: dimensions, dimensions };
       addWideProducts({ left: centered, right: matrix, ...shape, lower: true, output: sums });
     }
-    // NaN if any sum is not finite, which is seldom.
-    let probe = 0;
-    for (let i = 0; i < values.length; i++) probe += sums[i]! * 0;
-    for (let i = 0; i < values.length && probe !== 0; i++) {
-      if (Number.isFinite(sums[i])) continue;
-      const k = i % dimensions;
-      const from = diagonal ? k : 0;
-      const factors = matrix.subarray(diagonal ? k : k * dimensions);
-      sums[i] = unbounded(values.subarray(i - k + from, i + 1), factors, mean.subarray(from));
+    if (!values.every(Number.isFinite)) {
+      for (let i = 0; i < values.length; i++) {
+        if (Number.isFinite(sums[i])) continue;
+        const k = i % dimensions;
+        const from = diagonal ? k : 0;
+        const factors = matrix.subarray(diagonal ? k : k * dimensions);
+        sums[i] = unbounded(values.subarray(i - k + from, i + 1), factors, mean.subarray(from));
+      }
     }
-    for (let row = 0; row < rows; row++) {
+    if (stride === dimensions) output.set(sums.subarray(0, rows * dimensions), first * stride);
+    for (let row = 0; row < rows && stride > dimensions; row++) {
       const to = (first + row) * stride;
       output.set(sums.subarray(row * dimensions, (row + 1) * dimensions), to);
       output.fill(0, to + dimensions, to + stride);
@@ -168,7 +165,7 @@ export function whiten(
 
 /**
  * A sum that is not finite: NaN if one of its values is, else Infinity if one is infinite. Else it met a
- * value of another sum, times 0, or is too large.
+ * value of another sum, times 0.
  */
 function unbounded(values: Float32Array, factors: Float32Array | Float64Array, mean: Float64Array): number {
   if (values.some(Number.isNaN)) return NaN;

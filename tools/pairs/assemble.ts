@@ -10,7 +10,7 @@
 type Item = string | readonly Item[];
 
 /** What stands between the name of an instruction and its operands. */
-type Immediate = "local" | "label" | "i32" | "word" | "quad" | "vector" | "lane" | "lanes";
+type Immediate = "local" | "label" | "i32" | "word" | "double" | "quad" | "vector" | "lane" | "lanes";
 
 const TYPES: Readonly<Record<string, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b };
 const FUNCTION = 0x60;
@@ -20,6 +20,9 @@ const END = 0x0b;
 /** Vector instructions have a second number behind this one. */
 const VECTOR = 0xfd;
 
+/** The powers of two that addresses are said to be multiples of, which is a hint. */
+const ALIGNMENTS = { word: 2, double: 3, quad: 4 };
+
 /** Instructions by name: their number, and from `VECTOR * 256` on both. */
 const INSTRUCTIONS: Readonly<Record<string, readonly [code: number, immediate?: Immediate]>> = {
   "br_if": [0x0d, "label"],
@@ -27,13 +30,18 @@ const INSTRUCTIONS: Readonly<Record<string, readonly [code: number, immediate?: 
   "local.set": [0x21, "local"],
   "local.tee": [0x22, "local"],
   "f32.load": [0x2a, "word"],
+  "f64.load": [0x2b, "double"],
   "f32.store": [0x38, "word"],
+  "f64.store": [0x39, "double"],
   "i32.const": [0x41, "i32"],
   "i32.lt_u": [0x49],
   "i32.add": [0x6a],
   "i32.mul": [0x6c],
   "i32.shl": [0x74],
   "f32.add": [0x92],
+  "f64.sub": [0xa1],
+  "f64.mul": [0xa2],
+  "f64.promote_f32": [0xbb],
   "v128.load": [VECTOR * 256 + 0, "quad"],
   "v128.load32_splat": [VECTOR * 256 + 9, "word"],
   "v128.store": [VECTOR * 256 + 11, "quad"],
@@ -169,10 +177,10 @@ function encoded(
     case "i32":
       return signed(Number(words[0]));
     case "word":
+    case "double":
     case "quad": {
       const offset = words[0]?.replace("offset=", "") ?? "0";
-      // The power of two that an address is said to be a multiple of, which is a hint.
-      return [immediate === "word" ? 2 : 4, ...unsigned(Number(offset))];
+      return [ALIGNMENTS[immediate], ...unsigned(Number(offset))];
     }
     case "vector": {
       const values = words.slice(1).map(Number);

@@ -206,6 +206,27 @@ const SUMS = `
       (local.set $pairs (i32.add (local.get $pairs) (i32.const 8)))
       (br_if $row (i32.lt_u (local.get $pairs) (local.get $end)))))`;
 
+/** Writes `(value - mean) * share` in f64, for each row of values and its share, at any strides. */
+const CENTER = `
+  (func (export "center")
+    (param $values i32) (param $mean i32) (param $mean_end i32) (param $shares i32) (param $shares_end i32)
+    (param $out i32) (param $row_stride i32) (param $value_stride i32)
+    (local $at i32) (local $to i32)
+    (loop $row
+      (local.set $at (local.get $mean))
+      (local.set $to (local.get $out))
+      (loop $value
+        (f64.store (local.get $to) (f64.mul
+          (f64.sub (f64.promote_f32 (f32.load (local.get $values))) (f64.load (local.get $at)))
+          (f64.load (local.get $shares))))
+        (local.set $values (i32.add (local.get $values) (i32.const 4)))
+        (local.set $to (i32.add (local.get $to) (local.get $value_stride)))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br_if $value (i32.lt_u (local.get $at) (local.get $mean_end))))
+      (local.set $out (i32.add (local.get $out) (local.get $row_stride)))
+      (local.set $shares (i32.add (local.get $shares) (i32.const 8)))
+      (br_if $row (i32.lt_u (local.get $shares) (local.get $shares_end)))))`;
+
 /** Square roots of words in a row, in place. */
 const ROOTS = `
   (func (export "roots") (param $at i32) (param $end i32)
@@ -226,6 +247,7 @@ export function pairsText(pages: number): string {
   ${matrix("squares", SINGLE, difference)}
   ${matrix("products", SINGLE, product(SINGLE))}
   ${matrix("wideProducts", DOUBLE, product(DOUBLE))}
+  ${CENTER}
   ${SUMS}
   ${ROOTS})`;
 }

@@ -2,6 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import {
   addKernels,
   addWideProducts,
+  centeredRows,
+  centerRows,
   KERNEL_COLUMNS,
   type PairEngine,
   pairEngine,
@@ -11,6 +13,7 @@ import {
   vectorEngine,
   visitPairs,
 } from "../../../kernels/pairs/pairs.ts";
+import { PAIRS_MODULE } from "../../../kernels/pairs/pairs_module.ts";
 import { moduleSource } from "../../../tools/pairs/write_module.ts";
 import { testRandom } from "../../devices.ts";
 
@@ -216,6 +219,29 @@ Deno.test("addWideProducts: products are the formula's, in WebAssembly and in Ty
   }
 });
 
+Deno.test("centerRows: rows are moved and scaled in f64, straight or turned, in both engines", () => {
+  const random = testRandom(6);
+  for (
+    const [rows, dimensions] of [[1, 1], [3, 5], [128, 7], [1, 32768], [centeredRows(300), 300]] as const
+  ) {
+    const values = Float32Array.from({ length: rows * dimensions }, () => random() * 2 - 1);
+    const mean = Float64Array.from({ length: dimensions }, () => random() * 1e6);
+    const shares = Float64Array.from({ length: rows }, () => random());
+    for (const engine of [vectorEngine()!, plainEngine()]) {
+      for (const transposed of [false, true]) {
+        const output = new Float64Array(values.length);
+        centerRows({ values, mean, shares, transposed, output }, engine);
+        const wanted = new Float64Array(values.length);
+        for (const [i, value] of values.entries()) {
+          const [row, d] = [Math.floor(i / dimensions), i % dimensions];
+          wanted[transposed ? d * rows + row : i] = (value - mean[d]!) * shares[row]!;
+        }
+        assertEquals(output, wanted);
+      }
+    }
+  }
+});
+
 Deno.test("visitPairs: what a pair gets depends on its two vectors alone", () => {
   const random = testRandom(4);
   const [rows, columns, dimensions] = [300, 270, 18];
@@ -256,4 +282,6 @@ Deno.test("vectorEngine: none where WebAssembly is refused", () => {
 Deno.test("vectorEngine: its module is what the text is put together to", async () => {
   const written = new URL("../../../kernels/pairs/pairs_module.ts", import.meta.url);
   assertEquals(await Deno.readTextFile(written), moduleSource());
+  // Some browsers compile no more than 4 KB at once where a page's own thread waits for it.
+  assert(atob(PAIRS_MODULE).length <= 4096);
 });
