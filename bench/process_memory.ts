@@ -7,6 +7,7 @@
  *
  * `--work` is one of {@linkcode WORKS}, `--place` `wasm`, `native` or `webgpu`. Linux only, which tells it in
  * /proc/self/status. Garbage is collected before each reading: what JavaScript lets go of later is no leak.
+ * Readings go to the standard error stream as they come.
  *
  * @module
  */
@@ -110,8 +111,15 @@ function requestOf({ labels }: Model, seed: number): GenerateRequest {
   return { labels: labels.kind === "classes" ? seed % 8 : "two red spheres", seed };
 }
 
-/** Watches this process at work. */
-export async function watch({ work, place, model: name, rounds, warm }: WatchOptions): Promise<MemoryTrace> {
+/**
+ * Watches this process at work.
+ *
+ * @param saw Hears of each reading.
+ */
+export async function watch(
+  { work, place, model: name, rounds, warm }: WatchOptions,
+  saw: (bytes: number) => void = () => {},
+): Promise<MemoryTrace> {
   const collect = (globalThis as { gc?: () => void }).gc;
   if (collect === undefined) {
     throw new TypeError("Garbage cannot be collected: run with --v8-flags=--expose-gc");
@@ -128,7 +136,9 @@ export async function watch({ work, place, model: name, rounds, warm }: WatchOpt
     // What a finalizer frees, it frees in a turn after the collection.
     collect();
     await new Promise((resolve) => setTimeout(resolve, 5));
-    if (i >= warm) anonymous.push(anonymousBytes());
+    if (i < warm) continue;
+    anonymous.push(anonymousBytes());
+    saw(anonymous.at(-1)!);
   }
   return { anonymous, slope: slopeOf(anonymous) };
 }
@@ -165,10 +175,10 @@ export function parseWatchOptions(args: readonly string[]): WatchOptions & { rea
 
 if (import.meta.main) {
   const { json, ...options } = parseWatchOptions(Deno.args);
-  const trace = await watch(options);
+  const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  const trace = await watch(options, (bytes) => console.error(mebibytes(bytes)));
   if (json) console.log(JSON.stringify(trace));
   else {
-    const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
     const { work, place, model, rounds } = options;
     console.log(`${work} of ${model} on ${place}: ${(trace.slope / 2 ** 20).toFixed(3)} MiB a round,`);
     console.log(

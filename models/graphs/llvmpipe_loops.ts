@@ -11,8 +11,8 @@
  * 1 MB behind and takes two to three times its time; an image of the demo, with 25 of them, left 19 MB.
  *
  * Nothing is left by products of matrices, attention, norms, pools, and grouped, transposed and
- * three-dimensional convolutions, in single precision or half; nor by any kernel of ours: all 38, called 630
- * times with other arguments, each time with a pipeline of its own that was dispatched 70 times.
+ * three-dimensional convolutions, in single precision or half; nor by any kernel of ours: all 42, in 651
+ * calls that their tests make, each with a pipeline of its own that was dispatched 60 times.
  *
  * A bound that also depends on how long a buffer is cannot be put into a program in advance. Adapters tell no
  * version of Mesa, and a minimum costs nothing beside a tile, so any llvmpipe is treated alike.
