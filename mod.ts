@@ -108,6 +108,7 @@ export {
   type Pictures,
   type PictureSize,
   type PromptFeatures,
+  type Provider,
   readTextFeatures,
   registerFamily,
   type ResolvedLabel,

@@ -43,7 +43,7 @@ export interface NativeLibrary {
    * Whether it can compute; `"absent"` if its package is not there, `"forbidden"` without `--allow-ffi`,
    * `"broken"` if it is there and does not load.
    */
-  readonly state: "ready" | NativeProblem["cause"];
+  readonly state: "ready" | "absent" | "forbidden" | "broken";
   /** Why it cannot compute, and what to do about it. */
   readonly reason?: string;
   /** Its package, as Deno names it. */
