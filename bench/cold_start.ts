@@ -9,10 +9,10 @@
  */
 
 import { requireChoice } from "../kernels/arguments.ts";
-import { generate, loadModel, type Model, openDevice } from "../mod.ts";
+import { generate, loadModel, openDevice, type Provider } from "../mod.ts";
 
 const provider = requireChoice(
-  Deno.args[0] as Model["provider"],
+  Deno.args[0] as Provider,
   ["wasm", "native", "webgpu"],
   "it",
   "measure a cold start",

@@ -36,7 +36,7 @@ export const PIPELINE_CASES: readonly PipelineCase[] = [
 
 /** Loads the bundled model on a device that stays the caller's. */
 export function loadDemo(device: Device): Promise<Model> {
-  return loadModel("demo", { device });
+  return loadModel("demo", { device, cpuProvider: "wasm" });
 }
 
 /** One line of the report. Times are medians in milliseconds. */

@@ -106,6 +106,7 @@ export { BUNDLED_MODELS, DEMO_MODEL, loadModel, type LoadModelOptions, type Mode
 export type { CacheDtype } from "./graphs/cache_values.ts";
 export { type NativeLibrary, nativeLibrary, whyNotNative } from "./graphs/cpu_provider.ts";
 export type { CpuProvider, ExternalFile } from "./graphs/graph_session.ts";
+export type { Provider } from "./graphs/room.ts";
 export type {
   DecodedPictures,
   DecodeOptions,

@@ -41,7 +41,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ],
   "onnxruntime-node": [
     "models/graphs/native_runtime.ts",
-    "tests/models/graphs/native_runtime_test.ts",
+    "tests/models/graphs/native_processes.ts",
   ],
   "@huggingface/hub": ["models/hub/server.ts"],
   "@huggingface/tokenizers": ["models/text/tokenizer.ts"],

@@ -15,11 +15,11 @@ import {
   type DeviceKind,
   generate,
   loadModel,
-  type Model,
   type NativeLibrary,
   nativeLibrary,
   openDevice,
   openModelFolder,
+  type Provider,
   RUNTIME_VERSION,
   whyNoGpu,
 } from "../../mod.ts";
@@ -83,7 +83,7 @@ interface TrialReport {
   readonly first?: number;
   readonly second?: number;
   /** Who computes the nodes of the graphs that it loaded, and how many there are. */
-  readonly provider: Model["provider"];
+  readonly provider: Provider;
   readonly nodes?: Readonly<Record<string, number>>;
   readonly error?: string;
 }
@@ -100,7 +100,7 @@ interface Report {
   /** What `auto` takes, who computes there, and why not a GPU. */
   readonly auto: {
     readonly device: DeviceKind;
-    readonly provider: Model["provider"];
+    readonly provider: Provider;
     readonly reason: string | null;
   };
   /** The bundled model; `null` if it was not looked at. */

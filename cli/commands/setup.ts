@@ -53,11 +53,11 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
  * @throws {Error} If that is not possible, with what to do about it.
  */
 async function fetchPackage(
-  { package: name, folder, bytes }: NativeLibrary,
+  { package: name, folder, shared, bytes }: NativeLibrary,
   quiet: boolean,
   io: Io,
 ): Promise<void> {
-  if (folder === "" || /[\\/]node_modules[\\/]/.test(folder)) {
+  if (!shared) {
     refuse(name, `packages of this project lie in its folder node_modules; "deno add ${name}" puts it there`);
   }
   // Without it nobody could tell whether the library loads, or use it.

@@ -20,6 +20,7 @@ import {
   type Model,
   type ModelOutline,
   type ModelSize,
+  type Provider,
   whyNoGpu,
   whyNotNative,
 } from "../../mod.ts";
@@ -185,7 +186,7 @@ export interface DeviceRecord {
    * The provider of ONNX Runtime on which every node of every graph ran: a graph with a node that it does not
    * take is refused when it is loaded. Records made before this was written down are without it.
    */
-  readonly provider?: CpuProvider | "webgpu";
+  readonly provider?: Provider;
 }
 
 /** Writes down where a model runs. */

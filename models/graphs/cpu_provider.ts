@@ -14,12 +14,6 @@ import {
   tryNativeRuntime,
 } from "./native_runtime.ts";
 
-/** What to do about a library that is not there or not allowed. */
-const CURES = {
-  absent: '"varscale setup native" fetches it',
-  forbidden: "--allow-ffi allows them",
-} as const;
-
 let explained = false;
 
 /**
@@ -43,13 +37,15 @@ export interface NativeLibrary {
    * Whether it can compute; `"absent"` if its package is not there, `"forbidden"` without `--allow-ffi`,
    * `"broken"` if it is there and does not load.
    */
-  readonly state: "ready" | NativeProblem["cause"];
+  readonly state: "ready" | "absent" | "forbidden" | "broken";
   /** Why it cannot compute, and what to do about it. */
   readonly reason?: string;
   /** Its package, as Deno names it. */
   readonly package: string;
   /** Where that lies, or will lie when it has been fetched; empty where nothing tells. */
   readonly folder: string;
+  /** Whether that is Deno's cache, which all programs share, and no project's folder `node_modules`. */
+  readonly shared: boolean;
   /** Bytes to download for it, and those that it takes then. */
   readonly bytes: { readonly download: number; readonly disk: number };
 }
@@ -70,11 +66,13 @@ export interface NativeLibrary {
  */
 export async function nativeLibrary(): Promise<NativeLibrary> {
   const problem = await tryNativeRuntime();
+  const folder = packageFolder();
   return {
     state: problem?.cause ?? "ready",
     ...(problem && { reason: inWords(problem) }),
     package: NATIVE_PACKAGE,
-    folder: packageFolder(),
+    folder,
+    shared: liesInCache(folder),
     bytes: NATIVE_BYTES,
   };
 }
@@ -98,6 +96,17 @@ export async function whyNotNative(): Promise<string | undefined> {
   return problem && inWords(problem);
 }
 
+/** Whether packages lie in Deno's cache, which all programs share; otherwise each project has its own. */
+function liesInCache(folder: string): boolean {
+  return folder !== "" && !/[\\/]node_modules[\\/]/.test(folder);
+}
+
 function inWords({ cause, reason }: NativeProblem): string {
-  return cause === "broken" ? reason : `${reason}: ${CURES[cause]}`;
+  if (cause === "broken") return reason;
+  if (cause === "forbidden") return `${reason}: --allow-ffi allows them`;
+  return `${reason}: ${
+    liesInCache(packageFolder())
+      ? '"varscale setup native" fetches it'
+      : `"deno add ${NATIVE_PACKAGE}" puts it into this project's folder node_modules`
+  }`;
 }

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { clockCases, formatClock, measureClock } from "../../bench/method_clock.ts";
 import { loadModel } from "../../mod.ts";
+import "../native.ts";
 
 Deno.test("measureClock: every case runs, and what is divided costs what it should", async () => {
   await using model = await loadModel("demo-t2i", { device: "cpu" });

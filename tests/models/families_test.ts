@@ -15,6 +15,7 @@ import { VAR } from "../../models/var/family.ts";
 import { goldenCheckpoints } from "../fixtures/golden/golden.ts";
 import { FakeHub } from "./hub/fake_hub.ts";
 import { inFolder } from "./folder/small_folder.ts";
+import "../native.ts";
 
 Deno.test("familyNamed: families are known by name", () => {
   assertEquals(FAMILIES.map(({ name, title }) => [name, title]), [

@@ -6,6 +6,7 @@ import { familyNamed } from "../../models/families.ts";
 import { openModelFolder } from "../../models/folder/model_folder.ts";
 import { DEMO_MODEL, loadModel } from "../../models/load.ts";
 import { type ModelOutline, outlineOf } from "../../models/outline.ts";
+import "../native.ts";
 
 Deno.test("outlineOf: labels and schedules as of the loaded model", async () => {
   using folder = await openModelFolder(DEMO_MODEL);

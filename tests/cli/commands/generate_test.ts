@@ -13,6 +13,7 @@ import {
   varScaling,
   type VarScalingDecision,
 } from "../../../mod.ts";
+import { deno, testNative } from "../../models/graphs/native_processes.ts";
 import { filesIn, fixture, run, succeed, testInFolder } from "../run.ts";
 
 async function readRun(folder: string): Promise<RunRecord> {
@@ -485,3 +486,35 @@ testInFolder(
     assertEquals(filesIn(folder), []);
   },
 );
+
+testNative("varscale generate: who computes is said, recorded, and the same when repeated", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "varscale-native-" });
+  const generate = async (flags: readonly string[], ...args: string[]): Promise<string> => {
+    const command = ["run", "--no-check", "-A", ...flags, "cli/main.ts", "generate", "--device", "cpu"];
+    const { success, output } = await deno([...command, ...args]);
+    assert(success, output);
+    return output;
+  };
+  const repeat = (name: string): string[] => ["--repeat", `${folder}/${name}/run.json`];
+  try {
+    const first = await generate([], "red torus", "-o", `${folder}/a`);
+    assertStringIncludes(first, "varscale: computing natively\n");
+    const { device, timings } = await readRun(`${folder}/a`);
+    const told = [device.cpuProvider, device.provider, timings.variants.plain!.provider];
+    assertEquals(told, ["native", "native", "native"]);
+
+    const forbidden = await generate(["--deny-ffi"], ...repeat("a"), "-o", `${folder}/b`);
+    assertStringIncludes(
+      forbidden,
+      "computing in WebAssembly; native libraries are not allowed: --allow-ffi",
+    );
+    assertMatch(forbidden, /warning: the run was recorded on CPU.*, native, and this is CPU/);
+    const again = await generate([], ...repeat("b"), "-o", `${folder}/c`);
+    assert(!/computing|warning/.test(again), again);
+    assertEquals((await readRun(`${folder}/c`)).device.provider, "wasm");
+    const asked = await generate([], ...repeat("b"), "--cpu-provider", "native", "-o", `${folder}/d`);
+    assertMatch(asked, /warning: the run was recorded on CPU.*, and this is CPU.*, native/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -101,6 +101,21 @@ Deno.test("varscale setup: a library that does not load is told", async () => {
   );
 });
 
+Deno.test("varscale setup: a project with packages of its own is told how to add one", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "varscale-setup-" });
+  try {
+    await Deno.writeTextFile(`${folder}/deno.json`, '{ "nodeModulesDir": "auto" }');
+    const { success, output } = await deno(["run", "-A", "--config", `${folder}/deno.json`, ...ARGUMENTS]);
+    assert(!success);
+    assertStringIncludes(
+      output,
+      'packages of this project lie in its folder node_modules; "deno add npm:onnxruntime-node@1.30.0" puts it there',
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 /** Files as npm packs them: a tar of 512-byte records, as gzip. */
 function tarball(files: readonly (readonly [name: string, content: Uint8Array])[]): Uint8Array<ArrayBuffer> {
   const parts = files.flatMap(([name, content]) => {

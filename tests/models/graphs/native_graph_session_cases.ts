@@ -1,7 +1,6 @@
 /**
  * What the native CPU provider must do, as tests for a process of its own: `native_graph_session_test.ts`
- * runs them, with `--no-lock`, so that the project's lock file does not take up a package that only few will
- * fetch.
+ * runs them.
  *
  * @module
  */

@@ -10,6 +10,7 @@ import type { T5Config } from "../../../models/text/t5_graph.ts";
 import type { Dtype } from "../../../models/weights/dtype.ts";
 import type { MapSize } from "../../../models/schedule.ts";
 import { PUBLISHED, publishedTokenizer } from "./sizes.ts";
+import "../../native.ts";
 
 const GB = 1e9;
 const PROVIDERS = ["wasm", "webgpu", "native"] as const;

@@ -1,7 +1,6 @@
 /**
  * The text encoder under the native CPU provider, as tests for a process of its own, which
- * `../graphs/native_graph_session_test.ts` starts with `--no-lock`, so that the project's lock file does not
- * take up a package that only few will fetch.
+ * `../graphs/native_graph_session_test.ts` starts.
  *
  * @module
  */

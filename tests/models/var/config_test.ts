@@ -20,6 +20,7 @@ import {
 import { WeightSet } from "../../../models/weights/weight_set.ts";
 import { createVirtualFolder } from "../../../models/folder/virtual_folder.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
+import "../../native.ts";
 
 async function convert(checkpoints: Checkpoints): Promise<ModelFolder> {
   await using writer = createVirtualFolder("test");

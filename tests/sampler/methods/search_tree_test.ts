@@ -18,6 +18,7 @@ import {
   searchTree,
   type SearchTreeNote,
 } from "../../../mod.ts";
+import "../../native.ts";
 
 /** A judge that knows nothing: the further down in the batch, the better. */
 const last: LaneVerifier = { name: "last", scoreLanes: ({ lanes }) => [...lanes.keys()] };
