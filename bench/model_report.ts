@@ -9,9 +9,9 @@
  *     [--compare=4] [--pytorch=PYTHON] [--output=FILE] [--json] [--checkpoints=out/checkpoints] [--var=FILE
  *     --vae=FILE]
  *
- * `--size` is for a family whose models paint several; `--dtype` names types of the large weights, and `int8`
- * for products of integers natively, which default to all of the former; `--on` names `wasm`, `native` and
- * `webgpu`; `--scaling` times VAR-Scaling, too; `--compare` is the number of scales whose logits are compared;
+ * `--size` is for a family whose models paint several; `--dtype` names types of the large weights, all by
+ * default, and `int8` for products of integers natively; `--on` names `wasm`, `native` and `webgpu`;
+ * `--scaling` times VAR-Scaling, too; `--compare` is the number of scales whose logits are compared;
  * `--output` takes every figure as JSON, and `--json` adds this machine to the table in `docs/machines.md`.
  * `--var` and `--vae` may name the same file. Each way runs in a process of its own and takes turns with
  * PyTorch alone.

@@ -9,7 +9,7 @@
 import { createInterface } from "node:readline";
 import { stdin } from "node:process";
 import { generate, loadModel, type Model, type PictureSize, type Scale, varScaling } from "../mod.ts";
-import type { KeptDtype } from "../models/weights/dtype.ts";
+import type { KeptDtype } from "../models/mod.ts";
 
 /** A model, how its weights are stored, and where it runs. */
 export interface ModelConfiguration {

@@ -70,9 +70,9 @@ export interface LoadModelOptions {
    */
   dtype?: Dtype | "auto";
   /**
-   * How the large products of the transformer are computed: `"f32"` by default. `"int8"` takes a fifth to a
-   * third of their time on processors with products of such integers, with `cpuProvider: "native"` only, and
-   * is refused elsewhere. Logits are off by about 1 % of their deviation. Weights must be stored as f32 or
+   * How the large products of the transformer are computed: `"f32"` by default. `"int8"` takes a quarter to
+   * a half of their time on processors with products of such integers, by the native provider only, and is
+   * refused elsewhere. Logits are off by 1 to 2 % of their deviation. Weights must be stored as f32 or
    * f16, and are rounded when the model is loaded. For families that say so in {@linkcode Family.loading}.
    */
   compute?: Compute;

@@ -59,7 +59,7 @@ export {
   type WriteTensorsOptions,
 } from "./folder/folder_writer.ts";
 export type { ModelSize } from "./folder/sizes.ts";
-export { type ConvertOptions, openFolderAs } from "./folder_conversion.ts";
+export { type ConvertOptions, openFolderAs, type OpenFolderOptions } from "./folder_conversion.ts";
 export { createVirtualFolder, type VirtualFolderOptions } from "./folder/virtual_folder.ts";
 export { describeWeights, type StoredWeight, type WeightFiles } from "./weights/weight_files.ts";
 export {
@@ -68,7 +68,7 @@ export {
   quantizeBlocks,
   type QuantizedBlocks,
 } from "./weights/quantize.ts";
-export { type Compute, COMPUTES, type Dtype, DTYPES } from "./weights/dtype.ts";
+export { type Compute, COMPUTES, type Dtype, DTYPES, type KeptDtype } from "./weights/dtype.ts";
 export {
   type DownloadProgress,
   HubError,

@@ -1411,7 +1411,7 @@ testOnModel("tiny", "bad input: checkpoints and model sources", async (model) =>
     ],
     [
       "products of integers in WebAssembly",
-      () => loadModel("demo", { device: "cpu", compute: "int8" }),
+      () => loadModel("demo", { device: "cpu", cpuProvider: "wasm", compute: "int8" }),
       RangeError,
       'Cannot load the model with compute "int8" as WebAssembly gains too little by them, 1.2 to 1.7 times the speed of one product; use cpuProvider: "native", or compute: "f32"',
     ],

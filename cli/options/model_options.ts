@@ -132,7 +132,7 @@ export const MODEL_OPTIONS = section("Model", {
   compute: {
     kind: choice(["f32", "int8"]),
     help:
-      `How large products are computed; int8 rounds both sides to integers, which takes a third of the time on processors made for it, with --cpu-provider native${
+      `How large products are computed; int8 rounds both sides to integers, which takes less than half of the time on processors made for it, by the native provider${
         forThose("compute")
       }`,
     defaultText: "f32",

@@ -48,6 +48,8 @@ const QUANTIZER = "quantize.";
  * assertEquals(storedDtype("head.weight", [4096, 1024], "q4"), "q8");
  * assertEquals(storedDtype("class_emb.weight", [1001, 1024], "q4"), "f16");
  * assertEquals(storedDtype("blocks.3.ffn.fc1.bias", [4096], "q4"), "f32");
+ * assertEquals(storedDtype("head.weight", [4096, 1024], "int8"), "int8");
+ * assertEquals(storedDtype("class_emb.weight", [1001, 1024], "int8"), "f32");
  * ```
  */
 export function storedDtype(name: string, shape: readonly number[], dtype: KeptDtype): KeptDtype {

@@ -170,9 +170,9 @@ function requireBytes(
 }
 
 /** What {@linkcode resolveDtype} goes by. */
-export interface DtypeOptions {
+export interface DtypeOptions<Choice extends KeptDtype> {
   /** What was asked for. */
-  readonly choice: KeptDtype | "auto";
+  readonly choice: Choice | "auto";
   /** How the weights are stored. */
   readonly stored: Dtype;
   /** Whether the model is so small that its halves are widened everywhere; false by default. */
@@ -186,7 +186,11 @@ export interface DtypeOptions {
  *
  * @throws {RangeError} If it does not fit, or the GPU cannot hold an array that one image needs.
  */
-export function resolveDtype(bytesNeeded: BytesNeeded, room: Room, options: DtypeOptions): KeptDtype {
+export function resolveDtype<Choice extends KeptDtype>(
+  bytesNeeded: BytesNeeded,
+  room: Room,
+  options: DtypeOptions<Choice>,
+): Dtype | Choice {
   const { device, provider, available } = room;
   const { choice, stored, largestArray, small = false } = options;
   const halves = !(device instanceof WebGpuDevice) || device.gpu.features.has("shader-f16");

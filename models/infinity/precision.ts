@@ -39,6 +39,8 @@ const NETWORK = /^(encoder|decoder)\.(conv_in|conv_out|norm_out|mid|down|up)\b/;
  * assertEquals(storedDtype("head.weight", [64, 2048], "q4"), "q8");
  * assertEquals(storedDtype("shared_ada_lin.1.weight", [12288, 2048], "q4"), "f16");
  * assertEquals(storedDtype("word_embed.bias", [2048], "q4"), "f32");
+ * assertEquals(storedDtype("head.weight", [64, 2048], "int8"), "int8");
+ * assertEquals(storedDtype("shared_ada_lin.1.weight", [12288, 2048], "int8"), "f32");
  * ```
  */
 export function storedDtype(name: string, shape: readonly number[], dtype: KeptDtype): KeptDtype {

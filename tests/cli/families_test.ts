@@ -201,6 +201,13 @@ testInFolder("varscale: how a model is kept in memory is chosen, recorded and re
   const repeated = ["generate", "--repeat", `${folder}/integers/run.json`, "--device", "cpu", "-q"];
   await succeed(...repeated, "-o", `${folder}/integers-again`);
   assertEquals([await products("integers"), await products("integers-again")], ["int8", "int8"]);
+  // Images of a run are all made in one way.
+  await Deno.writeTextFile(`${folder}/prompts.txt`, "a cat\n");
+  const series = ["run", "--prompts", `${folder}/prompts.txt`, ...model, "-q", "-o", `${folder}/series`];
+  await succeed(...series, "--compute", "int8");
+  const other = await run(series);
+  assertEquals(other.code, 2);
+  assertStringIncludes(other.err, `Cannot go on in ${folder}/series: model.compute`);
   const { code, err } = await run([...again, "--cache-dtype", "f32", "-o", `${folder}/none`]);
   assertEquals(code, 2);
   assertStringIncludes(err, "Cannot use --cache-dtype with --repeat");

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Checkpoint, openCheckpoint } from "../../models/checkpoint/mod.ts";
-import { type Dtype, DTYPES } from "../../models/weights/dtype.ts";
+import { DTYPES, type KeptDtype } from "../../models/weights/dtype.ts";
 import { createModelFolder } from "../../models/folder/folder_writer.ts";
 import { type ModelFolder, openModelFolder } from "../../models/folder/model_folder.ts";
 import { DEMO_MODEL } from "../../models/load.ts";
@@ -55,7 +55,7 @@ for (const dtype of DTYPES) {
     inFolder(async (path) => {
       const folder = await convert(SOURCE, `${path}/model`, { dtype });
       assertEquals(folder.manifest.dtype, dtype);
-      const counts: Partial<Record<Dtype, number>> = {};
+      const counts: Partial<Record<KeptDtype, number>> = {};
       for (const [part, file] of [["transformer", SOURCE.var], ["tokenizer", SOURCE.vae]] as const) {
         using weights = await folder.weights(part);
         using checkpoint = await openCheckpoint(file);

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import { type SafetensorsEntry, writeSafetensors } from "../../../models/checkpoint/mod.ts";
-import { type Dtype, DTYPES } from "../../../models/weights/dtype.ts";
+import { type Dtype, DTYPES, type KeptDtype } from "../../../models/weights/dtype.ts";
 import type { ModelFolder } from "../../../models/folder/model_folder.ts";
 import { SCALES } from "../../../models/weights/quantize.ts";
 import type { WeightFiles } from "../../../models/weights/weight_files.ts";
@@ -18,7 +18,7 @@ import { testOnDevices, testRandom } from "../../devices.ts";
 import { goldenCheckpoints, maxDifference } from "../../fixtures/golden/golden.ts";
 
 /** How a tensor is stored with each type, in the order of {@linkcode DTYPES}. */
-function stored(name: string, shape: readonly number[]): Dtype[] {
+function stored(name: string, shape: readonly number[]): KeptDtype[] {
   return DTYPES.map((dtype) => storedDtype(name, shape, dtype));
 }
 
