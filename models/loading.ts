@@ -135,6 +135,7 @@ export async function beginLoading<Config>(
   const sessionOptions: GraphSessionOptions = {
     ...(threads === undefined ? {} : { threads }),
     ...(cpuProvider === undefined ? {} : { cpuProvider }),
+    ...(isQuick(costs, room.provider) ? { optimize: false } : {}),
   };
   // From here on everything is whose who loads it.
   stack.move();
@@ -153,6 +154,17 @@ export async function beginLoading<Config>(
       return createGraphSession(device, bytes, { ...sessionOptions, file, externalFiles: files });
     },
   };
+}
+
+/** Bytes of weights that are loaded in less time than the runtime takes to make a graph better. */
+const QUICK_BYTES = 64 * 2 ** 20;
+
+/**
+ * Whether a model starts sooner with its graphs as they are. Native code makes them better in no time, and
+ * runs convolutions faster for it.
+ */
+function isQuick(costs: ModelCosts, provider: Provider): boolean {
+  return costs.small && provider === "wasm" && costs.weights("f32", provider) <= QUICK_BYTES;
 }
 
 /**

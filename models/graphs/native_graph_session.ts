@@ -102,7 +102,7 @@ export class NativeGraphSession implements GraphSession {
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
     const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
-    const { prepack = true, lean = false } = options;
+    const { prepack = true, lean = false, optimize = true } = options;
     const ort = await startNativeRuntime();
     const load = async (): Promise<NativeGraphSession> => {
       const session = await ort.InferenceSession.create(model, settings)
@@ -115,6 +115,7 @@ export class NativeGraphSession implements GraphSession {
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
       extra: { session: entries },
+      ...(optimize ? {} : { graphOptimizationLevel: "disabled" }),
       ...memoryOptions(lean),
     };
     const folder = await mappableFolder(externalFiles);

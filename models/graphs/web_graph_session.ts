@@ -11,7 +11,7 @@
  */
 
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
-import type { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
@@ -27,6 +27,7 @@ import {
   valuesOf,
   wordsOf,
 } from "./graph_session.ts";
+import { readSmallFiles, withFloats } from "./near_weights.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 
 /** Version of ONNX Runtime that is loaded. */
@@ -297,13 +298,21 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads, prepack = true, lean = false, mixed = false } = options;
-    const ort = await startRuntime(threads);
+    const { file, externalFiles = [], threads, mixed = false } = options;
+    const { prepack = true, lean = false, optimize = true } = options;
+    // WebAssembly is compiled while weights are read.
+    const starting = startRuntime(threads);
+    starting.catch(() => {});
+    const onCpu = device instanceof CpuDevice;
+    const near = onCpu && !optimize
+      ? await withFloats(model, externalFiles).catch((error) => refuseGraph(error, "load", file))
+      : { model, files: await readSmallFiles(externalFiles) };
+    const ort = await starting;
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
       return data instanceof Blob ? new WatchedBlob(data, (error) => failures.push(error)) : data;
     };
-    const reached = withinReach(model, externalFiles);
+    const reached = withinReach(near.model, near.files);
     const settings: Ort.InferenceSession.SessionOptions = {
       externalData: reached.files.map(({ path, data }) => ({ path, data: watch(data) })),
       logSeverityLevel: SILENT,
@@ -320,6 +329,7 @@ export class WebGraphSession implements GraphSession {
       if (!mixed) settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
+      if (!optimize) settings.graphOptimizationLevel = "disabled";
       if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };
       Object.assign(settings, memoryOptions(lean));
     }
