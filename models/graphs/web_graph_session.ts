@@ -74,6 +74,19 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so
   // afterwards the page's own `new Worker` can be what it was.
   const { Worker } = globalThis;
+  const workerThreads = (await import("node:worker_threads")).default;
+  const { Worker: Thread } = workerThreads;
+  // The glue waits until every thread has loaded the WebAssembly, which takes as long as the first session.
+  // A thread keeps what it is told until it is ready, and the runtime does alone what a thread has not begun,
+  // so the answer need not be waited for.
+  workerThreads.Worker = class extends Thread {
+    declare onmessage?: (event: { data: unknown }) => void;
+    override postMessage(...message: Parameters<InstanceType<typeof Thread>["postMessage"]>): void {
+      super.postMessage(...message);
+      const [key] = Object.entries(message[0]).find(([, value]) => value === "load") ?? [];
+      if (key !== undefined) queueMicrotask(() => this.onmessage?.({ data: { [key]: "loaded" } }));
+    }
+  };
   WebAssembly.Memory = class extends Memory {
     constructor(descriptor: WebAssembly.MemoryDescriptor) {
       const { maximum = descriptor.initial, shared } = descriptor;
@@ -88,6 +101,7 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
     URL.createObjectURL = createObjectUrl;
     WebAssembly.Memory = Memory;
     globalThis.Worker = Worker;
+    workerThreads.Worker = Thread;
   }
   return ort;
 }
