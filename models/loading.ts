@@ -14,7 +14,7 @@ import type { Family, LoadFamilyOptions } from "./family.ts";
 import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { requireModelSize } from "./folder/sizes.ts";
 import { openFolderAs, requireOwnSizes } from "./folder_conversion.ts";
-import { createGraphSession } from "./graphs/create_session.ts";
+import { createGraphSession, prepareRuntime } from "./graphs/create_session.ts";
 import { type BytesNeeded, resolveDtype } from "./graphs/fit.ts";
 import { keepHalves } from "./graphs/graph_file.ts";
 import { type GraphSession, type GraphSessionOptions, refuseGraph } from "./graphs/graph_session.ts";
@@ -127,6 +127,8 @@ export async function beginLoading<Config>(
     small,
     largestArray: (dtype) => costs.largestArray(dtype),
   });
+  // Nothing speaks against the model any more.
+  prepareRuntime(device, { threads, cpuProvider });
   // The runtime widens what is small enough; a conversion would take longer to set up.
   const widened = dtype === "f32" && stored === "f16" && small;
   const source = dtype === stored || widened
