@@ -57,10 +57,17 @@ const IDENTITY_MODEL =
 async function loadRuntime(threads: number): Promise<typeof Ort> {
   // In a worker the build resolves URLs against an origin that is the text "null", and its import fails.
   if ("WorkerGlobalScope" in globalThis) Reflect.deleteProperty(globalThis, "location");
-  const ort = await import("npm:onnxruntime-web@1.30.0/jspi") as typeof Ort;
   const mjs = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.mjs");
   const wasm = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.wasm");
-  Object.assign(ort.env.wasm, { numThreads: threads, wasmPaths: { mjs, wasm } });
+  // The glue would read the WebAssembly, and have it compiled, only after it has started its threads.
+  const compiling = Deno.readFile(new URL(wasm)).then((bytes) => WebAssembly.compile(bytes));
+  compiling.catch(() => {});
+  const ort = await import("npm:onnxruntime-web@1.30.0/jspi") as typeof Ort;
+  Object.assign(ort.env.wasm, {
+    numThreads: threads,
+    wasmPaths: { mjs, wasm },
+    wasmBinary: new Uint8Array(),
+  });
   ort.env.logLevel = "fatal";
   // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it
   // the real file instead.
@@ -70,7 +77,7 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   // worker that is handed a pointer into the new part before that traps and ends, and the main thread then
   // waits for it for ever: 5 of 12 runs of the demo model. Memory that starts at its maximum never grows;
   // untouched pages cost address space only.
-  const { Memory } = WebAssembly;
+  const { Memory, instantiate } = WebAssembly;
   // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so
   // afterwards the page's own `new Worker` can be what it was.
   const { Worker } = globalThis;
@@ -93,6 +100,10 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
       super(shared ? { ...descriptor, initial: Math.min(maximum, MAX_MEMORY_PAGES) } : descriptor);
     }
   };
+  WebAssembly.instantiate = (async (_empty: BufferSource, imports: WebAssembly.Imports) => {
+    const module = await compiling;
+    return { module, instance: await instantiate(module, imports) };
+  }) as typeof instantiate;
   try {
     const model = Uint8Array.from(atob(IDENTITY_MODEL), (character) => character.charCodeAt(0));
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
@@ -100,6 +111,7 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   } finally {
     URL.createObjectURL = createObjectUrl;
     WebAssembly.Memory = Memory;
+    WebAssembly.instantiate = instantiate;
     globalThis.Worker = Worker;
     workerThreads.Worker = Thread;
   }
