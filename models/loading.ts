@@ -18,7 +18,7 @@ import { MANIFEST, type ModelFolder } from "./folder/model_folder.ts";
 import { requireModelSize } from "./folder/sizes.ts";
 import { openFolderAs, requireOwnSizes } from "./folder_conversion.ts";
 import { type CacheDtype, newNames } from "./graphs/cache_values.ts";
-import { createGraphSession } from "./graphs/create_session.ts";
+import { createGraphSession, prepareRuntime } from "./graphs/create_session.ts";
 import { type BytesNeeded, resolveDtype } from "./graphs/fit.ts";
 import { describeGraph, keepHalves } from "./graphs/graph_file.ts";
 import { type GraphSession, type GraphSessionOptions, refuseGraph } from "./graphs/graph_session.ts";
@@ -136,6 +136,8 @@ export async function beginLoading<Config>(
     small,
     largestArray: (dtype) => costs.largestArray(dtype),
   });
+  // Nothing speaks against the model any more.
+  prepareRuntime(device, { threads, cpuProvider });
   // The runtime widens what is small enough; a conversion would take longer to set up.
   const widened = dtype === "f32" && stored === "f16" && small;
   const source = dtype === stored || widened
@@ -144,6 +146,7 @@ export async function beginLoading<Config>(
   const sessionOptions: GraphSessionOptions = {
     ...(threads === undefined ? {} : { threads }),
     ...(cpuProvider === undefined ? {} : { cpuProvider }),
+    ...(isQuick(costs, room.provider) ? { optimize: false } : {}),
   };
   // From here on everything is whose who loads it.
   stack.move();
@@ -162,6 +165,17 @@ export async function beginLoading<Config>(
       return createGraphSession(device, bytes, { ...sessionOptions, file, externalFiles: files });
     },
   };
+}
+
+/** Bytes of weights that are loaded in less time than the runtime takes to make a graph better. */
+const QUICK_BYTES = 64 * 2 ** 20;
+
+/**
+ * Whether a model starts sooner with its graphs as they are. Native code makes them better in no time, and
+ * runs convolutions faster for it.
+ */
+function isQuick(costs: ModelCosts, provider: Provider): boolean {
+  return costs.small && provider === "wasm" && costs.weights("f32", provider) <= QUICK_BYTES;
 }
 
 /**

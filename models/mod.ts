@@ -100,7 +100,6 @@ export {
   type ModelForecast,
 } from "./device_check.ts";
 export type { Rates } from "./graphs/rates.ts";
-export type { Provider } from "./graphs/room.ts";
 export type { PublishedModel } from "./published_model.ts";
 export { BUNDLED_MODELS, DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CacheDtype } from "./graphs/cache_values.ts";

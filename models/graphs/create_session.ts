@@ -7,9 +7,29 @@
 
 import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { Device } from "../../kernels/device/device.ts";
-import type { GraphSession, GraphSessionOptions } from "./graph_session.ts";
+import type { CpuProvider, GraphSession, GraphSessionOptions } from "./graph_session.ts";
 import { NativeGraphSession } from "./native_graph_session.ts";
-import { WebGraphSession } from "./web_graph_session.ts";
+import { startNativeRuntime } from "./native_runtime.ts";
+import { startRuntime, WebGraphSession } from "./web_graph_session.ts";
+
+/**
+ * Starts the runtime that graphs on a device will need, so that it does so while files are read. Whatever
+ * keeps it from starting is told when the first graph is loaded.
+ */
+export function prepareRuntime(
+  device: Device,
+  { threads, cpuProvider }: {
+    readonly threads?: number | undefined;
+    readonly cpuProvider?: CpuProvider | undefined;
+  } = {},
+): void {
+  const starting = isNative(device, cpuProvider) ? startNativeRuntime() : startRuntime(threads);
+  starting.catch(() => {});
+}
+
+function isNative(device: Device, cpuProvider: CpuProvider | undefined): device is CpuDevice {
+  return cpuProvider === "native" && device instanceof CpuDevice;
+}
 
 /**
  * Loads a graph; its outputs stay on the device.
@@ -37,7 +57,7 @@ export function createGraphSession(
   model: Uint8Array,
   options: GraphSessionOptions = {},
 ): Promise<GraphSession> {
-  if (options.cpuProvider === "native" && device instanceof CpuDevice) {
+  if (isNative(device, options.cpuProvider)) {
     return NativeGraphSession.create(device, model, options);
   }
   return WebGraphSession.create(device, model, options);

@@ -41,6 +41,73 @@ export function keepHalves(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(model.finish());
 }
 
+/** A model whose halves have been widened, and what is to be widened for it. */
+export interface WidenedModel {
+  /** The model. */
+  readonly model: Uint8Array;
+  /** For each file that the model has in addition the halves whose floats it holds, by its name. */
+  readonly files: ReadonlyMap<string, readonly ExternalRange[]>;
+}
+
+/**
+ * A model that takes floats from a file where it had halves and casts behind them. Halves that are used
+ * otherwise, too, or that {@linkcode keepHalves} keeps, stay what they are.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function widenHalves(bytes: Uint8Array): WidenedModel {
+  const graph = fields(graphOf(bytes));
+  const messages = graph.filter((field): field is [number, Uint8Array] => field[1] instanceof Uint8Array);
+  const isHalf = ([field, value]: Field): boolean => field === 2 && value === ELEMENT_TYPES.float16;
+  const halves = new Map(messages.flatMap(([field, weight]): [string, Uint8Array][] => {
+    return field === 5 && fields(weight).some(isHalf) ? [[nameOf(weight, 8), weight]] : [];
+  }));
+  const casts = new Map<string, Uint8Array>();
+  const kept = new Set<string>();
+  for (const [field, node] of messages) {
+    // An input whose default they are: they are to stay halves.
+    if (field === 11) kept.add(nameOf(node, 1));
+    if (field !== 1) continue;
+    const inputs = fields(node).flatMap(([number, value]) => number === 1 ? [text(value)] : []);
+    const isCast = nameOf(node, 4) === "Cast" && halves.has(inputs[0]!) && !casts.has(inputs[0]!);
+    if (isCast) casts.set(inputs[0]!, node);
+    else for (const input of inputs) kept.add(input);
+  }
+  const files = new Map<string, ExternalRange[]>();
+  const gone = new Set<Uint8Array>();
+  const floats = new BinaryWriter();
+  for (const [name, cast] of casts) {
+    const weight = halves.get(name)!;
+    const range = rangeOf(weight);
+    if (range === undefined || kept.has(name)) continue;
+    const file = `${range.file} as floats`;
+    const before = files.get(file) ?? [];
+    const offset = before.reduce((sum, { length }) => sum + 2 * length, 0);
+    files.set(file, [...before, range]);
+    gone.add(weight).add(cast);
+    const widened = new BinaryWriter();
+    for (const part of fields(weight)) if (![2, 8, 13].includes(part[0])) writeField(widened, part);
+    widened.uint32(tag(2, 0)).int32(ELEMENT_TYPES.float32).uint32(tag(8, 2)).string(nameOf(cast, 2));
+    widened.raw(externalPlace({ file, offset, length: 2 * range.length }));
+    floats.uint32(tag(5, 2)).bytes(widened.finish());
+  }
+  if (files.size === 0) return { model: bytes, files };
+  for (const field of graph) if (!gone.has(field[1] as Uint8Array)) writeField(floats, field);
+  return { model: withGraph(bytes, floats.finish()), files };
+}
+
+/** A model with another graph. */
+function withGraph(bytes: Uint8Array, graph: Uint8Array): Uint8Array {
+  const model = new BinaryWriter();
+  for (const field of fields(bytes)) if (field[0] !== 7) writeField(model, field);
+  return model.uint32(tag(7, 2)).bytes(graph).finish();
+}
+
+/** The first text in a field. */
+function nameOf(message: Uint8Array, field: number): string {
+  return text(fields(message).find(([number]) => number === field)?.[1]);
+}
+
 /**
  * Where the weights lie that are outside a model.
  *
@@ -102,10 +169,7 @@ export function moveWeights(
     weight.raw(externalPlace(place));
     graph.uint32(tag(5, 2)).bytes(weight.finish());
   }
-  if (!moved) return bytes;
-  const model = new BinaryWriter();
-  for (const field of fields(bytes)) if (field[0] !== 7) writeField(model, field);
-  return model.uint32(tag(7, 2)).bytes(graph.finish()).finish();
+  return moved ? withGraph(bytes, graph.finish()) : bytes;
 }
 
 function writeField(writer: BinaryWriter, [field, value]: Field): void {

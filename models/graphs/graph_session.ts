@@ -91,6 +91,12 @@ export interface GraphSessionOptions {
    */
   lean?: boolean;
   /**
+   * Whether a runtime on the CPU looks for a better graph when it loads one; true by default. In WebAssembly
+   * that is half the time that a small graph takes to load. Without it constants are computed in each run,
+   * but halves are widened before, as casts in each run would cost too much.
+   */
+  optimize?: boolean;
+  /**
    * Whether nodes that WebGPU does not compute may run on the CPU: graphs from elsewhere compute shapes
    * there, which costs nothing, but a value that goes there and back costs 11 ms a run. False by default, so
    * that whoever builds a graph hears about it when it is loaded.

@@ -59,7 +59,7 @@ export class NativeGraphSession implements GraphSession {
     options: GraphSessionOptions = {},
   ): Promise<NativeGraphSession> {
     const { file, externalFiles = [], threads = navigator.hardwareConcurrency } = options;
-    const { prepack = true, lean = false } = options;
+    const { prepack = true, lean = false, optimize = true } = options;
     const runtime = await startNativeRuntime();
     const load = async (graph: Uint8Array): Promise<NativeGraphSession> => {
       const session = await runtime.load(graph, settings)
@@ -72,6 +72,7 @@ export class NativeGraphSession implements GraphSession {
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
       extra: { session: entries },
+      ...(optimize ? {} : { graphOptimizationLevel: "disabled" }),
       ...memoryOptions(lean),
     };
     const ranges = rangesOf(model, file);

@@ -12,7 +12,7 @@
 
 import type * as Ort from "npm:onnxruntime-web@1.30.0";
 import { SourceBlob } from "../checkpoint/blob.ts";
-import type { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
 import { ShaderCompilationError } from "../../kernels/device/errors.ts";
 import { nextTurn } from "../../kernels/device/next_turn.ts";
@@ -29,6 +29,7 @@ import {
   wordsOf,
 } from "./graph_session.ts";
 import { boundTiles, isLlvmpipe } from "./llvmpipe_loops.ts";
+import { readSmallFiles, withFloats } from "./near_weights.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
 
 /** Version of ONNX Runtime that is loaded. */
@@ -58,10 +59,17 @@ const IDENTITY_MODEL =
 async function loadRuntime(threads: number): Promise<typeof Ort> {
   // In a worker the build resolves URLs against an origin that is the text "null", and its import fails.
   if ("WorkerGlobalScope" in globalThis) Reflect.deleteProperty(globalThis, "location");
-  const ort = await import("npm:onnxruntime-web@1.30.0/jspi") as typeof Ort;
   const mjs = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.mjs");
   const wasm = import.meta.resolve("npm:onnxruntime-web@1.30.0/ort-wasm-simd-threaded.jspi.wasm");
-  Object.assign(ort.env.wasm, { numThreads: threads, wasmPaths: { mjs, wasm } });
+  // The glue would read the WebAssembly, and have it compiled, only after it has started its threads.
+  const compiling = Deno.readFile(new URL(wasm)).then((bytes) => WebAssembly.compile(bytes));
+  compiling.catch(() => {});
+  const ort = await import("npm:onnxruntime-web@1.30.0/jspi") as typeof Ort;
+  Object.assign(ort.env.wasm, {
+    numThreads: threads,
+    wasmPaths: { mjs, wasm },
+    wasmBinary: new Uint8Array(),
+  });
   ort.env.logLevel = "fatal";
   // With threads the runtime imports its own glue as a blob: URL, which Deno's npm loader refuses; hand it
   // the real file instead.
@@ -71,16 +79,33 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   // worker that is handed a pointer into the new part before that traps and ends, and the main thread then
   // waits for it for ever: 5 of 12 runs of the demo model. Memory that starts at its maximum never grows;
   // untouched pages cost address space only.
-  const { Memory } = WebAssembly;
+  const { Memory, instantiate } = WebAssembly;
   // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so
   // afterwards the page's own `new Worker` can be what it was.
   const { Worker } = globalThis;
+  const workerThreads = (await import("node:worker_threads")).default;
+  const { Worker: Thread } = workerThreads;
+  // The glue waits until every thread has loaded the WebAssembly, which takes as long as the first session.
+  // A thread keeps what it is told until it is ready, and the runtime does alone what a thread has not begun,
+  // so the answer need not be waited for.
+  workerThreads.Worker = class extends Thread {
+    declare onmessage?: (event: { data: unknown }) => void;
+    override postMessage(...message: Parameters<InstanceType<typeof Thread>["postMessage"]>): void {
+      super.postMessage(...message);
+      const [key] = Object.entries(message[0]).find(([, value]) => value === "load") ?? [];
+      if (key !== undefined) queueMicrotask(() => this.onmessage?.({ data: { [key]: "loaded" } }));
+    }
+  };
   WebAssembly.Memory = class extends Memory {
     constructor(descriptor: WebAssembly.MemoryDescriptor) {
       const { maximum = descriptor.initial, shared } = descriptor;
       super(shared ? { ...descriptor, initial: Math.min(maximum, MAX_MEMORY_PAGES) } : descriptor);
     }
   };
+  WebAssembly.instantiate = (async (_empty: BufferSource, imports: WebAssembly.Imports) => {
+    const module = await compiling;
+    return { module, instance: await instantiate(module, imports) };
+  }) as typeof instantiate;
   try {
     const model = Uint8Array.from(atob(IDENTITY_MODEL), (character) => character.charCodeAt(0));
     const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
@@ -88,7 +113,9 @@ async function loadRuntime(threads: number): Promise<typeof Ort> {
   } finally {
     URL.createObjectURL = createObjectUrl;
     WebAssembly.Memory = Memory;
+    WebAssembly.instantiate = instantiate;
     globalThis.Worker = Worker;
+    workerThreads.Worker = Thread;
   }
   return ort;
 }
@@ -303,13 +330,21 @@ export class WebGraphSession implements GraphSession {
     model: Uint8Array,
     options: GraphSessionOptions = {},
   ): Promise<WebGraphSession> {
-    const { file, externalFiles = [], threads, prepack = true, lean = false, mixed = false } = options;
-    const ort = await startRuntime(threads);
+    const { file, externalFiles = [], threads, mixed = false } = options;
+    const { prepack = true, lean = false, optimize = true } = options;
+    // WebAssembly is compiled while weights are read.
+    const starting = startRuntime(threads);
+    starting.catch(() => {});
+    const onCpu = device instanceof CpuDevice;
+    const near = onCpu && !optimize
+      ? await withFloats(model, externalFiles).catch((error) => refuseGraph(error, "load", file))
+      : { model, files: await readSmallFiles(externalFiles) };
+    const ort = await starting;
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
       return data instanceof Blob ? new WatchedBlob(data, (error) => failures.push(error)) : data;
     };
-    const reached = withinReach(model, externalFiles);
+    const reached = withinReach(near.model, near.files);
     const settings: Ort.InferenceSession.SessionOptions = {
       externalData: reached.files.map(({ path, data }) => ({ path, data: watch(data) })),
       logSeverityLevel: SILENT,
@@ -326,6 +361,7 @@ export class WebGraphSession implements GraphSession {
       if (!mixed) settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
+      if (!optimize) settings.graphOptimizationLevel = "disabled";
       if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };
       Object.assign(settings, memoryOptions(lean));
     }

@@ -123,16 +123,20 @@ testOnDevices(
       file: "model.pth",
       tensor: "w",
     });
-    const layout = { header: new Uint8Array(0), size: 4, places: [] };
-    const source = new class extends VirtualSource {
-      override read(): Promise<never> {
-        return Promise.reject(failure);
-      }
-    }("w.bin", layout);
+    // A small file is read at once, a large one tensor by tensor.
+    const sources = [4, 2 ** 26].map((size) =>
+      new class extends VirtualSource {
+        override read(): Promise<never> {
+          return Promise.reject(failure);
+        }
+      }("w.bin", { header: new Uint8Array(0), size, places: [] })
+    );
     const lines = await printed(async () => {
-      const externalFiles = [{ path: "w.bin", data: new SourceBlob(source) }];
-      const work = () => createGraphSession(device, graph.bytes(), { file: "g.onnx", externalFiles });
-      assert(await assertRejects(work) === failure);
+      for (const source of sources) {
+        const externalFiles = [{ path: "w.bin", data: new SourceBlob(source) }];
+        const work = () => createGraphSession(device, graph.bytes(), { file: "g.onnx", externalFiles });
+        assert(await assertRejects(work) === failure);
+      }
     });
     assertEquals(lines, []);
   },
