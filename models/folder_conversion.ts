@@ -75,8 +75,8 @@ export interface OpenParts {
   readonly config?: unknown;
   /** What it has unless something else is asked for. */
   readonly defaults: Pick<ConvertOptions, "name" | "classNames" | "tuning">;
-  /** Tells these bytes from others; unknown for what comes from memory or a web server. */
-  readonly origin: string | undefined;
+  /** Tells these bytes from others; nobody can for what comes from memory or a web server. */
+  readonly origin: (() => string) | undefined;
 }
 
 /**
@@ -218,7 +218,7 @@ export async function convertParts(
   const total = [...entriesOf.values()].flat().reduce((sum, entry) => sum + byteLength(entry), 0);
   let done = 0;
   const writing: WriteTensorsOptions = {
-    ...(origin === undefined ? {} : { origin: `conversion ${CONVERSION} to ${dtype} of ${origin}` }),
+    ...(origin && { origin: () => `conversion ${CONVERSION} to ${dtype} of ${origin()}` }),
     onBytes: (count) => onProgress?.(done += count, total),
   };
   const places: Record<string, WeightPlaces> = {};
@@ -275,7 +275,7 @@ export async function convertFolder(
     companions,
     config: known,
     defaults: { name, classNames, tuning },
-    origin: JSON.stringify(folder.fingerprints),
+    origin: () => JSON.stringify(folder.fingerprints),
   }, options);
 }
 
@@ -307,13 +307,16 @@ export async function openFolderAs(
 ): Promise<ModelFolder> {
   const { dtype = "f32", signal } = options;
   const kept = new Set(family.parts.flatMap(companionNames));
-  const fingerprints = Object.entries(folder.fingerprints).map(([file, hash]): [string, string] => {
-    return [kept.has(file) ? file : `${file.replace(/ as \w+$/, "")} as ${dtype}`, hash];
-  });
+  const fingerprints = (): Record<string, string> => {
+    const named = Object.entries(folder.fingerprints).map(([file, hash]): [string, string] => {
+      return [kept.has(file) ? file : `${file.replace(/ as \w+$/, "")} as ${dtype}`, hash];
+    });
+    return Object.fromEntries(named);
+  };
   await using writer = createVirtualFolder(folder.location, {
     signal,
     beside: folder,
-    fingerprints: () => Promise.resolve(Object.fromEntries(fingerprints)),
+    fingerprints,
   });
   return await convertFolder(family, folder, { ...options, writer });
 }

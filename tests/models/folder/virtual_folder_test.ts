@@ -103,7 +103,7 @@ Deno.test("createVirtualFolder: a virtual folder lends its files and closes what
   let open = 1;
   const { entries } = counted(64, 3);
   await using writer = createVirtualFolder("place", {
-    fingerprints: () => Promise.resolve({ part: "12" }),
+    fingerprints: () => ({ part: "12" }),
   });
   writer.own({ [Symbol.dispose]: () => void open-- });
   await writer.write("graph.onnx", new Uint8Array([1, 2]));
