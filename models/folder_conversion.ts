@@ -331,18 +331,31 @@ function entries(
     const tensor = checkpoint.tensors.get(source)!;
     const { shape } = tensor;
     const kept = family.storedDtype(name, shape, dtype);
-    const read = (): Promise<Float32Array<ArrayBuffer>> => checkpoint.readFloat32(source);
+    const read: ReadValues = () => checkpoint.readFloat32(source);
     if (kept === "q8" || kept === "q4") {
       return quantizedEntries(name, shape, kept, { file: checkpoint.file, tensor: source, read });
     }
     const type = kept === "f32" ? "F32" : "F16";
     const bytes = async (): Promise<Uint8Array> => {
       if (type === tensor.dtype) return await checkpoint.read(source);
-      return kept === "f32" ? bytesOf(await read()) : encodeFloat16(await read());
+      return kept === "f32" ? bytesOf(await read()) : await made(read, encodeFloat16);
     };
     const stored = type === tensor.dtype ? checkpoint.stored(source) : undefined;
     return [{ name, dtype: type, shape, bytes, stored }];
   });
+}
+
+/** Reads the values of a tensor into a buffer of their own. */
+type ReadValues = () => Promise<Float32Array<ArrayBuffer>>;
+
+/** Makes something of values whose memory is given back at once: 100 MB should not wait for the collector. */
+async function made<Result>(read: ReadValues, make: (values: Float32Array) => Result): Promise<Result> {
+  const values = await read();
+  try {
+    return make(values);
+  } finally {
+    values.buffer.transfer(0);
+  }
 }
 
 /** Integers and scales of a matrix. */
@@ -350,15 +363,14 @@ function quantizedEntries(
   name: string,
   shape: readonly number[],
   dtype: "q8" | "q4",
-  { file, tensor, read }: { file: string; tensor: string; read: () => Promise<Float32Array> },
+  { file, tensor, read }: { file: string; tensor: string; read: ReadValues },
 ): SafetensorsEntry[] {
   const [rows = 0, columns = 0] = shape;
   const options: BlockOptions = { rows, columns, bits: dtype === "q4" ? 4 : 8 };
   const shapes = blockShapes(options);
   // The scales tend to be asked for right after the integers, and are a small part of them.
   let scales: Float32Array<ArrayBuffer> | undefined;
-  const quantize = async (): Promise<QuantizedBlocks> => {
-    const values = await read();
+  const blocksOf = (values: Float32Array): QuantizedBlocks => {
     try {
       return quantizeBlocks(values, options);
     } catch (cause) {
@@ -372,12 +384,12 @@ function quantizedEntries(
     }
   };
   const packedBytes = async (): Promise<Uint8Array> => {
-    const blocks = await quantize();
+    const blocks = await made(read, blocksOf);
     scales = blocks.scales;
     return blocks.packed;
   };
   const scaleBytes = async (): Promise<Uint8Array> => {
-    const known = scales ?? (await quantize()).scales;
+    const known = scales ?? (await made(read, blocksOf)).scales;
     scales = undefined;
     return bytesOf(known);
   };

@@ -31,7 +31,7 @@ for (const [file, { tensors, metadata }] of Object.entries(expectedFiles)) {
 }
 
 for (const file of Object.keys(expectedFiles)) {
-  Deno.test(`stored bytes of ${file} are those of its tensors, in pieces and on the disk`, async () => {
+  Deno.test(`openCheckpoint: stored bytes of ${file} are those of its tensors, in pieces and on the disk`, async () => {
     using checkpoint = await openCheckpoint(fixture(file));
     const path = await Deno.realPath(fixture(file));
     const whole = await Deno.readFile(path);
