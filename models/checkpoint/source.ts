@@ -195,7 +195,7 @@ const PIECE_BYTES = 1 << 22;
 
 /**
  * Reads a stretch of a source from its beginning to its end, a piece at a time. All pieces share one buffer,
- * as fresh pages take longer than the bytes: 0.37 against 0.12 s of 1 GB.
+ * as fresh pages take longer than the bytes: 0.37 against 0.12 s of 1 GB; it is given back at the end.
  *
  * @param begin The first byte.
  * @param length How many.
@@ -206,8 +206,12 @@ export async function* piecesOf(
   length: number = source.size,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(Math.min(PIECE_BYTES, length));
-  for (let done = 0; done < length; done += PIECE_BYTES) {
-    yield await source.read(begin + done, Math.min(PIECE_BYTES, length - done), buffer);
+  try {
+    for (let done = 0; done < length; done += PIECE_BYTES) {
+      yield await source.read(begin + done, Math.min(PIECE_BYTES, length - done), buffer);
+    }
+  } finally {
+    buffer.buffer.transfer(0);
   }
 }
 
