@@ -10,7 +10,7 @@ import { mustBe, shown } from "../kernels/arguments.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
 import { checkpointFile } from "./checkpoint/checkpoint_folder.ts";
 import { isShardIndex, shardPlaces, shardsSha256 } from "./checkpoint/shards.ts";
-import { openSource, sourceSha256 } from "./checkpoint/source.ts";
+import { addressOf, isOnWeb, openSource, sha256Later, sourceSha256 } from "./checkpoint/source.ts";
 import {
   FAMILIES,
   familiesOfParts,
@@ -59,7 +59,7 @@ export type ConversionSource = Checkpoints | FolderSource;
 export interface OpenModelOptions extends Omit<ConvertOptions, "onProgress"> {
   /**
    * SHA-256 of checkpoints in hexadecimal by part, where they are known; else they are read once to find it
-   * out.
+   * out: on the disk when somebody asks for the fingerprints, elsewhere at once.
    */
   sha256?: Readonly<Record<string, string | undefined>>;
 }
@@ -113,8 +113,8 @@ export async function convertModel(
  * stored nowhere: each tensor is converted when it is read. The checkpoints stay open until the folder is
  * disposed.
  *
- * What it costs at once: the graphs are built from the list of tensors; a checkpoint whose SHA-256 is not
- * told is read once to find it out, as are the files of a folder, to check them.
+ * What it costs at once: the graphs are built from the list of tensors; a checkpoint in memory or on a web
+ * server whose SHA-256 is not told is read once to find it out, as are the files of a folder, to check them.
  *
  * @throws {TypeError} If the source is none.
  * @throws {ModelFileError} If a file is no checkpoint, its tensors do not make a model, it holds several sets
@@ -150,23 +150,27 @@ export async function openModelSource(
   const { family, files, choices, ...parts } = open;
   const given = family.parts.filter(({ name }) => files[name] !== undefined);
   const location = given.map(({ name }) => describePlace(source[name]!)).join(" + ");
+  const fingerprints: [name: string, sha256: () => string][] = [];
   await using writer = createVirtualFolder(location, {
     signal,
-    fingerprints: async () => {
-      const known = await hashes(files, hashesKnown, signal);
-      const fingerprints = given.map(({ name, weights }): [string, string] => {
-        const chosen = choices[weights] === undefined ? "" : ` of ${shown(choices[weights])}`;
-        return [`${weights}${chosen} as ${dtype}`, known.get(name)!];
-      });
-      for (const { companion: { as }, bytes } of parts.companions) {
-        if (as !== undefined) fingerprints.push([as, await sha256(bytes)]);
-      }
-      return Object.fromEntries(fingerprints);
-    },
+    fingerprints: () => Object.fromEntries(fingerprints.map(([name, sha256]) => [name, sha256()])),
   });
   writer.own(open);
   stack.move();
-  return await convertParts(family, parts, { ...conversion, writer });
+  using made = new DisposableStack();
+  const folder = made.use(await convertParts(family, parts, { ...conversion, writer }));
+  const known = await hashes(files, hashesKnown, signal);
+  for (const { name, weights } of given) {
+    const chosen = choices[weights] === undefined ? "" : ` of ${shown(choices[weights])}`;
+    fingerprints.push([`${weights}${chosen} as ${dtype}`, known.get(name)!]);
+  }
+  for (const { companion: { as }, bytes } of parts.companions) {
+    if (as === undefined) continue;
+    const hash = await sha256(bytes);
+    fingerprints.push([as, () => hash]);
+  }
+  made.move();
+  return folder;
 }
 
 /** SHA-256 of checkpoints by part; what is not known is found out, once for each file. */
@@ -174,24 +178,41 @@ async function hashes(
   checkpoints: Checkpoints,
   known: Readonly<Record<string, string | undefined>>,
   signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, string>> {
-  const byPlace = new Map<Checkpoints[string], string>();
-  const byPart = new Map<string, string>();
+): Promise<ReadonlyMap<string, () => string>> {
+  const byPlace = new Map<Checkpoints[string], () => string>();
+  const byPart = new Map<string, () => string>();
   for (const [part, place] of Object.entries(checkpoints)) {
-    const hash = known[part] ?? byPlace.get(place) ?? await hashOf(place, signal);
+    const told = known[part];
+    const hash = told === undefined ? byPlace.get(place) ?? await hashOf(place, signal) : () => told;
     byPlace.set(place, hash);
     byPart.set(part, hash);
   }
   return byPart;
 }
 
-async function hashOf(place: Checkpoints[string], signal: AbortSignal | undefined): Promise<string> {
-  const hashes: string[] = [];
-  for (const file of await filesOf(place, signal)) {
-    using bytes = await openSource(file, { signal });
-    hashes.push(await sourceSha256(bytes));
-  }
-  return hashes.length === 1 ? hashes[0]! : shardsSha256(hashes);
+async function hashOf(place: Checkpoints[string], signal: AbortSignal | undefined): Promise<() => string> {
+  const hashes = await Promise.all(
+    (await filesOf(place, signal)).map(async (file) => {
+      const path = pathOf(file);
+      if (path !== undefined) return await sha256Later(path);
+      using bytes = await openSource(file, { signal });
+      const hash = await sourceSha256(bytes);
+      return () => hash;
+    }),
+  );
+  let found: string | undefined;
+  return () => {
+    if (found !== undefined) return found;
+    const parts = hashes.map((hash) => hash());
+    return found = parts.length === 1 ? parts[0]! : shardsSha256(parts);
+  };
+}
+
+/** The path of a checkpoint on the disk, or its `file:` address. */
+function pathOf(place: Checkpoints[string]): string | URL | undefined {
+  if (place instanceof Uint8Array) return undefined;
+  const address = addressOf(place);
+  return address === undefined ? place : isOnWeb(address) ? undefined : address;
 }
 
 /** The files that a checkpoint is in: one, or an index and its shards. */
@@ -292,7 +313,7 @@ async function openCheckpoints(
     places: byWeights((_, i) => chosen[i]!.place),
     companions,
     defaults: {},
-    origin: origins.includes(undefined) ? undefined : origins.join(" and "),
+    origin: origins.includes(undefined) ? undefined : () => origins.join(" and "),
     [Symbol.dispose]: () => owned.dispose(),
   };
 }
@@ -302,10 +323,10 @@ async function originOf(
   place: Checkpoints[string],
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  if (place instanceof Uint8Array || /^https?:/i.test(String(place))) return undefined;
+  if (pathOf(place) === undefined) return undefined;
   const origins: string[] = [];
-  for (const file of await filesOf(place, signal) as (string | URL)[]) {
-    const path = /^file:/i.test(String(file)) ? new URL(file) : file;
+  for (const file of await filesOf(place, signal)) {
+    const path = pathOf(file)!;
     const { size, mtime } = await Deno.stat(path);
     origins.push(`${await Deno.realPath(path)} of ${size} bytes of ${mtime?.toISOString()}`);
   }

@@ -83,8 +83,8 @@ export interface OpenParts {
   readonly config?: unknown;
   /** What it has unless something else is asked for. */
   readonly defaults: Pick<ConvertOptions, "name" | "classNames" | "tuning">;
-  /** Tells these bytes from others; unknown for what comes from memory or a web server. */
-  readonly origin: string | undefined;
+  /** Tells these bytes from others; nobody can for what comes from memory or a web server. */
+  readonly origin: (() => string) | undefined;
 }
 
 /**
@@ -226,7 +226,7 @@ export async function convertParts(
   const total = [...entriesOf.values()].flat().reduce((sum, entry) => sum + byteLength(entry), 0);
   let done = 0;
   const writing: WriteTensorsOptions = {
-    ...(origin === undefined ? {} : { origin: `conversion ${CONVERSION} to ${dtype} of ${origin}` }),
+    ...(origin && { origin: () => `conversion ${CONVERSION} to ${dtype} of ${origin()}` }),
     onBytes: (count) => onProgress?.(done += count, total),
   };
   const places: Record<string, WeightPlaces> = {};
@@ -284,7 +284,7 @@ export async function convertFolder(
     companions,
     config: known,
     defaults: { name, classNames, tuning },
-    origin: JSON.stringify(folder.fingerprints),
+    origin: () => JSON.stringify(folder.fingerprints),
   }, options);
 }
 
@@ -316,13 +316,16 @@ export async function openFolderAs(
 ): Promise<ModelFolder> {
   const { dtype = "f32", signal } = options;
   const kept = new Set(family.parts.flatMap(companionNames));
-  const fingerprints = Object.entries(folder.fingerprints).map(([file, hash]): [string, string] => {
-    return [kept.has(file) ? file : `${file.replace(/ as \w+$/, "")} as ${dtype}`, hash];
-  });
+  const fingerprints = (): Record<string, string> => {
+    const named = Object.entries(folder.fingerprints).map(([file, hash]): [string, string] => {
+      return [kept.has(file) ? file : `${file.replace(/ as \w+$/, "")} as ${dtype}`, hash];
+    });
+    return Object.fromEntries(named);
+  };
   await using writer = createVirtualFolder(folder.location, {
     signal,
     beside: folder,
-    fingerprints: () => Promise.resolve(Object.fromEntries(fingerprints)),
+    fingerprints,
   });
   return await convertFolder(family, folder, { ...options, writer });
 }
@@ -337,7 +340,7 @@ function entries(
     const tensor = checkpoint.tensors.get(source)!;
     const { shape } = tensor;
     const kept = family.storedDtype(name, shape, dtype);
-    const read = (): Promise<Float32Array<ArrayBuffer>> => checkpoint.readFloat32(source);
+    const read: ReadValues = () => checkpoint.readFloat32(source);
     if (kept !== "f32" && kept !== "f16") {
       const place = { file: checkpoint.file, tensor: source };
       return quantizedEntries(name, quantization(shape, kept), { ...place, read });
@@ -345,7 +348,7 @@ function entries(
     const type = kept === "f32" ? "F32" : "F16";
     const bytes = async (): Promise<Uint8Array> => {
       if (type === tensor.dtype) return await checkpoint.read(source);
-      return kept === "f32" ? bytesOf(await read()) : encodeFloat16(await read());
+      return kept === "f32" ? bytesOf(await read()) : await made(read, encodeFloat16);
     };
     const stored = type === tensor.dtype ? checkpoint.stored(source) : undefined;
     return [{ name, dtype: type, shape, bytes, stored }];
@@ -379,18 +382,30 @@ function quantization(shape: readonly number[], dtype: "q8" | "q4" | "int8"): Qu
   };
 }
 
+/** Reads the values of a tensor into a buffer of their own. */
+type ReadValues = () => Promise<Float32Array<ArrayBuffer>>;
+
+/** Makes something of values whose memory is given back at once: 100 MB should not wait for the collector. */
+async function made<Result>(read: ReadValues, make: (values: Float32Array) => Result): Promise<Result> {
+  const values = await read();
+  try {
+    return make(values);
+  } finally {
+    values.buffer.transfer(0);
+  }
+}
+
 /** Integers and scales of a matrix. */
 function quantizedEntries(
   name: string,
-  { dtype, shapes, quantize: quantizeValues }: Quantization,
-  { file, tensor, read }: { file: string; tensor: string; read: () => Promise<Float32Array> },
+  { dtype, shapes, quantize }: Quantization,
+  { file, tensor, read }: { file: string; tensor: string; read: ReadValues },
 ): SafetensorsEntry[] {
   // The scales tend to be asked for right after the integers, and are a small part of them.
   let scales: Float32Array<ArrayBuffer> | undefined;
-  const quantize = async (): Promise<ReturnType<Quantization["quantize"]>> => {
-    const values = await read();
+  const blocksOf = (values: Float32Array): ReturnType<Quantization["quantize"]> => {
     try {
-      return quantizeValues(values);
+      return quantize(values);
     } catch (cause) {
       throw new ModelFileError("Cannot quantize a tensor of the model", {
         file,
@@ -402,12 +417,12 @@ function quantizedEntries(
     }
   };
   const packedBytes = async (): Promise<Uint8Array> => {
-    const blocks = await quantize();
+    const blocks = await made(read, blocksOf);
     scales = blocks.scales;
     return blocks.packed;
   };
   const scaleBytes = async (): Promise<Uint8Array> => {
-    const known = scales ?? (await quantize()).scales;
+    const known = scales ?? (await made(read, blocksOf)).scales;
     scales = undefined;
     return bytesOf(known);
   };

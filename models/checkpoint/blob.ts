@@ -69,6 +69,12 @@ export class SourceBlob extends Blob {
     return await this.#source.onDisk?.(this.#begin + offset, length);
   }
 
+  /** Reads as many bytes as the target has, from `offset` on. */
+  async readInto(target: Uint8Array<ArrayBuffer>, offset: number): Promise<void> {
+    const bytes = await this.#source.read(this.#begin + offset, target.length, target);
+    if (bytes.buffer !== target.buffer) target.set(bytes);
+  }
+
   /** Its bytes, a piece at a time in a buffer that all of them share. */
   pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     return piecesOf(this.#source, this.#begin, this.size);

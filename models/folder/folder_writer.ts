@@ -58,10 +58,10 @@ export interface FolderWriter extends AsyncDisposable {
 /** Options of {@linkcode FolderWriter.writeTensors}. */
 export interface WriteTensorsOptions {
   /**
-   * Where the bytes come from and how they are made: what was written before for an equal text need not be
-   * written again.
+   * Says where the bytes come from and how they are made: what was written before for an equal text need not
+   * be written again. Asked by who writes.
    */
-  origin?: string;
+  origin?: () => string;
   /** Called with the number of bytes whenever a tensor is done. */
   onBytes?: (count: number) => void;
 }
@@ -313,8 +313,9 @@ class DiskWriter implements FolderWriter {
   /** A file that an earlier writer has left, if it is the one that is wanted. */
   async #kept(plan: PlannedFile, options: WriteTensorsOptions): Promise<FileRecord | undefined> {
     const { name, layout: { header, places, size } } = plan;
-    const { origin, onBytes } = options;
+    const { onBytes } = options;
     const known = this.#finished.get(name);
+    const origin = known && options.origin?.();
     if (known === undefined || origin === undefined) return undefined;
     const there = await Deno.stat(`${this.#paths.content}/${name}`).catch(() => undefined);
     const same = known.origin === origin && known.header === sha256(header) && known.bytes === size &&
@@ -345,7 +346,7 @@ class DiskWriter implements FolderWriter {
     if (origin !== undefined) {
       // What is noted as complete must be so after a loss of power, too.
       await this.#naming(name, () => file.syncData());
-      await this.#note(name, { ...record, origin, header: sha256(header) });
+      await this.#note(name, { ...record, origin: origin(), header: sha256(header) });
     }
     return record;
   }

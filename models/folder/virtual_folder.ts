@@ -28,8 +28,8 @@ import {
 
 /** Options of {@linkcode createVirtualFolder}. */
 export interface VirtualFolderOptions {
-  /** Finds out what tells the model from others; none by default. Asked when the folder is complete. */
-  fingerprints?: () => Promise<Readonly<Record<string, string>>>;
+  /** Finds out what tells the model from others; nothing by default. Asked once, when somebody wants it. */
+  fingerprints?: () => Readonly<Record<string, string>>;
   /** A folder that has the files which nobody writes here; it stays the caller's and open. */
   beside?: ModelFolder;
   /** Ends the making of the folder and every later reading. */
@@ -57,7 +57,7 @@ export interface VirtualFolderOptions {
  * ```
  */
 export function createVirtualFolder(location: string, options: VirtualFolderOptions = {}): FolderWriter {
-  const { fingerprints = () => Promise.resolve({}), beside, signal } = options;
+  const { fingerprints = () => ({}), beside, signal } = options;
   const owned = new DisposableStack();
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const records: Record<string, FileRecord> = {};
@@ -73,15 +73,11 @@ export function createVirtualFolder(location: string, options: VirtualFolderOpti
       parts.set(part, plans);
       return Promise.resolve(weightPlaces(plans));
     },
-    async finish(facts) {
-      signal?.throwIfAborted();
-      return new VirtualFolder(location, modelManifest(facts, records), {
-        fingerprints: await fingerprints(),
-        files,
-        parts,
-        beside,
-        signal,
-        owned: owned.move(),
+    finish(facts) {
+      return Promise.try(() => {
+        signal?.throwIfAborted();
+        const open = { fingerprints, files, parts, beside, signal, owned: owned.move() };
+        return new VirtualFolder(location, modelManifest(facts, records), open);
       });
     },
     [Symbol.asyncDispose]: () => Promise.resolve(owned.dispose()),
@@ -89,7 +85,7 @@ export function createVirtualFolder(location: string, options: VirtualFolderOpti
 }
 
 interface VirtualFolderParts {
-  readonly fingerprints: Readonly<Record<string, string>>;
+  readonly fingerprints: () => Readonly<Record<string, string>>;
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   readonly parts: ReadonlyMap<string, readonly PlannedFile[]>;
   readonly beside: ModelFolder | undefined;
@@ -101,6 +97,7 @@ class VirtualFolder implements ModelFolder {
   readonly location: string;
   readonly manifest: ModelManifest;
   readonly #parts: VirtualFolderParts;
+  #fingerprints: Readonly<Record<string, string>> | undefined;
 
   constructor(location: string, manifest: ModelManifest, parts: VirtualFolderParts) {
     this.location = location;
@@ -109,7 +106,7 @@ class VirtualFolder implements ModelFolder {
   }
 
   get fingerprints(): Readonly<Record<string, string>> {
-    return this.#parts.fingerprints;
+    return this.#fingerprints ??= this.#parts.fingerprints();
   }
 
   has(name: string): boolean {

@@ -178,9 +178,9 @@ async function readRanges(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(blob.size);
   for (const { offset, length } of ranges) {
-    const part = await blob.slice(offset, offset + length).bytes();
-    bytes.set(part, offset);
-    part.buffer.transfer(0);
+    const target = bytes.subarray(offset, offset + length);
+    if (blob instanceof SourceBlob) await blob.readInto(target, offset);
+    else target.set(await blob.slice(offset, offset + length).bytes());
   }
   return bytes;
 }

@@ -48,12 +48,8 @@ export interface LoadPromptEncoderOptions {
 export class PromptEncoder implements AsyncDisposable {
   /** Its sizes. */
   readonly config: T5Config;
-  /**
-   * What tells its weights and its tokenizer from others: SHA-256s, as
-   * {@linkcode ModelFolder.fingerprints} has them. Empty if they are not known.
-   */
-  readonly fingerprints: Readonly<Record<string, string>>;
   readonly #device: Device;
+  readonly #folder: ModelFolder;
   readonly #tokenizer: TextTokenizer;
   readonly #weights: WeightFiles;
   readonly #session: GraphSession;
@@ -64,14 +60,14 @@ export class PromptEncoder implements AsyncDisposable {
     tokenizer: TextTokenizer,
     weights: WeightFiles,
     session: GraphSession,
-    facts: Pick<PromptEncoder, "config" | "fingerprints">,
+    { folder, config }: { readonly folder: ModelFolder; readonly config: T5Config },
   ) {
     this.#device = device;
     this.#tokenizer = tokenizer;
     this.#weights = weights;
     this.#session = session;
-    this.config = facts.config;
-    this.fingerprints = facts.fingerprints;
+    this.#folder = folder;
+    this.config = config;
   }
 
   /**
@@ -102,14 +98,19 @@ export class PromptEncoder implements AsyncDisposable {
       file: file(TEXT_ENCODER_GRAPH),
       externalFiles: weights.files,
     });
-    const fingerprints = Object.entries(folder.fingerprints).filter(([name]) => {
+    stack.move();
+    return new PromptEncoder(device, tokenizer, weights, session, { folder, config });
+  }
+
+  /**
+   * What tells its weights and its tokenizer from others: SHA-256s, as
+   * {@linkcode ModelFolder.fingerprints} has them. Empty if they are not known.
+   */
+  get fingerprints(): Readonly<Record<string, string>> {
+    const own = Object.entries(this.#folder.fingerprints).filter(([name]) => {
       return name.startsWith(TEXT_ENCODER) || name === TEXT_TOKENIZER;
     });
-    stack.move();
-    return new PromptEncoder(device, tokenizer, weights, session, {
-      config,
-      fingerprints: Object.fromEntries(fingerprints),
-    });
+    return Object.fromEntries(own);
   }
 
   /** Width of the features. */

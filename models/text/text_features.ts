@@ -53,8 +53,8 @@ export type EncoderFingerprints = Readonly<Record<string, string>>;
 
 /** What {@linkcode TextFeatures} are made of. */
 export interface TextFeaturesOptions {
-  /** What tells the encoder from others; unknown by default. */
-  readonly encoder?: EncoderFingerprints | undefined;
+  /** What tells the encoder from others, or finds it out when somebody asks; unknown by default. */
+  readonly encoder?: EncoderFingerprints | (() => EncoderFingerprints) | undefined;
   /** Path or URL of the file that they are from, for messages. */
   readonly file?: string;
 }
@@ -77,11 +77,10 @@ export interface TextFeaturesOptions {
 export class TextFeatures {
   /** Width of a token's features. */
   readonly channels: number;
-  /** What tells the encoder from others, where it is known. */
-  readonly encoder: EncoderFingerprints | undefined;
   /** Path or URL of the file that they are from, for messages. */
   readonly file: string;
   readonly #features: ReadonlyMap<string, PromptFeatures>;
+  #encoder: TextFeaturesOptions["encoder"];
 
   /**
    * Takes features over.
@@ -105,7 +104,7 @@ export class TextFeatures {
       throw new RangeError(`Cannot ${KEEP} as there must be a prompt: none`);
     }
     this.channels = channels;
-    this.encoder = encoder !== undefined && Object.keys(encoder).length > 0 ? encoder : undefined;
+    this.#encoder = encoder;
     this.file = file;
     this.#features = new Map([...features].map(([prompt, values]) => {
       requireText(prompt, "each prompt", KEEP);
@@ -127,6 +126,13 @@ export class TextFeatures {
       }
       return [prompt, { length, values }];
     }));
+  }
+
+  /** What tells the encoder from others, where it is known. */
+  get encoder(): EncoderFingerprints | undefined {
+    const encoder = this.#encoder;
+    const known = this.#encoder = typeof encoder === "function" ? encoder() : encoder;
+    return known !== undefined && Object.keys(known).length > 0 ? known : undefined;
   }
 
   /** The prompts, in the order in which they were encoded. */
@@ -151,7 +157,7 @@ export class TextFeatures {
       [prompt, values] as const
     );
     return new TextFeatures(this.channels, new Map(values), {
-      encoder: this.encoder ?? further.encoder,
+      encoder: () => this.encoder ?? further.encoder ?? {},
       file: this.file,
     });
   }
@@ -216,7 +222,7 @@ export async function encodePrompts(
     if (!features.has(prompt)) features.set(prompt, await encoder.encode(prompt));
     onProgress?.(i + 1, prompts.length);
   }
-  return new TextFeatures(encoder.channels, features, { encoder: encoder.fingerprints });
+  return new TextFeatures(encoder.channels, features, { encoder: () => encoder.fingerprints });
 }
 
 /**

@@ -3,7 +3,7 @@
  * same bytes, and these are what rounding the checkpoint's own numbers gives.
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Checkpoint, openCheckpoint } from "../../models/checkpoint/mod.ts";
 import { DTYPES, type KeptDtype } from "../../models/weights/dtype.ts";
 import { createModelFolder } from "../../models/folder/folder_writer.ts";
@@ -233,6 +233,20 @@ Deno.test("openModelSource: fingerprints of checkpoints are their checksums, whi
   assertEquals(bytes.fingerprints, { "transformer as f32": transformer, "tokenizer as f32": tokenizer });
 });
 
+Deno.test("openModelSource: a checkpoint that changes before its fingerprint is wanted has none", () =>
+  inFolder(async (path) => {
+    const file = `${path}/vae.pth`;
+    await Deno.copyFile(SOURCE.vae, file);
+    using folder = await openModelSource({ var: SOURCE.var, vae: file });
+    using steady = await openModelSource({ var: SOURCE.var, vae: file });
+    const { fingerprints } = steady;
+    await Deno.writeFile(file, new Uint8Array(1), { append: true });
+    assertThrows(() => folder.fingerprints, ModelFileError, "it has changed since it was opened");
+    assertEquals(steady.fingerprints, fingerprints);
+    await Deno.remove(file);
+    assertThrows(() => folder.fingerprints, ModelFileError, "no such file");
+  }));
+
 Deno.test("openModelSource: checkpoints stay open as long as the folder, and no longer", async () => {
   const folder = await openModelSource(SOURCE);
   using weights = await folder.weights("transformer");
@@ -347,21 +361,30 @@ Deno.test("openModelSource: one file may hold both parts of a FlexVAR model", ()
     using whole = await openModelSource({ var: file, vae: file }, { dtype: "f16" });
     using parts = await openModelSource(await writeFlexVar(path, "flat", "safetensors"), { dtype: "f16" });
     assertEquals(await contents(whole), await contents(parts));
-    // The file is read once for its checksum, and otherwise where its lists of tensors stand.
+    // The file is read where its lists of tensors stand, and once for its checksum when somebody wants it.
     const { size } = await Deno.stat(file);
-    const { read } = Deno.FsFile.prototype;
-    let count = 0;
+    const { read, readSync } = Deno.FsFile.prototype;
+    const count = { read: 0, readSync: 0 };
     Deno.FsFile.prototype.read = async function (bytes) {
       const length = await read.call(this, bytes);
-      count += length ?? 0;
+      count.read += length ?? 0;
+      return length;
+    };
+    Deno.FsFile.prototype.readSync = function (bytes) {
+      const length = readSync.call(this, bytes);
+      count.readSync += length ?? 0;
       return length;
     };
     try {
-      using _ = await openModelSource({ var: file, vae: file });
+      using folder = await openModelSource({ var: file, vae: file });
+      assertEquals(count.readSync, 0);
+      const { fingerprints } = folder;
+      assertEquals(new Set(Object.values(fingerprints)).size, 1);
+      assertEquals([folder.fingerprints, count.readSync], [fingerprints, size]);
     } finally {
-      Deno.FsFile.prototype.read = read;
+      Object.assign(Deno.FsFile.prototype, { read, readSync });
     }
-    assert(count >= size && count < 1.5 * size, `${count} of ${size}`);
+    assert(count.read < 0.1 * size, `${count.read} of ${size}`);
     using checkpoint = await openCheckpoint(file);
     assertEquals((await summaryOf(checkpoint)).slice(0, 2), ["flexvar", ["var", "vae"]]);
   }));

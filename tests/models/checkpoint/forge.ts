@@ -15,7 +15,7 @@ import {
   localHeader,
   pickle,
 } from "../../../bench/pytorch_file.ts";
-import type { ByteSource } from "../../../models/checkpoint/source.ts";
+import type { ByteSource, DiskPlace } from "../../../models/checkpoint/source.ts";
 
 export { characters, concat, latin1, pickle };
 
@@ -108,6 +108,8 @@ export class CountingSource implements ByteSource {
   readonly signal = undefined;
   /** Bytes read since the last reset. */
   bytesRead = 0;
+  /** Path of a file that holds the same bytes, if there is one. */
+  path: string | undefined;
   readonly #bytes: Uint8Array;
 
   constructor(bytes: Uint8Array) {
@@ -118,6 +120,10 @@ export class CountingSource implements ByteSource {
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     this.bytesRead += length;
     return Promise.resolve(new Uint8Array(this.#bytes.subarray(offset, offset + length)));
+  }
+
+  onDisk(offset: number): Promise<DiskPlace | undefined> {
+    return Promise.resolve(this.path === undefined ? undefined : { path: this.path, offset });
   }
 
   [Symbol.dispose](): void {}

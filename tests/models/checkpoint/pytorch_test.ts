@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { openPyTorch } from "../../../models/checkpoint/pytorch.ts";
+import type { StoredBytes } from "../../../models/checkpoint/tensor.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { expectedFiles, fixture } from "./fixtures.ts";
 import { concat, CountingSource, pickle, pth } from "./forge.ts";
@@ -25,6 +26,30 @@ for (const [file, { tensors, metadata }] of Object.entries(expectedFiles)) {
         float32,
         name,
       );
+    }
+  });
+}
+
+for (const file of Object.keys(expectedFiles)) {
+  Deno.test(`openCheckpoint: stored bytes of ${file} are those of its tensors, in pieces and on the disk`, async () => {
+    using checkpoint = await openCheckpoint(fixture(file));
+    const path = await Deno.realPath(fixture(file));
+    const whole = await Deno.readFile(path);
+    for (const name of checkpoint.tensors.keys()) {
+      const stored = checkpoint.stored(name);
+      if (stored === undefined) continue;
+      const wanted = await checkpoint.read(name);
+      const buffer = new Uint8Array(7);
+      const pieces: Uint8Array[] = [];
+      for (let at = 0; at < wanted.length; at += 7) {
+        const piece = await stored.read(at, Math.min(7, wanted.length - at), buffer);
+        assertEquals(piece.buffer, buffer.buffer, name);
+        pieces.push(piece.slice());
+      }
+      assertEquals(concat(...pieces), wanted, name);
+      const { offset, ...place } = (await stored.onDisk())!;
+      assertEquals(place, { path });
+      assertEquals(whole.subarray(offset, offset + wanted.length), wanted, name);
     }
   });
 }
@@ -150,4 +175,93 @@ Deno.test("openPyTorch: of a large archive only the wanted bytes are read", asyn
   source.bytesRead = 0;
   assertEquals(await checkpoint.readFloat32("part.3"), new Float32Array(30).fill(3));
   assertEquals(source.bytesRead, localHeader + 4 * (9 * 16 + 2 * 2 + 1));
+});
+
+/** A file of one tensor `t` of 100 000 bytes, of which one byte may be wrong. */
+function large(wrong?: number): { file: Uint8Array<ArrayBuffer>; data: Uint8Array; localHeader: number } {
+  const data = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7 + (i >> 8));
+  const storage = pickle.storage("0", "ByteStorage", data.length);
+  const items = [
+    ...[pickle.text("t"), pickle.tensor(storage, 0, [data.length], [1])],
+    ...[pickle.text("part"), pickle.tensor(storage, 10, [20], [1])],
+    ...[pickle.text("turned"), pickle.tensor(storage, 0, [3, 2], [1, 3])],
+  ];
+  const file = pth(pickle.whole(pickle.dict(...items)), { 0: data });
+  if (wrong !== undefined) file[indexOf(file, data.subarray(0, 32)) + wrong]! ^= 1;
+  return { file, data, localHeader: 30 };
+}
+
+function indexOf(bytes: Uint8Array, wanted: Uint8Array): number {
+  for (let at = 0;; at += 64) {
+    if (wanted.every((byte, i) => bytes[at + i] === byte)) return at;
+  }
+}
+
+Deno.test("openPyTorch: stored bytes are read once in order, and once more where they are not", async () => {
+  const { file, data, localHeader } = large();
+  const source = new CountingSource(file);
+  using checkpoint = await openPyTorch(source);
+  const stored = checkpoint.stored("t")!;
+  const bytesRead = async (...ranges: [begin: number, length: number][]): Promise<number> => {
+    source.bytesRead = 0;
+    for (const [begin, length] of ranges) {
+      assertEquals(await stored.read(begin, length), data.slice(begin, begin + length));
+    }
+    return source.bytesRead;
+  };
+  // Whole, and beginning again.
+  const half = data.length / 2;
+  assertEquals(await bytesRead([0, half], [0, half], [half, half]), localHeader + 3 * half);
+  // What is known to be right is not read again for a part of it.
+  assertEquals(await bytesRead([500, 10], [20, 10]), 20);
+  using again = await openPyTorch(source);
+  source.bytesRead = 0;
+  await again.stored("t")!.read(500, 10);
+  await again.stored("t")!.read(20, 10);
+  assertEquals(source.bytesRead, localHeader + data.length + 20);
+  // A part of a storage has no checksum, and what is turned has to be made.
+  using third = await openPyTorch(source);
+  source.bytesRead = 0;
+  assertEquals(await third.stored("part")!.read(0, 20), data.slice(10, 30));
+  assertEquals([source.bytesRead, third.stored("turned")], [localHeader + 20, undefined]);
+});
+
+Deno.test("openPyTorch: stored bytes on the disk are checked once, and mapped where they are right", async () => {
+  const { file, data, localHeader } = large();
+  const source = new CountingSource(file);
+  source.path = "/somewhere";
+  using checkpoint = await openPyTorch(source);
+  source.bytesRead = 0;
+  for (let i = 0; i < 3; i++) {
+    const { path, offset } = (await checkpoint.stored("t")!.onDisk())!;
+    assertEquals([path, file.slice(offset, offset + data.length)], ["/somewhere", data]);
+  }
+  assertEquals(source.bytesRead, localHeader + data.length);
+  // Where there is nothing to map, there is nothing to check.
+  source.path = undefined;
+  using away = await openPyTorch(source);
+  source.bytesRead = 0;
+  assertEquals([await away.stored("t")!.onDisk(), source.bytesRead], [undefined, localHeader]);
+});
+
+Deno.test("openPyTorch: a byte that has changed is found out in whatever way it is read", async () => {
+  for (const wrong of [0, 60_000, 99_999]) {
+    const { file } = large(wrong);
+    const open = async (): Promise<StoredBytes> => {
+      const source = new CountingSource(file);
+      source.path = "/somewhere";
+      return (await openPyTorch(source)).stored("t")!;
+    };
+    const changed = "as its bytes have changed: counted, t (expected checksum";
+    const inOrder = await open();
+    await inOrder.read(0, 50_000);
+    await assertRejects(() => inOrder.read(50_000, 50_000), ModelFileError, changed);
+    const apart = await open();
+    await assertRejects(() => apart.read(10, 10), ModelFileError, changed);
+    const crossing = await open();
+    await crossing.read(0, 10);
+    await assertRejects(() => crossing.read(20, 10), ModelFileError, changed);
+    const mapped = await open();
+    await assertRejects(() => mapped.onDisk(), ModelFileError, changed);
+  }
 });

@@ -147,7 +147,7 @@ Deno.test("createModelFolder: a file that was left is kept only for the same ten
     };
     // What a writer has beside its place is what it leaves when it is killed.
     await using left = await createModelFolder(`${path}/left`);
-    await left.writeTensors("part", [entry("a", 1)], { origin: "o" });
+    await left.writeTensors("part", [entry("a", 1)], { origin: () => "o" });
     await left.writeTensors("other", [entry("a", 1)]);
     const take = async (part: string, tensor: SafetensorsEntry, origin?: string): Promise<number> => {
       const place = `${path}/place.partial`;
@@ -156,7 +156,7 @@ Deno.test("createModelFolder: a file that was left is kept only for the same ten
         await Deno.copyFile(`${path}/left.partial/${name}`, `${place}/${name}`);
       }
       await using writer = await createModelFolder(`${path}/place`);
-      await writer.writeTensors(part, [tensor], origin === undefined ? {} : { origin });
+      await writer.writeTensors(part, [tensor], origin === undefined ? {} : { origin: () => origin });
       const folder = await writer.finish(FACTS);
       using weights = await folder.weights(part);
       assertEquals(Object.keys(folder.manifest.files), [`${part}.safetensors`]);
@@ -192,7 +192,10 @@ Deno.test("createModelFolder: a file that is being written again is not what was
         shape: [4],
         bytes: () => new Uint8Array(4).fill(value),
       } as const;
-      await writer.writeTensors("part", [entry], { origin, ...(onBytes === undefined ? {} : { onBytes }) });
+      await writer.writeTensors("part", [entry], {
+        origin: () => origin,
+        ...(onBytes === undefined ? {} : { onBytes }),
+      });
       copy(place, `${place}-left`);
       using weights = await (await writer.finish(FACTS)).weights("part");
       return (await weights.read("a"))[0]!;
@@ -363,7 +366,7 @@ Deno.test("createModelFolder: what the system refuses to write is told by its pl
         if (name === MANIFEST) await writer.writeTensors("part", entries);
         fill();
         await writer.write("notes.txt", new Uint8Array(1));
-        if (name !== MANIFEST) await writer.writeTensors("part", entries, { origin: "x" });
+        if (name !== MANIFEST) await writer.writeTensors("part", entries, { origin: () => "x" });
         await writer.finish(FACTS);
       };
       try {
@@ -384,7 +387,7 @@ Deno.test("createModelFolder: a tensor of another length than it says ends the w
       await using writer = await createModelFolder(`${path}/model`);
       await writer.writeTensors("part", [
         { name: "a", dtype: "F32", shape: [2], bytes: () => new Uint8Array(7) },
-      ], { origin: "x" });
+      ], { origin: () => "x" });
     };
     await assertRejects(write, TypeError, "needs 8 bytes: current length is 7");
     assertEquals(await namesIn(path), []);

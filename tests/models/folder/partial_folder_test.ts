@@ -37,7 +37,7 @@ Deno.test("PartialFolder: what is left out is as if it were not there, and the r
   const bytes = (): Uint8Array => new Uint8Array(4);
   let disposed = 0;
   const prints = { "transformer as f32": "1", "text_encoder as f32": "2", "text_tokenizer.json": "3" };
-  await using writer = createVirtualFolder("nowhere", { fingerprints: () => Promise.resolve(prints) });
+  await using writer = createVirtualFolder("nowhere", { fingerprints: () => prints });
   writer.own({ [Symbol.dispose]: () => disposed++ });
   for (const part of ["transformer", "text_encoder"]) {
     await writer.writeTensors(part, [{ name: part, dtype: "F32", shape: [1], bytes }]);

@@ -8,6 +8,8 @@ import { layoutSafetensors, writeSafetensors } from "../../../models/checkpoint/
 import { VirtualSource } from "../../../models/checkpoint/virtual_source.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { createVirtualFolder } from "../../../models/folder/virtual_folder.ts";
+import { writePyTorch } from "../../../bench/pytorch_file.ts";
+import { fileURLToPath } from "node:url";
 import { FACTS } from "./small_folder.ts";
 
 /** Tensors of bytes, and which of them have been asked for. */
@@ -103,7 +105,7 @@ Deno.test("createVirtualFolder: a virtual folder lends its files and closes what
   let open = 1;
   const { entries } = counted(64, 3);
   await using writer = createVirtualFolder("place", {
-    fingerprints: () => Promise.resolve({ part: "12" }),
+    fingerprints: () => ({ part: "12" }),
   });
   writer.own({ [Symbol.dispose]: () => void open-- });
   await writer.write("graph.onnx", new Uint8Array([1, 2]));
@@ -152,4 +154,33 @@ Deno.test("createVirtualFolder: an abort ends reading", async () => {
   assert((await weights.read("t0")).length === 64);
   controller.abort(new Error("enough"));
   await assertRejects(() => weights.read("t0"), Error, "enough");
+});
+
+Deno.test({
+  name: "createVirtualFolder: weights that are stored somewhere pass through one piece of memory",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const [count, length] = [12, 2 ** 23];
+    const path = await Deno.makeTempFile({ suffix: ".pth" });
+    try {
+      const zeros = new Uint8Array(length);
+      const tensors = Array.from({ length: count }, (_, i) => ({
+        ...{ name: `t${i}`, dtype: "F32" as const, shape: [length / 4], bytes: () => [zeros] },
+      }));
+      using file = await Deno.open(path, { write: true });
+      writePyTorch(file, tensors);
+      const script = fileURLToPath(new URL("streamed_folder.ts", import.meta.url));
+      const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", script, path],
+        stderr: "inherit",
+      }).output();
+      assert(success);
+      const { grown, bytes } = JSON.parse(new TextDecoder().decode(stdout));
+      assertEquals(bytes, count * length);
+      // A buffer of 4 MiB and as much for V8's own heap: less than one of the twelve tensors.
+      assert(grown < length, `${grown} bytes`);
+    } finally {
+      await Deno.remove(path);
+    }
+  },
 });

@@ -71,7 +71,7 @@ export async function encoderFolder(
   options: EncoderFolderOptions = {},
 ): Promise<ModelFolder> {
   const { dtype = "f32", tokenizer, fingerprints = {} } = options;
-  await using writer = createVirtualFolder("encoder", { fingerprints: () => Promise.resolve(fingerprints) });
+  await using writer = createVirtualFolder("encoder", { fingerprints: () => fingerprints });
   const checkpoint = writer.own(await openCheckpoint(source));
   if (tokenizer !== undefined) await writer.write(TEXT_TOKENIZER, tokenizer);
   const [[place] = []] = partPlaces([t5Part], checkpoint);
