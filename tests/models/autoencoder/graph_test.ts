@@ -1,6 +1,7 @@
 import { FLEXVAR_LAYOUT } from "../../../models/flexvar/config.ts";
 import { VAR_LAYOUT } from "../../../models/var/config.ts";
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { type Device, readFloats } from "../../../kernels/device/device.ts";
 import {
   type Autoencoder,
@@ -162,6 +163,37 @@ function flexName(name: string): string {
     .replace("mid.attn_1", "mid.1")
     .replace("mid.block_2", "mid.2");
 }
+
+Deno.test("decoderGraph: pictures are the same however convolutions are computed, in any size and batch", async () => {
+  using device = new CpuDevice();
+  for (const sizes of LAYOUTS) {
+    const stored = storeTensors(randomTensors(sizes, 11));
+    for (const [images, height, width] of [[2, 3, 3], [1, 1, 1], [1, 5, 5]] as const) {
+      const random = testRandom(height);
+      const values = Float32Array.from({ length: images * 4 * height * width }, () => 2 * random() - 1);
+      const [plain, ...others] = await Promise.all((["plain", "phases", "winograd"] as const).map((way) => {
+        return run(device, decoderGraph(sizes, stored.set, stored.places, way), {
+          data: stored.data,
+          input: { name: "features", values },
+          shape: [images, 4, height, width],
+          map: [height, width],
+        });
+      }));
+      // Each of the sums is off by some 1e-6 of its size, which is about 1, and norms keep that.
+      for (const found of others) assert(maxDifference(found, plain!) < 2e-5);
+    }
+  }
+});
+
+Deno.test("decoderGraph: doubled maps are stored in no way but the plain one", () => {
+  const [sizes] = LAYOUTS;
+  const operators = (["plain", "phases", "winograd"] as const).map((way) => {
+    return describeGraph(decoderGraph(sizes!, setOf(sizes!), nowhere, way)).operators;
+  });
+  assertEquals(operators.map(({ Resize = 0 }) => Resize), [2, 0, 0]);
+  assertEquals(operators.map(({ DepthToSpace = 0 }) => DepthToSpace > 0), [false, true, true]);
+  assertEquals(operators.map(({ SpaceToDepth = 0 }) => SpaceToDepth > 0), [false, false, true]);
+});
 
 testOnDevices("decoderGraph: both layouts compute the same from the same values", async (device) => {
   const random = testRandom(3);
