@@ -13,11 +13,7 @@ Deno.test("winogradPays: channels on both sides decide, and more of them on maps
   const pays = (inputs: number, outputs: number, factor: number): boolean => {
     return winogradPays({ inputs, outputs, factor });
   };
-  assertEquals([pays(64, 64, 2), pays(64, 32, 16), pays(160, 3, 16), pays(63, 640, 2)], [
-    true,
-    false,
-    false,
-    false,
-  ]);
+  assertEquals([pays(128, 128, 2), pays(320, 160, 8)], [true, true]);
+  assertEquals([pays(160, 3, 16), pays(64, 64, 8)], [false, false]);
   assertEquals([pays(512, 512, 1), pays(128, 128, 1), pays(32, 640, 1)], [true, false, false]);
 });
