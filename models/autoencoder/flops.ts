@@ -25,8 +25,8 @@ export function decoderWork(
 
 /**
  * Operations for one picture. A map that is doubled within the convolution behind it takes 4/9 of that
- * convolution's; see `enlarging.ts`. What WebAssembly saves beyond that, see `winograd.ts`, is not counted, so
- * that a cost does not depend on who computes.
+ * convolution's; see `enlarging.ts`. What WebAssembly saves beyond that, see `winograd.ts`, is not counted,
+ * so that a cost does not depend on who computes.
  *
  * @param work The networks; without a decoder it is 0.
  * @param map Size of the map that is decoded.

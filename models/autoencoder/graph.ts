@@ -112,7 +112,7 @@ class ConvolutionalNetwork {
     return this.#convolutions === "winograd" && winogradPays({ inputs, outputs, factor: this.#factor });
   }
 
-  /** As many stretches of rows as a map has whatever the map of tokens, if its sides are multiples of a tile. */
+  /** Stretches of rows that any map has, once its sides are multiples of a tile. */
   #strips(): { strips?: number } {
     return this.#factor < 4 ? {} : { strips: this.#factor / 4 };
   }

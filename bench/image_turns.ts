@@ -1,0 +1,192 @@
+/**
+ * Images of one model by several checkouts of this project, a process each, in turns: what a change brings
+ * from label to pixels, on one thread.
+ *
+ *     deno run -A --no-lock bench/image_turns.ts --trees=OLD,NEW [--model=demo] [--var=FILE --vae=FILE]
+ *     [--provider=wasm] [--rounds=20] [--threads=1]
+ *
+ * Times are of the processor, user and system together, beside those of the clock, as ratios to the first
+ * checkout in each round; a peak is that of the whole process.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { requireChoice, requireInteger } from "../kernels/arguments.ts";
+
+/** What one process is asked to paint. */
+interface Settings {
+  readonly tree: string;
+  readonly model: string | { readonly var: string; readonly vae: string };
+  readonly provider: string;
+  readonly threads: number;
+}
+
+/** What a process tells about an image. */
+interface Turn {
+  readonly cpu: number;
+  readonly wall: number;
+  readonly peak: number;
+  /** SHA-256 of the tokens of all scales. */
+  readonly tokens: string;
+  /** Pixels in base 64. */
+  readonly pixels: string;
+}
+
+/** Milliseconds of the processor that this process has had, to ten of them. */
+function cpuTime(): number {
+  const fields = Deno.readTextFileSync("/proc/self/stat").split(") ").at(-1)!.split(" ");
+  return 10 * (Number(fields[11]) + Number(fields[12]));
+}
+
+/** The most bytes that this process has had. */
+function peakBytes(): number {
+  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
+}
+
+/** Paints an image for each line that comes in. */
+async function work({ tree, model, provider, threads }: Settings): Promise<void> {
+  const { loadModel, generate } = await import(pathToFileURL(`${tree}/mod.ts`).href);
+  const start = cpuTime();
+  await using loaded = await loadModel(model, { device: "cpu", cpuProvider: provider, threads });
+  console.log(JSON.stringify({ cpu: cpuTime() - start, peak: peakBytes() }));
+  for await (const _line of createInterface({ input: Readable.fromWeb(Deno.stdin.readable as never) })) {
+    const [cpu, wall] = [cpuTime(), performance.now()];
+    const { images: [image] } = await generate(loaded, { labels: 1, seed: 1 });
+    const times = { cpu: cpuTime() - cpu, wall: performance.now() - wall, peak: peakBytes() };
+    const tokens = new Uint8Array(
+      await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(image.tokens))),
+    ).toHex();
+    const turn: Turn = { ...times, tokens, pixels: new Uint8Array(image.data).toBase64() };
+    console.log(JSON.stringify(turn));
+  }
+}
+
+/** A checkout's process. */
+class Worker implements AsyncDisposable {
+  readonly tree: string;
+  readonly turns: Turn[] = [];
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+
+  constructor(settings: Settings) {
+    this.tree = settings.tree;
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-lock", import.meta.filename!, "--worker", JSON.stringify(settings)],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#lines = createInterface({ input: Readable.fromWeb(this.#process.stdout as never) })
+      [Symbol.asyncIterator]();
+    this.#input = this.#process.stdin.getWriter();
+  }
+
+  /** What the process says next. */
+  async next<Answer>(): Promise<Answer> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`Cannot paint with ${this.tree} as the process has ended`);
+    return JSON.parse(value);
+  }
+
+  async turn(): Promise<Turn> {
+    await this.#input.write(new TextEncoder().encode("\n"));
+    return await this.next<Turn>();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input.close();
+    await this.#process.status;
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+}
+
+/** How many values differ, and by how much at most. */
+function compare(found: string, wanted: string): string {
+  const [ours, theirs] = [Uint8Array.fromBase64(found), Uint8Array.fromBase64(wanted)];
+  let [count, most] = [0, 0];
+  for (const [i, value] of ours.entries()) {
+    const apart = Math.abs(value - theirs[i]!);
+    most = Math.max(most, apart);
+    if (apart > 0) count++;
+  }
+  return `${count} of ${ours.length}, by ${most}`;
+}
+
+async function report(args: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      trees: { type: "string", default: "." },
+      model: { type: "string", default: "demo" },
+      var: { type: "string" },
+      vae: { type: "string" },
+      provider: { type: "string", default: "wasm" },
+      rounds: { type: "string", default: "20" },
+      threads: { type: "string", default: "1" },
+    },
+  });
+  const action = "paint in turns";
+  const provider = requireChoice(values.provider, ["wasm", "native"], "--provider", action);
+  const [rounds, threads] = (["rounds", "threads"] as const).map((name) => {
+    return requireInteger(Number(values[name]), `--${name}`, action, { min: 1 });
+  }) as [number, number];
+  const model = values.var === undefined || values.vae === undefined
+    ? values.model
+    : { var: resolve(values.var), vae: resolve(values.vae) };
+
+  await using stack = new AsyncDisposableStack();
+  const workers: Worker[] = [];
+  const rows: string[][] = [];
+  for (const tree of values.trees.split(",").map((tree) => resolve(tree))) {
+    const worker = stack.use(new Worker({ tree, model, provider, threads }));
+    const load = await worker.next<{ cpu: number; peak: number }>();
+    const first = await worker.turn();
+    rows.push([tree, `${load.cpu}`, (load.peak / 1e6).toFixed(0), `${first.cpu}`]);
+    workers.push(worker);
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const worker of round % 2 === 0 ? workers : workers.toReversed()) {
+      worker.turns.push(await worker.turn());
+    }
+  }
+  const processor = /model name\s*:\s*(.*)/.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
+  console.log(`${provider}, ${rounds} rounds in turns, threads: ${threads}, ${processor}\n`);
+  console.log(
+    "| checkout | load, CPU ms | peak then, MB | first image, CPU ms | image, CPU ms | / first | wall ms | / first " +
+      "| peak MB | same tokens | bytes that differ |",
+  );
+  console.log(`|${" --- |".repeat(11)}`);
+  const [first] = workers;
+  for (const [i, { turns }] of workers.entries()) {
+    const cells = (of: "cpu" | "wall"): string[] => {
+      const ratio = median(turns.map((turn, round) => turn[of] / first!.turns[round]![of]));
+      return [median(turns.map((turn) => turn[of])).toFixed(0), ratio.toFixed(2)];
+    };
+    const [own, other] = [turns.at(-1)!, first!.turns.at(-1)!];
+    const row = [
+      ...rows[i]!,
+      ...cells("cpu"),
+      ...cells("wall"),
+      (own.peak / 1e6).toFixed(0),
+      own.tokens === other.tokens ? "yes" : "no",
+      compare(own.pixels, other.pixels),
+    ];
+    console.log(`| ${row.join(" | ")} |`);
+  }
+}
+
+if (import.meta.main) {
+  const [mode, settings] = Deno.args;
+  if (mode === "--worker") await work(JSON.parse(settings!));
+  else await report(Deno.args);
+}
