@@ -70,15 +70,17 @@ export function cachedAttention(graph: GraphBuilder, attention: CachedAttention)
   const kept = pastNames(block).map((name) => {
     const past = graph.input({ name, type, shape: ["past", "rows", heads, headWidth] });
     // Halves are cast before anything is computed: WebGPU sums products of halves in halves.
-    const byHead = graph.add("Transpose", [past], { perm: [1, 2, 0, 3] });
-    return dtype === "f16" ? graph.add("Cast", [byHead], { to: ELEMENT_TYPES.float32 }) : byHead;
+    const byHead = graph.addFirst("Transpose", past, { perm: [1, 2, 0, 3] });
+    return dtype === "f16" ? graph.addFirst("Cast", byHead, { to: ELEMENT_TYPES.float32 }) : byHead;
   });
   for (const [i, name] of newNames(block).entries()) {
-    // Zeros keep a dimension.
-    const byRow = graph.reshape(tokens[i + 1]!, [0, 0, heads, headWidth]);
-    const byToken = graph.add("Transpose", [byRow], { perm: [1, 0, 2, 3] });
-    const given = dtype === "f16" ? graph.add("Cast", [byToken], { to: ELEMENT_TYPES.float16 }) : byToken;
-    graph.output({ name, type, shape: ["length", "rows", heads, headWidth] }, given);
+    graph.soon(() => {
+      // Zeros keep a dimension.
+      const byRow = graph.reshape(tokens[i + 1]!, [0, 0, heads, headWidth]);
+      const byToken = graph.add("Transpose", [byRow], { perm: [1, 0, 2, 3] });
+      const given = dtype === "f16" ? graph.add("Cast", [byToken], { to: ELEMENT_TYPES.float16 }) : byToken;
+      graph.output({ name, type, shape: ["length", "rows", heads, headWidth] }, given);
+    });
   }
   // Without its two other results the operator would not look at what was kept.
   const [attended] = graph.addMany(

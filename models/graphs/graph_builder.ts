@@ -60,12 +60,14 @@ export interface GraphValue {
 export class GraphBuilder {
   readonly #name: string;
   /**
-   * Casts of weights come before all other nodes: ONNX Runtime orders nodes from the outputs back and, of a
-   * node's inputs, follows the one of the latest node first, so it casts each weight right before its use and
-   * not all of them at the start.
+   * What is computed from weights and inputs alone comes before all other nodes: ONNX Runtime orders nodes
+   * from the outputs back and, of a node's inputs, follows the one of the latest node first, so it casts each
+   * weight right before its use and not all of them at the start.
    */
-  #casts: Uint8Array[] = [];
+  #first: Uint8Array[] = [];
   #nodes: Uint8Array[] = [];
+  /** Groups of nodes that end in outputs, the latest group first, behind all other nodes. */
+  #soon: Uint8Array[][] = [];
   #weights: Uint8Array[] = [];
   #inputs: GraphValue[] = [];
   #outputs: GraphValue[] = [];
@@ -126,9 +128,7 @@ export class GraphBuilder {
       writer.raw(externalPlace(place));
       this.#weights.push(writer.uint32(tag(14, 0)).int32(1).finish());
       if (place.type !== "float16") return name;
-      const cast = `Cast_${this.#count++}`;
-      this.#casts.push(this.#node("Cast", [name], [cast], { to: ELEMENT_TYPES.float32 }, ""));
-      return cast;
+      return this.addFirst("Cast", name, { to: ELEMENT_TYPES.float32 });
     });
   }
 
@@ -164,10 +164,35 @@ export class GraphBuilder {
     return this.addMany("Split", [x], parts, { axis });
   }
 
+  /**
+   * Adds a node whose input is one of the graph's, or was added so, and returns the name of its result. It is
+   * run right before the result is used, so that where there are many of them only a few results are alive.
+   */
+  addFirst(operator: string, input: string, attributes: Record<string, Attribute> = {}): string {
+    const name = `${operator}_${this.#count++}`;
+    this.#first.push(this.#node(operator, [input], [name], attributes, ""));
+    return name;
+  }
+
+  /**
+   * Adds nodes that end in outputs, to be run before whatever else is made of their inputs. ONNX Runtime
+   * begins with the latest node that ends in an output, so those of other outputs would be run after all
+   * layers, and what they are made of would be kept until then.
+   */
+  soon(add: () => void): void {
+    const others = this.#nodes;
+    this.#nodes = [];
+    add();
+    this.#soon.unshift(this.#nodes);
+    this.#nodes = others;
+  }
+
   /** The serialised model. */
   bytes(): Uint8Array<ArrayBuffer> {
     const graph = new BinaryWriter();
-    for (const node of [...this.#casts, ...this.#nodes]) graph.uint32(tag(1, 2)).bytes(node);
+    for (const node of [...this.#first, ...this.#nodes, ...this.#soon.flat()]) {
+      graph.uint32(tag(1, 2)).bytes(node);
+    }
     graph.uint32(tag(2, 2)).string(this.#name);
     for (const weight of this.#weights) graph.uint32(tag(5, 2)).bytes(weight);
     for (const value of this.#inputs) graph.uint32(tag(11, 2)).bytes(valueInfo(value));

@@ -1,8 +1,8 @@
 /**
  * The graphs of an Infinity transformer as ONNX: `condition` turns the features of one text into all that
  * depends on them alone, the keys and values of every block's cross-attention among it; `transformer` turns
- * the features of one scale into logits, and into keys and values for the scales to come. Formulas: arXiv 2412.04431,
- * section 3, and the published layout of its tensors.
+ * the features of one scale into logits, and into keys and values for the scales to come. Formulas: arXiv
+ * 2412.04431, section 3, and the published layout of its tensors.
  *
  * Rows of a batch: all conditional rows first, then, with guidance, all unconditional rows.
  *
@@ -348,7 +348,6 @@ class Transformer {
     const { cacheDtype: dtype = "f32" } = this.#options;
     const [graph, weights] = [this.#graph, this.#weights];
     const name = `${blockName(this.#config, i)}.sa`;
-    const headWidth = width / heads;
     const bias = graph.add("Concat", [
       weights.tensor(`${name}.q_bias`, [width]),
       zeros(graph, width),

@@ -1,8 +1,8 @@
 /**
  * The graphs of the class-conditional transformer that VAR and FlexVAR share, as ONNX: `condition` and
  * `modulation` turn class labels into everything that depends on them alone; `transformer` turns the features
- * of one scale into logits, and into keys and values for the scales to come. Formulas: the VAR paper (arXiv 2404.02905),
- * section 3.2 and appendix A, and the published layout of its tensors.
+ * of one scale into logits, and into keys and values for the scales to come. Formulas: the VAR paper (arXiv
+ * 2404.02905), section 3.2 and appendix A, and the published layout of its tensors.
  *
  * Rows of a batch: all conditional rows first, then, with guidance, all unconditional rows.
  *

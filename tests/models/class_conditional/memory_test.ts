@@ -170,6 +170,21 @@ Deno.test("estimateMemory: an image of the model of depth 16 takes what caches, 
   assert(Math.abs(decoder - 299e6) < 0.02 * 299e6, `${decoder}`);
 });
 
+Deno.test("estimateMemory: a guided lane of depth 30 takes 0.55 of what it took with whole caches of floats", () => {
+  const sizes = { ...published(30), decoder: null };
+  for (const provider of ["native", "wasm", "webgpu"] as const) {
+    // Two rows: keys and values of 30 blocks for 255 and 424 tokens, and what 169 tokens have in a block, as
+    // logits and on the CPU as scores of 30 heads.
+    const scores = provider === "webgpu" ? 0 : 30 * 169 * 424;
+    const whole = 2 * 4 * (2 * 1920 * 30 * (255 + 424) + 169 * (12 * 1920 + 2 * 4096) + scores);
+    const before = 2 * 4 * (1 + 2 + 6 * 30) * 1920 + (provider === "webgpu" ? 1.6 : 1) * whole;
+    const shares = (["f32", "f16"] as const).map((cacheDtype) => {
+      return estimateMemory(sizes, { dtype: "f32", provider, cacheDtype }).image / before;
+    });
+    assert(shares[0]! < 0.92 && shares[1]! <= 0.55, `${provider}: ${shares}`);
+  }
+});
+
 testOnGpu("estimateMemory: a loaded model holds what is estimated", async () => {
   for (const dtype of DTYPES) {
     // The runtime's pool is shared by all models on a device.
@@ -428,18 +443,17 @@ Deno.test("estimateMemory: an image takes what the maps of its schedule need, of
   assertEquals(of(squares(1, 32)), decoded(32 * 32));
   assertEquals(of([{ width: 1, height: 1 }, { width: 24, height: 12 }]), decoded(24 * 12));
   assertEquals(of([{ width: 1, height: 1 }, { width: 12, height: 24 }]), decoded(24 * 12));
-  // Two rows of keys and values of 16 blocks, for 680 tokens and twice for 529, and of one block for 680 and
-  // for 680 + 529; and what 529 tokens have in a block and as logits.
+  // Two rows of keys and values of 16 blocks for 1209 tokens, and of one block for these and for all 2233;
+  // and what 1024 tokens have in a block and as logits.
   const scales = estimateMemory({ ...sizes, decoder: null }, {
     dtype: "f32",
     provider: "webgpu",
     maps: [...sizes.maps, ...squares(23, 32)],
   }).image;
-  const caches = 2 * 4 * 2 * 1024 * (16 * (680 + 2 * 529) + 680 + 680 + 529);
-  const activations = 2 * 4 * 529 * (12 * 1024 + 2 * 8912);
+  const caches = 2 * 4 * 2 * 1024 * (16 * 1209 + 1209 + 2233);
+  const activations = 2 * 4 * 1024 * (12 * 1024 + 2 * 8912);
   assertEquals(scales, Math.ceil(1.6 * (caches + activations)) + 2 * 4 * 99 * 1024);
-  // On the CPU, 16 heads of scores too: of 1024 tokens with all 2233, at the last scale, of which nothing is
-  // kept.
+  // On the CPU, 16 heads of scores too, of 1024 tokens with all 2233.
   const onCpu = estimateMemory({ ...sizes, decoder: null }, {
     dtype: "f32",
     provider: "wasm",

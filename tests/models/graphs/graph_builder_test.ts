@@ -4,6 +4,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { readFloats } from "../../../kernels/device/device.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
+import { describeGraph } from "../../../models/graphs/graph_file.ts";
 import { testOnDevices } from "../../devices.ts";
 import { example, HALVES, MATRIX, PLACES, WEIGHTS } from "./example_graph.ts";
 
@@ -62,4 +63,18 @@ Deno.test("GraphBuilder: weights lie outside of the graph", () => {
   };
   // A matrix of 4 GB differs from one of 4 bytes by the digits of its sizes only.
   assert(write([32768, 32768]) - write([1, 1]) < 16);
+});
+
+Deno.test("GraphBuilder: what is run right before its use comes first, and early outputs come last", () => {
+  const graph = new GraphBuilder("order");
+  const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+  const sum = graph.add("Add", [x, x]);
+  // The runtime begins with the latest node that ends in an output.
+  graph.soon(() => graph.output({ name: "early", type: "float32", shape: ["n"] }, graph.add("Abs", [sum])));
+  const next = graph.add("Mul", [sum, graph.addFirst("Neg", x)]);
+  graph.soon(() => graph.output({ name: "later", type: "float32", shape: ["n"] }, graph.add("Exp", [next])));
+  graph.output({ name: "end", type: "float32", shape: ["n"] }, graph.add("Sub", [next, x]));
+  const { operators, outputs } = describeGraph(graph.bytes());
+  assertEquals(Object.keys(operators), ["Neg", "Add", "Mul", "Sub", "Identity", "Exp", "Abs"]);
+  assertEquals(outputs.map(({ name }) => name), ["early", "later", "end"]);
 });

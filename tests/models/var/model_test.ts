@@ -3,7 +3,9 @@
 import { classNamesOf } from "../../../models/label.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device/device.ts";
-import { loadModel } from "../../../models/load.ts";
+import { sha256 } from "../../../models/folder/model_folder.ts";
+import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
+import { DEMO_MODEL, loadModel } from "../../../models/load.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
 import type { Generation, Model } from "../../../models/model.ts";
 import { assertSameAlone } from "../class_conditional/alone.ts";
@@ -72,6 +74,67 @@ testOnDevices(
     await assertSameAlone(device);
   },
 );
+
+testOnDevices(
+  "Model: keys and values as halves change logits by no more than their rounding",
+  async (device) => {
+    await using whole = await loadSmall(device);
+    await using halves = await loadModel(goldenCheckpoints("var-adaln"), { device, cacheDtype: "f16" });
+    assertEquals([whole.cacheDtype, halves.cacheDtype], ["f32", "f16"]);
+    const labels = classesOf([3, 1, 7]);
+    const maps = randomTokens(whole, labels.length);
+    const scales = [...whole.patchNumbers.keys()];
+    const run = async (model: Model, lanes: readonly number[]): Promise<Float32Array[]> => {
+      using generation = await model.start({ labels: lanes.map((lane) => labels[lane]!), guided: true });
+      return await force(generation, lanes.map((lane) => maps[lane]!), scales);
+    };
+    const wanted = await run(whole, [0, 1, 2]);
+    const found = await run(halves, [0, 1, 2]);
+    // Of the scale at hand nothing is kept yet.
+    assertEquals(found[0], wanted[0]);
+    const alone = await run(halves, [1]);
+    for (const scale of scales.slice(1)) {
+      const values = wanted[scale]!;
+      const off = found[scale]!.map((value, i) => value - values[i]!);
+      const rms = (numbers: Float32Array): number => {
+        return Math.sqrt(numbers.reduce((sum, one) => sum + one ** 2, 0) / numbers.length);
+      };
+      assert(rms(off) > 0 && rms(off) < 1e-3 * rms(values), `scale ${scale}: ${rms(off)} of ${rms(values)}`);
+      // Guided rows of three images, and of the second one alone.
+      const row = values.length / 6;
+      const conditional = found[scale]!.subarray(row, 2 * row);
+      assertEquals(alone[scale]!.subarray(0, row), conditional, `scale ${scale}`);
+    }
+  },
+);
+
+testOnDevices("Model: a folder with the graph of an earlier version goes on as it did", async (device) => {
+  const path = await Deno.makeTempDir();
+  try {
+    for await (const { name } of Deno.readDir(DEMO_MODEL)) {
+      await Deno.copyFile(new URL(name, DEMO_MODEL), `${path}/${name}`);
+    }
+    // It gave all keys and values; nothing else of it is read.
+    const graph = new GraphBuilder("transformer");
+    const features = graph.input({ name: "features", type: "float32", shape: ["rows"] });
+    graph.output({ name: "present_key.0", type: "float32", shape: ["rows"] }, features);
+    const bytes = graph.bytes();
+    const manifest = JSON.parse(await Deno.readTextFile(`${path}/model.json`));
+    manifest.files["transformer.onnx"] = { bytes: bytes.length, sha256: await sha256(bytes) };
+    await Deno.writeTextFile(`${path}/model.json`, JSON.stringify(manifest));
+    await Deno.writeFile(`${path}/transformer.onnx`, bytes);
+    await using today = await loadModel("demo", { device });
+    await using earlier = await loadModel(path, { device });
+    const maps = randomTokens(today, 1);
+    const run = async (model: Model): Promise<Float32Array[]> => {
+      using generation = await model.start({ labels: classesOf([3]), guided: true });
+      return await force(generation, maps, [0, 1, 2]);
+    };
+    assertEquals(await run(earlier), await run(today));
+  } finally {
+    await Deno.remove(path, { recursive: true });
+  }
+});
 
 for (const guided of [true, false]) {
   const name = guided ? "with guidance" : "without guidance";
