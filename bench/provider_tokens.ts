@@ -1,28 +1,31 @@
 /**
- * Whether WebAssembly and the native library draw the same tokens: every class of `demo` with several seeds,
- * every recorded caption with `demo-t2i`. The two add up in another order, so that logits differ in their
+ * Whether WebAssembly and the native library draw the same tokens: every class of `demo` with some seeds (4),
+ * recorded captions (200) with `demo-t2i`. The two add up in another order, so that logits differ in their
  * last bits; where a draw falls just between, it goes another way, and the rest of the picture with it.
  *
- *     deno run -A bench/provider_tokens.ts
+ *     deno run -A bench/provider_tokens.ts [SEEDS] [CAPTIONS]
  *
  * @module
  */
 
+import { requireInteger } from "../kernels/arguments.ts";
 import { type CpuProvider, generate, type GeneratedImage, type Label, loadModel } from "../mod.ts";
 
 const CAPTIONS = new URL("../tests/fixtures/golden/demo-t2i/captions.jsonl", import.meta.url);
 
-/** Seeds by which each class is painted, and each caption. */
-const SEEDS = { classes: 4, captions: 1 };
+const [SEEDS, COUNT] = [Deno.args[0] ?? 4, Deno.args[1] ?? 200].map((given, i) => {
+  const name = ["the number of seeds", "the number of captions"][i]!;
+  return requireInteger(Number(given), name, "compare providers", { min: 1 });
+}) as [number, number];
 
 /** Labels of one call. */
 const AT_A_TIME = 32;
 
 const captions = (await Deno.readTextFile(CAPTIONS)).trim().split("\n")
-  .map((line): string => JSON.parse(line).prompt);
+  .slice(0, COUNT).map((line): string => JSON.parse(line).prompt);
 const wishes = [
-  { name: "demo", labels: Array.from({ length: 64 }, (_, id) => id), seeds: SEEDS.classes },
-  { name: "demo-t2i", labels: captions, seeds: SEEDS.captions },
+  { name: "demo", labels: Array.from({ length: 64 }, (_, id) => id), seeds: SEEDS },
+  { name: "demo-t2i", labels: captions, seeds: 1 },
 ];
 
 for (const { name, labels, seeds } of wishes) {
