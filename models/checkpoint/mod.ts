@@ -15,8 +15,8 @@ import { isShardIndex, openShards } from "./shards.ts";
 import { type ByteSource, openSource, type OpenSourceOptions } from "./source.ts";
 import type { Checkpoint } from "./tensor.ts";
 
-export type { ByteSource, OpenSourceOptions } from "./source.ts";
-export type { Checkpoint, DType, TensorInfo } from "./tensor.ts";
+export type { ByteSource, DiskPlace, OpenSourceOptions } from "./source.ts";
+export type { Checkpoint, DType, StoredBytes, TensorInfo } from "./tensor.ts";
 export { byteLength, bytesPerElement, decodeFloat32, encodeFloat16 } from "./tensor.ts";
 export { type SafetensorsEntry, writeSafetensors, type WriteSafetensorsOptions } from "./safetensors.ts";
 

@@ -160,7 +160,7 @@ Deno.test({
   name: "createVirtualFolder: weights that are stored somewhere pass through one piece of memory",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
-    const [count, length] = [12, 2 ** 23];
+    const [count, length] = [6, 2 ** 24];
     const path = await Deno.makeTempFile({ suffix: ".pth" });
     try {
       const zeros = new Uint8Array(length);
@@ -177,7 +177,7 @@ Deno.test({
       assert(success);
       const { grown, bytes } = JSON.parse(new TextDecoder().decode(stdout));
       assertEquals(bytes, count * length);
-      // A buffer of 4 MiB and as much for V8's own heap: less than one of the twelve tensors.
+      // A buffer of 4 MiB and as much for V8's own heap: less than one of the six tensors.
       assert(grown < length, `${grown} bytes`);
     } finally {
       await Deno.remove(path);
