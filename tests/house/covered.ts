@@ -74,7 +74,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "models/flexvar/graph.ts": "tests/models/flexvar/golden_test.ts",
   "models/folder_conversion.ts": "tests/models/convert_test.ts",
   "models/graphs/block_nodes.ts": "tests/models/var/golden_test.ts",
-  "models/graphs/create_session.ts": "tests/models/graphs/web_graph_session_test.ts",
   "models/graphs/graph_session.ts": "tests/models/graphs/web_graph_session_test.ts",
   "models/hub/cache.ts": "tests/models/hub/file_test.ts",
   "models/hub/download.ts": "tests/models/hub/file_test.ts",
