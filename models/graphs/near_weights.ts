@@ -5,17 +5,24 @@
  * @module
  */
 
-import { type ExternalRange, widenHalves } from "./graph_file.ts";
+import { type ExternalRange, externalRanges, widenHalves } from "./graph_file.ts";
 import type { ExternalFile } from "./graph_session.ts";
 
 /** A file of up to this size is read at once; a larger one would be in memory twice for a while. */
 const WHOLE_BYTES = 1 << 25;
 
-/** The same files, of which those that are small lie in memory. */
-export function readSmallFiles(files: readonly ExternalFile[]): Promise<ExternalFile[]> {
+/**
+ * The same files; those that are small, and of which a graph takes half or more, lie in memory.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export function readSmallFiles(model: Uint8Array, files: readonly ExternalFile[]): Promise<ExternalFile[]> {
+  const ranges = externalRanges(model);
   return Promise.all(files.map(async (file) => {
-    const { data } = file;
-    return data instanceof Blob && data.size <= WHOLE_BYTES ? { ...file, data: await data.bytes() } : file;
+    const { path, data } = file;
+    if (!(data instanceof Blob) || data.size > WHOLE_BYTES) return file;
+    const taken = ranges.reduce((sum, { file, length }) => file === path ? sum + length : sum, 0);
+    return 2 * taken < data.size ? file : { ...file, data: await data.bytes() };
   }));
 }
 
@@ -29,7 +36,7 @@ export async function withFloats(
   files: readonly ExternalFile[],
 ): Promise<{ model: Uint8Array; files: ExternalFile[] }> {
   const widened = widenHalves(model);
-  const near = await readSmallFiles(files);
+  const near = await readSmallFiles(model, files);
   for (const [path, ranges] of widened.files) {
     near.push({ path, data: await floatsOf(ranges, new Map(near.map(({ path, data }) => [path, data]))) });
   }

@@ -335,10 +335,15 @@ export class WebGraphSession implements GraphSession {
     // WebAssembly is compiled while weights are read.
     const starting = startRuntime(threads);
     starting.catch(() => {});
-    const onCpu = device instanceof CpuDevice;
-    const near = onCpu && !optimize
-      ? await withFloats(model, externalFiles).catch((error) => refuseGraph(error, "load", file))
-      : { model, files: await readSmallFiles(externalFiles) };
+    const widens = device instanceof CpuDevice && !optimize;
+    let near = { model, files: [...externalFiles] };
+    try {
+      if (widens) near = await withFloats(model, externalFiles);
+      else near.files = await readSmallFiles(model, externalFiles);
+    } catch (error) {
+      // What is no graph is refused by the runtime.
+      if (!(error instanceof SyntaxError)) throw error;
+    }
     const ort = await starting;
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {

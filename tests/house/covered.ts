@@ -85,7 +85,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "models/flexvar/published.ts": "tests/models/device_check_test.ts",
   "models/folder_conversion.ts": "tests/models/convert_test.ts",
   "models/graphs/block_nodes.ts": "tests/models/var/golden_test.ts",
-  "models/graphs/create_session.ts": "tests/models/graphs/web_graph_session_test.ts",
   "models/graphs/graph_session.ts": "tests/models/graphs/web_graph_session_test.ts",
   "models/graphs/rates.ts": "tests/models/device_check_test.ts",
   "models/hub/cache.ts": "tests/models/hub/file_test.ts",
