@@ -187,7 +187,11 @@ export interface Model extends AsyncDisposable {
   readonly name: string;
   /** Where it was loaded from. */
   readonly location: string;
-  /** SHA-256 of its weight files and of what else decides what it paints, by name. */
+  /**
+   * SHA-256 of its weight files and of what else decides what it paints, by name. Checkpoints on the disk are
+   * read for it when it is first asked for, 0.6 s per GB; that throws a {@linkcode ModelFileError} if one has
+   * changed since it was opened.
+   */
   readonly fingerprints: Readonly<Record<string, string>>;
   /** Where it runs. */
   readonly device: Device;
