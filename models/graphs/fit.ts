@@ -50,7 +50,7 @@ export interface DtypeChoice {
  * import { chooseDtype } from "./fit.ts";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
- * const bytes = { f32: 4e9, f16: 2e9, q8: 1.125e9, q4: 0.625e9 };
+ * const bytes = { f32: 4e9, f16: 2e9, q8: 1.125e9, q4: 0.625e9, int8: 1e9 };
  * const choose = (available: number) => {
  *   return chooseDtype((dtype) => bytes[dtype], { stored: "f32", provider: "webgpu", available });
  * };
