@@ -15,6 +15,7 @@
 
 import { parseArgs } from "node:util";
 import { type CacheDtype, type Device, loadModel, type Model } from "../mod.ts";
+import { processBytes } from "./process_costs.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -37,12 +38,6 @@ function load(cacheDtype: CacheDtype): Promise<Model> {
       ? { device: "webgpu" }
       : { device: "cpu", threads: Number(threads), cpuProvider: provider as "wasm" | "native" }),
   });
-}
-
-/** A number that Linux tells of this process, in bytes. */
-function processBytes(name: "VmRSS" | "VmHWM"): number {
-  const status = Deno.readTextFileSync("/proc/self/status");
-  return 1024 * Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)![1]);
 }
 
 /** Notes how many bytes of a device are alive when arrays are made. */

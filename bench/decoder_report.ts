@@ -19,6 +19,7 @@ import { Readable } from "node:stream";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import { CpuDevice } from "../kernels/device/cpu_device.ts";
 import { type DeviceArray, readFloats } from "../kernels/device/device.ts";
+import { percentile } from "../kernels/profile/profile.ts";
 import type { Convolutions } from "../models/autoencoder/convolutions.ts";
 import { decoderGraph } from "../models/autoencoder/graph.ts";
 import { autoencoderTensors } from "../models/autoencoder/tensors.ts";
@@ -27,6 +28,9 @@ import type { CpuProvider, GraphSession } from "../models/graphs/graph_session.t
 import { VAR_LAYOUT } from "../models/var/config.ts";
 import { WeightSet } from "../models/weights/weight_set.ts";
 import type { ExternalWeight } from "../models/weights/weight_places.ts";
+import { type Answering, workerOf } from "./answering.ts";
+import { formatMachine, thisMachine } from "./machine.ts";
+import { processBytes, processorTime } from "./process_costs.ts";
 import { TensorList } from "./random_tensors.ts";
 
 const WAYS: readonly Convolutions[] = ["plain", "phases", "winograd"];
@@ -44,22 +48,17 @@ interface Settings {
   readonly threads: number;
 }
 
+/** Asks for a run. */
+interface TurnRequest {
+  /** The file to which pixels go, if they are wanted. */
+  readonly output?: string;
+}
+
 /** What a process tells after a run. */
 interface Turn {
   readonly cpu: number;
   readonly wall: number;
   readonly peak: number;
-}
-
-/** Milliseconds of the processor that this process has had, to ten of them. */
-function cpuTime(): number {
-  const fields = Deno.readTextFileSync("/proc/self/stat").split(") ").at(-1)!.split(" ");
-  return 10 * (Number(fields[11]) + Number(fields[12]));
-}
-
-/** The most bytes that this process has had. */
-function peakBytes(): number {
-  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
 }
 
 async function loadDecoder(device: CpuDevice, settings: Settings): Promise<GraphSession> {
@@ -103,11 +102,11 @@ async function loadDecoder(device: CpuDevice, settings: Settings): Promise<Graph
   return session;
 }
 
-/** Decodes once for each line that comes in; the first line names the file to which pixels go. */
+/** Decodes once for each request. */
 async function work(settings: Settings): Promise<void> {
   const { side, channels } = settings;
   using device = new CpuDevice();
-  const start = cpuTime();
+  const start = processorTime();
   await using session = await loadDecoder(device, settings);
   const values = Float32Array.from({ length: CODE_CHANNELS * side ** 2 }, (_, i) => 1.5 * Math.sin(13 * i));
   using array = device.upload(values);
@@ -118,63 +117,22 @@ async function work(settings: Settings): Promise<void> {
     });
     return image!;
   };
-  console.log(JSON.stringify({ load: cpuTime() - start, channels }));
-  let first = true;
+  console.log(JSON.stringify({ load: processorTime() - start, channels }));
   for await (const line of createInterface({ input: Readable.fromWeb(Deno.stdin.readable as never) })) {
-    const [cpu, wall] = [cpuTime(), performance.now()];
+    const [cpu, wall] = [processorTime(), performance.now()];
     using image = await decode();
-    const turn: Turn = { cpu: cpuTime() - cpu, wall: performance.now() - wall, peak: peakBytes() };
-    if (first) {
+    const turn: Turn = {
+      cpu: processorTime() - cpu,
+      wall: performance.now() - wall,
+      peak: processBytes("VmHWM"),
+    };
+    const { output }: TurnRequest = JSON.parse(line);
+    if (output !== undefined) {
       const pixels = await readFloats(image);
-      await Deno.writeFile(line, new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength));
-      first = false;
+      await Deno.writeFile(output, new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength));
     }
     console.log(JSON.stringify(turn));
   }
-}
-
-/** A process that decodes one way. */
-class Worker implements AsyncDisposable {
-  readonly way: Convolutions;
-  readonly turns: Turn[] = [];
-  readonly #process: Deno.ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-
-  constructor(settings: Settings) {
-    this.way = settings.way;
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-lock", import.meta.filename!, "--worker", JSON.stringify(settings)],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const input = Readable.fromWeb(this.#process.stdout as never);
-    this.#lines = createInterface({ input })[Symbol.asyncIterator]();
-    this.#input = this.#process.stdin.getWriter();
-  }
-
-  /** What the process says next. */
-  async next<Answer>(): Promise<Answer> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`Cannot decode with ${this.way} convolutions as the process has ended`);
-    return JSON.parse(value);
-  }
-
-  async turn(file = ""): Promise<Turn> {
-    await this.#input.write(new TextEncoder().encode(`${file}\n`));
-    return await this.next<Turn>();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#process.status;
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 /** A value of a picture as one of 256 levels. */
@@ -217,25 +175,28 @@ async function report(args: readonly string[]): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
-  const workers: Worker[] = [];
+  const workers: { readonly way: Convolutions; readonly process: Answering; readonly turns: Turn[] }[] = [];
   const pictures: Float32Array[] = [];
   for (const way of ways) {
-    const worker = stack.use(new Worker({ provider, way, channels, side, threads }));
-    const { load } = await worker.next<{ load: number }>();
-    const { cpu } = await worker.turn(`${folder}/${way}`);
-    pictures.push(new Float32Array((await Deno.readFile(`${folder}/${way}`)).buffer));
-    console.error(`${way}: loaded in ${load} ms of the processor, first picture in ${cpu}`);
-    workers.push(worker);
+    const settings: Settings = { provider, way, channels, side, threads };
+    const process = stack.use(workerOf(`The process with ${way} convolutions`, import.meta.url, settings));
+    const { load } = await process.answer<{ load: number }>();
+    const output = `${folder}/${way}`;
+    const { cpu } = await process.ask<Turn>({ output });
+    pictures.push(new Float32Array((await Deno.readFile(output)).buffer));
+    console.error(
+      `${way}: loaded in ${load.toFixed(0)} ms of the processor, first picture in ${cpu.toFixed(0)}`,
+    );
+    workers.push({ way, process, turns: [] });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const worker of round % 2 === 0 ? workers : workers.toReversed()) {
-      worker.turns.push(await worker.turn());
+    for (const { process, turns } of round % 2 === 0 ? workers : workers.toReversed()) {
+      turns.push(await process.ask<Turn>({}));
     }
   }
-  const processor = /model name\s*:\s*(.*)/.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
   console.log(
     `${provider}, ${channels} channels, ${side}×${side} tokens, ${rounds} rounds in turns, ` +
-      `threads: ${threads}, ${processor}\n`,
+      `threads: ${threads}; ${formatMachine(await thisMachine())}\n`,
   );
   console.log(
     "| convolutions | CPU ms | / first | wall ms | / first | peak MB | off by | levels that differ |",
@@ -244,8 +205,8 @@ async function report(args: readonly string[]): Promise<void> {
   const [first] = workers;
   for (const [i, { way, turns }] of workers.entries()) {
     const row = (of: "cpu" | "wall"): string[] => {
-      const ratio = median(turns.map((turn, round) => turn[of] / first!.turns[round]![of]));
-      return [median(turns.map((turn) => turn[of])).toFixed(0), ratio.toFixed(2)];
+      const ratio = percentile(turns.map((turn, round) => turn[of] / first!.turns[round]![of]), 0.5);
+      return [percentile(turns.map((turn) => turn[of]), 0.5).toFixed(0), ratio.toFixed(2)];
     };
     const { worst, levels } = differences(pictures[i]!, pictures[0]!);
     const peak = (turns.at(-1)!.peak / 1e6).toFixed(0);

@@ -17,6 +17,10 @@ import { Readable } from "node:stream";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
+import { percentile } from "../kernels/profile/profile.ts";
+import { type Answering, workerOf } from "./answering.ts";
+import { formatMachine, thisMachine } from "./machine.ts";
+import { processBytes, processorTime } from "./process_costs.ts";
 
 /** What one process is asked to paint. */
 interface Settings {
@@ -37,77 +41,22 @@ interface Turn {
   readonly pixels: string;
 }
 
-/** Milliseconds of the processor that this process has had, to ten of them. */
-function cpuTime(): number {
-  const fields = Deno.readTextFileSync("/proc/self/stat").split(") ").at(-1)!.split(" ");
-  return 10 * (Number(fields[11]) + Number(fields[12]));
-}
-
-/** The most bytes that this process has had. */
-function peakBytes(): number {
-  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))![1]);
-}
-
 /** Paints an image for each line that comes in. */
 async function work({ tree, model, provider, threads }: Settings): Promise<void> {
   const { loadModel, generate } = await import(pathToFileURL(`${tree}/mod.ts`).href);
-  const start = cpuTime();
+  const start = processorTime();
   await using loaded = await loadModel(model, { device: "cpu", cpuProvider: provider, threads });
-  console.log(JSON.stringify({ cpu: cpuTime() - start, peak: peakBytes() }));
+  console.log(JSON.stringify({ cpu: processorTime() - start, peak: processBytes("VmHWM") }));
   for await (const _line of createInterface({ input: Readable.fromWeb(Deno.stdin.readable as never) })) {
-    const [cpu, wall] = [cpuTime(), performance.now()];
+    const [cpu, wall] = [processorTime(), performance.now()];
     const { images: [image] } = await generate(loaded, { labels: 1, seed: 1 });
-    const times = { cpu: cpuTime() - cpu, wall: performance.now() - wall, peak: peakBytes() };
+    const times = { cpu: processorTime() - cpu, wall: performance.now() - wall, peak: processBytes("VmHWM") };
     const tokens = new Uint8Array(
       await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(image.tokens))),
     ).toHex();
     const turn: Turn = { ...times, tokens, pixels: new Uint8Array(image.data).toBase64() };
     console.log(JSON.stringify(turn));
   }
-}
-
-/** A checkout's process. */
-class Worker implements AsyncDisposable {
-  readonly tree: string;
-  readonly turns: Turn[] = [];
-  readonly #process: Deno.ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-
-  constructor(settings: Settings) {
-    this.tree = settings.tree;
-    this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-lock", import.meta.filename!, "--worker", JSON.stringify(settings)],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    this.#lines = createInterface({ input: Readable.fromWeb(this.#process.stdout as never) })
-      [Symbol.asyncIterator]();
-    this.#input = this.#process.stdin.getWriter();
-  }
-
-  /** What the process says next. */
-  async next<Answer>(): Promise<Answer> {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`Cannot paint with ${this.tree} as the process has ended`);
-    return JSON.parse(value);
-  }
-
-  async turn(): Promise<Turn> {
-    await this.#input.write(new TextEncoder().encode("\n"));
-    return await this.next<Turn>();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#process.status;
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 /** How many values differ, and by how much at most. */
@@ -145,22 +94,24 @@ async function report(args: readonly string[]): Promise<void> {
     : { var: resolve(values.var), vae: resolve(values.vae) };
 
   await using stack = new AsyncDisposableStack();
-  const workers: Worker[] = [];
+  const workers: { readonly process: Answering; readonly turns: Turn[] }[] = [];
   const rows: string[][] = [];
   for (const tree of values.trees.split(",").map((tree) => resolve(tree))) {
-    const worker = stack.use(new Worker({ tree, model, provider, threads }));
-    const load = await worker.next<{ cpu: number; peak: number }>();
-    const first = await worker.turn();
-    rows.push([tree, `${load.cpu}`, (load.peak / 1e6).toFixed(0), `${first.cpu}`]);
-    workers.push(worker);
+    const settings: Settings = { tree, model, provider, threads };
+    const process = stack.use(workerOf(`The process of ${tree}`, import.meta.url, settings));
+    const load = await process.answer<{ cpu: number; peak: number }>();
+    const first = await process.ask<Turn>({});
+    rows.push([tree, load.cpu.toFixed(0), (load.peak / 1e6).toFixed(0), first.cpu.toFixed(0)]);
+    workers.push({ process, turns: [] });
   }
   for (let round = 0; round < rounds; round++) {
-    for (const worker of round % 2 === 0 ? workers : workers.toReversed()) {
-      worker.turns.push(await worker.turn());
+    for (const { process, turns } of round % 2 === 0 ? workers : workers.toReversed()) {
+      turns.push(await process.ask<Turn>({}));
     }
   }
-  const processor = /model name\s*:\s*(.*)/.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
-  console.log(`${provider}, ${rounds} rounds in turns, threads: ${threads}, ${processor}\n`);
+  console.log(
+    `${provider}, ${rounds} rounds in turns, threads: ${threads}; ${formatMachine(await thisMachine())}\n`,
+  );
   console.log(
     "| checkout | load, CPU ms | peak then, MB | first image, CPU ms | image, CPU ms | / first | wall ms | / first " +
       "| peak MB | same tokens | bytes that differ |",
@@ -169,8 +120,8 @@ async function report(args: readonly string[]): Promise<void> {
   const [first] = workers;
   for (const [i, { turns }] of workers.entries()) {
     const cells = (of: "cpu" | "wall"): string[] => {
-      const ratio = median(turns.map((turn, round) => turn[of] / first!.turns[round]![of]));
-      return [median(turns.map((turn) => turn[of])).toFixed(0), ratio.toFixed(2)];
+      const ratio = percentile(turns.map((turn, round) => turn[of] / first!.turns[round]![of]), 0.5);
+      return [percentile(turns.map((turn) => turn[of]), 0.5).toFixed(0), ratio.toFixed(2)];
     };
     const [own, other] = [turns.at(-1)!, first!.turns.at(-1)!];
     const row = [

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { percentile } from "../kernels/profile/profile.ts";
+
 /** Seconds of one run. */
 interface Seconds {
   readonly clock: number;
@@ -25,8 +27,8 @@ for (const [i, command] of commands.entries()) {
     const seconds = runs[i]!.map((run) => run[what]);
     const ratios = seconds.map((value, round) => value / runs[0]![round]![what]);
     const least = Math.min(...seconds);
-    return `${what} ${median(seconds).toFixed(2)} s (least ${least.toFixed(2)}), × ${
-      median(ratios).toFixed(3)
+    return `${what} ${percentile(seconds, 0.5).toFixed(2)} s (least ${least.toFixed(2)}), × ${
+      percentile(ratios, 0.5).toFixed(3)
     }`;
   });
   console.log(`${command}\n  ${told.join("; ")}; ${rounds} rounds`);
@@ -54,9 +56,4 @@ async function time(command: string): Promise<Seconds> {
   const cpu = children.matchAll(/(\d+)m([\d.]+)s/g)
     .reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
   return { clock, cpu };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }

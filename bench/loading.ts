@@ -11,9 +11,10 @@
  */
 
 import { resolve } from "node:path";
-import { cpuUsage } from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { percentile } from "../kernels/profile/profile.ts";
+import { processBytes, processorTime } from "./process_costs.ts";
 
 /** What a process says of itself: milliseconds, and bytes. */
 interface Loading {
@@ -23,24 +24,18 @@ interface Loading {
   readonly peak: number;
 }
 
-function cpuTime(): number {
-  const { user, system } = cpuUsage();
-  return (user + system) / 1000;
-}
-
 /** Loads the model, in this process. */
 async function loadHere(root: string, checkpoints: readonly string[], options: object): Promise<Loading> {
   const { loadModel, openDevice } = await import(`${root}mod.ts`);
   using device = await openDevice("cpu");
   // The runtime starts before, as torch is imported before.
   await (await loadModel("demo", { device, threads: 1, ...options }))[Symbol.asyncDispose]();
-  const [before, start] = [cpuTime(), performance.now()];
+  const [before, start] = [processorTime(), performance.now()];
   const [varFile, vaeFile] = checkpoints;
   await using _model = await loadModel({ var: varFile, vae: vaeFile }, { device, threads: 1, ...options });
-  const after = cpuTime();
-  const status = await Deno.readTextFile("/proc/self/status");
-  const peak = 1024 * Number(/^VmHWM:\s*(\d+)/m.exec(status)![1]);
-  return { load: after - before, process: after, wall: performance.now() - start, peak };
+  const after = processorTime();
+  const wall = performance.now() - start;
+  return { load: after - before, process: after, wall, peak: processBytes("VmHWM") };
 }
 
 async function run(command: string, args: readonly string[]): Promise<Loading> {
@@ -48,11 +43,6 @@ async function run(command: string, args: readonly string[]): Promise<Loading> {
     .output();
   if (!success) throw new Error(`Cannot measure the loading as ${command} failed`);
   return JSON.parse(new TextDecoder().decode(stdout));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 }
 
 if (import.meta.main) {
@@ -95,10 +85,10 @@ if (import.meta.main) {
       for (const [name, measure] of order) found.get(name)!.push(await measure());
     }
     for (const [name, loadings] of found) {
-      const of = (key: keyof Loading): number => median(loadings.map((loading) => loading[key]));
+      const of = (key: keyof Loading): number => percentile(loadings.map((loading) => loading[key]), 0.5);
       const ratio = (key: keyof Loading): string => {
         const pairs = loadings.map((loading, i) => loading[key] / found.get("PyTorch")![i]![key]);
-        return median(pairs).toFixed(2);
+        return percentile(pairs, 0.5).toFixed(2);
       };
       const milliseconds = (["load", "process", "wall"] as const).map((key) => {
         return `${key} ${of(key).toFixed(0)} ms (${ratio(key)})`;

@@ -14,13 +14,13 @@ import { familyOfCheckpoints } from "../models/families.ts";
 import { type Checkpoint, DTYPES, type KeptDtype, openCheckpoint, type PictureSize } from "../models/mod.ts";
 import { partPlaces } from "../models/part_places.ts";
 import { bytesAs } from "../models/weights/model_tensor.ts";
+import { Answering } from "./answering.ts";
 import { commitOf } from "./history.ts";
 import { formatMachine, type Machine, thisMachine } from "./machine.ts";
 import type {
   CompareReport,
   CompareRequest,
   LoadReport,
-  MemoryReport,
   ModelConfiguration,
   ModelFacts,
   TimeReport,
@@ -204,75 +204,6 @@ export interface ModelRecord {
   readonly peer: ModelRow | undefined;
   /** Each way of running. */
   readonly rows: readonly ModelRow[];
-}
-
-async function* lines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string, void, void> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop()!;
-    yield* parts;
-  }
-}
-
-/** A process that answers lines of JSON. */
-class Answering implements AsyncDisposable {
-  readonly #name: string;
-  readonly #child: Deno.ChildProcess;
-  readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #answers: AsyncGenerator<string, void, void>;
-  readonly #complaints: Promise<string[]>;
-  /** The most memory it has told of. */
-  peak: number | null = null;
-
-  constructor(name: string, program: string, args: readonly string[]) {
-    this.#name = name;
-    this.#child = new Deno.Command(program, {
-      args: [...args],
-      env: { NO_COLOR: "1" },
-      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
-    }).spawn();
-    this.#requests = this.#child.stdin.getWriter();
-    this.#answers = lines(this.#child.stdout);
-    this.#complaints = Array.fromAsync(lines(this.#child.stderr));
-  }
-
-  /** The next answer. */
-  async answer<Answer extends MemoryReport>(): Promise<Answer> {
-    for (;;) {
-      const { value, done } = await this.#answers.next();
-      if (done) throw new Error(`${this.#name} ended: ${await this.#reason()}`);
-      // Libraries may have something to say, too.
-      if (!value.startsWith("{")) continue;
-      const answer = JSON.parse(value) as Answer;
-      this.peak = answer.peak;
-      return answer;
-    }
-  }
-
-  /** Sends a request and waits for its answer. */
-  async ask<Answer extends MemoryReport>(request: TimeRequest | CompareRequest): Promise<Answer> {
-    // If the process has ended, the answer that does not come tells why.
-    await this.#requests.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`)).catch(() => {});
-    return await this.answer<Answer>();
-  }
-
-  async #reason(): Promise<string> {
-    const complaints = await this.#complaints;
-    const { code, signal } = await this.#child.status;
-    // Whom the system has ended had no time to tell why.
-    if (signal !== null) return signal;
-    // Deno begins with the error, Python ends with it.
-    const line = complaints.find((line) => line.startsWith("error: ")) ?? complaints.findLast(Boolean);
-    return line?.replace(/^error: (Uncaught )?(\(in promise\) )?/, "") ?? `code ${code}`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#requests.close().catch(() => {});
-    await this.#answers.return();
-    await this.#complaints;
-    await this.#child.status;
-  }
 }
 
 /** What the turns of one run have in common. */

@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { stdin } from "node:process";
 import { generate, loadModel, type Model, type PictureSize, type Scale, varScaling } from "../mod.ts";
 import type { KeptDtype } from "../models/mod.ts";
+import { processBytes } from "./process_costs.ts";
 
 /** A model, how its weights are stored, and where it runs. */
 export interface ModelConfiguration {
@@ -108,11 +109,9 @@ export interface CompareReport extends MemoryReport {
   readonly sizes: readonly number[];
 }
 
-/** A figure of this process from Linux's `/proc`. */
-async function memory(field: "VmRSS" | "VmHWM"): Promise<number | null> {
-  if (Deno.build.os !== "linux") return null;
-  const status = await Deno.readTextFile("/proc/self/status");
-  return 1024 * Number(status.match(new RegExp(`^${field}:\\s*(\\d+) kB$`, "m"))![1]);
+/** A figure of this process, where the system tells. */
+function memory(field: "VmRSS" | "VmHWM"): number | null {
+  return Deno.build.os === "linux" ? processBytes(field) : null;
 }
 
 type Size = Pick<ModelConfiguration, "size">;
@@ -159,8 +158,8 @@ async function compare(
   return { sizes: parts.map(({ length }) => length) };
 }
 
-async function say(facts: object): Promise<void> {
-  console.log(JSON.stringify({ ...facts, resident: await memory("VmRSS"), peak: await memory("VmHWM") }));
+function say(facts: object): void {
+  console.log(JSON.stringify({ ...facts, resident: memory("VmRSS"), peak: memory("VmHWM") }));
 }
 
 if (import.meta.main) {
@@ -180,13 +179,13 @@ if (import.meta.main) {
   const { name, labels, tokens: { logits, channels, words } } = model;
   const classes = labels.kind === "classes" ? labels.count : 0;
   const { scales } = model.schedule(size);
-  await say({
+  say({
     ...{ name: runner, load, gpu: kind === "webgpu" ? counters.liveBytes : null },
     model: { name, classes, logits, channels, words, scales } satisfies ModelFacts,
   });
   for await (const line of createInterface({ input: stdin })) {
     const request = JSON.parse(line) as TimeRequest | CompareRequest;
-    await say(
+    say(
       request.kind === "time" ? await time(model, size, request) : await compare(model, size, request),
     );
   }

@@ -14,7 +14,6 @@
  * @module
  */
 
-import { cpuUsage } from "node:process";
 import { parseArgs } from "node:util";
 import { requireInteger } from "../kernels/arguments.ts";
 import { percentile } from "../kernels/profile/profile.ts";
@@ -33,6 +32,7 @@ import { CaptionOracle, ClassOracle, parseCaptions } from "./judges.ts";
 import { type LogitError, LogitErrors } from "./logit_error.ts";
 import { CAPTIONS } from "./method_subjects.ts";
 import { words } from "./model_ways.ts";
+import { processorTime } from "./process_costs.ts";
 import { table } from "./tables.ts";
 
 /** How a model is computed: with weights of a type, or by products of integers. */
@@ -239,10 +239,9 @@ async function timeInTurns(model: Model, right: Model, { labels, rounds }: {
   readonly rounds: number;
 }): Promise<Share> {
   const time = async (one: Model): Promise<Share> => {
-    const [wall, { user, system }] = [performance.now(), cpuUsage()];
+    const [wall, cpu] = [performance.now(), processorTime()];
     await generate(one, { labels, seed: 0 });
-    const { user: userAfter, system: systemAfter } = cpuUsage();
-    return { wall: performance.now() - wall, cpu: userAfter + systemAfter - user - system };
+    return { wall: performance.now() - wall, cpu: processorTime() - cpu };
   };
   const shares: Share[] = [];
   for (let round = -1; round < rounds; round++) {

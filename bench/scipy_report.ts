@@ -12,7 +12,10 @@
  * @module
  */
 
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { percentile } from "../kernels/profile/profile.ts";
+import { Answering } from "./answering.ts";
 import type { TwinAnswer, TwinRequest } from "./scipy_worker.ts";
 
 const { values: options } = parseArgs({
@@ -39,66 +42,26 @@ const TASKS: readonly Omit<TwinRequest, "form">[] = [
 /** A density is a quotient of sums in f32 by its bound; SciPy's is one of f64. */
 const TOLERANCE = 1e-4;
 
-/** A process that answers. */
-class Worker implements AsyncDisposable {
-  readonly name: string;
-  readonly #child: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #output: ReadableStreamDefaultReader<string>;
-  #rest = "";
+/** SciPy's products are NumPy's, which would take all cores. */
+const ONE_THREAD = { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1" };
 
-  constructor(name: string, program: string, args: readonly string[]) {
-    this.name = name;
-    // SciPy's products are NumPy's, which would take all cores.
-    const env = { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1" };
-    const pipes = { stdin: "piped", stdout: "piped" } as const;
-    this.#child = new Deno.Command(program, { args: [...args], env, ...pipes }).spawn();
-    this.#input = this.#child.stdin.getWriter();
-    this.#output = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  async ask(request: TwinRequest): Promise<TwinAnswer> {
-    await this.#input.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`));
-    for (let end = -1;;) {
-      end = this.#rest.indexOf("\n");
-      if (end >= 0) {
-        const line = this.#rest.slice(0, end);
-        this.#rest = this.#rest.slice(end + 1);
-        return JSON.parse(line);
-      }
-      const { value, done } = await this.#output.read();
-      if (done) throw new Error(`${this.name} ended without an answer`);
-      this.#rest += value;
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
-    await this.#output.cancel();
-    await this.#child.status;
-  }
-}
-
-function open(name: string): Worker {
-  const beside = (file: string): string => new URL(file, import.meta.url).pathname;
-  if (name === "SciPy") return new Worker(name, options.python, [beside("scipy_worker.py")]);
+function open(name: string): Answering {
+  const beside = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+  if (name === "SciPy") return new Answering(name, options.python, [beside("scipy_worker.py")], ONE_THREAD);
   const args = ["run", "-A", beside("scipy_worker.ts"), ...(name === "other build" ? [options.kernels] : [])];
-  return new Worker(name, Deno.execPath(), args);
+  return new Answering(name, Deno.execPath(), args);
 }
 
 /** What one worker took, turn by turn. */
 type Times = Record<"wall" | "cpu", number[]>;
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
 /** A line of the table: milliseconds, and medians of what each turn took in units of SciPy's. */
 function row(what: string, times: ReadonlyMap<string, Times>): string {
   const scipy = times.get("SciPy")!;
   const cells = [...times].map(([name, own]) => {
-    const ratio = (kind: keyof Times): string => (median(own[kind]) / median(scipy[kind])).toFixed(2);
-    const [cpu, least] = [median(own.cpu).toFixed(1), Math.min(...own.cpu).toFixed(1)];
+    const ratio = (kind: keyof Times): string =>
+      (percentile(own[kind], 0.5) / percentile(scipy[kind], 0.5)).toFixed(2);
+    const [cpu, least] = [percentile(own.cpu, 0.5).toFixed(1), Math.min(...own.cpu).toFixed(1)];
     return name === "SciPy" ? `${cpu} (${least})` : `${cpu} (${least}) | ${ratio("cpu")} | ${ratio("wall")}`;
   });
   return `| ${what} | ${cells.join(" | ")} |`;
@@ -118,18 +81,19 @@ function requireSame(answers: readonly TwinAnswer[], what: string): void {
 
 /** All workers, asked in turns of changing order. */
 async function turns(
-  workers: readonly Worker[],
+  workers: ReadonlyMap<string, Answering>,
   request: TwinRequest,
   rounds: number,
 ): Promise<Map<string, Times>> {
-  const times = new Map(workers.map(({ name }) => [name, { wall: [], cpu: [] } as Times]));
+  const times = new Map(Array.from(workers.keys(), (name) => [name, { wall: [], cpu: [] } as Times]));
+  const entries = [...workers];
   for (let round = 0; round < rounds; round++) {
     const answers: TwinAnswer[] = [];
-    const order = workers.map((_, i) => workers[(i + round) % workers.length]!);
-    for (const worker of round % 2 === 0 ? order : order.toReversed()) {
-      const answer = await worker.ask(request);
-      times.get(worker.name)!.wall.push(answer.wall);
-      times.get(worker.name)!.cpu.push(answer.cpu);
+    const order = entries.map((_, i) => entries[(i + round) % entries.length]!);
+    for (const [name, worker] of round % 2 === 0 ? order : order.toReversed()) {
+      const answer = await worker.ask<TwinAnswer>(request);
+      times.get(name)!.wall.push(answer.wall);
+      times.get(name)!.cpu.push(answer.cpu);
       answers.push(answer);
     }
     requireSame(answers, `${request.task}, ${request.form}`);
@@ -143,7 +107,7 @@ console.log(`| CPU time, ms | ${columns.join(" | ")} |`);
 console.log(`| --- |${" --: |".repeat(3 * names.length - 2)}`);
 {
   await using stack = new AsyncDisposableStack();
-  const workers = names.map((name) => stack.use(open(name)));
+  const workers = new Map(names.map((name) => [name, stack.use(open(name))]));
   for (const task of TASKS.filter(({ task }) => task.startsWith(options.task))) {
     for (const form of ["one call", "run"] as const) {
       const request = { ...task, form };
@@ -160,7 +124,7 @@ for (const task of (["distances", "kde"] as const).filter((task) => task.startsW
   for (let start = 0; start < Number(options.starts); start++) {
     for (const name of start % 2 === 0 ? names : names.toReversed()) {
       await using worker = open(name);
-      const { wall, cpu } = await worker.ask(request);
+      const { wall, cpu } = await worker.ask<TwinAnswer>(request);
       times.get(name)!.wall.push(wall);
       times.get(name)!.cpu.push(cpu);
     }

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { cpuUsage, stdin } from "node:process";
+import { stdin } from "node:process";
 import { createInterface } from "node:readline";
 import type { CpuDevice } from "../kernels/mod.ts";
+import { processorTime } from "./process_costs.ts";
 
 /** What is measured. */
 export interface TwinRequest {
@@ -48,13 +49,13 @@ if (import.meta.main) {
     const key = `${task}, ${form}, ${count}, ${dimensions}`;
     const call = calls.get(key) ?? await prepare(kernels, device, request);
     calls.set(key, call);
-    const [begin, used] = [performance.now(), cpuUsage()];
+    const [begin, used] = [performance.now(), processorTime()];
     let found: Float32Array = new Float32Array();
     for (let i = 0; i < request.calls; i++) found = await call();
-    const { user, system } = cpuUsage(used);
+    const [end, usedThen] = [performance.now(), processorTime()];
     const answer: TwinAnswer = {
-      wall: (performance.now() - begin) / request.calls,
-      cpu: (user + system) / 1000 / request.calls,
+      wall: (end - begin) / request.calls,
+      cpu: (usedThen - used) / request.calls,
       results: [...found.subarray(0, RESULTS)],
     };
     console.log(JSON.stringify(answer));

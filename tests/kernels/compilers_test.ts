@@ -7,6 +7,7 @@
  */
 
 import { assert, assertMatch } from "@std/assert";
+import { deno } from "../deno_process.ts";
 import { requireChromium, requireGpu } from "../required.ts";
 import { PROJECT } from "../shaders.ts";
 
@@ -16,21 +17,6 @@ const DAWN = "npm:webgpu@0.6.2";
 const SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json";
 /** What tests call it when a kernel gives what its twin or the published code gives, bit by bit. */
 const SAME_BITS = /(same bits|bit for bit|same on the GPU|published).*\[webgpu\]/;
-
-/** Runs Deno in the project's folder. */
-async function deno(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<{ success: boolean; output: string }> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args],
-    cwd: PROJECT,
-    env: { ...env, NO_COLOR: "1" },
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  return { success, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
-}
 
 // The package is used where it is; its 132 MB are fetched for those who ask for the whole gate.
 const { success: hasDawn } = requireGpu

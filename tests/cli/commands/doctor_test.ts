@@ -6,7 +6,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../../../deno.json" with { type: "json" };
 import { nativeLibrary, RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
 import { hasGpu, stubAdapter } from "../../devices.ts";
-import { BareCache, deno, testNative } from "../../models/graphs/native_processes.ts";
+import { deno } from "../../deno_process.ts";
+import { BareCache, testNative } from "../../models/graphs/native_processes.ts";
 import { run, succeed } from "../run.ts";
 
 Deno.test("varscale doctor: the facts about this machine, without a run", async () => {

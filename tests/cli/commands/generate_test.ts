@@ -13,7 +13,8 @@ import {
   varScaling,
   type VarScalingDecision,
 } from "../../../mod.ts";
-import { deno, testNative } from "../../models/graphs/native_processes.ts";
+import { deno } from "../../deno_process.ts";
+import { testNative } from "../../models/graphs/native_processes.ts";
 import { filesIn, fixture, run, succeed, testInFolder } from "../run.ts";
 
 async function readRun(folder: string): Promise<RunRecord> {

@@ -9,13 +9,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import {
-  BareCache,
-  deno,
-  installedPackage,
-  lockFile,
-  testNative,
-} from "../../models/graphs/native_processes.ts";
+import { deno } from "../../deno_process.ts";
+import { BareCache, installedPackage, lockFile, testNative } from "../../models/graphs/native_processes.ts";
 import { run } from "../run.ts";
 
 const NAME = "onnxruntime-node";

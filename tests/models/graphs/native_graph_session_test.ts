@@ -1,7 +1,8 @@
 /** What the native CPU provider computes, in processes of its own. */
 
 import { assert, assertMatch } from "@std/assert";
-import { deno, testNative } from "./native_processes.ts";
+import { deno } from "../../deno_process.ts";
+import { testNative } from "./native_processes.ts";
 
 testNative("native: the native provider does what the others do", async () => {
   const cases = new URL("native_graph_session_cases.ts", import.meta.url).href;

@@ -7,26 +7,11 @@
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-
-const PROJECT = new URL("../../../", import.meta.url);
+import { deno } from "../../deno_process.ts";
+import { PROJECT } from "../../shaders.ts";
 
 /** The package. */
 export const NATIVE_PACKAGE: string = "npm:onnxruntime-node@1.30.0";
-
-/** Runs Deno in the project's folder. */
-export async function deno(
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<{ success: boolean; output: string }> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [...args],
-    cwd: PROJECT,
-    env: { NO_COLOR: "1", ...env },
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  return { success, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
-}
 
 // The first time this fetches 113 MB: a few seconds, or never where there is no network.
 const { success: fetched } = await deno(["cache", "--no-lock", NATIVE_PACKAGE]);
