@@ -34,6 +34,8 @@ import { WeightSet } from "./weights/weight_set.ts";
 export interface ModelCosts {
   /** Whether its halves are widened everywhere: casts in each run would cost more than memory does. */
   readonly small: boolean;
+  /** Bytes of its transformer's weights in f32, whether or not they are in memory together. */
+  readonly transformer: number;
   /** Bytes that its weights take as a type, as long as it is loaded. */
   weights(dtype: KeptDtype, provider: Provider): number;
   /** Bytes that each image of a guided batch takes; token maps of the usual schedule by default. */
@@ -172,22 +174,24 @@ const QUICK_BYTES = 64 * 2 ** 20;
 
 /**
  * Whether a model starts sooner with its graphs as they are. Native code makes them better in no time, and
- * runs convolutions faster for it.
+ * runs convolutions faster for it. Blocks that are read when their turn comes give the same bits as a whole
+ * model, so it does not depend on them.
  */
 function isQuick(costs: ModelCosts, provider: Provider): boolean {
-  return costs.small && provider === "wasm" && costs.weights("f32", provider) <= QUICK_BYTES;
+  return provider === "wasm" && costs.transformer <= QUICK_BYTES;
 }
 
 /**
- * The same graph with weights that stay halves where it runs.
+ * A graph as its weights are kept: where they are halves that are not small, they stay halves where it runs.
  *
  * @throws {ModelFileError} If it is no graph.
  */
-export function withHalves({ file, bytes }: GraphFile): GraphFile {
+export function asKept<Config>({ dtype }: Loading<Config>, graph: GraphFile): GraphFile {
+  if (dtype !== "f16") return graph;
   try {
-    return { file, bytes: keepHalves(bytes) };
+    return { file: graph.file, bytes: keepHalves(graph.bytes) };
   } catch (error) {
-    return refuseGraph(error, "load", file);
+    return refuseGraph(error, "load", graph.file);
   }
 }
 
@@ -213,7 +217,7 @@ export async function cachingTransformer<Config>(
 ): Promise<GraphFile> {
   const stored = await loading.graph("transformer.onnx");
   const graph = cacheDtype === "f32" && givesNewKeys(stored) ? stored : { file, bytes: build() };
-  return loading.dtype === "f16" ? withHalves(graph) : graph;
+  return asKept(loading, graph);
 }
 
 function givesNewKeys({ file, bytes }: GraphFile): boolean {
@@ -231,15 +235,6 @@ function givesNewKeys({ file, bytes }: GraphFile): boolean {
  */
 export function listedWeights(tensors: readonly ModelTensor[], { file }: WeightFiles): WeightSet {
   return new WeightSet(file, new Map(tensors.map(({ name, shape }) => [name, { shape, dtype: "F32" }])));
-}
-
-/** The graph of a transformer, whose weights stay halves where they are stored as such and are not small. */
-export async function transformerFile<Config>(
-  loading: Loading<Config>,
-  name: string,
-): Promise<GraphFile> {
-  const graph = await loading.graph(name);
-  return loading.dtype === "f16" ? withHalves(graph) : graph;
 }
 
 /**

@@ -7,11 +7,19 @@
 
 import { PROJECT } from "./shaders.ts";
 
+/** How a process ended, and what it said: on standard output, on standard error, and both. */
+export interface EndedProcess {
+  readonly success: boolean;
+  readonly out: string;
+  readonly err: string;
+  readonly output: string;
+}
+
 /** Runs Deno in the project's folder, and waits for its end. */
 export async function deno(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ success: boolean; output: string }> {
+): Promise<EndedProcess> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: PROJECT,
@@ -19,5 +27,6 @@ export async function deno(
     stdout: "piped",
     stderr: "piped",
   }).output();
-  return { success, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)) as [string, string];
+  return { success, out, err, output: out + err };
 }

@@ -35,6 +35,17 @@ export function largestMapWords(
   return most;
 }
 
+/** A convolution behind a doubled map. */
+const ENLARGING = /^decoder\..*\.upsample\.conv\.weight$/;
+
+/**
+ * What a tensor takes while a decoder is loaded, in units of its own size: where a map is doubled, four
+ * kernels of 2 by 2 take the place of one of 3 by 3, see `enlarging.ts`.
+ */
+export function keptShare(name: string): number {
+  return ENLARGING.test(name) ? 16 / 9 : 1;
+}
+
 /** Bytes of all maps that are alive at once, for an image. */
 export function liveDecoderBytes(
   decoder: readonly { readonly channels: number }[] | null,

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
+import { keptShare, largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
 import { GUIDED_ROWS, positionsOf, scalesBytes } from "../costs.ts";
 import type { CacheDtype } from "../graphs/cache_values.ts";
 import type { BytesNeeded } from "../graphs/fit.ts";
@@ -75,6 +75,7 @@ const ENCODER = /^(encoder|quant_conv)\./;
 export function costsOf(model: ModelSizes, cacheDtype: CacheDtype = "f32"): ModelCosts {
   return {
     small: isSmall(model),
+    transformer: storedBytes(model.tensors.transformer, "f32"),
     weights: (dtype, provider) => estimateMemory(model, { dtype, provider, cacheDtype }).weights,
     image: (dtype, provider, maps) => {
       return estimateMemory(model, { dtype, provider, cacheDtype, ...(maps && { maps }) }).image;
@@ -114,7 +115,9 @@ function weightBytes({ transformer, tensors }: ModelSizes, dtype: KeptDtype): nu
     // The sums that are added to embedded features, beside what they are made of.
     if (name === "pos_1LC") bytes += bytesAs(shape, "f32");
   }
-  for (const { name, shape } of tensors.tokenizer) if (!ENCODER.test(name)) bytes += bytesAs(shape, "f32");
+  for (const { name, shape } of tensors.tokenizer) {
+    if (!ENCODER.test(name)) bytes += bytesAs(shape, "f32") * keptShare(name);
+  }
   return bytes + largestCast;
 }
 

@@ -88,6 +88,7 @@ export function infinityCosts(
     : transformer.filter(({ name }) => name.startsWith(`${block}.`));
   return {
     small: offload === "none" && bytesOf(transformer, "f32") <= SMALL_BYTES,
+    transformer: bytesOf(transformer, "f32"),
     weights: (dtype, provider) => {
       return bytesOf(resident, dtype) + largestCast(transformer, dtype) + bytesOf(networks, "f32") +
         pooledBytes(image(dtype, provider), provider);

@@ -18,15 +18,13 @@ import type { GraphSession } from "../graphs/graph_session.ts";
 import type { Label, ResolvedLabel, TextLabels } from "../label.ts";
 import { LoadedModel, type LoadedParts, type ModelWork, type Quantized } from "../loaded_model.ts";
 import {
+  asKept,
   beginLoading,
   cachingTransformer,
-  type GraphFile,
   listedWeights,
   type Loading,
   loadNetworks,
   neededBytes,
-  transformerFile,
-  withHalves,
 } from "../loading.ts";
 import type { EncodeTextOptions, Generation, Model, SearchDefaults, StartOptions } from "../model.ts";
 import { type MapSize, ofScale, type Scale, type Schedule, type ScheduleRequest } from "../schedule.ts";
@@ -175,7 +173,7 @@ async function loadTransformer(
   }
   const build = (): Uint8Array => transformerGraph(config, listed, weights.places, options);
   if (options.mixedAfter?.length) {
-    return await loading.session(halvesOf(loading, { file: weights.file, bytes: build() }), weights);
+    return await loading.session(asKept(loading, { file: weights.file, bytes: build() }), weights);
   }
   const { cacheDtype = "f32" } = options;
   return await loading.session(await cachingTransformer(loading, { cacheDtype, weights, build }), weights);
@@ -189,15 +187,11 @@ async function loadCondition(
 ): Promise<GraphSession> {
   const { config } = loading;
   if (offload !== "blocks") {
-    return await loading.session(await transformerFile(loading, "condition.onnx"), weights);
+    return await loading.session(asKept(loading, await loading.graph("condition.onnx")), weights);
   }
   const parts = conditionParts(config, listedWeights(transformerTensors(config), weights), weights.places);
   // They run once a batch, so none of them stays loaded.
   return await loadParts(loading, weights, parts, 0);
-}
-
-function halvesOf({ dtype }: Loading<InfinityConfig>, graph: GraphFile): GraphFile {
-  return dtype === "f16" ? withHalves(graph) : graph;
 }
 
 async function loadParts(
@@ -206,7 +200,7 @@ async function loadParts(
   parts: readonly Uint8Array[],
   memory: number,
 ): Promise<GraphSession> {
-  const graphs = parts.map((bytes) => halvesOf(loading, { file, bytes }).bytes);
+  const graphs = parts.map((bytes) => asKept(loading, { file, bytes }).bytes);
   return await BlockwiseSession.create(loading.room.device, graphs, {
     ...loading.sessionOptions,
     file,

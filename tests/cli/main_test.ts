@@ -21,6 +21,7 @@ const COMMANDS = [
   "download",
   "convert",
   "inspect",
+  "setup",
   "doctor",
 ];
 

@@ -484,7 +484,7 @@ Deno.test("openModelFolder: a model is loaded from a web server", async () => {
 Deno.test("openModelFolder: a server's refusals, wrong bytes and silence are told", async () => {
   const hidden = (status: number) => (): Response => new Response("<html>", { status });
   for (
-    const [name, status] of [["model.json", 404], ["decoder.onnx", 404], ["transformer.onnx", 500]] as const
+    const [name, status] of [["model.json", 404], ["condition.onnx", 404], ["transformer.onnx", 500]] as const
   ) {
     await using server = serveDemo({ [name]: hidden(status) });
     const error = await refusal(() => loadModel(new URL(`${server.origin}/models/demo`), { device: "cpu" }));
@@ -519,7 +519,10 @@ function endless(): { response: () => Response; ended: Promise<number> } {
 Deno.test("openModelFolder: a body without an end is read as far as the file may go", async () => {
   const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
   for (
-    const [name, most] of [["model.json", 2 ** 24], ["decoder.onnx", files["decoder.onnx"]!.bytes]] as const
+    const [name, most] of [["model.json", 2 ** 24], [
+      "transformer.onnx",
+      files["transformer.onnx"]!.bytes,
+    ]] as const
   ) {
     const { response, ended } = endless();
     await using server = serveDemo({ [name]: response });
@@ -536,7 +539,7 @@ Deno.test("openModelFolder: a body that unpacks to more than the file is ended",
   const zeros = new Blob([new Uint8Array(2 ** 25)]).stream().pipeThrough(new CompressionStream("gzip"));
   const packed = await new Response(zeros).bytes();
   assert(packed.length < 50_000);
-  for (const name of ["model.json", "decoder.onnx"]) {
+  for (const name of ["model.json", "transformer.onnx"]) {
     const headers = { "content-encoding": "gzip" };
     await using server = serveDemo({ [name]: () => new Response(packed, { headers }) });
     const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
@@ -546,9 +549,9 @@ Deno.test("openModelFolder: a body that unpacks to more than the file is ended",
 
 Deno.test("openModelFolder: a size that a server tells is held against the list before the body is read", async () => {
   const { manifest: { files } } = await openModelFolder(DEMO_MODEL);
-  const size = files["decoder.onnx"]!.bytes;
+  const size = files["transformer.onnx"]!.bytes;
   const answer = (): Response => new Response(new Uint8Array(size + 1));
-  await using server = serveDemo({ "decoder.onnx": answer });
+  await using server = serveDemo({ "transformer.onnx": answer });
   const error = await refusal(() => loadModel(`${server.origin}/models/demo`, { device: "cpu" }));
   assertEquals([error.expected, error.found], [`at most ${size} bytes`, `${size + 1}`]);
 });
