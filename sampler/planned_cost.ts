@@ -38,7 +38,7 @@ export interface PlannedCost extends CostCounts {
  * const hooks = [bestOfN({ samples: 4, verifier: ownDensity() })];
  * const { passes, decodes, flops, ratio } = await costOf(model, { labels: "red torus", hooks });
  * // Four lanes through six scales; density needs no picture, so only the best is decoded.
- * assertEquals([passes, decodes, ratio!.toFixed(2)], [24, 1, "3.00"]);
+ * assertEquals([passes, decodes, ratio!.toFixed(2)], [24, 1, "3.09"]);
  * const { trace } = await generate(model, { labels: "red torus", hooks });
  * assertEquals(trace.cost.flops, flops);
  * ```
