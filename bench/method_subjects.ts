@@ -7,7 +7,7 @@
 
 import { type DeviceArray, type GeneratedImage, loadModel, type Model, readFloats } from "../mod.ts";
 import type { CpuProvider } from "../models/graphs/graph_session.ts";
-import { CaptionOracle, ClassOracle, parseCaptions } from "./judges.ts";
+import { CaptionOracle, ClassOracle, parseCaptions } from "../evaluation/judges/judges.ts";
 
 /** Something to paint. */
 export interface Prompt {

@@ -6,7 +6,12 @@
  */
 
 import { shown } from "../kernels/arguments.ts";
-import { bootstrapDifference, bootstrapInterval, type Groups, type Interval } from "./intervals.ts";
+import {
+  bootstrapDifference,
+  bootstrapInterval,
+  type Groups,
+  type Interval,
+} from "../evaluation/statistics/intervals.ts";
 import type { MethodRecord } from "./method_records.ts";
 import { table } from "./tables.ts";
 

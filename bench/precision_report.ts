@@ -28,7 +28,7 @@ import {
   type ModelSource,
   pictureError,
 } from "../mod.ts";
-import { CaptionOracle, ClassOracle, parseCaptions } from "./judges.ts";
+import { CaptionOracle, ClassOracle, parseCaptions } from "../evaluation/judges/judges.ts";
 import { type LogitError, LogitErrors } from "./logit_error.ts";
 import { CAPTIONS } from "./method_subjects.ts";
 import { words } from "./model_ways.ts";

@@ -4,7 +4,7 @@
     python tools/judges/train.py reconstruct VAE     # the same through the demo's tokenizer, from its vae.pth
     python tools/judges/train.py reward              # 3000 steps of 64
     python tools/judges/train.py oracle              # 1200 steps of 64
-    python tools/judges/train.py export              # models/demo/reward.onnx, bench/judges/demo_oracle.onnx, golden numbers
+    python tools/judges/train.py export              # models/demo/reward.onnx, evaluation/judges/demo_oracle.onnx, golden numbers
     python tools/judges/train.py evaluate [FOLDER …] # held-out pictures, and those of `varscale generate --output FOLDER`
 
 Minutes of each are in README.md beside this file. Work files go to $JUDGES_WORK, or a folder of the system's for passing things. Needs
@@ -27,7 +27,7 @@ from scenes import render
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "../..")
 WORK = os.environ.get("JUDGES_WORK") or os.path.join(tempfile.gettempdir(), "varscale-judges")
-FILES = {"reward": "models/demo/reward.onnx", "oracle": "bench/judges/demo_oracle.onnx"}
+FILES = {"reward": "models/demo/reward.onnx", "oracle": "evaluation/judges/demo_oracle.onnx"}
 OUTPUTS = {"reward": ["logits", "features"], "oracle": ["logits"]}
 SETS = {"reward": (101, 9600), "oracle": (202, 9600), "held_out": (303, 2048)}
 BATCH = 64

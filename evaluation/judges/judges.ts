@@ -6,11 +6,11 @@
  * @module
  */
 
-import { mustBe } from "../kernels/arguments.ts";
-import { CpuDevice } from "../kernels/device/cpu_device.ts";
-import { readFloats } from "../kernels/device/device.ts";
-import { createGraphSession } from "../models/graphs/create_session.ts";
-import type { CpuProvider, GraphSession } from "../models/graphs/graph_session.ts";
+import { mustBe } from "../../kernels/arguments.ts";
+import { CpuDevice } from "../../kernels/device/cpu_device.ts";
+import { readFloats } from "../../kernels/device/device.ts";
+import { createGraphSession } from "../../models/graphs/create_session.ts";
+import type { CpuProvider, GraphSession } from "../../models/graphs/graph_session.ts";
 
 /** Pixels of a picture, as an `RgbaImage` holds them. */
 export interface Pixels {
@@ -44,7 +44,7 @@ class Oracle implements AsyncDisposable {
   }
 
   static async open(file: string, output: string, options: OracleOptions): Promise<Oracle> {
-    const place = new URL(`judges/${file}`, import.meta.url);
+    const place = new URL(`./${file}`, import.meta.url);
     const device = new CpuDevice();
     const session = await createGraphSession(device, await Deno.readFile(place), {
       ...options,
@@ -118,7 +118,7 @@ export interface ClassVerdict {
  * @example
  * ```ts
  * import { ClassOracle } from "./judges.ts";
- * import { RgbaImage } from "../sampler/pictures/image.ts";
+ * import { RgbaImage } from "../../sampler/pictures/image.ts";
  * import { assert } from "@std/assert";
  *
  * await using oracle = await ClassOracle.open();

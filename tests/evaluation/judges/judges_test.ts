@@ -8,17 +8,17 @@ import {
   parseCaptions,
   type Pixels,
   TAGS,
-} from "../../bench/judges.ts";
-import { openCheckpoint } from "../../models/checkpoint/mod.ts";
-import { RgbaImage } from "../../sampler/pictures/image.ts";
-import { goldenFile } from "../fixtures/golden/golden.ts";
-import recorded from "../fixtures/judges/verdicts.json" with { type: "json" };
+} from "../../../evaluation/judges/judges.ts";
+import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
+import { RgbaImage } from "../../../sampler/pictures/image.ts";
+import { goldenFile } from "../../fixtures/golden/golden.ts";
+import recorded from "../../fixtures/judges/verdicts.json" with { type: "json" };
 
 /** Products of the same numbers in another order, of values up to 1; 1e-6 between two runtimes on the CPU. */
 const TOLERANCE = 2e-5;
 
 const captions = parseCaptions(await Deno.readTextFile(goldenFile("demo-t2i/captions.jsonl")));
-const outputs = await openCheckpoint(new URL("../fixtures/judges/verdicts.safetensors", import.meta.url));
+const outputs = await openCheckpoint(new URL("../../fixtures/judges/verdicts.safetensors", import.meta.url));
 const pictures = picturesOf(await outputs.readFloat32("pictures"));
 const detected = rowsOf(await outputs.readFloat32("detected"));
 const made = rowsOf(await outputs.readFloat32("made"));

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { bootstrapDifference, bootstrapInterval, type Interval } from "../../bench/intervals.ts";
-import recorded from "../fixtures/judges/bootstrap.json" with { type: "json" };
+import {
+  bootstrapDifference,
+  bootstrapInterval,
+  type Interval,
+} from "../../../evaluation/statistics/intervals.ts";
+import recorded from "../../fixtures/judges/bootstrap.json" with { type: "json" };
 
 const { a, b, c, d } = recorded.values;
 const OPTIONS = { confidence: 0.9, resamples: 40_000 };

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { mustBe, requireInteger } from "../kernels/arguments.ts";
-import { seedWords, threefry2x32 } from "../kernels/exact/threefry.ts";
+import { mustBe, requireInteger } from "../../kernels/arguments.ts";
+import { seedWords, threefry2x32 } from "../../kernels/exact/threefry.ts";
 
 /** Scores, one for each prompt, in groups of one kind of prompt; every group has the same weight. */
 export type Groups = readonly (readonly number[])[];
