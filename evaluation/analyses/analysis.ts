@@ -10,7 +10,8 @@ import type { Label, ResolvedLabel } from "../../models/label.ts";
 import type { Model } from "../../models/model.ts";
 import { SCHEDULE_OPTIONS } from "../../models/sampling.ts";
 import type { Schedule } from "../../models/schedule.ts";
-import { generate } from "../../sampler/generate.ts";
+import { featuresOf, generate } from "../../sampler/generate.ts";
+import { scaleIndex } from "../../sampler/scale_index.ts";
 import type { RgbaImage } from "../../sampler/pictures/image.ts";
 import { type GenerateRequest, resolveRequest } from "../../sampler/request.ts";
 import type { GeneratedImage } from "../../sampler/result.ts";
@@ -133,12 +134,12 @@ export function spreadLabels({ name, labels }: Pick<Model, "name" | "labels">, c
   return [...chosen];
 }
 
-/** Checks and completes what all analyses are asked. */
-export function askedOf(
+/** Checks and completes what all analyses are asked; texts are encoded here, once. */
+export async function askedOf(
   model: Model,
   options: AnalysisOptions,
   { action, known = [] }: { readonly action: string; readonly known?: readonly string[] },
-): Asked {
+): Promise<Asked> {
   if (typeof model?.start !== "function") {
     throw new TypeError(mustBe("what loadModel() resolves to", model, "the model", action));
   }
@@ -147,9 +148,12 @@ export function askedOf(
   requireOptions(painting, [...SCHEDULE_OPTIONS, "batch", "memory", "textFeatures"], action);
   const labels = requireList(options.labels ?? spreadLabels(model, LABELS), "labels", action);
   if (labels.length === 0) throw new RangeError(mustBe("at least one label", labels, "labels", action));
-  const { labels: subjects, schedule } = resolveRequest(model, { ...painting, labels, seed, signal });
+  const resolved = resolveRequest(model, { ...painting, labels, seed, signal });
+  const { labels: subjects, schedule } = resolved;
+  const textFeatures = await featuresOf(model, resolved);
   return {
-    ...{ action, labels, subjects, seed, painting, schedule, signal },
+    ...{ action, labels, subjects, seed, schedule, signal },
+    painting: { ...painting, ...(textFeatures && { textFeatures }) },
     progress: onProgress ?? (() => {}),
   };
 }
@@ -158,6 +162,11 @@ export function askedOf(
 export function statedOf({ subjects, seed, painting }: Asked): Record<string, unknown> {
   const { textFeatures: _features, ...stated } = painting;
   return { labels: subjects.map(({ name }) => name), seed, ...stated };
+}
+
+/** The index of the scale on which candidates are looked at: the given one, or that of the model's search. */
+export function searchScale(model: Model, scale: number | undefined, { action, schedule }: Asked): number {
+  return scaleIndex(scale ?? model.search.scale, schedule.scales.length, "scale", action);
 }
 
 /** A list of integers, each once and ascending; at least one. */

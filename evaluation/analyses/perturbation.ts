@@ -108,7 +108,7 @@ export async function analyzePerturbation(
   model: Model,
   options: PerturbationOptions = {},
 ): Promise<Analysis<PerturbationData>> {
-  const asked = askedOf(model, options, { action: ACTION, known: ["variants", "sheets"] });
+  const asked = await askedOf(model, options, { action: ACTION, known: ["variants", "sheets"] });
   const { labels, subjects, seed, painting, signal, progress, schedule: { scales } } = asked;
   const variants = requireInteger(options.variants ?? 4, "variants", ACTION, { min: 1, max: 1000 });
   const sheets = requireInteger(options.sheets ?? 4, "sheets", ACTION, { min: 0 });
