@@ -7,7 +7,7 @@
 
 import { GUIDED_ROWS, positionsOf, scalesBytes } from "../costs.ts";
 import { tiledMemory } from "../autoencoder/decoder_stages.ts";
-import { largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
+import { keptShare, largestMapWords, liveDecoderBytes } from "../autoencoder/memory.ts";
 import type { LoadFamilyOptions } from "../family.ts";
 import { peakBytes, pooledBytes } from "../graphs/peak.ts";
 import type { ModelWork } from "../loaded_model.ts";
@@ -47,6 +47,9 @@ export function infinityCosts(
   const { depth, width, hidden, bits, scales, patchify, tokenizer, text } = config;
   const transformer = transformerTensors(config);
   const networks = tokenizerTensors(tokenizer).filter(({ name }) => !ENCODER.test(name));
+  const networkBytes = networks.reduce((sum, { name, shape }) => {
+    return sum + bytesAs(shape, "f32") * keptShare(name);
+  }, 0);
   const prompts = text === undefined ? [] : t5Tensors(text);
   // Pictures have many sizes, so a model fits if it can paint the smallest published one. Whether it can
   // paint what is asked for, the schedule tells.
@@ -90,7 +93,7 @@ export function infinityCosts(
     small: offload === "none" && bytesOf(transformer, "f32") <= SMALL_BYTES,
     transformer: bytesOf(transformer, "f32"),
     weights: (dtype, provider) => {
-      return bytesOf(resident, dtype) + largestCast(transformer, dtype) + bytesOf(networks, "f32") +
+      return bytesOf(resident, dtype) + largestCast(transformer, dtype) + networkBytes +
         pooledBytes(image(dtype, provider), provider);
     },
     image,

@@ -65,9 +65,9 @@ Deno.test({
     const { out } = await succeed("doctor");
     assertMatch(out, /^demo model +✓ intact, 16\.4 MiB$/m);
     assertMatch(out, /^run on cpu +✓ loaded in .*, first image .*, second /m);
-    assertMatch(out, /^ +nodes +all on wasm: condition \d+, transformer \d+, decoder \d+$/m);
+    assertMatch(out, /^ +nodes +all on wasm: condition \d+, transformer \d+$/m);
     if (hasGpu) {
-      assertMatch(out, /^ +nodes +all on webgpu: condition \d+, transformer \d+, decoder \d+$/m);
+      assertMatch(out, /^ +nodes +all on webgpu: condition \d+, transformer \d+$/m);
       assertMatch(out, /^run on webgpu +✓ loaded in /m);
       assertMatch(out, /^same tokens +✓ in all runs$/m);
     }
@@ -105,7 +105,7 @@ testNative("varscale doctor: the native library is told, and tried beside WebAss
   assertMatch(output, /^native +✓ loads: .*onnxruntime-node.1\.30\.0$/m);
   assertMatch(output, /^run on cpu, native +✓ loaded in .*, first image .*, second /m);
   assertMatch(output, /^ +nodes +all on wasm: .*$/m);
-  assertMatch(output, /^ +nodes +all on native: condition \d+, transformer \d+, decoder \d+$/m);
+  assertMatch(output, /^ +nodes +all on native: condition \d+, transformer \d+$/m);
   assertMatch(output, /^same tokens +✓ in all runs$/m);
   await using cache = await BareCache.make();
   await cache.breakLibrary();
