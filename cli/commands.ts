@@ -56,6 +56,17 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/tts_var.ts")).ttsVar,
   },
   {
+    name: "analyze",
+    summary:
+      "Show how a model paints, as figures of the papers do: what is decided when, densities, branches",
+    load: async () => (await import("./commands/analyze.ts")).analyze,
+  },
+  {
+    name: "tune",
+    summary: "Find settings of VAR-Scaling that suit a model, and write them into its folder",
+    load: async () => (await import("./commands/tune.ts")).tune,
+  },
+  {
     name: "npz",
     summary: "Pack the images of a folder into one NumPy archive, for evaluators",
     load: async () => (await import("./commands/npz.ts")).npz,

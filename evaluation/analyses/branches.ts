@@ -117,6 +117,7 @@ export async function analyzeBranches(
   const ordered = [...new Set(thresholds)].sort((a, b) => a - b);
   let done = 0;
   const total = seeds.length * labels.length;
+  progress(0, total);
   const pictures: (readonly (readonly Candidates[])[])[] = [];
   for (const seed of seeds) {
     const request = { labels, seed, scale, samples, painting, signal };

@@ -111,6 +111,7 @@ export async function analyzeDensities(
   requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
   requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
   let done = 0;
+  progress(0, labels.length);
   const found = await candidatesOf(
     model,
     { labels, seed, scale, samples: [samples], alpha, conflictThreshold, painting, signal },

@@ -118,6 +118,7 @@ export async function analyzePerturbation(
   const total = labels.length * (1 + scales.length * variants);
   let done = 0;
   const count = (): void => progress(++done, total);
+  progress(0, total);
   const common = { ...painting, seed, signal };
   const originals = await paint(model, { ...common, labels, hooks: looks }, count);
 

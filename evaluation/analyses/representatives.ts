@@ -126,6 +126,7 @@ export async function analyzeRepresentatives(
   const total = labels.length * (1 + samples.length * BRANCHES.length);
   let done = 0;
   const count = (pictures: number): void => progress(done += pictures, total);
+  progress(0, total);
   const pools = await candidatesOf(model, { labels, seed, scale, samples, painting, signal }, count);
   const painted: Record<Branch, { chosen: number; image: GeneratedImage }[][]> = { high: [], low: [] };
   for (const amount of samples) {

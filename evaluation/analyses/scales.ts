@@ -123,6 +123,7 @@ export async function analyzeScales(
   const look = noteScores(judge, [...scales.keys()]);
   const total = labels.length * pictures;
   let done = 0;
+  progress(0, total);
   const painted = await paint(model, {
     ...{ ...painting, labels, count: pictures, seed, signal, hooks: [look] },
   }, () => progress(++done, total));

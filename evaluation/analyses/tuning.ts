@@ -289,6 +289,7 @@ class Work {
   /** Takes on so many goes over all labels. */
   plan(...goes: readonly number[]): void {
     this.#total = goes.reduce((sum, it) => sum + it, 0) * this.#asked.labels.length;
+    this.#tell(0);
   }
 
   /** Paints what settings that differ in α only can lead to. */
