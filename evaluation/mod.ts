@@ -6,8 +6,30 @@
  * @module
  */
 
+export {
+  type ExtrapolatedDistance,
+  extrapolatedFrechetDistance,
+  type ExtrapolationOptions,
+  frechetDistance,
+} from "./metrics/frechet.ts";
+export {
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+} from "./metrics/inception_score.ts";
+export {
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+} from "./metrics/kernel_distance.ts";
+export {
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+} from "./metrics/precision_recall.ts";
 export type { Rows } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { Moments, type MomentStatistics } from "./numbers/moments.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
