@@ -5,13 +5,14 @@
  * @module
  */
 
-import { mustBe, requireList, requireNumber } from "../../kernels/arguments.ts";
+import { mustBe, requireList, requireNumber, requireOptions } from "../../kernels/arguments.ts";
 import { product } from "../../kernels/exact/exact.ts";
 import type { Decision } from "../../kernels/candidates/select.ts";
 import type { Model } from "../../models/model.ts";
 import type { Measured } from "../sweep/results.ts";
 import {
   type Analysis,
+  ANALYSIS_OPTIONS,
   type AnalysisOptions,
   ascending,
   askedOf,
@@ -59,6 +60,10 @@ export interface BranchesData {
 }
 
 const ACTION = "count branches";
+const KNOWN = [
+  ...ANALYSIS_OPTIONS.filter((name) => name !== "seed"),
+  ...["scale", "samples", "alphas", "seeds"],
+];
 
 /**
  * Whether VAR-Scaling's published rule calls densities low, in the arithmetic of the kernel: max < α · mean.
@@ -101,6 +106,7 @@ export async function analyzeBranches(
   model: Model,
   options: BranchesOptions = {},
 ): Promise<Analysis<BranchesData>> {
+  requireOptions(options, KNOWN, ACTION);
   const { seeds = [0, 1, 2, 3], scale: wanted, samples: counts = [20, 50, 100], alphas, ...rest } = options;
   requireList(seeds, "seeds", ACTION, "a list of seeds");
   if (seeds.length === 0) throw new RangeError(mustBe("at least one seed", seeds, "seeds", ACTION));

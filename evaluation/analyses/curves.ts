@@ -60,7 +60,7 @@ export async function drawCurves(points: readonly CurvePoint[], options: CurveOp
     marginLeft: 56,
     marginRight: 24,
     x: words
-      ? { type: "point", label: below }
+      ? { type: "point", label: below, domain: places }
       : { label: below, ...(logarithmic && { type: "log" as const, ticks: places, tickFormat: "d" }) },
     y: { grid: true, label: left, ...(range && { domain: [...range] }) },
     color: { domain: series, range: SERIES_COLOURS.slice(0, series.length) },

@@ -201,13 +201,15 @@ export async function analyzeScales(
   };
 }
 
-/** A rank correlation; scores that are all equal rank nothing. */
+/** A rank correlation; scores that are all equal rank nothing, and those of the end rank as they do. */
 function ranked(
   then: readonly number[],
   last: readonly number[],
   measure: (first: readonly number[], second: readonly number[]) => number,
 ): number {
-  return then.every((score) => score === then[0]) ? 0 : measure(then, last);
+  if (then.every((score) => score === then[0])) return 0;
+  // A quotient of roots would be 1 but for its last digit.
+  return then.every((score, i) => score === last[i]) ? 1 : measure(then, last);
 }
 
 /** What the best by then gains over the mean, of what the best in the end gains. */

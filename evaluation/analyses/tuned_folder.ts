@@ -56,6 +56,16 @@ export async function writeTuning(
   requireOptions(options, ["output", "overwrite", "signal"], ACTION);
   const { output, overwrite = false, signal } = options;
   const bundled = Object.hasOwn(BUNDLED_MODELS, folder) ? BUNDLED_MODELS[folder] : undefined;
+  if (output === undefined) {
+    const reason = bundled !== undefined || await isBundled(folder)
+      ? "a bundled model stays as it is"
+      : /^https?:/i.test(folder)
+      ? "nothing can be written to a web server"
+      : undefined;
+    if (reason !== undefined) {
+      throw new TypeError(mustBe(`given, as ${reason}`, output, "output", ACTION));
+    }
+  }
   using opened = await openModelFolder(bundled ?? folder, { ...(signal && { signal }) });
   const { files, format: _format, version: _version, ...facts } = opened.manifest;
   if (output !== undefined) {
@@ -63,12 +73,6 @@ export async function writeTuning(
     for (const name of Object.keys(files)) await writer.write(name, await opened.read(name));
     using copy = await writer.finish({ ...facts, tuning });
     return copy.location;
-  }
-  if (bundled !== undefined || await isBundled(folder)) {
-    throw new TypeError(mustBe("given, as a bundled model stays as it is", output, "output", ACTION));
-  }
-  if (/^https?:/i.test(folder)) {
-    throw new TypeError(mustBe("given, as nothing can be written to a web server", output, "output", ACTION));
   }
   const path = join(/^file:/i.test(folder) ? fileURLToPath(folder) : folder, MANIFEST);
   const manifest = JSON.parse(await Deno.readTextFile(path));

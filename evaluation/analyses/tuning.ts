@@ -5,7 +5,7 @@
  * @module
  */
 
-import { mustBe, requireList, requireNumber, requireText } from "../../kernels/arguments.ts";
+import { mustBe, requireList, requireNumber, requireOptions, requireText } from "../../kernels/arguments.ts";
 import type { FolderTuning } from "../../models/folder/model_folder.ts";
 import type { Model } from "../../models/model.ts";
 import type { ScaleHook } from "../../sampler/hook.ts";
@@ -17,6 +17,7 @@ import { pairedTest } from "../statistics/permutation.ts";
 import type { Measured } from "../sweep/results.ts";
 import {
   type Analysis,
+  ANALYSIS_OPTIONS,
   type AnalysisOptions,
   ascending,
   type Asked,
@@ -123,6 +124,20 @@ interface Trial extends Omit<TunedSetting, "alpha"> {
 }
 
 const ACTION = "tune the search";
+const KNOWN = [
+  ...ANALYSIS_OPTIONS.filter((name) => name !== "seed"),
+  ...[
+    "verifier",
+    "judge",
+    "scales",
+    "samples",
+    "alphas",
+    "conflictThresholds",
+    "seeds",
+    "heldOutSeeds",
+    "date",
+  ],
+];
 
 /**
  * Tunes VAR-Scaling for a model. Of each setting but for α only the pictures of its two branches are painted:
@@ -149,6 +164,7 @@ const ACTION = "tune the search";
  * ```
  */
 export async function tune(model: Model, options: TuneOptions = {}): Promise<Analysis<TuningData>> {
+  requireOptions(options, KNOWN, ACTION);
   const {
     verifier,
     judge,
