@@ -81,6 +81,11 @@ const OWN = {
       "Who judges: own, a network by NAME, NAME:PLACE or FILE.json, or evidence or density, which need none",
     defaultText: "own",
   },
+  against: {
+    kind: text("PLACE"),
+    help: "Whose scores of finished pictures count, likewise",
+    defaultText: "those of the verifier",
+  },
   verifierTemplate: {
     kind: text("TEXT"),
     help: 'The text for a class, for a network that compares pictures with texts: "a photo of a {label}"',
@@ -160,11 +165,16 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   scales: {
     help: "which scales are worth judging by a verifier",
-    takes: ["seed", "pictures", "verifier", "verifierTemplate"],
+    takes: ["seed", "pictures", "verifier", "against", "verifierTemplate"],
     run: async ({ model, common, options, io }) => {
-      const { verifier = "own", verifierTemplate: template, pictures } = options;
-      await using opened = await openVerifier(verifier, model, { options, io, template });
-      return await analyzeScales(model, { ...common, ...stated({ pictures }), verifier: opened.judge });
+      const { verifier = "own", against, verifierTemplate: template, pictures } = options;
+      const how = { options, io, template };
+      await using opened = await openVerifier(verifier, model, how);
+      await using end = against === undefined
+        ? undefined
+        : await openVerifier(against, model, { ...how, option: "--against" });
+      const judges = { verifier: opened.judge, against: end?.judge };
+      return await analyzeScales(model, { ...common, ...stated({ pictures, ...judges }) });
     },
   },
   branches: {

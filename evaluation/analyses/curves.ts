@@ -42,7 +42,7 @@ const KEY_LINE = 16;
  * import { drawCurves } from "./curves.ts";
  * import { assertStringIncludes } from "@std/assert";
  *
- * const points = [10, 20].map((place) => ({ series: "densest", place, value: 1 / place, low: 0, high: 0.2 }));
+ * const points = [10, 20].map((place) => ({ series: "densest", place, value: 1 / place }));
  * assertStringIncludes(await drawCurves(points, { below: "candidates", left: "share" }), ">densest<");
  * ```
  */

@@ -16,7 +16,6 @@ import {
   type Analysis,
   type AnalysisOptions,
   type AnalysisPicture,
-  ascending,
   askedOf,
   fileStem,
   measuredOver,

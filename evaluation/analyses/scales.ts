@@ -32,6 +32,8 @@ import { noteScores } from "./looks.ts";
 export interface ScalesOptions extends AnalysisOptions {
   /** Who judges; the model's own verifier by default. */
   readonly verifier?: Judge;
+  /** Whose scores of finished pictures count; those of the same verifier by default. */
+  readonly against?: Judge;
   /** Pictures M of each label, at least 2; 8 by default. */
   readonly pictures?: number;
 }
@@ -50,7 +52,7 @@ export interface JudgedScale {
   readonly scale: number;
   /** Width and height of its token map. */
   readonly map: readonly [number, number];
-  /** Spearman's rank correlation with the scores of finished pictures, within labels: mean over labels. */
+  /** Spearman's rank correlation with the scores in the end, within labels: mean over labels. */
   readonly spearman: Measured;
   /** Kendall's τ-b, likewise. */
   readonly kendall: Measured;
@@ -69,6 +71,8 @@ export interface ScalesData {
   readonly verifier: string;
   /** What tells its files from others, if it has any. */
   readonly fingerprint?: string;
+  /** Name of the other verifier, where the scores in the end are another's. */
+  readonly against?: string;
   /** By scale. */
   readonly scales: readonly JudgedScale[];
   /** Scores by label. */
@@ -77,6 +81,8 @@ export interface ScalesData {
     readonly label: string;
     /** Picture by picture, by scale within. */
     readonly scores: readonly (readonly number[])[];
+    /** Scores in the end, picture by picture, where they are another verifier's. */
+    readonly against?: readonly number[];
     /** Whether all its finished pictures are equally good, so that there is nothing to rank. */
     readonly undecided: boolean;
   }[];
@@ -111,7 +117,9 @@ export async function analyzeScales(
   options: ScalesOptions = {},
 ): Promise<Analysis<ScalesData>> {
   requireJudge(options.verifier, ACTION);
-  const asked = await askedOf(model, options, { action: ACTION, known: ["verifier", "pictures"] });
+  requireJudge(options.against, ACTION);
+  const known = ["verifier", "against", "pictures"];
+  const asked = await askedOf(model, options, { action: ACTION, known });
   const { labels, subjects, seed, painting, signal, progress, schedule: { scales } } = asked;
   const pictures = requireInteger(options.pictures ?? 8, "pictures", ACTION, { min: 2, max: 10_000 });
   const judge = options.verifier ?? await model.verifier?.();
@@ -120,36 +128,53 @@ export async function analyzeScales(
       `Cannot ${ACTION} without a verifier as the model "${model.name}" brings none: give one, such as loadVerifier() loads, or ownEvidence(), which needs no network`,
     );
   }
+  const { against } = options;
   const look = noteScores(judge, [...scales.keys()]);
+  // Hooks are told apart by their names, and both may be the same judge.
+  const end = against && { ...noteScores(against, [scales.length - 1]), name: "scores in the end" };
   const total = labels.length * pictures;
   let done = 0;
   progress(0, total);
   const painted = await paint(model, {
-    ...{ ...painting, labels, count: pictures, seed, signal, hooks: [look] },
+    ...{
+      ...painting,
+      labels,
+      count: pictures,
+      seed,
+      signal,
+      hooks: end === undefined ? [look] : [look, end],
+    },
   }, () => progress(++done, total));
-  const scores = painted.map((image) => image.decisionsOf(look).map(({ value }) => value));
-  for (const score of scores.flat()) {
-    if (!Number.isFinite(score)) {
-      throw new RangeError(mustBe("finite numbers", score, `scores of "${judge.name}"`, ACTION));
-    }
-  }
+  const scoresOf = (hook: typeof look, { name }: Judge): number[][] => {
+    return painted.map((image) =>
+      image.decisionsOf(hook).map(({ value }) => {
+        if (Number.isFinite(value)) return value;
+        throw new RangeError(mustBe("finite numbers", value, `scores of "${name}"`, ACTION));
+      })
+    );
+  };
+  const scores = scoresOf(look, judge);
+  const ends = end === undefined ? scores : scoresOf(end, against!);
   const judged = labels.map((_, i) => {
-    const own = scores.slice(i * pictures, (i + 1) * pictures);
-    const last = own.map((all) => all.at(-1)!);
-    return { label: subjects[i]!.name, scores: own, undecided: last.every((score) => score === last[0]) };
+    const part = <Item>(all: readonly Item[]): Item[] => all.slice(i * pictures, (i + 1) * pictures);
+    const last = part(ends).map((all) => all.at(-1)!);
+    const undecided = last.every((score) => score === last[0]);
+    return { label: subjects[i]!.name, scores: part(scores), last, undecided };
   });
   const decided = judged.filter(({ undecided }) => !undecided);
   if (decided.length === 0) {
-    throw new RangeError(`Cannot ${ACTION} as "${judge.name}" finds all pictures of each label equally good`);
+    const { name } = against ?? judge;
+    throw new RangeError(`Cannot ${ACTION} as "${name}" finds all pictures of each label equally good`);
   }
   const costs = costsOf(model, judge, asked);
   const data: ScalesData = {
     verifier: judge.name,
     ...("fingerprint" in judge && judge.fingerprint !== undefined && { fingerprint: judge.fingerprint }),
+    ...(against && { against: against.name }),
     scales: scales.map(({ width, height }, scale): JudgedScale => {
       const over = (measure: (then: readonly number[], last: readonly number[]) => number): Measured => {
-        return measuredOver(decided.map(({ scores }) => {
-          return measure(scores.map((all) => all[scale]!), scores.map((all) => all.at(-1)!));
+        return measuredOver(decided.map(({ scores, last }) => {
+          return measure(scores.map((all) => all[scale]!), last);
         }));
       };
       return {
@@ -161,13 +186,18 @@ export async function analyzeScales(
         ...(costs && { cost: costs[scale]! }),
       };
     }),
-    labels: judged,
+    labels: judged.map(({ last, ...label }) => ({ ...label, ...(against && { against: last }) })),
   };
   return {
     kind: "scales",
-    title:
-      `What scores of "${judge.name}" after a scale say of those in the end, ${pictures} pictures a label`,
-    settings: { ...statedOf(asked), verifier: judge.name, pictures },
+    title: `What scores of "${judge.name}" after a scale say of those${
+      against === undefined ? "" : ` of "${against.name}"`
+    } in the end, ${pictures} pictures a label`,
+    settings: {
+      ...{ ...statedOf(asked), verifier: judge.name },
+      ...(against && { against: against.name }),
+      pictures,
+    },
     data,
     table: {
       columns: [
@@ -193,7 +223,7 @@ export async function analyzeScales(
       ];
       const svg = await drawCurves(points, {
         below: "scale after which pictures are judged: its map",
-        left: `within a label, by ${judge.name}`,
+        left: `within a label, ${judge.name}${against === undefined ? "" : ` against ${against.name}`}`,
         marks: [0],
       });
       return [svgPicture("scales.svg", svg)];

@@ -20,7 +20,7 @@ testOnModel("tiny", "analyzeDensities: says what VAR-Scaling decides", async (mo
         kept: kept.map(({ candidate }) => candidate),
       });
       assertEquals(densities.length, 30);
-      // Representatives are walked from the densest on: what was passed over is as many places as are missing.
+      // Representatives are sought from the densest on; whatever lies between them was passed over.
       const places = kept.map(({ candidate }) => placeOf(Float32Array.from(densities), candidate));
       assertEquals(conflicts, low ? undefined : Math.max(...places) + 1 - kept.length);
     }

@@ -9,7 +9,7 @@ testOnModel(
   "tiny",
   "analyzeScales: ranks within labels, and the last scale agrees with itself",
   async (model) => {
-    // Scores of four pictures each of two labels, scale by scale: upside down, as in the end, all equal, the end.
+    // Four pictures a label, scale by scale: upside down, as in the end, all equal, the end.
     const end = [1, 4, 2, 3];
     const turns = [[4, 1, 3, 2], [10, 40, 20, 30], [7, 7, 7, 7], end];
     let looks = 0;
@@ -20,7 +20,7 @@ testOnModel(
     const { data } = await analyzeScales(model, { labels: ["sea", "sky"], pictures: 4, verifier });
     assertEquals(data.scales.map(({ spearman }) => Math.round(spearman.value * 1e9) / 1e9), [-1, 1, 0, 1]);
     assertEquals(data.scales.map(({ kendall }) => Math.round(kendall.value * 1e9) / 1e9), [-1, 1, 0, 1]);
-    // The best of the first look is the worst in the end: (1 - 2.5) / (4 - 2.5); of equal ones it is the first.
+    // The best by the first look is the worst in the end, (1 - 2.5) / (4 - 2.5); so is the first of equals.
     assertEquals(data.scales.map(({ gain }) => gain.value), [-1, 1, -1, 1]);
     assertEquals(data.scales[3]!.spearman, { value: 1, low: 1, high: 1 });
     assertEquals(data.labels[0]!.scores[1], [1, 40, 7, 4]);
@@ -60,6 +60,13 @@ testOnModel(
     await generate(model, { labels: "sea" });
   },
 );
+
+testOnModel("tiny", "analyzeScales: another verifier may have the last word", async (model) => {
+  const [verifier, against] = [ranking([1, 2, 3]), { ...ranking([3, 2, 1]), name: "other" }];
+  const { data, settings } = await analyzeScales(model, { labels: ["sea"], pictures: 3, verifier, against });
+  assertEquals(data.scales.map(({ kendall }) => Math.round(kendall.value * 1e9) / 1e9), [-1, -1, -1, -1]);
+  assertEquals([data.against, settings.against, data.labels[0]!.against], ["other", "other", [3, 2, 1]]);
+});
 
 testOnModel("tiny", "analyzeScales: what cannot be done is refused", async (model) => {
   const refused = (options: object, message: string) =>
