@@ -41,8 +41,8 @@ const FACTORS = new WeakMap<Float64Array, Factor>();
  * 100 rows of 512 numbers they say 281.702816 where 281.702832 is right, and with covariances in f32 they
  * have been 0.3 % off.
  *
- * The distance is biased: that of few pictures is larger, for 2048 dimensions by several points at 10 000
- * pictures. Compare only what has the same count, or see {@linkcode extrapolatedFrechetDistance}.
+ * The distance is biased: the fewer pictures, the larger it is. Compare only what has the same count, or see
+ * {@linkcode extrapolatedFrechetDistance}.
  *
  * @param first Rows or their statistics; the order of the two does not matter.
  * @throws {TypeError} If one is neither.
