@@ -40,10 +40,10 @@ export interface RepresentativesOptions extends AnalysisOptions {
   readonly sheets?: number;
 }
 
-/** The branches: representatives are the densest, or random ones. */
-const BRANCHES = ["high", "low"] as const;
-/** A branch of VAR-Scaling, by the density that leads to it. */
-export type Branch = typeof BRANCHES[number];
+/** A branch of VAR-Scaling, by the density that leads to it: the densest are kept, or random ones. */
+export type Branch = "high" | "low";
+
+const BRANCHES: readonly Branch[] = ["high", "low"];
 
 /** What a branch takes of so many candidates. */
 export interface Representative {
@@ -85,12 +85,12 @@ export interface RepresentativesData {
 }
 
 const ACTION = "paint representatives";
-/** A factor that leads to each branch, whatever the densities are. */
-const ALPHAS = { high: 0, low: 2 ** 20 };
+/** What each branch keeps. */
+const STRATEGY_OF = { high: "top-k", low: "random-k" } as const;
 
 /**
  * Paints the representatives of both branches for more and more candidates, of one picture a label. Those of
- * the branch that suits the densities are what `varScaling({ scale, samples })` paints.
+ * the branch that is taken are what `varScaling({ scale, samples })` paints.
  *
  * @param model A loaded model.
  * @param options Labels, seed, scale and numbers of candidates.
@@ -131,7 +131,7 @@ export async function analyzeRepresentatives(
   const painted: Record<Branch, { chosen: number; image: GeneratedImage }[][]> = { high: [], low: [] };
   for (const amount of samples) {
     for (const branch of BRANCHES) {
-      const hook = varScaling({ scale, samples: amount, alpha: ALPHAS[branch] });
+      const hook = varScaling({ scale, samples: amount, strategy: STRATEGY_OF[branch] });
       const images = await paint(model, { ...painting, labels, seed, signal, hooks: [hook] }, () => count(1));
       painted[branch].push(
         images.map((image) => ({ chosen: image.decisionsOf(hook)[0]!.value.chosen, image })),
@@ -149,7 +149,7 @@ export async function analyzeRepresentatives(
       };
       return {
         ...{ label: subjects[label]!.name, samples: amount, ratio: decision.ratio },
-        ...{ branch: decision.low ? "low" : "high", high: taken("high"), low: taken("low") },
+        ...{ branch: branchOf(model, decision.low), high: taken("high"), low: taken("low") },
       };
     })
   );
@@ -193,6 +193,11 @@ export async function analyzeRepresentatives(
       await curveOf(data),
     ],
   };
+}
+
+/** The branch that a model's search takes: by the density, or always the same. */
+function branchOf({ search: { strategy } }: Model, low: boolean): Branch {
+  return (strategy === "var-scaling" ? low : strategy === "random-k") ? "low" : "high";
 }
 
 function sheetOf(

@@ -17,6 +17,8 @@ const COMMANDS = [
   "run-infinity",
   "eval-infinity",
   "tts-var",
+  "analyze",
+  "tune",
   "npz",
   "download",
   "convert",

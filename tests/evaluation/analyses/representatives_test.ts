@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { analyzeRepresentatives } from "../../../evaluation/analyses/representatives.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { varScaling } from "../../../sampler/methods/var_scaling.ts";
-import { testOnModel } from "../../sampler/models.ts";
+import { changed, testOnModel } from "../../sampler/models.ts";
 
 testOnModel("tiny", "analyzeRepresentatives: the branch taken is VAR-Scaling's own", async (model) => {
   const labels = ["sea", "sky"];
@@ -27,6 +27,22 @@ testOnModel("tiny", "analyzeRepresentatives: the branch taken is VAR-Scaling's o
     }
   }
 });
+
+testOnModel(
+  "tiny",
+  "analyzeRepresentatives: a search without branches takes always the same",
+  async (model) => {
+    const other = changed(model, { search: { ...model.search, strategy: "top-k", pick: "rank" } });
+    const options = { labels: ["sea", "sky"], samples: [40], seed: 1 };
+    const { data: { labels } } = await analyzeRepresentatives(other, options);
+    const search = varScaling({ samples: 40 });
+    const { images } = await generate(other, { labels: options.labels, seed: 1, hooks: [search] });
+    assertEquals(labels.map(({ branch }) => branch), ["high", "high"]);
+    const chosen = images.map((image) => image.decisionsOf(search)[0]!.value.chosen);
+    assertEquals(labels.map(({ high }) => high.candidate), chosen);
+    assert(labels.some(({ high, low }) => high.candidate !== low.candidate));
+  },
+);
 
 testOnModel("tiny", "analyzeRepresentatives: a sheet a label and a curve", async (model) => {
   const analysis = await analyzeRepresentatives(model, { labels: ["sea"], samples: [2, 4] });
