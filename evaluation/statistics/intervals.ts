@@ -1,6 +1,6 @@
 /**
  * How sure an average over prompts is: percentile intervals of the bootstrap, of one method and of the
- * difference between two on the same prompts. What is averaged is left to `judges.ts`.
+ * difference between two on the same prompts. What is averaged is left to others.
  *
  * @module
  */
