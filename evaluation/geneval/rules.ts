@@ -63,8 +63,8 @@ const PLACE_TOLERANCE = 0.1;
 const NO_DISTANCE = 1e-3;
 
 /**
- * The objects that count, by their classes, the surest first. Scores are compared in float32, in which
- * detectors compute them.
+ * The objects that count, by their classes, the surest first; of those that are as sure the last, as they come
+ * of a sorted list that is turned round. Scores are compared in float32, in which detectors compute them.
  */
 export function countedObjects(
   detections: readonly Detection[],
@@ -73,7 +73,7 @@ export function countedObjects(
 ): Map<string, Detection[]> {
   const least = Math.fround(tag === "counting" ? rules.countingScore : rules.score);
   const found = new Map<string, Detection[]>();
-  for (const detection of detections.toSorted((a, b) => b.score - a.score)) {
+  for (const detection of detections.toReversed().sort((a, b) => b.score - a.score)) {
     if (!(Math.fround(detection.score) > least)) continue;
     const group = found.get(detection.label) ?? [];
     if (group.length < rules.objects) found.set(detection.label, [...group, detection]);
