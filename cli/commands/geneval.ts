@@ -38,7 +38,7 @@ import { asked, askedFor } from "../options/requests.ts";
 import { formatJson } from "../output/format_json.ts";
 import { Progress } from "../output/progress.ts";
 import { Transfer } from "../output/transfer.ts";
-import { requireFolder } from "../output/whole_file.ts";
+import { exists, requireFolder } from "../output/whole_file.ts";
 import { plural } from "../output/words.ts";
 import { lockForReading } from "../series/folder_lock.ts";
 
@@ -108,7 +108,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (read !== undefined) {
     refuseOperands(operands, 0);
     const others = ["metadata", "allowMissing", "detector", "colors", "results", "overwrite"] as const;
-    const odd = others.find((name) => options[name] !== undefined);
+    const odd = others.find((name) => options[name] !== undefined && options[name] !== false);
     if (odd !== undefined) {
       throw new UsageError(`Option ${optionName(odd)} says how to score, and --read only shows results`);
     }
@@ -136,6 +136,7 @@ async function score(folder: string, options: Values, io: Io): Promise<readonly 
   }
   const content = metadata === undefined ? undefined : await readText(metadata);
   const prompts = content === undefined ? {} : { prompts: asked(() => parseMetadata(content, metadata)) };
+  if (!await exists(folder)) throw new UsageError(`Cannot read ${folder}: no such file`);
   using locks = await lockForReading(folder);
   if (locks === undefined) throw new Error(`Cannot score ${folder}: another process is at work there`);
   const all = await askedFor(() => openGenEvalFolder(folder, { allowMissing, ...prompts }));
@@ -164,7 +165,7 @@ async function score(folder: string, options: Values, io: Io): Promise<readonly 
   await log.finish();
   if (quiet) return log.results;
   const left = all.length - pictures.length;
-  if (left > 0) say(io, `${plural(left, "picture")} of prompts with colours are left out`);
+  if (left > 0) say(io, `left out, as nobody tells colours: ${plural(left, "picture")}`);
   const before = done === 0 ? "" : `, ${done} of them from before`;
   say(io, `${plural(pictures.length, "result")} are in ${results}${before}`);
   return log.results;
