@@ -10,7 +10,7 @@ import { requireOptions, shown } from "../../kernels/arguments.ts";
 import { openSource, placeBeside } from "../../models/checkpoint/source.ts";
 import { sha256 } from "../../models/folder/model_folder.ts";
 import { withFloats } from "../../models/graphs/graph_file.ts";
-import { asFound, ModelFileError } from "../../models/model_file_error.ts";
+import { ModelFileError } from "../../models/model_file_error.ts";
 import {
   type DescribedImage,
   DESCRIPTION_BYTES,

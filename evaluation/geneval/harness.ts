@@ -201,6 +201,24 @@ export interface GenEvalPicture {
  * Scores pictures, a few at a time, and yields a result for each as results files hold it.
  *
  * @throws {RangeError} As {@linkcode requireKnown} does.
+ *
+ * @example
+ * ```ts
+ * import { scorePictures } from "./harness.ts";
+ * import { loadDetector } from "./detector.ts";
+ * import { RgbaImage } from "../../sampler/pictures/image.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using detector = await loadDetector("demo-t2i-oracle");
+ * const black = {
+ *   filename: "black.png",
+ *   prompt: { tag: "single_object", include: [{ class: "cone", count: 1 }], prompt: "a cone" },
+ *   hash: () => Promise.resolve("00"),
+ *   read: () => Promise.resolve({ pixels: new RgbaImage(64, 64), picture: "00" }),
+ * };
+ * const [result] = await Array.fromAsync(scorePictures([black], { detector }));
+ * assertEquals([result!.filename, result!.correct], ["black.png", false]);
+ * ```
  */
 export async function* scorePictures(
   pictures: readonly GenEvalPicture[],

@@ -32,16 +32,10 @@ export interface GenEvalResult {
   readonly picture?: string;
 }
 
-/** Fields that a line must have, with their types. */
-const FIELDS = {
-  filename: "string",
-  tag: "string",
-  prompt: "string",
-  correct: "boolean",
-  reason: "string",
-  metadata: "string",
-  details: "string",
-} as const;
+/** Fields that a line must have. */
+const FIELDS = ["filename", "tag", "prompt", "correct", "reason", "metadata", "details"] as const;
+/** Fields that only lines written here have. */
+const OWN_FIELDS = ["judge", "picture"] as const;
 
 /**
  * Reads a results file. Other fields are passed by.
@@ -55,10 +49,10 @@ const FIELDS = {
  * import { parseResults } from "./results_file.ts";
  * import { assertEquals } from "@std/assert";
  *
- * const line = String.raw`{"filename":"images\/00000\/samples\/00000.png","tag":"colors","prompt":"a red cup",
- *   "correct":true,"reason":"","metadata":"{}","details":"{}"}`.replace("\n", "");
- * const [result] = parseResults(line);
- * assertEquals([result!.filename, result!.correct], ["images/00000/samples/00000.png", true]);
+ * const texts = { tag: "colors", prompt: "a red cup", reason: "", metadata: "{}", details: "{}" };
+ * const filename = "images/00000/samples/00000.png";
+ * const [result] = parseResults(JSON.stringify({ filename, correct: true, ...texts }));
+ * assertEquals([result!.filename, result!.correct], [filename, true]);
  * ```
  */
 export function parseResults(text: string, file: string = "the results"): GenEvalResult[] {
@@ -72,25 +66,17 @@ export function parseResults(text: string, file: string = "the results"): GenEva
       throw new TypeError(`Cannot read ${place} as it is no JSON: ${(cause as Error).message}`, { cause });
     }
     const found = (content ?? {}) as Readonly<Record<string, unknown>>;
-    for (const [name, type] of Object.entries(FIELDS)) requireField(found, name, type, place);
-    for (const name of ["judge", "picture"]) {
-      if (found[name] !== undefined) requireField(found, name, "string", place);
-    }
-    const names = [...Object.keys(FIELDS), "judge", "picture"].filter((name) => found[name] !== undefined);
+    const names = [...FIELDS, ...OWN_FIELDS.filter((name) => found[name] !== undefined)];
+    for (const name of names) requireField(name, found[name], place);
     return [Object.fromEntries(names.map((name) => [name, found[name]])) as unknown as GenEvalResult];
   });
 }
 
-function requireField(
-  found: Readonly<Record<string, unknown>>,
-  name: string,
-  type: "string" | "boolean",
-  place: string,
-): void {
-  if (typeof found[name] === type) return;
-  const wanted = type === "string" ? "a text" : "true or false";
+function requireField(name: keyof GenEvalResult, value: unknown, place: string): void {
+  if (name === "correct" ? typeof value === "boolean" : typeof value === "string") return;
+  const wanted = name === "correct" ? "true or false" : "a text";
   throw new TypeError(
-    `Cannot read ${place} as "${name}" must be ${wanted}: current value is ${shown(found[name])}`,
+    `Cannot read ${place} as "${name}" must be ${wanted}: current value is ${shown(value)}`,
   );
 }
 
@@ -115,8 +101,7 @@ function requireField(
  * ```
  */
 export function formatResult(result: GenEvalResult): string {
-  const names = [...Object.keys(FIELDS), "judge", "picture"] as (keyof GenEvalResult)[];
-  return JSON.stringify(Object.fromEntries(names.map((name) => [name, result[name]])));
+  return JSON.stringify(Object.fromEntries([...FIELDS, ...OWN_FIELDS].map((name) => [name, result[name]])));
 }
 
 /**
@@ -154,7 +139,7 @@ export function detailsOf(
  * import { pythonJson } from "./results_file.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(pythonJson({ prompt: "café", count: [1, 2] }), String.raw`{"prompt": "caf\u00e9", "count": [1, 2]}`);
+ * assertEquals(pythonJson({ color: "café", at: [1, 2] }), String.raw`{"color": "caf\u00e9", "at": [1, 2]}`);
  * ```
  */
 export function pythonJson(value: unknown): string {

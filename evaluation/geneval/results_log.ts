@@ -20,7 +20,22 @@ export interface ResultsLogOptions {
   readonly overwrite?: boolean;
 }
 
-/** The results of some pictures, in a file. Closing it keeps what is there for another time. */
+/**
+ * The results of some pictures, in a file. Closing it keeps what is there for another time.
+ *
+ * @example
+ * ```ts
+ * import { ResultsLog } from "./results_log.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const folder = await Deno.makeTempDir();
+ * {
+ *   using log = await ResultsLog.open(`${folder}/results.jsonl`, { judge: "an owl", pictures: [] });
+ *   assertEquals([log.results, log.missing], [[], []]);
+ * }
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
 export class ResultsLog implements Disposable {
   /** Results that are there. */
   readonly results: readonly GenEvalResult[];
@@ -49,16 +64,6 @@ export class ResultsLog implements Disposable {
    * @throws {TypeError} If a line is none of a result.
    * @throws {RangeError} If results are by another judge, or of other pictures.
    * @throws {Error} If another process is at it.
-   *
-   * @example
-   * ```ts
-   * import { ResultsLog } from "./results_log.ts";
-   * import { assertEquals } from "@std/assert";
-   *
-   * const path = `${await Deno.makeTempDir()}/results.jsonl`;
-   * using log = await ResultsLog.open(path, { judge: "somebody", pictures: [] });
-   * assertEquals([log.results, log.missing], [[], []]);
-   * ```
    */
   static async open(
     path: string,

@@ -63,8 +63,8 @@ const PLACE_TOLERANCE = 0.1;
 const NO_DISTANCE = 1e-3;
 
 /**
- * The objects that count, by their classes, the surest first; of those that are as sure the last, as they come
- * of a sorted list that is turned round. Scores are compared in float32, in which detectors compute them.
+ * The objects that count, by their classes, the surest first; of those that are as sure the last, as in a
+ * sorted list that is turned round. Scores are compared in float32, in which detectors compute them.
  */
 export function countedObjects(
   detections: readonly Detection[],
@@ -91,8 +91,8 @@ export function countedObjects(
  *
  * const cup: Detection = { label: "cup", score: 0.9, box: [0, 0, 9, 9] };
  * const include = [{ class: "cup", count: 1, color: "red" }];
- * const asked = objectsToColor([{ ...cup, score: 0.5 }, cup], { tag: "colors", include, prompt: "a red cup" });
- * assertEquals(asked, [cup]);
+ * const prompt = { tag: "colors", include, prompt: "a red cup" };
+ * assertEquals(objectsToColor([{ ...cup, score: 0.5 }, cup], prompt), [cup]);
  * ```
  */
 export function objectsToColor(

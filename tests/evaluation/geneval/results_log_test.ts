@@ -4,7 +4,7 @@ import { type GenEvalResult, parseResults, pythonJson } from "../../../evaluatio
 import { ResultsLog } from "../../../evaluation/geneval/results_log.ts";
 
 const prompt = { tag: "single_object", include: [{ class: "dog", count: 1 }], prompt: "a dog" };
-const judge = "an owl";
+const JUDGE = "an owl";
 
 const pictures = Array.from({ length: 3 }, (_, i): GenEvalPicture => ({
   filename: `images/0000${i}/samples/00000.png`,
@@ -15,7 +15,7 @@ const pictures = Array.from({ length: 3 }, (_, i): GenEvalPicture => ({
 
 const results = pictures.map(({ filename }, i): GenEvalResult => ({
   ...{ filename, tag: prompt.tag, prompt: prompt.prompt, correct: i === 1, reason: "", details: "{}" },
-  ...{ metadata: pythonJson(prompt), judge, picture: `hash ${i}` },
+  ...{ metadata: pythonJson(prompt), judge: JUDGE, picture: `hash ${i}` },
 }));
 
 async function inFolder(test: (path: string) => Promise<void>): Promise<void> {
@@ -33,7 +33,7 @@ const namesIn = (path: string) =>
 Deno.test("ResultsLog: what was interrupted goes on, and has its name when it is whole", async () => {
   await inFolder(async (path) => {
     {
-      using log = await ResultsLog.open(path, { judge, pictures });
+      using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
       assertEquals(log.missing, pictures);
       await log.append(results[0]!);
       await log.append(results[1]!);
@@ -42,7 +42,7 @@ Deno.test("ResultsLog: what was interrupted goes on, and has its name when it is
     // As a process leaves it that ends in the middle of a line.
     await Deno.writeTextFile(`${path}.part`, '{"filename":"ima', { append: true });
     {
-      using log = await ResultsLog.open(path, { judge, pictures });
+      using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
       assertEquals([log.results, log.missing], [results.slice(0, 2), pictures.slice(2)]);
       await log.append(results[2]!);
       await log.finish();
@@ -51,7 +51,7 @@ Deno.test("ResultsLog: what was interrupted goes on, and has its name when it is
     assertEquals(namesIn(path), ["results.jsonl"]);
     assertEquals(parseResults(await Deno.readTextFile(path)), results);
     const { mtime } = await Deno.stat(path);
-    using log = await ResultsLog.open(path, { judge, pictures });
+    using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
     await log.finish();
     assertEquals([log.results, log.missing], [results, []]);
     assertEquals((await Deno.stat(path)).mtime, mtime);
@@ -61,15 +61,19 @@ Deno.test("ResultsLog: what was interrupted goes on, and has its name when it is
 Deno.test("ResultsLog: more pictures add to results that are whole, which stay until then", async () => {
   await inFolder(async (path) => {
     const before = async (count: number) => {
-      using log = await ResultsLog.open(path, { judge, pictures: pictures.slice(0, count) });
+      using log = await ResultsLog.open(path, { judge: JUDGE, pictures: pictures.slice(0, count) });
       for (const picture of log.missing) await log.append(results[pictures.indexOf(picture)]!);
       await log.finish();
     };
     await before(2);
-    using log = await ResultsLog.open(path, { judge, pictures });
+    using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
     assertEquals(log.missing, pictures.slice(2));
     assertEquals(parseResults(await Deno.readTextFile(path)).length, 2);
-    await assertRejects(() => ResultsLog.open(path, { judge, pictures }), Error, "another process is at it");
+    await assertRejects(
+      () => ResultsLog.open(path, { judge: JUDGE, pictures }),
+      Error,
+      "another process is at it",
+    );
     await log.append(results[2]!);
     await log.finish();
     assertEquals(parseResults(await Deno.readTextFile(path)), results);
@@ -91,9 +95,9 @@ Deno.test("ResultsLog: refuses results of others, and begins anew if it is told 
   for (const [result, words] of bad) {
     await inFolder(async (path) => {
       await Deno.writeTextFile(path, `${JSON.stringify(result)}\n`);
-      await assertRejects(() => ResultsLog.open(path, { judge, pictures }), RangeError, words);
+      await assertRejects(() => ResultsLog.open(path, { judge: JUDGE, pictures }), RangeError, words);
       assertEquals(namesIn(path), ["results.jsonl"]);
-      using log = await ResultsLog.open(path, { judge, pictures, overwrite: true });
+      using log = await ResultsLog.open(path, { judge: JUDGE, pictures, overwrite: true });
       assertEquals([log.results, log.missing], [[], pictures]);
       assert(namesIn(path).includes("results.jsonl"));
     });
@@ -107,7 +111,7 @@ Deno.test("ResultsLog: the same results are good wherever the folder lies", asyn
       filename: `C:\\elsewhere\\${result.filename.replaceAll("/", "\\")}`,
     }));
     await Deno.writeTextFile(path, moved.map((result) => `${JSON.stringify(result)}\n`).join(""));
-    using log = await ResultsLog.open(path, { judge, pictures });
+    using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
     assertEquals(log.missing, []);
   });
 });

@@ -24,7 +24,7 @@ function colorsOf(graph: GraphBuilder): string {
   return graph.add("ReduceMean", [image], { axes: [2, 3], keepdims: 0 });
 }
 
-/** Numbers of the network in the style of DETR: logits [2 queries, 3], a column for each colour, and boxes. */
+/** Numbers of the network in the style of DETR: six logits for each colour, and boxes. */
 export const QUERIES = {
   logits: [[8, 0, 0], [0, 8, 0], [0, 0, 2], [0, 8, 0], [8, 0, 0], [0, 0, 2]],
   boxes: [0.5, 0.5, 0.25, 0.5, 0.25, 0.75, 0.5, 0.25],
@@ -52,7 +52,7 @@ export function detrModel(boxes: readonly number[] = QUERIES.boxes): Uint8Array 
 /** Corners of what {@linkcode boxesModel} finds of each colour. */
 export const CORNERS = [[0, 0, 4, 4], [2, 2, 8, 4], [4, 0, 8, 8]] as const;
 
-/** A network that finds a box for each colour above a half: its number is the label, how much of it the score. */
+/** A network that finds a box for each colour above a half, which is its score. */
 export function boxesModel(labels: readonly number[] = [0, 1, 2]): Uint8Array {
   const graph = new GraphBuilder("tiny_boxes");
   const scores = graph.reshape(colorsOf(graph), [3]);
