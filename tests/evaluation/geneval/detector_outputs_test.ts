@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type DetectedPictures,
   objectsIn,
@@ -6,6 +6,7 @@ import {
   outputNames,
 } from "../../../evaluation/geneval/detector_outputs.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
+import recorded from "../../fixtures/evaluation/geneval/detections.json" with { type: "json" };
 import { fieldsIn } from "../../../models/vision/network_description.ts";
 
 const of: DetectedPictures = {
@@ -78,4 +79,34 @@ Deno.test("objectsIn: corners in pixels of the input or as shares of it", () => 
   );
   const none = new Map(["boxes", "scores", "labels"].map((name) => [name, new Float32Array()]));
   assertEquals(objectsIn(shares, none, one), [[]]);
+});
+
+Deno.test("objectsIn: finds what transformers finds in the numbers of DETR and of RT-DETR", () => {
+  for (const probabilities of ["softmax", "sigmoid"] as const) {
+    const { logits, boxes, found } = recorded[probabilities];
+    const numbers = new Map([["logits", logits], ["pred_boxes", boxes]].map(([name, values]) => {
+      return [name as string, Float32Array.from(values as number[])];
+    }));
+    const objects = objectsIn(read({ kind: "detr", probabilities }), numbers, {
+      ...of,
+      sizes: recorded.sizes.map(([height, width]) => ({ width: width!, height: height! })),
+      labels: Array.from({ length: recorded.classes }, (_, i) => `class ${i}`),
+      least: recorded.threshold,
+    });
+    for (const [i, { labels, scores, boxes: corners }] of found.entries()) {
+      const byScore = objects[i]!.toSorted((a, b) => b.score - a.score);
+      const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!);
+      assertEquals(byScore.map(({ label }) => label), order.map((k) => `class ${labels[k]}`));
+      for (const [n, { score, box: [x, y, width, height] }] of byScore.entries()) {
+        // Three roundings of float32 of numbers up to 192, the right edge of a box.
+        const wanted = [scores[order[n]!]!, ...corners[order[n]!]!];
+        for (const [k, value] of [score, x, y, x + width, y + height].entries()) {
+          assert(
+            Math.abs(value - wanted[k]!) <= (k === 0 ? 1 : 192) * 3 * 2 ** -24,
+            `${value} for ${wanted[k]}`,
+          );
+        }
+      }
+    }
+  }
 });
