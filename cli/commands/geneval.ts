@@ -95,7 +95,7 @@ export const geneval = command({
   options: OPTIONS,
   examples: [
     `images --detector ${DEMO_DETECTOR}`,
-    "images --detector rf-detr/detector.json --colors clip:hf:openai/clip-vit-large-patch14",
+    "images --detector rf-detr/detector.json --colors clip:clip-folder",
     "--read results.jsonl",
   ],
   run,

@@ -6,7 +6,6 @@ import {
   outputNames,
 } from "../../../evaluation/geneval/detector_outputs.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import recorded from "../../fixtures/evaluation/geneval/detections.json" with { type: "json" };
 import { fieldsIn } from "../../../models/vision/network_description.ts";
 
 const of: DetectedPictures = {
@@ -81,17 +80,34 @@ Deno.test("objectsIn: corners in pixels of the input or as shares of it", () => 
   assertEquals(objectsIn(shares, none, one), [[]]);
 });
 
-Deno.test("objectsIn: finds what transformers finds in the numbers of DETR and of RT-DETR", () => {
-  for (const probabilities of ["softmax", "sigmoid"] as const) {
-    const { logits, boxes, found } = recorded[probabilities];
-    const numbers = new Map([["logits", logits], ["pred_boxes", boxes]].map(([name, values]) => {
-      return [name as string, Float32Array.from(values as number[])];
-    }));
+/** A line of what is recorded; sizes are height and width. */
+interface Recorded {
+  readonly probabilities: "softmax" | "sigmoid";
+  readonly sizes: readonly (readonly [number, number])[];
+  readonly classes: number;
+  readonly threshold: number;
+  readonly logits: readonly number[];
+  readonly boxes: readonly number[];
+  readonly found: readonly {
+    readonly labels: readonly number[];
+    readonly scores: readonly number[];
+    readonly boxes: readonly (readonly number[])[];
+  }[];
+}
+
+Deno.test("objectsIn: finds what transformers finds in the numbers of DETR and of RT-DETR", async () => {
+  const file = new URL("../../fixtures/evaluation/geneval/detections.jsonl", import.meta.url);
+  for (const line of (await Deno.readTextFile(file)).trim().split("\n")) {
+    const { probabilities, sizes, classes, threshold, logits, boxes, found }: Recorded = JSON.parse(line);
+    const numbers = new Map([
+      ["logits", Float32Array.from(logits)],
+      ["pred_boxes", Float32Array.from(boxes)],
+    ]);
     const objects = objectsIn(read({ kind: "detr", probabilities }), numbers, {
       ...of,
-      sizes: recorded.sizes.map(([height, width]) => ({ width: width!, height: height! })),
-      labels: Array.from({ length: recorded.classes }, (_, i) => `class ${i}`),
-      least: recorded.threshold,
+      sizes: sizes.map(([height, width]) => ({ width, height })),
+      labels: Array.from({ length: classes }, (_, i) => `class ${i}`),
+      least: threshold,
     });
     for (const [i, { labels, scores, boxes: corners }] of found.entries()) {
       const byScore = objects[i]!.toSorted((a, b) => b.score - a.score);

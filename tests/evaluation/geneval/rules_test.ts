@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { GenEvalPrompt } from "../../../evaluation/geneval/metadata.ts";
-import { GENEVAL_TAGS } from "../../../evaluation/geneval/metadata.ts";
+import { GENEVAL_TAGS, type GenEvalPrompt } from "../../../evaluation/geneval/metadata.ts";
 import {
   countedObjects,
   type Detection,
@@ -10,16 +9,23 @@ import {
   relationsOf,
   verdictOf,
 } from "../../../evaluation/geneval/rules.ts";
-import recorded from "../../fixtures/evaluation/geneval/rules.json" with { type: "json" };
 
-const cases = recorded.cases.map(({ prompt, detections, wrong }) => ({
-  prompt: prompt as unknown as GenEvalPrompt,
-  wrong,
+/** A case as it is recorded: of a detection class, score, box and colour, the first and last by number. */
+interface Recorded {
+  readonly prompt: GenEvalPrompt;
+  readonly detections: readonly (readonly number[])[];
+  readonly wrong: readonly string[];
+}
+
+const FILE = new URL("../../fixtures/evaluation/geneval/rules.jsonl", import.meta.url);
+const [names, ...lines] = (await Deno.readTextFile(FILE)).trim().split("\n").map((line) => JSON.parse(line));
+const cases = (lines as Recorded[]).map(({ detections, ...rest }) => ({
+  ...rest,
   detections: detections.map(([label, score, x, y, width, height, color]): Detection => ({
-    label: recorded.classes[label!]!,
+    label: names.classes[label!],
     score: score!,
     box: [x!, y!, width!, height!],
-    color: recorded.colors[color!]!,
+    color: names.colors[color!],
   })),
 }));
 
