@@ -8,7 +8,8 @@
 import type { Verifier } from "../../models/vision/verifier.ts";
 import { mustBe } from "../../kernels/arguments.ts";
 import { verifierOf } from "../../sampler/methods/own_verifier.ts";
-import { ClassOracle, type OracleOptions } from "../judges/judges.ts";
+import { ClassOracle } from "../judges/class_oracle.ts";
+import type { PictureGraphOptions } from "../networks/picture_graph.ts";
 
 /**
  * Opens it. Its score is the natural logarithm of the probability that it gives the wanted class.
@@ -29,7 +30,7 @@ import { ClassOracle, type OracleOptions } from "../judges/judges.ts";
  * assert(image!.decisionsOf(search)[0]!.value.score < 0);
  * ```
  */
-export async function oracleVerifier(options: OracleOptions = {}): Promise<Verifier & AsyncDisposable> {
+export async function oracleVerifier(options: PictureGraphOptions = {}): Promise<Verifier & AsyncDisposable> {
   const oracle = await ClassOracle.open(options);
   const verifier = verifierOf({
     name: "demo-oracle",

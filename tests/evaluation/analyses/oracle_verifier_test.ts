@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { noteScores } from "../../../evaluation/analyses/looks.ts";
 import { oracleVerifier } from "../../../evaluation/analyses/oracle_verifier.ts";
-import { ClassOracle } from "../../../evaluation/judges/judges.ts";
+import { ClassOracle } from "../../../evaluation/judges/class_oracle.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { VerifierError } from "../../../sampler/judging.ts";
 import { sharedModel } from "../../sampler/models.ts";
