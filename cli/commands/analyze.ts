@@ -43,7 +43,7 @@ import { list } from "../output/words.ts";
 /** Options that only some kinds have. */
 const OWN = {
   scale: {
-    kind: scales,
+    kind: { ...scales, placeholder: "K" },
     help: "The scale of the candidates, from 0 on, or from -1 back from the last",
     defaultText: "that of the model's search",
   },
