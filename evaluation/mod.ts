@@ -6,15 +6,45 @@
  * @module
  */
 
+export { type Accuracy, accuracy, type AccuracyOptions } from "./metrics/accuracy.ts";
+export { type ClipScore, clipScore } from "./metrics/clip_score.ts";
+export { meanDistance } from "./metrics/diversity.ts";
+export {
+  type ExtrapolatedDistance,
+  extrapolatedFrechetDistance,
+  type ExtrapolationOptions,
+  frechetDistance,
+} from "./metrics/frechet.ts";
+export {
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+} from "./metrics/inception_score.ts";
+export {
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+} from "./metrics/kernel_distance.ts";
+export {
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+} from "./metrics/precision_recall.ts";
 export type { Rows } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { Moments, type MomentStatistics } from "./numbers/moments.ts";
+export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
+  bootstrapStatistic,
   type Groups,
   type Interval,
   type IntervalOptions,
+  wilsonInterval,
 } from "./statistics/intervals.ts";
+export { jackknifeInterval, type JackknifeOptions } from "./statistics/jackknife.ts";
+export { type PairedTest, pairedTest, type PairedTestOptions } from "./statistics/permutation.ts";
 export type {
   Difference,
   Measured,
