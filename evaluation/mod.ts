@@ -30,7 +30,7 @@ export {
   precisionRecall,
   type PrecisionRecallOptions,
 } from "./metrics/precision_recall.ts";
-export type { Rows } from "./metrics/rows.ts";
+export { type Rows, rowsAt } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { Moments, type MomentStatistics } from "./numbers/moments.ts";
 export { kendall, pearson, spearman } from "./statistics/correlation.ts";
