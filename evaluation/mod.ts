@@ -6,8 +6,33 @@
  * @module
  */
 
+export {
+  type NpyFacts,
+  type NpyType,
+  type NpyValues,
+  type Npz,
+  type NpzArray,
+  type NpzRows,
+  openNpz,
+  writeNpz,
+} from "./files/npz.ts";
+export {
+  type NetworkIdentity,
+  readReference,
+  type ReferenceFile,
+  type ReferenceStatistics,
+  writeReference,
+} from "./files/reference.ts";
+export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
 export type { Rows } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export type {
+  NamedPicture,
+  OpenPicturesOptions,
+  PictureRun,
+  PictureSource,
+} from "./pictures/picture_source.ts";
+export { openPictures } from "./pictures/source.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
