@@ -25,13 +25,19 @@ import { type Npz, type NpzArray, openNpz, writeNpz } from "./npz.ts";
 /** The network that rows or statistics come from. */
 export type NetworkIdentity = Pick<MetricNetwork, "name" | "fingerprint">;
 
+/** The least that has a covariance: the count of statistics that do not tell theirs. */
+const UNTOLD = 2;
+
 /** What a file of reference statistics holds. */
 export interface ReferenceStatistics {
   /** The network that looked, where the file says so; those of other tools do not. */
   readonly network?: NetworkIdentity;
   /** Number of pictures that it looked at, where the file says so. */
   readonly count?: number;
-  /** Mean and covariance of the features. Their count is 0 where the file does not tell it. */
+  /**
+   * Mean and covariance of the features. Their count is 2, the least that has a covariance, where the file
+   * does not tell it; no distance depends on it.
+   */
   readonly features?: MomentStatistics;
   /** Mean and covariance of the spatial features. */
   readonly spatial?: MomentStatistics;
@@ -90,7 +96,7 @@ export async function readReference(
   const rows = has("features") ? await readRowsOf(npz) : undefined;
   const count = told ?? rows?.count;
   const moments = async (mean: string, covariance: string): Promise<MomentStatistics | undefined> => {
-    return has(mean, covariance) ? await readMoments(npz, mean, covariance, count ?? 0) : undefined;
+    return has(mean, covariance) ? await readMoments(npz, mean, covariance, count ?? UNTOLD) : undefined;
   };
   const features = await moments("mu", "sigma");
   const spatial = await moments("mu_s", "sigma_s");
@@ -126,12 +132,12 @@ export async function writeReference(path: string, reference: ReferenceStatistic
   if (features === undefined && rows === undefined) {
     throw new TypeError(mustBe("statistics or rows", undefined, "features", "write the reference"));
   }
-  const count = reference.count ?? rows?.count ?? features?.count ?? 0;
+  const count = reference.count ?? rows?.count ?? features?.count ?? UNTOLD;
   await writeNpz(path, {
     ...momentArrays(features, ""),
     ...momentArrays(spatial, "_s"),
     ...(rows && { features: { shape: [rows.count, rows.dimensions], values: rows.values } }),
-    ...(count > 0 && { count: { shape: [], values: new Float64Array([count]) } }),
+    ...(count > UNTOLD && { count: { shape: [], values: new Float64Array([count]) } }),
     ...(network && { network: textArray(network.name), fingerprint: textArray(network.fingerprint) }),
   });
 }

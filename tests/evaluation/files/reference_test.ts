@@ -17,7 +17,7 @@ Deno.test("readReference: statistics of pytorch-fid", async () => {
   const { network, count, features, spatial, rows, pictures } = await readReference(at("pytorch_fid"));
   assertEquals([...features!.mean], MU);
   assertEquals([...features!.covariance.subarray(4, 8)], SIGMA_1);
-  assertEquals([features!.dimensions, features!.count], [4, 0]);
+  assertEquals([features!.dimensions, features!.count], [4, 2]);
   assertEquals([network, count, spatial, rows, pictures], [
     undefined,
     undefined,
