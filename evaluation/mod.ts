@@ -7,6 +7,12 @@
  */
 
 export {
+  evaluatePictures,
+  type EvaluateRequest,
+  type Evaluation,
+  type EvaluationProgress,
+} from "./evaluate.ts";
+export {
   type NpyFacts,
   type NpyType,
   type NpyValues,
@@ -24,6 +30,7 @@ export {
   writeReference,
 } from "./files/reference.ts";
 export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
+export { type MetricName, METRICS } from "./measure.ts";
 export type { Rows } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export type {
@@ -33,6 +40,8 @@ export type {
   PictureSource,
 } from "./pictures/picture_source.ts";
 export { openPictures } from "./pictures/source.ts";
+export { runVariants } from "./pictures/run_record.ts";
+export { bundledReference, judgeOfModel, openReference, type Reference } from "./reference.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,

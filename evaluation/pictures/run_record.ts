@@ -66,6 +66,23 @@ export async function readRunRecord(folder: string): Promise<PictureRecord | und
   return undefined;
 }
 
+/**
+ * Names of the variants of a run, of which each is a set of pictures; fewer than two where there is one way.
+ *
+ * @throws {Error} If the record is damaged, or one of another version.
+ *
+ * @example
+ * ```ts
+ * import { runVariants } from "./run_record.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await runVariants("no such folder"), []);
+ * ```
+ */
+export async function runVariants(folder: string): Promise<readonly string[]> {
+  return (await readRunRecord(folder))?.variants ?? [];
+}
+
 /** Pictures of a long run, of which the record says how many of what. */
 function ofSeries(record: Record<string, unknown>): Omit<PictureRecord, "model"> | undefined {
   const { classes, imagesPerClass, prompts, imagesPerPrompt } = record;
