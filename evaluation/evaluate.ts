@@ -72,7 +72,7 @@ export interface EvaluateRequest {
   readonly moments?: readonly MetricOutput[];
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
-  /** Told after every batch. */
+  /** Told before the first and after every batch. */
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
 }
 
@@ -167,7 +167,12 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     if (reason !== undefined) throw new RangeError(`Cannot ${ACTION} by ${name} as ${reason}`);
   }
   if (reference?.statistics?.network !== undefined) {
-    requireNetwork(reference.place, network, reference.statistics.network, "Cannot use the reference");
+    requireNetwork(
+      reference.place,
+      network,
+      reference.statistics.network,
+      "Cannot use the reference as another network made it",
+    );
   }
   const wanted = {
     keep: [...request.keep ?? []],
@@ -323,7 +328,7 @@ function fromKept(
   needs: Pick<LookRequest, "rows" | "moments">,
   network: MetricNetwork,
 ): Said {
-  requireNetwork("the kept rows", network, kept.network, "Cannot use them");
+  requireNetwork("rows", network, kept.network, "Cannot use what was kept as another network made it");
   const lacking = [...needs.rows, ...needs.moments].find((output) => kept.rows[output] === undefined);
   if (lacking !== undefined) {
     throw new RangeError(

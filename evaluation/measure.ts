@@ -121,21 +121,35 @@ function frechet(
   [short, long]: readonly [string, string],
 ): MeasuredColumn[] {
   const { count, network, real, rows } = seen;
-  const there = real!.moments[output] ?? real!.rows[output]!;
-  const here = seen.moments[output] ?? rows[output]!;
   requireSameDimensions(seen, output);
+  const there = briefest(real!, output);
+  const here = briefest(seen, output);
   const value = frechetDistance(here, there);
   const own = rows[output];
-  const { dimensions } = here;
-  const cost = GROUPS * count * dimensions * Math.min(count, dimensions);
-  const interval = own === undefined ? undefined : jackknife(seen, cost, (kept) => {
-    return frechetDistance(rowsAt(own, kept), there);
-  });
+  const interval = own === undefined
+    ? undefined
+    : jackknife(seen, GROUPS * (costOf(own) + costOf(there)), (kept) => {
+      return frechetDistance(rowsAt(own, kept), there);
+    });
   const title = network === "inception-fid" ? short : long;
   const note = count < MANY
-    ? `of ${count} pictures, so biased upwards: compare with values of as many pictures only`
+    ? `of ${count} pictures, so biased upwards: compare only with as many`
     : undefined;
-  return [column(seen, { key, title, better: "lower", note }, value, interval)];
+  const facts = { key, title, better: "lower", note } as const;
+  // No distance is below 0, which a symmetric interval does not know.
+  return [column(seen, facts, value, interval && { ...interval, low: Math.max(0, interval.low) })];
+}
+
+/** Fewer rows than dimensions are faster than their covariance. */
+function briefest({ rows, moments }: Said, output: "features" | "spatial"): Rows | MomentStatistics {
+  const kept = rows[output];
+  return kept !== undefined && kept.count <= kept.dimensions ? kept : moments[output] ?? kept!;
+}
+
+/** Products that a side of a distance takes. */
+function costOf(side: Rows | MomentStatistics): number {
+  const { count, dimensions } = side;
+  return "covariance" in side ? dimensions ** 3 : count * dimensions * Math.min(count, dimensions);
 }
 
 function scoreOfInception(seen: Seen): MeasuredColumn[] {
@@ -153,7 +167,8 @@ function scoreOfInception(seen: Seen): MeasuredColumn[] {
   const order = seen.inceptionScore.seed === undefined && scores.length > 1 && isSorted(seen)
     ? "; THE ORDER IS BY CLASS, so each part lacks classes and the score is too low: shuffle the pictures"
     : "";
-  const note = `${parts}${order}`;
+  const few = seen.count < MANY ? `; of ${seen.count} pictures, so biased downwards` : "";
+  const note = `${parts}${few}${order}`;
   return [column(seen, { key: "is", title: "Inception Score", better: "higher", note }, mean, interval)];
 }
 

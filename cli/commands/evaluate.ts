@@ -379,10 +379,7 @@ function reportOf(evaluations: readonly NamedEvaluation[]): unknown {
         count: evaluation.count,
         values: evaluation.values,
         ...(Object.keys(differences).length > 0 && { differences }),
-        notes: [
-          ...evaluation.notes,
-          ...evaluation.metrics.flatMap(({ title, note }) => note === undefined ? [] : [`${title}: ${note}`]),
-        ],
+        notes: notesOf(evaluation),
       };
     }),
   };
@@ -391,7 +388,7 @@ function reportOf(evaluations: readonly NamedEvaluation[]): unknown {
 function showAll(evaluations: readonly NamedEvaluation[]): string {
   const first = evaluations[0]!.evaluation;
   return evaluations.map(({ title, evaluation }) => {
-    const { count, network, reference, metrics, values, notes } = evaluation;
+    const { count, network, reference, metrics, values } = evaluation;
     const against = reference === undefined ? [] : [
       `against ${reference.place}${
         reference.count === undefined ? "" : ` (${plural(reference.count, "picture")})`
@@ -407,12 +404,19 @@ function showAll(evaluations: readonly NamedEvaluation[]): string {
         : `  ${signed(difference.value)} to the first, p = ${brief(difference.p)}`;
       return [`${title}${arrow}`, `${showMeasured(values[key]!)}${beside}`];
     });
-    const told = [
-      ...notes,
-      ...metrics.flatMap(({ title, note }) => note === undefined ? [] : [`${title}: ${note}`]),
-    ];
-    return `${head}\n${columns(rows, "  ")}${[...new Set(told)].map((note) => `  note: ${note}\n`).join("")}`;
+    return `${head}\n${columns(rows, "  ")}${
+      notesOf(evaluation).map((note) => `  note: ${note}\n`).join("")
+    }`;
   }).join("\n");
+}
+
+/** What a person should know, of metrics that share it once. */
+function notesOf({ notes, metrics }: Evaluation): string[] {
+  const noted = Map.groupBy(metrics.filter(({ note }) => note !== undefined), ({ note }) => note!);
+  return [
+    ...notes,
+    ...[...noted].map(([note, of]) => `${list(of.map(({ title }) => title), "and")}: ${note}`),
+  ];
 }
 
 function showMeasured({ value, low, high }: Measured): string {

@@ -130,7 +130,9 @@ export async function readRows(path: string | URL, options: ReadRowsOptions = {}
     return refuse(" as their version differs", VERSION, metadata.version ?? "none");
   }
   const network = { name, fingerprint };
-  if (wanted !== undefined) requireNetwork(file, wanted, network, "Cannot use the kept rows");
+  if (wanted !== undefined) {
+    requireNetwork(file, wanted, network, "Cannot use the kept rows as another network made them");
+  }
   if (shownPictures !== undefined && shownPictures !== pictures) {
     refuse(" as they are of other pictures", shownPictures.slice(0, 16), pictures.slice(0, 16));
   }
@@ -159,17 +161,18 @@ export async function readRows(path: string | URL, options: ReadRowsOptions = {}
 /**
  * Refuses numbers of another network.
  *
+ * @param sentence What is said then, before the file and both networks.
  * @throws {ModelFileError} If name or fingerprint differ.
  */
 export function requireNetwork(
   file: string,
   wanted: NetworkIdentity,
   found: NetworkIdentity,
-  action: string,
+  sentence: string,
 ): void {
   if (wanted.name === found.name && wanted.fingerprint === found.fingerprint) return;
   const brief = ({ name, fingerprint }: NetworkIdentity): string => `${name} ${fingerprint.slice(0, 16)}`;
-  throw new ModelFileError(`${action} as they are of another network`, {
+  throw new ModelFileError(sentence, {
     file,
     expected: brief(wanted),
     found: brief(found),

@@ -24,7 +24,7 @@ export interface LookRequest {
   readonly moments: readonly MetricOutput[];
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
-  /** Called after every batch with the number of pictures that were looked at. */
+  /** Called before the first and after every batch with the number of pictures that were looked at. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
@@ -52,6 +52,7 @@ export async function lookAtPictures(
   const rows: Partial<Record<MetricOutput, KeptSoFar>> = {};
   const moments: Partial<Record<MetricOutput, Moments>> = {};
   let done = 0;
+  onProgress?.(0);
   for await (const images of batches(source, signal)) {
     signal?.throwIfAborted();
     const said = await lookAtImages(network, images, wanted, { signal });

@@ -23,7 +23,7 @@ testInFolder(
       { network: { ...network, name: "clip" } },
       "expected clip 6726825d, found inception-fid 6726825d",
     );
-    await refused({ network: { ...network, fingerprint: "0" } }, "as they are of another network");
+    await refused({ network: { ...network, fingerprint: "0" } }, "as another network made them");
     await refused({ pictures: "abd" }, "as they are of other pictures");
   },
 );
