@@ -31,16 +31,38 @@ export {
 } from "./files/reference.ts";
 export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
 export { type MetricName, METRICS } from "./measure.ts";
+export {
+  type ExtrapolatedDistance,
+  extrapolatedFrechetDistance,
+  type ExtrapolationOptions,
+  frechetDistance,
+} from "./metrics/frechet.ts";
+export {
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+} from "./metrics/inception_score.ts";
+export {
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+} from "./metrics/kernel_distance.ts";
+export {
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+} from "./metrics/precision_recall.ts";
 export type { Rows } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { Moments, type MomentStatistics } from "./numbers/moments.ts";
 export type {
   NamedPicture,
   OpenPicturesOptions,
   PictureRun,
   PictureSource,
 } from "./pictures/picture_source.ts";
-export { openPictures } from "./pictures/source.ts";
 export { runVariants } from "./pictures/run_record.ts";
+export { openPictures } from "./pictures/source.ts";
 export { bundledReference, judgeOfModel, openReference, type Reference } from "./reference.ts";
 export {
   bootstrapDifference,
