@@ -157,9 +157,13 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
       throw new RangeError(mustBe(`one for each of ${pictures.count} pictures`, list.length, name, ACTION));
     }
   }
+  const inceptionScore = request.inceptionScore ?? inFolder(pictures);
   const has: Has = { network, reference, labels, prompts };
   const chosen = request.metrics === undefined
-    ? METRICS.filter((name) => DEFAULTS.includes(name) && whyNot(name, has) === undefined)
+    ? METRICS.filter((name) => {
+      return DEFAULTS.includes(name) && whyNot(name, has) === undefined &&
+        pictures.count >= leastFor(name, inceptionScore);
+    })
     : [...new Set(requireList(request.metrics, "metrics", ACTION))];
   for (const name of chosen) {
     requireChoice(name, METRICS, "each metric", ACTION);
@@ -205,7 +209,7 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     ...said,
     count: pictures.count,
     network: network.name,
-    inceptionScore: request.inceptionScore ?? inFolder(pictures),
+    inceptionScore,
     ...(real && { real }),
     ...(labels && { labels }),
     ...(prompts && { prompts }),
@@ -267,6 +271,11 @@ function whyNot(name: MetricName, { network, reference, labels, prompts }: Has):
   if (there || pictures !== undefined) return undefined;
   const found = takes === "rows" ? "no features of single pictures" : `no statistics of ${output}`;
   return `the reference ${place} has ${found}, and no pictures to take them of`;
+}
+
+/** Pictures that a metric needs at least. */
+function leastFor(name: MetricName, { chunk, splits = 10 }: InceptionScoreOptions): number {
+  return name === "is" ? chunk ?? splits : METRIC_TABLE[name].compares ? 2 : 1;
 }
 
 /** What is kept of what is said. */

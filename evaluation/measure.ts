@@ -16,6 +16,7 @@ import { precisionRecall } from "./metrics/precision_recall.ts";
 import type { Rows } from "./metrics/rows.ts";
 import type { MetricOutput } from "./networks/metric_network.ts";
 import type { MomentStatistics } from "./numbers/moments.ts";
+import { shuffled } from "./statistics/draws.ts";
 import { bootstrapInterval, type Interval } from "./statistics/intervals.ts";
 import { jackknifeInterval } from "./statistics/jackknife.ts";
 import type { Measured, MetricFacts } from "./sweep/results.ts";
@@ -155,8 +156,8 @@ function costOf(side: Rows | MomentStatistics): number {
 function scoreOfInception(seen: Seen): MeasuredColumn[] {
   const logits = seen.rows.logits!;
   const { mean, deviation, scores } = inceptionScore(logits, seen.inceptionScore);
-  const { seed: _, chunk: __, partial: ___, ...rest } = seen.inceptionScore;
-  const options = { ...rest, splits: scores.length };
+  const { seed } = seen.inceptionScore;
+  const options = { splits: scores.length, ...(seed !== undefined && { seed }) };
   const cost = 10 * GROUPS * logits.values.length;
   const interval = Math.floor(seen.count * (1 - 1 / GROUPS)) < scores.length
     ? undefined
@@ -258,10 +259,13 @@ function jackknife(
   cost: number,
   statistic: (kept: Uint32Array) => number,
 ): Interval | undefined {
-  const groups = Math.min(GROUPS, count);
   // Two pictures must be left for a covariance.
   if (count < 4 || !(intervals ?? cost <= CHEAP)) return undefined;
-  return jackknifeInterval(count, statistic, { groups });
+  // Neighbours are alike, of one class say, and a part of neighbours is none of all pictures.
+  const places = shuffled(count, 0, 0);
+  return jackknifeInterval(count, (kept) => statistic(kept.map((i) => places[i]!)), {
+    groups: Math.min(GROUPS, count),
+  });
 }
 
 function requireSameDimensions({ rows, moments, real, network }: Seen, output: "features" | "spatial"): void {

@@ -53,6 +53,8 @@ export {
   type PrecisionRecallOptions,
 } from "./metrics/precision_recall.ts";
 export type { Rows } from "./metrics/rows.ts";
+export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
+export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { Moments, type MomentStatistics } from "./numbers/moments.ts";
 export type {
@@ -63,7 +65,7 @@ export type {
 } from "./pictures/picture_source.ts";
 export { runVariants } from "./pictures/run_record.ts";
 export { openPictures } from "./pictures/source.ts";
-export { bundledReference, judgeOfModel, openReference, type Reference } from "./reference.ts";
+export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
@@ -71,6 +73,7 @@ export {
   type Interval,
   type IntervalOptions,
 } from "./statistics/intervals.ts";
+export { pairedTest } from "./statistics/permutation.ts";
 export type {
   Difference,
   Measured,

@@ -6,7 +6,7 @@
  */
 
 import { basename } from "node:path";
-import { readReference, type ReferenceStatistics } from "./files/reference.ts";
+import { type NetworkIdentity, readReference, type ReferenceStatistics } from "./files/reference.ts";
 import { readRows } from "./files/rows_file.ts";
 import type { PictureSource } from "./pictures/picture_source.ts";
 import { openPictures } from "./pictures/source.ts";
@@ -49,19 +49,28 @@ export function judgeOfModel(model: string): string | undefined {
 }
 
 /**
- * Where the reference statistics lie that come with a judge of a bundled model; `undefined` for all other
- * networks.
+ * Opens the reference statistics that come with a judge of a bundled model; `undefined` for any other network.
+ *
+ * @throws {ModelFileError} If the file cannot be read.
  *
  * @example
  * ```ts
- * import { bundledReference } from "./mod.ts";
+ * import { loadMetricNetwork, openBundledReference } from "./mod.ts";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(bundledReference("demo-oracle")?.pathname.endsWith("demo_reference.npz"), true);
+ * await using network = await loadMetricNetwork("demo-oracle");
+ * const { statistics } = (await openBundledReference(network))!;
+ * assertEquals(statistics?.features?.dimensions, 192);
  * ```
  */
-export function bundledReference(network: string): URL | undefined {
-  return Object.values(JUDGES).find((judge) => judge.network === network)?.reference;
+export async function openBundledReference(
+  { name, fingerprint }: NetworkIdentity,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Reference | undefined> {
+  const found = Object.values(JUDGES).find(({ network }) => network === name);
+  if (found === undefined) return undefined;
+  const { place, statistics } = await openReference(found.reference, options);
+  return { place, statistics: { ...statistics, network: { name, fingerprint } } };
 }
 
 /**

@@ -6,7 +6,6 @@
 
 import { dirname, resolve } from "node:path";
 import {
-  bundledReference,
   evaluatePictures,
   type Evaluation,
   type InceptionScoreOptions,
@@ -16,6 +15,7 @@ import {
   type MetricName,
   type MetricNetwork,
   METRICS,
+  openBundledReference,
   openPictures,
   openReference,
   pairedTest,
@@ -291,8 +291,9 @@ async function referenceOf(
   network: MetricNetwork,
   signal: AbortSignal,
 ): Promise<Reference | undefined> {
-  const place = given ?? bundledReference(network.name);
-  return place === undefined ? undefined : await openReference(place, { signal });
+  return given === undefined
+    ? await openBundledReference(network, { signal })
+    : await openReference(given, { signal });
 }
 
 /** How parts of the Inception Score are made. */
@@ -326,6 +327,7 @@ class EvaluationProgress implements Disposable {
       this.#of = of;
     }
     const progress = this.#progress!;
+    if (done === 0) return;
     while (progress.done < done) progress.image();
     progress.batch();
     progress.draw(of);
