@@ -31,6 +31,9 @@ export {
 } from "./files/reference.ts";
 export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
 export { type MetricName, METRICS } from "./measure.ts";
+export { type Accuracy, accuracy, type AccuracyOptions } from "./metrics/accuracy.ts";
+export { type ClipScore, clipScore } from "./metrics/clip_score.ts";
+export { meanDistance } from "./metrics/diversity.ts";
 export {
   type ExtrapolatedDistance,
   extrapolatedFrechetDistance,
@@ -66,14 +69,18 @@ export type {
 export { runVariants } from "./pictures/run_record.ts";
 export { openPictures } from "./pictures/source.ts";
 export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
+export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
+  bootstrapStatistic,
   type Groups,
   type Interval,
   type IntervalOptions,
+  wilsonInterval,
 } from "./statistics/intervals.ts";
-export { pairedTest } from "./statistics/permutation.ts";
+export { jackknifeInterval, type JackknifeOptions } from "./statistics/jackknife.ts";
+export { type PairedTest, pairedTest, type PairedTestOptions } from "./statistics/permutation.ts";
 export type {
   Difference,
   Measured,
