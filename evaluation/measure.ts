@@ -16,7 +16,6 @@ import { precisionRecall } from "./metrics/precision_recall.ts";
 import type { Rows } from "./metrics/rows.ts";
 import type { MetricOutput } from "./networks/metric_network.ts";
 import type { MomentStatistics } from "./numbers/moments.ts";
-import { shuffled } from "./statistics/draws.ts";
 import { bootstrapInterval, type Interval } from "./statistics/intervals.ts";
 import { jackknifeInterval } from "./statistics/jackknife.ts";
 import type { Measured, MetricFacts } from "./sweep/results.ts";
@@ -90,6 +89,8 @@ const MANY = 50_000;
 const GROUPS = 20;
 /** Products that an interval may cost where nobody asked for it: seconds. */
 const CHEAP = 1e10;
+/** Draws of a bootstrap: a second or two. */
+const DRAWS = 2e7;
 /** Rows of a part of the kernel distance, as all tools have it. */
 const SUBSET = 1000;
 
@@ -204,14 +205,14 @@ function rightOnes(seen: Seen): MeasuredColumn[] {
   const { value, right } = accuracy(seen.rows.logits!, seen.labels!);
   const each = right.map(Number);
   const facts = { key: "accuracy", title: "class accuracy", better: "higher" } as const;
-  return [column(seen, facts, value, bootstrapInterval([each]), each)];
+  return [column(seen, facts, value, bootstrap(each), each)];
 }
 
 function fitOfTexts(seen: Seen): MeasuredColumn[] {
   const { mean, scores } = clipScore(seen.rows.features!, seen.texts!);
   const each = [...scores];
   const facts = { key: "clip", title: "CLIP score", better: "higher" } as const;
-  return [column(seen, facts, mean, bootstrapInterval([each]), each)];
+  return [column(seen, facts, mean, bootstrap(each), each)];
 }
 
 /** Between pictures of one class or prompt where these are known: pictures of two differ without any skill. */
@@ -229,7 +230,7 @@ function spread(seen: Seen): MeasuredColumn[] {
     );
   }
   const distances = compared.map((group) => meanDistance(rowsAt(features, group)));
-  const { mean, low, high } = bootstrapInterval([distances]);
+  const { mean, low, high } = bootstrap(distances);
   const noun = seen.labels === undefined ? "prompts" : "classes";
   const note = subjects === undefined
     ? "between any two pictures"
@@ -253,6 +254,12 @@ function column(
   };
 }
 
+/** The interval of a mean over pictures, with fewer draws where these are many: ends need no more. */
+function bootstrap(each: readonly number[]): Interval {
+  const resamples = Math.min(10_000, Math.max(1000, Math.floor(DRAWS / each.length)));
+  return bootstrapInterval([each], { resamples });
+}
+
 /** An interval from what the metric is without each part of the pictures in turn. */
 function jackknife(
   { count, intervals }: Seen,
@@ -261,11 +268,7 @@ function jackknife(
 ): Interval | undefined {
   // Two pictures must be left for a covariance.
   if (count < 4 || !(intervals ?? cost <= CHEAP)) return undefined;
-  // Neighbours are alike, of one class say, and a part of neighbours is none of all pictures.
-  const places = shuffled(count, 0, 0);
-  return jackknifeInterval(count, (kept) => statistic(kept.map((i) => places[i]!)), {
-    groups: Math.min(GROUPS, count),
-  });
+  return jackknifeInterval(count, statistic, { groups: Math.min(GROUPS, count) });
 }
 
 function requireSameDimensions({ rows, moments, real, network }: Seen, output: "features" | "spatial"): void {

@@ -8,7 +8,7 @@ import { METRICS } from "../../evaluation/measure.ts";
 import { RgbaImage } from "../../sampler/mod.ts";
 import { fixture, testInFolder } from "../cli/run.ts";
 import expected from "../fixtures/evaluation/evaluate/expected.json" with { type: "json" };
-import { levelNetwork } from "./level_network.ts";
+import { levelNetwork, textLevelNetwork } from "./level_network.ts";
 
 const own = fixture("evaluation/evaluate/own.npz");
 const real = fixture("evaluation/evaluate/real.npz");
@@ -196,3 +196,29 @@ Deno.test("evaluatePictures: progress is told from none to all, and a signal end
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => evaluatePictures({ pictures, network, signal }), Error, "enough");
 });
+
+testInFolder(
+  "evaluatePictures: pictures are compared with their prompts, each described once",
+  async (folder) => {
+    const prompts = ["red", "blue", "red"];
+    for (const [i, levels] of [[255, 0, 0], [255, 0, 0], [255, 255, 0]].entries()) {
+      const image = new RgbaImage(1, 1);
+      image.data.set(levels);
+      await Deno.writeFile(`${folder}/${i}.png`, image.png());
+    }
+    const told: string[] = [];
+    await using network = textLevelNetwork(told);
+    const pictures = await openPictures(folder);
+    const { values, each } = await evaluatePictures({ pictures, network, prompts, metrics: ["clip"] });
+    assertEquals(told, ["red", "blue"]);
+    // (1, 0, 0, 1, 0, 0) is 45° from red and 90° from blue, (1, 1, 0, 1, 1, 0) is 60° from red.
+    const wanted = [100 * Math.SQRT1_2, 0, 50];
+    for (const [i, score] of each.clip!.entries()) assertAlmostEquals(score, wanted[i]!, 1e-5);
+    assertAlmostEquals(values.clip!.value, (wanted[0]! + wanted[2]!) / 3, 1e-5);
+    await assertRejects(
+      () => evaluatePictures({ pictures, network, metrics: ["clip"] }),
+      RangeError,
+      "nothing says which prompt each picture should show",
+    );
+  },
+);

@@ -7,6 +7,7 @@
 
 import { metricNetworkOf } from "../../evaluation/networks/own_network.ts";
 import type { MetricNetwork, MetricOutput } from "../../evaluation/networks/metric_network.ts";
+import type { TextNetwork } from "../../evaluation/networks/text_network.ts";
 import type { Rows } from "../../evaluation/metrics/rows.ts";
 import { CpuDevice, readWords } from "../../kernels/mod.ts";
 
@@ -15,6 +16,23 @@ const WEIGHTS = [[8, 0, 0, 1, 0, 0], [0, 8, 0, 0, 1, 0], [0, 0, 8, 0, 0, 1], [1,
 /** A network whose pictures were looked at as often as `looks` says. */
 export interface LevelNetwork extends MetricNetwork {
   readonly looks: { pictures: number };
+}
+
+/**
+ * The same network, which knows a text for each channel, too.
+ *
+ * @param told Where the texts are noted that it was asked for.
+ */
+export function textLevelNetwork(told: string[]): TextNetwork {
+  return {
+    ...levelNetwork(),
+    describeTexts(texts) {
+      told.push(...texts);
+      const values = new Float32Array(6 * texts.length);
+      for (const [i, text] of texts.entries()) values[6 * i + ["red", "green", "blue"].indexOf(text)] = 1;
+      return Promise.resolve({ values, count: texts.length, dimensions: 6 });
+    },
+  };
 }
 
 /** Makes it; `broken` makes a NaN of pictures whose first pixel is that red. */
