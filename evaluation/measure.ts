@@ -1,6 +1,6 @@
 /**
- * The metrics by name: what each needs of pictures and of a reference, and how what a network has said becomes
- * values with intervals and notes. The arithmetic is left to `metrics/`, who looks to `evaluate.ts`.
+ * The metrics by name: what each needs of pictures and of a reference, and how what a network has said
+ * becomes values with intervals and notes. The arithmetic is left to `metrics/`, who looks to `evaluate.ts`.
  *
  * @module
  */
@@ -21,10 +21,11 @@ import { jackknifeInterval } from "./statistics/jackknife.ts";
 import type { Measured, MetricFacts } from "./sweep/results.ts";
 
 /**
- * Metrics that pictures are evaluated by: `"fid"`, the Fréchet distance of the features; `"is"`, the Inception
- * Score; `"sfid"`, the Fréchet distance of the spatial features; `"kid"`, the kernel distance; `"pr"`,
- * precision, recall, density and coverage; `"accuracy"`, the share of pictures that show their class; `"clip"`,
- * how well they fit their prompts; `"diversity"`, the mean distance between pictures of one subject.
+ * Metrics that pictures are evaluated by: `"fid"`, the Fréchet distance of the features; `"is"`, the
+ * Inception Score; `"sfid"`, the Fréchet distance of the spatial features; `"kid"`, the kernel distance;
+ * `"pr"`, precision, recall, density and coverage; `"accuracy"`, the share of pictures that show their class;
+ * `"clip"`, how well they fit their prompts; `"diversity"`, the mean distance between pictures of one
+ * subject.
  */
 export const METRICS = ["fid", "is", "sfid", "kid", "pr", "accuracy", "clip", "diversity"] as const;
 
@@ -215,7 +216,9 @@ function fitOfTexts(seen: Seen): MeasuredColumn[] {
   return [column(seen, facts, mean, bootstrap(each), each)];
 }
 
-/** Between pictures of one class or prompt where these are known: pictures of two differ without any skill. */
+/**
+ * Between pictures of one class or prompt where these are known: pictures of two differ without any skill.
+ */
 function spread(seen: Seen): MeasuredColumn[] {
   const features = seen.rows.features!;
   const subjects: readonly (number | string)[] | undefined = seen.labels ?? seen.prompts;

@@ -21,7 +21,9 @@ export interface Reference {
   readonly pictures?: PictureSource;
 }
 
-/** Who judges the pictures of a bundled model, and what it says of the pictures that the model learned from. */
+/**
+ * Who judges the pictures of a bundled model, and what it says of the pictures that the model learned from.
+ */
 const JUDGES: Readonly<Record<string, { readonly network: string; readonly reference: URL }>> = {
   "demo": {
     network: "demo-oracle",
@@ -49,7 +51,8 @@ export function judgeOfModel(model: string): string | undefined {
 }
 
 /**
- * Opens the reference statistics that come with a judge of a bundled model; `undefined` for any other network.
+ * Opens the reference statistics that come with a judge of a bundled model; `undefined` for any other
+ * network.
  *
  * @throws {ModelFileError} If the file cannot be read.
  *

@@ -29,7 +29,7 @@ import {
 import { type Device, openDevice } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
-import { choice, flag, integer, seed, text, texts, toggle } from "../options/kinds.ts";
+import { choice, integer, seed, text, texts, toggle } from "../options/kinds.ts";
 import { chooseDevice, chooseProvider, DEVICE_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, section, type Values } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";

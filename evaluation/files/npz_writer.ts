@@ -155,7 +155,9 @@ function localHeader(name: string, size: number): Uint8Array {
   ]);
 }
 
-/** What stands behind the members: central directory and the ends of it (APPNOTE 4.3.12, 4.3.14 to 4.3.16). */
+/**
+ * What stands behind the members: central directory and the ends of it (APPNOTE 4.3.12, 4.3.14 to 4.3.16).
+ */
 function directory(members: readonly Member[], start: number): Uint8Array {
   const entries = concat(members.map(entryOf));
   const { length } = members;

@@ -3,14 +3,16 @@
  * that the tools of the field have, with the network's name added, so that numbers of two networks are never
  * compared. Distances are left to `metrics/`, pictures of an archive to `pictures/`.
  *
- * | array                 | what                                                | who writes it                   |
- * | --------------------- | --------------------------------------------------- | ------------------------------- |
- * | `mu`, `sigma`         | mean and covariance of the features                 | pytorch-fid, guided-diffusion   |
- * | `mu_s`, `sigma_s`     | the same of the spatial features, for sFID          | guided-diffusion                |
- * | `arr_0`               | the pictures themselves, bytes                      | guided-diffusion                |
- * | `features`            | features, a row for each picture                    | this project                    |
- * | `count`               | number of pictures that the statistics are of       | this project                    |
- * | `network`, `fingerprint` | the network that looked: bytes of texts in UTF-8 | this project                    |
+ * | array                    | what                                                | who writes it      |
+ * | ------------------------ | --------------------------------------------------- | ------------------ |
+ * | `mu`, `sigma`            | mean and covariance of the features                 | pytorch-fid, ADM   |
+ * | `mu_s`, `sigma_s`        | the same of the spatial features, for sFID          | ADM                |
+ * | `arr_0`                  | the pictures themselves, bytes                      | ADM                |
+ * | `features`               | features, a row for each picture                    | this project       |
+ * | `count`                  | number of pictures that the statistics are of       | this project       |
+ * | `network`, `fingerprint` | the network that looked: bytes of texts in UTF-8    | this project       |
+ *
+ * ADM is guided-diffusion's evaluator.
  *
  * @module
  */
@@ -58,8 +60,8 @@ export interface ReferenceFile extends ReferenceStatistics {
  *
  * @param path An archive with `mu` and `sigma`, `features`, or pictures.
  * @param options `signal` ends the reading.
- * @throws {ModelFileError} If it is no archive, holds none of these, arrays do not fit each other, or a number
- * is not finite.
+ * @throws {ModelFileError} If it is no archive, holds none of these, arrays do not fit each other, or a
+ * number is not finite.
  *
  * @example
  * ```ts

@@ -95,8 +95,8 @@ export interface ReadRowsOptions {
 /**
  * Reads rows that {@linkcode writeRows} wrote.
  *
- * @throws {ModelFileError} If the file is none of these, is damaged, holds a number that is not finite, or the
- * rows are of another network or of other pictures.
+ * @throws {ModelFileError} If the file is none of these, is damaged, holds a number that is not finite, or
+ * the rows are of another network or of other pictures.
  * @throws {TypeError} If an option is unknown.
  *
  * @example

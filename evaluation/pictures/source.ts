@@ -10,8 +10,8 @@ import type { OpenPicturesOptions, PictureSource } from "./picture_source.ts";
 
 /**
  * Opens pictures. Of a run of varscale only those count that its `run.json` tells of, and that are there; of
- * any other folder all PNG, JPEG and WebP files in it count, or, if there are none, those in its folders, each
- * of which is a class: folders with numbers have these classes, others the name. An archive has them in
+ * any other folder all PNG, JPEG and WebP files in it count, or, if there are none, those in its folders,
+ * each of which is a class: folders with numbers have these classes, others the name. An archive has them in
  * `arr_0`, as bytes [pictures, rows, columns, 3], and classes, if it has them, in `arr_1`.
  *
  * @param place Path of a folder or an archive.

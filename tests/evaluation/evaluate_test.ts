@@ -4,7 +4,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { evaluatePictures, type EvaluateRequest } from "../../evaluation/evaluate.ts";
 import { openPictures } from "../../evaluation/pictures/source.ts";
 import { openReference } from "../../evaluation/reference.ts";
-import { METRICS } from "../../evaluation/measure.ts";
+import type { METRICS } from "../../evaluation/measure.ts";
 import { RgbaImage } from "../../sampler/mod.ts";
 import { fixture, testInFolder } from "../cli/run.ts";
 import expected from "../fixtures/evaluation/evaluate/expected.json" with { type: "json" };
