@@ -42,14 +42,11 @@ export const COVERED: Readonly<Record<string, string>> = {
   "evaluation/files/whole_file.ts": "tests/evaluation/files/npz_writer_test.ts",
   "evaluation/metrics/rows.ts": "tests/evaluation/metrics/frechet_test.ts",
   "evaluation/networks/metric_network.ts": "tests/evaluation/networks/inception_fid_test.ts",
-<<<<<<< HEAD
+  "evaluation/networks/text_network.ts": "tests/evaluation/networks/extractor_network_test.ts",
   "evaluation/pictures/packed_pictures.ts": "tests/evaluation/pictures/source_test.ts",
   "evaluation/pictures/picture_folder.ts": "tests/evaluation/pictures/source_test.ts",
   "evaluation/pictures/picture_source.ts": "tests/evaluation/pictures/source_test.ts",
   "evaluation/pictures/run_record.ts": "tests/evaluation/pictures/source_test.ts",
-=======
-  "evaluation/networks/text_network.ts": "tests/evaluation/networks/extractor_network_test.ts",
->>>>>>> h-networks
   "evaluation/sweep/results.ts": "tests/evaluation/sweep/sweep_test.ts",
   "kernels/candidates/gaussian.ts": "tests/kernels/candidates/density_test.ts",
   "kernels/check/candidates_cases.ts": "tests/kernels/check/check_test.ts",
