@@ -70,6 +70,11 @@ export interface EvaluateRequest {
   readonly keep?: readonly MetricOutput[];
   /** Outputs whose moments are taken for {@linkcode Evaluation.statistics} even if no metric needs them. */
   readonly moments?: readonly MetricOutput[];
+  /**
+   * File in which what the network says of the pictures is written down while it looks. An evaluation that was
+   * interrupted goes on from it if it is asked for again; a finished one removes it.
+   */
+  readonly journal?: string;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
   /** Told before the first and after every batch. */
@@ -149,7 +154,7 @@ const FEW = 4096;
  */
 export async function evaluatePictures(request: EvaluateRequest): Promise<Evaluation> {
   requireOptions(request, OPTIONS, ACTION);
-  const { pictures, network, reference, kept, intervals, signal, onProgress } = request;
+  const { pictures, network, reference, kept, intervals, journal, signal, onProgress } = request;
   const labels = request.labels ?? pictures.labels ?? classesOf(pictures, network);
   const prompts = request.prompts ?? pictures.prompts;
   for (const [name, list] of Object.entries({ labels, prompts })) {
@@ -198,6 +203,7 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
   const said = kept === undefined
     ? await lookAtPictures(pictures, network, {
       ...needsOf(chosen, wanted),
+      journal,
       signal,
       onProgress: told("pictures", pictures.count),
     })
@@ -217,6 +223,7 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     ...(intervals !== undefined && { intervals }),
   };
   const columns = chosen.flatMap((name) => METRIC_TABLE[name].measure(seen));
+  if (journal !== undefined && kept === undefined) await Deno.remove(journal);
   return evaluationOf(request, { columns, said, labels });
 }
 
@@ -232,6 +239,7 @@ const OPTIONS = [
   "intervals",
   "keep",
   "moments",
+  "journal",
   "signal",
   "onProgress",
 ];

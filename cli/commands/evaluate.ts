@@ -7,6 +7,7 @@
 import { dirname, resolve } from "node:path";
 import {
   evaluatePictures,
+  type EvaluateRequest,
   type Evaluation,
   type InceptionScoreOptions,
   judgeOfModel,
@@ -95,7 +96,8 @@ const OPTIONS = {
     output: { kind: text("FILE"), short: "o", help: "JSON file with all values, beside what is printed" },
     writeFeatures: {
       kind: text("FILE"),
-      help: "Keep what the network says of the pictures in a .safetensors, for --features and --reference",
+      help:
+        "Keep what the network says of the pictures in a .safetensors, for --features and --reference; the same command goes on where it was interrupted",
     },
     features: {
       kind: text("FILE"),
@@ -141,6 +143,9 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (options.chunk !== undefined && options.splits !== undefined) {
     throw new UsageError("Options --chunk and --splits exclude each other");
   }
+  if (options.features !== undefined && options.writeFeatures !== undefined) {
+    throw new UsageError("Options --features and --write-features exclude each other");
+  }
   await requireOutputs(options);
   for (
     const place of [
@@ -180,12 +185,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       ...(prompts && { prompts }),
       ...(kept && { kept }),
       ...(options.intervals !== undefined && { intervals: options.intervals }),
-      ...(options.writeFeatures !== undefined &&
-        { keep: network.outputs.filter((name) => name !== "spatial") }),
-      ...(options.writeReference !== undefined && {
-        keep: ["features"],
-        moments: network.outputs.filter((name) => name !== "logits"),
-      }),
+      ...keptOf(options, network),
       signal: io.signal,
       onProgress: progress.report,
     });
@@ -199,6 +199,22 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const content = reportOf(evaluations);
   if (output !== undefined) await writeWhole(output, `${formatJson(content)}\n`);
   io.out(json ? `${formatJson(content)}\n` : showAll(evaluations));
+}
+
+/** What is kept for files beyond what metrics need. */
+function keptOf(
+  { writeFeatures, writeReference }: Values<typeof OPTIONS>,
+  { outputs }: MetricNetwork,
+): Pick<EvaluateRequest, "keep" | "moments" | "journal"> {
+  return {
+    // Those of places are not kept: 2023 numbers that only sFID needs, of which the moments are enough.
+    keep: outputs.filter((output) => {
+      return writeFeatures !== undefined && output !== "spatial" ||
+        writeReference !== undefined && output === "features";
+    }),
+    ...(writeReference !== undefined && { moments: outputs.filter((output) => output !== "logits") }),
+    ...(writeFeatures !== undefined && { journal: `${writeFeatures}.part` }),
+  };
 }
 
 function metricNamed(name: string): MetricName {
@@ -323,11 +339,12 @@ class EvaluationProgress implements Disposable {
   ): void => {
     if (of !== this.#of) {
       this.#progress?.clear();
-      this.#progress = new Progress(this.#io, { total, quiet: this.#quiet, noun: "picture" });
+      this.#progress = new Progress(this.#io, { total, done, quiet: this.#quiet, noun: "picture" });
       this.#of = of;
+      if (done > 0 && !this.#quiet) say(this.#io, `going on after ${plural(done, "picture")}`);
+      return;
     }
     const progress = this.#progress!;
-    if (done === 0) return;
     while (progress.done < done) progress.image();
     progress.batch();
     progress.draw(of);

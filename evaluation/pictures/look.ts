@@ -6,6 +6,7 @@
  */
 
 import type { RgbaImage } from "../../sampler/pictures/image.ts";
+import { RowsJournal, type SaidRows } from "../files/rows_journal.ts";
 import type { Rows } from "../metrics/rows.ts";
 import { lookAtImages } from "../networks/look_at_images.ts";
 import type { MetricNetwork, MetricOutput } from "../networks/metric_network.ts";
@@ -22,6 +23,8 @@ export interface LookRequest {
   readonly rows: readonly MetricOutput[];
   /** Outputs whose mean and covariance are taken. */
   readonly moments: readonly MetricOutput[];
+  /** File in which what is said is written down meanwhile, and from which interrupted work goes on. */
+  readonly journal?: string | undefined;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
   /** Called before the first and after every batch with the number of pictures that were looked at. */
@@ -37,7 +40,7 @@ export interface LookedAt {
 }
 
 /**
- * Looks at all pictures.
+ * Looks at all pictures. A journal stays where it is; whoever has made use of all rows removes it.
  *
  * @throws {RangeError} If a number is not finite; it says of which picture, or moments of fewer than two are
  * wanted.
@@ -46,25 +49,33 @@ export interface LookedAt {
 export async function lookAtPictures(
   source: PictureSource,
   network: MetricNetwork,
-  { rows: kept, moments: taken, signal, onProgress }: LookRequest,
+  { rows: kept, moments: taken, journal: path, signal, onProgress }: LookRequest,
 ): Promise<LookedAt> {
-  const wanted = [...new Set([...kept, ...taken])];
+  const wanted = [...new Set([...kept, ...taken])].sort();
   const rows: Partial<Record<MetricOutput, KeptSoFar>> = {};
   const moments: Partial<Record<MetricOutput, Moments>> = {};
   let done = 0;
-  onProgress?.(0);
-  for await (const images of batches(source, signal)) {
-    signal?.throwIfAborted();
-    const said = await lookAtImages(network, images, wanted, { signal });
+  const take = (said: SaidRows): void => {
     for (const output of wanted) {
       const part = said[output]!;
-      requireFinite(part, output, network.name, source.names, done);
       if (kept.includes(output)) {
         (rows[output] ??= new KeptSoFar(source.count, part.dimensions)).add(part, done);
       }
       if (taken.includes(output)) (moments[output] ??= new Moments(part.dimensions)).update(part);
     }
-    done += images.length;
+    done += said[wanted[0]!]!.count;
+  };
+  using journal = path === undefined
+    ? undefined
+    : await RowsJournal.open(path, { network, pictures: source.fingerprint, outputs: wanted });
+  if (journal !== undefined) { for await (const said of journal.read()) take(said); }
+  onProgress?.(done);
+  for await (const images of batches(source, done, signal)) {
+    signal?.throwIfAborted();
+    const said = await lookAtImages(network, images, wanted, { signal });
+    for (const output of wanted) requireFinite(said[output]!, output, network.name, source.names, done);
+    await journal?.append(said);
+    take(said);
     onProgress?.(done);
   }
   return {
@@ -109,11 +120,12 @@ function requireFinite(
 
 async function* batches(
   source: PictureSource,
+  from: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<RgbaImage[]> {
   let batch: RgbaImage[] = [];
   let bytes = 0;
-  for await (const { image } of source.pictures({ signal })) {
+  for await (const { image } of source.pictures({ from, signal })) {
     batch.push(image);
     bytes += image.data.length;
     if (batch.length < BATCH && bytes < BATCH_BYTES) continue;

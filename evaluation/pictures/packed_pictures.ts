@@ -53,13 +53,13 @@ export async function openPackedPictures(
     fingerprint: createHash("sha256").update(JSON.stringify([shape, npz.checksum(PICTURES)])).digest("hex"),
     ...(labels !== undefined && { labels }),
     notes: [],
-    pictures: (options = {}) => packedPictures(place, { width, height }, options.signal),
+    pictures: ({ from = 0, signal } = {}) => packedPictures(place, { width, height, from }, signal),
   };
 }
 
 async function* packedPictures(
   place: string,
-  { width, height }: { readonly width: number; readonly height: number },
+  { width, height, from: first }: Readonly<Record<"width" | "height" | "from", number>>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<NamedPicture> {
   using npz = await openNpz(place, { signal });
@@ -68,13 +68,14 @@ async function* packedPictures(
   for await (const rows of npz.rows(PICTURES, Math.max(1, Math.floor(CHUNK_BYTES / size)))) {
     for (let at = 0; at < rows.length; at += size) {
       signal?.throwIfAborted();
+      if (index++ < first) continue;
       const image = new RgbaImage(width, height);
       for (let from = at, to = 0; from < at + size; from += 3, to += 4) {
         image.data[to] = rows[from]!;
         image.data[to + 1] = rows[from + 1]!;
         image.data[to + 2] = rows[from + 2]!;
       }
-      yield { name: `${PICTURES}[${index++}]`, image };
+      yield { name: `${PICTURES}[${index - 1}]`, image };
     }
   }
 }

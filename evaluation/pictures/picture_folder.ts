@@ -69,7 +69,7 @@ export async function openPictureFolder(
     ...(prompts && { prompts }),
     ...(run && { run }),
     notes,
-    pictures: (options = {}) => readPictures(folder, files, options.signal),
+    pictures: ({ from = 0, signal } = {}) => readPictures(folder, files.slice(from), signal),
   };
 }
 

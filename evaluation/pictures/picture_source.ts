@@ -46,10 +46,12 @@ export interface PictureSource {
   /**
    * Goes through the pictures, in the order of {@linkcode PictureSource.names}.
    *
-   * @param options `signal` ends it.
+   * @param options `from` is the first of them, 0 by default; `signal` ends it.
    * @throws {Error} If one cannot be read; it says which.
    */
-  pictures(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<NamedPicture>;
+  pictures(
+    options?: { readonly from?: number; readonly signal?: AbortSignal | undefined },
+  ): AsyncGenerator<NamedPicture>;
 }
 
 /** Options of {@linkcode openPictures}. */

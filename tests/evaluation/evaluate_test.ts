@@ -222,3 +222,35 @@ testInFolder(
     );
   },
 );
+
+testInFolder("evaluatePictures: interrupted work goes on, and comes to the same values", async (folder) => {
+  for (let i = 0; i < 600; i++) {
+    const image = new RgbaImage(1, 1);
+    image.data.set([i % 256, 7 * i % 256, 31 * i % 256]);
+    await Deno.writeFile(`${folder}/${i}.png`, image.png());
+  }
+  const journal = `${folder}/rows.part`;
+  const pictures = await openPictures(folder);
+  const reference = await openReference(statistics);
+  await using network = levelNetwork();
+  const request: EvaluateRequest = { pictures, network, reference, metrics: ["fid", "is"] };
+  const whole = await evaluatePictures(request);
+  const controller = new AbortController();
+  await assertRejects(
+    () =>
+      evaluatePictures({
+        ...request,
+        journal,
+        signal: controller.signal,
+        onProgress: ({ done }) => done >= 512 && controller.abort(new Error("enough")),
+      }),
+    Error,
+    "enough",
+  );
+  const told: number[] = [];
+  network.looks.pictures = 0;
+  const again = await evaluatePictures({ ...request, journal, onProgress: ({ done }) => told.push(done) });
+  assertEquals([told, network.looks.pictures], [[512, 600], 88]);
+  assertEquals(again.values, whole.values);
+  await assertRejects(() => Deno.stat(journal), Deno.errors.NotFound);
+});

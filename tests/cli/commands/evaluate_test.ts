@@ -141,6 +141,10 @@ testInFolder("varscale evaluate: a wrong command line, before anything is loaded
   await refused("there.json: it exists", there, "--output", `${folder}/there.json`);
   await refused("--write-reference must end in .npz", there, "--write-reference", `${folder}/a.json`);
   await refused("--write-features must end in .safetensors", there, "--write-features", `${folder}/a.npz`);
+  await refused(
+    "Options --features and --write-features exclude each other",
+    ...[there, "--features", `${folder}/there.json`, "--write-features", `${folder}/b.safetensors`],
+  );
   await refused("Option --features goes with one set", there, there, "--features", `${folder}/there.json`);
   assertEquals(filesIn(folder), ["run", "there.json"]);
 });

@@ -38,6 +38,10 @@ testInFolder("openPictures: numbers in names go by value, and sizes may differ",
   ]);
   const widths = await Array.fromAsync(source.pictures(), ({ image }) => image.width);
   assertEquals(widths, [4, 3, 5, 2]);
+  assertEquals(await Array.fromAsync(source.pictures({ from: 2 }), ({ name }) => name), [
+    "b010.png",
+    "b10.png",
+  ]);
   assertEquals((await openPictures(folder)).fingerprint, source.fingerprint);
   await write(folder, ["z.png"]);
   assert((await openPictures(folder)).fingerprint !== source.fingerprint);
@@ -149,6 +153,9 @@ Deno.test("openPictures: pictures and classes of an archive", async () => {
   assertEquals(images.map(({ width, height }) => `${width}×${height}`), new Array(5).fill("6×4"));
   // What make.py printed.
   assertEquals([...images[1]!.data.subarray(0, 8)], [230, 197, 94, 255, 115, 124, 94, 255]);
+  const last = await Array.fromAsync(source.pictures({ from: 3 }));
+  assertEquals(last.map(({ name }) => name), ["arr_0[3]", "arr_0[4]"]);
+  assertEquals(last[0]!.image.data, images[3]!.data);
   const other = await openPictures(fixture("evaluation/npz/guided_diffusion.npz"));
   assertEquals([other.labels, other.fingerprint], [undefined, source.fingerprint]);
 });
