@@ -71,8 +71,8 @@ export interface EvaluateRequest {
   /** Outputs whose moments are taken for {@linkcode Evaluation.statistics} even if no metric needs them. */
   readonly moments?: readonly MetricOutput[];
   /**
-   * File in which what the network says of the pictures is written down while it looks. An evaluation that was
-   * interrupted goes on from it if it is asked for again; a finished one removes it.
+   * File in which what the network says of the pictures is written down while it looks. An evaluation that
+   * was interrupted goes on from it if it is asked for again; a finished one removes it.
    */
   readonly journal?: string;
   /** Ends it. */

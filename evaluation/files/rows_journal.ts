@@ -2,8 +2,8 @@
  * What a network says, written down batch by batch while it looks, so that work which was interrupted goes on
  * where it was, whatever ended it. What is finished is kept by `rows_file.ts`.
  *
- * After eight bytes with its length stands a JSON header, and then for each picture its rows as f32, one output
- * after the other. A picture that was written in part does not count.
+ * After eight bytes with its length stands a JSON header, and then for each picture its rows as f32, one
+ * output after the other. A picture that was written in part does not count.
  *
  * @module
  */
@@ -34,7 +34,7 @@ export interface JournalSubject {
 /** What a network says of some pictures. */
 export type SaidRows = Readonly<Partial<Record<MetricOutput, Rows>>>;
 
-/** A journal that is open. Disposing it closes the file, which stays. */
+/** A journal that is open. Disposing it closes the file, which stays if anything stands in it. */
 export class RowsJournal implements Disposable {
   /** The file. */
   readonly path: string;
@@ -45,6 +45,7 @@ export class RowsJournal implements Disposable {
   /** First byte of the rows. */
   #start = 0;
   #done = 0;
+  #isNew = false;
 
   private constructor(path: string, subject: JournalSubject, file: Deno.FsFile) {
     this.path = path;
@@ -140,6 +141,7 @@ export class RowsJournal implements Disposable {
 
   [Symbol.dispose](): void {
     this.#file.close();
+    if (this.#isNew && this.#dimensions === undefined) Deno.removeSync(this.path);
   }
 
   /** Bytes of a picture. */
@@ -163,6 +165,7 @@ export class RowsJournal implements Disposable {
   /** Finds out how much is there. */
   async #takeUp(): Promise<void> {
     const { size } = await this.#file.stat();
+    this.#isNew = size === 0;
     // What ended before the header was whole has said nothing.
     if (size < 8) return;
     const length = Number(new DataView((await this.#bytes(0, 8)).buffer).getBigUint64(0, true));

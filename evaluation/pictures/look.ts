@@ -14,7 +14,7 @@ import { Moments, type MomentStatistics } from "../numbers/moments.ts";
 import type { PictureSource } from "./picture_source.ts";
 
 /** Pictures that are in memory at most, and bytes of their pixels. */
-const BATCH = 256;
+const BATCH = 64;
 const BATCH_BYTES = 1 << 26;
 
 /** What is asked of {@linkcode lookAtPictures}. */

@@ -250,7 +250,7 @@ testInFolder("evaluatePictures: interrupted work goes on, and comes to the same 
   const told: number[] = [];
   network.looks.pictures = 0;
   const again = await evaluatePictures({ ...request, journal, onProgress: ({ done }) => told.push(done) });
-  assertEquals([told, network.looks.pictures], [[512, 600], 88]);
+  assertEquals([told, network.looks.pictures], [[512, 576, 600], 88]);
   assertEquals(again.values, whole.values);
   await assertRejects(() => Deno.stat(journal), Deno.errors.NotFound);
 });

@@ -83,3 +83,11 @@ testInFolder("RowsJournal: one of something else is refused, and left as it is",
   await refused({}, "expected varscale-rows-journal, found another file");
   assertEquals(await Deno.readFile(path), bytes);
 });
+
+testInFolder("RowsJournal: one in which nothing was written leaves no file", async (folder) => {
+  {
+    using journal = await RowsJournal.open(`${folder}/rows.part`, subject);
+    assertEquals(await readAll(journal), []);
+  }
+  assertEquals(filesIn(folder), []);
+});
