@@ -7,7 +7,7 @@
 
 import { mustBe, requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
 import { addWideProducts } from "../../kernels/pairs/pairs.ts";
-import { factor } from "../numbers/cholesky.ts";
+import { type Factor, factor } from "../numbers/cholesky.ts";
 import { symmetricEigenvalues } from "../numbers/eigenvalues.ts";
 import { Moments, type MomentStatistics } from "../numbers/moments.ts";
 import { singularValues } from "../numbers/singular_values.ts";
@@ -15,6 +15,8 @@ import { shuffled } from "../statistics/draws.ts";
 import { requireRows, type Rows } from "./rows.ts";
 
 const ACTION = "take a Fréchet distance";
+/** Factors of covariances, so that one of a reference is found once, however often it is compared with. */
+const FACTORS = new WeakMap<Float64Array, Factor>();
 
 /**
  * The squared Fréchet distance between the normal distributions of two sets, |m₁ - m₂|² + tr Σ₁ + tr Σ₂ -
@@ -31,6 +33,8 @@ const ACTION = "take a Fréchet distance";
  *   is rounding;
  * - where both are covariances of full rank, the same sum is that of the roots of the eigenvalues of F₁Σ₂F₁ᵀ,
  *   which are found several times as fast.
+ *
+ * The factor of statistics is kept beside them, which must therefore stay as they are.
  *
  * No epsilon is added. Tools that take SciPy's `sqrtm` or the eigenvalues of Σ₁Σ₂ add 1e-6 where that fails,
  * and of sets smaller than their dimensions they take the roots of what rounding makes of zeros: for two of
@@ -132,7 +136,7 @@ interface Side {
   readonly mean: Float64Array;
   readonly trace: number;
   /** [rank, dimensions], made when it is first asked for. */
-  factor(): { readonly values: Float64Array; readonly rank: number };
+  factor(): Factor;
   /** Where there is one of perhaps full rank. */
   readonly covariance?: Float64Array;
 }
@@ -157,8 +161,12 @@ function sideOf(set: Rows | MomentStatistics): Side {
 function ofStatistics({ dimensions, mean, covariance }: MomentStatistics): Side {
   let trace = 0;
   for (let i = 0; i < dimensions; i++) trace += covariance[i * (dimensions + 1)]!;
-  let found: ReturnType<typeof factor> | undefined;
-  return { dimensions, mean, trace, covariance, factor: () => found ??= factor(covariance, dimensions) };
+  const find = () => {
+    const found = FACTORS.get(covariance) ?? factor(covariance, dimensions);
+    FACTORS.set(covariance, found);
+    return found;
+  };
+  return { dimensions, mean, trace, covariance, factor: find };
 }
 
 function distance(first: Side, second: Side): number {
