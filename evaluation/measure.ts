@@ -143,10 +143,11 @@ function frechet(
   return [column(seen, facts, value, interval && { ...interval, low: Math.max(0, interval.low) })];
 }
 
-/** Fewer rows than dimensions are faster than their covariance. */
+/** Fewer rows than dimensions are faster than their covariance, if that is of no other pictures. */
 function briefest({ rows, moments }: Said, output: "features" | "spatial"): Rows | MomentStatistics {
-  const kept = rows[output];
-  return kept !== undefined && kept.count <= kept.dimensions ? kept : moments[output] ?? kept!;
+  const [kept, sums] = [rows[output], moments[output]];
+  if (kept === undefined || sums === undefined) return kept ?? sums!;
+  return kept.count <= kept.dimensions && kept.count === sums.count ? kept : sums;
 }
 
 /** Products that a side of a distance takes. */

@@ -21,10 +21,16 @@ export interface Reference {
   readonly pictures?: PictureSource;
 }
 
-/**
- * Who judges the pictures of a bundled model, and what it says of the pictures that the model learned from.
- */
-const JUDGES: Readonly<Record<string, { readonly network: string; readonly reference: URL }>> = {
+/** Who judges the pictures of a bundled model, and what it says of pictures that are as they should be. */
+interface Judge {
+  readonly network: string;
+  readonly reference: URL;
+}
+
+/** Pictures that the references of the judges are of, as `judges/README.md` tells. */
+const JUDGED = 8192;
+
+const JUDGES: Readonly<Record<string, Judge>> = {
   "demo": {
     network: "demo-oracle",
     reference: new URL("./judges/demo_reference.npz", import.meta.url),
@@ -73,7 +79,7 @@ export async function openBundledReference(
   const found = Object.values(JUDGES).find(({ network }) => network === name);
   if (found === undefined) return undefined;
   const { place, statistics } = await openReference(found.reference, options);
-  return { place, statistics: { ...statistics, network: { name, fingerprint } } };
+  return { place, statistics: { ...statistics, network: { name, fingerprint }, count: JUDGED } };
 }
 
 /**

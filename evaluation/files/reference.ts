@@ -34,7 +34,7 @@ const UNTOLD = 2;
 export interface ReferenceStatistics {
   /** The network that looked, where the file says so; those of other tools do not. */
   readonly network?: NetworkIdentity;
-  /** Number of pictures that it looked at, where the file says so. */
+  /** Number of pictures that the statistics are of, where the file says so. */
   readonly count?: number;
   /**
    * Mean and covariance of the features. Their count is 2, the least that has a covariance, where the file
@@ -43,7 +43,7 @@ export interface ReferenceStatistics {
   readonly features?: MomentStatistics;
   /** Mean and covariance of the spatial features. */
   readonly spatial?: MomentStatistics;
-  /** The features themselves, a row for each picture. */
+  /** The features themselves, a row for each picture or for some of them. */
   readonly rows?: Rows;
 }
 
@@ -96,7 +96,8 @@ export async function readReference(
   }
   const told = has("count") ? await readCount(npz) : undefined;
   const rows = has("features") ? await readRowsOf(npz) : undefined;
-  const count = told ?? rows?.count;
+  // Statistics may be of more pictures than those whose features are there.
+  const count = told ?? (has("mu", "sigma") ? undefined : rows?.count);
   const moments = async (mean: string, covariance: string): Promise<MomentStatistics | undefined> => {
     return has(mean, covariance) ? await readMoments(npz, mean, covariance, count ?? UNTOLD) : undefined;
   };
@@ -134,7 +135,7 @@ export async function writeReference(path: string, reference: ReferenceStatistic
   if (features === undefined && rows === undefined) {
     throw new TypeError(mustBe("statistics or rows", undefined, "features", "write the reference"));
   }
-  const count = reference.count ?? rows?.count ?? features?.count ?? UNTOLD;
+  const count = reference.count ?? features?.count ?? rows?.count ?? UNTOLD;
   await writeNpz(path, {
     ...momentArrays(features, ""),
     ...momentArrays(spatial, "_s"),

@@ -1,8 +1,9 @@
 /** What is told beside values: orders, intervals, and numbers that do not fit. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { METRIC_TABLE, METRICS, type Seen } from "../../evaluation/measure.ts";
+import { METRIC_TABLE, METRICS, type Said, type Seen } from "../../evaluation/measure.ts";
 import type { Rows } from "../../evaluation/metrics/rows.ts";
+import { Moments } from "../../evaluation/numbers/moments.ts";
 
 /** Rows that are sure of a class each. */
 function sure(labels: readonly number[], classes: number): Rows {
@@ -65,4 +66,15 @@ Deno.test("METRIC_TABLE: the distance to itself is 0, and its interval begins th
   assert(column!.measured.value < 1e-6);
   assertEquals(column!.measured.low, 0);
   assertEquals(Object.keys(METRIC_TABLE), [...METRICS]);
+});
+
+Deno.test("METRIC_TABLE: statistics count, and not the rows of some of their pictures", () => {
+  const [features, some] = [sure(mixed, 30), sure([0, 1, 2], 30)];
+  const all = new Moments(30);
+  all.update(features);
+  const value = (real: Said): number => {
+    return METRIC_TABLE.fid.measure(seen(mixed, { rows: { features }, real }))[0]!.measured.value;
+  };
+  assert(value({ rows: { features: some }, moments: { features: all.compute() } }) < 1e-6);
+  assert(value({ rows: { features: some }, moments: {} }) > 1);
 });

@@ -29,7 +29,11 @@ Deno.test("openBundledReference: the judges of the bundled models have one, of t
     const network = { name: judgeOfModel(model)!, fingerprint: "any" };
     const { place, statistics } = (await openBundledReference(network))!;
     assertEquals([place, statistics?.network], [`${model.replace("-", "_")}_reference.npz`, network]);
-    assertEquals(statistics?.features?.dimensions, 192);
+    assertEquals([statistics?.features?.dimensions, statistics?.count, statistics?.rows?.count], [
+      192,
+      8192,
+      768,
+    ]);
   }
   assertEquals(judgeOfModel("constructor"), undefined);
   assertEquals(await openBundledReference({ name: "clip", fingerprint: "" }), undefined);
