@@ -97,6 +97,8 @@ export interface Evaluation {
   readonly values: Readonly<Record<string, Measured>>;
   /** Values of each picture, in the order of the source, of metrics that are the mean of these. */
   readonly each: Readonly<Record<string, readonly number[]>>;
+  /** Values without each group of pictures that an interval is made of, for `compareEvaluations`. */
+  readonly parts: Readonly<Record<string, readonly number[]>>;
   /** Names of the pictures. */
   readonly names: readonly string[];
   /** What a person should know. */
@@ -413,9 +415,8 @@ function evaluationOf(
     }),
     metrics: columns.map(({ facts }) => facts),
     values: Object.fromEntries(columns.map(({ facts, measured }) => [facts.key, measured])),
-    each: Object.fromEntries(
-      columns.flatMap(({ facts, each }) => each === undefined ? [] : [[facts.key, each]]),
-    ),
+    each: listsOf(columns, ({ each }) => each),
+    parts: listsOf(columns, ({ parts }) => parts),
     names: pictures.names,
     notes: [
       ...pictures.notes,
@@ -441,4 +442,14 @@ function evaluationOf(
       ...(said.rows.features && { rows: said.rows.features }),
     },
   };
+}
+
+function listsOf(
+  columns: readonly MeasuredColumn[],
+  list: (column: MeasuredColumn) => readonly number[] | undefined,
+): Record<string, readonly number[]> {
+  return Object.fromEntries(columns.flatMap((column) => {
+    const found = list(column);
+    return found === undefined ? [] : [[column.facts.key, found]];
+  }));
 }

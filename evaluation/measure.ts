@@ -68,6 +68,13 @@ export interface MeasuredColumn {
   readonly measured: Measured;
   /** The value of each picture, where it is the mean of these. */
   readonly each?: readonly number[];
+  /** The value without each of the groups of pictures that its interval is made of; the same of as many. */
+  readonly parts?: readonly number[];
+}
+
+/** An interval by leaving out groups, with the values without them. */
+interface PartsInterval extends Interval {
+  readonly parts: readonly number[];
 }
 
 /** A metric. */
@@ -248,13 +255,14 @@ function column(
   { network }: Seen,
   { note, ...facts }: Omit<MetricFacts, "network" | "note"> & { readonly note?: string | undefined },
   value: number,
-  interval?: Interval,
+  interval?: Interval | PartsInterval,
   each?: readonly number[],
 ): MeasuredColumn {
   return {
     facts: { ...facts, network, ...(note !== undefined && { note }) },
     measured: { value, ...(interval && { low: interval.low, high: interval.high }) },
     ...(each && { each }),
+    ...(interval !== undefined && "parts" in interval && { parts: interval.parts }),
   };
 }
 
@@ -269,10 +277,16 @@ function jackknife(
   { count, intervals }: Seen,
   cost: number,
   statistic: (kept: Uint32Array) => number,
-): Interval | undefined {
+): PartsInterval | undefined {
   // Two pictures must be left for a covariance.
   if (count < 4 || !(intervals ?? cost <= CHEAP)) return undefined;
-  return jackknifeInterval(count, statistic, { groups: Math.min(GROUPS, count) });
+  const parts: number[] = [];
+  const noted = (kept: Uint32Array): number => {
+    const value = statistic(kept);
+    if (kept.length < count) parts.push(value);
+    return value;
+  };
+  return { ...jackknifeInterval(count, noted, { groups: Math.min(GROUPS, count) }), parts };
 }
 
 function requireSameDimensions({ rows, moments, real, network }: Seen, output: "features" | "spatial"): void {

@@ -6,6 +6,7 @@
  * @module
  */
 
+export { type Compared, compareEvaluations } from "./compare.ts";
 export {
   evaluatePictures,
   type EvaluateRequest,

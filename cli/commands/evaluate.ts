@@ -6,6 +6,8 @@
 
 import { dirname, resolve } from "node:path";
 import {
+  type Compared,
+  compareEvaluations,
   evaluatePictures,
   type EvaluateRequest,
   type Evaluation,
@@ -19,7 +21,6 @@ import {
   openBundledReference,
   openPictures,
   openReference,
-  pairedTest,
   type PictureSource,
   readRows,
   type Reference,
@@ -189,7 +190,9 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       signal: io.signal,
       onProgress: progress.report,
     });
-    evaluations.push({ title, evaluation });
+    const [plain] = evaluations;
+    const differences = plain === undefined ? {} : compareEvaluations(evaluation, plain.evaluation);
+    evaluations.push({ title, evaluation, differences });
   }
   const [first] = evaluations as [NamedEvaluation];
   if (options.writeFeatures !== undefined) await writeRows(options.writeFeatures, first.evaluation.kept);
@@ -359,25 +362,8 @@ class EvaluationProgress implements Disposable {
 interface NamedEvaluation {
   readonly title: string;
   readonly evaluation: Evaluation;
-}
-
-/** How much the mean over pictures differs from that of the first pictures. */
-interface Against extends Measured {
-  /** Probability of a difference as large if there were none. */
-  readonly p: number;
-}
-
-/** Differences to the first pictures, where they are of the same names. */
-function againstFirst(first: Evaluation, other: Evaluation): Record<string, Against> {
-  const same = first.names.length === other.names.length &&
-    first.names.every((name, i) => name === other.names[i]);
-  if (!same || first === other) return {};
-  return Object.fromEntries(
-    Object.keys(first.each).filter((key) => other.each[key] !== undefined).map((key) => {
-      const { difference, p } = pairedTest([...other.each[key]!], [...first.each[key]!]);
-      return [key, { value: difference, p }];
-    }),
-  );
+  /** Differences to the first pictures, where they go in pairs. */
+  readonly differences: Readonly<Record<string, Compared>>;
 }
 
 /** What is written: all that is known but what each picture has got. */
@@ -390,8 +376,7 @@ function reportOf(evaluations: readonly NamedEvaluation[]): unknown {
     network: first.network,
     ...(first.reference && { reference: first.reference }),
     metrics: first.metrics.map(({ note: _, ...facts }) => facts),
-    pictures: evaluations.map(({ title, evaluation }) => {
-      const differences = againstFirst(first, evaluation);
+    pictures: evaluations.map(({ title, evaluation, differences }) => {
       return {
         title,
         place: evaluation.place,
@@ -405,8 +390,7 @@ function reportOf(evaluations: readonly NamedEvaluation[]): unknown {
 }
 
 function showAll(evaluations: readonly NamedEvaluation[]): string {
-  const first = evaluations[0]!.evaluation;
-  return evaluations.map(({ title, evaluation }) => {
+  return evaluations.map(({ title, evaluation, differences }) => {
     const { count, network, reference, metrics, values } = evaluation;
     const against = reference === undefined ? [] : [
       `against ${reference.place}${
@@ -414,13 +398,10 @@ function showAll(evaluations: readonly NamedEvaluation[]): string {
       }`,
     ];
     const head = [`${title}: ${plural(count, "picture")}`, `by ${network.name}`, ...against].join(", ");
-    const differences = againstFirst(first, evaluation);
     const rows = metrics.map(({ key, title, better }): [string, string] => {
       const arrow = better === "neither" ? "" : better === "higher" ? " ↑" : " ↓";
       const difference = differences[key];
-      const beside = difference === undefined
-        ? ""
-        : `  ${signed(difference.value)} to the first, p = ${brief(difference.p)}`;
+      const beside = difference === undefined ? "" : `  ${showDifference(difference)} to the first`;
       return [`${title}${arrow}`, `${showMeasured(values[key]!)}${beside}`];
     });
     return `${head}\n${columns(rows, "  ")}${
@@ -448,6 +429,8 @@ function brief(value: number): string {
   return Math.abs(value) >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(4)));
 }
 
-function signed(value: number): string {
-  return value < 0 ? `−${brief(-value)}` : `+${brief(value)}`;
+function showDifference({ value, low, high, p }: Compared): string {
+  const sign = value < 0 ? "−" : "+";
+  const interval = low === undefined || high === undefined ? "" : ` [${brief(low)}, ${brief(high)}]`;
+  return `${sign}${brief(Math.abs(value))}${interval}${p === undefined ? "" : `, p = ${brief(p)}`}`;
 }

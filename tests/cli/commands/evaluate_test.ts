@@ -102,10 +102,10 @@ testInFolder("varscale evaluate: several are compared with the first, picture by
   const args = ["evaluate", ...places, "--metrics", "accuracy", "--quiet", ...CPU];
   const { out } = await succeed(...args);
   assertStringIncludes(out, `${places[1]}: 4 pictures, by demo-oracle`);
-  assert(/to the first, p = \d/.test(out.split("\n\n")[1]!), out);
+  assert(/class accuracy ↑ .* [+−]\d.* \[.*\], p = \d\S* to the first/.test(out.split("\n\n")[1]!), out);
   assert(!/to the first/.test(out.split("\n\n")[0]!), out);
   const [, second] = JSON.parse((await succeed(...args, "--json")).out).pictures;
-  assertEquals(Object.keys(second.differences.accuracy), ["value", "p"]);
+  assertEquals(Object.keys(second.differences.accuracy), ["value", "low", "high", "p"]);
 });
 
 testInFolder("varscale evaluate: variants of a generation are evaluated each for itself", async (folder) => {
