@@ -60,6 +60,7 @@ export type { Rows } from "./metrics/rows.ts";
 export type { InceptionResize } from "./networks/inception_fid.ts";
 export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
 export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
+export { type Rows, rowsAt } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
 export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
