@@ -13,7 +13,7 @@ import { frechetDistance } from "./metrics/frechet.ts";
 import { inceptionScore, type InceptionScoreOptions } from "./metrics/inception_score.ts";
 import { kernelDistance } from "./metrics/kernel_distance.ts";
 import { precisionRecall } from "./metrics/precision_recall.ts";
-import type { Rows } from "./metrics/rows.ts";
+import { type Rows, rowsAt } from "./metrics/rows.ts";
 import type { MetricOutput } from "./networks/metric_network.ts";
 import type { MomentStatistics } from "./numbers/moments.ts";
 import { bootstrapInterval, type Interval } from "./statistics/intervals.ts";
@@ -296,15 +296,6 @@ function requireSameDimensions({ rows, moments, real, network }: Seen, output: "
   throw new RangeError(
     `Cannot evaluate as the reference has ${there} ${output} a picture, and ${network} has ${here}: it is of another network`,
   );
-}
-
-/** Some of the rows. */
-function rowsAt({ values, dimensions }: Rows, places: Uint32Array): Rows {
-  const taken = new Float32Array(places.length * dimensions);
-  for (const [i, place] of places.entries()) {
-    taken.set(values.subarray(place * dimensions, (place + 1) * dimensions), i * dimensions);
-  }
-  return { values: taken, count: places.length, dimensions };
 }
 
 /** How much more often than by chance two neighbours are of one class where the order is by class. */

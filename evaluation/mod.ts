@@ -56,7 +56,6 @@ export {
   precisionRecall,
   type PrecisionRecallOptions,
 } from "./metrics/precision_recall.ts";
-export type { Rows } from "./metrics/rows.ts";
 export type { InceptionResize } from "./networks/inception_fid.ts";
 export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
 export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
