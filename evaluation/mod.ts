@@ -6,6 +6,32 @@
  * @module
  */
 
+export { type Compared, compareEvaluations } from "./compare.ts";
+export {
+  evaluatePictures,
+  type EvaluateRequest,
+  type Evaluation,
+  type EvaluationProgress,
+} from "./evaluate.ts";
+export {
+  type NpyFacts,
+  type NpyType,
+  type NpyValues,
+  type Npz,
+  type NpzArray,
+  type NpzRows,
+  openNpz,
+  writeNpz,
+} from "./files/npz.ts";
+export {
+  type NetworkIdentity,
+  readReference,
+  type ReferenceFile,
+  type ReferenceStatistics,
+  writeReference,
+} from "./files/reference.ts";
+export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
+export { type MetricName, METRICS } from "./measure.ts";
 export { type Accuracy, accuracy, type AccuracyOptions } from "./metrics/accuracy.ts";
 export { type ClipScore, clipScore } from "./metrics/clip_score.ts";
 export { meanDistance } from "./metrics/diversity.ts";
@@ -36,7 +62,18 @@ export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } fro
 export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
 export { type Rows, rowsAt } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
+export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
 export { Moments, type MomentStatistics } from "./numbers/moments.ts";
+export type {
+  NamedPicture,
+  OpenPicturesOptions,
+  PictureRun,
+  PictureSource,
+} from "./pictures/picture_source.ts";
+export { runVariants } from "./pictures/run_record.ts";
+export { openPictures } from "./pictures/source.ts";
+export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
 export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
 export { describesTexts, type TextNetwork } from "./networks/text_network.ts";

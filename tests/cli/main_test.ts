@@ -18,6 +18,7 @@ const COMMANDS = [
   "eval-infinity",
   "tts-var",
   "npz",
+  "evaluate",
   "download",
   "convert",
   "inspect",
