@@ -7,7 +7,9 @@
 
 import { type DeviceArray, type GeneratedImage, loadModel, type Model, readFloats } from "../mod.ts";
 import type { CpuProvider } from "../models/graphs/graph_session.ts";
-import { CaptionOracle, ClassOracle, parseCaptions } from "../evaluation/judges/judges.ts";
+import { parseMetadata } from "../evaluation/geneval/metadata.ts";
+import { CaptionOracle } from "../evaluation/judges/caption_oracle.ts";
+import { ClassOracle } from "../evaluation/judges/class_oracle.ts";
 
 /** Something to paint. */
 export interface Prompt {
@@ -108,7 +110,7 @@ function classes({ labels }: Model, oracle: ClassOracle): Judged {
 
 /** Every caption, twice. */
 async function captions(oracle: CaptionOracle): Promise<Judged> {
-  const all = parseCaptions(await Deno.readTextFile(CAPTIONS));
+  const all = parseMetadata(await Deno.readTextFile(CAPTIONS));
   return {
     prompts: all.map(({ prompt: label, tag: group }, prompt) => ({ prompt, label, group })),
     count: 2,

@@ -16,6 +16,7 @@ const COMMANDS = [
   "encode-text",
   "run-infinity",
   "eval-infinity",
+  "geneval",
   "tts-var",
   "npz",
   "evaluate",
