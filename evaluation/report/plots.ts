@@ -9,7 +9,7 @@ import type * as Plot from "npm:@observablehq/plot@0.6.17";
 import type { PlotOptions } from "npm:@observablehq/plot@0.6.17";
 import { mustBe } from "../../kernels/arguments.ts";
 
-export type { PlotOptions } from "npm:@observablehq/plot@0.6.17";
+export type { Markish, PlotOptions } from "npm:@observablehq/plot@0.6.17";
 
 /** What Observable Plot exports: marks, scales, transforms. */
 export type PlotModule = typeof Plot;
@@ -102,6 +102,8 @@ export async function drawPlot(build: (plot: PlotModule) => PlotOptions): Promis
   }
   // Plot leaves the namespace to the document, and the writer of the document leaves it out.
   svg.setAttribute("xmlns", NAMESPACE);
+  // With a name it is one picture to whoever hears the page, and not a heap of texts.
+  if (svg.getAttribute("aria-label") !== null) svg.setAttribute("role", "img");
   const style = svg.querySelector("style");
   if (style !== null) style.textContent = STYLE;
   for (const element of svg.querySelectorAll("*")) roundPlaces(element);
