@@ -25,8 +25,8 @@ export interface Figure {
 const WIDTH = 440;
 /** Pixels between the axes of a figure. */
 const HEIGHT = 240;
-const MARGIN = { left: 52, right: 18, top: 22, bottom: 40 } as const;
-const FONT = 11;
+const MARGIN = { left: 54, right: 18, top: 24, bottom: 42 } as const;
+const FONT = 12;
 
 /** Names of the metrics, in plans, that make the plane of the field. */
 const INCEPTION_SCORE = /^(is|inception[-_ ]?score)$/i;
@@ -242,7 +242,9 @@ async function planeFigure(
   const numbers = traces.some(({ points }) => points.some(({ label }) => label !== undefined));
   return {
     title,
-    caption: `Down and to the right is better. Bars are intervals.${numbers ? " Numbers are N." : ""}`,
+    caption: `Down and to the right is better. Bars are intervals.${
+      numbers ? " Numbers at the ends of lines are N." : ""
+    }`,
     svg,
   };
 }
@@ -268,7 +270,14 @@ async function branchFigure(rows: readonly SweepRow[]): Promise<Figure | undefin
     return {
       ...frame(title, legend.height, titles.length * 24 + 4),
       marginLeft: left,
-      x: { label: "share of pictures", labelArrow: "none", percent: true, domain: [0, 100], grid: true },
+      x: {
+        label: "share of pictures, %",
+        labelAnchor: "center",
+        labelArrow: "none",
+        percent: true,
+        domain: [0, 100],
+        grid: true,
+      },
       y: {
         label: null,
         domain: titles,
@@ -393,7 +402,9 @@ function drawTrace(plot: PlotModule, trace: Trace, bands: boolean): Markish[] {
     points.filter((point) => point[axis].low !== undefined && point[axis].high !== undefined);
   const place = { x: ({ x }: Point) => x.value, y: ({ y }: Point) => y.value };
   const bounds = { low: ({ y }: Point) => y.low, high: ({ y }: Point) => y.high };
-  const labelled = points.filter(({ label }) => label !== undefined);
+  // The ends of a line say in which direction it goes; more numbers would cover one another.
+  const ends = [points.at(0), points.at(-1)].filter((point) => point?.label !== undefined);
+  const labels = joined && points.length > 1 ? ends as Point[] : [];
   return [
     band
       ? plot.areaY(whole("y"), {
@@ -403,17 +414,26 @@ function drawTrace(plot: PlotModule, trace: Trace, bands: boolean): Markish[] {
         fill: colour,
         fillOpacity: 0.12,
       })
-      : plot.ruleX(whole("y"), { x: place.x, y1: bounds.low, y2: bounds.high, stroke: colour, opacity: 0.6 }),
+      : plot.ruleX(whole("y"), { x: place.x, y1: bounds.low, y2: bounds.high, stroke: colour, opacity: 0.5 }),
     plot.ruleY(whole("x"), {
       y: place.y,
       x1: ({ x }: Point) => x.low,
       x2: ({ x }: Point) => x.high,
       stroke: colour,
-      opacity: 0.6,
+      opacity: 0.5,
     }),
     ...(joined ? [plot.line(points, { ...place, stroke: colour, strokeWidth: 1.75 })] : []),
     plot.dot(points, { ...place, fill: colour, symbol, r: 3.5, title: ({ text }: Point) => text }),
-    plot.text(labelled, { ...place, text: ({ label }: Point) => label, dx: 6, dy: -7, textAnchor: "start" }),
+    plot.text(labels, {
+      ...place,
+      text: ({ label }: Point) => label,
+      fill: colour,
+      stroke: "var(--plot-background)",
+      strokeWidth: 3,
+      dx: 6,
+      dy: -7,
+      textAnchor: "start",
+    }),
   ];
 }
 

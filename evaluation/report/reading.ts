@@ -1,6 +1,6 @@
 /**
- * How to read the results of a sweep: the traps of its metrics and methods, each only where the sweep can fall
- * into it. What the results are is left to the tables.
+ * How to read the results of a sweep: the traps of its metrics and methods, each only where the sweep can
+ * fall into it. What the results are is left to the tables.
  *
  * @module
  */
@@ -135,7 +135,8 @@ function chance(rows: readonly SweepRow[]): Trap[] {
       `if no method did anything, about ${
         fixed(all.length * LEVEL, all.length * LEVEL < 10 ? 1 : 0)
       } would. ` +
-      `One that counts among them stays below ${LEVEL} when its p is multiplied by ${all.length}.`,
+      `One that counts among so many stays below ${LEVEL} when its p is multiplied by ${all.length}. The best ` +
+      "of a column is the best by luck, too: run it again with other seeds before you publish it.",
   }];
 }
 
@@ -143,8 +144,9 @@ function publishedValues(rows: readonly SweepRow[]): Trap[] {
   if (!rows.some(({ published = {} }) => Object.keys(published).length > 0)) return [];
   return [{
     title: "Published values are of other runs",
-    text: "Papers report FIDs for plain pictures of the same weights that lie 0.1 to 0.2 apart. Compare a " +
-      "paper's gain over its own plain row with the gain here, and not the values themselves.",
+    text:
+      "Papers disagree about plain pictures of the same weights: those of VAR d30 have FIDs from 1.92 to " +
+      "2.02. Compare a paper's gain over its own plain row with the gain here, and not the values themselves.",
   }];
 }
 

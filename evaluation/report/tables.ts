@@ -38,6 +38,8 @@ export interface Table {
   readonly rows: readonly (readonly Cell[])[];
   /** What must be known to read it. */
   readonly notes: readonly string[];
+  /** Numbers of the rows with which something else begins, as another method does. */
+  readonly parts?: readonly number[];
 }
 
 const NAME: Column = { title: "method", numbers: false };
@@ -90,7 +92,9 @@ export function modelTables(results: SweepResults, model: string): Table[] {
   );
   return [
     valueTable(results.metrics, rows, model),
-    ...[...others].map((to) => differenceTable(results.metrics, rows, { to, title: titles.get(to) ?? to })),
+    ...[...others].map((to) =>
+      differenceTable(results.metrics, rows, { to, title: titles.get(to) ?? to, model })
+    ),
   ];
 }
 
@@ -128,14 +132,20 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
   add("pictures", ({ pictures, planned }) => ({
     text: pictures === planned ? `${pictures}` : `${pictures} of ${planned}`,
   }));
-  return { caption: model, columns, rows: cells, notes: notesOf(shown, rows) };
+  return {
+    caption: `${model}: metrics and costs`,
+    columns,
+    rows: cells,
+    notes: notesOf(shown, rows),
+    parts: partsOf(rows),
+  };
 }
 
 /** Differences to one row on the same seeds. */
 function differenceTable(
   metrics: readonly MetricFacts[],
   rows: readonly SweepRow[],
-  other: { readonly to: string; readonly title: string },
+  other: { readonly to: string; readonly title: string; readonly model: string },
 ): Table {
   const differenceOf = (row: SweepRow, key: string): Difference | undefined =>
     row.differences?.[key]?.find(({ to }) => to === other.to);
@@ -146,7 +156,7 @@ function differenceTable(
     decimalsOf(rows.map((row) => row.metrics[key]?.value ?? 0)),
   ]));
   return {
-    caption: `Differences to ${other.title}, on the same seeds`,
+    caption: `${other.model}: differences to ${other.title}, on the same seeds`,
     columns: [
       NAME,
       ...shown.flatMap((metric) => [
@@ -166,7 +176,13 @@ function differenceTable(
       }),
     ]),
     notes: [],
+    parts: partsOf(compared),
   };
+}
+
+/** Where another method begins. */
+function partsOf(rows: readonly SweepRow[]): number[] {
+  return rows.flatMap(({ method }, i) => i > 0 && rows[i - 1]?.method !== method ? [i] : []);
 }
 
 function nameCell({ title, missing }: SweepRow): Cell {
@@ -289,25 +305,25 @@ export function escapeMarkdown(text: string): string {
  * assertStringIncludes(htmlTable(table), '<th scope="row">&lt;b&gt;plain</th>');
  * ```
  */
-export function htmlTable({ caption, columns, rows, notes }: Table): string {
+export function htmlTable({ caption, columns, rows, notes, parts = [] }: Table): string {
   const head = columns
     .map(({ title, numbers }) => `<th scope="col"${numbers ? ' class="n"' : ""}>${escapeHtml(title)}</th>`)
     .join("");
-  const body = rows.map((row) => {
+  const body = rows.map((row, at) => {
     const cells = row.map((cell, i) => {
       const numbers = columns[i]?.numbers === true;
       const content = htmlCell(cell, numbers);
       if (i === 0) return `<th scope="row">${content}</th>`;
       return `<td${numbers ? ' class="n"' : ""}>${content}</td>`;
     });
-    return `<tr>${cells.join("")}</tr>`;
+    return `<tr${parts.includes(at) ? ' class="part"' : ""}>${cells.join("")}</tr>`;
   });
   const below = notes.length === 0
     ? ""
     : `<ul class="notes">${notes.map((note) => `<li>${escapeHtml(note)}</li>`).join("")}</ul>\n`;
   // Whoever has only a keyboard scrolls what has the focus.
   return `<div class="wide" role="region" aria-label="${escapeHtml(caption)}" tabindex="0"><table>
-<caption>${escapeHtml(caption)}</caption>
+<caption><span>${escapeHtml(caption)}</span></caption>
 <thead><tr>${head}</tr></thead>
 <tbody>
 ${body.join("\n")}
@@ -316,12 +332,21 @@ ${body.join("\n")}
 ${below}`;
 }
 
+/** The minus of typesetting, as wide as a plus, before numbers. */
+export function withMinus(text: string): string {
+  return text.replace(/(?<![\w.])-(?=\d)/g, "−");
+}
+
+/** A setting does not break before its value. */
+export function keptTogether(text: string): string {
+  return text.replaceAll(" = ", "\u00a0=\u00a0");
+}
+
 function htmlCell({ text, note, best }: Cell, numbers: boolean): string {
   const escaped = escapeHtml(text);
-  // The minus of typesetting is as wide as a plus; an interval may break before its bracket.
   const content = numbers
-    ? escaped.replace(/-(?=\d)/g, "−").replace(/^(\S+) (\[.*\])$/, '$1 <span class="i">$2</span>')
-    : escaped;
+    ? withMinus(escaped).replace(/^(\S+) (\[.*\])$/, '$1 <span class="i">$2</span>')
+    : keptTogether(escaped);
   const value = best ? `<strong>${content}</strong>` : content;
   return note === undefined ? value : `${value}<br><small>${escapeHtml(note)}</small>`;
 }
