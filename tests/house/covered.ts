@@ -40,6 +40,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/version.ts": "tests/cli/main_test.ts",
   "evaluation/metrics/rows.ts": "tests/evaluation/metrics/frechet_test.ts",
   "evaluation/networks/metric_network.ts": "tests/evaluation/networks/inception_fid_test.ts",
+  "evaluation/report/page_style.ts": "tests/evaluation/report/report_test.ts",
   "evaluation/sweep/results.ts": "tests/evaluation/sweep/sweep_test.ts",
   "kernels/candidates/gaussian.ts": "tests/kernels/candidates/density_test.ts",
   "kernels/check/candidates_cases.ts": "tests/kernels/check/check_test.ts",
