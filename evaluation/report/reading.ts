@@ -96,13 +96,16 @@ function branches(rows: readonly SweepRow[]): Trap[] {
   const scaled = rows.filter(({ settings }) => typeof settings.alpha === "number");
   const counts = new Set(scaled.map(({ settings }) => settings.candidates ?? settings.samples));
   if (counts.size < 2) return [];
+  const shares = scaled.some(({ branches }) => branches !== undefined)
+    ? " The figure of branches says which it is."
+    : "";
   return [{
     title: "N and α depend on one another",
     text:
       "α is compared with the highest density divided by the mean, and that ratio grows with the number " +
       "of candidates. With one α for every N the share of pictures that take each branch changes along with " +
       "N, so a line along N shows both at once; with an α for each N it was tuned on something, which should " +
-      "not be these pictures. The figure of branches says which it is.",
+      `not be these pictures.${shares}`,
   }];
 }
 

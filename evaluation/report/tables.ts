@@ -119,9 +119,12 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
       return { text: withInterval(measured, decimals), ...(best.has(id) ? { best: true } : {}) };
     });
     if (rows.some(({ published = {} }) => key in published)) {
+      const printed = rows.flatMap(({ published = {} }) => published[key] ?? []);
+      // As many digits as the paper has, though JSON leaves out its zeros.
+      const digits = Math.max(...printed.map((value) => `${value}`.split(".")[1]?.length ?? 0));
       add(`published ${metric.title}`, ({ published = {} }) => {
         const value = published[key];
-        return value === undefined ? EMPTY : { text: `${value}` };
+        return value === undefined ? EMPTY : { text: fixed(value, Math.min(digits, 10)) };
       });
     }
   }

@@ -46,12 +46,12 @@ Deno.test("linesOf: a grid of two settings has lines along both", () => {
   assertEquals(shown(rows), [
     {
       samples: {
-        "VAR-Scaling, alpha 1.1": [20, 50],
-        "VAR-Scaling, alpha 1.3": [20, 50],
-        "VAR-Scaling, alpha 1.5": [20, 50],
+        "alpha 1.1": [20, 50],
+        "alpha 1.3": [20, 50],
+        "alpha 1.5": [20, 50],
       },
     },
-    { alpha: { "VAR-Scaling, samples 20": [1.1, 1.3, 1.5], "VAR-Scaling, samples 50": [1.1, 1.3, 1.5] } },
+    { alpha: { "samples 20": [1.1, 1.3, 1.5], "samples 50": [1.1, 1.3, 1.5] } },
   ]);
 });
 
@@ -66,12 +66,12 @@ Deno.test("linesOf: the published table of scales is a line for each scale, with
     [2, 100, 1.8],
   ].map(([scale, samples, alpha]) => row("var-scaling", { scale, samples, alpha }));
   assertEquals(shown(rows), [
-    { samples: { "VAR-Scaling, scale 0": [20, 50, 100], "VAR-Scaling, scale 2": [20, 50, 100] } },
+    { samples: { "scale 0": [20, 50, 100], "scale 2": [20, 50, 100] } },
     {
       scale: {
-        "VAR-Scaling, samples 20": [0, 2],
-        "VAR-Scaling, samples 50": [0, 2],
-        "VAR-Scaling, samples 100": [0, 2],
+        "samples 20": [0, 2],
+        "samples 50": [0, 2],
+        "samples 100": [0, 2],
       },
     },
   ]);
@@ -93,8 +93,21 @@ Deno.test("linesOf: settings that are no numbers part lines and are no axis", ()
     [2, 4].map((samples) => row("best-of-n", { samples, verifier }))
   );
   assertEquals(shown(rows), [
-    { samples: { "Best-of-N, verifier own": [2, 4], "Best-of-N, verifier evidence": [2, 4] } },
+    { samples: { "verifier own": [2, 4], "verifier evidence": [2, 4] } },
   ]);
+});
+
+Deno.test("linesOf: where there are several methods, a line has the name of its own", () => {
+  const rows = ["own", "evidence"].flatMap((verifier) =>
+    [2, 4].map((samples) => row("best-of-n", { samples, verifier }))
+  );
+  assertEquals(shown([...rows, row("var-scaling", { samples: 4 })]), [{
+    samples: {
+      "Best-of-N, verifier own": [2, 4],
+      "Best-of-N, verifier evidence": [2, 4],
+      "VAR-Scaling": [4],
+    },
+  }]);
 });
 
 Deno.test("methodTitle: known parts have their names, others keep theirs", () => {
