@@ -171,6 +171,7 @@ async function settingFigure(
     points: pointsOf(rows, metric, (row) => ({ value: numberOf(row, setting) })),
   })).filter(({ points }) => points.length > 0);
   if (!traces.some(({ points }) => distinct(points.map(({ x }) => x.value)) > 1)) return undefined;
+  if (isFlat(rows, metric)) return undefined;
   const shown = new Set(series.flatMap(({ rows }) => rows));
   const plain = rows.filter((row) => isPlain(row) && !shown.has(row) && metric.key in row.metrics);
   const values = traces.flatMap(({ points }) => points.map(({ x }) => x.value));
@@ -197,7 +198,7 @@ async function costFigure(
   cost: "ratio" | "seconds",
   ink: Ink,
 ): Promise<Figure | undefined> {
-  if (metric.better === "neither") return undefined;
+  if (metric.better === "neither" || isFlat(rows, metric)) return undefined;
   const traces = scatterOf(rows, ink, (rows) =>
     pointsOf(
       rows.filter((row) => row.cost !== undefined && row.cost[cost] > 0),
@@ -222,6 +223,16 @@ const COSTS = {
   seconds: "Seconds by the clock of the machine below, whatever else it did.",
 } as const;
 
+/** Whether all rows have one value, of which no line says more than the table. */
+function isFlat(rows: readonly SweepRow[], { key }: MetricFacts): boolean {
+  const ends = rows.flatMap(({ metrics: { [key]: measured } }) =>
+    measured === undefined
+      ? []
+      : [measured.value, measured.low ?? measured.value, measured.high ?? measured.value]
+  );
+  return distinct(ends) < 2;
+}
+
 function hasInterval({ points }: Trace): boolean {
   return points.some(({ x, y }) => y.low !== undefined || x.low !== undefined);
 }
@@ -233,6 +244,7 @@ async function planeFigure(
   second: MetricFacts,
   ink: Ink,
 ): Promise<Figure | undefined> {
+  if (isFlat(rows, first) || isFlat(rows, second)) return undefined;
   // More numbers would cover one another.
   const few = ink.series.length <= 5;
   const traces = scatterOf(rows, ink, (rows) =>
@@ -268,7 +280,7 @@ async function branchFigure(rows: readonly SweepRow[]): Promise<Figure | undefin
   const branches = [...new Set(shares.map(({ branch }) => branch))];
   const colour = (branch: string) =>
     SERIES_COLOURS[branches.indexOf(branch) % SERIES_COLOURS.length] as string;
-  const left = Math.min(200, 12 + Math.max(...titles.map(textWidth)));
+  const left = Math.min(230, 14 + Math.max(...titles.map(textWidth)));
   const title = "Branches taken";
   const svg = await drawPlot((plot) => {
     const legend = drawLegend(

@@ -47,6 +47,11 @@ Deno.test("collectExamples: files of one name are of one subject, whatever their
   assertEquals(asked, ["a/0.png", "b/0.png", "a/1.png", "a/2.png", "b/2.png"]);
 });
 
+Deno.test("collectExamples: numbers of subjects are in order", async () => {
+  const { grids } = await collectExamples(twoRows(["a/0.png", "a/100.png", "a/50.png"], []), OPTIONS);
+  assertEquals(grids[0]!.columns, ["0", "50", "100"]);
+});
+
 Deno.test("collectExamples: where names differ, their order says what is of one subject", async () => {
   const { grids } = await collectExamples(twoRows(["a/x.png"], ["b/y.png", "b/z.png"]), OPTIONS);
   assertEquals(grids[0]!.columns, ["1", "2"]);

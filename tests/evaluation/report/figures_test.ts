@@ -120,6 +120,17 @@ Deno.test("sweepFigures: nothing is drawn of nothing, nor of a single point", as
   assert(free.has("FID against samples"));
 });
 
+Deno.test("sweepFigures: what is the same in all rows has no figure", async () => {
+  const results = madeUp();
+  const rows = results.rows.map((row) => ({
+    ...row,
+    metrics: { ...row.metrics, accuracy: { value: 1, low: 1, high: 1 } },
+  }));
+  const figures = await figuresOf({ ...results, rows }, "VAR d16");
+  assertEquals([...figures.keys()].filter((title) => title.startsWith("accuracy")), []);
+  assert(figures.has("IS against samples"));
+});
+
 Deno.test("sweepFigures: a sweep that is not finished shows what is there", async () => {
   const figures = await figuresOf(halfFinished(), "VAR d20");
   const { svg } = figures.get("FID against samples")!;

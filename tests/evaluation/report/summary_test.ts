@@ -25,6 +25,23 @@ Deno.test("findingsOf: plain may be the best, and unfinished rows are not", () =
   assertEquals(findingsOf(halfFinished()).filter(({ model }) => model === "VAR d20"), []);
 });
 
+Deno.test("findingsOf: what is alike, and rows of fewer pictures, are nothing to tell of", () => {
+  const results = madeUp();
+  const rows = results.rows.filter(({ model }) => model === "VAR d16");
+  const told = (change: (row: typeof rows[number], i: number) => typeof rows[number]) =>
+    findingsOf({ ...results, rows: rows.map(change) })[0]?.text;
+  assertEquals(told((row) => ({ ...row, metrics: { fid: { value: 3 } } })), "FID 3.00 in all rows");
+  assertEquals(
+    told((row, i) => ({ ...row, metrics: { fid: { value: i > 1 ? 4 : 3 } } })),
+    "lowest FID 3.00 without any search",
+  );
+  assertEquals(
+    told((row, i) => i === 16 ? { ...row, pictures: 5, planned: 5, metrics: { fid: { value: 1 } } } : row)
+      ?.startsWith("lowest FID 3.50 with"),
+    true,
+  );
+});
+
 Deno.test("standingOf: pictures of rows that are run", () => {
   const { pictures, planned, unfinished, missing } = standingOf(halfFinished());
   // 17 and 1 rows are whole; the others have 1840, 1680, … 80 pictures, and four have none.

@@ -86,10 +86,10 @@ Deno.test("modelTables: values, intervals, published values, costs and what was 
 
 | method                                  |                FID ↓ | published FID | accuracy ↑ | diversity | operations | s per picture |   pictures |
 | --------------------------------------- | -------------------: | ------------: | ---------: | --------: | ---------: | ------------: | ---------: |
-| plain                                   | 12.34 [11.90, 12.80] |          3.81 |  **0.900** |     61.20 |     1.000× |         0.410 |        500 |
-| VAR-Scaling, N = 50                     |            **12.00** |             – |  **0.900** |     59.00 |     1.000× |         0.500 |        500 |
+| plain                                   | 12.34 [11.90, 12.80] |          3.81 |      0.900 |     61.20 |     1.000× |         0.410 |        500 |
+| VAR-Scaling, N = 50                     |            **12.00** |             – |      0.900 |     59.00 |     1.000× |         0.500 |        500 |
 | VAR-Scaling, N = 100                    |                 9.50 |             – |          – |         – |          – |             – | 200 of 500 |
-| beam search (not run: least cost 3.69×) |                    – |             – |          – |         – |          – |             – |   0 of 500 |
+| beam search (not run: least cost 3.69×) |                    – |             – |          – |         – |          – |             – |          – |
 
 - FID: by inception-fid; 500 pictures.
 - Operations: 1× is 597 GFLOP for a picture.
@@ -99,13 +99,63 @@ Deno.test("modelTables: values, intervals, published values, costs and what was 
     markdownTable(tables[1]!),
     `**d16: differences to plain, on the same seeds**
 
-| method              |     FID ↓ difference |     p | accuracy ↑ difference |       p |
-| ------------------- | -------------------: | ----: | --------------------: | ------: |
-| VAR-Scaling, N = 50 | -0.34 [-0.60, -0.10] | 0.012 |                 0.000 | < 0.001 |
+| method              |                FID ↓ |     p | accuracy ↑ |       p |
+| ------------------- | -------------------: | ----: | ---------: | ------: |
+| VAR-Scaling, N = 50 | -0.34 [-0.60, -0.10] | 0.012 |      0.000 | < 0.001 |
 `,
   );
   assertEquals(tables.length, 2);
   assertEquals(modelTables(SMALL, "d30"), []);
+});
+
+Deno.test("modelTables: partners of one method share a table, which names them", () => {
+  const value = { fid: { value: 5 } };
+  const rows = [
+    row({ metrics: value }),
+    ...[2, 4].flatMap((n) => [
+      row({ id: `best-${n}`, method: "best-of-n", title: `Best-of-N, N = ${n}`, metrics: value }),
+      row({
+        id: `tts-${n}`,
+        method: "tts-var",
+        title: `TTS-VAR, ${n}×`,
+        metrics: value,
+        differences: {
+          fid: [{ to: "plain", value: -1, p: 0.5 }, { to: `best-${n}`, value: n / 100, p: 0.04 }],
+        },
+      }),
+    ]),
+  ];
+  const tables = modelTables({ ...SMALL, rows }, "d16");
+  assertEquals(tables.map(({ caption }) => caption), [
+    "d16: metrics and costs",
+    "d16: differences to plain, on the same seeds",
+    "d16: differences, on the same seeds",
+  ]);
+  assertEquals(
+    markdownTable(tables[2]!),
+    `**d16: differences, on the same seeds**
+
+| method      | minus            | FID ↓ |     p |
+| ----------- | ---------------- | ----: | ----: |
+| TTS-VAR, 2× | Best-of-N, N = 2 | +0.02 | 0.040 |
+| TTS-VAR, 4× | Best-of-N, N = 4 | +0.04 | 0.040 |
+`,
+  );
+});
+
+Deno.test("modelTables: nothing is the best where all are alike, or where others have more pictures", () => {
+  const marked = (rows: readonly SweepRow[]) =>
+    modelTables({ ...SMALL, rows }, "d16")[0]!.rows.map((cells) => cells.some(({ best }) => best));
+  const of = (id: string, fid: number, planned: number) =>
+    row({ id, metrics: { fid: { value: fid } }, pictures: planned, planned });
+  assertEquals(marked([of("a", 5, 10), of("b", 5.001, 10)]), [false, false]);
+  assertEquals(marked([of("a", 5, 10), of("b", 4, 8), of("c", 6, 10)]), [true, false, false]);
+});
+
+Deno.test("modelTables: a model of which nothing was run has none, unless something is published", () => {
+  const missing = { ...row({ pictures: 0, missing: "no weights" }) };
+  assertEquals(modelTables({ ...SMALL, rows: [missing] }, "d16"), []);
+  assertEquals(modelTables({ ...SMALL, rows: [{ ...missing, published: { fid: 2.25 } }] }, "d16").length, 1);
 });
 
 Deno.test("modelTables: a row that lacks pictures is never the best, nor is one alone", () => {
