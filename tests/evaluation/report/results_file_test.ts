@@ -39,6 +39,7 @@ const WRONG: readonly (readonly [path: string, value: unknown, sentence: string]
   ["models.1.name", "VAR d16", 'two of models have the name "VAR d16"'],
   ["metrics.0.better", "less", 'metrics[0].better must be one of "higher", "lower", "neither"'],
   ["metrics.1.key", "fid", 'two of metrics have the key "fid"'],
+  ["metrics.1.key", "constructor", "metrics[1].key must be a name that no object has by itself"],
   ["rows.2", null, "rows[2] must be an object: current value is null"],
   ["rows.2.id", "VAR d16/plain", 'two of rows have the id "VAR d16/plain"'],
   ["rows.2.model", "VAR d99", 'rows[2].model must be one of "VAR d16", "VAR d20", "VAR d30"'],
