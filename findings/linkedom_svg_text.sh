@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # linkedom writes SVG that is none for whoever reads it as a file: an element made by createElementNS comes
 # out without its namespace, also in a document of XML, where the DOM Parsing specification has it declared;
-# and setting `element.style` to a text throws, where CSSOM forwards it to `cssText`, so that the option `style`
-# of Observable Plot takes no text there, as it does in browsers. Attributes are written last set first. We set
-# xmlns ourselves and hand Plot its style as an object (evaluation/report/). Prints what is written; exits
-# with 1 if it is no longer as described.
+# and setting `element.style` to a text throws, where CSSOM forwards it to `cssText`, so that the option
+# `style` of Observable Plot takes no text there, as it does in browsers. Attributes are written last set
+# first. We set xmlns ourselves and hand Plot its style as an object (evaluation/report/). Prints what is
+# written; exits with 1 if it is no longer as described.
 #
 # Needs Node with npm. Installs linkedom@0.18.15 and @observablehq/plot@0.6.17 from npm in a folder of its own
 # and removes it.
