@@ -124,6 +124,17 @@ export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
 export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
 export type { PictureGraphOptions, Pixels } from "./networks/picture_graph.ts";
+export { type Figure, sweepFigures } from "./report/figures.ts";
+export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
+export { parseResults } from "./report/results_file.ts";
+export {
+  type Cell,
+  type Column,
+  htmlTable,
+  markdownTable,
+  modelTables,
+  type Table,
+} from "./report/tables.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,

@@ -18,6 +18,7 @@ const COMMANDS = [
   "eval-infinity",
   "geneval",
   "tts-var",
+  "report",
   "npz",
   "evaluate",
   "download",

@@ -48,6 +48,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "evaluation/pictures/picture_folder.ts": "tests/evaluation/pictures/source_test.ts",
   "evaluation/pictures/picture_source.ts": "tests/evaluation/pictures/source_test.ts",
   "evaluation/pictures/run_record.ts": "tests/evaluation/pictures/source_test.ts",
+  "evaluation/report/page_style.ts": "tests/evaluation/report/report_test.ts",
   "evaluation/sweep/results.ts": "tests/evaluation/sweep/sweep_test.ts",
   "kernels/candidates/gaussian.ts": "tests/kernels/candidates/density_test.ts",
   "kernels/check/candidates_cases.ts": "tests/kernels/check/check_test.ts",
