@@ -83,7 +83,12 @@ export {
   RELATIONS,
   type Requirement,
 } from "./geneval/metadata.ts";
-export { detailsOf, formatResult, type GenEvalResult, parseResults } from "./geneval/results_file.ts";
+export {
+  detailsOf,
+  formatGenEvalResult,
+  type GenEvalResult,
+  parseGenEvalResults,
+} from "./geneval/results_file.ts";
 export { ResultsLog, type ResultsLogOptions } from "./geneval/results_log.ts";
 export {
   type Detection,
@@ -126,7 +131,7 @@ export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
 export type { PictureGraphOptions, Pixels } from "./networks/picture_graph.ts";
 export { type Figure, sweepFigures } from "./report/figures.ts";
 export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
-export { parseResults } from "./report/results_file.ts";
+export { parseSweepResults } from "./report/results_file.ts";
 export {
   type Cell,
   type Column,

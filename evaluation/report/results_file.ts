@@ -20,17 +20,17 @@ import type { SweepResults } from "../sweep/results.ts";
  *
  * @example
  * ```ts
- * import { parseResults } from "./results_file.ts";
+ * import { parseSweepResults } from "./results_file.ts";
  * import { assertThrows } from "@std/assert";
  *
  * assertThrows(
- *   () => parseResults('{"format": "varscale-sweep-results", "version": 2}', "results.json"),
+ *   () => parseSweepResults('{"format": "varscale-sweep-results", "version": 2}', "results.json"),
  *   RangeError,
  *   "Cannot read results.json as version must be 1: current value is 2",
  * );
  * ```
  */
-export function parseResults(text: string, name = "results.json"): SweepResults {
+export function parseSweepResults(text: string, name = "results.json"): SweepResults {
   const action = `read ${name}`;
   let value: unknown;
   try {

@@ -5,15 +5,15 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseResults } from "../../../evaluation/report/results_file.ts";
+import { parseSweepResults } from "../../../evaluation/report/results_file.ts";
 import { halfFinished, madeUp } from "./made_up.ts";
 
-Deno.test("parseResults: takes what a sweep writes, whole or not, and fields of tomorrow", () => {
+Deno.test("parseSweepResults: takes what a sweep writes, whole or not, and fields of tomorrow", () => {
   for (const results of [madeUp(), halfFinished(), { ...madeUp(), rows: [], models: [], metrics: [] }]) {
-    assertEquals(parseResults(JSON.stringify(results)), results);
+    assertEquals(parseSweepResults(JSON.stringify(results)), results);
   }
   const more = { ...madeUp(), later: 1 };
-  assertEquals(parseResults(JSON.stringify(more)) as unknown, more);
+  assertEquals(parseSweepResults(JSON.stringify(more)) as unknown, more);
 });
 
 /** The made-up results with something else at a path. */
@@ -74,22 +74,26 @@ const WRONG: readonly (readonly [path: string, value: unknown, sentence: string]
   ["rows.0.examples.1", "", "rows[0].examples[1] must be a path within the folder of the results"],
 ];
 
-Deno.test("parseResults: says where a file is damaged", () => {
+Deno.test("parseSweepResults: says where a file is damaged", () => {
   for (const [path, value, sentence] of WRONG) {
     assertThrows(
-      () => parseResults(changed(path, value), "out/r.json"),
+      () => parseSweepResults(changed(path, value), "out/r.json"),
       RangeError,
       `Cannot read out/r.json as ${sentence}`,
     );
   }
 });
 
-Deno.test("parseResults: what is no JSON, or cut off, is said", () => {
+Deno.test("parseSweepResults: what is no JSON, or cut off, is said", () => {
   for (const text of ["", "{", JSON.stringify(madeUp()).slice(0, -1), "<!doctype html>"]) {
-    assertThrows(() => parseResults(text), RangeError, "Cannot read results.json as it is no JSON: ");
+    assertThrows(() => parseSweepResults(text), RangeError, "Cannot read results.json as it is no JSON: ");
   }
   for (const text of ["null", "[]", "3"]) {
-    assertThrows(() => parseResults(text), RangeError, "Cannot read results.json as it must be an object");
+    assertThrows(
+      () => parseSweepResults(text),
+      RangeError,
+      "Cannot read results.json as it must be an object",
+    );
   }
-  assertThrows(() => parseResults(3 as never), TypeError, "the text must be a text");
+  assertThrows(() => parseSweepResults(3 as never), TypeError, "the text must be a text");
 });
