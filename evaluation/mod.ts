@@ -15,6 +15,21 @@ export {
   type Interval,
   type IntervalOptions,
 } from "./statistics/intervals.ts";
+export {
+  parsePlan,
+  type PlannedRow,
+  planRows,
+  type PublishedValues,
+  type SweepMethod,
+  type SweepModel,
+  type SweepPlan,
+  type SweepSubjects,
+} from "./sweep/plan.ts";
+export { type Settings, SWEEP_METHODS } from "./sweep/methods.ts";
+export type { SweepEstimate, SweepOptions, SweepProgress } from "./sweep/model_sweep.ts";
+export type { SweepShard } from "./sweep/records.ts";
+export { formatCsv } from "./sweep/results_csv.ts";
+export { runSweep } from "./sweep/sweep.ts";
 export type {
   Difference,
   Measured,

@@ -1,0 +1,151 @@
+/**
+ * What is said of the pictures of a sweep: the model's own verifier, a network of metrics, and the detector of
+ * the bundled model of texts. The last two have seen neither a search nor the verifier that leads one.
+ *
+ * @module
+ */
+
+import { readFloats } from "../../kernels/device/device.ts";
+import type { CpuProvider, Model, Scores } from "../../models/mod.ts";
+import type { GeneratedImage } from "../../sampler/mod.ts";
+import { CaptionOracle, ClassOracle } from "../judges/judges.ts";
+import type { Rows } from "../metrics/rows.ts";
+import type { PictureRecord } from "./records.ts";
+import type { Subject } from "./subjects.ts";
+
+/** What is said of some pictures. */
+export interface Judgement {
+  /** Of each picture. */
+  readonly pictures: readonly PictureRecord[];
+  /** By the model's own network, for distances between pictures. */
+  readonly own?: Rows;
+  /** By the network of metrics, by its outputs. */
+  readonly rows: Readonly<Record<string, Rows>>;
+}
+
+/** Who judges the pictures of a model. */
+export interface SweepJudge extends AsyncDisposable {
+  /** What tells its numbers from others, by name. */
+  readonly identity: Readonly<Record<string, string>>;
+  /** Judges pictures, one subject for each. */
+  judge(images: readonly GeneratedImage[], subjects: readonly Subject[]): Promise<Judgement>;
+}
+
+/** Says something of pictures. */
+type Opinion = (images: readonly GeneratedImage[], subjects: readonly Subject[]) => Promise<Judgement>;
+
+/** Options of {@linkcode openJudge}. */
+export interface OpenJudgeOptions {
+  /** Network of metrics; without it none. */
+  readonly network?: string;
+  /** Who computes on the CPU. */
+  readonly cpuProvider: CpuProvider;
+  /** Whether the model paints texts. */
+  readonly captions: boolean;
+}
+
+/** Opens everybody who has something to say of a model's pictures. */
+export async function openJudge(model: Model, options: OpenJudgeOptions): Promise<SweepJudge> {
+  const { network, cpuProvider, captions } = options;
+  await using owned = new AsyncDisposableStack();
+  const opinions: Opinion[] = [];
+  const identity: Record<string, string> = {};
+  const own = await ownOpinion(model);
+  if (own !== undefined) opinions.push(own);
+  if (network === "demo-oracle") {
+    const oracle = owned.use(await ClassOracle.open({ cpuProvider }));
+    identity.judge = network;
+    opinions.push(async (images, subjects) => {
+      const verdicts = await oracle.judge(images, subjects.map(({ id }) => id!));
+      return {
+        pictures: verdicts.map(({ right, logProbability }) => ({ right, logProbability })),
+        rows: {},
+      };
+    });
+  }
+  if (network === "demo-t2i-oracle" && captions) {
+    const oracle = owned.use(await CaptionOracle.open({ cpuProvider }));
+    identity.judge = network;
+    opinions.push(async (images, subjects) => {
+      const wanted = subjects.flatMap(({ caption }) => caption ?? []);
+      // Prompts alone do not say what is right.
+      if (wanted.length < images.length) return { pictures: images.map(() => ({})), rows: {} };
+      const verdicts = await oracle.judge(images, wanted);
+      return { pictures: verdicts.map(({ right }) => ({ right })), rows: {} };
+    });
+  }
+  const kept = owned.move();
+  return {
+    identity,
+    async judge(images, subjects) {
+      const said: Judgement[] = [];
+      for (const opinion of opinions) said.push(await opinion(images, subjects));
+      const rowsOfOwn = said.find(({ own }) => own !== undefined)?.own;
+      return {
+        pictures: images.map((_, i) => Object.assign({}, ...said.map(({ pictures }) => pictures[i]))),
+        ...(rowsOfOwn && { own: rowsOfOwn }),
+        rows: Object.assign({}, ...said.map(({ rows }) => rows)),
+      };
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** What the model's own verifier and extractor say of finished pictures. */
+async function ownOpinion(
+  { device, verifier, extractor }: Model,
+): Promise<Opinion | undefined> {
+  const judge = await absentIfOther(verifier);
+  const describe = await absentIfOther(extractor);
+  if (judge === undefined && describe === undefined) return undefined;
+  return async (images) => {
+    const { width, height } = images[0]!;
+    const words = new Uint32Array(images.length * width * height);
+    for (const [i, { data }] of images.entries()) {
+      words.set(new Uint32Array(data.buffer, data.byteOffset, width * height), i * width * height);
+    }
+    using array = device.upload(words, "pictures to judge");
+    const pictures = { array, count: images.length, width, height };
+    const scores = await judge?.score(pictures, images.map(({ label }) => label));
+    const rewards = scores === undefined ? undefined : await hostScores(scores);
+    const judged = images.map((_, i): PictureRecord => rewards === undefined ? {} : { reward: rewards[i]! });
+    if (describe === undefined) return { pictures: judged, rows: {} };
+    using features = await describe.features(pictures);
+    const dimensions = features.tokens * features.channels;
+    const own = { values: await readFloats(features.array), count: images.length, dimensions };
+    return { pictures: judged, own, rows: {} };
+  };
+}
+
+/** What a model's folder holds may only judge or only describe, and the other one is refused. */
+async function absentIfOther<Network>(
+  open: (() => Promise<Network>) | undefined,
+): Promise<Network | undefined> {
+  try {
+    return await open?.();
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+async function hostScores(scores: Scores): Promise<ArrayLike<number>> {
+  if (!("device" in scores)) return scores;
+  using owned = scores;
+  return await readFloats(owned);
+}
+
+/** The mean Euclidean distance between two different rows; none of fewer than two. */
+export function meanDistanceOf({ values, count, dimensions }: Rows): number | undefined {
+  let sum = 0;
+  for (let a = 0; a < count; a++) {
+    for (let b = a + 1; b < count; b++) {
+      let squares = 0;
+      for (let k = 0; k < dimensions; k++) {
+        squares += (values[a * dimensions + k]! - values[b * dimensions + k]!) ** 2;
+      }
+      sum += Math.sqrt(squares);
+    }
+  }
+  return count < 2 ? undefined : sum / (count * (count - 1) / 2);
+}
