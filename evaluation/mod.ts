@@ -28,6 +28,7 @@ export {
 export { type Settings, SWEEP_METHODS } from "./sweep/methods.ts";
 export type { SweepEstimate, SweepOptions, SweepProgress } from "./sweep/model_sweep.ts";
 export type { SweepShard } from "./sweep/records.ts";
+export { type PresetOptions, presetPlan, SWEEP_PRESETS } from "./sweep/presets.ts";
 export { formatCsv } from "./sweep/results_csv.ts";
 export { runSweep } from "./sweep/sweep.ts";
 export type {

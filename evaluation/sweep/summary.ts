@@ -11,7 +11,7 @@ import { partsOf } from "./methods.ts";
 import { type PlannedRow, planRows, type SweepPlan } from "./plan.ts";
 import { type PicturesRecord, readRecords, type SweepRecords } from "./records.ts";
 import type { Difference, Measured, MetricFacts, SweepResults, SweepRow } from "./results.ts";
-import { METRIC_KEYS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
+import { METRIC_KEYS, METRICS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
 
 /** Pictures of a row, in the order of subjects, then of seeds. */
 interface RowPictures {
@@ -46,7 +46,11 @@ export async function summarize(plan: SweepPlan, options: SummaryOptions): Promi
   const rows = planRows(plan).map((row) => picturesOf(row, records));
   const present = columnsOf(rows, plan);
   const values = rows.map((own) => valuesOf(own, rows, present, resamples));
-  const metrics = present.filter(({ key }) => values.some(({ metrics }) => key in metrics)).map(factsOf);
+  const said = new Set([
+    ...values.flatMap(({ metrics }) => Object.keys(metrics)),
+    ...rows.flatMap(({ row: { published = {} } }) => Object.keys(published)),
+  ]);
+  const metrics = METRICS.filter(({ key }) => said.has(key)).map(factsOf);
   const examples = await examplesIn(folder);
   const result = rows.map((own, i) => rowOf(own, records, { ...values[i]!, examples }));
   return {

@@ -92,8 +92,13 @@ export const ROW_METRICS: readonly MetricFacts[] = [
   { key: "recall", title: "recall", better: "higher" },
 ];
 
-/** Keys of all columns. */
-export const METRIC_KEYS: readonly string[] = [
-  ...[...CLASS_SCORES, ...CAPTION_SCORES, ...SCORES].map(({ key }) => key),
-  ...ROW_METRICS.map(({ key }) => key),
+/** All columns. */
+export const METRICS: readonly MetricFacts[] = [
+  ...CLASS_SCORES,
+  ...CAPTION_SCORES,
+  ...SCORES,
+  ...ROW_METRICS,
 ];
+
+/** Keys of all columns. */
+export const METRIC_KEYS: readonly string[] = METRICS.map(({ key }) => key);
