@@ -56,6 +56,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/tts_var.ts")).ttsVar,
   },
   {
+    name: "report",
+    summary: "Make the page of a sweep anew from its results, or its tables as Markdown",
+    load: async () => (await import("./commands/report.ts")).report,
+  },
+  {
     name: "npz",
     summary: "Pack the images of a folder into one NumPy archive, for evaluators",
     load: async () => (await import("./commands/npz.ts")).npz,

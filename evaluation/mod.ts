@@ -8,6 +8,17 @@
 
 export type { Rows } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { type Figure, sweepFigures } from "./report/figures.ts";
+export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
+export { parseResults } from "./report/results_file.ts";
+export {
+  type Cell,
+  type Column,
+  htmlTable,
+  markdownTable,
+  modelTables,
+  type Table,
+} from "./report/tables.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
