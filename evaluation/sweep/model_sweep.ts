@@ -227,6 +227,8 @@ export class ModelSweep {
       await loadModel(place, {
         ...{ device, cpuProvider, signal },
         ...(threads === undefined ? {} : { threads }),
+        ...(this.#model.depth === undefined ? {} : { depth: this.#model.depth }),
+        ...(this.#model.size === undefined ? {} : { size: this.#model.size }),
         ...(this.#model.dtype === undefined ? {} : { dtype: this.#model.dtype as Dtype }),
       }),
     );

@@ -57,6 +57,10 @@ export interface SweepModel {
   readonly place?: string;
   /** Type of its large weights; the most precise one that fits by default. */
   readonly dtype?: string;
+  /** Depth that it must have: which one of a repository with several. */
+  readonly depth?: number;
+  /** The same where models are told by the name of a size, like `"2B"`. */
+  readonly size?: string;
   /** Pictures that run together; 32 by default. They do not depend on it. */
   readonly batch?: number;
   /** What it paints, instead of the plan's subjects. */
@@ -299,14 +303,25 @@ function checksum(text: string): string {
 
 function parseModel(value: unknown, path: string): SweepModel {
   const model = object(value, path);
-  known(model, path, ["name", "place", "dtype", "batch", "subjects", "network", "reference"]);
+  known(model, path, [
+    "name",
+    "place",
+    "dtype",
+    "depth",
+    "size",
+    "batch",
+    "subjects",
+    "network",
+    "reference",
+  ]);
   requireText(model.name as string, `${path}.name`, ACTION);
-  texts(model, path, ["place", "network", "reference"]);
+  texts(model, path, ["place", "size", "network", "reference"]);
   if (model.dtype !== undefined) {
     requireChoice(model.dtype as string, ["auto", "f32", "f16", "q8", "q4"], `${path}.dtype`, ACTION);
   }
-  if (model.batch !== undefined) {
-    requireInteger(model.batch as number, `${path}.batch`, ACTION, { min: 1, max: 4096 });
+  for (const name of ["depth", "batch"]) {
+    if (model[name] === undefined) continue;
+    requireInteger(model[name] as number, `${path}.${name}`, ACTION, { min: 1, max: 4096 });
   }
   if (model.subjects !== undefined) parseSubjects(model.subjects, `${path}.subjects`);
   return model as unknown as SweepModel;

@@ -49,7 +49,7 @@ function varPlan(
   return parsePlan({
     title,
     description: `${description} ${UNTIL_FID}`,
-    models: depths.map((depth) => ({ name: `d${depth}`, batch: 50 })),
+    models: depths.map((depth) => ({ name: `d${depth}`, depth, batch: 50 })),
     subjects: VAR_SUBJECTS,
     methods,
     published,
@@ -184,7 +184,7 @@ const PRESETS = {
       title: "Figure 5: VAR and FlexVAR over N",
       description:
         `${PAPER}, figure 5. Values are read off, to 0.02 of FID and 2 of Inception Score. ${UNTIL_FID}`,
-      models: models.map((name) => ({ name, batch: 50 })),
+      models: models.map((name) => ({ name, depth: FIGURE_5.lines[name]!.depth, batch: 50 })),
       subjects: VAR_SUBJECTS,
       methods: models.flatMap((model) => {
         const { cfg } = FIGURE_5.lines[model]!;
@@ -209,7 +209,7 @@ const PRESETS = {
       description:
         `${PAPER}, its curve of GenEval over candidates for Infinity-2B. Values are read off. GenEval's 553 prompts, ` +
         "four pictures each, are in its evaluation_metadata.jsonl; --prompts FILE says where.",
-      models: [{ name: "infinity-2b" }],
+      models: [INFINITY_2B],
       subjects: GENEVAL,
       methods: [
         { method: "plain", settings: [{ cfg: 4 }] },
@@ -230,7 +230,7 @@ const PRESETS = {
         "TTS-VAR (arXiv 2507.18537): GenEval without rewritten prompts. Its authors judge by ImageReward and cluster by " +
         "DINOv2; strength of guidance and temperature are not stated, and those of the released script are taken. " +
         "GenEval's 553 prompts, four pictures each, are in its evaluation_metadata.jsonl; --prompts FILE says where.",
-      models: [{ name: "infinity-2b" }, { name: "infinity-8b" }],
+      models: [INFINITY_2B, { name: "infinity-8b", size: "8B" }],
       subjects: GENEVAL,
       methods: [
         { method: "plain", settings: [SCRIPT] },
@@ -247,6 +247,7 @@ const PRESETS = {
   bundled: () => parsePlan(BUNDLED),
 } satisfies Record<string, () => SweepPlan>;
 
+const INFINITY_2B = { name: "infinity-2b", size: "2B" };
 const GENEVAL = { file: "evaluation_metadata.jsonl", count: 4 };
 const SCRIPT = { cfg: 3, temperature: 0.5 };
 const REWARD = { verifier: "image-reward" };

@@ -78,12 +78,22 @@ export const FIGURE_3: readonly (readonly [strategy: string | undefined, samples
 /** Figure 5: VAR and FlexVAR over the number of candidates. */
 export const FIGURE_5: {
   readonly samples: readonly number[];
-  readonly lines: Readonly<Record<string, { readonly cfg: number; readonly pairs: readonly Pair[] }>>;
+  readonly lines: Readonly<
+    Record<string, {
+      readonly depth: number;
+      readonly cfg: number;
+      readonly pairs: readonly Pair[];
+    }>
+  >;
 } = {
   samples: [10, 25, 50, 75, 100],
   lines: {
-    "d30": { cfg: 1, pairs: [[2.26, 274], [2.17, 288], [2.24, 298], [2.25, 302], [2.25, 301]] },
-    "flexvar-d24": { cfg: 2.5, pairs: [[2.28, 284], [2.20, 295.5], [2.28, 303], [2.30, 304], [2.30, 305]] },
+    "d30": { depth: 30, cfg: 1, pairs: [[2.26, 274], [2.17, 288], [2.24, 298], [2.25, 302], [2.25, 301]] },
+    "flexvar-d24": {
+      depth: 24,
+      cfg: 2.5,
+      pairs: [[2.28, 284], [2.20, 295.5], [2.28, 303], [2.30, 304], [2.30, 305]],
+    },
   },
 };
 
