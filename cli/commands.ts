@@ -71,6 +71,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/npz.ts")).npz,
   },
   {
+    name: "evaluate",
+    summary: "Measure pictures: FID, Inception Score, KID, precision, accuracy, CLIP score, diversity",
+    load: async () => (await import("./commands/evaluate.ts")).evaluate,
+  },
+  {
     name: "download",
     summary: "Get a model from the Hugging Face hub, to use it without a connection later",
     load: async () => (await import("./commands/download.ts")).download,

@@ -6,7 +6,58 @@
  * @module
  */
 
+export {
+  evaluatePictures,
+  type EvaluateRequest,
+  type Evaluation,
+  type EvaluationProgress,
+} from "./evaluate.ts";
+export {
+  type NpyFacts,
+  type NpyType,
+  type NpyValues,
+  type Npz,
+  type NpzArray,
+  type NpzRows,
+  openNpz,
+  writeNpz,
+} from "./files/npz.ts";
+export {
+  type NetworkIdentity,
+  readReference,
+  type ReferenceFile,
+  type ReferenceStatistics,
+  writeReference,
+} from "./files/reference.ts";
+export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
+export { type MetricName, METRICS } from "./measure.ts";
+export { type Accuracy, accuracy, type AccuracyOptions } from "./metrics/accuracy.ts";
+export { type ClipScore, clipScore } from "./metrics/clip_score.ts";
+export { meanDistance } from "./metrics/diversity.ts";
+export {
+  type ExtrapolatedDistance,
+  extrapolatedFrechetDistance,
+  type ExtrapolationOptions,
+  frechetDistance,
+} from "./metrics/frechet.ts";
+export {
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+} from "./metrics/inception_score.ts";
+export {
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+} from "./metrics/kernel_distance.ts";
+export {
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+} from "./metrics/precision_recall.ts";
 export type { Rows } from "./metrics/rows.ts";
+export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
+export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { type Figure, sweepFigures } from "./report/figures.ts";
 export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
@@ -19,12 +70,25 @@ export {
   modelTables,
   type Table,
 } from "./report/tables.ts";
+export { Moments, type MomentStatistics } from "./numbers/moments.ts";
+export type {
+  NamedPicture,
+  OpenPicturesOptions,
+  PictureRun,
+  PictureSource,
+} from "./pictures/picture_source.ts";
+export { runVariants } from "./pictures/run_record.ts";
+export { openPictures } from "./pictures/source.ts";
+export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
+export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
+  bootstrapStatistic,
   type Groups,
   type Interval,
   type IntervalOptions,
+  wilsonInterval,
 } from "./statistics/intervals.ts";
 export {
   parsePlan,
@@ -42,6 +106,8 @@ export type { SweepShard } from "./sweep/records.ts";
 export { type PresetOptions, presetPlan, SWEEP_PRESETS } from "./sweep/presets.ts";
 export { formatCsv } from "./sweep/results_csv.ts";
 export { runSweep } from "./sweep/sweep.ts";
+export { jackknifeInterval, type JackknifeOptions } from "./statistics/jackknife.ts";
+export { type PairedTest, pairedTest, type PairedTestOptions } from "./statistics/permutation.ts";
 export type {
   Difference,
   Measured,

@@ -423,14 +423,16 @@ export function sizeRecord(size: ModelSize): { readonly depth: number } | { read
   return typeof size === "number" ? { depth: size } : { size };
 }
 
-async function chooseDevice(notice: (text: string) => void): Promise<DeviceKind> {
+/** The device of `--device auto`, which is told. */
+export async function chooseDevice(notice: (text: string) => void): Promise<DeviceKind> {
   const reason = await whyNoGpu();
   if (reason === undefined) return "webgpu";
   notice(`${reason}; running on the CPU`);
   return "cpu";
 }
 
-async function chooseProvider(
+/** Who computes on the CPU, which is told where nobody has said. */
+export async function chooseProvider(
   choice: CpuProvider | "auto",
   notice: (text: string) => void,
 ): Promise<CpuProvider> {

@@ -1,12 +1,15 @@
 /**
- * How sure an average over prompts is: percentile intervals of the bootstrap, of one method and of the
- * difference between two on the same prompts. What is averaged is left to `judges.ts`.
+ * How sure a number is: percentile intervals of the bootstrap, of one method, of the difference between two
+ * on the same prompts and of any statistic, and Wilson's of a share. What is averaged is left to the judges
+ * and metrics.
  *
  * @module
  */
 
-import { mustBe, requireInteger } from "../../kernels/arguments.ts";
+import { mustBe, requireFunction, requireInteger, requireOptions } from "../../kernels/arguments.ts";
 import { seedWords, threefry2x32 } from "../../kernels/exact/threefry.ts";
+import { draws } from "./draws.ts";
+import { normalReach, quantile } from "./quantiles.ts";
 
 /** Scores, one for each prompt, in groups of one kind of prompt; every group has the same weight. */
 export type Groups = readonly (readonly number[])[];
@@ -110,15 +113,98 @@ export function bootstrapDifference(first: Groups, second: Groups, options: Inte
   return bootstrapInterval(differences, options);
 }
 
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+/**
+ * The percentile interval of any statistic of rows: as many rows as there are, are drawn with replacement. A
+ * statistic that compares rows, such as a Fréchet distance, sees every row several times and is moved by it:
+ * `jackknifeInterval` is for those.
+ *
+ * @param count Rows.
+ * @param statistic Makes the number of some rows, of which some are there several times: their places.
+ * @returns The statistic of all rows as `mean`, and the ends.
+ * @throws {TypeError} If an argument has the wrong type, an option is unknown, or a result is not finite.
+ * @throws {RangeError} If there is no row or an option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { bootstrapStatistic } from "./intervals.ts";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * const values = [3, 5, 4, 8, 6];
+ * const median = (rows: Uint32Array) => [...rows].map((i) => values[i]!).sort()[2]!;
+ * const { mean, low, high } = bootstrapStatistic(5, median, { resamples: 1000 });
+ * assertEquals(mean, 5);
+ * assert(low < 5 && high > 5);
+ * ```
+ */
+export function bootstrapStatistic(
+  count: number,
+  statistic: (rows: Uint32Array) => number,
+  options: IntervalOptions = {},
+): Interval {
+  requireOptions(options, ["confidence", "resamples", "seed"], ACTION);
+  const { confidence = 0.95, resamples = 10_000, seed = 0 } = options;
+  requireInteger(count, "count", ACTION, { min: 1 });
+  requireFunction(statistic, "statistic", ACTION);
+  if (!(confidence > 0 && confidence < 1)) {
+    throw new RangeError(mustBe("between 0 and 1", confidence, "confidence", ACTION));
+  }
+  requireInteger(resamples, "resamples", ACTION, { min: 1, max: 2 ** 24 });
+  const value = (rows: Uint32Array) => {
+    const found = statistic(rows);
+    if (Number.isFinite(found)) return found;
+    throw new TypeError(mustBe("a finite number", found, "what statistic returns", ACTION));
+  };
+  const mean = value(Uint32Array.from({ length: count }, (_, i) => i));
+  const values = Float64Array.from({ length: resamples }, (_, resample) => {
+    const draw = draws(seed, resample);
+    return value(Uint32Array.from({ length: count }, () => draw(count)));
+  }).sort();
+  return {
+    mean,
+    low: quantile(values, (1 - confidence) / 2),
+    high: quantile(values, (1 + confidence) / 2),
+  };
 }
 
-/** The quantile of sorted values, between two of them by straight lines, as NumPy takes it. */
-function quantile(sorted: Float64Array, share: number): number {
-  const place = share * (sorted.length - 1);
-  const below = Math.floor(place);
-  const low = sorted[below]!;
-  const high = sorted[Math.min(below + 1, sorted.length - 1)]!;
-  return low + (place - below) * (high - low);
+/**
+ * Wilson's interval of a share, which stays within 0 and 1 and is right where few or all are ("Probable
+ * inference, the law of succession, and statistical inference", 1927), without continuity correction.
+ *
+ * @param right How many are right.
+ * @param count Of how many.
+ * @returns The share as `mean`, and the ends.
+ * @throws {TypeError} If an argument is no number or an option unknown.
+ * @throws {RangeError} If there are none or more right than there are, or an option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { wilsonInterval } from "./intervals.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { mean, low, high } = wilsonInterval(9, 10);
+ * assertEquals([mean, low.toFixed(4), high.toFixed(4)], [0.9, "0.5958", "0.9821"]);
+ * ```
+ */
+export function wilsonInterval(
+  right: number,
+  count: number,
+  options: Pick<IntervalOptions, "confidence"> = {},
+): Interval {
+  requireOptions(options, ["confidence"], ACTION);
+  requireInteger(count, "count", ACTION, { min: 1 });
+  requireInteger(right, "right", ACTION, { min: 0, max: count });
+  const square = normalReach(options.confidence ?? 0.95) ** 2;
+  const mean = right / count;
+  const middle = (mean + square / count / 2) / (1 + square / count);
+  const half = Math.sqrt(square * (mean * (1 - mean) / count + square / count ** 2 / 4)) /
+    (1 + square / count);
+  return {
+    mean,
+    low: right === 0 ? 0 : Math.max(0, middle - half),
+    high: right === count ? 1 : Math.min(1, middle + half),
+  };
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -2,8 +2,11 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   bootstrapDifference,
   bootstrapInterval,
+  bootstrapStatistic,
   type Interval,
+  wilsonInterval,
 } from "../../../evaluation/statistics/intervals.ts";
+import statistics from "../../fixtures/evaluation/statistics/statistics.json" with { type: "json" };
 import recorded from "../../fixtures/judges/bootstrap.json" with { type: "json" };
 
 const { a, b, c, d } = recorded.values;
@@ -54,4 +57,39 @@ Deno.test("bootstrapInterval: says what it cannot do", () => {
   assertThrows(() => bootstrapInterval([[1]], { resamples: 0 }), RangeError, "resamples must be");
   assertThrows(() => bootstrapInterval([[1]], { seed: -1 }), RangeError, "seed");
   assertThrows(() => bootstrapDifference([[1, 2]], [[1]]), RangeError, "scores for the same prompts, 2");
+});
+
+Deno.test("bootstrapStatistic: of a deviation ends where SciPy's does, and of a mean where the mean's does", () => {
+  const values = statistics.long.first;
+  const mean = (rows: Uint32Array) => rows.reduce((sum, i) => sum + values[i]!, 0) / rows.length;
+  const deviation = (rows: Uint32Array) => {
+    const middle = mean(rows);
+    return Math.sqrt(rows.reduce((sum, i) => sum + (values[i]! - middle) ** 2, 0) / rows.length);
+  };
+  requireLike(bootstrapStatistic(60, deviation, OPTIONS), statistics.deviation);
+  const plain = bootstrapInterval([values], OPTIONS);
+  const { low, high } = bootstrapStatistic(60, mean, OPTIONS);
+  // The same draws of threefry, and sums in the same order.
+  for (const [end, wanted] of [[low, plain.low], [high, plain.high]]) {
+    assert(Math.abs(end! - wanted!) < 1e-12);
+  }
+});
+
+Deno.test("wilsonInterval: equals SciPy's", () => {
+  for (const { right, count, confidence, low, high } of statistics.wilson) {
+    const found = wilsonInterval(right, count, { confidence });
+    assertEquals(found.mean, right / count);
+    assert(Math.abs(found.low - low) < 1e-10 && Math.abs(found.high - high) < 1e-10);
+  }
+});
+
+Deno.test("bootstrapStatistic and wilsonInterval: say what they cannot do", () => {
+  assertThrows(() => bootstrapStatistic(0, () => 1), RangeError, "count must be");
+  assertThrows(() => bootstrapStatistic(3, () => NaN), TypeError, "what statistic returns must be a finite");
+  assertThrows(() => bootstrapStatistic(3, 3 as never), TypeError, "statistic must be a function");
+  assertThrows(() => bootstrapStatistic(3, () => 1, { confidence: 2 }), RangeError, "between 0 and 1");
+  assertThrows(() => bootstrapStatistic(3, () => 1, { resample: 2 } as never), TypeError, "unknown");
+  assertThrows(() => wilsonInterval(3, 2), RangeError, "right must be");
+  assertThrows(() => wilsonInterval(0, 0), RangeError, "count must be");
+  assertThrows(() => wilsonInterval(1, 2, { confidence: 0 }), RangeError, "between 0 and 1");
 });
