@@ -8,8 +8,13 @@
 import { readFloats } from "../../kernels/device/device.ts";
 import type { CpuProvider, Model, Scores } from "../../models/mod.ts";
 import type { GeneratedImage } from "../../sampler/mod.ts";
-import { CaptionOracle, ClassOracle } from "../judges/judges.ts";
+import type { NetworkIdentity } from "../files/reference.ts";
+import { CaptionOracle } from "../judges/judges.ts";
+import { accuracy } from "../metrics/accuracy.ts";
 import type { Rows } from "../metrics/rows.ts";
+import { loadMetricNetwork } from "../networks/load.ts";
+import { lookAtImages } from "../networks/look_at_images.ts";
+import type { MetricNetwork } from "../networks/metric_network.ts";
 import type { PictureRecord } from "./records.ts";
 import type { Subject } from "./subjects.ts";
 
@@ -27,6 +32,8 @@ export interface Judgement {
 export interface SweepJudge extends AsyncDisposable {
   /** What tells its numbers from others, by name. */
   readonly identity: Readonly<Record<string, string>>;
+  /** The network of metrics. */
+  readonly network?: NetworkIdentity;
   /** Judges pictures, one subject for each. */
   judge(images: readonly GeneratedImage[], subjects: readonly Subject[]): Promise<Judgement>;
 }
@@ -42,6 +49,8 @@ export interface OpenJudgeOptions {
   readonly cpuProvider: CpuProvider;
   /** Whether the model paints texts. */
   readonly captions: boolean;
+  /** Ends the opening. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens everybody who has something to say of a model's pictures. */
@@ -52,20 +61,15 @@ export async function openJudge(model: Model, options: OpenJudgeOptions): Promis
   const identity: Record<string, string> = {};
   const own = await ownOpinion(model);
   if (own !== undefined) opinions.push(own);
-  if (network === "demo-oracle") {
-    const oracle = owned.use(await ClassOracle.open({ cpuProvider }));
-    identity.judge = network;
-    opinions.push(async (images, subjects) => {
-      const verdicts = await oracle.judge(images, subjects.map(({ id }) => id!));
-      return {
-        pictures: verdicts.map(({ right, logProbability }) => ({ right, logProbability })),
-        rows: {},
-      };
-    });
+  const metric = network === undefined
+    ? undefined
+    : owned.use(await loadMetricNetwork(network, { cpuProvider, signal: options.signal }));
+  if (metric !== undefined) {
+    identity.network = `${metric.name} ${metric.fingerprint}`;
+    opinions.push(networkOpinion(metric, model));
   }
   if (network === "demo-t2i-oracle" && captions) {
     const oracle = owned.use(await CaptionOracle.open({ cpuProvider }));
-    identity.judge = network;
     opinions.push(async (images, subjects) => {
       const wanted = subjects.flatMap(({ caption }) => caption ?? []);
       // Prompts alone do not say what is right.
@@ -77,6 +81,7 @@ export async function openJudge(model: Model, options: OpenJudgeOptions): Promis
   const kept = owned.move();
   return {
     identity,
+    ...(metric && { network: { name: metric.name, fingerprint: metric.fingerprint } }),
     async judge(images, subjects) {
       const said: Judgement[] = [];
       for (const opinion of opinions) said.push(await opinion(images, subjects));
@@ -88,6 +93,25 @@ export async function openJudge(model: Model, options: OpenJudgeOptions): Promis
       };
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** What is kept of what a network of metrics says. */
+const OUTPUTS = ["features", "logits"] as const;
+
+/** What a network of metrics says; where its logits are about the model's classes, whether it is right. */
+function networkOpinion(network: MetricNetwork, { labels }: Model): Opinion {
+  const wanted = OUTPUTS.filter((output) => network.outputs.includes(output));
+  const classes = labels.kind === "classes" ? labels.count : undefined;
+  return async (images, subjects) => {
+    const rows = await lookAtImages(network, images, wanted);
+    const { logits } = rows;
+    if (logits === undefined || logits.dimensions !== classes) {
+      return { pictures: images.map(() => ({})), rows };
+    }
+    const { right, logProbabilities } = accuracy(logits, subjects.map(({ id }) => id!));
+    const pictures = right.map((right, i) => ({ right, logProbability: logProbabilities[i]! }));
+    return { pictures, rows };
   };
 }
 
@@ -133,19 +157,4 @@ async function hostScores(scores: Scores): Promise<ArrayLike<number>> {
   if (!("device" in scores)) return scores;
   using owned = scores;
   return await readFloats(owned);
-}
-
-/** The mean Euclidean distance between two different rows; none of fewer than two. */
-export function meanDistanceOf({ values, count, dimensions }: Rows): number | undefined {
-  let sum = 0;
-  for (let a = 0; a < count; a++) {
-    for (let b = a + 1; b < count; b++) {
-      let squares = 0;
-      for (let k = 0; k < dimensions; k++) {
-        squares += (values[a * dimensions + k]! - values[b * dimensions + k]!) ** 2;
-      }
-      sum += Math.sqrt(squares);
-    }
-  }
-  return count < 2 ? undefined : sum / (count * (count - 1) / 2);
 }

@@ -8,7 +8,9 @@
 import { DeviceLostError } from "../../kernels/device/errors.ts";
 import { type CpuProvider, type Dtype, loadModel, type Model } from "../../models/mod.ts";
 import { generate, type GeneratedImage, type VarScalingDecision } from "../../sampler/mod.ts";
-import { type Judgement, meanDistanceOf, openJudge, type SweepJudge } from "./judging.ts";
+import { meanDistance } from "../metrics/diversity.ts";
+import { judgeOfModel } from "../reference.ts";
+import { type Judgement, openJudge, type SweepJudge } from "./judging.ts";
 import { partsOf } from "./methods.ts";
 import type { PlannedRow, SweepModel, SweepPlan } from "./plan.ts";
 import { type MisfitRow, type PreparedRow, prepareRow, RowNetworks } from "./prepared_row.ts";
@@ -233,12 +235,13 @@ export class ModelSweep {
       }),
     );
     const captions = model.labels.kind === "texts";
-    const network = this.#model.network ?? this.#plan.network ?? BUNDLED_NETWORKS[place];
+    const network = this.#model.network ?? this.#plan.network ?? judgeOfModel(place);
     const judge = owned.use(
       await openJudge(model, {
         ...(network === undefined ? {} : { network }),
         cpuProvider: model.provider === "native" ? "native" : "wasm",
         captions,
+        signal,
       }),
     );
     const networks = owned.use(new RowNetworks(model));
@@ -252,7 +255,7 @@ export class ModelSweep {
     subjects: readonly Subject[],
     { models }: SweepRecords,
   ): Promise<void> {
-    const { name } = this.#model;
+    const { name, reference = this.#plan.reference } = this.#model;
     const groups: string[] = [];
     for (const { number, group } of subjects) groups[number] = group;
     const record: ModelRecord = {
@@ -276,6 +279,8 @@ export class ModelSweep {
         subjects: `${subjects.length}`,
       },
       groups: Array.from(groups, (group) => group ?? ""),
+      ...(judge.network && { network: judge.network }),
+      ...(reference === undefined ? {} : { reference }),
     };
     const before = models.get(name);
     if (before === undefined) await this.#file.append(record);
@@ -382,7 +387,8 @@ export class ModelSweep {
   ): Promise<void> {
     const rows: Record<string, StoredRows> = {};
     for (const [output, said] of Object.entries(judgement.rows)) rows[output] = await this.#file.store(said);
-    const diversity = judgement.own && meanDistanceOf(judgement.own);
+    const { own } = judgement;
+    const diversity = own === undefined || own.count < 2 ? undefined : meanDistance(own);
     const pictures = judgement.pictures.map((said, i): PictureRecord => {
       const branches = branchesOf(row, images[i]!);
       return { ...said, ...(branches.length > 0 && { branches }) };
@@ -407,12 +413,6 @@ export class ModelSweep {
     await writeWhole(`${folder}/examples/${id}/${subject.number}.png`, image.png());
   }
 }
-
-/** Networks that judge the bundled models, which no search has seen. */
-const BUNDLED_NETWORKS: Readonly<Record<string, string>> = {
-  "demo": "demo-oracle",
-  "demo-t2i": "demo-t2i-oracle",
-};
 
 /** Pictures of some rows that are to be painted. */
 function countOf(works: readonly RowWork[]): number {

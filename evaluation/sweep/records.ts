@@ -7,6 +7,7 @@
  */
 
 import { mustBe } from "../../kernels/arguments.ts";
+import type { NetworkIdentity } from "../files/reference.ts";
 import type { Rows } from "../metrics/rows.ts";
 import type { Settings } from "./methods.ts";
 
@@ -27,8 +28,12 @@ export interface ModelRecord {
   readonly identity: Readonly<Record<string, string>>;
   /** Facts for people. */
   readonly facts: Readonly<Record<string, string>>;
-  /** Subjects by number. */
+  /** Kind of each subject by its number. */
   readonly groups: readonly string[];
+  /** The network of metrics. */
+  readonly network?: NetworkIdentity;
+  /** Where its reference is; the bundled one without it, if there is one. */
+  readonly reference?: string;
 }
 
 /** A row, once its model is known. The last one of an id counts. */

@@ -7,11 +7,12 @@
 
 import { bootstrapInterval, type Groups } from "../statistics/intervals.ts";
 import { pairedTest } from "../statistics/permutation.ts";
+import { distancesOf, openRealRows } from "./distances.ts";
 import { partsOf } from "./methods.ts";
 import { type PlannedRow, planRows, type SweepPlan } from "./plan.ts";
 import { type PicturesRecord, readRecords, type SweepRecords } from "./records.ts";
 import type { Difference, Measured, MetricFacts, SweepResults, SweepRow } from "./results.ts";
-import { METRIC_KEYS, METRICS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
+import { METRIC_KEYS, METRICS, ROW_METRICS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
 
 /** Pictures of a row, in the order of subjects, then of seeds. */
 interface RowPictures {
@@ -44,13 +45,28 @@ export async function summarize(plan: SweepPlan, options: SummaryOptions): Promi
   const { folder, resamples = 2000, made } = options;
   const records = await readRecords(folder);
   const rows = planRows(plan).map((row) => picturesOf(row, records));
+  const opened = new Map<string, ReturnType<typeof openRealRows>>();
+  const real = (model: string): ReturnType<typeof openRealRows> => {
+    const known = opened.get(model) ?? openRealRows(records.models.get(model)!);
+    opened.set(model, known);
+    return known;
+  };
   const present = columnsOf(rows, plan);
   const values = rows.map((own) => valuesOf(own, rows, present, resamples));
+  for (const [i, { row, records: painted }] of rows.entries()) {
+    const network = records.models.get(row.model)?.network;
+    if (network === undefined) continue;
+    const taken = await distancesOf(folder, painted, network.name, await real(row.model));
+    for (const [key, measured] of Object.entries(taken)) {
+      if (plan.metrics?.includes(key) ?? true) values[i]!.metrics[key] = measured;
+    }
+  }
   const said = new Set([
     ...values.flatMap(({ metrics }) => Object.keys(metrics)),
     ...rows.flatMap(({ row: { published = {} } }) => Object.keys(published)),
   ]);
-  const metrics = METRICS.filter(({ key }) => said.has(key)).map(factsOf);
+  const networks = [...new Set([...records.models.values()].flatMap(({ network }) => network?.name ?? []))];
+  const metrics = METRICS.filter(({ key }) => said.has(key)).map((facts) => factsOf(facts, networks));
   const examples = await examplesIn(folder);
   const result = rows.map((own, i) => rowOf(own, records, { ...values[i]!, examples }));
   return {
@@ -90,8 +106,14 @@ function isTagged(groups: readonly string[]): boolean {
   return new Set(groups).has("single_object") || new Set(groups).has("two_object");
 }
 
-function factsOf({ key, title, better, network, note }: MetricFacts): MetricFacts {
-  return { key, title, better, ...(network && { network }), ...(note && { note }) };
+/** A column with the networks that it was measured by, if it was by any of them. */
+function factsOf({ key, title, better, note }: MetricFacts, networks: readonly string[]): MetricFacts {
+  const network = ROW_METRICS.some((metric) => metric.key === key) ? networks.join(", ") : "";
+  // By other features it is the same distance and not what papers print.
+  const named = key === "fid" && networks.some((name) => name !== "inception-fid")
+    ? "Fréchet distance"
+    : title;
+  return { key, title: named, better, ...(network !== "" && { network }), ...(note && { note }) };
 }
 
 /** Values of a row, and how much they differ from those of others. */
@@ -100,7 +122,10 @@ function valuesOf(
   all: readonly RowPictures[],
   columns: readonly ScoreMetric[],
   resamples: number,
-): Pick<SweepRow, "metrics" | "differences"> {
+): {
+  readonly metrics: Record<string, Measured>;
+  readonly differences?: NonNullable<SweepRow["differences"]>;
+} {
   const rivals = rivalsOf(own.row, all);
   const metrics: Record<string, Measured> = {};
   const differences: Record<string, Difference[]> = {};
@@ -114,7 +139,7 @@ function valuesOf(
     const others = rivals.flatMap((rival) => differenceTo(rival, scores, column, resamples) ?? []);
     if (others.length > 0) differences[column.key] = others;
   }
-  return { metrics, ...(Object.keys(differences).length > 0 && { differences }) };
+  return Object.keys(differences).length > 0 ? { metrics, differences } : { metrics };
 }
 
 /** The rows that a row is held against: the plain one, and Best-of-N with the same N, drawn alike. */

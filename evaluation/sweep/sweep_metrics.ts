@@ -83,13 +83,17 @@ export function scoreMetrics(captions: boolean): readonly ScoreMetric[] {
   return [...captions ? CAPTION_SCORES : CLASS_SCORES, ...SCORES];
 }
 
+const FEW = "biased for few pictures: compare rows of as many; none of fewer than 100";
+
 /** Columns that are made of what a network says of all pictures together. */
 export const ROW_METRICS: readonly MetricFacts[] = [
-  { key: "fid", title: "FID", better: "lower" },
-  { key: "is", title: "Inception Score", better: "higher" },
+  { key: "fid", title: "FID", better: "lower", note: FEW },
+  { key: "is", title: "Inception Score", better: "higher", note: FEW },
   { key: "kid", title: "KID", better: "lower" },
   { key: "precision", title: "precision", better: "higher" },
   { key: "recall", title: "recall", better: "higher" },
+  { key: "density", title: "density", better: "higher" },
+  { key: "coverage", title: "coverage", better: "higher" },
 ];
 
 /** All columns. */
