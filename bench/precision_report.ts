@@ -28,12 +28,16 @@ import {
   type ModelSource,
   pictureError,
 } from "../mod.ts";
-import { CaptionOracle, ClassOracle, parseCaptions } from "../evaluation/judges/judges.ts";
+import { parseMetadata } from "../evaluation/geneval/metadata.ts";
+import { CaptionOracle } from "../evaluation/judges/caption_oracle.ts";
+import { ClassOracle } from "../evaluation/judges/class_oracle.ts";
 import { type LogitError, LogitErrors } from "./logit_error.ts";
-import { CAPTIONS } from "./method_subjects.ts";
 import { words } from "./model_ways.ts";
 import { processorTime } from "./process_costs.ts";
 import { table } from "./tables.ts";
+
+/** Captions in GenEval's form. */
+const CAPTIONS = new URL("../evaluation/judges/demo_t2i_captions.jsonl", import.meta.url);
 
 /** How a model is computed: with weights of a type, or by products of integers. */
 type Way = Dtype | "int8";
@@ -160,7 +164,7 @@ async function subjectOf({ source, images }: PrecisionOptions, model: Model): Pr
       [Symbol.asyncDispose]: () => kept.disposeAsync(),
     };
   }
-  const all = parseCaptions(await Deno.readTextFile(CAPTIONS));
+  const all = parseMetadata(await Deno.readTextFile(CAPTIONS));
   const captions = indices.map((i) => all[7 * i % all.length]!);
   const labels = captions.map(({ prompt }) => prompt);
   if (source !== "demo-t2i") return { labels, [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -51,6 +51,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/eval_infinity.ts")).evalInfinity,
   },
   {
+    name: "geneval",
+    summary: "Score GenEval's pictures without Python, or show the results of its own script",
+    load: async () => (await import("./commands/geneval.ts")).geneval,
+  },
+  {
     name: "tts-var",
     summary: "Run the command line of TTS-VAR's released script as it stands",
     load: async () => (await import("./commands/tts_var.ts")).ttsVar,

@@ -55,13 +55,59 @@ export {
   precisionRecall,
   type PrecisionRecallOptions,
 } from "./metrics/precision_recall.ts";
+export {
+  type ColorClassifier,
+  GENEVAL_COLORS,
+  loadColors,
+  type LoadColorsOptions,
+} from "./geneval/colors.ts";
+export { DEMO_DETECTOR, type Detector, loadDetector } from "./geneval/detector.ts";
+export { type GenEvalFolderOptions, openGenEvalFolder } from "./geneval/folder.ts";
+export {
+  asksForColors,
+  type GenEvalJudge,
+  type GenEvalPicture,
+  type JudgedPicture,
+  type JudgeGenEvalOptions,
+  judgeName,
+  judgePictures,
+  requireKnown,
+  scorePictures,
+} from "./geneval/harness.ts";
+export {
+  GENEVAL_TAGS,
+  type GenEvalPrompt,
+  parseMetadata,
+  type Relation,
+  RELATIONS,
+  type Requirement,
+} from "./geneval/metadata.ts";
+export { detailsOf, formatResult, type GenEvalResult, parseResults } from "./geneval/results_file.ts";
+export { ResultsLog, type ResultsLogOptions } from "./geneval/results_log.ts";
+export {
+  type Detection,
+  fulfills,
+  GENEVAL_RULES,
+  type GenEvalRules,
+  type GenEvalVerdict,
+  verdictOf,
+} from "./geneval/rules.ts";
+export {
+  type GenEvalRow,
+  type GenEvalScore,
+  type GenEvalTable,
+  genEvalTable,
+  groupByTag,
+} from "./geneval/table.ts";
+export { CaptionOracle, type CaptionVerdict } from "./judges/caption_oracle.ts";
+export { ClassOracle, type ClassVerdict } from "./judges/class_oracle.ts";
 export type { Rows } from "./metrics/rows.ts";
 export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
 export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { type Figure, sweepFigures } from "./report/figures.ts";
 export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
-export { parseResults } from "./report/results_file.ts";
+export { parseResults as parseSweepResults } from "./report/results_file.ts";
 export {
   type Cell,
   type Column,
@@ -81,6 +127,7 @@ export { runVariants } from "./pictures/run_record.ts";
 export { openPictures } from "./pictures/source.ts";
 export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
 export { kendall, pearson, spearman } from "./statistics/correlation.ts";
+export type { PictureGraphOptions, Pixels } from "./networks/picture_graph.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,

@@ -6,7 +6,7 @@
  */
 
 import { dirname, join } from "node:path";
-import { parseResults, reportMarkdown, reportPage } from "../../evaluation/mod.ts";
+import { parseSweepResults, reportMarkdown, reportPage } from "../../evaluation/mod.ts";
 import { systemReason } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
@@ -67,7 +67,7 @@ async function run({ options, operands, given }: Arguments<typeof OPTIONS>, io: 
     await requireFolder(dirname(output));
     await refuseOther(output, { overwrite, markdown });
   }
-  const results = parseResults(await readText(path), path);
+  const results = parseSweepResults(await readText(path), path);
   const content = markdown ? reportMarkdown(results) : await reportPage(results, {
     readExample: (example) => Deno.readFile(join(folder, example), { signal: io.signal }),
     examples: options.examples,

@@ -125,6 +125,16 @@ const OPTIONS = {
       defaultText: "that of a bundled model",
     },
     reference: { kind: text("FILE"), help: "Reference statistics of that network" },
+    detector: {
+      kind: text("PLACE"),
+      help: "Detector that holds pictures against GenEval's metadata, as for varscale geneval",
+      defaultText: "that of demo-t2i",
+    },
+    colors: {
+      kind: text("clip[:PLACE]"),
+      help: "Who tells the colours of what it finds, if it does not",
+      defaultText: "clip",
+    },
   }),
   ...section("What runs", {
     weights: { kind: places, help: "Where models of a plan are, by their names in it" },
@@ -208,7 +218,7 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
 async function planOf({ options, operands, given }: Arguments<typeof OPTIONS>): Promise<SweepPlan> {
   const [file] = operands;
   refuseOperands(operands, 1);
-  const { preset, model, prompts, network, reference } = options;
+  const { preset, model, prompts, network, reference, detector, colors } = options;
   if (file !== undefined && preset !== undefined) {
     throw new UsageError("Option --preset and a file of a plan exclude each other");
   }
@@ -229,6 +239,8 @@ async function planOf({ options, operands, given }: Arguments<typeof OPTIONS>): 
   const asked = {
     ...(network === undefined ? {} : { network }),
     ...(reference === undefined ? {} : { reference: absolute(reference) }),
+    ...(detector === undefined ? {} : { detector }),
+    ...(colors === undefined ? {} : { colors }),
   };
   const subjects = prompts === undefined || preset === undefined
     ? {}

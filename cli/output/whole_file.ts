@@ -52,11 +52,12 @@ export async function exists(path: string): Promise<boolean> {
 /**
  * Refuses a folder that cannot be made, or be written to, before any work is done for it.
  *
+ * @param option What names it.
  * @throws {UsageError} Saying why.
  */
-export async function requireFolder(folder: string): Promise<void> {
+export async function requireFolder(folder: string, option: string = "--output"): Promise<void> {
   const refuse = (reason: string): never => {
-    throw new UsageError(`Cannot write to ${folder}: ${reason}; choose another --output`);
+    throw new UsageError(`Cannot write to ${folder}: ${reason}; choose another ${option}`);
   };
   const wanted = resolve(folder);
   let path = wanted;

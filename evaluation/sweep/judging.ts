@@ -9,7 +9,16 @@ import { readFloats } from "../../kernels/device/device.ts";
 import type { CpuProvider, Model, Scores } from "../../models/mod.ts";
 import type { GeneratedImage } from "../../sampler/mod.ts";
 import type { NetworkIdentity } from "../files/reference.ts";
-import { CaptionOracle } from "../judges/judges.ts";
+import { GENEVAL_COLORS, loadColors } from "../geneval/colors.ts";
+import { loadDetector } from "../geneval/detector.ts";
+import {
+  asksForColors,
+  type GenEvalJudge,
+  judgeName,
+  judgePictures,
+  requireKnown,
+} from "../geneval/harness.ts";
+import type { GenEvalPrompt } from "../geneval/metadata.ts";
 import { accuracy } from "../metrics/accuracy.ts";
 import type { Rows } from "../metrics/rows.ts";
 import { loadMetricNetwork } from "../networks/load.ts";
@@ -47,15 +56,19 @@ export interface OpenJudgeOptions {
   readonly network?: string;
   /** Who computes on the CPU. */
   readonly cpuProvider: CpuProvider;
-  /** Whether the model paints texts. */
-  readonly captions: boolean;
+  /** Detector that tells whether pictures show what captions say; without it nobody does. */
+  readonly detector?: string;
+  /** Who tells colours where the detector does not; OpenAI's CLIP by default. */
+  readonly colors?: string;
+  /** What is painted. */
+  readonly subjects: readonly Subject[];
   /** Ends the opening. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens everybody who has something to say of a model's pictures. */
 export async function openJudge(model: Model, options: OpenJudgeOptions): Promise<SweepJudge> {
-  const { network, cpuProvider, captions } = options;
+  const { network, detector, cpuProvider, subjects } = options;
   await using owned = new AsyncDisposableStack();
   const opinions: Opinion[] = [];
   const identity: Record<string, string> = {};
@@ -68,14 +81,14 @@ export async function openJudge(model: Model, options: OpenJudgeOptions): Promis
     identity.network = `${metric.name} ${metric.fingerprint}`;
     opinions.push(networkOpinion(metric, model));
   }
-  if (network === "demo-t2i-oracle" && captions) {
-    const oracle = owned.use(await CaptionOracle.open({ cpuProvider }));
+  const captions = subjects.flatMap(({ caption }) => caption ?? []);
+  // Prompts alone do not say what is right.
+  if (detector !== undefined && captions.length === subjects.length) {
+    const judge = await openDetector(detector, captions, options, owned);
+    identity.detector = judgeName(judge);
     opinions.push(async (images, subjects) => {
-      const wanted = subjects.flatMap(({ caption }) => caption ?? []);
-      // Prompts alone do not say what is right.
-      if (wanted.length < images.length) return { pictures: images.map(() => ({})), rows: {} };
-      const verdicts = await oracle.judge(images, wanted);
-      return { pictures: verdicts.map(({ right }) => ({ right })), rows: {} };
+      const verdicts = await judgePictures(images, subjects.map(({ caption }) => caption!), judge);
+      return { pictures: verdicts.map(({ correct }) => ({ right: correct })), rows: {} };
     });
   }
   const kept = owned.move();
@@ -94,6 +107,22 @@ export async function openJudge(model: Model, options: OpenJudgeOptions): Promis
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** Opens a detector, and whoever tells colours if it does not and captions ask for some. */
+async function openDetector(
+  place: string,
+  captions: readonly GenEvalPrompt[],
+  { colors = "clip", cpuProvider, signal }: OpenJudgeOptions,
+  owned: AsyncDisposableStack,
+): Promise<GenEvalJudge> {
+  const detector = owned.use(await loadDetector(place, { cpuProvider, signal }));
+  if (detector.colors !== undefined || !captions.some(asksForColors)) {
+    requireKnown(captions, { detector });
+    return { detector };
+  }
+  requireKnown(captions, { detector, colors: { colors: GENEVAL_COLORS } });
+  return { detector, colors: owned.use(await loadColors(colors, { cpuProvider, signal })) };
 }
 
 /** What is kept of what a network of metrics says. */

@@ -8,6 +8,7 @@
 import { DeviceLostError } from "../../kernels/device/errors.ts";
 import { type CpuProvider, type Dtype, loadModel, type Model } from "../../models/mod.ts";
 import { generate, type GeneratedImage, type VarScalingDecision } from "../../sampler/mod.ts";
+import { DEMO_DETECTOR } from "../geneval/detector.ts";
 import { meanDistance } from "../metrics/diversity.ts";
 import { judgeOfModel } from "../reference.ts";
 import { type Judgement, openJudge, type SweepJudge } from "./judging.ts";
@@ -93,6 +94,7 @@ interface OpenedModel extends AsyncDisposable {
   readonly model: Model;
   readonly judge: SweepJudge;
   readonly networks: RowNetworks;
+  readonly subjects: readonly Subject[];
 }
 
 /** Lanes that run together, so that no method has the advantage of larger batches. */
@@ -147,7 +149,7 @@ export class ModelSweep {
     }
     let opened = await this.#open(place);
     try {
-      const subjects = await subjectsOf(opened.model, this.#subjects);
+      const { subjects } = opened;
       await this.#noteModel(opened, subjects, before);
       const prepared = await this.#prepare(opened, rows, subjects, before);
       const work = prepared.works;
@@ -234,19 +236,24 @@ export class ModelSweep {
         ...(this.#model.dtype === undefined ? {} : { dtype: this.#model.dtype as Dtype }),
       }),
     );
-    const captions = model.labels.kind === "texts";
+    const subjects = await subjectsOf(model, this.#subjects);
+    const { detector = place === "demo-t2i" ? DEMO_DETECTOR : undefined, colors } = {
+      ...this.#plan,
+      ...this.#model,
+    };
     const network = this.#model.network ?? this.#plan.network ?? judgeOfModel(place);
     const judge = owned.use(
       await openJudge(model, {
         ...(network === undefined ? {} : { network }),
         cpuProvider: model.provider === "native" ? "native" : "wasm",
-        captions,
-        signal,
+        ...(detector === undefined ? {} : { detector }),
+        ...(colors === undefined ? {} : { colors }),
+        ...{ subjects, signal },
       }),
     );
     const networks = owned.use(new RowNetworks(model));
     const kept = owned.move();
-    return { model, judge, networks, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+    return { model, judge, networks, subjects, [Symbol.asyncDispose]: () => kept.disposeAsync() };
   }
 
   /** Writes down who paints, or checks that it is who has painted before. */

@@ -69,6 +69,10 @@ export interface SweepModel {
   readonly network?: string;
   /** Reference statistics of that network, instead of the plan's. */
   readonly reference?: string;
+  /** Detector of what captions ask for, instead of the plan's. */
+  readonly detector?: string;
+  /** Who tells the colours, instead of the plan's. */
+  readonly colors?: string;
 }
 
 /** Rows of one method. */
@@ -124,6 +128,10 @@ export interface SweepPlan {
   readonly network?: string;
   /** Reference statistics of that network. */
   readonly reference?: string;
+  /** Detector that tells whether pictures show what GenEval's captions ask for. */
+  readonly detector?: string;
+  /** Who tells the colours of what it finds, if it does not; OpenAI's CLIP by default. */
+  readonly colors?: string;
   /** Keys of the metrics that are wanted; all that can be told by default. */
   readonly metrics?: readonly string[];
   /** Subjects of which each row keeps a picture; 4 by default. */
@@ -184,9 +192,9 @@ export function parsePlan(value: unknown): SweepPlan {
   const plan = object(value, "the plan");
   known(plan, "the plan", [
     ...["title", "description", "models", "subjects", "seeds", "methods", "equal"],
-    ...["network", "reference", "metrics", "examples", "published"],
+    ...["network", "reference", "detector", "colors", "metrics", "examples", "published"],
   ]);
-  texts(plan, "", ["description", "network", "reference"]);
+  texts(plan, "", ["description", "network", "reference", "detector", "colors"]);
   requireText(plan.title as string, "title", ACTION);
   const { subjects, seeds = [0], equal = "n", metrics, examples = 4, published } = plan;
   const models = items(plan.models, "models").map((model, i) => parseModel(model, `models[${i}]`));
@@ -315,7 +323,7 @@ function parseModel(value: unknown, path: string): SweepModel {
     "reference",
   ]);
   requireText(model.name as string, `${path}.name`, ACTION);
-  texts(model, path, ["place", "size", "network", "reference"]);
+  texts(model, path, ["place", "size", "network", "reference", "detector", "colors"]);
   if (model.dtype !== undefined) {
     requireChoice(model.dtype as string, ["auto", "f32", "f16", "q8", "q4"], `${path}.dtype`, ACTION);
   }

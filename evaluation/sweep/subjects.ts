@@ -7,7 +7,7 @@
 
 import { mustBe, shown } from "../../kernels/arguments.ts";
 import type { Label, Model } from "../../models/mod.ts";
-import { type Caption, parseCaptions } from "../judges/judges.ts";
+import { type GenEvalPrompt, parseMetadata } from "../geneval/metadata.ts";
 import type { SweepSubjects } from "./plan.ts";
 
 /** Something to paint. */
@@ -21,7 +21,7 @@ export interface Subject {
   /** Kind of subject; all kinds have the same weight. Of captions the tag, of classes the class. */
   readonly group: string;
   /** What a picture must show, where that is known. */
-  readonly caption?: Caption;
+  readonly caption?: GenEvalPrompt;
 }
 
 /** Captions that come with the bundled model of texts, in GenEval's form. */
@@ -78,29 +78,32 @@ function promptSubject(prompt: string, number: number): Subject {
   return { number, label: prompt, id: null, group: "" };
 }
 
-/** The prompts of a file: lines of text, or of JSON. */
+/** The prompts of a file: lines of text, or of JSON, which may be GenEval's. */
 async function captionsIn(file: string): Promise<Subject[]> {
   const place = file === "demo-t2i" ? BUNDLED_CAPTIONS : file;
-  const lines = (await Deno.readTextFile(place)).split("\n").filter((line) => line.trim() !== "");
+  const text = await Deno.readTextFile(place);
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
   if (lines.length === 0) {
     throw new TypeError(mustBe("a line for each prompt", "an empty file", file, ACTION));
   }
-  return lines.map((line, number) => {
-    if (!line.startsWith("{")) return promptSubject(line.trim(), number);
-    const caption = captionOf(line, `${file}:${number + 1}`);
-    const subject = promptSubject(caption.prompt, number);
-    return caption.include === undefined ? subject : { ...subject, group: caption.tag, caption };
-  });
+  if (!lines[0]!.startsWith("{")) return lines.map((line, number) => promptSubject(line.trim(), number));
+  if (lines.every((line) => line.includes('"include"'))) {
+    return parseMetadata(text, file).map((caption, number) => ({
+      ...promptSubject(caption.prompt, number),
+      ...{ group: caption.tag, caption },
+    }));
+  }
+  return lines.map((line, number) => promptSubject(promptOf(line, `line ${number + 1} of ${file}`), number));
 }
 
-function captionOf(line: string, place: string): Caption {
+function promptOf(line: string, place: string): string {
   try {
-    const [caption] = parseCaptions(line);
-    if (typeof caption?.prompt === "string") return caption;
+    const { prompt } = JSON.parse(line);
+    if (typeof prompt === "string") return prompt;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new TypeError(mustBe("a text or JSON with prompt", line, place, ACTION));
+  throw new TypeError(mustBe("JSON with prompt, as the first line is", line, place, ACTION));
 }
 
 /**

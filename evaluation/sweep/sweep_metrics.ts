@@ -5,7 +5,7 @@
  * @module
  */
 
-import { TAGS } from "../judges/judges.ts";
+import { GENEVAL_TAGS } from "../geneval/metadata.ts";
 import type { PictureRecord, PicturesRecord } from "./records.ts";
 import type { MetricFacts } from "./results.ts";
 
@@ -53,7 +53,7 @@ const CLASS_SCORES: readonly ScoreMetric[] = [
 /** Columns of models that paint captions. */
 const CAPTION_SCORES: readonly ScoreMetric[] = [
   { key: "geneval", title: "GenEval", better: "higher", byTag: true, of: right },
-  ...TAGS.map((tag): ScoreMetric => ({
+  ...GENEVAL_TAGS.map((tag): ScoreMetric => ({
     key: tag.replaceAll("_", "-"),
     title: TAG_TITLES[tag]!,
     better: "higher",

@@ -41,6 +41,42 @@ export function keepHalves(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return new Uint8Array(model.finish());
 }
 
+/**
+ * A model that gives one of its outputs as floats, too, whatever they are: the runtimes hand over nothing
+ * else.
+ *
+ * @returns The model, and the name of the floats.
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ *
+ * @example
+ * ```ts
+ * import { describeGraph, withFloats } from "./graph_file.ts";
+ * import { GraphBuilder } from "./graph_builder.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const graph = new GraphBuilder("two labels");
+ * graph.output({ name: "labels", type: "int64", shape: [2] }, graph.constant("int64", [3, 7]));
+ * const { model, name } = withFloats(graph.bytes(), "labels");
+ * assertEquals(describeGraph(model).outputs.at(-1), { name, type: "float32", shape: [2] });
+ * ```
+ */
+export function withFloats(
+  bytes: Uint8Array,
+  output: string,
+): { readonly model: Uint8Array<ArrayBuffer>; readonly name: string } {
+  const { shape = [] } = describeGraph(bytes).outputs.find(({ name }) => name === output) ?? {};
+  const name = `${output} as floats`;
+  const to = new BinaryWriter().uint32(tag(1, 2)).string("to").uint32(tag(3, 0)).int64(ELEMENT_TYPES.float32)
+    .uint32(tag(20, 0)).int32(2).finish();
+  const cast = new BinaryWriter().uint32(tag(1, 2)).string(output).uint32(tag(2, 2)).string(name)
+    .uint32(tag(4, 2)).string("Cast").uint32(tag(5, 2)).bytes(to).finish();
+  // As above: what the graph gains is appended.
+  const graph = new BinaryWriter().uint32(tag(1, 2)).bytes(cast)
+    .uint32(tag(12, 2)).bytes(valueInfo({ name, type: "float32", shape })).finish();
+  const model = new BinaryWriter().raw(bytes).uint32(tag(7, 2)).bytes(graph);
+  return { model: new Uint8Array(model.finish()), name };
+}
+
 /** A model whose halves have been widened, and what is to be widened for it. */
 export interface WidenedModel {
   /** The model. */

@@ -101,13 +101,7 @@ export const DESCRIPTION_BYTES = 1 << 22;
  * ```
  */
 export function parseDescription(bytes: Uint8Array, file: string): NetworkDescription {
-  let content: unknown;
-  try {
-    content = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw refusal(file, "JSON", (error as Error).message);
-  }
-  const fields = new Fields(content, "", file);
+  const fields = fieldsIn(bytes, file);
   const network = fields.file("network", ".onnx");
   const image = imageIn(fields.object("image"));
   const text = fields.has("text") ? textIn(fields.object("text")) : undefined;
@@ -142,6 +136,21 @@ export function parseDescription(bytes: Uint8Array, file: string): NetworkDescri
 }
 
 /**
+ * The fields of a description.
+ *
+ * @throws {ModelFileError} If it is no JSON of an object.
+ */
+export function fieldsIn(bytes: Uint8Array, file: string): Fields {
+  let content: unknown;
+  try {
+    content = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw refusal(file, "JSON", (error as Error).message);
+  }
+  return new Fields(content, "", file);
+}
+
+/**
  * Names of the files that a description names.
  *
  * @throws {ModelFileError} If it is not what it should be.
@@ -151,7 +160,8 @@ export function describedFiles(bytes: Uint8Array, file: string): readonly string
   return [network, ...text === undefined ? [] : [text.tokenizer]];
 }
 
-function imageIn(fields: Fields): DescribedImage {
+/** How pictures are fed, of which these are the fields. */
+export function imageIn(fields: Fields): DescribedImage {
   const [width, height] = fields.size("size");
   const colours = (name: string, usual: number) => {
     return fields.optional(name, () => fields.colours(name)) ?? [usual, usual, usual] as const;
@@ -225,7 +235,7 @@ function refusal(file: string, expected: string, found: unknown): ModelFileError
 }
 
 /** The fields of an object, each looked at once; what is left at the end nobody knows. */
-class Fields {
+export class Fields {
   readonly #content: Readonly<Record<string, unknown>>;
   readonly #path: string;
   readonly #file: string;
@@ -262,6 +272,10 @@ class Fields {
     const value = this.#value(name);
     const are = Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string");
     return are ? value : this.refuse(name, "a list of texts");
+  }
+
+  textOrTexts(name: string): string | readonly string[] {
+    return Array.isArray(this.#value(name)) ? this.texts(name) : this.text(name);
   }
 
   /** Name of a file that lies beside: one that leads nowhere else. */

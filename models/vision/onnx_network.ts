@@ -112,7 +112,12 @@ export async function openDescribedNetwork(
   });
 }
 
-function outlineOf(bytes: Uint8Array, file: string): GraphDescription {
+/**
+ * The inputs and outputs of a network.
+ *
+ * @throws {ModelFileError} If it is no ONNX model.
+ */
+export function outlineOf(bytes: Uint8Array, file: string): GraphDescription {
   try {
     return describeGraph(bytes);
   } catch (cause) {
@@ -126,8 +131,8 @@ function outlineOf(bytes: Uint8Array, file: string): GraphDescription {
  * @returns Pictures that it takes at once.
  * @throws {ModelFileError} If it does not.
  */
-function requireInputs(
-  { image, text }: NetworkDescription,
+export function requireInputs(
+  { image, text }: Pick<NetworkDescription, "image" | "text">,
   { inputs }: GraphDescription,
   file: string,
 ): number {

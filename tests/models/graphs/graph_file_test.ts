@@ -10,6 +10,7 @@ import {
   externalRanges,
   keepHalves,
   separateFarWeights,
+  withFloats,
 } from "../../../models/graphs/graph_file.ts";
 import type { ExternalWeight } from "../../../models/weights/weight_places.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
@@ -150,4 +151,24 @@ Deno.test("separateFarWeights: what ends beyond the limit gets a file of its own
     { file: "w.bin from 24", offset: 0, length: 6 },
   ]);
   assertEquals(describeGraph(model), describeGraph(keepHalves(example())));
+});
+
+testOnDevices("withFloats: an output of integers comes as floats, and others stay", async (device) => {
+  const graph = new GraphBuilder("numbers");
+  const x = graph.input({ name: "x", type: "float32", shape: ["n"] });
+  graph.output({ name: "y", type: "float32", shape: ["n"] }, graph.add("Neg", [x]));
+  graph.output({ name: "whole", type: "int64", shape: ["n"] }, graph.add("Cast", [x], { to: 7 }));
+  const { model, name } = withFloats(graph.bytes(), "whole");
+  assertEquals(describeGraph(model).outputs.map(({ type, shape }) => [type, shape]), [
+    ["float32", ["n"]],
+    ["int64", ["n"]],
+    ["float32", ["n"]],
+  ]);
+  await using session = await createGraphSession(device, model, { mixed: true });
+  using array = device.upload(new Float32Array([1.5, -2, 7]));
+  const outputs = await session.run({ x: { array, shape: [3] } }, ["y", name]);
+  using y = outputs.y!;
+  using whole = outputs[name]!;
+  assertEquals([[...await readFloats(y)], [...await readFloats(whole)]], [[-1.5, 2, -7], [1, -2, 7]]);
+  assertThrows(() => withFloats(new Uint8Array(3), "whole"), SyntaxError);
 });
