@@ -18,6 +18,9 @@ const PLAN = parsePlan({
   examples: 2,
 });
 
+/** One thread, as pictures are few and other tests run beside. */
+const ALONE = { cpuProvider: "wasm", threads: 1 } as const;
+
 /** Results without what differs from run to run. */
 function timeless({ made: _, rows, ...results }: SweepResults): unknown {
   return {
@@ -41,7 +44,7 @@ function testSweep(name: string, fn: (folder: string) => Promise<void>): void {
 }
 
 const run = (folder: string, options: Partial<SweepOptions> = {}): Promise<SweepResults> => {
-  return runSweep(PLAN, { folder, cpuProvider: "wasm", ...options });
+  return runSweep(PLAN, { folder, ...ALONE, ...options });
 };
 
 let whole: Promise<unknown> | undefined;
@@ -145,7 +148,7 @@ testSweep("runSweep: another plan, another provider and a second process are ref
   await run(folder, none);
   const other = parsePlan({ ...PLAN, seeds: [1, 3], methods: PLAN.methods.slice(0, 2) });
   await assertRejects(
-    () => runSweep(other, { folder, cpuProvider: "wasm" }),
+    () => runSweep(other, { folder, ...ALONE }),
     Error,
     "as it is that of another plan: seeds[1] was 2 and is 3; choose another folder",
   );
@@ -179,7 +182,7 @@ testSweep("runSweep: rows without weights, and those that a model cannot have, s
     equal: "compute",
     published: [{ model: "d30", method: "plain", values: { fid: 2.25 } }],
   });
-  const { complete, rows } = await runSweep(plan, { folder, cpuProvider: "wasm" });
+  const { complete, rows } = await runSweep(plan, { folder, ...ALONE });
   assertEquals(rows.map(({ missing }) => missing?.slice(0, 44)), [
     ...Array(4).fill("no weights of d30: say where they are with -"),
     undefined,
@@ -188,6 +191,6 @@ testSweep("runSweep: rows without weights, and those that a model cannot have, s
     "the least that it needs is 3.29 plain pictur",
   ]);
   assertEquals([complete, rows[0]!.published], [true, { fid: 2.25 }]);
-  const placed = await runSweep(plan, { folder, cpuProvider: "wasm", weights: { d30: "demo" } });
+  const placed = await runSweep(plan, { folder, ...ALONE, weights: { d30: "demo" } });
   assertEquals([placed.rows[0]!.missing, placed.rows[0]!.pictures], [undefined, 1]);
 });
