@@ -1,6 +1,6 @@
 /**
- * `varscale sweep`: methods, settings and seeds compared on a model, by a plan in a file, by a paper's plan or
- * by options; in a folder that can be filled in several goes and by several processes.
+ * `varscale sweep`: methods, settings and seeds compared on a model, by a plan in a file, by a paper's plan
+ * or by options; in a folder that can be filled in several goes and by several processes.
  *
  * @module
  */

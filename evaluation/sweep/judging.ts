@@ -1,6 +1,6 @@
 /**
- * What is said of the pictures of a sweep: the model's own verifier, a network of metrics, and the detector of
- * the bundled model of texts. The last two have seen neither a search nor the verifier that leads one.
+ * What is said of the pictures of a sweep: the model's own verifier, a network of metrics, and the detector
+ * of the bundled model of texts. The last two have seen neither a search nor the verifier that leads one.
  *
  * @module
  */

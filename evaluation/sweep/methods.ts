@@ -209,7 +209,7 @@ function beamsOf(samples: unknown, width: unknown = 2): { beams?: number } {
   return { beams: lanes / copies };
 }
 
-/** TTS-VAR's sizes for so many lanes: those of its preset in proportion, rounded up where there is a choice. */
+/** TTS-VAR's sizes for so many lanes: those of its preset in proportion, rounded up where they may be. */
 function lanesOf(samples: unknown, scales: number | undefined): TtsVarOptions {
   if (samples === undefined) return {};
   const lanes = requireInteger(samples as number, "samples", "make TTS-VAR", { min: 2, max: 256 });

@@ -1,6 +1,6 @@
 /**
- * The rows of one model in a sweep: opens the model with everybody who judges it, lets its rows take turns, and
- * writes down what came of each subject. Which models there are, and the folder, are left to `sweep.ts`.
+ * The rows of one model in a sweep: opens the model with everybody who judges it, lets its rows take turns,
+ * and writes down what came of each subject. Which models there are, and the folder, are left to `sweep.ts`.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
  * The plan of a sweep: models, methods with what is varied, subjects and seeds, as plain data. It is checked
- * here as far as that goes without a model, and multiplied out to rows; carrying it out is left to `sweep.ts`.
+ * here as far as that goes without a model, and multiplied out to rows; carrying it out is left to
+ * `sweep.ts`.
  *
  * @module
  */
@@ -13,7 +14,6 @@ import {
   requireList,
   requireNumber,
   requireObject,
-  requireOptions,
   requireText,
   shown,
 } from "../../kernels/arguments.ts";

@@ -1,7 +1,7 @@
 /**
- * What is known so far of a sweep: files that only grow, one of lines of JSON and one of numbers for each part
- * of the work, so that a sweep that was interrupted goes on where it stopped and several processes can share
- * it. What is made of them is left to `summary.ts`.
+ * What is known so far of a sweep: files that only grow, one of lines of JSON and one of numbers for each
+ * part of the work, so that a sweep that was interrupted goes on where it stopped and several processes can
+ * share it. What is made of them is left to `summary.ts`.
  *
  * @module
  */

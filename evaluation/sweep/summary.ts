@@ -1,6 +1,6 @@
 /**
- * What a sweep has come to so far: the records of all parts as rows with metrics, intervals and differences on
- * the same seeds. The same records give the same numbers.
+ * What a sweep has come to so far: the records of all parts as rows with metrics, intervals and differences
+ * on the same seeds. The same records give the same numbers.
  *
  * @module
  */
@@ -175,7 +175,7 @@ function scoresOf({ records, groups }: RowPictures, { of, group }: ScoreMetric):
   });
 }
 
-/** Values of a stratum below which its spread is told too small: of n values it is (n - 1)/n of what it is. */
+/** Values of a stratum below which its spread is told too small: n values show (n - 1)/n of it. */
 const LEAST_STRATUM = 5;
 
 /**

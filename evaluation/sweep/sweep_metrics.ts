@@ -1,6 +1,6 @@
 /**
- * The columns of a sweep: what each is called, and of which records it is made. How numbers of networks become
- * distances is left to `metrics/`, intervals to `statistics/`.
+ * The columns of a sweep: what each is called, and of which records it is made. How numbers of networks
+ * become distances is left to `metrics/`, intervals to `statistics/`.
  *
  * @module
  */
