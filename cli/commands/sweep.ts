@@ -7,6 +7,7 @@
 
 import { join, resolve } from "node:path";
 import {
+  GENEVAL_TAGS,
   parsePlan,
   presetPlan,
   reportPage,
@@ -395,11 +396,14 @@ class Watch implements Disposable {
   }
 }
 
+/** Columns that only the page has room for. */
+const TAGS: readonly string[] = GENEVAL_TAGS.map((tag) => tag.replaceAll("_", "-"));
+
 /** The results as a table, and where the rest is. */
 function summaryOf({ title, complete, rows, models, metrics }: SweepResults, folder: string): string {
   const parts = models.map(({ name }) => {
     const own = rows.filter(({ model }) => model === name);
-    const shown = metrics.filter(({ key }) => own.some((row) => key in row.metrics));
+    const shown = metrics.filter(({ key }) => !TAGS.includes(key) && own.some((row) => key in row.metrics));
     const head = ["", "pictures", "cost", "s", ...shown.map(({ title }) => title)];
     const lines = own.map((row) => [
       row.title,

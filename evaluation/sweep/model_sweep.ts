@@ -6,8 +6,9 @@
  */
 
 import { DeviceLostError } from "../../kernels/device/errors.ts";
-import { type CpuProvider, type Dtype, loadModel, type Model } from "../../models/mod.ts";
-import { generate, type GeneratedImage, type VarScalingDecision } from "../../sampler/mod.ts";
+import { type CpuProvider, type Dtype, loadModel, type Model, type TextFeatures } from "../../models/mod.ts";
+import { featuresOf } from "../../sampler/generate.ts";
+import { generate, type GeneratedImage, resolveRequest, type VarScalingDecision } from "../../sampler/mod.ts";
 import { DEMO_DETECTOR } from "../geneval/detector.ts";
 import { meanDistance } from "../metrics/diversity.ts";
 import { judgeOfModel } from "../reference.ts";
@@ -95,6 +96,8 @@ interface OpenedModel extends AsyncDisposable {
   readonly judge: SweepJudge;
   readonly networks: RowNetworks;
   readonly subjects: readonly Subject[];
+  /** Features of all prompts, for which the text encoder is loaded once. */
+  readonly textFeatures: TextFeatures | undefined;
 }
 
 /** Lanes that run together, so that no method has the advantage of larger batches. */
@@ -110,6 +113,8 @@ export class ModelSweep {
   readonly #model: SweepModel;
   readonly #file: RecordsFile;
   readonly #options: SweepOptions & { readonly shard: SweepShard };
+  /** Pictures that were painted, over all losses of the device. */
+  #painted = 0;
   /** Numbers of subjects of which a picture is kept. */
   #examples: ReadonlySet<number> = new Set();
 
@@ -131,71 +136,80 @@ export class ModelSweep {
     this.#options = options;
   }
 
-  /** Paints what is missing of some rows. */
+  /** Paints what is missing of some rows; where the device is lost, the model is opened again. */
   async run(rows: readonly PlannedRow[]): Promise<void> {
-    const { name, place } = this.#model;
-    const { folder, onEstimate } = this.#options;
-    const before = await readRecords(folder);
-    if (place === undefined) {
-      const reason = `no weights of ${name}: say where they are with --weights ${name}=PLACE`;
-      for (const row of rows) await this.#note({ row, missing: reason }, 0, before);
-      onEstimate?.({
-        model: name,
-        pictures: 0,
-        seconds: 0,
-        missing: rows.map(({ title }) => ({ row: title, reason })),
-      });
-      return;
+    const { place } = this.#model;
+    if (place === undefined) return await this.#leaveOpen(rows);
+    for (let losses = 0;;) {
+      const painted = this.#painted;
+      try {
+        return await this.#paintRows(rows, place);
+      } catch (error) {
+        if (!(error instanceof DeviceLostError)) throw error;
+        losses = this.#painted > painted ? 1 : losses + 1;
+        if (losses > MAX_LOSSES) throw error;
+      }
     }
-    let opened = await this.#open(place);
+  }
+
+  /** Writes down that there are no weights. */
+  async #leaveOpen(rows: readonly PlannedRow[]): Promise<void> {
+    const { folder, onEstimate } = this.#options;
+    const { name: model } = this.#model;
+    const before = await readRecords(folder);
+    const reason = `no weights of ${model}: say where they are with --weights ${model}=PLACE`;
+    for (const row of rows) await this.#note({ row, missing: reason }, 0, before);
+    onEstimate?.({
+      model,
+      pictures: 0,
+      seconds: 0,
+      missing: rows.map(({ title: row }) => ({ row, reason })),
+    });
+  }
+
+  async #paintRows(rows: readonly PlannedRow[], place: string): Promise<void> {
+    const { folder, signal, onEstimate, onProgress } = this.#options;
+    const before = await readRecords(folder);
+    const opened = await this.#open(place);
     try {
-      const { subjects } = opened;
-      await this.#noteModel(opened, subjects, before);
-      const prepared = await this.#prepare(opened, rows, subjects, before);
-      const work = prepared.works;
-      const total = countOf(work);
+      const { model, subjects } = opened;
+      await this.#noteModel(opened, before);
+      const { works, missing } = await this.#prepare(opened, rows, before);
+      const total = countOf(works);
       this.#examples = commonExamples(rows, subjects, this.#plan.examples);
-      const expected = await this.#expect(opened.model, work, subjects);
-      const seconds = work.reduce((sum, it) => sum + countOf([it]) * (expected.get(it) ?? 0), 0);
-      onEstimate?.({ model: name, pictures: total, seconds, missing: prepared.missing });
+      const expected = await this.#expect(opened, works);
+      const seconds = works.reduce((sum, it) => sum + countOf([it]) * (expected.get(it) ?? 0), 0);
+      onEstimate?.({ model: this.#model.name, pictures: total, seconds, missing });
       const begun = performance.now();
-      let losses = 0;
       let done = 0;
       let worth = 0;
-      for (const { row, units } of turnsOf(work)) {
-        this.#options.signal?.throwIfAborted();
-        const painted = await this.#withDevice(
-          () => opened,
-          async (lost) => {
-            if (losses++ === MAX_LOSSES) throw lost;
-            await Promise.resolve(opened[Symbol.asyncDispose]()).catch(() => {});
-            opened = await this.#open(place);
-          },
-          (current) => this.#paint(current, row, units),
-        );
-        losses = 0;
+      for (const { row, units } of turnsOf(works)) {
+        signal?.throwIfAborted();
+        const painted = await this.#paint(opened, row, units);
         done += painted;
         worth += painted * (expected.get(row) ?? 0);
         const pace = (performance.now() - begun) / 1000 / worth;
         const secondsLeft = done === total ? 0 : (seconds - worth) * pace;
-        this.#options.onProgress?.({ total, done, row: row.row.title, secondsLeft });
+        onProgress?.({ total, done, row: `${this.#model.name}, ${row.row.title}`, secondsLeft });
       }
-    } finally {
       await opened[Symbol.asyncDispose]();
+    } catch (error) {
+      // What a lost device says when it is let go of is nothing new.
+      await Promise.resolve(opened[Symbol.asyncDispose]()).catch(() => {});
+      throw error;
     }
   }
 
   /** Seconds of a picture of each row that has something to paint, if anybody wants to know. */
   async #expect(
-    model: Model,
+    { model, subjects, textFeatures }: OpenedModel,
     works: readonly RowWork[],
-    subjects: readonly Subject[],
   ): Promise<Map<PreparedRow, number>> {
     const { onEstimate, onProgress, signal } = this.#options;
     const expected = new Map<PreparedRow, number>();
     if ((onEstimate ?? onProgress) === undefined) return expected;
     const labels = spread(subjects, TURN).map(({ label }) => label);
-    const speed = new Speed(model, { labels, batch: this.#batch, signal });
+    const speed = new Speed(model, { labels, textFeatures, batch: this.#batch, signal });
     for (const it of works) if (it.units.length > 0) expected.set(it, await speed.secondsOf(it));
     return expected;
   }
@@ -206,22 +220,6 @@ export class ModelSweep {
 
   get #subjects(): NonNullable<SweepPlan["subjects"]> {
     return this.#model.subjects ?? this.#plan.subjects ?? {};
-  }
-
-  /** Does work again after the device was lost. */
-  async #withDevice<Result>(
-    now: () => OpenedModel,
-    reopen: (lost: DeviceLostError) => Promise<void>,
-    work: (opened: OpenedModel) => Promise<Result>,
-  ): Promise<Result> {
-    for (;;) {
-      try {
-        return await work(now());
-      } catch (error) {
-        if (!(error instanceof DeviceLostError)) throw error;
-        await reopen(error);
-      }
-    }
   }
 
   async #open(place: string): Promise<OpenedModel> {
@@ -252,14 +250,18 @@ export class ModelSweep {
       }),
     );
     const networks = owned.use(new RowNetworks(model));
+    const labels = subjects.map(({ label }) => label);
+    const textFeatures = await featuresOf(model, resolveRequest(model, { labels, signal }));
     const kept = owned.move();
-    return { model, judge, networks, subjects, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+    return {
+      ...{ model, judge, networks, subjects, textFeatures },
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    };
   }
 
   /** Writes down who paints, or checks that it is who has painted before. */
   async #noteModel(
-    { model, judge }: OpenedModel,
-    subjects: readonly Subject[],
+    { model, judge, subjects }: OpenedModel,
     { models }: SweepRecords,
   ): Promise<void> {
     const { name, reference = this.#plan.reference } = this.#model;
@@ -296,9 +298,8 @@ export class ModelSweep {
 
   /** Finds out what each row consists of, and what it still has to paint here. */
   async #prepare(
-    { model, networks }: OpenedModel,
+    { model, networks, subjects }: OpenedModel,
     rows: readonly PlannedRow[],
-    subjects: readonly Subject[],
     before: SweepRecords,
   ): Promise<{ works: RowWork[]; missing: SweepEstimate["missing"] }> {
     const { signal, shard: { part, parts } } = this.#options;
@@ -341,7 +342,7 @@ export class ModelSweep {
 
   /** Paints and judges units of a row. */
   async #paint(
-    { model, judge }: OpenedModel,
+    { model, judge, textFeatures }: OpenedModel,
     { row, hooks, request }: PreparedRow,
     units: readonly Unit[],
   ): Promise<number> {
@@ -361,7 +362,7 @@ export class ModelSweep {
           return Array.from({ length: count }, (_, i) => subject.number * stride + i);
         }),
         seed: together[0]!.seed,
-        hooks,
+        ...{ hooks, textFeatures },
         batch: coupled ? count : this.#batch,
         signal,
       });
@@ -378,6 +379,7 @@ export class ModelSweep {
         await this.#record(row, unit, { judgement, images: own, each });
       }
       painted += images.length;
+      this.#painted += images.length;
     }
     return painted;
   }

@@ -294,8 +294,8 @@ export const SWEEP_PRESETS: readonly string[] = Object.keys(PRESETS);
 export interface PresetOptions {
   /**
    * A model that all rows are painted by instead of the paper's: a bundled one, or a place. Whatever was
-   * tuned to the paper's model (α, presets, one guidance for all rows) is then left to the model, and published
-   * values are left out, as they are of another.
+   * tuned to the paper's model (α, presets, one guidance for all rows) is then left to the model, and
+   * published values are left out, as they are of another.
    */
   readonly model?: string;
 }

@@ -12,6 +12,7 @@ import { partsOf } from "./methods.ts";
 import { type PlannedRow, planRows, type SweepPlan } from "./plan.ts";
 import { type PicturesRecord, readRecords, type SweepRecords } from "./records.ts";
 import type { Difference, Measured, MetricFacts, SweepResults, SweepRow } from "./results.ts";
+import { shareDifference, shareInterval } from "./shares.ts";
 import { METRIC_KEYS, METRICS, ROW_METRICS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
 
 /** Pictures of a row, in the order of subjects, then of seeds. */
@@ -134,7 +135,10 @@ function valuesOf(
     if (!scoreMetrics(isTagged(own.groups)).some(({ key }) => key === column.key)) continue;
     const scores = scoresOf(own, column);
     if (scores.length === 0) continue;
-    const { mean, low, high } = bootstrapInterval(strata(scores, column), { resamples });
+    const groups = strata(scores, column);
+    const { mean, low, high } = column.share === true
+      ? shareInterval(groups)
+      : bootstrapInterval(groups, { resamples });
     metrics[column.key] = { value: mean, low, high };
     const others = rivals.flatMap((rival) => differenceTo(rival, scores, column, resamples) ?? []);
     if (others.length > 0) differences[column.key] = others;
@@ -181,13 +185,16 @@ const LEAST_STRATUM = 5;
 /**
  * Scores as intervals take them: in a group for each kind of subject, where a subject's pictures count
  * together, or each by itself where there is one subject of a kind. Kinds with very few are put together,
- * unless they have the same weight.
+ * unless they have the same weight. Of shares that are no tags' each picture counts.
  */
-function strata(scores: readonly Score[], { byTag = false }: ScoreMetric): Groups {
+function strata(scores: readonly Score[], { byTag = false, share = false, group }: ScoreMetric): Groups {
+  if (share && !byTag) {
+    return [group === undefined ? scores.map(({ value }) => value) : bySubject(scores)];
+  }
   const kinds = [...Map.groupBy(scores, ({ group }) => group).values()];
   const groups = kinds.map((own) => {
     const subjects = bySubject(own);
-    return subjects.length === 1 ? own.map(({ value }) => value) : subjects;
+    return subjects.length === 1 && !byTag ? own.map(({ value }) => value) : subjects;
   });
   if (byTag || groups.every(({ length }) => length >= LEAST_STRATUM)) return groups;
   return [bySubject(scores)];
@@ -209,13 +216,22 @@ function differenceTo(
   const others = new Map(scoresOf(rival, column).map(({ key, value }) => [key, value]));
   const common = scores.filter(({ key }) => others.has(key));
   if (common.length === 0) return undefined;
-  const differences = common.map((score) => ({ ...score, value: score.value - others.get(score.key)! }));
-  const groups = strata(differences, column);
-  const { mean, low, high } = bootstrapInterval(groups, { resamples });
-  const flat = groups.flat();
-  const { p } = pairedTest(flat, flat.map(() => 0));
+  const [own, other] = [
+    strata(common, column),
+    strata(common.map((score) => ({ ...score, value: others.get(score.key)! })), column),
+  ];
+  const differences = own.map((group, g) => group.map((value, i) => value - other[g]![i]!));
+  const flat = differences.flat();
+  const few = column.share === true && flat.filter((value) => value !== 0).length < FEW_DIFFERENT;
+  const { mean, low, high } = few
+    ? shareDifference(own, other)
+    : bootstrapInterval(differences, { resamples });
+  const { p } = pairedTest(own.flat(), other.flat());
   return { to: rival.row.id, value: mean, low, high, p };
 }
+
+/** Pairs that differ, below which the bootstrap knows too little of shares. */
+const FEW_DIFFERENT = 10;
 
 function rowOf(
   { row, records }: RowPictures,

@@ -10,7 +10,7 @@ import config from "../../deno.json" with { type: "json" };
 import { requireInteger, requireOptions } from "../../kernels/arguments.ts";
 import { RUNTIME_VERSION } from "../../models/mod.ts";
 import { ModelSweep, type SweepOptions } from "./model_sweep.ts";
-import { planRows, type SweepPlan } from "./plan.ts";
+import { parsePlan, planRows, type SweepPlan } from "./plan.ts";
 import { RecordsFile } from "./records.ts";
 import type { SweepResults } from "./results.ts";
 import { formatCsv } from "./results_csv.ts";
@@ -47,6 +47,10 @@ import { takeUpPlan, writeWhole } from "./sweep_folder.ts";
  * ```
  */
 export async function runSweep(plan: SweepPlan, options: SweepOptions): Promise<SweepResults> {
+  return await carryOut(parsePlan(plan), options);
+}
+
+async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepResults> {
   const { folder, shard = { part: 1, parts: 1 }, weights = {}, paint = true, signal } = options;
   requireOptions(options, OPTIONS, "sweep");
   requireInteger(shard.parts, "parts", "sweep", { min: 1, max: 4096 });

@@ -15,6 +15,8 @@ export interface ScoreMetric extends MetricFacts {
   readonly group?: string;
   /** Whether each kind of subject has the same weight, as GenEval has it. */
   readonly byTag?: boolean;
+  /** Whether it is a share of right pictures. */
+  readonly share?: boolean;
   /** What is averaged: a number for each picture, or one for all of them; none where nothing is said. */
   of(record: PicturesRecord): readonly number[];
 }
@@ -41,7 +43,7 @@ const TAG_TITLES: Readonly<Record<string, string>> = {
 
 /** Columns of models that paint classes. */
 const CLASS_SCORES: readonly ScoreMetric[] = [
-  { key: "accuracy", title: "accuracy", better: "higher", of: right },
+  { key: "accuracy", title: "accuracy", better: "higher", share: true, of: right },
   {
     key: "log-probability",
     title: "log-probability",
@@ -52,12 +54,13 @@ const CLASS_SCORES: readonly ScoreMetric[] = [
 
 /** Columns of models that paint captions. */
 const CAPTION_SCORES: readonly ScoreMetric[] = [
-  { key: "geneval", title: "GenEval", better: "higher", byTag: true, of: right },
+  { key: "geneval", title: "GenEval", better: "higher", byTag: true, share: true, of: right },
   ...GENEVAL_TAGS.map((tag): ScoreMetric => ({
     key: tag.replaceAll("_", "-"),
     title: TAG_TITLES[tag]!,
     better: "higher",
     group: tag,
+    share: true,
     of: right,
   })),
 ];
