@@ -139,7 +139,8 @@ function valuesOf(
     const { mean, low, high } = column.share === true
       ? shareInterval(groups)
       : bootstrapInterval(groups, { resamples });
-    metrics[column.key] = { value: mean, low, high };
+    const sure = column.share === true || isEnough(groups);
+    metrics[column.key] = { value: mean, ...(sure && { low, high }) };
     const others = rivals.flatMap((rival) => differenceTo(rival, scores, column, resamples) ?? []);
     if (others.length > 0) differences[column.key] = others;
   }
@@ -181,6 +182,11 @@ function scoresOf({ records, groups }: RowPictures, { of, group }: ScoreMetric):
 
 /** Values of a stratum below which its spread is told too small: n values show (n - 1)/n of it. */
 const LEAST_STRATUM = 5;
+
+/** Whether there are values enough for a bootstrap to know anything of their spread. */
+function isEnough(groups: Groups): boolean {
+  return groups.flat().length >= LEAST_STRATUM;
+}
 
 /**
  * Scores as intervals take them: in a group for each kind of subject, where a subject's pictures count
@@ -227,7 +233,7 @@ function differenceTo(
     ? shareDifference(own, other)
     : bootstrapInterval(differences, { resamples });
   const { p } = pairedTest(own.flat(), other.flat());
-  return { to: rival.row.id, value: mean, low, high, p };
+  return { to: rival.row.id, value: mean, ...((few || isEnough(own)) && { low, high }), p };
 }
 
 /** Pairs that differ, below which the bootstrap knows too little of shares. */
