@@ -174,16 +174,14 @@ export function tridiagonalEigenvalues(diagonal: Float64Array, beside: Float64Ar
   const n = diagonal.length;
   const e = new Float64Array(n);
   e.set(beside);
+  // What the reduction has rounded off the largest value is more than this. Beside small diagonal values, of
+  // a matrix that goes from large to small, nothing would ever be small enough.
+  const least = diagonal.reduce((most, value, i) => Math.max(most, Math.abs(value) + Math.abs(e[i]!)), 0) /
+    2 ** 53;
   for (let low = 0; low < n; low++) {
     for (let turn = 0;; turn++) {
       let high = low;
-      // Below half a rounding of its neighbours a value beside the diagonal counts for nothing.
-      while (
-        high < n - 1 &&
-        Math.abs(e[high]!) >
-          Number.EPSILON / 2 * (Math.abs(diagonal[high]!) + Math.abs(diagonal[high + 1]!)) +
-            Number.MIN_VALUE
-      ) high++;
+      while (high < n - 1 && Math.abs(e[high]!) > least) high++;
       if (high === low) break;
       if (turn === 60) throw new RangeError(`Cannot ${ACTION} as the iteration does not come to an end`);
       turnThrough(diagonal, e, low, high);

@@ -57,6 +57,24 @@ Deno.test("symmetricEigenvalues: repeated, zero, huge and tiny values", () => {
   requireNear(symmetricEigenvalues(ones, 20), [...Array(19).fill(0), 20]);
 });
 
+Deno.test("symmetricEigenvalues: comes to an end where values go from large to small, and back", () => {
+  const noise = madeRows([53, 80, 80]).values;
+  // Rows and columns of a covariance that shrink alike, by e^-40 at the end.
+  const down = Float64Array.from(noise, (_, at) => {
+    const [i, j] = [Math.floor(at / 80), at % 80];
+    let sum = 0;
+    for (let k = 0; k < 80; k++) sum += noise[i * 80 + k]! * noise[j * 80 + k]!;
+    return sum * Math.exp(-0.5 * (i + j));
+  });
+  const up = down.toReversed();
+  const trace = down.reduce((sum, value, at) => at % 81 === 0 ? sum + value : sum, 0);
+  const found = symmetricEigenvalues(down, 80);
+  assertAlmostEquals(found.reduce((sum, value) => sum + value, 0), trace, 1e-12 * trace);
+  requireNear(symmetricEigenvalues(up, 80), [...found]);
+  const steep = Float64Array.from({ length: 200 }, (_, i) => 2 ** -i);
+  assertAlmostEquals(tridiagonalEigenvalues(steep, steep.slice(1)).reduce((a, b) => a + b, 0), 2, 1e-14);
+});
+
 Deno.test("symmetricEigenvalues: reads the lower triangle only", () => {
   requireNear(symmetricEigenvalues(Float64Array.of(2, 99, 1, 2), 2), [1, 3]);
 });
