@@ -18,6 +18,7 @@ import {
   type SweepPlan,
   type SweepProgress,
   type SweepResults,
+  type SweepSubjects,
 } from "../../evaluation/mod.ts";
 import { BUNDLED_MODELS, systemReason } from "../../mod.ts";
 import { command } from "../command.ts";
@@ -89,8 +90,12 @@ const OWN_PLAN = {
   ...VARIED,
   labels: { kind: texts, help: "Classes by number or name", defaultText: "all" },
   count: { kind: integer("N", 1), help: "Pictures of each subject and seed", defaultText: "1" },
-  limit: { kind: integer("N", 1), help: "So many subjects, evenly spread", defaultText: "all" },
-  seeds: { kind: integers, help: "Seeds", defaultText: "0" },
+  limit: {
+    kind: integer("N", 1),
+    help: "So many subjects, evenly spread; also of a preset",
+    defaultText: "all",
+  },
+  seeds: { kind: integers, help: "Seeds; also of a preset", defaultText: "0" },
   equal: {
     kind: choice(["n", "compute"]),
     help:
@@ -223,7 +228,10 @@ async function planOf({ options, operands, given }: Arguments<typeof OPTIONS>): 
   if (file !== undefined && preset !== undefined) {
     throw new UsageError("Option --preset and a file of a plan exclude each other");
   }
-  const own = Object.keys(OWN_PLAN).find((name) => given.has(name as keyof typeof OPTIONS));
+  const free = preset === undefined ? [] : ["limit", "seeds"];
+  const own = Object.keys(OWN_PLAN).find((name) => {
+    return given.has(name as keyof typeof OPTIONS) && !free.includes(name);
+  });
   const whole = file !== undefined ? "a file of a plan" : preset !== undefined ? "--preset" : undefined;
   if (whole !== undefined && own !== undefined) {
     throw new UsageError(`Option ${optionName(own)} and ${whole} exclude each other, as the plan says it`);
@@ -243,10 +251,18 @@ async function planOf({ options, operands, given }: Arguments<typeof OPTIONS>): 
     ...(detector === undefined ? {} : { detector }),
     ...(colors === undefined ? {} : { colors }),
   };
-  const subjects = prompts === undefined || preset === undefined
-    ? {}
-    : { subjects: { ...plan.subjects, file: promptsPlace(prompts) } };
-  return refused(() => parsePlan({ ...plan, ...asked, ...subjects }));
+  if (preset === undefined) return refused(() => parsePlan({ ...plan, ...asked }));
+  const { limit, seeds = plan.seeds } = options;
+  const change = (subjects: SweepSubjects = {}): SweepSubjects => ({
+    ...subjects,
+    ...(limit === undefined ? {} : { limit }),
+    ...(prompts === undefined ? {} : { file: promptsPlace(prompts) }),
+  });
+  const models = plan.models.map((model) => ({
+    ...model,
+    ...(model.subjects === undefined ? {} : { subjects: change(model.subjects) }),
+  }));
+  return refused(() => parsePlan({ ...plan, ...asked, models, seeds, subjects: change(plan.subjects) }));
 }
 
 async function readPlan(path: string): Promise<SweepPlan> {

@@ -85,8 +85,8 @@ Deno.test("sweep: command lines that cannot be", async () => {
     "--preset and a file of a plan exclude each other",
   );
   assertStringIncludes(
-    await refused("--preset", "table2", "--seeds", "1", "-o", "x"),
-    "Option --seeds and --preset exclude each other",
+    await refused("--preset", "table2", "--count", "1", "-o", "x"),
+    "Option --count and --preset exclude each other",
   );
   assertStringIncludes(
     await refused("a.json", "--model", "demo", "-o", "x"),
