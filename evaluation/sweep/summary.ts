@@ -181,11 +181,13 @@ function scoresOf({ records, groups }: RowPictures, { of, group }: ScoreMetric):
 }
 
 /** Values of a stratum below which its spread is told too small: n values show (n - 1)/n of it. */
-const LEAST_STRATUM = 5;
+const LEAST_STRATUM = 4;
+/** Values below which a bootstrap knows nothing of their spread. */
+const LEAST_VALUES = 5;
 
-/** Whether there are values enough for a bootstrap to know anything of their spread. */
+/** Whether there are values enough for a bootstrap. */
 function isEnough(groups: Groups): boolean {
-  return groups.flat().length >= LEAST_STRATUM;
+  return groups.flat().length >= LEAST_VALUES;
 }
 
 /**
