@@ -72,7 +72,10 @@ async function run({ options, operands, given }: Arguments<typeof OPTIONS>, io: 
     readExample: (example) => Deno.readFile(join(folder, example), { signal: io.signal }),
     examples: options.examples,
   });
-  if (output === undefined) return io.out(content);
+  if (output === undefined) {
+    io.out(content);
+    return;
+  }
   await Deno.mkdir(dirname(output), { recursive: true });
   io.signal.throwIfAborted();
   await writeWhole(output, content);

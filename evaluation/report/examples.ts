@@ -123,6 +123,8 @@ function columnsOf(
   );
   if (matched) {
     const names = [...longest.keys()];
+    // Numbers of subjects stand in the order of the plan, however the paths were sorted.
+    if (names.every((name) => /^\d{1,15}$/.test(name))) names.sort((a, b) => Number(a) - Number(b));
     return { names, paths: byName.map((row) => names.map((name) => row.get(name))) };
   }
   const count = Math.max(...rows.map(({ examples }) => examples.length));

@@ -171,6 +171,7 @@ async function settingFigure(
     points: pointsOf(rows, metric, (row) => ({ value: numberOf(row, setting) })),
   })).filter(({ points }) => points.length > 0);
   if (!traces.some(({ points }) => distinct(points.map(({ x }) => x.value)) > 1)) return undefined;
+  if (isFlat(rows, metric)) return undefined;
   const shown = new Set(series.flatMap(({ rows }) => rows));
   const plain = rows.filter((row) => isPlain(row) && !shown.has(row) && metric.key in row.metrics);
   const values = traces.flatMap(({ points }) => points.map(({ x }) => x.value));
@@ -183,8 +184,11 @@ async function settingFigure(
     levels: plain.map((row) => ({ ...row.metrics[metric.key] as Measured, title: row.title })),
     bands: true,
   });
-  const dashed = plain.length === 0 ? "" : " Dashed: without any search, with its interval.";
-  return { title, caption: `Bands are the intervals of the table.${dashed}`, svg };
+  const sentences = [
+    ...(traces.some(hasInterval) ? ["Bands and bars are the intervals of the table."] : []),
+    ...(plain.length === 0 ? [] : ["Dashed: without any search."]),
+  ];
+  return { title, caption: sentences.join(" "), svg };
 }
 
 /** A metric against what a picture cost. */
@@ -194,7 +198,7 @@ async function costFigure(
   cost: "ratio" | "seconds",
   ink: Ink,
 ): Promise<Figure | undefined> {
-  if (metric.better === "neither") return undefined;
+  if (metric.better === "neither" || isFlat(rows, metric)) return undefined;
   const traces = scatterOf(rows, ink, (rows) =>
     pointsOf(
       rows.filter((row) => row.cost !== undefined && row.cost[cost] > 0),
@@ -211,13 +215,27 @@ async function costFigure(
     x: { label, log, ...(log ? { ticks: roundTicks(values) } : {}) },
     y: { label: titleOf(metric) },
   });
-  return { title, caption: CAPTIONS[cost], svg };
+  return { title, caption: `${COSTS[cost]}${traces.some(hasInterval) ? " Bars are intervals." : ""}`, svg };
 }
 
-const CAPTIONS = {
-  ratio: "Counted floating-point operations of transformer, decoder and what judges. Bars are intervals.",
-  seconds: "Seconds by the clock of the machine below, whatever else it did. Bars are intervals.",
+const COSTS = {
+  ratio: "Counted floating-point operations of transformer, decoder and what judges.",
+  seconds: "Seconds by the clock of the machine below, whatever else it did.",
 } as const;
+
+/** Whether all rows have one value, of which no line says more than the table. */
+function isFlat(rows: readonly SweepRow[], { key }: MetricFacts): boolean {
+  const ends = rows.flatMap(({ metrics: { [key]: measured } }) =>
+    measured === undefined
+      ? []
+      : [measured.value, measured.low ?? measured.value, measured.high ?? measured.value]
+  );
+  return distinct(ends) < 2;
+}
+
+function hasInterval({ points }: Trace): boolean {
+  return points.some(({ x, y }) => y.low !== undefined || x.low !== undefined);
+}
 
 /** FID against Inception Score, the plane in which the papers compare. */
 async function planeFigure(
@@ -226,12 +244,15 @@ async function planeFigure(
   second: MetricFacts,
   ink: Ink,
 ): Promise<Figure | undefined> {
+  if (isFlat(rows, first) || isFlat(rows, second)) return undefined;
+  // More numbers would cover one another.
+  const few = ink.series.length <= 5;
   const traces = scatterOf(rows, ink, (rows) =>
     pointsOf(
       rows.filter(({ metrics }) => first.key in metrics),
       second,
       (row) => row.metrics[first.key] as Measured,
-      (row) => typeof row.settings.samples === "number" ? `${row.settings.samples}` : undefined,
+      ({ settings: { samples } }) => few && typeof samples === "number" ? `${samples}` : undefined,
     ));
   if (traces.flatMap(({ points }) => points).length < 2) return undefined;
   const title = `${second.title} against ${first.title}`;
@@ -239,14 +260,14 @@ async function planeFigure(
     x: { label: titleOf(first) },
     y: { label: titleOf(second) },
   });
-  const numbers = traces.some(({ points }) => points.some(({ label }) => label !== undefined));
-  return {
-    title,
-    caption: `Down and to the right is better. Bars are intervals.${
-      numbers ? " Numbers at the ends of lines are N." : ""
-    }`,
-    svg,
-  };
+  const sentences = [
+    "Down and to the right is better.",
+    ...(traces.some(hasInterval) ? ["Bars are intervals."] : []),
+    ...(traces.some(({ points }) => points.some(({ label }) => label !== undefined))
+      ? ["Numbers at the ends of lines are N."]
+      : []),
+  ];
+  return { title, caption: sentences.join(" "), svg };
 }
 
 /** For which share of pictures a method took each of its branches. */
@@ -259,7 +280,7 @@ async function branchFigure(rows: readonly SweepRow[]): Promise<Figure | undefin
   const branches = [...new Set(shares.map(({ branch }) => branch))];
   const colour = (branch: string) =>
     SERIES_COLOURS[branches.indexOf(branch) % SERIES_COLOURS.length] as string;
-  const left = Math.min(200, 12 + Math.max(...titles.map(textWidth)));
+  const left = Math.min(230, 14 + Math.max(...titles.map(textWidth)));
   const title = "Branches taken";
   const svg = await drawPlot((plot) => {
     const legend = drawLegend(
@@ -402,7 +423,7 @@ function drawTrace(plot: PlotModule, trace: Trace, bands: boolean): Markish[] {
     points.filter((point) => point[axis].low !== undefined && point[axis].high !== undefined);
   const place = { x: ({ x }: Point) => x.value, y: ({ y }: Point) => y.value };
   const bounds = { low: ({ y }: Point) => y.low, high: ({ y }: Point) => y.high };
-  // The ends of a line say in which direction it goes; more numbers would cover one another.
+  // The ends of a line say in which direction it goes.
   const ends = [points.at(0), points.at(-1)].filter((point) => point?.label !== undefined);
   const labels = joined && points.length > 1 ? ends as Point[] : [];
   return [

@@ -12,14 +12,16 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** A text that is only text, in elements and in quotes; marks that no page may hold are replaced. */
+/** A text that is only text, in elements and in quotes. */
 export function escapeHtml(text: string): string {
-  return text.toWellFormed()
-    // deno-lint-ignore no-control-regex
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/g, "\ufffd")
-    // Marks that turn the direction of writing would reach beyond the text.
-    .replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd")
-    .replace(/[&<>"']/g, (mark) => ENTITIES[mark] as string);
+  return withoutHiddenMarks(text).replace(/[&<>"']/g, (mark) => ENTITIES[mark] as string);
+}
+
+/** A text in which marks are replaced that no page may hold, or that turn the direction of what follows. */
+export function withoutHiddenMarks(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const hidden = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g;
+  return text.toWellFormed().replace(hidden, "\ufffd");
 }
 
 /** Paragraphs of a text that has empty lines between them. */

@@ -59,6 +59,7 @@ export function operations(flops: number): string {
 /** Three digits that count, without an exponent. */
 export function counted(value: number): string {
   if (value === 0) return "0";
-  const power = Math.floor(Math.log10(Math.abs(value)));
+  // Rounded first: 0.9996 is written as 1.00.
+  const power = Math.floor(Math.log10(Math.abs(Number(value.toPrecision(3)))));
   return fixed(value, Math.max(0, Math.min(2 - power, 10)));
 }

@@ -88,7 +88,7 @@ pre { overflow-x: auto; padding: 0.9rem; background: var(--shade); }
 }
 figure { margin: 0; min-width: 0; }
 figure b { display: block; margin-bottom: 0.3rem; font-size: 0.95rem; }
-figcaption { max-width: 27.5rem; color: var(--soft); font-size: 0.82rem; }
+figcaption { margin-top: 0.35rem; max-width: 27.5rem; color: var(--soft); font-size: 0.82rem; }
 .varscale-plot { width: 100%; max-width: 27.5rem; color: var(--ink); --plot-background: var(--paper); }
 .samples th[scope="row"] { max-width: 15rem; vertical-align: middle; }
 .samples tbody td { padding: 0.2rem 0.4rem 0.2rem 0; }

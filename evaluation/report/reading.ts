@@ -27,6 +27,7 @@ export function trapsOf(results: SweepResults): Trap[] {
   if (rows.length === 0) return [];
   return [
     ...fewPictures(results, rows),
+    ...otherPictures(rows),
     ...collapse(results, rows),
     ...verifiers(results, rows),
     ...branches(rows),
@@ -47,15 +48,25 @@ function fewPictures(results: SweepResults, rows: readonly SweepRow[]): Trap[] {
   const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
   if (fewest >= PUBLISHED_PICTURES) return [];
   const range = fewest === most ? `${fewest}` : `${fewest} to ${most}`;
-  const unequal = fewest === most
-    ? ""
-    : " Rows here have different numbers of pictures: their FIDs are not comparable with one another.";
   return [{
     title: "FID of few pictures is too high",
     text:
       `A distance between estimated Gaussians grows as pictures get fewer, by an amount that depends on ` +
       `the model (Chong and Forsyth, CVPR 2020). Published values are of ${PUBLISHED_PICTURES} pictures, ` +
-      `these of ${range}: compare rows of this page with one another, and not with papers.${unequal}`,
+      `these of ${range}: compare rows of this page with one another, and not with papers.`,
+  }];
+}
+
+function otherPictures(rows: readonly SweepRow[]): Trap[] {
+  const models = Map.groupBy(rows, ({ model }) => model);
+  const unequal = [...models.values()].some((rows) => new Set(rows.map(({ pictures }) => pictures)).size > 1);
+  if (!unequal) return [];
+  return [{
+    title: "Rows have different pictures",
+    text:
+      "A row with fewer pictures than others has fewer subjects or seeds, and other ones may be easier; " +
+      "its FID is also higher for that alone. Compare such rows by their differences, which are taken where " +
+      "both have pictures. None of them is marked as the best.",
   }];
 }
 
@@ -96,13 +107,16 @@ function branches(rows: readonly SweepRow[]): Trap[] {
   const scaled = rows.filter(({ settings }) => typeof settings.alpha === "number");
   const counts = new Set(scaled.map(({ settings }) => settings.candidates ?? settings.samples));
   if (counts.size < 2) return [];
+  const shares = scaled.some(({ branches }) => branches !== undefined)
+    ? " The figure of branches says which it is."
+    : "";
   return [{
     title: "N and α depend on one another",
     text:
       "α is compared with the highest density divided by the mean, and that ratio grows with the number " +
       "of candidates. With one α for every N the share of pictures that take each branch changes along with " +
       "N, so a line along N shows both at once; with an α for each N it was tuned on something, which should " +
-      "not be these pictures. The figure of branches says which it is.",
+      `not be these pictures.${shares}`,
   }];
 }
 

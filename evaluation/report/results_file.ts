@@ -69,7 +69,7 @@ function checkMetric(check: Check, value: unknown, index: number): string {
   check.choice(better, ["higher", "lower", "neither"], `${name}.better`);
   if (network !== undefined) check.text(network, `${name}.network`);
   if (note !== undefined) check.text(note, `${name}.note`);
-  return check.text(key, `${name}.key`);
+  return check.key(key, `${name}.key`);
 }
 
 function checkRow(check: Check, value: unknown, name: string, models: readonly string[]): string {
@@ -144,6 +144,12 @@ class Check {
 
   text(value: unknown, name: string): string {
     return this.#that(typeof value === "string", value as string, "a text", name);
+  }
+
+  /** A text by which values are found in objects, and nothing but them. */
+  key(value: unknown, name: string): string {
+    const key = this.text(value, name);
+    return this.#that(key !== "" && !(key in {}), key, "a name that no object has by itself", name);
   }
 
   texts(value: unknown, name: string): void {

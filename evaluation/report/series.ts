@@ -65,7 +65,10 @@ function seriesAlong(rows: readonly SweepRow[], setting: string): Series[] {
     rows.filter(({ settings }) => typeof settings[setting] === "number"),
     ({ method }) => method,
   );
-  return [...methods].flatMap(([method, rows]) => split(methodTitle(method), rows, setting));
+  const series = [...methods].flatMap(([method, rows]) => split(methodTitle(method), rows, setting));
+  if (methods.size > 1 || series.length === 1) return series;
+  // Of one method alone the settings say it all.
+  return series.map(({ title, rows }) => ({ title: title.slice(title.indexOf(", ") + 2), rows }));
 }
 
 /** Parts rows until each value of the setting has one value of every other. */

@@ -6,6 +6,7 @@
  */
 
 import type { MetricFacts, SweepResults, SweepRow } from "../sweep/results.ts";
+import { comparable } from "./tables.ts";
 import { decimalsOf, fixed, probability, signed, withInterval } from "./number_text.ts";
 
 /** A sentence about a model. */
@@ -16,10 +17,10 @@ export interface Finding {
   readonly text: string;
 }
 
-/** For each model and metric the best row that has all of its pictures, beside plain. */
+/** For each model and metric the best row of those that can be compared, beside plain. */
 export function findingsOf({ models, metrics, rows }: SweepResults): Finding[] {
   return models.flatMap(({ name: model }) => {
-    const whole = rows.filter((row) => row.model === model && row.pictures >= row.planned);
+    const whole = comparable(rows.filter((row) => row.model === model));
     return metrics.flatMap((metric) => {
       const text = findingOf(metric, whole);
       return text === undefined ? [] : [{ model, text }];
@@ -30,18 +31,24 @@ export function findingsOf({ models, metrics, rows }: SweepResults): Finding[] {
 function findingOf({ key, title, better }: MetricFacts, rows: readonly SweepRow[]): string | undefined {
   const measured = rows.filter(({ metrics }) => key in metrics);
   const valueOf = (row: SweepRow) => row.metrics[key]?.value ?? NaN;
-  const sign = better === "lower" ? 1 : -1;
-  const [best] = measured.toSorted((a, b) => sign * (valueOf(a) - valueOf(b)));
-  if (best === undefined || measured.length < 2 || better === "neither") return undefined;
+  if (measured.length < 2 || better === "neither") return undefined;
   const decimals = decimalsOf(measured.map(valueOf));
-  const extreme = `${better === "lower" ? "lowest" : "highest"} ${title} ${fixed(valueOf(best), decimals)}`;
-  if (best.method === "plain") return `${extreme} without any search`;
+  const extreme = better === "lower"
+    ? Math.min(...measured.map(valueOf))
+    : Math.max(...measured.map(valueOf));
+  const written = fixed(extreme, decimals);
+  const winners = measured.filter((row) => fixed(valueOf(row), decimals) === written);
+  if (winners.length === measured.length) return `${title} ${written} in all rows`;
+  const words = `${better === "lower" ? "lowest" : "highest"} ${title} ${written}`;
+  if (winners.some(({ method }) => method === "plain")) return `${words} without any search`;
+  const best = winners.find((row) => valueOf(row) === extreme) ?? winners[0];
+  if (best === undefined) return undefined;
   const plain = new Set(measured.filter(({ method }) => method === "plain").map(({ id }) => id));
   const difference = best.differences?.[key]?.find(({ to }) => plain.has(to));
   const against = difference === undefined
     ? ""
     : `, ${withInterval(difference, decimals, signed)} against plain, p ${equals(probability(difference.p))}`;
-  return `${extreme} with ${best.title}${against}`;
+  return `${words} with ${best.title}${against}`;
 }
 
 function equals(p: string): string {

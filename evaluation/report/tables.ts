@@ -50,7 +50,7 @@ const EMPTY: Cell = { text: "–" };
  *
  * @param results What a sweep came to, finished or not.
  * @param model Name of the model in the plan.
- * @returns No table where the model has no row.
+ * @returns No table where nothing of the model was run, nor published.
  *
  * @example
  * ```ts
@@ -85,16 +85,20 @@ const EMPTY: Cell = { text: "–" };
  */
 export function modelTables(results: SweepResults, model: string): Table[] {
   const rows = results.rows.filter((row) => row.model === model);
-  if (rows.length === 0) return [];
-  const titles = new Map(results.rows.map(({ id, title }) => [id, title]));
+  // What was not run is listed for itself; here it stands beside what was, or what a paper has.
+  if (!rows.some(({ missing, published }) => missing === undefined || published !== undefined)) return [];
+  const byId = new Map(results.rows.map((row) => [row.id, row]));
   const others = new Set(
     rows.flatMap(({ differences = {} }) => Object.values(differences).flat().map(({ to }) => to)),
   );
+  // At equal costs each row has a partner of its own, as Best-of-N of its budget: one table for all of them.
+  const partners = Map.groupBy(others, (to) => byId.get(to)?.method ?? to);
   return [
     valueTable(results.metrics, rows, model),
-    ...[...others].map((to) =>
-      differenceTable(results.metrics, rows, { to, title: titles.get(to) ?? to, model })
-    ),
+    ...[...partners.values()].map((ids) => {
+      const others = ids.map((id) => ({ id, title: byId.get(id)?.title ?? id }));
+      return differenceTable(results.metrics, rows, others, model);
+    }),
   ];
 }
 
@@ -119,9 +123,12 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
       return { text: withInterval(measured, decimals), ...(best.has(id) ? { best: true } : {}) };
     });
     if (rows.some(({ published = {} }) => key in published)) {
+      const printed = rows.flatMap(({ published = {} }) => published[key] ?? []);
+      // As many digits as the paper has, though JSON leaves out its zeros.
+      const digits = Math.max(...printed.map((value) => `${value}`.split(".")[1]?.length ?? 0));
       add(`published ${metric.title}`, ({ published = {} }) => {
         const value = published[key];
-        return value === undefined ? EMPTY : { text: `${value}` };
+        return value === undefined ? EMPTY : { text: fixed(value, Math.min(digits, 10)) };
       });
     }
   }
@@ -129,9 +136,10 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
     add("operations", ({ cost }) => cost === undefined ? EMPTY : { text: `${fixed(cost.ratio, 3)}×` });
     add("s per picture", ({ cost }) => cost === undefined ? EMPTY : { text: counted(cost.seconds) });
   }
-  add("pictures", ({ pictures, planned }) => ({
-    text: pictures === planned ? `${pictures}` : `${pictures} of ${planned}`,
-  }));
+  add("pictures", ({ pictures, planned, missing }) => {
+    if (missing !== undefined) return EMPTY;
+    return { text: pictures === planned ? `${pictures}` : `${pictures} of ${planned}` };
+  });
   return {
     caption: `${model}: metrics and costs`,
     columns,
@@ -141,33 +149,43 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
   };
 }
 
-/** Differences to one row on the same seeds. */
+/** Differences to rows of one method on the same seeds. */
 function differenceTable(
   metrics: readonly MetricFacts[],
   rows: readonly SweepRow[],
-  other: { readonly to: string; readonly title: string; readonly model: string },
+  others: readonly { readonly id: string; readonly title: string }[],
+  model: string,
 ): Table {
-  const differenceOf = (row: SweepRow, key: string): Difference | undefined =>
-    row.differences?.[key]?.find(({ to }) => to === other.to);
-  const compared = rows.filter((row) => metrics.some(({ key }) => differenceOf(row, key) !== undefined));
-  const shown = metrics.filter(({ key }) => compared.some((row) => differenceOf(row, key) !== undefined));
+  const differenceOf = (row: SweepRow, id: string, key: string): Difference | undefined =>
+    row.differences?.[key]?.find(({ to }) => to === id);
+  const pairs = rows.flatMap((row) => others.map((other) => ({ row, other }))).filter(({ row, other }) =>
+    metrics.some(({ key }) => differenceOf(row, other.id, key) !== undefined)
+  );
+  const shown = metrics.filter(({ key }) =>
+    pairs.some(({ row, other }) => differenceOf(row, other.id, key) !== undefined)
+  );
   const decimals = new Map(shown.map(({ key }) => [
     key,
     decimalsOf(rows.map((row) => row.metrics[key]?.value ?? 0)),
   ]));
+  const several = others.length > 1;
   return {
-    caption: `${other.model}: differences to ${other.title}, on the same seeds`,
+    caption: several
+      ? `${model}: differences, on the same seeds`
+      : `${model}: differences to ${others[0]?.title}, on the same seeds`,
     columns: [
       NAME,
+      ...(several ? [{ title: "minus", numbers: false }] : []),
       ...shown.flatMap((metric) => [
-        { title: `${titleWithArrow(metric)} difference`, numbers: true },
+        { title: titleWithArrow(metric), numbers: true },
         { title: "p", numbers: true },
       ]),
     ],
-    rows: compared.map((row) => [
+    rows: pairs.map(({ row, other }) => [
       nameCell(row),
+      ...(several ? [{ text: other.title }] : []),
       ...shown.flatMap(({ key }): Cell[] => {
-        const difference = differenceOf(row, key);
+        const difference = differenceOf(row, other.id, key);
         if (difference === undefined) return [EMPTY, EMPTY];
         return [
           { text: withInterval(difference, decimals.get(key) ?? 3, signed) },
@@ -176,7 +194,7 @@ function differenceTable(
       }),
     ]),
     notes: [],
-    parts: partsOf(compared),
+    parts: partsOf(pairs.map(({ row }) => row)),
   };
 }
 
@@ -189,14 +207,25 @@ function nameCell({ title, missing }: SweepRow): Cell {
   return missing === undefined ? { text: title } : { text: title, note: `not run: ${missing}` };
 }
 
-/** Rows with the best value as it is written, of those that have all of their pictures. */
+/**
+ * Rows whose values can be held against one another: those that have all of their pictures, and as many as
+ * any. What has fewer has other subjects.
+ */
+export function comparable(rows: readonly SweepRow[]): SweepRow[] {
+  const run = rows.filter(({ missing }) => missing === undefined);
+  const most = Math.max(...run.map(({ planned }) => planned));
+  return run.filter(({ pictures, planned }) => pictures >= planned && planned === most);
+}
+
+/** Rows with the best value as it is written. */
 function bestOf({ key, better }: MetricFacts, rows: readonly SweepRow[], decimals: number): Set<string> {
-  const whole = rows.filter(({ metrics, pictures, planned }) => key in metrics && pictures >= planned);
-  // One row alone is not the best of anything.
-  if (better === "neither" || whole.length < 2) return new Set();
+  const whole = comparable(rows).filter(({ metrics }) => key in metrics);
+  const written = whole.map(({ metrics }) => fixed(metrics[key]?.value ?? NaN, decimals));
+  // Nothing is the best where all are alike.
+  if (better === "neither" || new Set(written).size < 2) return new Set();
   const values = whole.map(({ metrics }) => metrics[key]?.value ?? NaN);
   const best = fixed(better === "lower" ? Math.min(...values) : Math.max(...values), decimals);
-  return new Set(whole.filter((_, i) => fixed(values[i] ?? NaN, decimals) === best).map(({ id }) => id));
+  return new Set(whole.filter((_, i) => written[i] === best).map(({ id }) => id));
 }
 
 /** A metric's name with the direction that is good. */
@@ -307,7 +336,9 @@ export function escapeMarkdown(text: string): string {
  */
 export function htmlTable({ caption, columns, rows, notes, parts = [] }: Table): string {
   const head = columns
-    .map(({ title, numbers }) => `<th scope="col"${numbers ? ' class="n"' : ""}>${escapeHtml(title)}</th>`)
+    .map(({ title, numbers }) =>
+      `<th scope="col"${numbers ? ' class="n"' : ""}>${keptTogether(escapeHtml(title))}</th>`
+    )
     .join("");
   const body = rows.map((row, at) => {
     const cells = row.map((cell, i) => {
@@ -337,9 +368,9 @@ export function withMinus(text: string): string {
   return text.replace(/(?<![\w.])-(?=\d)/g, "−");
 }
 
-/** A setting does not break before its value. */
+/** No line ends before a setting's value, or before the arrow of a metric. */
 export function keptTogether(text: string): string {
-  return text.replaceAll(" = ", "\u00a0=\u00a0");
+  return text.replaceAll(" = ", "\u00a0=\u00a0").replace(/ (?=[↑↓])/g, "\u00a0");
 }
 
 function htmlCell({ text, note, best }: Cell, numbers: boolean): string {

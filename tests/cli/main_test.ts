@@ -17,6 +17,7 @@ const COMMANDS = [
   "run-infinity",
   "eval-infinity",
   "tts-var",
+  "report",
   "npz",
   "download",
   "convert",
