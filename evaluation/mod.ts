@@ -128,6 +128,12 @@ export { openPictures } from "./pictures/source.ts";
 export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
 export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export type { PictureGraphOptions, Pixels } from "./networks/picture_graph.ts";
+export type { InceptionResize } from "./networks/inception_fid.ts";
+export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
+export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
+export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
+export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,

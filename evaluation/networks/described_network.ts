@@ -21,7 +21,7 @@ import { metricNetworkOf } from "./own_network.ts";
  *
  * @param device Where it runs, which stays the caller's.
  * @param description Path or URL of its description.
- * @throws {ModelFileError} If the description is none, the network is not as it says, or it only gives scores.
+ * @throws {ModelFileError} If the description is none, the network is not as it says, or only gives scores.
  */
 export async function openDescribed(
   device: Device,

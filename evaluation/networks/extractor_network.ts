@@ -1,6 +1,6 @@
 /**
- * The networks of searches as networks for metrics: CLIP, DINOv2 and torchvision's Inception-v3, a row for each
- * picture. How they are computed is left to `models/vision/`.
+ * The networks of searches as networks for metrics: CLIP, DINOv2 and torchvision's Inception-v3, a row for
+ * each picture. How they are computed is left to `models/vision/`.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * The Inception-v3 by which FID, Inception Score, KID, sFID and precision are measured, from the file that
- * pytorch-fid publishes: TensorFlow's network of 2015 with 1008 classes, whose pools are its own. Three ways of
- * preparing pictures are in use, and none of them gives the numbers of another.
+ * pytorch-fid publishes: TensorFlow's network of 2015 with 1008 classes, whose pools are its own. Three ways
+ * of preparing pictures are in use, and none of them gives the numbers of another.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Loading a network for metrics by whatever names it: a published one, one of the judges of the bundled models,
- * or any ONNX network by its description. It runs on the CPU unless somebody says otherwise, so that numbers do
- * not depend on a graphics card.
+ * Loading a network for metrics by whatever names it: a published one, one of the judges of the bundled
+ * models, or any ONNX network by its description. It runs on the CPU unless somebody says otherwise, so that
+ * numbers do not depend on a graphics card.
  *
  * @module
  */
@@ -84,8 +84,8 @@ export const METRIC_NETWORKS: readonly string[] = Object.keys(KINDS);
  * Loads a network for metrics.
  *
  * @param place A name: `"inception-fid"`, `"inception"`, `"clip"`, `"dinov2"` for their published files, or
- * `NAME:PLACE` for such files elsewhere; `"demo-oracle"` and `"demo-t2i-oracle"` for the judges of the bundled
- * models; or the place of the description of an ONNX network.
+ * `NAME:PLACE` for such files elsewhere; `"demo-oracle"` and `"demo-t2i-oracle"` for the judges of the
+ * bundled models; or the place of the description of an ONNX network.
  * @throws {TypeError} If the place names none, or an option is unknown or does not suit.
  * @throws {ModelFileError} If a file is not there or not what it should be.
  * @throws {HubError} If a file cannot be downloaded.

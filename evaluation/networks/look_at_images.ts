@@ -43,8 +43,8 @@ interface Waiting {
 }
 
 /**
- * Shows pictures to a network. Those of one size go together, and as they come: of each size less than a batch
- * waits in memory, never all.
+ * Shows pictures to a network. Those of one size go together, and as they come: of each size less than a
+ * batch waits in memory, never all.
  *
  * @param images The pictures.
  * @param wanted Some of the network's outputs.

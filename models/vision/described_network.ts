@@ -31,7 +31,7 @@ export const ONNX: NetworkKind = {
   },
 };
 
-/** The files of a network whose description, which is asked for as {@linkcode DESCRIPTION}, lies at a place. */
+/** The files of a network whose description lies at a place and is asked for as {@linkcode DESCRIPTION}. */
 export function filesBeside(
   description: string | URL,
   { signal }: Pick<OpenNetworkOptions, "signal">,

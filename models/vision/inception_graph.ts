@@ -277,8 +277,8 @@ const SPATIAL_CONVOLUTION = "Mixed_6d.branch1x1";
 export const SPATIAL_CHANNELS = 7;
 
 /**
- * The network by which FID is measured: pictures [count, 3, height, width] to `result` [count, numbers]. These
- * are the mean of the last map; its products with the weights of the last layer, without the biases, as
+ * The network by which FID is measured: pictures [count, 3, height, width] to `result` [count, numbers].
+ * These are the mean of the last map; its products with the weights of the last layer, without the biases, as
  * Inception Scores are taken from; and the map that sFID is measured by, place by place.
  *
  * @param set Convolutions with their batch norms in them, and the last layer's weights.

@@ -52,6 +52,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "evaluation/sweep/prepared_row.ts": "tests/evaluation/sweep/sweep_test.ts",
   "evaluation/sweep/published.ts": "tests/evaluation/sweep/presets_test.ts",
   "evaluation/report/page_style.ts": "tests/evaluation/report/report_test.ts",
+  "evaluation/networks/text_network.ts": "tests/evaluation/networks/extractor_network_test.ts",
   "evaluation/sweep/results.ts": "tests/evaluation/sweep/sweep_test.ts",
   "evaluation/sweep/speed.ts": "tests/evaluation/sweep/sweep_test.ts",
   "evaluation/sweep/sweep_folder.ts": "tests/evaluation/sweep/sweep_test.ts",
