@@ -61,6 +61,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/tts_var.ts")).ttsVar,
   },
   {
+    name: "sweep",
+    summary: "Compare methods, settings and seeds by a plan, with intervals and a report",
+    load: async () => (await import("./commands/sweep.ts")).sweep,
+  },
+  {
     name: "report",
     summary: "Make the page of a sweep anew from its results, or its tables as Markdown",
     load: async () => (await import("./commands/report.ts")).report,

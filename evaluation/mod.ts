@@ -115,6 +115,17 @@ export { type Rows, rowsAt } from "./metrics/rows.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
 export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
+export { type Figure, sweepFigures } from "./report/figures.ts";
+export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
+export { parseResults as parseSweepResults } from "./report/results_file.ts";
+export {
+  type Cell,
+  type Column,
+  htmlTable,
+  markdownTable,
+  modelTables,
+  type Table,
+} from "./report/tables.ts";
 export { Moments, type MomentStatistics } from "./numbers/moments.ts";
 export type {
   NamedPicture,
@@ -140,6 +151,12 @@ export {
   modelTables,
   type Table,
 } from "./report/tables.ts";
+export type { InceptionResize } from "./networks/inception_fid.ts";
+export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
+export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
+export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
+export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
@@ -149,6 +166,22 @@ export {
   type IntervalOptions,
   wilsonInterval,
 } from "./statistics/intervals.ts";
+export {
+  parsePlan,
+  type PlannedRow,
+  planRows,
+  type PublishedValues,
+  type SweepMethod,
+  type SweepModel,
+  type SweepPlan,
+  type SweepSubjects,
+} from "./sweep/plan.ts";
+export { type Settings, SWEEP_METHODS } from "./sweep/methods.ts";
+export type { SweepEstimate, SweepOptions, SweepProgress } from "./sweep/model_sweep.ts";
+export type { SweepShard } from "./sweep/records.ts";
+export { type PresetOptions, presetPlan, SWEEP_PRESETS } from "./sweep/presets.ts";
+export { formatCsv } from "./sweep/results_csv.ts";
+export { runSweep } from "./sweep/sweep.ts";
 export { jackknifeInterval, type JackknifeOptions } from "./statistics/jackknife.ts";
 export { type PairedTest, pairedTest, type PairedTestOptions } from "./statistics/permutation.ts";
 export type {
