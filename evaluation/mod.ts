@@ -102,9 +102,6 @@ export {
 export { CaptionOracle, type CaptionVerdict } from "./judges/caption_oracle.ts";
 export { ClassOracle, type ClassVerdict } from "./judges/class_oracle.ts";
 export type { Rows } from "./metrics/rows.ts";
-export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
-export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
-export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { type Figure, sweepFigures } from "./report/figures.ts";
 export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
 export { parseResults as parseSweepResults } from "./report/results_file.ts";
