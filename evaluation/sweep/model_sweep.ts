@@ -172,7 +172,7 @@ export class ModelSweep {
     const before = await readRecords(folder);
     const opened = await this.#open(place);
     try {
-      const { model, subjects } = opened;
+      const { subjects } = opened;
       await this.#noteModel(opened, before);
       const { works, missing } = await this.#prepare(opened, rows, before);
       const total = countOf(works);
