@@ -115,18 +115,6 @@ export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
 export type { PictureGraphOptions, Pixels } from "./networks/picture_graph.ts";
 export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
-export type { Rows } from "./metrics/rows.ts";
-export { type Figure, sweepFigures } from "./report/figures.ts";
-export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
-export { parseResults as parseSweepResults } from "./report/results_file.ts";
-export {
-  type Cell,
-  type Column,
-  htmlTable,
-  markdownTable,
-  modelTables,
-  type Table,
-} from "./report/tables.ts";
 export { Moments, type MomentStatistics } from "./numbers/moments.ts";
 export type {
   NamedPicture,
