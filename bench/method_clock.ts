@@ -4,10 +4,22 @@
  * any network beside the bare passes of its lanes; and pictures in one batch beside a single one. Both ways
  * take turns, in changing order.
  *
+ *     deno run -A bench/method_clock.ts [ROUNDS] [native|wasm]
+ *
  * @module
  */
 
-import { generate, type GenerateRequest, type Model, ownEvidence, type ScaleHook, ttsVar } from "../mod.ts";
+import { requireChoice, requireInteger } from "../kernels/arguments.ts";
+import type { CpuProvider } from "../models/graphs/graph_session.ts";
+import {
+  generate,
+  type GenerateRequest,
+  loadModel,
+  type Model,
+  ownEvidence,
+  type ScaleHook,
+  ttsVar,
+} from "../mod.ts";
 import { table } from "./tables.ts";
 
 /** Two requests of which the times are divided. */
@@ -145,4 +157,12 @@ export function formatClock(rows: readonly ClockRow[]): string {
       ...[spread.map((end) => end.toFixed(2)).join("–"), flops.toFixed(2), `≤ ${target}`],
     ]),
   );
+}
+
+if (import.meta.main) {
+  const [turns = "20", on = "native"] = Deno.args;
+  const rounds = requireInteger(Number(turns), "ROUNDS", "time methods", { min: 1, max: 10_000 });
+  const cpuProvider = requireChoice(on as CpuProvider, ["native", "wasm"], "the provider", "time methods");
+  await using model = await loadModel("demo-t2i", { device: "cpu", cpuProvider });
+  console.log(formatClock(await measureClock(model, { rounds, progress: (line) => console.error(line) })));
 }

@@ -32,10 +32,12 @@ import { parseMetadata } from "../evaluation/geneval/metadata.ts";
 import { CaptionOracle } from "../evaluation/judges/caption_oracle.ts";
 import { ClassOracle } from "../evaluation/judges/class_oracle.ts";
 import { type LogitError, LogitErrors } from "./logit_error.ts";
-import { CAPTIONS } from "./method_subjects.ts";
 import { words } from "./model_ways.ts";
 import { processorTime } from "./process_costs.ts";
 import { table } from "./tables.ts";
+
+/** Captions in GenEval's form. */
+const CAPTIONS = new URL("../evaluation/judges/demo_t2i_captions.jsonl", import.meta.url);
 
 /** How a model is computed: with weights of a type, or by products of integers. */
 type Way = Dtype | "int8";

@@ -72,9 +72,24 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/tune.ts")).tune,
   },
   {
+    name: "sweep",
+    summary: "Compare methods, settings and seeds by a plan, with intervals and a report",
+    load: async () => (await import("./commands/sweep.ts")).sweep,
+  },
+  {
+    name: "report",
+    summary: "Make the page of a sweep anew from its results, or its tables as Markdown",
+    load: async () => (await import("./commands/report.ts")).report,
+  },
+  {
     name: "npz",
     summary: "Pack the images of a folder into one NumPy archive, for evaluators",
     load: async () => (await import("./commands/npz.ts")).npz,
+  },
+  {
+    name: "evaluate",
+    summary: "Measure pictures: FID, Inception Score, KID, precision, accuracy, CLIP score, diversity",
+    load: async () => (await import("./commands/evaluate.ts")).evaluate,
   },
   {
     name: "download",

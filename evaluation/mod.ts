@@ -56,32 +56,31 @@ export {
   type TuneOptions,
   type TuningData,
 } from "./analyses/tuning.ts";
-export { type Accuracy, accuracy, type AccuracyOptions } from "./metrics/accuracy.ts";
-export { type ClipScore, clipScore } from "./metrics/clip_score.ts";
-export { meanDistance } from "./metrics/diversity.ts";
+export { type Compared, compareEvaluations } from "./compare.ts";
 export {
-  type ExtrapolatedDistance,
-  extrapolatedFrechetDistance,
-  type ExtrapolationOptions,
-  frechetDistance,
-} from "./metrics/frechet.ts";
+  evaluatePictures,
+  type EvaluateRequest,
+  type Evaluation,
+  type EvaluationProgress,
+} from "./evaluate.ts";
 export {
-  type InceptionScore,
-  inceptionScore,
-  type InceptionScoreOptions,
-} from "./metrics/inception_score.ts";
+  type NpyFacts,
+  type NpyType,
+  type NpyValues,
+  type Npz,
+  type NpzArray,
+  type NpzRows,
+  openNpz,
+  writeNpz,
+} from "./files/npz.ts";
 export {
-  type KernelDistance,
-  kernelDistance,
-  type KernelDistanceOptions,
-} from "./metrics/kernel_distance.ts";
-export {
-  type PrecisionRecall,
-  precisionRecall,
-  type PrecisionRecallOptions,
-} from "./metrics/precision_recall.ts";
-export { Moments, type MomentStatistics } from "./numbers/moments.ts";
-export { kendall, pearson, spearman } from "./statistics/correlation.ts";
+  type NetworkIdentity,
+  readReference,
+  type ReferenceFile,
+  type ReferenceStatistics,
+  writeReference,
+} from "./files/reference.ts";
+export { type KeptRows, readRows, type ReadRowsOptions, writeRows } from "./files/rows_file.ts";
 export {
   type ColorClassifier,
   GENEVAL_COLORS,
@@ -109,7 +108,12 @@ export {
   RELATIONS,
   type Requirement,
 } from "./geneval/metadata.ts";
-export { detailsOf, formatResult, type GenEvalResult, parseResults } from "./geneval/results_file.ts";
+export {
+  detailsOf,
+  formatGenEvalResult,
+  type GenEvalResult,
+  parseGenEvalResults,
+} from "./geneval/results_file.ts";
 export { ResultsLog, type ResultsLogOptions } from "./geneval/results_log.ts";
 export {
   type Detection,
@@ -128,9 +132,61 @@ export {
 } from "./geneval/table.ts";
 export { CaptionOracle, type CaptionVerdict } from "./judges/caption_oracle.ts";
 export { ClassOracle, type ClassVerdict } from "./judges/class_oracle.ts";
-export type { Rows } from "./metrics/rows.ts";
+export { type MetricName, METRICS } from "./measure.ts";
+export { type Accuracy, accuracy, type AccuracyOptions } from "./metrics/accuracy.ts";
+export { type ClipScore, clipScore } from "./metrics/clip_score.ts";
+export { meanDistance } from "./metrics/diversity.ts";
+export {
+  type ExtrapolatedDistance,
+  extrapolatedFrechetDistance,
+  type ExtrapolationOptions,
+  frechetDistance,
+} from "./metrics/frechet.ts";
+export {
+  type InceptionScore,
+  inceptionScore,
+  type InceptionScoreOptions,
+} from "./metrics/inception_score.ts";
+export {
+  type KernelDistance,
+  kernelDistance,
+  type KernelDistanceOptions,
+} from "./metrics/kernel_distance.ts";
+export {
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+} from "./metrics/precision_recall.ts";
+export { type Rows, rowsAt } from "./metrics/rows.ts";
+export type { InceptionResize } from "./networks/inception_fid.ts";
+export { loadMetricNetwork, type LoadMetricNetworkOptions, METRIC_NETWORKS } from "./networks/load.ts";
+export { type HostImage, lookAtImages, type LookOptions } from "./networks/look_at_images.ts";
 export type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
+export { metricNetworkOf, type OwnNetwork } from "./networks/own_network.ts";
 export type { PictureGraphOptions, Pixels } from "./networks/picture_graph.ts";
+export { describesTexts, type TextNetwork } from "./networks/text_network.ts";
+export { Moments, type MomentStatistics } from "./numbers/moments.ts";
+export type {
+  NamedPicture,
+  OpenPicturesOptions,
+  PictureRun,
+  PictureSource,
+} from "./pictures/picture_source.ts";
+export { runVariants } from "./pictures/run_record.ts";
+export { openPictures } from "./pictures/source.ts";
+export { judgeOfModel, openBundledReference, openReference, type Reference } from "./reference.ts";
+export { type Figure, sweepFigures } from "./report/figures.ts";
+export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
+export { parseSweepResults } from "./report/results_file.ts";
+export {
+  type Cell,
+  type Column,
+  htmlTable,
+  markdownTable,
+  modelTables,
+  type Table,
+} from "./report/tables.ts";
+export { kendall, pearson, spearman } from "./statistics/correlation.ts";
 export {
   bootstrapDifference,
   bootstrapInterval,
@@ -142,6 +198,20 @@ export {
 } from "./statistics/intervals.ts";
 export { jackknifeInterval, type JackknifeOptions } from "./statistics/jackknife.ts";
 export { type PairedTest, pairedTest, type PairedTestOptions } from "./statistics/permutation.ts";
+export { type Settings, SWEEP_METHODS } from "./sweep/methods.ts";
+export type { SweepEstimate, SweepOptions, SweepProgress } from "./sweep/model_sweep.ts";
+export {
+  parsePlan,
+  type PlannedRow,
+  planRows,
+  type PublishedValues,
+  type SweepMethod,
+  type SweepModel,
+  type SweepPlan,
+  type SweepSubjects,
+} from "./sweep/plan.ts";
+export { type PresetOptions, presetPlan, SWEEP_PRESETS } from "./sweep/presets.ts";
+export type { SweepShard } from "./sweep/records.ts";
 export type {
   Difference,
   Measured,
@@ -150,3 +220,5 @@ export type {
   SweepResults,
   SweepRow,
 } from "./sweep/results.ts";
+export { formatCsv } from "./sweep/results_csv.ts";
+export { runSweep } from "./sweep/sweep.ts";

@@ -20,8 +20,8 @@ import {
   loadColors,
   loadDetector,
   openGenEvalFolder,
+  parseGenEvalResults,
   parseMetadata,
-  parseResults,
   requireKnown,
   ResultsLog,
   scorePictures,
@@ -113,7 +113,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       throw new UsageError(`Option ${optionName(odd)} says how to score, and --read only shows results`);
     }
     const content = await readText(read);
-    show(asked(() => genEvalTable(parseResults(content, read))), json, io);
+    show(asked(() => genEvalTable(parseGenEvalResults(content, read))), json, io);
     return;
   }
   const [folder] = operands;

@@ -1,6 +1,6 @@
 /**
  * The images of a folder as one NumPy archive: which they are, whether all are there, and in which order they
- * go. How the archive is written is left to `npz_file.ts`.
+ * go. How the archive is written is left to `evaluation/`.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { sha256 } from "../output/sha256.ts";
 import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { list, plural } from "../output/words.ts";
-import { writeNpz } from "./npz_file.ts";
+import { writeNpz } from "../../evaluation/mod.ts";
 import { readSeriesRecord } from "./series_record.ts";
 import { type Cell, cellOfClassImage, type ClassExtent, ClassSubjects } from "./subjects.ts";
 
@@ -106,7 +106,7 @@ export async function packImages(
     }
   };
   try {
-    await writeNpz(output, shape, rows());
+    await writeNpz(output, { arr_0: { shape, rows: rows() } });
   } finally {
     progress.clear();
   }

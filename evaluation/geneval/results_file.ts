@@ -46,16 +46,16 @@ const OWN_FIELDS = ["judge", "picture"] as const;
  *
  * @example
  * ```ts
- * import { parseResults } from "./results_file.ts";
+ * import { parseGenEvalResults } from "./results_file.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const texts = { tag: "colors", prompt: "a red cup", reason: "", metadata: "{}", details: "{}" };
  * const filename = "images/00000/samples/00000.png";
- * const [result] = parseResults(JSON.stringify({ filename, correct: true, ...texts }));
+ * const [result] = parseGenEvalResults(JSON.stringify({ filename, correct: true, ...texts }));
  * assertEquals([result!.filename, result!.correct], [filename, true]);
  * ```
  */
-export function parseResults(text: string, file: string = "the results"): GenEvalResult[] {
+export function parseGenEvalResults(text: string, file: string = "the results"): GenEvalResult[] {
   return text.split("\n").flatMap((line, i) => {
     if (line.trim() === "") return [];
     const place = `line ${i + 1} of ${file}`;
@@ -85,7 +85,7 @@ function requireField(name: keyof GenEvalResult, value: unknown, place: string):
  *
  * @example
  * ```ts
- * import { formatResult, parseResults } from "./results_file.ts";
+ * import { formatGenEvalResult, parseGenEvalResults } from "./results_file.ts";
  * import { assertEquals } from "@std/assert";
  *
  * const result = {
@@ -97,10 +97,10 @@ function requireField(name: keyof GenEvalResult, value: unknown, place: string):
  *   metadata: "{}",
  *   details: "{}",
  * };
- * assertEquals(parseResults(formatResult(result)), [result]);
+ * assertEquals(parseGenEvalResults(formatGenEvalResult(result)), [result]);
  * ```
  */
-export function formatResult(result: GenEvalResult): string {
+export function formatGenEvalResult(result: GenEvalResult): string {
   return JSON.stringify(Object.fromEntries([...FIELDS, ...OWN_FIELDS].map((name) => [name, result[name]])));
 }
 

@@ -8,7 +8,7 @@
 
 import { shown } from "../../kernels/arguments.ts";
 import type { GenEvalPicture } from "./harness.ts";
-import { formatResult, type GenEvalResult, parseResults, pythonJson } from "./results_file.ts";
+import { formatGenEvalResult, type GenEvalResult, parseGenEvalResults, pythonJson } from "./results_file.ts";
 
 /** What results must be of to be gone on with. */
 export interface ResultsLogOptions {
@@ -75,7 +75,10 @@ export class ResultsLog implements Disposable {
     const whole = !overwrite && !begun && await isThere(path);
     let results: GenEvalResult[] = [];
     if (whole) {
-      results = await known(parseResults(await Deno.readTextFile(path), path), path, { judge, pictures });
+      results = await known(parseGenEvalResults(await Deno.readTextFile(path), path), path, {
+        judge,
+        pictures,
+      });
     }
     const judged = new Set(results.map(({ filename }) => keyOf(filename)));
     const missingOf = () => pictures.filter(({ filename }) => !judged.has(keyOf(filename)));
@@ -86,7 +89,7 @@ export class ResultsLog implements Disposable {
     const text = goesOn ? await Deno.readTextFile(part) : "";
     // A line that was being written when the process ended has no end.
     const lines = text.slice(0, text.lastIndexOf("\n") + 1);
-    if (goesOn) results = await known(parseResults(lines, part), part, { judge, pictures });
+    if (goesOn) results = await known(parseGenEvalResults(lines, part), part, { judge, pictures });
     for (const { filename } of results) judged.add(keyOf(filename));
     await file.truncate(new TextEncoder().encode(lines).length);
     await file.seek(0, Deno.SeekMode.End);
@@ -98,7 +101,7 @@ export class ResultsLog implements Disposable {
 
   /** Adds a result. */
   async append(result: GenEvalResult): Promise<void> {
-    const bytes = new TextEncoder().encode(`${formatResult(result)}\n`);
+    const bytes = new TextEncoder().encode(`${formatGenEvalResult(result)}\n`);
     for (let at = 0; at < bytes.length;) at += await this.#file!.write(bytes.subarray(at));
     this.#results.push(result);
   }

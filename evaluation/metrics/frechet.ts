@@ -12,7 +12,7 @@ import { symmetricEigenvalues } from "../numbers/eigenvalues.ts";
 import { Moments, type MomentStatistics } from "../numbers/moments.ts";
 import { singularValues } from "../numbers/singular_values.ts";
 import { shuffled } from "../statistics/draws.ts";
-import { requireRows, type Rows } from "./rows.ts";
+import { requireRows, type Rows, rowsAt } from "./rows.ts";
 
 const ACTION = "take a Fréchet distance";
 /** Factors of covariances, so that one of a reference is found once, however often it is compared with. */
@@ -196,14 +196,6 @@ function products(left: Float64Array, right: Float64Array, dimensions: number): 
   const output = new Float64Array(rows * columns);
   addWideProducts({ left, right, rows, columns, dimensions, output });
   return output;
-}
-
-function rowsAt({ values, dimensions }: Rows, places: Uint32Array): Rows {
-  const taken = new Float32Array(places.length * dimensions);
-  for (const [i, place] of places.entries()) {
-    taken.set(values.subarray(place * dimensions, (place + 1) * dimensions), i * dimensions);
-  }
-  return { values: taken, count: places.length, dimensions };
 }
 
 /** Where the straight line of least squares is at 0. */

@@ -8,7 +8,7 @@
 import { mustBe, requireChoice, requireInteger, requireOptions } from "../../kernels/arguments.ts";
 import { addWideProducts } from "../../kernels/pairs/pairs.ts";
 import { shuffled } from "../statistics/draws.ts";
-import { requireRows, type Rows } from "./rows.ts";
+import { requireRows, type Rows, rowsAt } from "./rows.ts";
 
 /** Options of {@linkcode kernelDistance}. */
 export interface KernelDistanceOptions {
@@ -80,7 +80,7 @@ export function kernelDistance(
   }
   const found = Array.from({ length: subsets }, (_, i) => {
     const [left, right] = [first, second].map((rows, side) => {
-      return valuesAt(rows, shuffled(rows.count, seed, 2 * i + side).subarray(0, subsetSize));
+      return rowsAt(rows, shuffled(rows.count, seed, 2 * i + side).subarray(0, subsetSize)).values;
     });
     return discrepancy(left!, right!, first.dimensions, estimator);
   });
@@ -138,12 +138,4 @@ function kernelSum(first: Float32Array, second: Float32Array, dimensions: number
 function cube(product: number, dimensions: number): number {
   const base = product / dimensions + 1;
   return base * base * base;
-}
-
-function valuesAt({ values, dimensions }: Rows, places: Uint32Array): Float32Array {
-  const taken = new Float32Array(places.length * dimensions);
-  for (const [i, place] of places.entries()) {
-    taken.set(values.subarray(place * dimensions, (place + 1) * dimensions), i * dimensions);
-  }
-  return taken;
 }

@@ -66,3 +66,28 @@ export function requireRows(
   const place = `${values[at]} in row ${Math.floor(at / dimensions)}, column ${at % dimensions}`;
   throw new RangeError(`Cannot ${action} as ${name} must be finite: current value is ${place}`);
 }
+
+/**
+ * Some of the rows, copied: a part, an order of them, or a draw with repeats, as `jackknifeInterval` and
+ * `bootstrapStatistic` ask for them.
+ *
+ * @param places Which rows, each from 0 to `count - 1`.
+ * @throws {RangeError} If there is no such row.
+ *
+ * @example
+ * ```ts
+ * import { rowsAt } from "./rows.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const rows = { values: Float32Array.of(1, 2, 3, 4), count: 2, dimensions: 2 };
+ * assertEquals([...rowsAt(rows, [1, 1, 0]).values], [3, 4, 3, 4, 1, 2]);
+ * ```
+ */
+export function rowsAt({ values, count, dimensions }: Rows, places: ArrayLike<number>): Rows {
+  const taken = new Float32Array(places.length * dimensions);
+  for (let i = 0; i < places.length; i++) {
+    const place = requireInteger(places[i]!, "each place", "take rows", { min: 0, max: count - 1 });
+    taken.set(values.subarray(place * dimensions, (place + 1) * dimensions), i * dimensions);
+  }
+  return { values: taken, count: places.length, dimensions };
+}

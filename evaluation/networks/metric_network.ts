@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Device } from "../../kernels/device/device.ts";
 import type { JudgeOptions, Pictures } from "../../models/mod.ts";
 import type { Rows } from "../metrics/rows.ts";
 
@@ -24,6 +25,8 @@ export interface MetricNetwork extends AsyncDisposable {
    * statistics are compared only where both have the same.
    */
   readonly fingerprint: string;
+  /** Where its pictures must lie; without it, on the host: on a CPU device. */
+  readonly device?: Device;
   /** What it can say. */
   readonly outputs: readonly MetricOutput[];
   /** Floating-point operations for a picture, two for each product that is added, where they are known. */

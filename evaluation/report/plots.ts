@@ -8,8 +8,9 @@
 import type * as Plot from "npm:@observablehq/plot@0.6.17";
 import type { PlotOptions } from "npm:@observablehq/plot@0.6.17";
 import { mustBe } from "../../kernels/arguments.ts";
+import { withoutHiddenMarks } from "./html.ts";
 
-export type { PlotOptions } from "npm:@observablehq/plot@0.6.17";
+export type { Markish, PlotOptions } from "npm:@observablehq/plot@0.6.17";
 
 /** What Observable Plot exports: marks, scales, transforms. */
 export type PlotModule = typeof Plot;
@@ -102,10 +103,12 @@ export async function drawPlot(build: (plot: PlotModule) => PlotOptions): Promis
   }
   // Plot leaves the namespace to the document, and the writer of the document leaves it out.
   svg.setAttribute("xmlns", NAMESPACE);
+  // With a name it is one picture to whoever hears the page, and not a heap of texts.
+  if (svg.getAttribute("aria-label") !== null) svg.setAttribute("role", "img");
   const style = svg.querySelector("style");
   if (style !== null) style.textContent = STYLE;
   for (const element of svg.querySelectorAll("*")) roundPlaces(element);
-  return withOwnIds(withoutControls(svg.outerHTML));
+  return withOwnIds(withoutHiddenMarks(svg.outerHTML));
 }
 
 /** What is used of the elements that Plot makes; Deno knows no types of a document. */
@@ -133,12 +136,6 @@ function roundPlaces(element: DrawnElement): void {
 
 function hundredths(digits: string): number {
   return Math.round(Number(digits) * 100) / 100 + 0;
-}
-
-/** Marks that XML has no way to write, as a name may hold them. */
-function withoutControls(svg: string): string {
-  // deno-lint-ignore no-control-regex
-  return svg.replace(/[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "\ufffd").toWellFormed();
 }
 
 /** Plot counts its clip paths through the process; named by content, those of two plots stay apart. */

@@ -1,7 +1,7 @@
 /**
  * Resizing feature maps between the scales: up to full resolution (bicubic), down to the next scale's input
- * (area), and masks (bilinear). Each method is a table of weights, computed once on the host in float64; one
- * kernel applies any of them.
+ * (area), masks (bilinear), and pictures for networks that take no rounded ones. Each method is a table of
+ * weights, computed once on the host in float64; one kernel applies any of them.
  *
  * @module
  */
@@ -14,14 +14,19 @@ import type { FeatureLayout } from "../codebook/lookup.ts";
 import wgsl from "./resample.wgsl" with { type: "text" };
 
 /**
- * A way of resizing, each as PyTorch's `interpolate(size=…)` defines it:
+ * A way of resizing, the first three as PyTorch's `interpolate(size=…)` defines them:
  *
  * - `bicubic`: Keys' cubic with a = -0.75, half-pixel centres, taps beyond the border fall on the border.
  * - `area`: the mean of source indices floor(k·from/to) to ceil((k+1)·from/to) - 1 (adaptive average pooling;
  *   bins may overlap).
  * - `bilinear`: half-pixel centres, taps beyond the border fall on the border, no antialiasing.
+ * - `asymmetric`: bilinear as TensorFlow 1 has it by default: output k lies at k·from/to, so that all but the
+ *   first are moved towards the end by half of what half-pixel centres would give. Positions are rounded to
+ *   float32 as there.
+ * - `antialiased`: Pillow's bicubic in floats: a = -0.5, half-pixel centres, widened by from/to where that is
+ *   above 1, taps beyond the border left out.
  */
-export type ResampleMethod = "bicubic" | "area" | "bilinear";
+export type ResampleMethod = "bicubic" | "area" | "bilinear" | "asymmetric" | "antialiased";
 
 /**
  * The weights of one resizing along one side: output index k is the sum of
@@ -57,11 +62,10 @@ export interface ResampleTable extends Disposable {
   readonly weights: DeviceArray;
 }
 
-const METHODS: readonly ResampleMethod[] = ["bicubic", "area", "bilinear"];
+const METHODS: readonly ResampleMethod[] = ["bicubic", "area", "bilinear", "asymmetric", "antialiased"];
 
-/** Keys' cubic convolution kernel; the parameter is PyTorch's -0.75, not the -0.5 of most image libraries. */
-function cubic(distance: number): number {
-  const a = -0.75;
+/** Keys' cubic convolution kernel; the parameter is PyTorch's -0.75, or the -0.5 of most image libraries. */
+function cubic(distance: number, a: number): number {
   const x = Math.abs(distance);
   if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
   if (x < 2) return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
@@ -76,14 +80,26 @@ function dense(method: ResampleMethod, from: number, to: number, k: number): Flo
     const end = Math.ceil((k + 1) * from / to);
     return row.fill(1 / (end - begin), begin, end);
   }
-  const position = ((2 * k + 1) * from - to) / (2 * to);
+  if (method === "antialiased") return antialiased(row, (k + 0.5) * from / to, Math.max(from / to, 1));
+  const position = method === "asymmetric"
+    ? Math.fround(k * Math.fround(from / to))
+    : ((2 * k + 1) * from - to) / (2 * to);
   const reach = method === "bicubic" ? 2 : 1;
   const base = Math.floor(position);
   for (let tap = base - reach + 1; tap <= base + reach; tap++) {
-    const weight = method === "bicubic" ? cubic(position - tap) : 1 - Math.abs(position - tap);
+    const weight = method === "bicubic" ? cubic(position - tap, -0.75) : 1 - Math.abs(position - tap);
     row[Math.min(Math.max(tap, 0), from - 1)]! += weight;
   }
   return row;
+}
+
+/** Fills a row with the weights of a cubic around a place, which together are 1. */
+function antialiased(row: Float64Array, center: number, stretch: number): Float64Array {
+  const begin = Math.max(Math.trunc(center - 2 * stretch + 0.5), 0);
+  const end = Math.min(Math.trunc(center + 2 * stretch + 0.5), row.length);
+  let sum = 0;
+  for (let i = begin; i < end; i++) sum += row[i] = cubic((i - center + 0.5) / stretch, -0.5);
+  return row.map((weight) => weight / sum);
 }
 
 /**

@@ -109,6 +109,11 @@ export class Archive {
     return this.#entries.get(name)?.uncompressedSize;
   }
 
+  /** CRC-32 of a member when unpacked, as the archive's list has it; `undefined` if there is none. */
+  checksumOf(name: string): number | undefined {
+    return this.#entries.get(name)?.crc32;
+  }
+
   /**
    * Reads the bytes of a member from `begin` to before `end`, which must lie within it.
    *
@@ -125,10 +130,7 @@ export class Archive {
     end: number,
     part: string = name,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const entry = this.#entries.get(name);
-    if (entry === undefined) {
-      throw new ModelFileError("Cannot find the member", { file: this.#source.file, tensor: name });
-    }
+    const entry = this.#entry(name);
     const size = entry.uncompressedSize;
     if (entry.compressionMethod === DEFLATED) {
       if (this.#unpacked?.name !== name) {
@@ -141,6 +143,61 @@ export class Archive {
     if (end - begin < size && size > SMALL_MEMBER) return await this.#source.read(start + begin, end - begin);
     const bytes = this.#verified(entry, await this.#source.read(start, size), part);
     return end - begin < size ? bytes.slice(begin, end) : bytes;
+  }
+
+  /**
+   * Reads a member from its beginning to its end, a piece at a time, compressed or not, so that one larger
+   * than memory can be gone through. Its checksum is verified at the end. A piece is overwritten by the next
+   * one.
+   *
+   * @param part What error messages call the content; the member by default.
+   * @throws {ModelFileError} If there is no such member, or it is damaged.
+   */
+  async *pieces(name: string, part: string = name): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const entry = this.#entry(name);
+    const start = await this.#start(entry);
+    const packed = piecesOf(this.#source, start, entry.compressedSize);
+    const stored = entry.compressionMethod === STORED;
+    let crc = 0;
+    let done = 0;
+    for await (const piece of stored ? packed : this.#inflated(packed, part)) {
+      crc = crc32(piece, crc);
+      done += piece.length;
+      if (done > entry.uncompressedSize) break;
+      yield piece;
+    }
+    if (done !== entry.uncompressedSize) {
+      throw new ModelFileError("Cannot unpack a part of the file", {
+        file: this.#source.file,
+        tensor: part,
+        expected: `${entry.uncompressedSize} bytes`,
+        found: done > entry.uncompressedSize ? "more" : `${done}`,
+      });
+    }
+    this.#verify(entry, crc, part);
+  }
+
+  /** What compressed pieces unpack to. */
+  async *#inflated(
+    packed: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    part: string,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    const owned = async function* (): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+      // They share a buffer, and a stream asks for one more than it has passed on.
+      for await (const piece of packed) yield piece.slice();
+    };
+    const stream = ReadableStream.from(owned()).pipeThrough(new DecompressionStream("deflate-raw"));
+    try {
+      yield* stream;
+    } catch (error) {
+      if (error instanceof ModelFileError || this.#source.signal?.aborted) throw error;
+      throw new ModelFileError("Cannot unpack a part of the file", {
+        file: this.#source.file,
+        tensor: part,
+        found: error instanceof Error ? error.message : String(error),
+        cause: error,
+      });
+    }
   }
 
   /**
@@ -184,6 +241,12 @@ export class Archive {
         return place;
       },
     };
+  }
+
+  #entry(name: string): FileEntry {
+    const entry = this.#entries.get(name);
+    if (entry !== undefined) return entry;
+    throw new ModelFileError("Cannot find the member", { file: this.#source.file, tensor: name });
   }
 
   async #start(entry: FileEntry): Promise<number> {

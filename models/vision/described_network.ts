@@ -8,7 +8,7 @@
 import { openSource, placeBeside } from "../checkpoint/source.ts";
 import { describedFiles, DESCRIPTION_BYTES } from "./network_description.ts";
 import type { NetworkFiles, NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
-import { openOnnxNetwork } from "./onnx_network.ts";
+import { type DescribedFiles, openOnnxNetwork } from "./onnx_network.ts";
 
 /** Name of a description in a folder or repository. */
 export const DESCRIPTION = "verifier.json";
@@ -27,26 +27,28 @@ export const ONNX: NetworkKind = {
     return describedFiles(bytes, String(description));
   },
   async open(device, { description }: NetworkFiles, options = {}) {
-    const { signal } = options;
-    const placeOf = (name: string): string | URL => {
-      return name === DESCRIPTION ? description! : placeBeside(description!, name);
-    };
-    return await openOnnxNetwork(
-      device,
-      {
-        place: (name) => String(placeOf(name)),
-        read: (name) => {
-          return readWhole(placeOf(name), {
-            most: name === DESCRIPTION ? DESCRIPTION_BYTES : FILE_BYTES,
-            signal,
-          });
-        },
-      },
-      DESCRIPTION,
-      options,
-    );
+    return await openOnnxNetwork(device, filesBeside(description!, options), DESCRIPTION, options);
   },
 };
+
+/** The files of a network whose description lies at a place and is asked for as {@linkcode DESCRIPTION}. */
+export function filesBeside(
+  description: string | URL,
+  { signal }: Pick<OpenNetworkOptions, "signal">,
+): DescribedFiles {
+  const placeOf = (name: string): string | URL => {
+    return name === DESCRIPTION ? description : placeBeside(description, name);
+  };
+  return {
+    place: (name) => String(placeOf(name)),
+    read: (name) => {
+      return readWhole(placeOf(name), {
+        most: name === DESCRIPTION ? DESCRIPTION_BYTES : FILE_BYTES,
+        signal,
+      });
+    },
+  };
+}
 
 async function readWhole(
   place: string | URL,

@@ -1,7 +1,7 @@
 /**
  * DINOv2, with registers or without, from the authors' files or those of transformers: pictures to the tokens
- * of their patches, which are alike where pictures show alike things. Paper: arXiv 2304.07193; registers:
- * arXiv 2309.16588.
+ * of their patches, which are alike where pictures show alike things, or to the one token of each, by which
+ * sets of pictures are compared. Paper: arXiv 2304.07193; registers: arXiv 2309.16588.
  *
  * @module
  */
@@ -86,8 +86,17 @@ export function inferDinov2(set: WeightSet): VisionTransformerConfig {
   return inferVisionTransformer(set);
 }
 
+/** Which tokens of a picture are told. */
+export type Dinov2Tokens = "patches" | "class";
+
+/** Options of {@linkcode Dinov2.open}. */
+export interface OpenDinov2Options extends OpenNetworkOptions {
+  /** Which tokens of a picture are told: those of its patches, by default, or the one of the whole. */
+  readonly tokens?: Dinov2Tokens;
+}
+
 /**
- * Pictures [count, 3, edge, edge] to `result` [count, patches, width], normalised; the edge is the grid's
+ * Pictures [count, 3, edge, edge] to `result` [count, tokens, width], normalised; the edge is the grid's
  * times the patch's.
  *
  * @throws {ModelFileError} If a tensor is missing or of another shape.
@@ -96,21 +105,27 @@ export function dinov2Graph(
   config: VisionTransformerConfig,
   set: WeightSet,
   places: WeightPlaces,
+  tokens: Dinov2Tokens = "patches",
 ): Uint8Array<ArrayBuffer> {
   const { width, grid, patch } = config;
   const weights = new GraphWeights("dinov2", set, places);
   const { graph } = weights;
   const edge = grid * patch;
   const pictures = graph.input({ name: "pictures", type: "float32", shape: ["count", 3, edge, edge] });
-  const patches = graph.add("Slice", [
+  const part = tokens === "patches" ? [leadOf(config), TO_END, 1] : [0, 1, 1];
+  const wanted = graph.add("Slice", [
     visionTokens(weights, pictures, config),
-    ...[leadOf(config), TO_END, 1].map((at) => graph.constant("int64", [at])),
+    ...part.map((at) => graph.constant("int64", [at])),
   ]);
   graph.output(
-    { name: "result", type: "float32", shape: ["count", grid * grid, width] },
-    layerNorm(weights, patches, "norm", config),
+    { name: "result", type: "float32", shape: ["count", countOf(tokens, config), width] },
+    layerNorm(weights, wanted, "norm", config),
   );
   return graph.bytes();
+}
+
+function countOf(tokens: Dinov2Tokens, { grid }: VisionTransformerConfig): number {
+  return tokens === "patches" ? grid * grid : 1;
 }
 
 /** A DINOv2 that is loaded on a device. */
@@ -123,17 +138,22 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   /** As for a {@linkcode FeatureExtractor}. */
   readonly fingerprint?: string;
   readonly #config: VisionTransformerConfig;
+  readonly #tokens: number;
   readonly #session: PictureSession;
 
   private constructor(
     config: VisionTransformerConfig,
-    session: PictureSession,
-    fingerprint: string | undefined,
+    { tokens, session, fingerprint }: {
+      readonly tokens: number;
+      readonly session: PictureSession;
+      readonly fingerprint: string | undefined;
+    },
   ) {
     if (fingerprint !== undefined) this.fingerprint = fingerprint;
     this.smallestEdge = config.grid * config.patch;
     this.flops = visionTransformerFlops(config);
     this.#config = config;
+    this.#tokens = tokens;
     this.#session = session;
   }
 
@@ -148,9 +168,9 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   static async open(
     device: Device,
     file: string | URL | Uint8Array,
-    options: OpenNetworkOptions = {},
+    options: OpenDinov2Options = {},
   ): Promise<Dinov2> {
-    const { signal } = options;
+    const { signal, tokens = "patches" } = options;
     using checkpoint = await openCheckpoint(file, { ...(signal === undefined ? {} : { signal }) });
     const found = findNetwork("a DINOv2", checkpoint, LAYOUTS);
     const published = inferDinov2(found.set);
@@ -164,20 +184,19 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
     const { width, grid, patch } = config;
     const session = await PictureSession.create(device, {
       name: "dinov2",
-      graph: dinov2Graph(config, new WeightSet(weights.file, weights.tensors), weights.places),
+      graph: dinov2Graph(config, new WeightSet(weights.file, weights.tensors), weights.places, tokens),
       weights,
-      preprocessing: preprocessingOf(grid * patch),
-      results: grid * grid * width,
+      preprocessing: preprocessingOf(grid * patch, tokens),
+      results: countOf(tokens, config) * width,
       widest: widestActivation(config),
     }, options);
-    return new Dinov2(config, session, fingerprint);
+    return new Dinov2(config, { tokens: countOf(tokens, config), session, fingerprint });
   }
 
-  /** Describes pictures by [count, 256, width], the patches row by row. */
+  /** Describes pictures by [count, 256, width], the patches row by row, or by [count, 1, width]. */
   async features(pictures: Pictures, options: JudgeOptions = {}): Promise<Features> {
     const array = await this.#session.run(pictures, options);
-    const { grid, width } = this.#config;
-    return featuresOf(array, { tokens: grid * grid, channels: width });
+    return featuresOf(array, { tokens: this.#tokens, channels: this.#config.width });
   }
 
   /** Unloads the network. */
@@ -186,11 +205,14 @@ export class Dinov2 implements FeatureExtractor, AsyncDisposable {
   }
 }
 
-/** Pictures are squashed, as whole ones are compared, around ImageNet's mean. */
-function preprocessingOf(edge: number): Preprocessing {
+/**
+ * Pictures are squashed, as whole ones are compared, around ImageNet's mean; for their class tokens by the
+ * filter of those who measure by them (arXiv 2306.04675, dgm-eval).
+ */
+function preprocessingOf(edge: number, tokens: Dinov2Tokens): Preprocessing {
   return {
     size: { width: edge, height: edge },
-    resize: "bilinear",
+    resize: tokens === "patches" ? "bilinear" : "bicubic",
     fit: "squash",
     mean: [0.485, 0.456, 0.406],
     std: [0.229, 0.224, 0.225],

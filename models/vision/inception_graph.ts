@@ -31,8 +31,10 @@ export interface InceptionPools {
   readonly last: "average" | "max";
 }
 
-/** As in torchvision. The network by which FID is measured counts no border, and ends with the largest. */
+/** As in torchvision. */
 export const TORCHVISION_POOLS: InceptionPools = { countsBorder: true, last: "average" };
+/** As in the network by which FID is measured. */
+export const FID_POOLS: InceptionPools = { countsBorder: false, last: "max" };
 
 /** A convolution, its batch norm, and ReLU. */
 interface Convolution {
@@ -237,6 +239,14 @@ function padsOf(kernel: readonly [number, number], padded: boolean): number[] {
   return [...around, ...around];
 }
 
+/** The layers up to the last map, and what was made on the way. */
+interface Trunk {
+  readonly weights: GraphWeights;
+  readonly last: NamedMap;
+  /** The map behind each convolution, by its name. */
+  readonly maps: ReadonlyMap<string, NamedMap>;
+}
+
 /**
  * Pictures [count, 3, height, width] to `result` [count, 1, channels], the mean of the last map.
  *
@@ -249,27 +259,85 @@ export function inceptionGraph(
   places: WeightPlaces,
   pools: InceptionPools = TORCHVISION_POOLS,
 ): Uint8Array<ArrayBuffer> {
-  const weights = new GraphWeights("inception", set, places);
+  const { weights: { graph }, last } = trunkOf(new GraphWeights("inception", set, places), pools);
+  const pooled = graph.add("GlobalAveragePool", [last.name]);
+  graph.output(
+    { name: "result", type: "float32", shape: ["count", 1, last.channels] },
+    graph.reshape(pooled, [-1, 1, last.channels]),
+  );
+  return graph.bytes();
+}
+
+/** Classes of its last layer, `fc`. */
+export const FID_CLASSES = 1008;
+
+/** The convolution behind which sFID looks; TensorFlow's graph calls what it gives `mixed_6/conv`. */
+const SPATIAL_CONVOLUTION = "Mixed_6d.branch1x1";
+/** Channels that sFID takes of it, the first ones: 7, so that 17 · 17 · 7 are about as many as features. */
+export const SPATIAL_CHANNELS = 7;
+
+/**
+ * The network by which FID is measured: pictures [count, 3, height, width] to `result` [count, numbers].
+ * These are the mean of the last map; its products with the weights of the last layer, without the biases, as
+ * Inception Scores are taken from; and the map that sFID is measured by, place by place.
+ *
+ * @param set Convolutions with their batch norms in them, and the last layer's weights.
+ * @param places Where they lie.
+ * @param range Values that inputs are cut off at, where preparing pictures may overshoot.
+ * @throws {ModelFileError} If a tensor is missing or of another shape.
+ */
+export function fidInceptionGraph(
+  set: WeightSet,
+  places: WeightPlaces,
+  range?: readonly [low: number, high: number],
+): Uint8Array<ArrayBuffer> {
+  const { weights, last, maps } = trunkOf(new GraphWeights("inception_fid", set, places), FID_POOLS, range);
+  const { graph } = weights;
+  const features = graph.add("Flatten", [graph.add("GlobalAveragePool", [last.name])]);
+  const logits = weights.linear(features, "fc", last.channels, FID_CLASSES, null);
+  const seen = graph.add("Slice", [
+    maps.get(SPATIAL_CONVOLUTION)!.name,
+    ...[0, SPATIAL_CHANNELS, 1].map((at) => graph.constant("int64", [at])),
+  ]);
+  const spatial = graph.add("Flatten", [graph.add("Transpose", [seen], { perm: [0, 2, 3, 1] })]);
+  graph.output(
+    { name: "result", type: "float32", shape: ["count", "numbers"] },
+    graph.add("Concat", [features, logits, spatial], { axis: 1 }),
+  );
+  return graph.bytes();
+}
+
+/** Adds the layers of the network to a graph that has none. */
+function trunkOf(
+  weights: GraphWeights,
+  pools: InceptionPools,
+  range?: readonly [low: number, high: number],
+): Trunk {
   const { graph } = weights;
   const pictures = graph.input({
     name: "pictures",
     type: "float32",
     shape: ["count", CHANNELS, "height", "width"],
   });
-  const last = walk<NamedMap>(layout(pools), { name: pictures, channels: CHANNELS }, {
-    convolution(map, { name, kernel, stride, padded }) {
-      const shape = weights.shape(`${name}.weight`, [-1, map.channels, ...kernel]);
+  const bounds = range?.map((bound) => graph.constant("float32", [bound], []));
+  const first = bounds === undefined ? pictures : graph.add("Clip", [pictures, ...bounds]);
+  const maps = new Map<string, NamedMap>();
+  const last = walk<NamedMap>(layout(pools), { name: first, channels: CHANNELS }, {
+    convolution(from, { name, kernel, stride, padded }) {
+      const shape = weights.shape(`${name}.weight`, [-1, from.channels, ...kernel]);
       const channels = shape[0]!;
       const parameters = [
         weights.tensor(`${name}.weight`, shape),
         weights.tensor(`${name}.bias`, [channels]),
       ];
-      const convolved = graph.add("Conv", [map.name, ...parameters], {
+      const convolved = graph.add("Conv", [from.name, ...parameters], {
         kernel_shape: kernel,
         strides: [stride, stride],
         pads: padsOf(kernel, padded),
       });
-      return { name: graph.add("Relu", [convolved]), channels };
+      const map = { name: graph.add("Relu", [convolved]), channels };
+      maps.set(name, map);
+      return map;
     },
     pool({ name, channels }, { pool, stride, padded }) {
       const window = { kernel_shape: [POOL, POOL], strides: [stride, stride] };
@@ -288,12 +356,7 @@ export function inceptionGraph(
       return { name, channels: sum(maps.map(({ channels }) => channels)) };
     },
   });
-  const pooled = graph.add("GlobalAveragePool", [last.name]);
-  graph.output(
-    { name: "result", type: "float32", shape: ["count", 1, last.channels] },
-    graph.reshape(pooled, [-1, 1, last.channels]),
-  );
-  return graph.bytes();
+  return { weights, last, maps };
 }
 
 /** Size of a map. */
@@ -308,6 +371,8 @@ export interface InceptionCost {
   readonly flops: number;
   /** Numbers of a picture's features. */
   readonly channels: number;
+  /** Places of the map that sFID is measured by. */
+  readonly places: number;
 }
 
 /**
@@ -321,15 +386,17 @@ export function inceptionCost(convolutions: readonly ModelTensor[], edge: number
     return Math.floor((side + (padded ? 2 * (window >> 1) : 0) - window) / stride) + 1;
   };
   let flops = 0;
+  let places = 0;
   const { channels } = walk<MapSize>(layout(TORCHVISION_POOLS), { channels: CHANNELS, sides: [edge, edge] }, {
     convolution(map, convolution) {
       const [outputs = 0, inputs = 0, ...kernel] = shapes.get(convolution.name)!;
       const sides = map.sides.map((side, i) => shrunk(side, kernel[i]!, convolution));
       flops += [inputs, outputs, ...kernel, ...sides].reduce((product, size) => product * size, 2);
+      if (convolution.name === SPATIAL_CONVOLUTION) places = sides[0]! * sides[1]!;
       return { channels: outputs, sides };
     },
     pool: (map, pool) => ({ ...map, sides: map.sides.map((side) => shrunk(side, POOL, pool)) }),
     join: (maps) => ({ ...maps[0]!, channels: sum(maps.map(({ channels }) => channels)) }),
   });
-  return { flops, channels };
+  return { flops, channels, places };
 }

@@ -56,6 +56,9 @@ export interface LoadNetworkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What finding files takes of the options. */
+export type FindFilesOptions = Pick<LoadNetworkOptions, "hub" | "onProgress" | "signal">;
+
 /** Names of all options, to tell a misspelt one. */
 const OPTIONS = [
   "model",
@@ -139,7 +142,7 @@ async function loadAs(
   const action = MAKES[makes];
   const device = requireLoadOptions(options, action);
   const { kind, at } = await kindAt(place, makes);
-  const files = await filesOf(kind, at, options);
+  const files = await networkFiles(kind, at, options);
   const { template, threads, signal } = options;
   const cpuProvider = device.kind === "cpu" ? await resolveCpuProvider(askedProvider(options)) : undefined;
   const given = Object.entries({ template, threads, cpuProvider, signal }).filter(([, value]) =>
@@ -216,11 +219,18 @@ async function kindAt(
   throw new TypeError(mustBe(`"${kind.name}:" and the place of ${file}`, place, "its place", action));
 }
 
-/** Finds the files of a network; those on the hub are brought to this machine. */
-async function filesOf(
-  kind: NetworkKind,
+/**
+ * Finds the files of a network; those on the hub are brought to this machine.
+ *
+ * @param at Where they lie.
+ * @returns Path or address of each, by its role.
+ * @throws {ModelFileError} If one is not there.
+ * @throws {HubError} If one cannot be downloaded.
+ */
+export async function networkFiles(
+  kind: Pick<NetworkKind, "title" | "files" | "others">,
   at: string | URL,
-  options: LoadNetworkOptions,
+  options: FindFilesOptions,
 ): Promise<Record<string, string | URL>> {
   const { signal } = options;
   const files: Record<string, string | URL> = {};
@@ -253,12 +263,12 @@ interface OpenPlace {
   pinned(): OpenPlace;
 }
 
-async function openPlace(at: string | URL, options: LoadNetworkOptions): Promise<OpenPlace> {
+async function openPlace(at: string | URL, options: FindFilesOptions): Promise<OpenPlace> {
   const hub = typeof at === "string" ? parseHubPlace(at) : undefined;
   return hub === undefined ? await openDiskOrWeb(at, options) : openHub(hub, options);
 }
 
-function openHub(place: HubPlace, options: LoadNetworkOptions): OpenPlace {
+function openHub(place: HubPlace, options: FindFilesOptions): OpenPlace {
   const { hub, onProgress, signal } = options;
   const settings: HubOptions = { ...hub, signal, ...(onProgress === undefined ? {} : { onProgress }) };
   let revision = place.revision;
@@ -286,7 +296,7 @@ function openHub(place: HubPlace, options: LoadNetworkOptions): OpenPlace {
   };
 }
 
-async function openDiskOrWeb(at: string | URL, { signal }: LoadNetworkOptions): Promise<OpenPlace> {
+async function openDiskOrWeb(at: string | URL, { signal }: FindFilesOptions): Promise<OpenPlace> {
   const isFolder = await leadsToFolder(at);
   const address = addressOf(at);
   const placeOf = (name: string): string | URL => {

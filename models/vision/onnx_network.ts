@@ -16,7 +16,7 @@ import type { ResolvedLabel } from "../label.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { openTokenizer, type TextIds, type WordTokenizer } from "../text/word_tokenizer.ts";
 import { classHead, rowsHead } from "./heads.ts";
-import { type NetworkDescription, parseDescription } from "./network_description.ts";
+import { type DescribedFeatures, type NetworkDescription, parseDescription } from "./network_description.ts";
 import type { Network, OpenNetworkOptions } from "./network_kind.ts";
 import { preprocess } from "./preprocessing.ts";
 import { sessionOptions } from "./picture_session.ts";
@@ -50,6 +50,23 @@ export async function openOnnxNetwork(
   description: string,
   options: OpenNetworkOptions = {},
 ): Promise<Network> {
+  return (await openDescribedNetwork(device, files, description, options)).face();
+}
+
+/**
+ * Opens a network by its description, to be asked for several outputs in one run.
+ *
+ * @param device Where it runs, which stays the caller's.
+ * @param files Where the description and its files lie.
+ * @param description Name of the description.
+ * @throws {ModelFileError} If the description is none, or the network is not as it says.
+ */
+export async function openDescribedNetwork(
+  device: Device,
+  files: DescribedFiles,
+  description: string,
+  options: OpenNetworkOptions = {},
+): Promise<DescribedNetwork> {
   const { signal, template } = options;
   const read: Uint8Array<ArrayBuffer>[] = [];
   const get = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
@@ -79,10 +96,12 @@ export async function openOnnxNetwork(
       }),
     );
   };
-  const loaded = new LoadedNetwork({
+  const hashes = await Promise.all(read.map(sha256));
+  return new DescribedNetwork({
     device,
     description: described,
     file,
+    fingerprint: await sha256(new TextEncoder().encode(hashes.join("\n"))),
     batch: Math.min(limit, described.batch),
     channels,
     tokenizer,
@@ -91,8 +110,6 @@ export async function openOnnxNetwork(
     rows: features?.layout === "planes" ? await session(rowsHead()) : undefined,
     owned: stack.move(),
   });
-  const hashes = await Promise.all(read.map(sha256));
-  return loaded.face(await sha256(new TextEncoder().encode(hashes.join("\n"))));
 }
 
 /**
@@ -204,6 +221,7 @@ interface Parts {
   readonly device: Device;
   readonly description: NetworkDescription;
   readonly file: string;
+  readonly fingerprint: string;
   readonly batch: number;
   readonly channels: number;
   readonly tokenizer: WordTokenizer | undefined;
@@ -213,21 +231,35 @@ interface Parts {
   readonly owned: AsyncDisposableStack;
 }
 
-class LoadedNetwork {
+/** What can be made of an output that has a row for each picture, or several. */
+interface Described extends Pick<DescribedFeatures, "output" | "layout" | "skip"> {
+  /** Numbers of a row; 0 where it has all of a picture's. */
+  readonly channels: number;
+}
+
+/** An ONNX network that is loaded by its description. Disposing it unloads it. */
+export class DescribedNetwork implements AsyncDisposable {
+  /** What is said of it. */
+  readonly description: NetworkDescription;
+  /** A SHA-256 of its files. */
+  readonly fingerprint: string;
   readonly #parts: Parts;
   readonly #work: Work;
 
+  /** Takes over what it consists of. */
   constructor(parts: Parts) {
+    this.description = parts.description;
+    this.fingerprint = parts.fingerprint;
     this.#parts = parts;
     this.#work = new Work(parts.description.name);
   }
 
   /** The network as what it is described as. */
-  face(fingerprint: string): Network {
-    const { name, smallestEdge, flops, text, score, classes, features } = this.#parts.description;
+  face(): Network {
+    const { name, smallestEdge, flops, text, score, classes, features } = this.description;
     return {
       name,
-      fingerprint,
+      fingerprint: this.fingerprint,
       ...smallestEdge === undefined ? {} : { smallestEdge },
       ...flops === undefined ? {} : { flops },
       ...score === undefined && classes === undefined ? {} : {
@@ -238,14 +270,37 @@ class LoadedNetwork {
       },
       ...features === undefined ? {} : {
         features: (pictures: Pictures, options: JudgeOptions = {}) => {
-          return this.#work.run("describe pictures", () => this.#features(pictures, options));
+          return this.look(pictures, ["features"], options).then(([found]) => found!);
         },
       },
-      [Symbol.asyncDispose]: async () => {
-        await this.#work.end();
-        await this.#parts.owned[Symbol.asyncDispose]();
-      },
+      [Symbol.asyncDispose]: () => this[Symbol.asyncDispose](),
     } as Network;
+  }
+
+  /**
+   * Looks at pictures once, for what a classifier says of each class, [count, 1, classes], for features, or
+   * for both. It must be described to have what is wanted.
+   *
+   * @returns What was wanted, in that order.
+   */
+  async look(
+    pictures: Pictures,
+    wanted: readonly ("features" | "classes")[],
+    options: JudgeOptions = {},
+  ): Promise<Features[]> {
+    const { features, classes } = this.description;
+    const described = wanted.map((what): Described => {
+      return what === "features"
+        ? { ...features!, channels: this.#parts.channels }
+        : { output: classes!.output, layout: "vector", skip: 0, channels: 0 };
+    });
+    return await this.#work.run("describe pictures", () => this.#describe(pictures, described, options));
+  }
+
+  /** Unloads the network, when it is done with what it is at. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work.end();
+    await this.#parts.owned[Symbol.asyncDispose]();
   }
 
   async #score(
@@ -261,10 +316,11 @@ class LoadedNetwork {
       : labels.map((label) => tokenizer.encode(textOfLabel(label, { verifier: name, template })));
     const scores = device.allocate(pictures.count, "scores");
     try {
-      await this.#run(pictures, score ?? classes!.output, {
+      await this.#run(pictures, [score ?? classes!.output], {
         ...options,
         texts,
-        take: async (output, first, count) => {
+        take: async (outputs, first, count) => {
+          const output = outputs[0]!;
           if (head === undefined || classes === undefined) {
             this.#require(output, count, "one score for each picture");
             device.copy(output, scores, { targetOffset: first });
@@ -292,52 +348,72 @@ class LoadedNetwork {
     }
   }
 
-  async #features(pictures: Pictures, options: JudgeOptions): Promise<Features> {
-    const { device, description: { features }, channels, rows } = this.#parts;
-    const { output: name, skip, layout } = features!;
-    let array: DeviceArray | undefined;
-    let tokens = 1;
-    let wide = channels;
-    try {
-      await this.#run(pictures, name, {
-        ...options,
-        texts: [],
-        take: async (output, first, count) => {
-          const width = this.#width(output, count);
-          if (layout === "vector") wide = width;
-          const all = width / wide;
-          tokens = all - skip;
-          if (!Number.isInteger(all) || tokens < 1) {
-            this.#require(output, count * wide * (skip + 1), `rows of ${wide} numbers, more than ${skip}`);
-          }
-          array ??= device.allocate(pictures.count * tokens * wide, "features");
-          using turned = rows === undefined
-            ? undefined
-            : (await rows.run({ planes: { array: output, shape: [count, wide, all] } })).rows!;
-          for (let i = 0; i < (skip === 0 ? 1 : count); i++) {
-            device.copy(turned ?? output, array, {
-              sourceOffset: i * width + skip * wide,
-              targetOffset: (first + i) * tokens * wide,
-              length: (skip === 0 ? count : 1) * tokens * wide,
-            });
-          }
-        },
-      });
-    } catch (error) {
-      array?.[Symbol.dispose]();
-      throw error;
+  async #describe(
+    pictures: Pictures,
+    described: readonly Described[],
+    options: JudgeOptions,
+  ): Promise<Features[]> {
+    await using stack = new AsyncDisposableStack();
+    const collected: (Features | undefined)[] = [];
+    await this.#run(pictures, described.map(({ output }) => output), {
+      ...options,
+      texts: [],
+      take: async (outputs, first, count) => {
+        for (const [i, output] of outputs.entries()) {
+          const { width, tokens, channels } = this.#rowsOf(output, count, described[i]!);
+          const found = collected[i] ??= stack.use(featuresOf(
+            this.#parts.device.allocate(pictures.count * tokens * channels, "features"),
+            { tokens, channels },
+          ));
+          await this.#keep(output, found, { ...described[i]!, width, first, count });
+        }
+      },
+    });
+    stack.move();
+    return collected.map((found) => found!);
+  }
+
+  /** What rows an output of `count` pictures has, those that are skipped left out. */
+  #rowsOf(
+    output: DeviceArray,
+    count: number,
+    { layout, skip, channels: known }: Described,
+  ): { readonly width: number; readonly tokens: number; readonly channels: number } {
+    const width = this.#width(output, count);
+    const channels = layout === "vector" ? width : known;
+    const tokens = width / channels - skip;
+    if (!Number.isInteger(tokens) || tokens < 1) {
+      this.#require(output, count * channels * (skip + 1), `rows of ${channels} numbers, more than ${skip}`);
     }
-    const found = array!;
-    return featuresOf(found, { tokens, channels: wide });
+    return { width, tokens, channels };
+  }
+
+  /** Copies the rows of an output to where they are collected. */
+  async #keep(
+    output: DeviceArray,
+    { array, tokens, channels }: Features,
+    { layout, skip, width, first, count }: Described & Readonly<Record<"width" | "first" | "count", number>>,
+  ): Promise<void> {
+    const { device, rows } = this.#parts;
+    using turned = layout === "planes"
+      ? (await rows!.run({ planes: { array: output, shape: [count, channels, width / channels] } })).rows!
+      : undefined;
+    for (let i = 0; i < (skip === 0 ? 1 : count); i++) {
+      device.copy(turned ?? output, array, {
+        sourceOffset: i * width + skip * channels,
+        targetOffset: (first + i) * tokens * channels,
+        length: (skip === 0 ? count : 1) * tokens * channels,
+      });
+    }
   }
 
   /** Runs the network on a few pictures at a time, and hands over what it says of them. */
   async #run(
     { array, count, width, height }: Pictures,
-    wanted: string,
+    wanted: readonly string[],
     { texts, take, signal }: JudgeOptions & {
       readonly texts: readonly TextIds[];
-      readonly take: (output: DeviceArray, first: number, count: number) => Promise<void>;
+      readonly take: (outputs: readonly DeviceArray[], first: number, count: number) => Promise<void>;
     },
   ): Promise<void> {
     const { device, description: { image, text }, batch, session } = this.#parts;
@@ -362,9 +438,10 @@ class LoadedNetwork {
           inputs[mask] = { array: kept, shape: [some, length] };
         }
       }
-      const outputs = await session.run(inputs, [wanted]);
-      using output = outputs[wanted]!;
-      await take(output, first, some);
+      const outputs = await session.run(inputs, [...new Set(wanted)]);
+      using stack = new DisposableStack();
+      for (const output of Object.values(outputs)) stack.use(output);
+      await take(wanted.map((name) => outputs[name]!), first, some);
     }
   }
 

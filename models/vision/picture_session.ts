@@ -13,7 +13,12 @@ import { Work } from "../graphs/work.ts";
 import type { WeightFiles } from "../weights/weight_files.ts";
 import type { OpenNetworkOptions } from "./network_kind.ts";
 import { sparing } from "./network_weights.ts";
-import { preprocess, type Preprocessing } from "./preprocessing.ts";
+import {
+  type FloatPreprocessing,
+  preprocess,
+  preprocessInFloats,
+  type Preprocessing,
+} from "./preprocessing.ts";
 import type { JudgeOptions, Pictures } from "./verifier.ts";
 
 /**
@@ -31,7 +36,7 @@ export interface PictureGraph {
   /** Its weights; they are read while the session is made, and not later. */
   readonly weights: WeightFiles;
   /** How it wants its pictures. */
-  readonly preprocessing: Preprocessing;
+  readonly preprocessing: Preprocessing | FloatPreprocessing;
   /** Numbers of the result for one picture. */
   readonly results: number;
   /** Numbers of the largest activation of one picture. */
@@ -113,7 +118,12 @@ export class PictureSession implements AsyncDisposable {
         const count = Math.min(batch, pictures.count - first);
         using inputs = new DisposableStack();
         const array = device.view(pictures.array, first * area, count * area);
-        const input = inputs.use(preprocess(device, { ...pictures, array, count }, preprocessing));
+        const some = { ...pictures, array, count };
+        const input = inputs.use(
+          "level" in preprocessing
+            ? preprocessInFloats(device, some, preprocessing)
+            : preprocess(device, some, preprocessing),
+        );
         const others = Object.entries(beside).map(([name, { values, width }]): [string, GraphTensor] => {
           const rows = values.subarray(first * width, (first + count) * width);
           return [name, { array: inputs.use(device.upload(rows, name)), shape: [count, width] }];

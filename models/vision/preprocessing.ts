@@ -1,12 +1,13 @@
 /**
  * From pixels as they are saved to what a network takes: resized to the byte as Pillow does it, cut, and laid
- * out as planes around a mean.
+ * out as planes around a mean; or resized in floats, for networks whose numbers are known so.
  *
  * @module
  */
 
 import { mustBe } from "../../kernels/arguments.ts";
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
+import { createResampleTable, resample, type ResampleMethod } from "../../kernels/maps/resample.ts";
 import { createPixelTable, type PixelFilter, resizePixels } from "../../kernels/maps/resize_pixels.ts";
 import { unpackPixels } from "../../kernels/maps/unpack.ts";
 import type { PictureSize } from "../schedule.ts";
@@ -27,6 +28,16 @@ export interface Preprocessing {
   readonly mean: readonly [red: number, green: number, blue: number];
   /** What is left is divided by it. */
   readonly std: readonly [red: number, green: number, blue: number];
+}
+
+/** How a network wants its pictures that are resized without being rounded; both edges become its input's. */
+export interface FloatPreprocessing {
+  /** Size of its input. */
+  readonly size: PictureSize;
+  /** How they are resized. What `"antialiased"` puts beyond the darkest and lightest level stays there. */
+  readonly method: Extract<ResampleMethod, "bilinear" | "asymmetric" | "antialiased">;
+  /** What the network takes for a level from 0 to 255. */
+  level(value: number): number;
 }
 
 /** A part of a resized picture, of which this is the size without what is cut off. */
@@ -142,13 +153,66 @@ export function preprocess(device: Device, pictures: Pictures, preprocessing: Pr
     const crop = fit === "crop" ? coverOf(pictures, size) : { ...size, left: 0, top: 0 };
     pixels = stack.use(resizePictures(device, pictures, { filter: resize, crop, size }));
   }
-  const levels = stack.use(device.upload(levelsOf(mean, std), "levels"));
   const area = size.width * size.height;
+  return unpacked(device, pixels, levelsOf(mean, std), { count, area });
+}
+
+/** Planes of packed pixels, in which a table says what stands for a level. */
+function unpacked(
+  device: Device,
+  pixels: DeviceArray,
+  table: Float32Array<ArrayBuffer>,
+  { count, area }: { readonly count: number; readonly area: number },
+): DeviceArray {
+  using levels = device.upload(table, "levels");
   using owned = new DisposableStack();
   const planes = owned.use(device.allocate(count * 3 * area, "network input"));
   device.run(unpackPixels, { pixels, levels, planes, images: count, area });
   owned.move();
   return planes;
+}
+
+/**
+ * Makes a network's input of pictures in floats: levels become what the network takes for them, and these are
+ * resized.
+ *
+ * @param pictures The pictures, which stay the caller's.
+ * @returns f32 [count, 3, height, width], the caller's.
+ *
+ * @example
+ * ```ts
+ * import { preprocessInFloats } from "./preprocessing.ts";
+ * import { CpuDevice } from "../../kernels/device/cpu_device.ts";
+ * import { readFloats } from "../../kernels/device/device.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using device = new CpuDevice();
+ * using array = device.upload(new Uint32Array([0xff000000, 0xff000008]));
+ * using input = preprocessInFloats(device, { array, count: 1, width: 2, height: 1 }, {
+ *   size: { width: 4, height: 1 },
+ *   method: "asymmetric",
+ *   level: (value) => value,
+ * });
+ * assertEquals((await readFloats(input)).slice(0, 4), new Float32Array([0, 4, 8, 8]));
+ * ```
+ */
+export function preprocessInFloats(
+  device: Device,
+  { array, count, width, height }: Pictures,
+  { size, method, level }: FloatPreprocessing,
+): DeviceArray {
+  const table = Float32Array.from({ length: 3 * 256 }, (_, i) => level(i % 256));
+  const unresized = unpacked(device, array, table, { count, area: width * height });
+  if (width === size.width && height === size.height) return unresized;
+  using planes = unresized;
+  using rows = createResampleTable(device, method, height, size.height);
+  using across = createResampleTable(device, method, width, size.width);
+  using owned = new DisposableStack();
+  const output = owned.use(device.allocate(count * 3 * size.width * size.height, "network input"));
+  const maps = { images: count, channels: 3, layout: "planes" } as const;
+  device.run(resample, { input: planes, output, table: rows, across, ...maps });
+  owned.move();
+  return output;
 }
 
 /** What stands for each level of each colour, every step in float32 as in PyTorch. */

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseMetadata } from "../../../evaluation/geneval/metadata.ts";
-import { parseResults } from "../../../evaluation/geneval/results_file.ts";
+import { parseGenEvalResults } from "../../../evaluation/geneval/results_file.ts";
 import { CaptionOracle } from "../../../evaluation/judges/caption_oracle.ts";
 import { decodeImage, RgbaImage } from "../../../mod.ts";
 import { boxesModel, DESCRIBED, plain } from "../../evaluation/geneval/tiny_detectors.ts";
@@ -31,7 +31,7 @@ testInFolder("varscale geneval: pictures of the bundled model, as its judge sees
   const { out, err } = await succeed("geneval", images, ...ORACLE, "--metadata", metadata);
   assertStringIncludes(out, "GenEval-like, judged by demo-t2i-oracle ");
   assertStringIncludes(err, `20 results are in ${images}/results.jsonl`);
-  const results = parseResults(await Deno.readTextFile(`${images}/results.jsonl`));
+  const results = parseGenEvalResults(await Deno.readTextFile(`${images}/results.jsonl`));
   assertEquals(results.length, 20);
   await using oracle = await CaptionOracle.open();
   const prompts = parseMetadata(await Deno.readTextFile(metadata));
@@ -123,7 +123,7 @@ testInFolder(
     assertStringIncludes(none.err, "left out, as nobody tells colours: 1 picture");
     assertStringIncludes(none.out, "GenEval-like, judged by tiny ");
     assertStringIncludes(none.out, ", no colours\n\nsingle_object  0.500");
-    const results = parseResults(await Deno.readTextFile(`${folder}/none.jsonl`));
+    const results = parseGenEvalResults(await Deno.readTextFile(`${folder}/none.jsonl`));
     assertEquals(results.map(({ correct, reason }) => [correct, reason]), [[true, ""], [
       false,
       "cup: 1 wanted, 0 found",

@@ -1,17 +1,17 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   detailsOf,
-  formatResult,
-  parseResults,
+  formatGenEvalResult,
+  parseGenEvalResults,
   pythonJson,
 } from "../../../evaluation/geneval/results_file.ts";
 
 const text = await Deno.readTextFile(
   new URL("../../fixtures/evaluation/geneval/results.jsonl", import.meta.url),
 );
-const official = parseResults(text, "results.jsonl");
+const official = parseGenEvalResults(text, "results.jsonl");
 
-Deno.test("parseResults: reads what pandas writes for GenEval's script", () => {
+Deno.test("parseGenEvalResults: reads what pandas writes for GenEval's script", () => {
   assertEquals(official.length, 79);
   const [{ filename, judge, picture }] = official as [typeof official[0]];
   assertEquals(filename.split("/").map((part) => part.length), [6, 5, 7, 9]);
@@ -19,15 +19,15 @@ Deno.test("parseResults: reads what pandas writes for GenEval's script", () => {
   assertEquals(official.every(({ prompt }) => prompt.includes("café")), true);
 });
 
-Deno.test("formatResult: is read as what was written, by the same names in the same order", () => {
+Deno.test("formatGenEvalResult: is read as what was written, by the same names in the same order", () => {
   const lines = text.trim().split("\n");
   for (const [i, result] of official.entries()) {
-    const written = formatResult(result);
+    const written = formatGenEvalResult(result);
     assertEquals(JSON.parse(written), JSON.parse(lines[i]!));
     assertEquals(Object.keys(JSON.parse(written)), Object.keys(JSON.parse(lines[i]!)));
   }
   const ours = { ...official[0]!, judge: "somebody", picture: "abc" };
-  assertEquals(parseResults(formatResult(ours)), [ours]);
+  assertEquals(parseGenEvalResults(formatGenEvalResult(ours)), [ours]);
 });
 
 Deno.test("pythonJson: writes what Python's json.dumps wrote", () => {
@@ -42,7 +42,7 @@ Deno.test("pythonJson: writes what Python's json.dumps wrote", () => {
   );
 });
 
-Deno.test("parseResults: says which line is none of a result", () => {
+Deno.test("parseGenEvalResults: says which line is none of a result", () => {
   const [line] = text.split("\n");
   const without = (name: string, value?: unknown): string =>
     JSON.stringify({ ...JSON.parse(line!), [name]: value });
@@ -55,7 +55,7 @@ Deno.test("parseResults: says which line is none of a result", () => {
       [without("judge", 5), '"judge" must be a text: current value is 5'],
     ] as const
   ) {
-    assertThrows(() => parseResults(`${line}\n${bad}`, "r.jsonl"), TypeError, words);
+    assertThrows(() => parseGenEvalResults(`${line}\n${bad}`, "r.jsonl"), TypeError, words);
   }
 });
 

@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { GenEvalPicture } from "../../../evaluation/geneval/harness.ts";
-import { type GenEvalResult, parseResults, pythonJson } from "../../../evaluation/geneval/results_file.ts";
+import {
+  type GenEvalResult,
+  parseGenEvalResults,
+  pythonJson,
+} from "../../../evaluation/geneval/results_file.ts";
 import { ResultsLog } from "../../../evaluation/geneval/results_log.ts";
 
 const prompt = { tag: "single_object", include: [{ class: "dog", count: 1 }], prompt: "a dog" };
@@ -49,7 +53,7 @@ Deno.test("ResultsLog: what was interrupted goes on, and has its name when it is
       assertEquals(log.results, results);
     }
     assertEquals(namesIn(path), ["results.jsonl"]);
-    assertEquals(parseResults(await Deno.readTextFile(path)), results);
+    assertEquals(parseGenEvalResults(await Deno.readTextFile(path)), results);
     const { mtime } = await Deno.stat(path);
     using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
     await log.finish();
@@ -68,7 +72,7 @@ Deno.test("ResultsLog: more pictures add to results that are whole, which stay u
     await before(2);
     using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
     assertEquals(log.missing, pictures.slice(2));
-    assertEquals(parseResults(await Deno.readTextFile(path)).length, 2);
+    assertEquals(parseGenEvalResults(await Deno.readTextFile(path)).length, 2);
     await assertRejects(
       () => ResultsLog.open(path, { judge: JUDGE, pictures }),
       Error,
@@ -76,7 +80,7 @@ Deno.test("ResultsLog: more pictures add to results that are whole, which stay u
     );
     await log.append(results[2]!);
     await log.finish();
-    assertEquals(parseResults(await Deno.readTextFile(path)), results);
+    assertEquals(parseGenEvalResults(await Deno.readTextFile(path)), results);
   });
 });
 

@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { GENEVAL_TAGS, parseMetadata } from "../../../evaluation/geneval/metadata.ts";
-import { parseResults } from "../../../evaluation/geneval/results_file.ts";
+import { parseGenEvalResults } from "../../../evaluation/geneval/results_file.ts";
 import { genEvalTable, groupByTag } from "../../../evaluation/geneval/table.ts";
 import { bootstrapInterval } from "../../../evaluation/statistics/intervals.ts";
 import { goldenFile } from "../../fixtures/golden/golden.ts";
 import summary from "../../fixtures/evaluation/geneval/summary.json" with { type: "json" };
 
 const FOLDER = new URL("../../fixtures/evaluation/geneval/", import.meta.url);
-const official = parseResults(await Deno.readTextFile(new URL("results.jsonl", FOLDER)));
+const official = parseGenEvalResults(await Deno.readTextFile(new URL("results.jsonl", FOLDER)));
 
 Deno.test("genEvalTable: comes to what pandas makes of a results file", () => {
   const table = genEvalTable(official, { resamples: 200 });

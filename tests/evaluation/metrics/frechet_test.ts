@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { extrapolatedFrechetDistance, frechetDistance } from "../../../evaluation/metrics/frechet.ts";
-import { requireRows, type Rows } from "../../../evaluation/metrics/rows.ts";
+import { requireRows, type Rows, rowsAt } from "../../../evaluation/metrics/rows.ts";
 import { Moments, type MomentStatistics } from "../../../evaluation/numbers/moments.ts";
 import recorded from "../../fixtures/evaluation/metrics/metrics.json" with { type: "json" };
 import { hashed, madeRows, rowsOf } from "../made_rows.ts";
@@ -127,4 +127,11 @@ Deno.test("requireRows: asks for as many rows and dimensions as it is told", () 
   assertEquals(requireRows(rows, "rows", "test", { min: 1, dimensions: 2 }), rows);
   assertThrows(() => requireRows(rows, "rows", "test", { min: 2 }), RangeError, "an integer >= 2");
   assertThrows(() => requireRows(rows, "rows", "test", { dimensions: 3 }), RangeError, "must be 3");
+});
+
+Deno.test("rowsAt: refuses places where no row is", () => {
+  const rows = rowsOf([[1, 2], [3, 4]]);
+  assertEquals(rowsAt(rows, []), { values: new Float32Array(), count: 0, dimensions: 2 });
+  assertEquals(rowsAt(rows, Uint32Array.of(1)), rowsOf([[3, 4]]));
+  assertThrows(() => rowsAt(rows, [2]), RangeError, "each place must be an integer from 0 to 1");
 });

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { frechetDistance } from "../../../evaluation/metrics/frechet.ts";
+import { rowsAt } from "../../../evaluation/metrics/rows.ts";
 import { jackknifeInterval } from "../../../evaluation/statistics/jackknife.ts";
 import recorded from "../../fixtures/evaluation/statistics/statistics.json" with { type: "json" };
 import { madeRows } from "../made_rows.ts";
@@ -48,13 +49,10 @@ Deno.test("jackknifeInterval: groups are random and of equal size, and a seed ma
 
 Deno.test("jackknifeInterval: takes a Fréchet distance", () => {
   const [rows, reference] = [madeRows([1, 120, 6]), madeRows([2, 500, 6, 1.3])];
-  const { mean, low, high } = jackknifeInterval(120, (kept) => {
-    const values = Float32Array.from(
-      { length: kept.length * 6 },
-      (_, at) => rows.values[kept[Math.floor(at / 6)]! * 6 + at % 6]!,
-    );
-    return frechetDistance({ values, count: kept.length, dimensions: 6 }, reference);
-  });
+  const { mean, low, high } = jackknifeInterval(
+    120,
+    (kept) => frechetDistance(rowsAt(rows, kept), reference),
+  );
   assertEquals(mean, frechetDistance(rows, reference));
   assert(low < mean && mean < high && high - low < mean);
 });

@@ -85,7 +85,7 @@ Deno.test("resampleWeights: area bins are the published quantiser's", () => {
 });
 
 Deno.test("resampleWeights: weights sum to 1 and equal sides give the identity, for every method", () => {
-  for (const method of ["bicubic", "area", "bilinear"] as const) {
+  for (const method of ["bicubic", "area", "bilinear", "asymmetric", "antialiased"] as const) {
     for (const side of [1, 2, 5, 16]) {
       const identity = Array.from(
         { length: side },
@@ -149,11 +149,48 @@ testOnDevices("resample gives the published quantiser's vectors", async (device)
   assertClose(three, [42.5, 47.5, 52.5, 122.5, 127.5, 132.5, 202.5, 207.5, 212.5], 2e-4);
 });
 
+Deno.test("resampleWeights: TensorFlow 1 leaves out what half-pixel centres begin with", () => {
+  // Output k of 4 lies at k / 2 of two pixels, and what lies beyond the last one is the last one.
+  assertEquals(matrix("asymmetric", 2, 4), [[1, 0], [0.5, 0.5], [0, 1], [0, 1]]);
+  assertEquals(matrix("bilinear", 2, 4), [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]);
+  assertEquals(matrix("asymmetric", 4, 2), [[1, 0, 0, 0], [0, 0, 1, 0]]);
+  // The last of 299 lies at 63.79 of 64 pixels, beyond the last one.
+  const { first, count } = resampleWeights("asymmetric", 64, 299);
+  assertEquals([first[0], count[0], first.at(-1), count.at(-1)], [0, 1, 63, 1]);
+});
+
+testOnDevices("resample agrees with TensorFlow 1 and with Pillow in floats", async (device) => {
+  // As below; the first by (k * np.float32(5 / n)) and the two pixels around it in float32, which is what
+  // TensorFlow's kernel computes, the second by Image.fromarray(x, mode="F").resize((n, n), BICUBIC) of
+  // Pillow 12.3
+  // deno-fmt-ignore
+  const recorded = {
+    asymmetric: [
+      [-0.176075622, -0.731368259, -0.36408659, 0.482209603, 0.78436636, -0.00335751791, -0.639473319, 0.778739828, 0.125935699, -0.396065071, -0.590934601, 0.173912439, 0.517046603, 0.659670092],
+      [-0.176075622, -0.0366429836, 0.350040772, 0.436546974, -0.250116956, 0.0952764812, -0.468989841, 0.280634426, -0.136054768],
+    ],
+    antialiased: [
+      [-0.0937239677, -0.753877163, -0.78120172, 0.418965071, 0.980882466, 0.273773879, -0.757287085, 1.05437624, 0.486654848, -0.371346414, -0.987756073, -0.0994228274, 0.645241201, 0.951975703],
+      [-0.305811405, 0.256083786, -0.231455997, 0.171042666, -0.17773132, 0.201840103, -0.154984608, 0.222731665, -0.312309563],
+    ],
+  } as const;
+  const x = Float32Array.from({ length: 100 }, (_, i) => Math.sin(i * 1.7));
+  for (const method of ["asymmetric", "antialiased"] as const) {
+    const [up, down] = recorded[method];
+    const seven = await resized(device, method, x, { images: 2, channels: 2, from: 5, to: 7 });
+    const plane = seven.subarray(2 * 49, 3 * 49);
+    // Four or seven taps of values up to 1 in float32, and what is rounded between the passes.
+    assertClose([...plane.subarray(0, 7), ...plane.subarray(21, 28)], up, 1e-6);
+    const three = await resized(device, method, x, { images: 2, channels: 2, from: 5, to: 3 });
+    assertClose(three.subarray(18, 27), down, 1e-6);
+  }
+});
+
 testOnDevices("resample agrees with PyTorch", async (device) => {
   // x = torch.sin(torch.arange(100, dtype=torch.float64) * 1.7).float().reshape(2, 2, 5, 5)
   // F.interpolate(x, size=(7, 7), mode=mode)[1, 0, [0, 3]] and F.interpolate(x, size=(3, 3), mode=mode)[1,
   // 0], torch 2.13 deno-fmt-ignore
-  const recorded: Record<ResampleMethod, [number[], number[]]> = {
+  const recorded: Partial<Record<ResampleMethod, [number[], number[]]>> = {
     bicubic: [
       [-0.0611322522, -0.849760652, -0.823433638, 0.417976886, 1.08256161, 0.348926246, -0.802207291, 1.07529724, 0.502524674, -0.448108524, -0.987756073, -0.164258122, 0.681038976, 0.964932859],
       [-0.451523989, 0.517972052, -0.34171021, 0.726353109, -0.987756073, 0.786319256, -0.226978242, 0.404712319, -0.392807573],
@@ -194,6 +231,8 @@ testOnDevices("resample agrees with a float64 product of matrices in both layout
       ["bicubic", 1, 15, 5, 9],
       ["bilinear", 2, 12, 3, 4],
       ["area", 1, 6, 4, 3],
+      ["asymmetric", 1, 3, 7, 19],
+      ["antialiased", 2, 3, 19, 6],
     ] as const
   ) {
     const shape = { images, channels, from, to };
@@ -298,7 +337,7 @@ testOnDevices("resample with a table of each side agrees with PyTorch", async (d
   // x = torch.sin(torch.arange(84, dtype=torch.float64) * 1.7).float().reshape(2, 2, 3, 7)
   // F.interpolate(x, size=(5, 4), mode=mode)[1, 0, [0, 3]], torch 2.13
   // deno-fmt-ignore
-  const recorded: Record<ResampleMethod, number[]> = {
+  const recorded: Partial<Record<ResampleMethod, number[]>> = {
     bicubic: [0.161328375, -0.346344054, 0.460362256, -0.464686245, 0.753050566, -0.968887508, 0.967633784, -0.749715149],
     bilinear: [0.192192316, -0.381277084, 0.403151155, -0.417538077, 0.634583712, -0.821114361, 0.82188338, -0.642506361],
     area: [0.00437632203, -0.139350474, 0.0824741945, -0.529611051, 0.526889801, -0.233744189, 0.227595583, -0.583670199],
@@ -415,7 +454,7 @@ testOnDevices("resample refuses bad calls", (device) => {
   assertThrows(
     () => createResampleTable(device, "nearest" as ResampleMethod, 2, 2),
     TypeError,
-    'Cannot compute resampling weights as method must be one of "bicubic", "area", "bilinear": current value is "nearest"',
+    'Cannot compute resampling weights as method must be one of "bicubic", "area", "bilinear", "asymmetric", "antialiased": current value is "nearest"',
   );
   assertThrows(
     () => resampleWeights("area", 0, 2),

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import type { Device } from "../../../kernels/device/device.ts";
+import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { DINOV2, Dinov2, inferDinov2 } from "../../../models/vision/dinov2.ts";
 import {
@@ -31,6 +32,7 @@ const LARGE: VisionTransformerConfig = {
   firstNorm: false,
 };
 const WIDTH = 128;
+const CLASS_TOKENS = new URL("../../fixtures/evaluation/networks.safetensors", import.meta.url);
 
 async function tokensOf(device: Device, file: Uint8Array, count = 2): Promise<Float32Array> {
   await using network = await Dinov2.open(device, file);
@@ -51,6 +53,20 @@ for (const name of ["dinov2_reg", "dinov2", "dinov2_gated", "dinov2_hf", "dinov2
     requireClose(every34th, await recorded(`${name}.tokens`), name);
   });
 }
+
+testOnDevices("Dinov2: the token of the whole picture is the original's", async (device) => {
+  await using network = await Dinov2.open(device, await publishedFile("dinov2_hf"), { tokens: "class" });
+  const pictures = randomPictures(device, { seed: 7, count: 2, edge: 224 });
+  using _pixels = pictures.array;
+  const { array, tokens, channels } = await network.features(pictures);
+  assertEquals([tokens, channels], [1, WIDTH]);
+  using wanted = await openCheckpoint(CLASS_TOKENS);
+  requireClose(
+    (await valuesOf(array)).slice(0, 2 * WIDTH),
+    await wanted.readFloat32("class_tokens"),
+    "class",
+  );
+});
 
 Deno.test("Dinov2: weights in halves, in bfloat16 and under a trainer's names are the same weights", async () => {
   using device = new CpuDevice();

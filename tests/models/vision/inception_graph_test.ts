@@ -4,6 +4,7 @@ import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
+  FID_POOLS,
   foldedConvolutions,
   inceptionConvolutions,
   inceptionCost,
@@ -19,8 +20,6 @@ import { testOnDevices } from "../../devices.ts";
 import { uniform, weight } from "./formula.ts";
 import { inceptionTensors } from "./inception_layout.ts";
 
-/** Pools of the network by which FID is measured. */
-const FID_POOLS: InceptionPools = { countsBorder: false, last: "max" };
 const RECORDED = new URL("../../fixtures/vision/inception.safetensors", import.meta.url);
 /**
  * What f32 may be off, in units of the largest feature. 28 convolutions in a row at most, of at most 112 · 9

@@ -1,9 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import recorded from "../../fixtures/vision/inputs.json" with { type: "json" };
-import { readWords } from "../../../kernels/device/device.ts";
+import { readFloats, readWords } from "../../../kernels/device/device.ts";
 import {
   coverOf,
+  type FloatPreprocessing,
   preprocess,
+  preprocessInFloats,
   type Preprocessing,
   roundHalfEven,
 } from "../../../models/vision/preprocessing.ts";
@@ -87,4 +89,27 @@ Deno.test("coverOf: the edge that is longer in proportion is truncated and cut o
 Deno.test("roundHalfEven: halves are rounded to even", () => {
   const values = [0.5, 1.5, 2.5, 3.5, 0.49999999999999994, 2.4, 2.6, 7];
   assertEquals(values.map(roundHalfEven), [0, 2, 2, 4, 0, 2, 3, 7]);
+});
+
+testOnDevices("preprocessInFloats: levels are replaced and resized without being rounded", async (device) => {
+  // Two pictures of 2×1: red 0 and 100, and all colours of both 255.
+  using array = device.upload(new Uint32Array([0xff000000, 0xff000064, 0xffffffff, 0xffffffff]));
+  const pictures = { array, count: 2, width: 2, height: 1 };
+  const wanted = (method: FloatPreprocessing["method"], width: number): FloatPreprocessing => {
+    return { size: { width, height: 1 }, method, level: (value) => value / 2 };
+  };
+  const rowsOf = async (preprocessing: FloatPreprocessing): Promise<number[]> => {
+    const { liveArrays } = device.counters;
+    using input = preprocessInFloats(device, pictures, preprocessing);
+    assertEquals(device.counters.liveArrays, liveArrays + 1);
+    return [...(await readFloats(input)).slice(0, 6 * preprocessing.size.width)];
+  };
+  const [black, white] = [
+    (width: number) => Array(2 * width).fill(0),
+    (width: number) => Array(3 * width).fill(127.5),
+  ];
+  assertEquals(await rowsOf(wanted("asymmetric", 4)), [0, 25, 50, 50, ...black(4), ...white(4)]);
+  assertEquals(await rowsOf(wanted("bilinear", 4)), [0, 12.5, 37.5, 50, ...black(4), ...white(4)]);
+  // In its own size nothing is resized.
+  assertEquals(await rowsOf(wanted("antialiased", 2)), [0, 50, ...black(2), ...white(2)]);
 });

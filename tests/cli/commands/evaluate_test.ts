@@ -1,0 +1,181 @@
+/**
+ * `varscale evaluate`: pictures of files to a table and to JSON, by the oracle of the bundled model, which
+ * comes with the project.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { openNpz } from "../../../evaluation/mod.ts";
+import { RgbaImage } from "../../../mod.ts";
+import { filesIn, fixture, run, succeed, testInFolder } from "../run.ts";
+
+/** Writes pictures of a run: squares of a gray and of a place that tell them apart. */
+async function writeRun(
+  folder: string,
+  facts: { classes: number[]; each: number; shade?: number },
+): Promise<void> {
+  const { classes, each, shade = 0 } = facts;
+  await Deno.mkdir(folder, { recursive: true });
+  for (const label of classes) {
+    for (let number = 0; number < each; number++) {
+      const image = new RgbaImage(64, 64);
+      for (let y = 0; y < 64; y++) {
+        for (let x = 0; x < 64; x++) {
+          const inside = x > 8 + 4 * number && x < 40 + 4 * number && y > 16 && y < 48;
+          image.data.set(
+            inside ? [40 * label % 256, 250 - 20 * label, shade + 60 * number] : [90, 90, 90],
+            4 * (64 * y + x),
+          );
+        }
+      }
+      await Deno.writeFile(`${folder}/class_${label}_img_${number}.png`, image.png());
+    }
+  }
+  const model = { name: "demo", family: "var" };
+  const record = {
+    format: "varscale-series",
+    version: 1,
+    settings: {},
+    model,
+    classes,
+    imagesPerClass: each,
+  };
+  await Deno.writeTextFile(`${folder}/run.json`, JSON.stringify(record));
+}
+
+const CPU = ["--device", "cpu", "--cpu-provider", "wasm"];
+
+testInFolder("varscale evaluate: a run of the bundled model is judged by its oracle", async (folder) => {
+  const place = `${folder}/run`;
+  await writeRun(place, { classes: [0, 1, 2, 3], each: 3 });
+  await Deno.remove(`${place}/class_3_img_2.png`);
+  const output = `${folder}/metrics.json`;
+  const { out, err } = await succeed("evaluate", place, "--output", output, ...CPU);
+  assertStringIncludes(out, `${place}: 11 pictures, by demo-oracle, against demo_reference.npz`);
+  for (const line of ["Fréchet distance ↓  ", "Inception Score ↑   ", "class accuracy ↑    "]) {
+    assertStringIncludes(out, `  ${line}`);
+  }
+  assertStringIncludes(out, "note: 1 of the 12 pictures of the run are missing");
+  assertStringIncludes(out, "Fréchet distance: of 11 pictures, so biased upwards");
+  assertStringIncludes(err, "loading demo-oracle");
+  const report = JSON.parse(await Deno.readTextFile(output));
+  assertEquals(
+    [report.format, report.network.name, report.reference.place, report.pictures.length],
+    ["varscale-evaluation", "demo-oracle", "demo_reference.npz", 1],
+  );
+  assertEquals(Object.keys(report.pictures[0].values), ["fid", "is", "accuracy"]);
+  const { out: json } = await succeed("evaluate", place, "--json", "--quiet", ...CPU);
+  assertEquals(JSON.parse(json), report);
+});
+
+testInFolder("varscale evaluate: what is kept gives the same, and serves as a reference", async (folder) => {
+  const [first, second] = [`${folder}/first`, `${folder}/second`];
+  await writeRun(first, { classes: [0, 1], each: 3 });
+  await writeRun(second, { classes: [4, 5], each: 3 });
+  const [rows, statistics] = [`${folder}/rows.safetensors`, `${folder}/statistics.npz`];
+  const metrics = ["--metrics", "fid,kid,diversity", "--json", "--quiet", ...CPU];
+  const values = async (...args: string[]): Promise<unknown> => {
+    return JSON.parse((await succeed("evaluate", ...args, ...metrics)).out).pictures[0].values;
+  };
+  const kept = ["--write-features", rows, "--write-reference", statistics];
+  const looked = await values(first, "--reference", second, ...kept);
+  assertEquals(await values(first, "--reference", second, "--features", rows), looked);
+  const { fid } = await values(second, "--reference", statistics) as Record<string, { value: number }>;
+  const { fid: mirrored } = looked as Record<string, { value: number }>;
+  assert(Math.abs(fid!.value / mirrored!.value - 1) < 1e-6, `${fid!.value} ${mirrored!.value}`);
+  const same = await values(first, "--reference", rows) as typeof looked & Record<string, { value: number }>;
+  assert(same.fid!.value < 1e-6 * fid!.value);
+  using npz = await openNpz(statistics);
+  assertEquals((await npz.describe("sigma")).shape, [192, 192]);
+  assertEquals(
+    new TextDecoder().decode((await npz.read("network")).values as Uint8Array<ArrayBuffer>),
+    "demo-oracle",
+  );
+  const refused = await run(["evaluate", second, "--features", rows, ...metrics]);
+  assertEquals(refused.code, 1);
+  assertStringIncludes(refused.err, "as they are of other pictures");
+});
+
+testInFolder("varscale evaluate: several are compared with the first, picture by picture", async (folder) => {
+  const places = [`${folder}/plain`, `${folder}/scaled`];
+  await writeRun(places[0]!, { classes: [0, 1], each: 2 });
+  await writeRun(places[1]!, { classes: [0, 1], each: 2, shade: 100 });
+  const args = ["evaluate", ...places, "--metrics", "accuracy", "--quiet", ...CPU];
+  const { out } = await succeed(...args);
+  assertStringIncludes(out, `${places[1]}: 4 pictures, by demo-oracle`);
+  assert(/class accuracy ↑ .* [+−]\d.* \[.*\], p = \d\S* to the first/.test(out.split("\n\n")[1]!), out);
+  assert(!/to the first/.test(out.split("\n\n")[0]!), out);
+  const [, second] = JSON.parse((await succeed(...args, "--json")).out).pictures;
+  assertEquals(Object.keys(second.differences.accuracy), ["value", "low", "high", "p"]);
+});
+
+testInFolder("varscale evaluate: variants of a generation are evaluated each for itself", async (folder) => {
+  await writeRun(folder, { classes: [0, 1], each: 2 });
+  const images = [0, 1].flatMap((label) =>
+    [0, 1].map((number) => {
+      const variant = ["plain", "var-scaling"][number];
+      return { file: `class_${label}_img_${number}.png`, variant, label: { id: label, name: `${label}` } };
+    })
+  );
+  const record = { format: "varscale-run", version: 1, model: { name: "demo" }, images };
+  await Deno.writeTextFile(`${folder}/run.json`, JSON.stringify(record));
+  const { out } = await succeed("evaluate", folder, "--metrics", "accuracy", "--quiet", ...CPU);
+  assertStringIncludes(out, `${folder}, plain: 2 pictures`);
+  assertStringIncludes(out, `${folder}, var-scaling: 2 pictures`);
+});
+
+testInFolder("varscale evaluate: a wrong command line, before anything is loaded", async (folder) => {
+  await writeRun(`${folder}/run`, { classes: [0], each: 1 });
+  await Deno.writeTextFile(`${folder}/there.json`, "");
+  const refused = async (message: string, ...args: string[]): Promise<void> => {
+    const { code, err } = await run(["evaluate", ...args, ...CPU]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+    assert(!err.includes("loading"), err);
+  };
+  const there = `${folder}/run`;
+  await refused("PICTURES is needed");
+  await refused("no such file or folder", `${folder}/absent`);
+  await refused("no such file or folder", there, "--reference", `${folder}/absent.npz`);
+  await refused("Option --metrics must be some of fid, is, sfid", there, "--metrics", "fidd");
+  await refused("Options --chunk and --splits exclude each other", there, "--chunk", "5", "--splits", "2");
+  await refused("there.json: it exists", there, "--output", `${folder}/there.json`);
+  await refused("--write-reference must end in .npz", there, "--write-reference", `${folder}/a.json`);
+  await refused("--write-features must end in .safetensors", there, "--write-features", `${folder}/a.npz`);
+  await refused(
+    "Options --features and --write-features exclude each other",
+    ...[there, "--features", `${folder}/there.json`, "--write-features", `${folder}/b.safetensors`],
+  );
+  await refused("Option --features goes with one set", there, there, "--features", `${folder}/there.json`);
+  assertEquals(filesIn(folder), ["run", "there.json"]);
+});
+
+testInFolder(
+  "varscale evaluate: what cannot be evaluated is said by name, and nothing is written",
+  async (folder) => {
+    const place = `${folder}/run`;
+    await writeRun(place, { classes: [0, 1], each: 2 });
+    const output = `${folder}/metrics.json`;
+    const failed = async (code: number, message: string, ...args: string[]): Promise<void> => {
+      const outcome = await run(["evaluate", ...args, "--output", output, "--quiet", ...CPU]);
+      assertEquals(outcome.code, code, outcome.err);
+      assertStringIncludes(outcome.err, message);
+      assertEquals(filesIn(folder), ["run"]);
+    };
+    await failed(2, '"inception-fid", "inception", "clip"', place, "--network", "inceptoin");
+    await failed(2, "resize must be absent", place, "--resize", "clean");
+    await failed(1, "by clip as demo-oracle does not read texts", place, "--metrics", "clip");
+    await failed(1, "at least the 10 splits", place, "--metrics", "is");
+    await failed(
+      1,
+      "the reference has 4 features a picture, and demo-oracle has 192",
+      ...[place, "--metrics", "fid", "--reference", fixture("evaluation/npz/pytorch_fid.npz")],
+    );
+    await failed(
+      1,
+      "expected finite numbers, found NaN",
+      ...[place, "--reference", fixture("evaluation/npz/not_finite.npz")],
+    );
+    await Deno.writeTextFile(`${place}/class_1_img_1.png`, "no picture");
+    await failed(1, `Cannot use the picture ${place}/class_1_img_1.png`, place);
+  },
+);

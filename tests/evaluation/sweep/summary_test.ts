@@ -1,0 +1,132 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { frechetDistance, openBundledReference, parsePlan } from "../../../evaluation/mod.ts";
+import { type PictureRecord, RecordsFile, type SweepRecord } from "../../../evaluation/sweep/records.ts";
+import { summarize } from "../../../evaluation/sweep/summary.ts";
+
+const WHOLE = { part: 1, parts: 1 };
+
+async function withRecords(
+  records: readonly SweepRecord[],
+  test: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    {
+      using file = await RecordsFile.open(folder, WHOLE);
+      for (const record of records) await file.append(record);
+    }
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A unit of pictures. */
+function unit(row: string, subject: number, pictures: readonly PictureRecord[], seed = 0): SweepRecord {
+  return { kind: "pictures", row, seed, subject, pictures, flops: 4, seconds: 0.5 };
+}
+
+Deno.test("summarize: GenEval's tags have the same weight, whatever the number of their captions", async () => {
+  const groups = ["single_object", "single_object", "single_object", "counting"];
+  const plan = parsePlan({
+    title: "four captions",
+    models: [{ name: "t2i", place: "demo-t2i" }],
+    subjects: { file: "demo-t2i" },
+    seeds: [0, 1],
+    methods: [{ method: "plain" }, { method: "best-of-n", vary: { samples: [2] }, seeds: [1] }],
+  });
+  const verdicts = [[1, 0], [1, 1], [1, 1], [0, 1]];
+  const best = [1, 1, 1, 1];
+  await withRecords([
+    { kind: "model", name: "t2i", identity: {}, facts: { family: "infinity" }, groups },
+    { kind: "row", id: "t2i.plain", planned: 8, plainFlops: 2 },
+    { kind: "row", id: "t2i.best-of-n.samples-2", planned: 5, plainFlops: 2 },
+    ...verdicts.flatMap((own, subject) =>
+      own.map((right, seed) =>
+        unit("t2i.plain", subject, [{ right: right === 1, reward: 10 * seed + subject }], seed)
+      )
+    ),
+    ...best.map((right, subject) => {
+      return unit("t2i.best-of-n.samples-2", subject, [{ right: right === 1, reward: 13 + subject }], 1);
+    }),
+  ], async (folder) => {
+    const { rows: [plain, searched], metrics, complete, models } = await summarize(plan, {
+      folder,
+      made: {},
+    });
+    assertEquals(metrics.map(({ key }) => key), ["geneval", "single-object", "counting", "reward"]);
+    // (5/6 + 1/2) / 2, and not 6 of 8.
+    assertAlmostEquals(plain!.metrics.geneval!.value, (5 / 6 + 1 / 2) / 2, 1e-12);
+    assertEquals([plain!.metrics["counting"]!.value, plain!.metrics["single-object"]!.value > 0.83], [
+      0.5,
+      true,
+    ]);
+    assertEquals([plain!.cost, plain!.pictures, plain!.planned], [
+      { flops: 4, ratio: 2, seconds: 0.5 },
+      8,
+      8,
+    ]);
+    // Of the pictures of seed 1 alone, which both have: 1 - 0, 1 - 1, 1 - 1 and 1 - 1.
+    const { geneval, reward } = searched!.differences!;
+    assertEquals([geneval![0]!.to, geneval!.length], ["t2i.plain", 1]);
+    assertAlmostEquals(geneval![0]!.value, 1 / 3 / 2, 1e-12);
+    assertAlmostEquals(reward![0]!.value, 3, 1e-12);
+    // Four values say nothing of their spread. The same difference for all is as likely as 2 of 2^4 signs.
+    assertEquals([reward![0]!.low, reward![0]!.high], [undefined, undefined]);
+    assert(reward![0]!.p > 0.1 && reward![0]!.p < 0.2, `${reward![0]!.p}`);
+    assertEquals([complete, models], [false, [{ name: "t2i", facts: { family: "infinity" } }]]);
+  });
+});
+
+Deno.test("summarize: strata of a few pictures are put together, as their spread would be told too small", async () => {
+  const plan = parsePlan({
+    title: "six classes",
+    models: [{ name: "demo", place: "demo" }],
+    subjects: { labels: "all", count: 6 },
+    methods: [{ method: "plain" }, { method: "best-of-n", vary: { samples: [2] }, count: 1 }],
+  });
+  const right = (value: number): PictureRecord => ({ logProbability: -value });
+  await withRecords([
+    { kind: "model", name: "demo", identity: {}, facts: {}, groups: [..."abcdef"] },
+    unit("demo.plain", 0, Array(6).fill(right(1))),
+    unit("demo.plain", 1, Array(6).fill(right(3))),
+    ...[0, 1, 2].map((subject) => unit("demo.best-of-n.samples-2", subject, [right(1)])),
+    ...[3, 4, 5].map((subject) => unit("demo.best-of-n.samples-2", subject, [right(3)])),
+  ], async (folder) => {
+    const { rows: [many, few] } = await summarize(plan, { folder, made: {} });
+    // Classes differ and pictures of a class do not: nothing is unsure where there are enough of each.
+    assertEquals(many!.metrics["log-probability"], { value: -2, low: -2, high: -2 });
+    const { value, low, high } = few!.metrics["log-probability"]!;
+    assertEquals([value, low! < -2.5, high! > -1.5], [-2, true, true]);
+  });
+});
+
+Deno.test("summarize: the distance of features that were kept, of rows with pictures enough", async () => {
+  const network = { name: "demo-oracle", fingerprint: "made up" };
+  const plan = parsePlan({
+    title: "features",
+    models: [{ name: "demo", place: "demo" }],
+    methods: [{ method: "plain" }, { method: "var-scaling" }],
+  });
+  const { statistics } = (await openBundledReference(network))!;
+  const { dimensions } = statistics!.features!;
+  const values = Float32Array.from({ length: 120 * dimensions }, (_, i) => Math.sin(i) ** 2);
+  await withRecords(
+    [{ kind: "model", name: "demo", identity: {}, facts: {}, groups: [], network }],
+    async (folder) => {
+      {
+        using file = await RecordsFile.open(folder, WHOLE);
+        const rows = { features: await file.store({ values, count: 120, dimensions }) };
+        const pictures = Array<PictureRecord>(120).fill({});
+        await file.append({ ...unit("demo.plain", 0, pictures), rows } as SweepRecord);
+        await file.append({ ...unit("demo.var-scaling", 0, pictures.slice(0, 99)), rows } as SweepRecord);
+      }
+      const { rows: [plain, few], metrics } = await summarize(plan, { folder, made: {} });
+      const distance = frechetDistance({ values, count: 120, dimensions }, statistics!.features!);
+      assertAlmostEquals(plain!.metrics.fid!.value, distance, 1e-9 * distance);
+      assertEquals(few!.metrics.fid, undefined);
+      const column = metrics.find(({ key }) => key === "fid");
+      assertEquals([column?.title, column?.network], ["Fréchet distance", "demo-oracle"]);
+    },
+  );
+});

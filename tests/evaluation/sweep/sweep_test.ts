@@ -1,0 +1,196 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { parsePlan, runSweep, type SweepOptions, type SweepResults } from "../../../evaluation/mod.ts";
+import { readRecords } from "../../../evaluation/sweep/records.ts";
+import { costOf, loadModel } from "../../../mod.ts";
+import { bestOfN } from "../../../sampler/mod.ts";
+import "../../native.ts";
+
+const PLAN = parsePlan({
+  title: "three classes",
+  models: [{ name: "demo", place: "demo" }],
+  subjects: { labels: [3, "red torus", 63] },
+  seeds: [1, 2],
+  methods: [
+    { method: "plain" },
+    { method: "var-scaling", vary: { samples: [20] } },
+    { method: "best-of-n", vary: { samples: [2] }, limit: 2, seeds: [1] },
+  ],
+  examples: 2,
+});
+
+/** One thread, as pictures are few and other tests run beside. */
+const ALONE = { cpuProvider: "wasm", threads: 1 } as const;
+
+/** Results without what differs from run to run. */
+function timeless({ made: _, rows, ...results }: SweepResults): unknown {
+  return {
+    ...results,
+    rows: rows.map(({ cost, ...row }) => ({ ...row, cost: cost && { ...cost, seconds: 0 } })),
+  };
+}
+
+async function inFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "varscale-sweep-" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Registers a test; the graph runtime keeps its threads, so nothing is sanitized. */
+function testSweep(name: string, fn: (folder: string) => Promise<void>): void {
+  Deno.test({ name, sanitizeOps: false, sanitizeResources: false, fn: () => inFolder(fn) });
+}
+
+const run = (folder: string, options: Partial<SweepOptions> = {}): Promise<SweepResults> => {
+  return runSweep(PLAN, { folder, ...ALONE, ...options });
+};
+
+let whole: Promise<unknown> | undefined;
+
+/** What the plan comes to in one go. */
+function expected(): Promise<unknown> {
+  return whole ??= (async () => {
+    let results: unknown;
+    await inFolder(async (folder) => {
+      results = timeless(await run(folder));
+    });
+    return results;
+  })();
+}
+
+testSweep("runSweep: the same subjects and noise for all rows, at counted cost", async (folder) => {
+  const estimates: number[] = [];
+  const done: number[] = [];
+  const results = await run(folder, {
+    onEstimate: ({ pictures }) => estimates.push(pictures),
+    onProgress: (progress) => done.push(progress.done),
+  });
+  assertEquals([estimates, done.at(-1)], [[14], 14]);
+  const { complete, rows, metrics } = results;
+  assertEquals([complete, rows.map(({ pictures }) => pictures)], [true, [6, 6, 2]]);
+  assertEquals(metrics.map(({ key }) => key), ["accuracy", "log-probability", "reward"]);
+  const { pictures } = await readRecords(folder);
+  const rewards = (row: string): number[][] =>
+    [...pictures.values()].filter((record) => record.row === row && record.seed === 1)
+      .sort((a, b) => a.subject - b.subject).map((record) => record.pictures.map(({ reward }) => reward!));
+  const [plain, best] = [rewards("demo.plain"), rewards("demo.best-of-n.samples-2")];
+  // The first of two attempts is the plain picture, so the better one is at least as good. Subjects 0 and 1.
+  assertEquals(best.length, 2);
+  for (const [i, [reward]] of best.entries()) assert(reward! >= plain[i]![0]!);
+  await using model = await loadModel("demo", { device: "cpu", cpuProvider: "wasm" });
+  const { flops, ratio } = await costOf(model, { labels: 3, hooks: [bestOfN({ samples: 2 })] });
+  assertEquals([rows[2]!.cost!.flops, rows[2]!.cost!.ratio], [flops, ratio]);
+  // A mean of what stands in the records, of both seeds.
+  const all = [...pictures.values()].filter(({ row }) => row === "demo.plain").flatMap(({ pictures }) =>
+    pictures
+  );
+  const mean = all.reduce((sum, { logProbability }) => sum + logProbability!, 0) / all.length;
+  assert(Math.abs(rows[0]!.metrics["log-probability"]!.value - mean) < 1e-12);
+  const branches = rows[1]!.branches!;
+  assertEquals(Object.values(branches).reduce((sum, share) => sum + share, 0), 1);
+  assertEquals(rows[0]!.branches, undefined);
+  assertEquals(rows[2]!.differences!.reward!.map(({ to }) => to), ["demo.plain"]);
+  assertEquals(rows[0]!.examples, ["examples/demo.plain/0.png", "examples/demo.plain/1.png"]);
+  for (const { examples } of rows) {
+    for (const path of examples) assert((await Deno.stat(`${folder}/${path}`)).size > 0);
+  }
+  assertEquals(
+    JSON.parse(await Deno.readTextFile(`${folder}/results.json`)),
+    JSON.parse(JSON.stringify(results)),
+  );
+  assertEquals((await Deno.readTextFile(`${folder}/results.csv`)).trimEnd().split("\r\n").length, 4);
+});
+
+testSweep(
+  "runSweep: goes on after an interruption, and over half a line, with the same results",
+  async (folder) => {
+    const controller = new AbortController();
+    let turns = 0;
+    await assertRejects(
+      () =>
+        run(folder, {
+          signal: controller.signal,
+          onProgress: () => {
+            if (++turns === 2) controller.abort(new Error("enough"));
+          },
+        }),
+      Error,
+      "enough",
+    );
+    const part = await run(folder, { paint: false });
+    assertEquals([part.complete, part.rows.some(({ pictures }) => pictures > 0)], [false, true]);
+    const file = `${folder}/records-1-of-1.jsonl`;
+    const lines = await Deno.readTextFile(file);
+    await Deno.writeTextFile(file, lines.slice(0, -60));
+    let painted = 0;
+    const results = await run(folder, { onEstimate: ({ pictures }) => painted = pictures });
+    assertEquals(timeless(results), await expected());
+    assert(painted < 14, "what was there is not painted again");
+    assertEquals(
+      timeless(await run(folder, { onEstimate: ({ pictures }) => painted = pictures })),
+      await expected(),
+    );
+    assertEquals(painted, 0);
+  },
+);
+
+testSweep("runSweep: parts come to the whole, whoever is last", async (folder) => {
+  const first = await run(folder, { shard: { part: 2, parts: 2 } });
+  assertEquals(first.complete, false);
+  assertEquals(timeless(await run(folder, { shard: { part: 1, parts: 2 } })), await expected());
+});
+
+testSweep("runSweep: another plan, another provider and a second process are refused", async (folder) => {
+  // A part of so many that nothing is left for it.
+  const none = { shard: { part: 64, parts: 64 } };
+  await run(folder, none);
+  const other = parsePlan({ ...PLAN, seeds: [1, 3], methods: PLAN.methods.slice(0, 2) });
+  await assertRejects(
+    () => runSweep(other, { folder, ...ALONE }),
+    Error,
+    "as it is that of another plan: seeds[1] was 2 and is 3; choose another folder",
+  );
+  const file = `${folder}/records-64-of-64.jsonl`;
+  const lines = await Deno.readTextFile(file);
+  await Deno.writeTextFile(file, lines.replace('"provider":"wasm"', '"provider":"native"'));
+  await assertRejects(
+    () => run(folder, none),
+    Error,
+    'as the model "demo" has another provider than before: native was',
+  );
+  using held = await Deno.open(`${folder}/records-2-of-2.jsonl`, { write: true, create: true });
+  assert(await held.tryLock(true));
+  await assertRejects(
+    () => run(folder, { shard: { part: 2, parts: 2 } }),
+    Error,
+    "another process is at part 2 of 2",
+  );
+});
+
+testSweep("runSweep: rows without weights, and those that a model cannot have, say why", async (folder) => {
+  const plan = parsePlan({
+    title: "gaps",
+    models: [{ name: "d30" }, { name: "demo", place: "demo" }],
+    subjects: { labels: [3] },
+    methods: [
+      { method: "plain" },
+      { method: "var-scaling", vary: { scale: [1, 9] } },
+      { method: "beam", vary: { samples: [2] } },
+    ],
+    equal: "compute",
+    published: [{ model: "d30", method: "plain", values: { fid: 2.25 } }],
+  });
+  const { complete, rows } = await runSweep(plan, { folder, ...ALONE });
+  assertEquals(rows.map(({ missing }) => missing?.slice(0, 44)), [
+    ...Array(4).fill("no weights of d30: say where they are with -"),
+    undefined,
+    undefined,
+    'Cannot generate as a scale of the hook "var-',
+    "the least that it needs is 3.29 plain pictur",
+  ]);
+  assertEquals([complete, rows[0]!.published], [true, { fid: 2.25 }]);
+  const placed = await runSweep(plan, { folder, ...ALONE, weights: { d30: "demo" } });
+  assertEquals([placed.rows[0]!.missing, placed.rows[0]!.pictures], [undefined, 1]);
+});
