@@ -6,6 +6,7 @@
  */
 
 import { DeviceLostError } from "../../kernels/device/errors.ts";
+import { resolveCpuProvider } from "../../models/graphs/cpu_provider.ts";
 import { type CpuProvider, type Dtype, loadModel, type Model, type TextFeatures } from "../../models/mod.ts";
 import { featuresOf } from "../../sampler/generate.ts";
 import { generate, type GeneratedImage, resolveRequest, type VarScalingDecision } from "../../sampler/mod.ts";
@@ -234,6 +235,11 @@ export class ModelSweep {
         ...(this.#model.dtype === undefined ? {} : { dtype: this.#model.dtype as Dtype }),
       }),
     );
+    if (model.flops === undefined) {
+      throw new TypeError(
+        `Cannot sweep as models of the family "${model.family}" do not tell how many operations they take`,
+      );
+    }
     const subjects = await subjectsOf(model, this.#subjects);
     const { detector = place === "demo-t2i" ? DEMO_DETECTOR : undefined, colors } = {
       ...this.#plan,
@@ -243,7 +249,7 @@ export class ModelSweep {
     const judge = owned.use(
       await openJudge(model, {
         ...(network === undefined ? {} : { network }),
-        cpuProvider: model.provider === "native" ? "native" : "wasm",
+        cpuProvider: model.provider === "webgpu" ? await resolveCpuProvider("auto") : model.provider,
         ...(detector === undefined ? {} : { detector }),
         ...(colors === undefined ? {} : { colors }),
         ...{ subjects, signal },
