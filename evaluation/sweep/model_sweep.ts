@@ -382,7 +382,7 @@ export class ModelSweep {
         await this.#keepExample(row, unit, own[0]!);
         // Unit by unit, as the last bits of what networks say depend on what they look at together.
         const judgement = await judge.judge(own, Array<Subject>(count).fill(unit.subject));
-        await this.#record(row, unit, { judgement, images: own, each });
+        await this.#record(row, unit, { model, judgement, images: own, each });
       }
       painted += images.length;
       this.#painted += images.length;
@@ -394,7 +394,8 @@ export class ModelSweep {
   async #record(
     row: PlannedRow,
     { seed, subject }: Unit,
-    { judgement, images, each }: {
+    { model, judgement, images, each }: {
+      readonly model: Model;
       readonly judgement: Judgement;
       readonly images: readonly GeneratedImage[];
       readonly each: { readonly flops: number; readonly seconds: number };
@@ -405,7 +406,7 @@ export class ModelSweep {
     const { own } = judgement;
     const diversity = own === undefined || own.count < 2 ? undefined : meanDistance(own);
     const pictures = judgement.pictures.map((said, i): PictureRecord => {
-      const branches = branchesOf(row, images[i]!);
+      const branches = branchesOf(row, model, images[i]!);
       return { ...said, ...(branches.length > 0 && { branches }) };
     });
     await this.#file.append({
@@ -456,10 +457,20 @@ function commonExamples(
   return new Set(common.slice(0, examples).map(({ number }) => number));
 }
 
-/** Branches that VAR-Scaling took for a picture, one for each scale on which it acted. */
-function branchesOf({ method }: PlannedRow, { decisions }: GeneratedImage): string[] {
+/**
+ * What VAR-Scaling kept candidates by for a picture, one for each scale on which it acted: its branch, or the
+ * strategy where that is always the same.
+ */
+function branchesOf(
+  { method, settings }: PlannedRow,
+  { search }: Pick<Model, "search">,
+  { decisions }: GeneratedImage,
+): string[] {
   if (!partsOf(method).scaled) return [];
+  const paper = (settings.scalingPreset ?? settings.preset) === "paper";
+  const { strategy = (paper ? search.paper?.strategy : undefined) ?? search.strategy } = settings;
   return decisions.filter(({ hook }) => hook === "var-scaling").map(({ value }) => {
+    if (strategy !== "var-scaling") return strategy as string;
     return (value as VarScalingDecision).low ? "low density" : "high density";
   });
 }

@@ -90,6 +90,7 @@ testSweep("runSweep: the same subjects and noise for all rows, at counted cost",
   assert(Math.abs(rows[0]!.metrics["log-probability"]!.value - mean) < 1e-12);
   const branches = rows[1]!.branches!;
   assertEquals(Object.values(branches).reduce((sum, share) => sum + share, 0), 1);
+  for (const name of Object.keys(branches)) assert(["low density", "high density"].includes(name), name);
   assertEquals(rows[0]!.branches, undefined);
   assertEquals(rows[2]!.differences!.reward!.map(({ to }) => to), ["demo.plain"]);
   assertEquals(rows[0]!.examples, ["examples/demo.plain/0.png", "examples/demo.plain/1.png"]);
