@@ -13,6 +13,7 @@ import { generate, type GeneratedImage, resolveRequest, type VarScalingDecision 
 import { DEMO_DETECTOR } from "../geneval/detector.ts";
 import { meanDistance } from "../metrics/diversity.ts";
 import { judgeOfModel } from "../reference.ts";
+import { openRealRows } from "./distances.ts";
 import { type Judgement, openJudge, type SweepJudge } from "./judging.ts";
 import { partsOf } from "./methods.ts";
 import type { PlannedRow, SweepModel, SweepPlan } from "./plan.ts";
@@ -246,6 +247,18 @@ export class ModelSweep {
       ...this.#model,
     };
     const network = this.#model.network ?? this.#plan.network ?? judgeOfModel(place);
+    const reference = this.#model.reference ?? this.#plan.reference;
+    if (reference !== undefined && network === undefined) {
+      throw new TypeError(
+        `Cannot sweep as the reference ${reference} is of no network: the plan must name it`,
+      );
+    }
+    const asked = this.#model.detector ?? this.#plan.detector ?? colors;
+    if (asked !== undefined && subjects.some(({ caption }) => caption === undefined)) {
+      throw new TypeError(
+        `Cannot sweep as ${asked} is to judge captions and subjects are none: give GenEval's metadata as their file`,
+      );
+    }
     const judge = owned.use(
       await openJudge(model, {
         ...(network === undefined ? {} : { network }),
@@ -255,6 +268,8 @@ export class ModelSweep {
         ...{ subjects, signal },
       }),
     );
+    // What cannot be compared with is refused before anything is painted.
+    await openRealRows({ ...(judge.network && { network: judge.network }), ...(reference && { reference }) });
     const networks = owned.use(new RowNetworks(model));
     const labels = subjects.map(({ label }) => label);
     const textFeatures = await featuresOf(model, resolveRequest(model, { labels, signal }));
@@ -270,7 +285,7 @@ export class ModelSweep {
     { model, judge, subjects }: OpenedModel,
     { models }: SweepRecords,
   ): Promise<void> {
-    const { name, reference = this.#plan.reference } = this.#model;
+    const { name } = this.#model;
     const groups: string[] = [];
     for (const { number, group } of subjects) groups[number] = group;
     const record: ModelRecord = {
@@ -295,7 +310,6 @@ export class ModelSweep {
       },
       groups: Array.from(groups, (group) => group ?? ""),
       ...(judge.network && { network: judge.network }),
-      ...(reference === undefined ? {} : { reference }),
     };
     const before = models.get(name);
     if (before === undefined) await this.#file.append(record);
