@@ -32,8 +32,6 @@ export interface ModelRecord {
   readonly groups: readonly string[];
   /** The network of metrics. */
   readonly network?: NetworkIdentity;
-  /** Where its reference is; the bundled one without it, if there is one. */
-  readonly reference?: string;
 }
 
 /** A row, once its model is known. The last one of an id counts. */

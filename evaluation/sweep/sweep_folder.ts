@@ -26,11 +26,43 @@ export async function takeUpPlan(folder: string, plan: SweepPlan, paint: boolean
     await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
     return;
   }
-  const difference = differenceOf(parse(text, path), JSON.parse(JSON.stringify(plan)), "");
-  if (difference === undefined) return;
+  const [before, now] = [parse(text, path), JSON.parse(JSON.stringify(plan))];
+  const difference = differenceOf(paintedOf(before), paintedOf(now), "");
+  if (difference === undefined) {
+    if (JSON.stringify(before) === JSON.stringify(now)) return;
+    return await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
+  }
+  // A plan of which nothing could be painted, as something was wrong with it, is in nobody's way.
+  if (paint && !await hasRecords(folder)) {
+    return await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
+  }
   throw new Error(
     `Cannot sweep in ${folder} as it is that of another plan: ${difference}; choose another folder`,
   );
+}
+
+/** What says nothing of pictures, and may become another while the pictures stay. */
+const ABOUT_RESULTS = ["title", "description", "reference", "metrics", "published"];
+
+/** What of a plan decides its pictures and what judges say of them. */
+function paintedOf(plan: unknown): unknown {
+  const kept = (value: object): Record<string, unknown> => {
+    return Object.fromEntries(Object.entries(value).filter(([name]) => !ABOUT_RESULTS.includes(name)));
+  };
+  if (!isRecord(plan)) return plan;
+  const { models, ...others } = kept(plan as object);
+  return {
+    ...others,
+    models: Array.isArray(models) ? models.map((model) => isRecord(model) ? kept(model) : model) : models,
+  };
+}
+
+/** Whether some part has written down anything. */
+async function hasRecords(folder: string): Promise<boolean> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (/^records-.*\.jsonl$/.test(name) && (await Deno.stat(`${folder}/${name}`)).size > 0) return true;
+  }
+  return false;
 }
 
 function parse(text: string, path: string): unknown {

@@ -43,6 +43,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "evaluation/files/whole_file.ts": "tests/evaluation/files/npz_writer_test.ts",
   "evaluation/metrics/rows.ts": "tests/evaluation/metrics/frechet_test.ts",
   "evaluation/mod.ts": "tests/cli/commands/evaluate_test.ts",
+  "evaluation/mod.ts": "tests/evaluation/sweep/sweep_test.ts",
   "evaluation/networks/metric_network.ts": "tests/evaluation/networks/inception_fid_test.ts",
   "evaluation/networks/text_network.ts": "tests/evaluation/networks/extractor_network_test.ts",
   "evaluation/pictures/packed_pictures.ts": "tests/evaluation/pictures/source_test.ts",
