@@ -42,7 +42,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "evaluation/files/npy.ts": "tests/evaluation/files/npz_test.ts",
   "evaluation/files/whole_file.ts": "tests/evaluation/files/npz_writer_test.ts",
   "evaluation/metrics/rows.ts": "tests/evaluation/metrics/frechet_test.ts",
-  "evaluation/mod.ts": "tests/cli/commands/evaluate_test.ts",
   "evaluation/mod.ts": "tests/evaluation/sweep/sweep_test.ts",
   "evaluation/networks/metric_network.ts": "tests/evaluation/networks/inception_fid_test.ts",
   "evaluation/networks/text_network.ts": "tests/evaluation/networks/extractor_network_test.ts",
