@@ -22,7 +22,7 @@ import { symmetricEigenvalues } from "../evaluation/numbers/eigenvalues.ts";
 import { Moments, type MomentStatistics } from "../evaluation/numbers/moments.ts";
 import { percentile } from "../kernels/profile/profile.ts";
 import { Answering, workerOf } from "./answering.ts";
-import { processorTime } from "./process_costs.ts";
+import { processBytes, processorTime } from "./process_costs.ts";
 
 /** What is measured. */
 interface Request {
@@ -38,11 +38,14 @@ interface Answer {
   readonly wall: number;
   readonly cpu: number;
   readonly results: readonly number[];
+  /** Bytes of memory of the process at most, so far. */
+  readonly peak: number;
 }
 
 /** With the largest relative difference that f32 products, roots of rounded zeros or neither explain. */
 const TASKS: readonly (Request & { readonly tolerance: number })[] = [
   { task: "moments", way: "cov", count: 8192, dimensions: 2048, tolerance: 1e-9 },
+  { task: "streamed moments", way: "cov", count: 50_000, dimensions: 2048, tolerance: 1e-9 },
   { task: "eigenvalues", way: "eigvalsh", count: 2048, dimensions: 1024, tolerance: 1e-9 },
   { task: "eigenvalues", way: "eigvalsh", count: 4096, dimensions: 2048, tolerance: 1e-9 },
   { task: "frechet of statistics", way: "eigvals", count: 4096, dimensions: 2048, tolerance: 1e-6 },
@@ -53,6 +56,9 @@ const TASKS: readonly (Request & { readonly tolerance: number })[] = [
   { task: "kernel distance", way: "products", count: 1000, dimensions: 2048, tolerance: 1e-6 },
   { task: "inception score", way: "softmax", count: 5000, dimensions: 1008, tolerance: 1e-9 },
 ];
+
+/** Rows that come at a time where they are streamed, always the same ones. */
+const BLOCK = 500;
 
 const { values: options } = parseArgs({
   args: Deno.args,
@@ -71,14 +77,17 @@ async function report(): Promise<void> {
   // NumPy would take all cores.
   const environment = { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1" };
   const python = fileURLToPath(new URL("metrics_worker.py", import.meta.url));
-  await using stack = new AsyncDisposableStack();
-  const workers = [
-    stack.use(workerOf("varscale", import.meta.url, {})),
-    stack.use(new Answering("NumPy", options.python, [python], environment)),
-  ] as const;
-  console.log("| seconds of CPU time | varscale | NumPy and SciPy | varscale ÷ NumPy, CPU | wall |");
-  console.log("| --- | --: | --: | --: | --: |");
+  console.log(
+    "| seconds of CPU time | varscale | NumPy and SciPy | varscale ÷ NumPy, CPU | wall | peak MiB |",
+  );
+  console.log("| --- | --: | --: | --: | --: | --: |");
   for (const { tolerance, ...request } of TASKS.filter(({ task }) => task.startsWith(options.task))) {
+    // Processes of its own, for memory of its own.
+    await using stack = new AsyncDisposableStack();
+    const workers = [
+      stack.use(workerOf("varscale", import.meta.url, {})),
+      stack.use(new Answering("NumPy", options.python, [python], environment)),
+    ] as const;
     const answers: [Answer[], Answer[]] = [[], []];
     for (let turn = 0; turn < Number(options.turns); turn++) {
       for (const side of turn % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
@@ -94,7 +103,8 @@ async function report(): Promise<void> {
     const ratio = (kind: "cpu" | "wall") => (median(0, kind) / median(1, kind)).toFixed(2);
     const what = `${request.task}, ${request.count} × ${request.dimensions}, ${request.way}`;
     const seconds = ([0, 1] as const).map((side) => median(side, "cpu").toFixed(2)).join(" | ");
-    console.log(`| ${what} | ${seconds} | ${ratio("cpu")} | ${ratio("wall")} |`);
+    const peaks = answers.map((all) => (all.at(-1)!.peak / 2 ** 20).toFixed(0)).join(" and ");
+    console.log(`| ${what} | ${seconds} | ${ratio("cpu")} | ${ratio("wall")} | ${peaks} |`);
   }
 }
 
@@ -108,11 +118,20 @@ async function work(): Promise<void> {
     const [begin, used] = [performance.now(), processorTime()];
     const results = call();
     const [end, usedThen] = [performance.now(), processorTime()];
-    console.log(JSON.stringify({ wall: (end - begin) / 1000, cpu: (usedThen - used) / 1000, results }));
+    const [wall, cpu] = [(end - begin) / 1000, (usedThen - used) / 1000];
+    console.log(JSON.stringify({ wall, cpu, results, peak: processBytes("VmHWM") } satisfies Answer));
   }
 }
 
 function prepare({ task, count, dimensions }: Request): () => readonly number[] {
+  if (task === "streamed moments") {
+    const block = made(1, BLOCK, dimensions);
+    return () => {
+      const moments = new Moments(dimensions);
+      for (let done = 0; done < count; done += BLOCK) moments.update(block);
+      return [moments.compute().covariance[0]!];
+    };
+  }
   const [first, second] = [made(1, count, dimensions), made(2, count, dimensions)];
   switch (task) {
     case "moments":

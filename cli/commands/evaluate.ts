@@ -125,6 +125,7 @@ export const evaluate = command({
     "Several are compared with the first, picture by picture where they have the same names.",
     "Numbers are those of the tools that papers use, of as many pictures: the FID of few pictures is larger than that of many, and the Inception Score smaller. " +
     "Brackets are intervals of 95 %. A reference of another network is refused.",
+    "inception-fid comes from its release, 95 MB each time. Download pt_inception-2015-12-05-6726825d.pth once, and give it as --network inception-fid:FILE.",
   ],
   options: OPTIONS,
   examples: [
@@ -286,7 +287,10 @@ async function loadNetwork(
 ): Promise<MetricNetwork> {
   const { on: device } = options;
   const cpuProvider = device.kind === "cpu" ? await chooseProvider(options.cpuProvider, notice) : undefined;
-  notice(`loading ${place}`);
+  const from = place === "inception-fid"
+    ? " from its release; --network inception-fid:FILE takes a file"
+    : "";
+  notice(`loading ${place}${from}`);
   using transfer = new Transfer(io);
   const loading = loadMetricNetwork(place, {
     device,

@@ -182,19 +182,20 @@ function traceOfRoot(first: Side, second: Side): number {
   if (left.rank === 0 || right.rank === 0) return 0;
   if (first.covariance && second.covariance && Math.min(left.rank, right.rank) === dimensions) {
     // F₁Σ₂, and that times F₁ᵀ.
-    const half = products(left.values, second.covariance, dimensions);
-    const all = symmetricEigenvalues(products(half, left.values, dimensions), dimensions);
+    const once = products(left.values, second.covariance, dimensions);
+    // Eigenvalues are of the lower triangle.
+    const all = symmetricEigenvalues(products(once, left.values, dimensions, true), dimensions);
     return all.reduce((sum, value) => sum + Math.sqrt(Math.max(0, value)), 0);
   }
   const all = singularValues(products(left.values, right.values, dimensions), left.rank, right.rank);
   return all.reduce((sum, value) => sum + value, 0);
 }
 
-/** All inner products of the rows of two matrices. */
-function products(left: Float64Array, right: Float64Array, dimensions: number): Float64Array {
+/** All inner products of the rows of two matrices, or the lower half of them. */
+function products(left: Float64Array, right: Float64Array, dimensions: number, half = false): Float64Array {
   const [rows, columns] = [left.length / dimensions, right.length / dimensions];
   const output = new Float64Array(rows * columns);
-  addWideProducts({ left, right, rows, columns, dimensions, output });
+  addWideProducts({ left, right, rows, columns, dimensions, half, output });
   return output;
 }
 

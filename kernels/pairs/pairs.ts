@@ -207,13 +207,18 @@ export interface WideSets {
   readonly dimensions: number;
   /** Of `right`, each row counts up to its own place only: a lower triangle; off by default. */
   readonly lower?: boolean;
+  /**
+   * Of the products, only those on and below the diagonal are wanted; beside it some more come. Off by
+   * default.
+   */
+  readonly half?: boolean;
   /** What the products are added to, [rows, columns]. */
   readonly output: Float64Array;
 }
 
 /** Adds the inner products of all pairs, in f64. */
 export function addWideProducts(
-  { left, right, rows, columns, dimensions, lower = false, output }: WideSets,
+  { left, right, rows, columns, dimensions, lower = false, half = false, output }: WideSets,
   { memory, loops }: PairEngine = pairEngine(),
 ): void {
   const wide = new Float64Array(memory.buffer);
@@ -222,8 +227,9 @@ export function addWideProducts(
   const values = wide.subarray(VALUES / 2, EXPONENTS / 2);
   for (let row = 0; row < rows; row += WIDE_SIDE) {
     const height = Math.min(WIDE_SIDE, rows - row);
-    for (let column = 0; column < columns; column += WIDE_SIDE) {
-      const width = Math.min(WIDE_SIDE, columns - column);
+    const last = half ? Math.min(columns, row + height) : columns;
+    for (let column = 0; column < last; column += WIDE_SIDE) {
+      const width = Math.min(WIDE_SIDE, last - column);
       const pitch = Math.ceil(width / 4) * 4;
       const place = { at: row * columns + column, step: columns, length: width, rows: height };
       copyRows(output, place, values, pitch);

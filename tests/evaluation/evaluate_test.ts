@@ -7,6 +7,7 @@ import { openReference } from "../../evaluation/reference.ts";
 import type { METRICS } from "../../evaluation/measure.ts";
 import { RgbaImage } from "../../sampler/mod.ts";
 import { fixture, testInFolder } from "../cli/run.ts";
+import { deno } from "../deno_process.ts";
 import expected from "../fixtures/evaluation/evaluate/expected.json" with { type: "json" };
 import { levelNetwork, textLevelNetwork } from "./level_network.ts";
 
@@ -54,6 +55,21 @@ Deno.test("evaluatePictures: without being asked it takes what there is", async 
   await using features = levelNetwork({ outputs: ["features"] });
   assertEquals(await keys({ network: features, metrics: ["diversity"] }), ["diversity"]);
   await assertRejects(() => keys({ network: features }), RangeError, "there is no metric that needs neither");
+});
+
+Deno.test("evaluatePictures: of many pictures moments stay in memory, not rows", async () => {
+  const program = "tests/evaluation/many_pictures.ts";
+  const { success, out, output } = await deno([
+    ...["run", "--quiet", "--no-lock", "--no-check", "--v8-flags=--expose-gc", program],
+  ]);
+  assert(success, output);
+  const { taken, rows, fid } = JSON.parse(out);
+  assertEquals(taken.length, 17);
+  // Moments are half a megabyte, and a batch a few of its kind; all rows are 16.
+  const grown = Math.max(...taken) - taken[0];
+  assert(grown < rows / 4, `${grown} of ${rows} bytes`);
+  // Numbers from 0 to 1: their mean is 1/2, and 1/√12 their deviation instead of 1.
+  assertAlmostEquals(fid, 256 * (1 / 4 + (1 - Math.sqrt(1 / 12)) ** 2), 1);
 });
 
 Deno.test("evaluatePictures: statistics without a name are taken on trust, which is told", async () => {

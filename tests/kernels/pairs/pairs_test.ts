@@ -219,6 +219,30 @@ Deno.test("addWideProducts: products are the formula's, in WebAssembly and in Ty
   }
 });
 
+Deno.test("addWideProducts: of a half, what lies on and below the diagonal is that of the whole", () => {
+  const random = testRandom(7);
+  for (const [rows, columns] of [[1, 1], [128, 128], [130, 257], [257, 130]] as const) {
+    const dimensions = 9;
+    const [left, right] = [rows, columns].map((count) => {
+      return Float64Array.from({ length: count * dimensions }, () => random() - 0.5);
+    }) as [Float64Array, Float64Array];
+    const [half, whole] = [true, false].map((half) => {
+      const output = new Float64Array(rows * columns).fill(0.5);
+      addWideProducts({ left, right, rows, columns, dimensions, half, output });
+      return output;
+    });
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const at = row * columns + column;
+        // Blocks have 128 rows: what lies beyond the diagonal's is not touched.
+        const block = 128 * Math.floor(row / 128) + 128;
+        if (column <= row) assertEquals(half![at], whole![at]);
+        else if (column >= block) assertEquals(half![at], 0.5);
+      }
+    }
+  }
+});
+
 Deno.test("centerRows: rows are moved and scaled in f64, straight or turned, in both engines", () => {
   const random = testRandom(6);
   for (
