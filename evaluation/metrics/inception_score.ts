@@ -123,6 +123,10 @@ function scoreOf(
   }
   const rows = to - from;
   let spread = 0;
-  for (const value of mean) if (value > 0) spread += value / rows * Math.log(value / rows);
+  for (const sum of mean) {
+    // A share of the smallest numbers there are may become 0 by the division.
+    const share = sum / rows;
+    if (share > 0) spread += share * Math.log(share);
+  }
   return Math.exp(sureness / rows - spread);
 }
