@@ -33,7 +33,7 @@ import { command } from "../command.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { choice, integer, seed, text, texts, toggle } from "../options/kinds.ts";
 import { chooseDevice, chooseProvider, DEVICE_OPTIONS } from "../options/model_options.ts";
-import { type Arguments, section, type Values } from "../options/options.ts";
+import { type Arguments, optionName, section, type Values } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
 import { readPrompts } from "../options/prompts.ts";
 import { columns } from "../output/columns.ts";
@@ -86,7 +86,12 @@ const OPTIONS = {
       help: "Order in which the Inception Score takes the pictures",
       defaultText: "shuffled for folders, as it is for archives",
     },
-    seed: { kind: seed, short: "s", help: "Seed of the shuffled order", default: 0 },
+    seed: {
+      kind: seed,
+      short: "s",
+      help: "Seed of the shuffled order; with it archives are shuffled, too",
+      defaultText: "0",
+    },
     intervals: {
       kind: toggle,
       help: "Intervals of 95 % for all metrics that have them",
@@ -147,6 +152,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (options.features !== undefined && options.writeFeatures !== undefined) {
     throw new UsageError("Options --features and --write-features exclude each other");
   }
+  refuseUnused(options, metrics);
   await requireOutputs(options);
   for (
     const place of [
@@ -201,6 +207,10 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   }
   const content = reportOf(evaluations);
   if (output !== undefined) await writeWhole(output, `${formatJson(content)}\n`);
+  // Whatever fails before, a full disk say, nothing has to be looked at again.
+  if (options.writeFeatures !== undefined) {
+    await Deno.remove(journalOf(options.writeFeatures)).catch(() => {});
+  }
   io.out(json ? `${formatJson(content)}\n` : showAll(evaluations));
 }
 
@@ -216,8 +226,13 @@ function keptOf(
         writeReference !== undefined && output === "features";
     }),
     ...(writeReference !== undefined && { moments: outputs.filter((output) => output !== "logits") }),
-    ...(writeFeatures !== undefined && { journal: `${writeFeatures}.part` }),
+    ...(writeFeatures !== undefined && { journal: journalOf(writeFeatures) }),
   };
+}
+
+/** Where features are while they are not all there. */
+function journalOf(writeFeatures: string): string {
+  return `${writeFeatures}.part`;
 }
 
 function metricNamed(name: string): MetricName {
@@ -226,6 +241,30 @@ function metricNamed(name: string): MetricName {
   throw new UsageError(
     `Option --metrics must be some of ${list(METRICS, "and")}: current value is "${name}"`,
   );
+}
+
+/** Options that say something of some metrics only. */
+const ABOUT = {
+  chunk: ["is"],
+  splits: ["is"],
+  order: ["is"],
+  seed: ["is"],
+  reference: ["fid", "sfid", "kid", "pr"],
+  prompts: ["clip", "diversity"],
+} as const satisfies Partial<Record<keyof typeof OPTIONS, readonly MetricName[]>>;
+
+/** Refuses what would say nothing. */
+function refuseUnused(options: Values<typeof OPTIONS>, metrics: readonly MetricName[] | undefined): void {
+  for (const [name, about] of Object.entries(ABOUT) as [keyof typeof ABOUT, readonly MetricName[]][]) {
+    if (options[name] === undefined || metrics === undefined) continue;
+    if (about.some((metric) => metrics.includes(metric))) continue;
+    throw new UsageError(
+      `Option ${optionName(name)} is about ${list(about, "and")}, and no such metric is taken`,
+    );
+  }
+  if (options.seed !== undefined && options.order === "as-is") {
+    throw new UsageError("Option --seed is about the shuffled order, and --order as-is is another");
+  }
 }
 
 /** What is written must be writable before anything is looked at. */
@@ -242,7 +281,7 @@ async function requireOutputs(options: Values<typeof OPTIONS>): Promise<void> {
     if (name === "writeFeatures" && !/\.safetensors$/i.test(path)) {
       throw new UsageError(`Option --write-features must end in .safetensors: current value is "${path}"`);
     }
-    await requireFolder(dirname(resolve(path)));
+    await requireFolder(dirname(resolve(path)), optionName(name));
     await Deno.mkdir(dirname(resolve(path)), { recursive: true });
   }
 }
@@ -250,8 +289,7 @@ async function requireOutputs(options: Values<typeof OPTIONS>): Promise<void> {
 function refuseForSeveral(options: Values<typeof OPTIONS>): void {
   for (const name of ["features", "writeFeatures", "writeReference", "prompts"] as const) {
     if (options[name] === undefined) continue;
-    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    throw new UsageError(`Option ${flag} goes with one set of pictures; there are several`);
+    throw new UsageError(`Option ${optionName(name)} goes with one set of pictures; there are several`);
   }
 }
 
@@ -317,11 +355,12 @@ async function referenceOf(
 
 /** How parts of the Inception Score are made. */
 function partsOf(options: Values<typeof OPTIONS>, { place }: PictureSource): InceptionScoreOptions {
-  const { chunk, splits, order = /\.npz$/i.test(place) ? "as-is" : "shuffled", seed } = options;
+  const { chunk, splits, seed } = options;
+  const { order = seed === undefined && /\.npz$/i.test(place) ? "as-is" : "shuffled" } = options;
   return {
     ...(chunk !== undefined && { chunk }),
     ...(splits !== undefined && { splits }),
-    ...(order === "shuffled" && { seed }),
+    ...(order === "shuffled" && { seed: seed ?? 0 }),
   };
 }
 
