@@ -181,6 +181,16 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     requireEnough(name, has, pictures.count);
     if (name === "is") inceptionParts(pictures.count, inceptionScore);
   }
+  const wanted = {
+    keep: [...request.keep ?? []],
+    moments: [...request.moments ?? []],
+    few: pictures.count <= FEW,
+  };
+  if (wanted.moments.length > 0 && pictures.count < 2) {
+    throw new RangeError(
+      mustBe("at least 2", pictures.count, "the number of pictures", "take mean and covariance"),
+    );
+  }
   if (reference?.statistics?.network !== undefined) {
     requireNetwork(
       reference.place,
@@ -189,11 +199,6 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
       "Cannot use the reference as another network made it",
     );
   }
-  const wanted = {
-    keep: [...request.keep ?? []],
-    moments: [...request.moments ?? []],
-    few: pictures.count <= FEW,
-  };
   if (chosen.length + wanted.keep.length + wanted.moments.length === 0) {
     throw new RangeError(
       `Cannot ${ACTION} as there is no metric that needs neither reference, classes nor prompts and that ${network.name} allows`,
@@ -393,7 +398,7 @@ function fromKept(
   const lacking = [...needs.rows, ...needs.moments].find((output) => kept.rows[output] === undefined);
   if (lacking !== undefined) {
     throw new RangeError(
-      `Cannot ${ACTION} as the kept rows have no ${lacking}: keep them again with the same metrics`,
+      `Cannot ${ACTION} as the kept rows have no ${lacking}: the pictures have to be looked at for them`,
     );
   }
   const moments = Object.fromEntries(needs.moments.map((output): [MetricOutput, MomentStatistics] => {

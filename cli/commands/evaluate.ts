@@ -13,6 +13,7 @@ import {
   type Evaluation,
   type InceptionScoreOptions,
   judgeOfModel,
+  type KeptRows,
   loadMetricNetwork,
   type Measured,
   type MetricName,
@@ -192,7 +193,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       ...(prompts && { prompts }),
       ...(kept && { kept }),
       ...(options.intervals !== undefined && { intervals: options.intervals }),
-      ...keptOf(options, network),
+      ...keptOf(options, network, kept),
       signal: io.signal,
       onProgress: progress.report,
     });
@@ -218,6 +219,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
 function keptOf(
   { writeFeatures, writeReference }: Values<typeof OPTIONS>,
   { outputs }: MetricNetwork,
+  kept: KeptRows | undefined,
 ): Pick<EvaluateRequest, "keep" | "moments" | "journal"> {
   return {
     // Those of places are not kept: 2023 numbers that only sFID needs, of which the moments are enough.
@@ -225,7 +227,10 @@ function keptOf(
       return writeFeatures !== undefined && output !== "spatial" ||
         writeReference !== undefined && output === "features";
     }),
-    ...(writeReference !== undefined && { moments: outputs.filter((output) => output !== "logits") }),
+    // A reference of what was kept has what was kept.
+    ...(writeReference !== undefined && {
+      moments: outputs.filter((output) => output !== "logits" && (kept === undefined || output in kept.rows)),
+    }),
     ...(writeFeatures !== undefined && { journal: journalOf(writeFeatures) }),
   };
 }

@@ -114,7 +114,7 @@ async function openFile(path: string | URL, signal: AbortSignal | undefined): Pr
   }
 }
 
-/** Refuses what is no archive at all, which the end of the file, where an archive has its list, tells badly. */
+/** Refuses what is no archive at all; of its end, where an archive has its list, little is to be told. */
 async function requireZip(source: ByteSource): Promise<void> {
   const start = String.fromCharCode(...await source.read(0, Math.min(source.size, NPY_MAGIC.length)));
   if (start.startsWith("PK")) return;

@@ -63,8 +63,8 @@ export interface ReferenceFile extends ReferenceStatistics {
  *
  * @param path An archive with `mu` and `sigma`, `features`, or pictures.
  * @param options `signal` ends the reading.
- * @throws {ModelFileError} If it is no archive, holds none of these, arrays do not fit each other, a number is
- * not finite, or what is called a covariance is none.
+ * @throws {ModelFileError} If it is no archive, holds none of these, arrays do not fit each other, a number
+ * is not finite, or what is called a covariance is none.
  *
  * @example
  * ```ts
@@ -138,12 +138,13 @@ export async function writeReference(path: string, reference: ReferenceStatistic
   if (features === undefined && rows === undefined) {
     throw new TypeError(mustBe("statistics or rows", undefined, "features", "write the reference"));
   }
-  const count = reference.count ?? features?.count ?? rows?.count ?? UNTOLD;
+  const told = features?.count ?? rows?.count ?? UNTOLD;
+  const count = reference.count ?? (told > UNTOLD ? told : undefined);
   await writeNpz(path, {
     ...momentArrays(features, ""),
     ...momentArrays(spatial, "_s"),
     ...(rows && { features: { shape: [rows.count, rows.dimensions], values: rows.values } }),
-    ...(count > UNTOLD && { count: { shape: [], values: new Float64Array([count]) } }),
+    ...(count !== undefined && { count: { shape: [], values: new Float64Array([count]) } }),
     ...(network && { network: textArray(network.name), fingerprint: textArray(network.fingerprint) }),
   });
 }
@@ -216,7 +217,7 @@ async function readMoments(
   };
 }
 
-/** What no pictures can have would be found when they have been looked at, by who no longer knows the file. */
+/** What no pictures have would be found only when all are looked at, by who does not know the file. */
 function requireCovariance(npz: Npz, name: string, values: ArrayLike<number>, size: number): void {
   let largest = 0;
   for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]!));

@@ -166,6 +166,11 @@ testInFolder("evaluatePictures: too few pictures for a metric", async (folder) =
   await refused("kid", "by kid as the number of pictures must be at least 2: current value is 1");
   await refused("pr", "by pr as the number of pictures must be at least 4: current value is 1");
   await refused("is", "at least the 10 splits");
+  await assertRejects(
+    () => evaluatePictures({ pictures, network, moments: ["features"] }),
+    RangeError,
+    "Cannot take mean and covariance as the number of pictures must be at least 2: current value is 1",
+  );
   await refused("diversity", "by diversity as the number of pictures must be at least 2: current value is 1");
 });
 

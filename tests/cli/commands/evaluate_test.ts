@@ -6,6 +6,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { openNpz } from "../../../evaluation/mod.ts";
 import { RgbaImage } from "../../../mod.ts";
+import { pytorchFile, stored } from "../../models/vision/formula.ts";
+import { inceptionTensors } from "../../models/vision/inception_layout.ts";
 import { filesIn, fixture, run, succeed, testInFolder } from "../run.ts";
 
 /** Writes pictures of a run: squares of a gray and of a place that tell them apart. */
@@ -209,4 +211,31 @@ testInFolder("varscale evaluate: what was looked at stays until all is written",
   const { err } = await succeed(...args);
   assertStringIncludes(err, "going on after 4 pictures");
   assertEquals(filesIn(folder), ["rows.safetensors", "run"]);
+});
+
+testInFolder("varscale evaluate: a reference of features that were kept has no others", async (folder) => {
+  const tensors = [...inceptionTensors(16), { name: "fc.weight", shape: [1008, 128] }, {
+    name: "fc.bias",
+    shape: [1008],
+  }];
+  await using file = await pytorchFile(stored(tensors));
+  await writeRun(`${folder}/run`, { classes: [0], each: 2 });
+  const [rows, reference] = [`${folder}/rows.safetensors`, `${folder}/reference.npz`];
+  const args = ["evaluate", `${folder}/run`, "--network", `inception-fid:${file.path}`, ...CPU];
+  const { out: looked } = await succeed(...args, "--metrics", "diversity", "--write-features", rows);
+  const kept = ["--metrics", "diversity", "--features", rows, "--write-reference", reference];
+  assertEquals((await succeed(...args, ...kept)).out, looked);
+  using npz = await openNpz(reference);
+  assertEquals(npz.names, ["mu", "sigma", "features", "count", "network", "fingerprint"]);
+  const { code, err } = await run([
+    ...args,
+    "--metrics",
+    "sfid",
+    "--features",
+    rows,
+    "--reference",
+    `${folder}/run`,
+  ]);
+  assertEquals(code, 1);
+  assertStringIncludes(err, "the kept rows have no spatial: the pictures have to be looked at for them");
 });
