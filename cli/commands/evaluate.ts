@@ -264,7 +264,7 @@ function refuseUnused(options: Values<typeof OPTIONS>, metrics: readonly MetricN
     if (options[name] === undefined || metrics === undefined) continue;
     if (about.some((metric) => metrics.includes(metric))) continue;
     throw new UsageError(
-      `Option ${optionName(name)} is about ${list(about, "and")}, and no such metric is taken`,
+      `Option ${optionName(name)} needs one of these in --metrics: ${about.join(", ")}`,
     );
   }
   if (options.seed !== undefined && options.order === "as-is") {

@@ -141,7 +141,14 @@ testInFolder("varscale evaluate: a wrong command line, before anything is loaded
   await refused("Option --metrics must be some of fid, is, sfid", there, "--metrics", "fidd");
   await refused("Options --chunk and --splits exclude each other", there, "--chunk", "5", "--splits", "2");
   const unused = async (option: string, value: string, metrics: string): Promise<void> => {
-    await refused(`Option ${option} is about `, there, option, value, "--metrics", metrics);
+    await refused(
+      `Option ${option} needs one of these in --metrics: `,
+      there,
+      option,
+      value,
+      "--metrics",
+      metrics,
+    );
   };
   for (const option of ["--chunk", "--splits", "--seed"]) await unused(option, "2", "fid,accuracy");
   await unused("--order", "as-is", "accuracy");
