@@ -14,10 +14,11 @@ import {
   METRIC_TABLE,
   type MetricName,
   METRICS,
+  requireSameDimensions,
   type Said,
   type Seen,
 } from "./measure.ts";
-import type { InceptionScoreOptions } from "./metrics/inception_score.ts";
+import { inceptionParts, type InceptionScoreOptions } from "./metrics/inception_score.ts";
 import type { Rows } from "./metrics/rows.ts";
 import type { MetricNetwork, MetricOutput } from "./networks/metric_network.ts";
 import { describesTexts, type TextNetwork } from "./networks/text_network.ts";
@@ -72,7 +73,8 @@ export interface EvaluateRequest {
   readonly moments?: readonly MetricOutput[];
   /**
    * File in which what the network says of the pictures is written down while it looks. An evaluation that
-   * was interrupted goes on from it if it is asked for again; a finished one removes it.
+   * was interrupted goes on from it if it is asked for again. It stays for whoever asked: to be removed when
+   * what was wanted of the evaluation is kept.
    */
   readonly journal?: string;
   /** Ends it. */
@@ -168,14 +170,26 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
   const has: Has = { network, reference, labels, prompts };
   const chosen = request.metrics === undefined
     ? METRICS.filter((name) => {
-      return DEFAULTS.includes(name) && whyNot(name, has) === undefined &&
-        pictures.count >= leastFor(name, inceptionScore);
+      return name === "is" && isParted(inceptionScore) ||
+        DEFAULTS.includes(name) && whyNot(name, has) === undefined && pictures.count >= leastFor(name);
     })
     : [...new Set(requireList(request.metrics, "metrics", ACTION))];
   for (const name of chosen) {
     requireChoice(name, METRICS, "each metric", ACTION);
     const reason = whyNot(name, has);
     if (reason !== undefined) throw new RangeError(`Cannot ${ACTION} by ${name} as ${reason}`);
+    requireEnough(name, has, pictures.count);
+    if (name === "is") inceptionParts(pictures.count, inceptionScore);
+  }
+  const wanted = {
+    keep: [...request.keep ?? []],
+    moments: [...request.moments ?? []],
+    few: pictures.count <= FEW,
+  };
+  if (wanted.moments.length > 0 && pictures.count < 2) {
+    throw new RangeError(
+      mustBe("at least 2", pictures.count, "the number of pictures", "take mean and covariance"),
+    );
   }
   if (reference?.statistics?.network !== undefined) {
     requireNetwork(
@@ -185,11 +199,6 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
       "Cannot use the reference as another network made it",
     );
   }
-  const wanted = {
-    keep: [...request.keep ?? []],
-    moments: [...request.moments ?? []],
-    few: pictures.count <= FEW,
-  };
   if (chosen.length + wanted.keep.length + wanted.moments.length === 0) {
     throw new RangeError(
       `Cannot ${ACTION} as there is no metric that needs neither reference, classes nor prompts and that ${network.name} allows`,
@@ -206,6 +215,12 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     ? await lookAtPictures(pictures, network, {
       ...needsOf(chosen, wanted),
       journal,
+      check: (rows) => {
+        for (const { compares, output } of chosen.map((name) => METRIC_TABLE[name])) {
+          const said = { network: network.name, rows, moments: {}, ...(real && { real }) };
+          if (compares) requireSameDimensions(said, output);
+        }
+      },
       signal,
       onProgress: told("pictures", pictures.count),
     })
@@ -225,7 +240,6 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     ...(intervals !== undefined && { intervals }),
   };
   const columns = chosen.flatMap((name) => METRIC_TABLE[name].measure(seen));
-  if (journal !== undefined && kept === undefined) await Deno.remove(journal);
   return evaluationOf(request, { columns, said, labels });
 }
 
@@ -283,9 +297,42 @@ function whyNot(name: MetricName, { network, reference, labels, prompts }: Has):
   return `the reference ${place} has ${found}, and no pictures to take them of`;
 }
 
-/** Pictures that a metric needs at least. */
-function leastFor(name: MetricName, { chunk, splits = 10 }: InceptionScoreOptions): number {
-  return name === "is" ? chunk ?? splits : METRIC_TABLE[name].compares ? 2 : 1;
+/** Parts of the Inception Score that nobody asked for otherwise. */
+const SPLITS = 10;
+
+/** Whoever says how pictures are parted asks for the Inception Score. */
+function isParted({ chunk, splits }: InceptionScoreOptions): boolean {
+  return (chunk ?? splits) !== undefined;
+}
+
+/** Pictures below which a metric is not taken unasked. */
+function leastFor(name: MetricName): number {
+  return name === "is" ? SPLITS : METRIC_TABLE[name].least;
+}
+
+/** Refuses numbers of pictures and of classes with which a metric fails when all has been looked at. */
+function requireEnough(name: MetricName, { network, reference, labels, prompts }: Has, count: number): void {
+  const { compares, takes, least, output } = METRIC_TABLE[name];
+  const action = `${ACTION} by ${name}`;
+  if (count < least) {
+    throw new RangeError(mustBe(`at least ${least}`, count, "the number of pictures", action));
+  }
+  const { statistics, pictures } = reference ?? {};
+  const real = takes === "moments" && output !== "logits" && statistics?.[output] !== undefined
+    ? undefined
+    : statistics?.rows?.count ?? pictures?.count;
+  if (compares && real !== undefined && real < least) {
+    throw new RangeError(mustBe(`at least ${least}`, real, "the number of real pictures", action));
+  }
+  const classes = network.classes?.length;
+  const odd = name === "accuracy" && labels?.find((label) => !(label < classes!));
+  if (typeof odd === "number") {
+    throw new RangeError(mustBe(`below the ${classes} of ${network.name}`, odd, "each class", action));
+  }
+  const subjects = labels ?? prompts;
+  if (name === "diversity" && subjects !== undefined && new Set<unknown>(subjects).size === count) {
+    throw new RangeError(mustBe("at least two of one subject", "one of each", "pictures", action));
+  }
 }
 
 /** What is kept of what is said. */
@@ -351,7 +398,7 @@ function fromKept(
   const lacking = [...needs.rows, ...needs.moments].find((output) => kept.rows[output] === undefined);
   if (lacking !== undefined) {
     throw new RangeError(
-      `Cannot ${ACTION} as the kept rows have no ${lacking}: keep them again with the same metrics`,
+      `Cannot ${ACTION} as the kept rows have no ${lacking}: the pictures have to be looked at for them`,
     );
   }
   const moments = Object.fromEntries(needs.moments.map((output): [MetricOutput, MomentStatistics] => {

@@ -85,6 +85,8 @@ export interface Metric {
   readonly takes: "moments" | "rows";
   /** Whether it compares with real pictures. */
   readonly compares: boolean;
+  /** Fewest pictures, and fewest real ones where it compares with the rows of these. */
+  readonly least: number;
   /** What the pictures should show must be known as this. */
   readonly needs?: "labels" | "prompts";
   /** Takes it. */
@@ -101,6 +103,8 @@ const CHEAP = 1e10;
 const DRAWS = 2e7;
 /** Rows of a part of the kernel distance, as all tools have it. */
 const SUBSET = 1000;
+/** Neighbours that precision and recall look at, as all tools do. */
+const NEIGHBOURS = 3;
 
 /** All of them. */
 export const METRIC_TABLE: Readonly<Record<MetricName, Metric>> = {
@@ -108,20 +112,36 @@ export const METRIC_TABLE: Readonly<Record<MetricName, Metric>> = {
     output: "features",
     takes: "moments",
     compares: true,
+    least: 2,
     measure: (seen) => frechet(seen, "features", "fid", ["FID", "Fréchet distance"]),
   },
-  is: { output: "logits", takes: "rows", compares: false, measure: scoreOfInception },
+  is: { output: "logits", takes: "rows", compares: false, least: 1, measure: scoreOfInception },
   sfid: {
     output: "spatial",
     takes: "moments",
     compares: true,
+    least: 2,
     measure: (seen) => frechet(seen, "spatial", "sfid", ["sFID", "spatial Fréchet distance"]),
   },
-  kid: { output: "features", takes: "rows", compares: true, measure: kernel },
-  pr: { output: "features", takes: "rows", compares: true, measure: manifolds },
-  accuracy: { output: "logits", takes: "rows", compares: false, needs: "labels", measure: rightOnes },
-  clip: { output: "features", takes: "rows", compares: false, needs: "prompts", measure: fitOfTexts },
-  diversity: { output: "features", takes: "rows", compares: false, measure: spread },
+  kid: { output: "features", takes: "rows", compares: true, least: 2, measure: kernel },
+  pr: { output: "features", takes: "rows", compares: true, least: NEIGHBOURS + 1, measure: manifolds },
+  accuracy: {
+    output: "logits",
+    takes: "rows",
+    compares: false,
+    least: 1,
+    needs: "labels",
+    measure: rightOnes,
+  },
+  clip: {
+    output: "features",
+    takes: "rows",
+    compares: false,
+    least: 1,
+    needs: "prompts",
+    measure: fitOfTexts,
+  },
+  diversity: { output: "features", takes: "rows", compares: false, least: 2, measure: spread },
 };
 
 function frechet(
@@ -180,7 +200,9 @@ function scoreOfInception(seen: Seen): MeasuredColumn[] {
     : "";
   const few = seen.count < MANY ? `; of ${seen.count} pictures, so biased downwards` : "";
   const note = `${parts}${few}${order}`;
-  return [column(seen, { key: "is", title: "Inception Score", better: "higher", note }, mean, interval)];
+  const facts = { key: "is", title: "Inception Score", better: "higher", note } as const;
+  // No score is below 1, which a symmetric interval does not know.
+  return [column(seen, facts, mean, interval && { ...interval, low: Math.max(1, interval.low) })];
 }
 
 function kernel(seen: Seen): MeasuredColumn[] {
@@ -203,8 +225,8 @@ function kernel(seen: Seen): MeasuredColumn[] {
 function manifolds(seen: Seen): MeasuredColumn[] {
   requireSameDimensions(seen, "features");
   const [own, real] = [seen.rows.features!, seen.real!.rows.features!];
-  const shares = precisionRecall(real, own);
-  const note = `3 neighbours among ${real.count} real and ${own.count} pictures`;
+  const shares = precisionRecall(real, own, { neighbours: NEIGHBOURS });
+  const note = `${NEIGHBOURS} neighbours among ${real.count} real and ${own.count} pictures`;
   return (["precision", "recall", "density", "coverage"] as const).map((key) => {
     return column(seen, { key, title: key, better: "higher", note }, shares[key]);
   });
@@ -241,13 +263,13 @@ function spread(seen: Seen): MeasuredColumn[] {
     );
   }
   const distances = compared.map((group) => meanDistance(rowsAt(features, group)));
-  const { mean, low, high } = bootstrap(distances);
-  const noun = seen.labels === undefined ? "prompts" : "classes";
+  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
+  const [one, more] = seen.labels === undefined ? ["prompt", "prompts"] : ["class", "classes"];
   const note = subjects === undefined
     ? "between any two pictures"
-    : `between pictures of one subject, mean of ${compared.length} ${noun}`;
+    : `between pictures of one subject, mean of ${compared.length} ${compared.length === 1 ? one : more}`;
   const facts = { key: "diversity", title: "mean distance", better: "neither", note } as const;
-  return [column(seen, facts, mean, compared.length > 1 ? { mean, low, high } : undefined)];
+  return [column(seen, facts, mean, bootstrap(distances))];
 }
 
 /** A column, without what is not there. */
@@ -266,8 +288,12 @@ function column(
   };
 }
 
-/** The interval of a mean over pictures, with fewer draws where these are many: ends need no more. */
-function bootstrap(each: readonly number[]): Interval {
+/**
+ * The interval of a mean over pictures, with fewer draws where these are many: ends need no more. One alone
+ * tells nothing of others.
+ */
+function bootstrap(each: readonly number[]): Interval | undefined {
+  if (each.length < 2) return undefined;
   const resamples = Math.min(10_000, Math.max(1000, Math.floor(DRAWS / each.length)));
   return bootstrapInterval([each], { resamples });
 }
@@ -289,13 +315,25 @@ function jackknife(
   return { ...jackknifeInterval(count, noted, { groups: Math.min(GROUPS, count) }), parts };
 }
 
-function requireSameDimensions({ rows, moments, real, network }: Seen, output: "features" | "spatial"): void {
-  const here = (moments[output] ?? rows[output]!).dimensions;
-  const there = (real!.moments[output] ?? real!.rows[output]!).dimensions;
-  if (here === there) return;
+/**
+ * Refuses what is of another network by its dimensions.
+ *
+ * @param said What the network says of pictures, or of the first of them.
+ * @throws {RangeError} If that and what it said of real pictures differ in them.
+ */
+export function requireSameDimensions(
+  { network, real, ...said }: Pick<Seen, "network" | "rows" | "moments" | "real">,
+  output: MetricOutput,
+): void {
+  const [here, there] = [dimensionsOf(said, output), dimensionsOf(real, output)];
+  if (here === undefined || there === undefined || here === there) return;
   throw new RangeError(
     `Cannot evaluate as the reference has ${there} ${output} a picture, and ${network} has ${here}: it is of another network`,
   );
+}
+
+function dimensionsOf(said: Said | undefined, output: MetricOutput): number | undefined {
+  return (said?.moments[output] ?? said?.rows[output])?.dimensions;
 }
 
 /** How much more often than by chance two neighbours are of one class where the order is by class. */

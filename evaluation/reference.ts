@@ -27,9 +27,6 @@ interface Judge {
   readonly reference: URL;
 }
 
-/** Pictures that the references of the judges are of, as `judges/README.md` tells. */
-const JUDGED = 8192;
-
 const JUDGES: Readonly<Record<string, Judge>> = {
   "demo": {
     network: "demo-oracle",
@@ -78,8 +75,8 @@ export async function openBundledReference(
 ): Promise<Reference | undefined> {
   const found = Object.values(JUDGES).find(({ network }) => network === name);
   if (found === undefined) return undefined;
-  const { place, statistics } = await openReference(found.reference, options);
-  return { place, statistics: { ...statistics, network: { name, fingerprint }, count: JUDGED } };
+  const reference = await openReference(found.reference, options);
+  return reference.statistics?.network?.fingerprint === fingerprint ? reference : undefined;
 }
 
 /**

@@ -45,6 +45,35 @@ import {
   WebGpuDevice,
   writeTextFeatures,
 } from "../mod.ts";
+import {
+  accuracy,
+  bootstrapInterval,
+  clipScore,
+  compareEvaluations,
+  evaluatePictures,
+  frechetDistance,
+  inceptionScore,
+  jackknifeInterval,
+  kernelDistance,
+  loadDetector,
+  loadMetricNetwork,
+  lookAtImages,
+  meanDistance,
+  openNpz,
+  openPictures,
+  pairedTest,
+  parseGenEvalResults,
+  parseMetadata,
+  precisionRecall,
+  readReference,
+  readRows,
+  type Rows,
+  rowsAt,
+  spearman,
+  wilsonInterval,
+  writeReference,
+  writeRows,
+} from "../evaluation/mod.ts";
 import { createVirtualFolder } from "../models/mod.ts";
 import { alphaPreset } from "../models/var/alpha.ts";
 import { testOnGpu } from "./devices.ts";
@@ -1272,6 +1301,197 @@ const VERIFIERS: readonly Row[] = [
   ],
 ];
 
+const rows = (count: number, ...values: number[]): Rows => {
+  return { values: Float32Array.from(values), count, dimensions: values.length / count };
+};
+const pair = rows(2, 1, 2, 3, 4);
+const statistics = (covariance: number[]) => {
+  return { count: 9, dimensions: 2, mean: new Float64Array(2), covariance: Float64Array.from(covariance) };
+};
+const looking = (use: (oracle: Awaited<ReturnType<typeof loadMetricNetwork>>) => unknown) => async () => {
+  await using oracle = await loadMetricNetwork("demo-oracle", { cpuProvider: "wasm" });
+  await use(oracle);
+};
+const README = new URL("../README.md", import.meta.url);
+
+const EVALUATION: readonly Row[] = [
+  [
+    "sets of other dimensions",
+    () => frechetDistance(pair, rows(2, 1, 2)),
+    RangeError,
+    "Cannot take a Fréchet distance as dimensions of second must be 2, as those of first: current value is 1",
+  ],
+  [
+    "a picture alone",
+    () => frechetDistance(pair, rows(1, 1, 2)),
+    RangeError,
+    "Cannot take a Fréchet distance as count of second must be an integer >= 2: current value is 1",
+  ],
+  [
+    "a feature that is none",
+    () => frechetDistance(pair, rows(2, 1, 2, NaN, 4)),
+    RangeError,
+    "Cannot take a Fréchet distance as second must be finite: current value is NaN in row 1, column 0",
+  ],
+  [
+    "a covariance with two opinions",
+    () => frechetDistance(pair, statistics([1, 2, 3, 4])),
+    RangeError,
+    "Cannot factor a covariance as it must be symmetric: current values of columns 0 and 1 are 3 and 2",
+  ],
+  [
+    "rows of numbers as a list",
+    () => frechetDistance(wrong([[1, 2], [3, 4]]), pair),
+    TypeError,
+    /^Cannot take a Fréchet distance as /,
+  ],
+  [
+    "a part of the Inception Score that is not full",
+    () => inceptionScore(pair, { chunk: 5 }),
+    RangeError,
+    "Cannot take an Inception Score as the number of rows must be a multiple of the chunk, 5: current value is 2",
+  ],
+  [
+    "more parts than pictures",
+    () => inceptionScore(pair),
+    RangeError,
+    "Cannot take an Inception Score as the number of rows must be at least the 10 splits: current value is 2",
+  ],
+  [
+    "parts of the kernel distance that are larger than the sets",
+    () => kernelDistance(pair, pair),
+    RangeError,
+    "Cannot take a kernel distance as subsetSize must be at most the 2 rows of the smaller set: current value is 1000",
+  ],
+  [
+    "fewer pictures than neighbours",
+    () => precisionRecall(pair, pair),
+    RangeError,
+    "Cannot take precision and recall as count of real must be an integer >= 4: current value is 2",
+  ],
+  [
+    "a class that there is not",
+    () => accuracy(pair, [0, 2]),
+    RangeError,
+    "Cannot take an accuracy as label 1 must be an integer from 0 to 1: current value is 2",
+  ],
+  [
+    "a text too few",
+    () => clipScore(pair, rows(1, 1, 2)),
+    RangeError,
+    /the number of texts must be 2, one for each/,
+  ],
+  [
+    "rows as nothing",
+    () => meanDistance(wrong(undefined)),
+    TypeError,
+    /must be rows of numbers: current value is undefined/,
+  ],
+  [
+    "a row that there is not",
+    () => rowsAt(pair, [2]),
+    RangeError,
+    /each place must be an integer from 0 to 1: current value is 2/,
+  ],
+  [
+    "a correlation with what never changes",
+    () => spearman([1, 2], [3, 3]),
+    RangeError,
+    /y must be of at least two different/,
+  ],
+  [
+    "pairs of which one is alone",
+    () => pairedTest([1, 2], [1]),
+    RangeError,
+    /the number in second must be 2, as in first/,
+  ],
+  [
+    "an interval of nothing",
+    () => bootstrapInterval([]),
+    RangeError,
+    /groups must be groups of at least one score/,
+  ],
+  [
+    "a jackknife of one",
+    () => jackknifeInterval(1, () => 0),
+    RangeError,
+    /count must be an integer >= 2: current value is 1/,
+  ],
+  [
+    "more right ones than there are",
+    () => wilsonInterval(3, 2),
+    RangeError,
+    /right must be an integer from 0 to 2: current value is 3/,
+  ],
+  [
+    "a misspelt network",
+    () => loadMetricNetwork("inception_fid"),
+    TypeError,
+    /^Cannot load the network for metrics as its place must be .* or the place of a description: current value is "inception_fid"$/,
+  ],
+  [
+    "an output that a network has not",
+    looking((oracle) => lookAtImages(oracle, [dot], ["spatial"])),
+    RangeError,
+    /spatial/,
+  ],
+  [
+    "an option that evaluating has not",
+    looking((network) => evaluatePictures(wrong({ network, metric: ["fid"] }))),
+    TypeError,
+    /the option "metric" is unknown/,
+  ],
+  [
+    "evaluations by two networks",
+    () =>
+      compareEvaluations(
+        wrong({ network: { name: "a", fingerprint: "1" } }),
+        wrong({ network: { name: "b", fingerprint: "2" } }),
+      ),
+    RangeError,
+    'Cannot compare evaluations as the network must be a for both: current value is "b"',
+  ],
+  [
+    "pictures that are not there",
+    () => openPictures("nowhere"),
+    Error,
+    "Cannot read pictures of nowhere: no such file or folder",
+  ],
+  [
+    "a text for an archive",
+    () => openNpz(README),
+    ModelFileError,
+    /^Cannot open the NumPy archive: .*README.md \(expected an archive of numpy.savez, found another file\)$/,
+  ],
+  ["a text for a reference", () => readReference(README), ModelFileError, /^Cannot open the NumPy archive: /],
+  ["a text for features", () => readRows(README), ModelFileError, /^Cannot read the header: /],
+  ["a reference of nothing", () => writeReference("none.npz", {}), TypeError, /must be statistics or rows/],
+  [
+    "features of nothing",
+    () => writeRows("none.safetensors", { network: { name: "a", fingerprint: "1" }, pictures: "", rows: {} }),
+    TypeError,
+    /^Cannot write the rows as all must be of as many pictures/,
+  ],
+  [
+    "a detector that is not there",
+    () => loadDetector("nowhere/detector.json"),
+    ModelFileError,
+    "Cannot open the model file: nowhere/detector.json (found no such file)",
+  ],
+  [
+    "metadata that is none",
+    () => parseMetadata("{}"),
+    TypeError,
+    /must have a text as "tag": current value is undefined$/,
+  ],
+  [
+    "results that are none",
+    () => parseGenEvalResults("[]"),
+    TypeError,
+    /^Cannot read line 1 of the results as "filename" must be a text/,
+  ],
+];
+
 for (
   const [area, rows] of Object.entries({
     requests: REQUESTS,
@@ -1281,6 +1501,7 @@ for (
     "devices and kernels": KERNELS,
     pictures: PICTURES,
     "text features": FEATURES,
+    evaluation: EVALUATION,
   })
 ) {
   testOnModel("tiny", `bad input: ${area}`, async (model) => {

@@ -13,6 +13,7 @@ import {
   type Evaluation,
   type InceptionScoreOptions,
   judgeOfModel,
+  type KeptRows,
   loadMetricNetwork,
   type Measured,
   type MetricName,
@@ -33,7 +34,7 @@ import { command } from "../command.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { choice, integer, seed, text, texts, toggle } from "../options/kinds.ts";
 import { chooseDevice, chooseProvider, DEVICE_OPTIONS } from "../options/model_options.ts";
-import { type Arguments, section, type Values } from "../options/options.ts";
+import { type Arguments, optionName, section, type Values } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
 import { readPrompts } from "../options/prompts.ts";
 import { columns } from "../output/columns.ts";
@@ -86,7 +87,12 @@ const OPTIONS = {
       help: "Order in which the Inception Score takes the pictures",
       defaultText: "shuffled for folders, as it is for archives",
     },
-    seed: { kind: seed, short: "s", help: "Seed of the shuffled order", default: 0 },
+    seed: {
+      kind: seed,
+      short: "s",
+      help: "Seed of the shuffled order; with it archives are shuffled, too",
+      defaultText: "0",
+    },
     intervals: {
       kind: toggle,
       help: "Intervals of 95 % for all metrics that have them",
@@ -148,6 +154,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (options.features !== undefined && options.writeFeatures !== undefined) {
     throw new UsageError("Options --features and --write-features exclude each other");
   }
+  refuseUnused(options, metrics);
   await requireOutputs(options);
   for (
     const place of [
@@ -187,7 +194,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       ...(prompts && { prompts }),
       ...(kept && { kept }),
       ...(options.intervals !== undefined && { intervals: options.intervals }),
-      ...keptOf(options, network),
+      ...keptOf(options, network, kept),
       signal: io.signal,
       onProgress: progress.report,
     });
@@ -202,6 +209,10 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   }
   const content = reportOf(evaluations);
   if (output !== undefined) await writeWhole(output, `${formatJson(content)}\n`);
+  // Whatever fails before, a full disk say, nothing has to be looked at again.
+  if (options.writeFeatures !== undefined) {
+    await Deno.remove(journalOf(options.writeFeatures)).catch(() => {});
+  }
   io.out(json ? `${formatJson(content)}\n` : showAll(evaluations));
 }
 
@@ -209,6 +220,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
 function keptOf(
   { writeFeatures, writeReference }: Values<typeof OPTIONS>,
   { outputs }: MetricNetwork,
+  kept: KeptRows | undefined,
 ): Pick<EvaluateRequest, "keep" | "moments" | "journal"> {
   return {
     // Those of places are not kept: 2023 numbers that only sFID needs, of which the moments are enough.
@@ -216,9 +228,17 @@ function keptOf(
       return writeFeatures !== undefined && output !== "spatial" ||
         writeReference !== undefined && output === "features";
     }),
-    ...(writeReference !== undefined && { moments: outputs.filter((output) => output !== "logits") }),
-    ...(writeFeatures !== undefined && { journal: `${writeFeatures}.part` }),
+    // A reference of what was kept has what was kept.
+    ...(writeReference !== undefined && {
+      moments: outputs.filter((output) => output !== "logits" && (kept === undefined || output in kept.rows)),
+    }),
+    ...(writeFeatures !== undefined && { journal: journalOf(writeFeatures) }),
   };
+}
+
+/** Where features are while they are not all there. */
+function journalOf(writeFeatures: string): string {
+  return `${writeFeatures}.part`;
 }
 
 function metricNamed(name: string): MetricName {
@@ -227,6 +247,30 @@ function metricNamed(name: string): MetricName {
   throw new UsageError(
     `Option --metrics must be some of ${list(METRICS, "and")}: current value is "${name}"`,
   );
+}
+
+/** Options that say something of some metrics only. */
+const ABOUT = {
+  chunk: ["is"],
+  splits: ["is"],
+  order: ["is"],
+  seed: ["is"],
+  reference: ["fid", "sfid", "kid", "pr"],
+  prompts: ["clip", "diversity"],
+} as const satisfies Partial<Record<keyof typeof OPTIONS, readonly MetricName[]>>;
+
+/** Refuses what would say nothing. */
+function refuseUnused(options: Values<typeof OPTIONS>, metrics: readonly MetricName[] | undefined): void {
+  for (const [name, about] of Object.entries(ABOUT) as [keyof typeof ABOUT, readonly MetricName[]][]) {
+    if (options[name] === undefined || metrics === undefined) continue;
+    if (about.some((metric) => metrics.includes(metric))) continue;
+    throw new UsageError(
+      `Option ${optionName(name)} needs one of these in --metrics: ${about.join(", ")}`,
+    );
+  }
+  if (options.seed !== undefined && options.order === "as-is") {
+    throw new UsageError("Option --seed is about the shuffled order, and --order as-is is another");
+  }
 }
 
 /** What is written must be writable before anything is looked at. */
@@ -243,7 +287,7 @@ async function requireOutputs(options: Values<typeof OPTIONS>): Promise<void> {
     if (name === "writeFeatures" && !/\.safetensors$/i.test(path)) {
       throw new UsageError(`Option --write-features must end in .safetensors: current value is "${path}"`);
     }
-    await requireFolder(dirname(resolve(path)));
+    await requireFolder(dirname(resolve(path)), optionName(name));
     await Deno.mkdir(dirname(resolve(path)), { recursive: true });
   }
 }
@@ -251,8 +295,7 @@ async function requireOutputs(options: Values<typeof OPTIONS>): Promise<void> {
 function refuseForSeveral(options: Values<typeof OPTIONS>): void {
   for (const name of ["features", "writeFeatures", "writeReference", "prompts"] as const) {
     if (options[name] === undefined) continue;
-    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    throw new UsageError(`Option ${flag} goes with one set of pictures; there are several`);
+    throw new UsageError(`Option ${optionName(name)} goes with one set of pictures; there are several`);
   }
 }
 
@@ -321,11 +364,12 @@ async function referenceOf(
 
 /** How parts of the Inception Score are made. */
 function partsOf(options: Values<typeof OPTIONS>, { place }: PictureSource): InceptionScoreOptions {
-  const { chunk, splits, order = /\.npz$/i.test(place) ? "as-is" : "shuffled", seed } = options;
+  const { chunk, splits, seed } = options;
+  const { order = seed === undefined && /\.npz$/i.test(place) ? "as-is" : "shuffled" } = options;
   return {
     ...(chunk !== undefined && { chunk }),
     ...(splits !== undefined && { splits }),
-    ...(order === "shuffled" && { seed }),
+    ...(order === "shuffled" && { seed: seed ?? 0 }),
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * Files that are written whole or not at all, and never over others unasked.
+ * Files that are written whole or not at all, and never over others unasked. `evaluation/` writes its own, so
+ * that nothing of it is loaded for a picture.
  *
  * @module
  */

@@ -40,7 +40,8 @@ export interface NpyPlace {
   readonly tensor: string;
 }
 
-const MAGIC = "\x93NUMPY";
+/** What the file of an array begins with. */
+export const NPY_MAGIC = "\x93NUMPY";
 /** Longest header that is read: that of any array of numbers is shorter than a hundredth of it. */
 export const MAX_NPY_HEADER: number = 1 << 14;
 /** Where the numbers begin is a multiple of this. */
@@ -61,11 +62,11 @@ export function parseNpyHeader(bytes: Uint8Array, place: NpyPlace): NpyHeader {
   const refuse = (expected: string, found: string): never => {
     throw new ModelFileError("Cannot read the array", { ...place, expected, found });
   };
-  if (bytes.length < 12 || latin(bytes.subarray(0, MAGIC.length)) !== MAGIC) {
+  if (bytes.length < 12 || latin(bytes.subarray(0, NPY_MAGIC.length)) !== NPY_MAGIC) {
     return refuse("a NumPy array", "other bytes");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const version = bytes[MAGIC.length]!;
+  const version = bytes[NPY_MAGIC.length]!;
   if (version < 1 || version > 3) return refuse("format 1.0 to 3.0", `${version}.${bytes[7]}`);
   const [before, length] = version === 1 ? [10, view.getUint16(8, true)] : [12, view.getUint32(8, true)];
   const start = before + length;
@@ -88,7 +89,7 @@ export function parseNpyHeader(bytes: Uint8Array, place: NpyPlace): NpyHeader {
 
 /** The header of an array in C order. */
 export function npyHeader({ type, shape }: Pick<NpyHeader, "type" | "shape">): Uint8Array<ArrayBuffer> {
-  const magic = `${MAGIC}\x01\x00`;
+  const magic = `${NPY_MAGIC}\x01\x00`;
   const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${shape.join(", ")}${
     shape.length === 1 ? "," : ""
   }), }`;

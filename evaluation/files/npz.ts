@@ -10,7 +10,7 @@ import { Archive } from "../../models/checkpoint/archive.ts";
 import { type ByteSource, openSource } from "../../models/checkpoint/source.ts";
 import { decodeFloat32 } from "../../models/checkpoint/tensor.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
-import { MAX_NPY_HEADER, npyBytes, type NpyHeader, type NpyType, parseNpyHeader } from "./npy.ts";
+import { MAX_NPY_HEADER, NPY_MAGIC, npyBytes, type NpyHeader, type NpyType, parseNpyHeader } from "./npy.ts";
 
 export type { NpyType } from "./npy.ts";
 export { type NpzArray, type NpzRows, writeNpz } from "./npz_writer.ts";
@@ -91,6 +91,7 @@ export async function openNpz(
 ): Promise<Npz> {
   const source = await openFile(path, options.signal);
   try {
+    await requireZip(source);
     return new OpenNpz(source, await Archive.open(source));
   } catch (error) {
     source[Symbol.dispose]();
@@ -111,6 +112,17 @@ async function openFile(path: string | URL, signal: AbortSignal | undefined): Pr
       cause: error,
     });
   }
+}
+
+/** Refuses what is no archive at all; of its end, where an archive has its list, little is to be told. */
+async function requireZip(source: ByteSource): Promise<void> {
+  const start = String.fromCharCode(...await source.read(0, Math.min(source.size, NPY_MAGIC.length)));
+  if (start.startsWith("PK")) return;
+  throw new ModelFileError("Cannot open the NumPy archive", {
+    file: source.file,
+    expected: "an archive of numpy.savez",
+    found: start === NPY_MAGIC ? "a single array, as numpy.save writes it" : "another file",
+  });
 }
 
 /** The beginning of a member's name is that of its array. */

@@ -30,6 +30,9 @@ export type NetworkIdentity = Pick<MetricNetwork, "name" | "fingerprint">;
 /** The least that has a covariance: the count of statistics that do not tell theirs. */
 const UNTOLD = 2;
 
+/** Largest difference across the diagonal, in units of the largest value, as for factors of covariances. */
+const ASYMMETRY = 1e-5;
+
 /** What a file of reference statistics holds. */
 export interface ReferenceStatistics {
   /** The network that looked, where the file says so; those of other tools do not. */
@@ -60,8 +63,8 @@ export interface ReferenceFile extends ReferenceStatistics {
  *
  * @param path An archive with `mu` and `sigma`, `features`, or pictures.
  * @param options `signal` ends the reading.
- * @throws {ModelFileError} If it is no archive, holds none of these, arrays do not fit each other, or a
- * number is not finite.
+ * @throws {ModelFileError} If it is no archive, holds none of these, arrays do not fit each other, a number
+ * is not finite, or what is called a covariance is none.
  *
  * @example
  * ```ts
@@ -135,12 +138,13 @@ export async function writeReference(path: string, reference: ReferenceStatistic
   if (features === undefined && rows === undefined) {
     throw new TypeError(mustBe("statistics or rows", undefined, "features", "write the reference"));
   }
-  const count = reference.count ?? features?.count ?? rows?.count ?? UNTOLD;
+  const told = features?.count ?? rows?.count ?? UNTOLD;
+  const count = reference.count ?? (told > UNTOLD ? told : undefined);
   await writeNpz(path, {
     ...momentArrays(features, ""),
     ...momentArrays(spatial, "_s"),
     ...(rows && { features: { shape: [rows.count, rows.dimensions], values: rows.values } }),
-    ...(count > UNTOLD && { count: { shape: [], values: new Float64Array([count]) } }),
+    ...(count !== undefined && { count: { shape: [], values: new Float64Array([count]) } }),
     ...(network && { network: textArray(network.name), fingerprint: textArray(network.fingerprint) }),
   });
 }
@@ -204,12 +208,28 @@ async function readMoments(
   }
   requireFinite(npz, meanName, mean.values);
   requireFinite(npz, covarianceName, covariance.values);
+  requireCovariance(npz, covarianceName, covariance.values, dimensions);
   return {
     count,
     dimensions,
     mean: new Float64Array(mean.values),
     covariance: new Float64Array(covariance.values),
   };
+}
+
+/** What no pictures have would be found only when all are looked at, by who does not know the file. */
+function requireCovariance(npz: Npz, name: string, values: ArrayLike<number>, size: number): void {
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]!));
+  for (let i = 0; i < size; i++) {
+    const variance = values[i * size + i]!;
+    if (variance < 0) refuse(npz, name, "variances of at least 0", `${variance} in column ${i}`);
+    for (let j = 0; j < i; j++) {
+      const [here, there] = [values[i * size + j]!, values[j * size + i]!];
+      if (Math.abs(here - there) <= ASYMMETRY * largest) continue;
+      refuse(npz, name, "a symmetric matrix", `${here} and ${there} of columns ${j} and ${i}`);
+    }
+  }
 }
 
 function requireFinite(npz: Npz, name: string, values: ArrayLike<number>): void {

@@ -9,6 +9,7 @@
  */
 
 import { ModelFileError } from "../../models/model_file_error.ts";
+import { systemReason } from "../../models/system_reason.ts";
 import type { Rows } from "../metrics/rows.ts";
 import type { MetricOutput } from "../networks/metric_network.ts";
 import type { NetworkIdentity } from "./reference.ts";
@@ -57,6 +58,7 @@ export class RowsJournal implements Disposable {
    * Opens a journal, or begins one.
    *
    * @throws {ModelFileError} If the file is none, or of another network, other pictures or other outputs.
+   * @throws {Error} If another process is at it.
    *
    * @example
    * ```ts
@@ -79,6 +81,7 @@ export class RowsJournal implements Disposable {
   static async open(path: string, subject: JournalSubject): Promise<RowsJournal> {
     const file = await Deno.open(path, { read: true, write: true, create: true });
     try {
+      if (!await file.tryLock(true)) throw new Error(`Cannot write ${path}: another process is at it`);
       const journal = new RowsJournal(path, subject, file);
       await journal.#takeUp();
       return journal;
@@ -226,7 +229,12 @@ export class RowsJournal implements Disposable {
   }
 
   async #write(offset: number, bytes: Uint8Array): Promise<void> {
-    await this.#file.seek(offset, Deno.SeekMode.Start);
-    for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
+    try {
+      await this.#file.seek(offset, Deno.SeekMode.Start);
+      for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
+    } catch (error) {
+      // A full disk, say, of which the system does not tell the file.
+      throw new Error(`Cannot write ${this.path}: ${systemReason(error)}`, { cause: error });
+    }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Files that are written whole or not at all: under a temporary name beside their place first. What is
- * written is left to the caller.
+ * written is left to the caller. The command line has the same for itself, as a command that paints loads
+ * nothing of evaluation.
  *
  * @module
  */

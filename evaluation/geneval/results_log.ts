@@ -44,6 +44,7 @@ export class ResultsLog implements Disposable {
   readonly #path: string;
   readonly #file: Deno.FsFile | undefined;
   readonly #results: GenEvalResult[];
+  #finished = false;
 
   private constructor(
     path: string,
@@ -111,11 +112,14 @@ export class ResultsLog implements Disposable {
     if (this.#file === undefined) return;
     await this.#file.syncData();
     await Deno.rename(`${this.#path}.part`, this.#path);
+    this.#finished = true;
   }
 
-  /** Closes the file. */
+  /** Closes the file, which stays if anything stands in it. */
   [Symbol.dispose](): void {
     this.#file?.close();
+    const empty = this.#file !== undefined && !this.#finished && this.#results.length === 0;
+    if (empty) Deno.removeSync(`${this.#path}.part`);
   }
 }
 

@@ -62,7 +62,7 @@ export function inceptionScore(logits: Rows, options: InceptionScoreOptions = {}
   requireRows(logits, "logits", ACTION);
   const { count } = logits;
   const order = options.seed === undefined ? undefined : shuffled(count, options.seed, 0);
-  const scores = parts(count, options).map(([from, to]) => {
+  const scores = inceptionParts(count, options).map(([from, to]) => {
     return scoreOf(logits, (i) => order === undefined ? i : order[i]!, from, to);
   });
   const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
@@ -70,8 +70,20 @@ export function inceptionScore(logits: Rows, options: InceptionScoreOptions = {}
   return { mean, deviation: Math.sqrt(squares / scores.length), scores };
 }
 
-/** The first row of each part and the one after its last. */
-function parts(
+/**
+ * The first row of each part and the one after its last, of so many rows.
+ *
+ * @throws {RangeError} As {@linkcode inceptionScore} does of options and of numbers that do not fit them.
+ *
+ * @example
+ * ```ts
+ * import { inceptionParts } from "./inception_score.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(inceptionParts(7, { splits: 2 }), [[0, 3], [3, 7]]);
+ * ```
+ */
+export function inceptionParts(
   count: number,
   { splits, chunk, partial = "refuse" }: InceptionScoreOptions,
 ): [from: number, to: number][] {
@@ -123,6 +135,10 @@ function scoreOf(
   }
   const rows = to - from;
   let spread = 0;
-  for (const value of mean) if (value > 0) spread += value / rows * Math.log(value / rows);
+  for (const sum of mean) {
+    // A share of the smallest numbers there are may become 0 by the division.
+    const share = sum / rows;
+    if (share > 0) spread += share * Math.log(share);
+  }
   return Math.exp(sureness / rows - spread);
 }

@@ -82,12 +82,20 @@ async function meanOf({ array, tokens, channels }: Features, count: number): Pro
   return { values, count, dimensions: channels };
 }
 
+/** Smallest number of f32, for which a softmax in f32 writes 0. */
+const SMALLEST = 2 ** -149;
+
+/** A probability that has become 0 is no reason to refuse a picture; what is none stays what it is, NaN. */
+function logarithm(probability: number): number {
+  return Math.log(probability === 0 ? SMALLEST : probability);
+}
+
 async function logitsOf(
   { array, channels }: Features,
   count: number,
   { description: { classes } }: DescribedNetwork,
 ): Promise<Rows> {
   const said = (await readFloats(array)).slice(0, count * channels);
-  const values = classes!.values === "probabilities" ? said.map(Math.log) : said;
+  const values = classes!.values === "probabilities" ? said.map(logarithm) : said;
   return { values, count, dimensions: channels };
 }

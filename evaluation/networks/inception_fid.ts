@@ -173,6 +173,16 @@ async function nearby(
 ): Promise<string | URL | Uint8Array> {
   const address = file instanceof Uint8Array ? undefined : addressOf(file);
   if (address === undefined || !isOnWeb(address)) return file;
-  using source = await openSource(address, { signal });
-  return await source.read(0, source.size);
+  try {
+    using source = await openSource(address, { signal });
+    return await source.read(0, source.size);
+  } catch (error) {
+    if (!(error instanceof ModelFileError)) throw error;
+    throw new ModelFileError("Cannot download the Inception-v3 of FID", {
+      file: error.file,
+      expected: `the file there, or "${NAME}:PATH" of one that is here already`,
+      found: error.found ?? error.message,
+      cause: error,
+    });
+  }
 }

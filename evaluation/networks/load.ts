@@ -141,7 +141,8 @@ export async function loadMetricNetwork(
 async function kindAt(
   place: string | URL,
 ): Promise<MetricNetworkKind & { readonly name?: string; readonly at: string | URL }> {
-  const wanted = [...METRIC_NETWORKS.map((name) => `"${name}"`), "the place of a description"].join(", ");
+  const names = METRIC_NETWORKS.map((name) => `"${name}"`).join(", ");
+  const wanted = `${names} or the place of a description`;
   if (!(place instanceof URL) && (typeof place !== "string" || place === "")) {
     throw new TypeError(mustBe(wanted, place, "its place", ACTION));
   }

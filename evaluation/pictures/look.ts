@@ -25,6 +25,8 @@ export interface LookRequest {
   readonly moments: readonly MetricOutput[];
   /** File in which what is said is written down meanwhile, and from which interrupted work goes on. */
   readonly journal?: string | undefined;
+  /** Called with what is said of each batch, before it is written down; what it throws ends the looking. */
+  readonly check?: ((said: SaidRows) => void) | undefined;
   /** Ends it. */
   readonly signal?: AbortSignal | undefined;
   /** Called before the first and after every batch with the number of pictures that were looked at. */
@@ -49,7 +51,7 @@ export interface LookedAt {
 export async function lookAtPictures(
   source: PictureSource,
   network: MetricNetwork,
-  { rows: kept, moments: taken, journal: path, signal, onProgress }: LookRequest,
+  { rows: kept, moments: taken, journal: path, check, signal, onProgress }: LookRequest,
 ): Promise<LookedAt> {
   const wanted = [...new Set([...kept, ...taken])].sort();
   const rows: Partial<Record<MetricOutput, KeptSoFar>> = {};
@@ -74,6 +76,7 @@ export async function lookAtPictures(
     signal?.throwIfAborted();
     const said = await lookAtImages(network, images, wanted, { signal });
     for (const output of wanted) requireFinite(said[output]!, output, network.name, source.names, done);
+    check?.(said);
     await journal?.append(said);
     take(said);
     onProgress?.(done);

@@ -38,12 +38,13 @@ export async function openPackedPictures(
     });
   }
   const labels = npz.names.includes(LABELS) ? [...(await npz.read(LABELS)).values] : undefined;
-  if (labels !== undefined && (labels.length !== count || !labels.every(isClass))) {
+  const odd = labels?.find((label) => !isClass(label));
+  if (labels !== undefined && (labels.length !== count || odd !== undefined)) {
     throw new ModelFileError("Cannot use the classes", {
       file: npz.file,
       tensor: LABELS,
       expected: `${count} numbers of classes, one for each picture`,
-      found: `${labels.length} numbers`,
+      found: labels.length === count ? `${odd} among them` : `${labels.length} numbers`,
     });
   }
   return {

@@ -76,7 +76,8 @@ export function kendall(x: readonly number[], y: readonly number[]): number {
       rightPairs += b * b;
     }
   }
-  return agree / Math.sqrt(leftPairs) / Math.sqrt(rightPairs);
+  // One root of a square is exact, where two may make a little more than 1 of what is 1.
+  return agree / Math.sqrt(leftPairs * rightPairs);
 }
 
 /** The rank of each value from 1 on. */
@@ -90,10 +91,14 @@ function ranks(values: readonly number[]): number[] {
   return found;
 }
 
-/** Values less their mean, as a vector of length 1; by the largest first, so that no square overflows. */
+/**
+ * Values less their mean, as a vector of length 1. They are divided by the power of two at the largest first,
+ * so that no square overflows, and counted from the first one, so that values far from 0 keep their digits.
+ */
 function direction(values: readonly number[]): number[] {
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const scaled = values.map((value) => value / largest);
+  const scale = 2 ** Math.max(-1022, Math.min(1023, Math.floor(Math.log2(largest))));
+  const scaled = values.map((value) => value / scale - values[0]! / scale);
   const mean = scaled.reduce((sum, value) => sum + value, 0) / values.length;
   const length = Math.sqrt(scaled.reduce((sum, value) => sum + (value - mean) ** 2, 0));
   return scaled.map((value) => (value - mean) / length);

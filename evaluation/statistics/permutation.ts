@@ -35,7 +35,8 @@ const EXACT = 16;
  * (resamples + 1) of random ones, so that it is never 0.
  *
  * @throws {TypeError} If an argument has the wrong type, a value is not finite, or an option is unknown.
- * @throws {RangeError} If there is no pair, the two are not as many, or an option is out of range.
+ * @throws {RangeError} If there is no pair, the two are not as many, their differences are more than a number
+ * can be, or an option is out of range.
  *
  * @example
  * ```ts
@@ -68,6 +69,9 @@ export function pairedTest(
   const sum = all.reduce((total, difference) => total + difference, 0);
   const differences = Float64Array.from(all.filter((difference) => difference !== 0));
   const size = differences.reduce((total, difference) => total + Math.abs(difference), 0);
+  if (!Number.isFinite(size)) {
+    throw new RangeError(mustBe("a finite number", size, "the sum of all differences", ACTION));
+  }
   // Sums that are equal in exact arithmetic differ by roundings of what they are made of.
   const least = Math.abs(sum) - 1e-12 * size;
   const words = new Uint32Array(2);

@@ -6,6 +6,7 @@
 
 import { dirname } from "node:path";
 import { shown } from "../../kernels/arguments.ts";
+import { replaceFile } from "../files/whole_file.ts";
 import type { SweepPlan } from "./plan.ts";
 
 /**
@@ -98,12 +99,5 @@ function isRecord(value: unknown): boolean {
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   await Deno.mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
-  try {
-    await Deno.writeFile(temporary, bytes);
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => {});
-    throw error;
-  }
+  await replaceFile(path, (temporary) => Deno.writeFile(temporary, bytes));
 }

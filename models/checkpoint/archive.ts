@@ -6,7 +6,7 @@
  */
 
 import { crc32 } from "node:zlib";
-import { type FileEntry, Reader, ZipReader } from "npm:@zip.js/zip.js@2.24.0";
+import { ERR_EOCDR_NOT_FOUND, type FileEntry, Reader, ZipReader } from "npm:@zip.js/zip.js@2.24.0";
 import { ModelFileError } from "../model_file_error.ts";
 import { type ByteSource, piecesOf } from "./source.ts";
 import type { StoredBytes } from "./tensor.ts";
@@ -315,10 +315,13 @@ async function zipErrors<T>(
     if (error instanceof ModelFileError || source.signal?.aborted) {
       throw error;
     }
+    const message = error instanceof Error ? error.message : String(error);
     throw new ModelFileError("Cannot read the zip archive", {
       file: source.file,
       ...(member === undefined ? {} : { tensor: member }),
-      found: error instanceof Error ? error.message : String(error),
+      ...(message === ERR_EOCDR_NOT_FOUND
+        ? { expected: "a list of what is in it at its end", found: "none: it may be cut off" }
+        : { found: message }),
       cause: error,
     });
   }

@@ -134,12 +134,27 @@ Deno.test("evaluatePictures: a metric that lacks something is refused before any
   const pytorch = fixture("evaluation/npz/pytorch_fid.npz");
   await refused({ labels: [1, 2] }, "labels must be one for each of 40 pictures: current value is 2");
   await refused({ metrics: ["is"], inceptionScore: { chunk: 30 } }, "a multiple of the chunk, 30");
+  // Whoever says how pictures are parted wants the score, whether or not it is named.
+  await refused({ inceptionScore: { chunk: 30 } }, "a multiple of the chunk, 30");
+  await refused({ inceptionScore: { splits: 50 } }, "at least the 50 splits");
+  await refused({ metrics: ["accuracy"], labels: new Array(40).fill(4) }, "below the 4 of levels");
+  await refused(
+    { metrics: ["diversity"], labels: pictures.names.map((_, i) => i) },
+    "at least two of one subject",
+  );
+  const few = { values: new Float32Array(18), count: 3, dimensions: 6 };
+  await refused(
+    { metrics: ["pr"], reference: { place: "few.npz", statistics: { rows: few, count: 3 } } },
+    "by pr as the number of real pictures must be at least 4: current value is 3",
+  );
   await refused({ metrics: ["iz" as "is"] }, 'each metric must be one of "fid"');
   await refused({ metric: ["is"] } as Partial<EvaluateRequest>, 'the option "metric" is unknown');
   await refused(
     { metrics: ["fid"], reference: await openReference(pytorch) },
     "the reference has 4 features a picture, and levels has 6: it is of another network",
   );
+  // Only that is known when a batch has been looked at.
+  assertEquals(network.looks.pictures, 40);
   const { statistics: taken } = await evaluatePictures({ pictures, network, moments: ["features"] });
   const reference = {
     place: "other.npz",
@@ -155,7 +170,7 @@ testInFolder("evaluatePictures: too few pictures for a metric", async (folder) =
   await Deno.writeFile(`${folder}/1.png`, new RgbaImage(2, 2).png());
   await using network = levelNetwork();
   const pictures = await openPictures(folder);
-  const reference = await openReference(statistics);
+  const reference = await openReference(real);
   const refused = async (metric: typeof METRICS[number], message: string): Promise<void> => {
     await assertRejects(
       () => evaluatePictures({ pictures, network, reference, metrics: [metric] }),
@@ -163,9 +178,16 @@ testInFolder("evaluatePictures: too few pictures for a metric", async (folder) =
       message,
     );
   };
-  await refused("fid", "count of first must be an integer >= 2: current value is 1");
+  await refused("fid", "by fid as the number of pictures must be at least 2: current value is 1");
+  await refused("kid", "by kid as the number of pictures must be at least 2: current value is 1");
+  await refused("pr", "by pr as the number of pictures must be at least 4: current value is 1");
   await refused("is", "at least the 10 splits");
-  await refused("diversity", "pictures must be at least two of one subject");
+  await assertRejects(
+    () => evaluatePictures({ pictures, network, moments: ["features"] }),
+    RangeError,
+    "Cannot take mean and covariance as the number of pictures must be at least 2: current value is 1",
+  );
+  await refused("diversity", "by diversity as the number of pictures must be at least 2: current value is 1");
 });
 
 testInFolder("evaluatePictures: the picture of which a network makes a NaN is named", async (folder) => {
@@ -268,5 +290,8 @@ testInFolder("evaluatePictures: interrupted work goes on, and comes to the same 
   const again = await evaluatePictures({ ...request, journal, onProgress: ({ done }) => told.push(done) });
   assertEquals([told, network.looks.pictures], [[512, 576, 600], 88]);
   assertEquals(again.values, whole.values);
-  await assertRejects(() => Deno.stat(journal), Deno.errors.NotFound);
+  // It is there until the caller has kept what came of it.
+  network.looks.pictures = 0;
+  await evaluatePictures({ ...request, journal });
+  assertEquals(network.looks.pictures, 0);
 });

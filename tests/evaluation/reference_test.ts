@@ -2,6 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { writeRows } from "../../evaluation/files/rows_file.ts";
+import { loadMetricNetwork } from "../../evaluation/networks/load.ts";
 import { judgeOfModel, openBundledReference, openReference } from "../../evaluation/reference.ts";
 import { RgbaImage } from "../../sampler/mod.ts";
 import { fixture, testInFolder } from "../cli/run.ts";
@@ -26,9 +27,18 @@ testInFolder("openReference: a folder, kept features, statistics, and an archive
 
 Deno.test("openBundledReference: the judges of the bundled models have one, of their own", async () => {
   for (const model of ["demo", "demo-t2i"]) {
-    const network = { name: judgeOfModel(model)!, fingerprint: "any" };
+    // They are of the very networks that are bundled: whoever changes one has to take them anew.
+    await using network = await loadMetricNetwork(judgeOfModel(model)!);
     const { place, statistics } = (await openBundledReference(network))!;
-    assertEquals([place, statistics?.network], [`${model.replace("-", "_")}_reference.npz`, network]);
+    const { name, fingerprint } = network;
+    assertEquals(
+      await openBundledReference({ name, fingerprint: "that of a copy with other weights" }),
+      undefined,
+    );
+    assertEquals([place, statistics?.network], [
+      `${model.replace("-", "_")}_reference.npz`,
+      { name, fingerprint },
+    ]);
     assertEquals([statistics?.features?.dimensions, statistics?.count, statistics?.rows?.count], [
       192,
       8192,

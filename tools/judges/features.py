@@ -36,6 +36,10 @@ def add_features(file, source, width, is_map):
     onnx.save(model, file)
 
 
-if __name__ == "__main__":
+def add_class_features():
     add_features(os.path.join(JUDGES, "demo_oracle.onnx"), "/Concat_output_0", 192, False)
+
+
+if __name__ == "__main__":
+    add_class_features()
     add_features(os.path.join(JUDGES, "demo_t2i_oracle.onnx"), "/o/net/net.6/net.6.2/Relu_output_0", 192, True)

@@ -4,10 +4,12 @@
     python tools/judges/reference.py demo_t2i PICTURES    # 8192 pictures in an .npy, u8 [n, 64, 64, 3]
 
 An archive holds f64 `mu` [192] and `sigma` [192, 192] of `features` (sums of squares divided by n - 1, as numpy.cov), and the
-`features` of the first 768 pictures, f32, for precision and recall. The renderer of the text-to-image model's pictures is not here:
+`features` of the first 768 pictures, f32, for precision and recall; the `count` of all; and as bytes of texts the `network` and
+its `fingerprint`, a SHA-256 of those of its description and of its file, by which another network is refused. The renderer of the text-to-image model's pictures is not here:
 README.md in evaluation/judges says how they were made. Needs numpy and onnxruntime, and torch to render; 4 minutes on one core.
 """
 
+import hashlib
 import os
 import sys
 
@@ -37,12 +39,21 @@ def seen(pictures, name):
     return np.concatenate([session.run(["features"], {"image": batch})[0] for batch in batches])
 
 
+def identity(name):
+    """What `loadMetricNetwork` calls the oracle, and its fingerprint, both as bytes."""
+    files = (os.path.join(JUDGES, f"{name}_oracle.{kind}") for kind in ("json", "onnx"))
+    hashes = [hashlib.sha256(open(file, "rb").read()).hexdigest() for file in files]
+    fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    texts = {"network": f"{name.replace('_', '-')}-oracle", "fingerprint": fingerprint}
+    return {key: np.frombuffer(text.encode(), np.uint8) for key, text in texts.items()}
+
+
 def write(name, pictures):
     assert pictures.shape == (PICTURES, 64, 64, 3) and pictures.dtype == np.uint8, (pictures.shape, pictures.dtype)
     features = seen(pictures, name)
     file = os.path.join(JUDGES, f"{name}_reference.npz")
     mu, sigma = features.mean(0, dtype=np.float64), np.cov(features.astype(np.float64), rowvar=False)
-    np.savez_compressed(file, mu=mu, sigma=sigma, features=features[:KEPT])
+    np.savez_compressed(file, mu=mu, sigma=sigma, features=features[:KEPT], count=PICTURES, **identity(name))
     print(file, os.path.getsize(file), "bytes; trace of sigma", np.trace(sigma), "rank", np.linalg.matrix_rank(sigma))
 
 

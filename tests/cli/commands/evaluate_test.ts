@@ -6,6 +6,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { openNpz } from "../../../evaluation/mod.ts";
 import { RgbaImage } from "../../../mod.ts";
+import { pytorchFile, stored } from "../../models/vision/formula.ts";
+import { inceptionTensors } from "../../models/vision/inception_layout.ts";
 import { filesIn, fixture, run, succeed, testInFolder } from "../run.ts";
 
 /** Writes pictures of a run: squares of a gray and of a place that tell them apart. */
@@ -138,6 +140,28 @@ testInFolder("varscale evaluate: a wrong command line, before anything is loaded
   await refused("no such file or folder", there, "--reference", `${folder}/absent.npz`);
   await refused("Option --metrics must be some of fid, is, sfid", there, "--metrics", "fidd");
   await refused("Options --chunk and --splits exclude each other", there, "--chunk", "5", "--splits", "2");
+  const unused = async (option: string, value: string, metrics: string): Promise<void> => {
+    await refused(
+      `Option ${option} needs one of these in --metrics: `,
+      there,
+      option,
+      value,
+      "--metrics",
+      metrics,
+    );
+  };
+  for (const option of ["--chunk", "--splits", "--seed"]) await unused(option, "2", "fid,accuracy");
+  await unused("--order", "as-is", "accuracy");
+  await unused("--reference", there, "accuracy,is");
+  await unused("--prompts", `${folder}/there.json`, "fid");
+  await refused("--order as-is is another", there, "--seed", "1", "--order", "as-is");
+  await refused("it is a file", there, "--write-features", `${folder}/there.json/a.safetensors`);
+  await refused(
+    "choose another --write-features",
+    there,
+    "--write-features",
+    `${folder}/there.json/a.safetensors`,
+  );
   await refused("there.json: it exists", there, "--output", `${folder}/there.json`);
   await refused("--write-reference must end in .npz", there, "--write-reference", `${folder}/a.json`);
   await refused("--write-features must end in .safetensors", there, "--write-features", `${folder}/a.npz`);
@@ -165,6 +189,7 @@ testInFolder(
     await failed(2, "resize must be absent", place, "--resize", "clean");
     await failed(1, "by clip as demo-oracle does not read texts", place, "--metrics", "clip");
     await failed(1, "at least the 10 splits", place, "--metrics", "is");
+    await failed(1, "a multiple of the chunk, 5000", place, "--chunk", "5000");
     await failed(
       1,
       "the reference has 4 features a picture, and demo-oracle has 192",
@@ -179,3 +204,45 @@ testInFolder(
     await failed(1, `Cannot use the picture ${place}/class_1_img_1.png`, place);
   },
 );
+
+testInFolder("varscale evaluate: what was looked at stays until all is written", async (folder) => {
+  const place = `${folder}/run`;
+  await writeRun(place, { classes: [0, 1], each: 2 });
+  const rows = `${folder}/rows.safetensors`;
+  const args = ["evaluate", place, "--metrics", "accuracy", "--write-features", rows, ...CPU];
+  // Something takes the place of the file meanwhile; a folder cannot be replaced by it.
+  await Deno.mkdir(`${rows}/inside`, { recursive: true });
+  const { code } = await run([...args, "--overwrite"]);
+  assertEquals([code, filesIn(folder)], [1, ["rows.safetensors", "rows.safetensors.part", "run"]]);
+  await Deno.remove(rows, { recursive: true });
+  const { err } = await succeed(...args);
+  assertStringIncludes(err, "going on after 4 pictures");
+  assertEquals(filesIn(folder), ["rows.safetensors", "run"]);
+});
+
+testInFolder("varscale evaluate: a reference of features that were kept has no others", async (folder) => {
+  const tensors = [...inceptionTensors(16), { name: "fc.weight", shape: [1008, 128] }, {
+    name: "fc.bias",
+    shape: [1008],
+  }];
+  await using file = await pytorchFile(stored(tensors));
+  await writeRun(`${folder}/run`, { classes: [0], each: 2 });
+  const [rows, reference] = [`${folder}/rows.safetensors`, `${folder}/reference.npz`];
+  const args = ["evaluate", `${folder}/run`, "--network", `inception-fid:${file.path}`, ...CPU];
+  const { out: looked } = await succeed(...args, "--metrics", "diversity", "--write-features", rows);
+  const kept = ["--metrics", "diversity", "--features", rows, "--write-reference", reference];
+  assertEquals((await succeed(...args, ...kept)).out, looked);
+  using npz = await openNpz(reference);
+  assertEquals(npz.names, ["mu", "sigma", "features", "count", "network", "fingerprint"]);
+  const { code, err } = await run([
+    ...args,
+    "--metrics",
+    "sfid",
+    "--features",
+    rows,
+    "--reference",
+    `${folder}/run`,
+  ]);
+  assertEquals(code, 1);
+  assertStringIncludes(err, "the kept rows have no spatial: the pictures have to be looked at for them");
+});

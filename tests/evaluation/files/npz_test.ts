@@ -1,6 +1,7 @@
 /** Archives that NumPy has written, and those that it refuses to be. */
 
 import { assertEquals, assertRejects } from "@std/assert";
+import { npyHeader } from "../../../evaluation/files/npy.ts";
 import { type Npz, openNpz, writeNpz } from "../../../evaluation/files/npz.ts";
 import { ModelFileError } from "../../../models/mod.ts";
 import { fixture, testInFolder } from "../../cli/run.ts";
@@ -86,9 +87,13 @@ testInFolder("openNpz: what is no archive, cut or changed is refused", async (fo
       message,
     );
   };
-  await broken(new Uint8Array(0), "Cannot read the zip archive");
-  await broken(new TextEncoder().encode("mu sigma"), "Cannot read the zip archive");
-  await broken(whole.subarray(0, whole.length - 60), "Cannot read the zip archive");
+  await broken(new Uint8Array(0), "expected an archive of numpy.savez, found another file");
+  await broken(
+    new TextEncoder().encode("mu sigma"),
+    "expected an archive of numpy.savez, found another file",
+  );
+  await broken(npyHeader({ type: "|u1", shape: [4] }), "found a single array, as numpy.save writes it");
+  await broken(whole.subarray(0, whole.length - 60), "it may be cut off");
   const changed = whole.slice();
   changed[60]! ^= 0xff;
   await broken(changed, "bytes");

@@ -90,3 +90,14 @@ testInFolder("readReference: features and statistics must be of one dimension", 
   await writeNpz(path, { features: one, count: { shape: [1], values: new Float32Array([0.5]) } });
   await assertRejects(() => readReference(path), ModelFileError, "count (expected a number of pictures");
 });
+
+testInFolder("readReference: what is called a covariance must be one", async (folder) => {
+  const path = `${folder}/sigma.npz`;
+  const refused = async (sigma: number[], message: string): Promise<void> => {
+    const mu = { shape: [2], values: new Float64Array(2) };
+    await writeNpz(path, { mu, sigma: { shape: [2, 2], values: new Float64Array(sigma) } });
+    await assertRejects(() => readReference(path), ModelFileError, `${path}, sigma (expected ${message})`);
+  };
+  await refused([1, 2, 3, 4], "a symmetric matrix, found 3 and 2 of columns 0 and 1");
+  await refused([1, 0, 0, -4], "variances of at least 0, found -4 in column 1");
+});

@@ -91,3 +91,23 @@ testInFolder("RowsJournal: one in which nothing was written leaves no file", asy
   }
   assertEquals(filesIn(folder), []);
 });
+
+testInFolder("RowsJournal: two at a time are refused", async (folder) => {
+  const path = `${folder}/rows.part`;
+  using journal = await RowsJournal.open(path, subject);
+  await journal.append(said(0, 1));
+  await assertRejects(() => RowsJournal.open(path, subject), Error, `${path}: another process is at it`);
+});
+
+testInFolder("RowsJournal: what the system refuses is told with the file", async (folder) => {
+  const path = `${folder}/rows.part`;
+  using journal = await RowsJournal.open(path, subject);
+  const { write } = Deno.FsFile.prototype;
+  const full = Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
+  Deno.FsFile.prototype.write = () => Promise.reject(full);
+  try {
+    await assertRejects(() => journal.append(said(0, 1)), Error, `Cannot write ${path}: the disk is full`);
+  } finally {
+    Deno.FsFile.prototype.write = write;
+  }
+});

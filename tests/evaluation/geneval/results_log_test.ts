@@ -84,6 +84,21 @@ Deno.test("ResultsLog: more pictures add to results that are whole, which stay u
   });
 });
 
+Deno.test("ResultsLog: one in which nothing was written leaves no file", async () => {
+  await inFolder(async (path) => {
+    {
+      using log = await ResultsLog.open(path, { judge: JUDGE, pictures });
+      assertEquals([log.missing, namesIn(path)], [pictures, ["results.jsonl.part"]]);
+    }
+    assertEquals(namesIn(path), []);
+    {
+      using log = await ResultsLog.open(path, { judge: JUDGE, pictures: [] });
+      await log.finish();
+    }
+    assertEquals(namesIn(path), ["results.jsonl"]);
+  });
+});
+
 Deno.test("ResultsLog: refuses results of others, and begins anew if it is told to", async () => {
   const { judge: _judge, ...official } = results[0]!;
   const bad: [GenEvalResult, string][] = [

@@ -47,6 +47,8 @@ Deno.test("inceptionScore: lies between one and the number of classes, however s
   requireNear(inceptionScore(sure, { splits: 1 }).mean, 3);
   requireNear(inceptionScore(rowsOf([[-1e30, 2, 2], [-1e30, 2, 2]]), { splits: 2 }).mean, 1);
   requireNear(inceptionScore(rowsOf([[7]]), { splits: 1 }).mean, 1);
+  // e^-745 is the smallest number there is, and half of it is 0.
+  requireNear(inceptionScore(rowsOf([[0, -745], [0, -1e4]]), { splits: 1 }).mean, 1);
 });
 
 Deno.test("inceptionScore: a seed takes rows out of the order of their classes", () => {

@@ -101,6 +101,15 @@ Deno.test("openDescribed: tokens that are skipped do not count, and probabilitie
   assertClose(logits!.values, wanted);
 });
 
+Deno.test("openDescribed: a probability that has become 0 is the smallest there is", async () => {
+  using device = new CpuDevice();
+  await using own = await described({ classes: { output: "logits", values: "probabilities" } });
+  await using network = await openDescribed(device, own.place);
+  using array = device.upload(new Uint32Array(4).fill(0xff000000));
+  const { logits } = await network.look({ array, count: 1, width: 2, height: 2 }, ["logits"]);
+  assertEquals(logits!.values, new Float32Array(3).fill(Math.log(2 ** -149)));
+});
+
 Deno.test("openDescribed: a network that only gives scores is refused, and so are pictures of another size", async () => {
   using device = new CpuDevice();
   await using scores = await described({ score: "logits" });

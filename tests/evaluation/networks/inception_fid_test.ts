@@ -56,6 +56,16 @@ async function assertRecorded(name: string, found: Float32Array): Promise<void> 
   assert(difference <= TOLERANCE, `${name}: ${difference} of the largest number`);
 }
 
+Deno.test("openInceptionFid: a file that cannot be downloaded is told with the way around", async () => {
+  using device = new CpuDevice();
+  // A port that no fetch asks.
+  await assertRejects(
+    () => openInceptionFid(device, new URL("http://127.0.0.1:9/inception.pth")),
+    ModelFileError,
+    'expected the file there, or "inception-fid:PATH" of one that is here already',
+  );
+});
+
 testOnDevices(
   "openInceptionFid: says what the published network says, of all three kinds",
   async (device) => {

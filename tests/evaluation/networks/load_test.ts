@@ -72,7 +72,7 @@ Deno.test("loadMetricNetwork: what names none, and options that do not suit, are
     await assertRejects(() => loadMetricNetwork(place as string, options), kind, message);
   };
   const names = METRIC_NETWORKS.map((name) => `"${name}"`).join(", ");
-  await refused(TypeError, `its place must be ${names}, the place of a description`, "inception_fid");
+  await refused(TypeError, `its place must be ${names} or the place of a description`, "inception_fid");
   await refused(TypeError, "its place must be", "");
   await refused(TypeError, "its place must be", 3);
   await refused(TypeError, "its place must be", "toString");

@@ -1,6 +1,7 @@
 /** Folders, runs and archives of pictures, as people have them. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { writeNpz } from "../../../evaluation/files/npz.ts";
 import { openPictures } from "../../../evaluation/pictures/source.ts";
 import { RgbaImage } from "../../../sampler/mod.ts";
 import { fixture, testInFolder } from "../../cli/run.ts";
@@ -143,7 +144,7 @@ testInFolder("openPictures: nothing there, or nothing that is a picture, is an e
   await refused(folder, "it has no PNG, JPEG or WebP files");
   await refused(`${folder}/absent`, "no such file or folder");
   await Deno.writeTextFile(`${folder}/a.npz`, "text");
-  await refused(`${folder}/a.npz`, "Cannot read the zip archive");
+  await refused(`${folder}/a.npz`, "Cannot open the NumPy archive");
 });
 
 Deno.test("openPictures: pictures and classes of an archive", async () => {
@@ -165,6 +166,20 @@ Deno.test("openPictures: an archive of floats, of gray, or of none is refused", 
   await refused(fixture("evaluation/npz/floats.npz"), `${wanted}, found <f8 [5, 4, 6, 3]`);
   await refused(fixture("evaluation/npz/gray.npz"), `${wanted}, found |u1 [5, 4, 6]`);
   await refused(fixture("evaluation/npz/pytorch_fid.npz"), "Cannot find the array");
+});
+
+testInFolder("openPictures: an archive with wrong classes is refused by what is wrong", async (folder) => {
+  const path = `${folder}/a.npz`;
+  const classes = async (...values: number[]): Promise<void> => {
+    const arr_0 = { shape: [2, 1, 1, 3], values: new Uint8Array(6) };
+    await writeNpz(path, { arr_0, arr_1: { shape: [values.length], values: Float64Array.from(values) } });
+  };
+  await classes(3, -1);
+  await refused(path, "2 numbers of classes, one for each picture, found -1 among them");
+  await classes(3, 1.5);
+  await refused(path, "found 1.5 among them");
+  await classes(3);
+  await refused(path, "found 1 numbers");
 });
 
 testInFolder("openPictures: a signal ends the going through", async (folder) => {

@@ -19,6 +19,21 @@ Deno.test("spearman: sees the order and nothing else, at any scale", () => {
   assertEquals(kendall([1, 2], [2, 1]), -1);
 });
 
+Deno.test("pearson: values far from 0 keep their digits", () => {
+  const near = Array.from({ length: 50 }, (_, i) => 1e9 + i * 1e-3);
+  // In 50 digits by mpmath; the mean is the only number that is rounded.
+  assertAlmostEquals(pearson(near, near.map((_, i) => i)), 0.9999999999972092, 1e-12);
+  assertAlmostEquals(pearson([1e-320, 2e-320, 3e-320], [1, 3, 2]), 0.5, 1e-3);
+});
+
+Deno.test("kendall: is never beyond 1", () => {
+  assertEquals(kendall([1, 2, 3], [3, 2, 1]), -1);
+  for (let count = 2; count < 40; count++) {
+    const values = Array.from({ length: count }, (_, i) => i);
+    assertEquals(kendall(values, values), 1);
+  }
+});
+
 Deno.test("spearman: says what it cannot do", () => {
   for (const correlate of [pearson, spearman, kendall]) {
     assertThrows(() => correlate([1, 1], [1, 2]), RangeError, "x must be of at least two different values");

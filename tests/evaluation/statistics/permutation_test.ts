@@ -38,6 +38,7 @@ Deno.test("pairedTest: says what it cannot do", () => {
   assertThrows(() => pairedTest([1, 2], [1]), RangeError, "the number in second must be 2, as in first");
   assertThrows(() => pairedTest([], []), RangeError, "the number of pairs must be");
   assertThrows(() => pairedTest([NaN], [1]), TypeError, "each value must be a finite number");
+  assertThrows(() => pairedTest([1e308, 1], [-1e308, 1]), RangeError, "the sum of all differences");
   assertThrows(() => pairedTest([1], [2], { resamples: 0 }), RangeError, "resamples must be");
   assertThrows(() => pairedTest([1], [2], { resample: 1 } as never), TypeError, "unknown");
   assertThrows(() => pairedTest([1], [2], { seed: -1 }), RangeError, "seed");

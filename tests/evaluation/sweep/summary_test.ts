@@ -1,5 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { frechetDistance, openBundledReference, parsePlan } from "../../../evaluation/mod.ts";
+import {
+  frechetDistance,
+  loadMetricNetwork,
+  openBundledReference,
+  parsePlan,
+} from "../../../evaluation/mod.ts";
 import { type PictureRecord, RecordsFile, type SweepRecord } from "../../../evaluation/sweep/records.ts";
 import { summarize } from "../../../evaluation/sweep/summary.ts";
 
@@ -102,7 +107,8 @@ Deno.test("summarize: strata of a few pictures are put together, as their spread
 });
 
 Deno.test("summarize: the distance of features that were kept, of rows with pictures enough", async () => {
-  const network = { name: "demo-oracle", fingerprint: "made up" };
+  await using oracle = await loadMetricNetwork("demo-oracle");
+  const network = { name: oracle.name, fingerprint: oracle.fingerprint };
   const plan = parsePlan({
     title: "features",
     models: [{ name: "demo", place: "demo" }],

@@ -191,7 +191,7 @@ const hostile: readonly [what: string, file: Uint8Array, error: string][] = [
     withPickle({ method: 8, data: deflateRawSync(new Uint8Array(5000)), uncompressedSize: 6000 }),
     "a/data.pkl",
   ],
-  ["a zip without a list", pth(whole("}")).slice(0, -22), "Cannot read the zip archive"],
+  ["a zip without a list", pth(whole("}")).slice(0, -22), "found none: it may be cut off"],
   ["a megabyte behind the zip", concat(pth(whole("}")), new Uint8Array(1e6)), "Cannot read the zip archive"],
 
   ["an empty file", new Uint8Array(0), "found an empty file"],
