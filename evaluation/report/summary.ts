@@ -73,7 +73,8 @@ export function standingOf({ rows }: SweepResults): Standing {
   return {
     pictures: run.reduce((sum, { pictures }) => sum + pictures, 0),
     planned: run.reduce((sum, { planned }) => sum + planned, 0),
-    unfinished: run.filter(({ pictures, planned }) => pictures < planned),
+    // Of a row whose model was not opened yet nothing is planned.
+    unfinished: run.filter(({ pictures, planned }) => pictures < planned || planned === 0),
     missing: rows.filter(({ missing }) => missing !== undefined),
   };
 }

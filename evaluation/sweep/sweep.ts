@@ -67,7 +67,7 @@ async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepRe
       signal?.throwIfAborted();
     }
   }
-  const results = await summarize(plan, { folder, made: await madeBy() });
+  const results = await summarize(plan, { folder, made: await madeBy(), signal });
   await writeWhole(`${folder}/results.json`, `${JSON.stringify(results, undefined, 2)}\n`);
   await writeWhole(`${folder}/results.csv`, formatCsv(results));
   return results;
