@@ -193,4 +193,47 @@ testSweep("runSweep: rows without weights, and those that a model cannot have, s
   assertEquals([complete, rows[0]!.published], [true, { fid: 2.25 }]);
   const placed = await runSweep(plan, { folder, ...ALONE, weights: { d30: "demo" } });
   assertEquals([placed.rows[0]!.missing, placed.rows[0]!.pictures], [undefined, 1]);
+  // With weights it is the model that cannot have the row.
+  assertEquals(
+    placed.rows.slice(0, 4).map(({ missing }) => missing),
+    rows.slice(4).map(({ missing }) => missing),
+  );
+});
+
+testSweep("runSweep: examples of all rows are of one seed, and named by their subjects", async (folder) => {
+  const plan = parsePlan({
+    title: "seeds",
+    models: [{ name: "demo", place: "demo" }],
+    subjects: { labels: ["red torus", 3] },
+    seeds: [1, 2],
+    methods: [{ method: "plain" }, { method: "best-of-n", vary: { samples: [1] }, seeds: [2] }],
+  });
+  const { rows, models, intervals } = await runSweep(plan, { folder, ...ALONE });
+  const [plain, alone] = await Promise.all(
+    rows.map(({ examples }) => Deno.readFile(`${folder}/${examples[0]}`)),
+  );
+  // One attempt is the plain picture.
+  assertEquals(plain, alone);
+  const { 0: first, 1: second, ...others } = models[0]!.subjects!;
+  assertEquals([first, typeof second, others], ["red torus", "string", {}]);
+  assertEquals(intervals, { confidence: 0.95, resamples: 2000 });
+});
+
+testSweep("runSweep: prompts that have changed in their file are refused", async (folder) => {
+  const file = `${folder}/prompts.txt`;
+  const plan = parsePlan({
+    title: "prompts",
+    models: [{ name: "t2i", place: "demo-t2i" }],
+    subjects: { file },
+    methods: [{ method: "plain" }],
+  });
+  await Deno.writeTextFile(file, "a red cube\n");
+  const { models } = await runSweep(plan, { folder: `${folder}/out`, ...ALONE });
+  assertEquals(models[0]!.subjects, { 0: "a red cube" });
+  await Deno.writeTextFile(file, "a blue cube\n");
+  await assertRejects(
+    () => runSweep(plan, { folder: `${folder}/out`, ...ALONE }),
+    Error,
+    'the model "t2i" has other subjects than before: their file has changed',
+  );
 });
