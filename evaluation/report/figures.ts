@@ -226,14 +226,12 @@ const COSTS = {
   seconds: "Seconds by the clock of the machine below, whatever else it did.",
 } as const;
 
-/** Whether all rows have one value, of which no line says more than the table. */
+/** Whether all rows have one value with one interval, of which no line says more than the table. */
 function isFlat(rows: readonly SweepRow[], { key }: MetricFacts): boolean {
-  const ends = rows.flatMap(({ metrics: { [key]: measured } }) =>
-    measured === undefined
-      ? []
-      : [measured.value, measured.low ?? measured.value, measured.high ?? measured.value]
+  const told = rows.flatMap(({ metrics: { [key]: measured } }) =>
+    measured === undefined ? [] : [JSON.stringify([measured.value, measured.low, measured.high])]
   );
-  return distinct(ends) < 2;
+  return new Set(told).size < 2;
 }
 
 /** What bars are, in words. */

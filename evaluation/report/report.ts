@@ -222,9 +222,11 @@ function sampleSection(results: SweepResults, samples: Examples | undefined): Se
   const grids = samples.grids.map(({ model, columns, rows }) => {
     const head = columns.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join("");
     const body = rows.map(({ title, pictures }) => {
-      const cells = pictures.map((picture, i) =>
-        `<td>${picture === undefined ? "–" : image(picture, `${title}: ${columns[i]}`)}</td>`
-      );
+      const cells = pictures.map((picture, i) => {
+        const shown = picture === undefined ? "–" : image(picture, `${title}: ${columns[i]}`);
+        // Where there is no room for columns, each picture has its name below it.
+        return `<td>${shown}<small aria-hidden="true">${escapeHtml(columns[i] ?? "")}</small></td>`;
+      });
       return `<tr><th scope="row">${keptTogether(escapeHtml(title))}</th>${cells.join("")}</tr>`;
     });
     const caption = `${model}: in a column the same subject from the same seed`;

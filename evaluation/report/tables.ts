@@ -273,12 +273,16 @@ function notesOf(
       return key in metrics || key in published;
     });
   });
-  for (const { title, network, note } of [...shown, ...absent]) {
+  const said = [...shown, ...absent].map(({ title, network, note }) => {
     const parts = [
       ...(network === undefined ? [] : [`by ${network === "own" ? "the model's own network" : network}`]),
       ...(note === undefined ? [] : [note]),
     ];
-    if (parts.length > 0) notes.push(`${title}: ${parts.join("; ")}.`);
+    return { title, text: parts.join("; ") };
+  });
+  // What is the same of several is said once.
+  for (const [text, columns] of Map.groupBy(said, ({ text }) => text)) {
+    if (text !== "") notes.push(`${columns.map(({ title }) => title).join(", ")}: ${text}.`);
   }
   const plain = rows.find(({ method, cost }) => method === "plain" && cost !== undefined);
   if (plain?.cost !== undefined) {

@@ -117,12 +117,13 @@ Deno.test("modelTables: says how sure intervals are, who measured, and what has 
       { key: "fid", title: "Fréchet distance", better: "lower", network: "demo-oracle" },
       { key: "accuracy", title: "accuracy", better: "higher", network: "own" },
       { key: "kid", title: "KID", better: "lower", note },
+      { key: "diversity", title: "diversity", better: "neither", network: "demo-oracle" },
     ],
   }, "d16");
   const brackets = "Brackets: intervals of 95 %, where a bootstrap makes them by 2000 draws.";
   assertEquals(values!.notes, [
     brackets,
-    "Fréchet distance: by demo-oracle.",
+    "Fréchet distance, diversity: by demo-oracle.",
     "accuracy: by the model's own network.",
     `KID: ${note}.`,
     "Operations: 1× is 597 GFLOP for a picture.",
