@@ -126,10 +126,7 @@ function filesOf({ part, parts }: SweepShard): { lines: string; numbers: string 
  * @throws {Error} If a line is none of ours, or parts are of different models.
  */
 export async function readRecords(folder: string): Promise<SweepRecords> {
-  const names: string[] = [];
-  for await (const { name } of Deno.readDir(folder)) {
-    if (/^records-\d+-of-\d+\.jsonl$/.test(name)) names.push(name);
-  }
+  const names = await linesIn(folder);
   const models = new Map<string, ModelRecord>();
   const rows = new Map<string, RowRecord>();
   const pictures = new Map<string, PicturesRecord & { file: string }>();
@@ -149,6 +146,23 @@ export async function readRecords(folder: string): Promise<SweepRecords> {
     }
   }
   return { models, rows, pictures };
+}
+
+/** Names of the files of lines of all parts. */
+async function linesIn(folder: string): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  return names.filter((name) => /^records-\d+-of-\d+\.jsonl$/.test(name));
+}
+
+/** Whether no model was opened in a folder, and nobody is at it but whoever holds the file of this name. */
+export async function isUnpainted(folder: string, held?: string): Promise<boolean> {
+  for (const name of await linesIn(folder)) {
+    if (name === held) continue;
+    using file = await Deno.open(`${folder}/${name}`, { read: true, write: true });
+    if (!await file.tryLock(true)) return false;
+  }
+  const { models, pictures } = await readRecords(folder);
+  return models.size === 0 && pictures.size === 0;
 }
 
 /**
@@ -246,12 +260,15 @@ function lostNumbers(folder: string, file: string): Error {
 
 /** The two files of a part, which are its own as long as it is open. */
 export class RecordsFile implements Disposable {
+  /** Name of the file of lines. */
+  readonly name: string;
   readonly #lines: Deno.FsFile;
   readonly #numbers: Deno.FsFile;
   /** Numbers that are there. */
   #count: number;
 
-  private constructor(lines: Deno.FsFile, numbers: Deno.FsFile, count: number) {
+  private constructor(name: string, lines: Deno.FsFile, numbers: Deno.FsFile, count: number) {
+    this.name = name;
     this.#lines = lines;
     this.#numbers = numbers;
     this.#count = count;
@@ -285,7 +302,7 @@ export class RecordsFile implements Disposable {
     await numbers.truncate(count * BYTES);
     await numbers.seek(0, Deno.SeekMode.End);
     files.move();
-    return new RecordsFile(lines, numbers, count);
+    return new RecordsFile(names.lines, lines, numbers, count);
   }
 
   /** Adds a line. */

@@ -55,9 +55,10 @@ async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepRe
   requireOptions(options, OPTIONS, "sweep");
   requireInteger(shard.parts, "parts", "sweep", { min: 1, max: 4096 });
   requireInteger(shard.part, "part", "sweep", { min: 1, max: shard.parts });
-  await takeUpPlan(folder, plan, paint);
+  await takeUpPlan(folder, plan, { paint });
   if (paint) {
     using file = await RecordsFile.open(folder, shard);
+    await takeUpPlan(folder, plan, { paint, held: file.name });
     for (const model of plan.models) {
       const rows = planRows(plan).filter((row) => row.model === model.name);
       if (rows.length === 0) continue;

@@ -7,15 +7,24 @@
 import { dirname } from "node:path";
 import { shown } from "../../kernels/arguments.ts";
 import type { SweepPlan } from "./plan.ts";
+import { isUnpainted } from "./records.ts";
 
 /**
- * Makes a folder that of a plan, or checks that it is.
+ * Makes a folder that of a plan, or checks that it is. As long as no model has been opened for a plan, another
+ * one may take its place: the first one could not be carried out.
  *
- * @param paint Whether the folder may be made for it.
+ * @param options Whether the folder may be made for it, and the name of the records that are held open: whoever
+ * holds some gives an unpainted folder another plan, if nobody else does.
  * @throws {Error} If it is that of another plan; the message says what differs.
  */
-export async function takeUpPlan(folder: string, plan: SweepPlan, paint: boolean): Promise<void> {
+export async function takeUpPlan(
+  folder: string,
+  plan: SweepPlan,
+  options: { readonly paint: boolean; readonly held?: string },
+): Promise<void> {
+  const { paint, held } = options;
   const path = `${folder}/plan.json`;
+  const written = `${JSON.stringify(plan, undefined, 2)}\n`;
   const text = await Deno.readTextFile(path).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -23,11 +32,16 @@ export async function takeUpPlan(folder: string, plan: SweepPlan, paint: boolean
   if (text === undefined) {
     if (!paint) throw new Error(`Cannot make results of ${folder} as no sweep is there`);
     await Deno.mkdir(folder, { recursive: true });
-    await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
-    return;
+    // Of two that begin at once one is first, and the other one is held against its plan.
+    if (await writeFirst(path, written)) return;
+    return await takeUpPlan(folder, plan, options);
   }
   const difference = differenceOf(parse(text, path), JSON.parse(JSON.stringify(plan)), "");
   if (difference === undefined) return;
+  if (paint && await isUnpainted(folder, held)) {
+    if (held !== undefined) await writeWhole(path, written);
+    return;
+  }
   throw new Error(
     `Cannot sweep in ${folder} as it is that of another plan: ${difference}; choose another folder`,
   );
@@ -60,6 +74,25 @@ function differenceOf(before: unknown, now: unknown, path: string): string | und
 
 function isRecord(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Writes a file whole, unless there is one: whether it did. */
+async function writeFirst(path: string, content: string): Promise<boolean> {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await Deno.writeTextFile(temporary, content, { createNew: true });
+    await Deno.link(temporary, path).catch((error) => {
+      if (error instanceof Deno.errors.AlreadyExists) throw error;
+      // Not every file system has links.
+      return Deno.rename(temporary, path);
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  } finally {
+    await Deno.remove(temporary).catch(() => {});
+  }
 }
 
 /** Writes a file whole or not at all. */

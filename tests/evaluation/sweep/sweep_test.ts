@@ -219,6 +219,37 @@ testSweep("runSweep: examples of all rows are of one seed, and named by their su
   assertEquals(intervals, { confidence: 0.95, resamples: 2000 });
 });
 
+testSweep(
+  "runSweep: a folder in which nothing could be painted is there for another plan",
+  async (folder) => {
+    const wrong = parsePlan({ ...PLAN, subjects: { labels: [9999] } });
+    await assertRejects(() => runSweep(wrong, { folder, ...ALONE }), RangeError, "from 0 to 63");
+    const right = parsePlan({ ...PLAN, subjects: { labels: [3] }, methods: [{ method: "plain" }] });
+    {
+      using held = await Deno.open(`${folder}/records-1-of-1.jsonl`, { write: true });
+      assert(await held.tryLock(true));
+      const words = "it is that of another plan: subjects.labels[0] was 9999 and is 3";
+      await assertRejects(() => runSweep(right, { folder, ...ALONE }), Error, words);
+    }
+    await assertRejects(() => runSweep(right, { folder, ...ALONE, paint: false }), Error, "another plan");
+    assertEquals((await runSweep(right, { folder, ...ALONE })).complete, true);
+    await assertRejects(() => runSweep(wrong, { folder, ...ALONE }), Error, "another plan");
+    const files = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
+      name.endsWith(".tmp")
+    );
+    assertEquals(files, []);
+  },
+);
+
+testSweep("runSweep: of two plans that begin at once in a folder one is refused", async (folder) => {
+  const plans = [1, 2].map((seed) => parsePlan({ ...PLAN, methods: [{ method: "plain" }], seeds: [seed] }));
+  const none = (part: number) => ({ folder, ...ALONE, shard: { part, parts: 64 } });
+  const ends = await Promise.allSettled(plans.map((plan, i) => runSweep(plan, none(60 + i))));
+  assertEquals(ends.filter(({ status }) => status === "fulfilled").length <= 1, true);
+  const plan = JSON.parse(await Deno.readTextFile(`${folder}/plan.json`));
+  assert([1, 2].includes(plan.seeds[0]));
+});
+
 testSweep("runSweep: prompts that have changed in their file are refused", async (folder) => {
   const file = `${folder}/prompts.txt`;
   const plan = parsePlan({
