@@ -131,7 +131,7 @@ export async function readRecords(folder: string): Promise<SweepRecords> {
   const rows = new Map<string, RowRecord>();
   const pictures = new Map<string, PicturesRecord & { file: string }>();
   for (const name of names.sort()) {
-    const file = name.replace(/jsonl$/, "f32");
+    const file = numbersOf(name);
     for (const record of wholeLines(await Deno.readFile(`${folder}/${name}`), name).records) {
       if (record.kind === "model") {
         const before = models.get(record.name);
@@ -154,15 +154,28 @@ async function linesIn(folder: string): Promise<string[]> {
   return names.filter((name) => /^records-\d+-of-\d+\.jsonl$/.test(name));
 }
 
-/** Whether no model was opened in a folder, and nobody is at it but whoever holds the file of this name. */
+/** Whether nothing was painted in a folder, and nobody is at it but whoever holds the file of this name. */
 export async function isUnpainted(folder: string, held?: string): Promise<boolean> {
   for (const name of await linesIn(folder)) {
     if (name === held) continue;
     using file = await Deno.open(`${folder}/${name}`, { read: true, write: true });
     if (!await file.tryLock(true)) return false;
   }
-  const { models, pictures } = await readRecords(folder);
-  return models.size === 0 && pictures.size === 0;
+  return (await readRecords(folder)).pictures.size === 0;
+}
+
+/** Removes the files of all parts but one. */
+export async function clearOthers(folder: string, held: string): Promise<void> {
+  for (const name of await linesIn(folder)) {
+    if (name === held) continue;
+    await Deno.remove(`${folder}/${name}`);
+    await Deno.remove(`${folder}/${numbersOf(name)}`).catch(() => {});
+  }
+}
+
+/** Name of the file of numbers beside one of lines. */
+function numbersOf(lines: string): string {
+  return lines.replace(/jsonl$/, "f32");
 }
 
 /**
@@ -316,6 +329,15 @@ export class RecordsFile implements Disposable {
     await writeAll(this.#numbers, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     this.#count += values.length;
     return { at, dimensions };
+  }
+
+  /** Takes everything back. */
+  async clear(): Promise<void> {
+    for (const file of [this.#lines, this.#numbers]) {
+      await file.truncate(0);
+      await file.seek(0, Deno.SeekMode.Start);
+    }
+    this.#count = 0;
   }
 
   /** Lets go of both. */

@@ -58,7 +58,7 @@ async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepRe
   await takeUpPlan(folder, plan, { paint });
   if (paint) {
     using file = await RecordsFile.open(folder, shard);
-    await takeUpPlan(folder, plan, { paint, held: file.name });
+    await takeUpPlan(folder, plan, { paint, held: file });
     for (const model of plan.models) {
       const rows = planRows(plan).filter((row) => row.model === model.name);
       if (rows.length === 0) continue;

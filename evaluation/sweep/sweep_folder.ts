@@ -7,20 +7,20 @@
 import { dirname } from "node:path";
 import { shown } from "../../kernels/arguments.ts";
 import type { SweepPlan } from "./plan.ts";
-import { isUnpainted } from "./records.ts";
+import { clearOthers, isUnpainted, type RecordsFile } from "./records.ts";
 
 /**
- * Makes a folder that of a plan, or checks that it is. As long as no model has been opened for a plan, another
- * one may take its place: the first one could not be carried out.
+ * Makes a folder that of a plan, or checks that it is. As long as nothing is painted for a plan, another one
+ * may take its place: the first one could not be carried out.
  *
- * @param options Whether the folder may be made for it, and the name of the records that are held open: whoever
- * holds some gives an unpainted folder another plan, if nobody else does.
+ * @param options Whether the folder may be made for it, and the records that are held open: whoever holds some
+ * gives an unpainted folder another plan, if nobody else does.
  * @throws {Error} If it is that of another plan; the message says what differs.
  */
 export async function takeUpPlan(
   folder: string,
   plan: SweepPlan,
-  options: { readonly paint: boolean; readonly held?: string },
+  options: { readonly paint: boolean; readonly held?: RecordsFile },
 ): Promise<void> {
   const { paint, held } = options;
   const path = `${folder}/plan.json`;
@@ -38,9 +38,12 @@ export async function takeUpPlan(
   }
   const difference = differenceOf(parse(text, path), JSON.parse(JSON.stringify(plan)), "");
   if (difference === undefined) return;
-  if (paint && await isUnpainted(folder, held)) {
-    if (held !== undefined) await writeWhole(path, written);
-    return;
+  if (paint && await isUnpainted(folder, held?.name)) {
+    if (held === undefined) return;
+    await clearOthers(folder, held.name);
+    await held.clear();
+    await Deno.remove(`${folder}/examples`, { recursive: true }).catch(() => {});
+    return await writeWhole(path, written);
   }
   throw new Error(
     `Cannot sweep in ${folder} as it is that of another plan: ${difference}; choose another folder`,

@@ -143,20 +143,19 @@ testSweep("runSweep: parts come to the whole, whoever is last", async (folder) =
 });
 
 testSweep("runSweep: another plan, another provider and a second process are refused", async (folder) => {
-  // A part of so many that nothing is left for it.
-  const none = { shard: { part: 64, parts: 64 } };
-  await run(folder, none);
+  const few = { shard: { part: 6, parts: 6 } };
+  await run(folder, few);
   const other = parsePlan({ ...PLAN, seeds: [1, 3], methods: PLAN.methods.slice(0, 2) });
   await assertRejects(
     () => runSweep(other, { folder, ...ALONE }),
     Error,
     "as it is that of another plan: seeds[1] was 2 and is 3; choose another folder",
   );
-  const file = `${folder}/records-64-of-64.jsonl`;
+  const file = `${folder}/records-6-of-6.jsonl`;
   const lines = await Deno.readTextFile(file);
   await Deno.writeTextFile(file, lines.replace('"provider":"wasm"', '"provider":"native"'));
   await assertRejects(
-    () => run(folder, none),
+    () => run(folder, few),
     Error,
     'as the model "demo" has another provider than before: native was',
   );
@@ -224,19 +223,28 @@ testSweep(
   async (folder) => {
     const wrong = parsePlan({ ...PLAN, subjects: { labels: [9999] } });
     await assertRejects(() => runSweep(wrong, { folder, ...ALONE }), RangeError, "from 0 to 63");
+    const gone = [{ method: "best-of-n", vary: { verifier: [`${folder}/gone.onnx`] } }];
+    const later = parsePlan({ ...PLAN, subjects: { labels: [9999] }, methods: gone });
+    await assertRejects(
+      () => runSweep(later, { folder, ...ALONE, shard: { part: 2, parts: 2 } }),
+      RangeError,
+    );
+    // A model was opened and written down, whose verifier is not there.
+    const unled = parsePlan({ ...PLAN, subjects: { labels: [9, 3] }, methods: gone });
+    await assertRejects(() => runSweep(unled, { folder, ...ALONE }), Error, "gone.onnx");
+    assert((await Deno.stat(`${folder}/records-1-of-1.jsonl`)).size > 0);
     const right = parsePlan({ ...PLAN, subjects: { labels: [3] }, methods: [{ method: "plain" }] });
     {
       using held = await Deno.open(`${folder}/records-1-of-1.jsonl`, { write: true });
       assert(await held.tryLock(true));
-      const words = "it is that of another plan: subjects.labels[0] was 9999 and is 3";
+      const words = "it is that of another plan: subjects.labels[0] was 9 and is 3";
       await assertRejects(() => runSweep(right, { folder, ...ALONE }), Error, words);
     }
     await assertRejects(() => runSweep(right, { folder, ...ALONE, paint: false }), Error, "another plan");
     assertEquals((await runSweep(right, { folder, ...ALONE })).complete, true);
     await assertRejects(() => runSweep(wrong, { folder, ...ALONE }), Error, "another plan");
-    const files = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
-      name.endsWith(".tmp")
-    );
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    const files = names.filter((name) => /tmp$|of-2/.test(name));
     assertEquals(files, []);
   },
 );
