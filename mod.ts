@@ -78,6 +78,7 @@ export {
   type FamilyOption,
   type FeatureExtractor,
   type Features,
+  type FolderTuning,
   type GraphDescription,
   type GraphValue,
   GUIDANCE_FORMULAS,

@@ -61,6 +61,17 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/tts_var.ts")).ttsVar,
   },
   {
+    name: "analyze",
+    summary:
+      "Show how a model paints, as figures of the papers do: what is decided when, densities, branches",
+    load: async () => (await import("./commands/analyze.ts")).analyze,
+  },
+  {
+    name: "tune",
+    summary: "Find settings of VAR-Scaling that suit a model, and write them into its folder",
+    load: async () => (await import("./commands/tune.ts")).tune,
+  },
+  {
     name: "sweep",
     summary: "Compare methods, settings and seeds by a plan, with intervals and a report",
     load: async () => (await import("./commands/sweep.ts")).sweep,

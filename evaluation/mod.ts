@@ -6,6 +6,56 @@
  * @module
  */
 
+export type {
+  Analysis,
+  AnalysisOptions,
+  AnalysisPicture,
+  AnalysisTable,
+  Painting,
+} from "./analyses/analysis.ts";
+export {
+  analyzeBranches,
+  type BranchesData,
+  type BranchesOptions,
+  type BranchShares,
+} from "./analyses/branches.ts";
+export {
+  analyzeDensities,
+  type DensitiesData,
+  type DensitiesOptions,
+  type LabelDensities,
+} from "./analyses/densities.ts";
+export { oracleVerifier } from "./analyses/oracle_verifier.ts";
+export {
+  analyzePerturbation,
+  type PerturbationData,
+  type PerturbationOptions,
+  type PerturbedScale,
+} from "./analyses/perturbation.ts";
+export {
+  analyzeRepresentatives,
+  type Branch,
+  type LabelRepresentatives,
+  type Representative,
+  type RepresentativesData,
+  type RepresentativesOptions,
+} from "./analyses/representatives.ts";
+export {
+  analyzeScales,
+  type JudgedScale,
+  type LookCost,
+  type ScalesData,
+  type ScalesOptions,
+} from "./analyses/scales.ts";
+export { writeTuning, type WriteTuningOptions } from "./analyses/tuned_folder.ts";
+export {
+  type HeldOut,
+  type TriedSetting,
+  tune,
+  type TunedSetting,
+  type TuneOptions,
+  type TuningData,
+} from "./analyses/tuning.ts";
 export { type Compared, compareEvaluations } from "./compare.ts";
 export {
   evaluatePictures,

@@ -168,7 +168,8 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
   }
 
   get tuning(): ModelTuning {
-    return this.parts.folder.manifest.tuning ?? {};
+    const { evidence: _found, ...tuning } = this.parts.folder.manifest.tuning ?? {};
+    return tuning;
   }
 
   get encodes(): boolean {

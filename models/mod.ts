@@ -48,6 +48,7 @@ export type {
 } from "./family.ts";
 export {
   type FileRecord,
+  type FolderTuning,
   type ManifestFacts,
   type ModelFolder,
   type ModelManifest,

@@ -167,8 +167,12 @@ export interface SearchDefaults extends SearchSettings {
   alpha(setting: { readonly scale: number; readonly samples: number }): number;
   /** Conflict threshold, in units of the codebook. */
   readonly conflictThreshold: number;
-  /** What the authors' experiments take, whatever the model. */
-  readonly published: { readonly cfg: number; readonly alpha: number; readonly conflictThreshold: number };
+  /** What the authors' experiments take, whatever the model and its folder. */
+  readonly published: Partial<SearchSettings> & {
+    readonly cfg: number;
+    readonly alpha: number;
+    readonly conflictThreshold: number;
+  };
   /**
    * What the authors' paper states for the family where the settings above are those of the released code, or
    * of this project.
@@ -224,7 +228,7 @@ export interface Model extends AsyncDisposable {
   readonly defaults: SamplingDefaults;
   /** Settings of VAR-Scaling that suit it. */
   readonly search: SearchDefaults;
-  /** Search settings that its folder gives. */
+  /** Search settings that its folder gives; how they were found, the folder's description says. */
   readonly tuning: ModelTuning;
   /** Its tokens. */
   readonly tokens: TokenSpace;

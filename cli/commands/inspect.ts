@@ -13,6 +13,7 @@ import {
   describeWeights,
   type Fact,
   FAMILIES,
+  type FolderTuning,
   type GraphDescription,
   type GraphValue,
   type ModelFolder,
@@ -244,7 +245,9 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
     rows.push(["verifier", "its own, which judges in searches unless another is named"]);
   }
   if (classNames.length > 0) rows.push(["class names", `${classNames.slice(0, 3).join(", ")}, …`]);
-  for (const [key, value] of Object.entries(tuning ?? {})) rows.push([`tuned ${key}`, String(value)]);
+  const { evidence, ...tuned } = tuning ?? {};
+  for (const [key, value] of Object.entries(tuned)) rows.push([`tuned ${key}`, String(value)]);
+  if (evidence !== undefined) rows.push(["tuned by", showEvidence(evidence)]);
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const damaged = files.filter(({ problem }) => problem !== null).length;
   rows.push([
@@ -255,6 +258,12 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
   ]);
   const details = files.map((file) => showFile(file, tensors));
   return `${columns(rows)}\n${details.join("\n")}`;
+}
+
+/** Who judged when settings were tuned, and when that was, as far as it is written down. */
+function showEvidence({ verifier, date }: NonNullable<FolderTuning["evidence"]>): string {
+  const name: unknown = typeof verifier === "object" && verifier !== null && Reflect.get(verifier, "name");
+  return [name, date].filter((fact) => typeof fact === "string").join(", ") || "somebody who left no name";
 }
 
 /** How much the weights of each part are: `transformer 4.7 GiB in 5 files`. */

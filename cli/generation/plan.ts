@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { GenerateRequest, Label } from "../../mod.ts";
+import type { GenerateRequest } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import { searchOf } from "../options/method_options.ts";
@@ -13,7 +13,7 @@ import { NO_SEARCH } from "../options/search.ts";
 import { type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { absolute } from "../options/place.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
-import { type Labelled, labelOf, requireClasses } from "../options/requests.ts";
+import { type Labelled, labelOf, labelsOf, listedLabels } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import type { GivenEdit, PlannedEdit } from "./edit_record.ts";
 import type { RunRecord, Variant } from "./run_record.ts";
@@ -95,16 +95,4 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
     tree: options.tree,
     textFeatures: options.textFeatures === undefined ? undefined : absolute(options.textFeatures),
   };
-}
-
-function listedLabels({ labels }: Labelled, listed: string | undefined): string[] {
-  if (listed === undefined) return [];
-  return labels.kind === "texts" ? [listed] : listed.split(",").map((label) => label.trim());
-}
-
-function labelsOf(model: Labelled, label: string): Label[] {
-  if (label === "null") return [null];
-  if (label !== "all") return [labelOf(model, label)];
-  const { count } = requireClasses(model, 'generate "all" classes');
-  return Array.from({ length: count }, (_, id) => id);
 }

@@ -8,6 +8,7 @@
 import { isAbsolute } from "node:path";
 import {
   type GenerateRequest,
+  type Judge,
   latentFeatures,
   loadFeatures,
   type LoadNetworkOptions,
@@ -201,26 +202,13 @@ async function openJudges(search: Search, model: Model, options: OpenSearchOptio
   const { verifier, features, template } = search;
   await using stack = new AsyncDisposableStack();
   const judges: Judges = {
-    ...(verifier !== undefined && { verifier: await openVerifier(verifier) }),
+    ...(verifier !== undefined && {
+      verifier: stack.use(await openVerifier(verifier, model, { ...options, template })).judge,
+    }),
     ...(features !== undefined && { features: await openFeatures(features) }),
   };
   const opened = stack.move();
   return { ...judges, [Symbol.asyncDispose]: () => opened.disposeAsync() };
-
-  async function openVerifier(place: string): Promise<NonNullable<Judges["verifier"]>> {
-    if (place === "own") return await model.verifier!();
-    if (place === "evidence") return ownEvidence();
-    if (place === "density") return ownDensity();
-    const named = template === undefined ? {} : { template };
-    return stack.use(
-      await openNetwork(
-        "--verifier",
-        place,
-        options,
-        (how) => loadVerifier(place, { model, ...how, ...named }),
-      ),
-    );
-  }
 
   async function openFeatures(place: string): Promise<NonNullable<Judges["features"]>> {
     if (place === "latent") return latentFeatures();
@@ -236,11 +224,49 @@ async function openJudges(search: Search, model: Model, options: OpenSearchOptio
   }
 }
 
+/** How a judge is opened, and for which option. */
+export interface OpenVerifierOptions extends Omit<OpenSearchOptions, "request"> {
+  /** Name of the option that says where it is. */
+  readonly option?: string;
+  /** The text for a class, for one that compares pictures with texts. */
+  readonly template?: string | undefined;
+}
+
+/**
+ * Opens a judge: `own`, `evidence`, `density`, or a network.
+ *
+ * @throws {UsageError} If it is not there, or the model brings none of its own.
+ */
+export async function openVerifier(
+  place: string,
+  model: Model,
+  { option = "--verifier", template, ...options }: OpenVerifierOptions,
+): Promise<{ readonly judge: Judge } & AsyncDisposable> {
+  // What belongs to the model, or to nobody, stays.
+  const lent = (judge: Judge) => ({ judge, [Symbol.asyncDispose]: () => Promise.resolve() });
+  if (place === "own") {
+    if (model.verifier !== undefined) return lent(await model.verifier());
+    throw new UsageError(
+      `Option ${option} is needed, as the model "${model.name}" brings none of its own: a network, or evidence or density, which need none`,
+    );
+  }
+  if (place === "evidence") return lent(ownEvidence());
+  if (place === "density") return lent(ownDensity());
+  const named = template === undefined ? {} : { template };
+  const judge = await openNetwork(
+    option,
+    place,
+    options,
+    (how) => loadVerifier(place, { model, ...how, ...named }),
+  );
+  return { judge, [Symbol.asyncDispose]: () => judge[Symbol.asyncDispose]() };
+}
+
 /** Loads a network, says so, and names the option where it cannot be. */
 async function openNetwork<Network extends AsyncDisposable>(
   option: string,
   place: string,
-  { options: { threads, cpuProvider, quiet = false }, io }: OpenSearchOptions,
+  { options: { threads, cpuProvider, quiet = false }, io }: Omit<OpenSearchOptions, "request">,
   work: (options: LoadNetworkOptions) => Promise<Network>,
 ): Promise<Network> {
   using transfer = new Transfer(io);

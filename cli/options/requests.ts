@@ -40,6 +40,24 @@ export function labelOf(model: Labelled, text: string): Exclude<Label, null> {
   return asked(() => model.resolveLabel(text).id) ?? text;
 }
 
+/** Labels between commas; of a model that takes texts, which may have commas too, a single one. */
+export function listedLabels({ labels }: Labelled, listed: string | undefined): string[] {
+  if (listed === undefined) return [];
+  return labels.kind === "texts" ? [listed] : listed.split(",").map((label) => label.trim());
+}
+
+/**
+ * What a word for labels means: a class or a text, `null` for none, `all` for every class.
+ *
+ * @throws {UsageError} If the model has no such class, or no classes where all are meant.
+ */
+export function labelsOf(model: Labelled, label: string): Label[] {
+  if (label === "null") return [null];
+  if (label !== "all") return [labelOf(model, label)];
+  const { count } = requireClasses(model, 'generate "all" classes');
+  return Array.from({ length: count }, (_, id) => id);
+}
+
 /**
  * The class that a text names, of a model that has classes.
  *

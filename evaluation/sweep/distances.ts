@@ -20,12 +20,13 @@ const MANY = 50_000;
 const METRICS: readonly MetricName[] = ["fid", "is", "kid", "pr"];
 
 /**
- * Opens what a network has said of real pictures, as the model of a sweep has it.
+ * Opens what a network has said of real pictures: at a place, or the statistics that come with a judge of a
+ * bundled model; none without either.
  *
  * @throws {ModelFileError} If it is of another network.
  */
 export async function openRealRows(
-  { network, reference }: Pick<ModelRecord, "network" | "reference">,
+  { network, reference }: Pick<ModelRecord, "network"> & { readonly reference?: string },
 ): Promise<Said | undefined> {
   if (network === undefined) return undefined;
   const opened = reference === undefined

@@ -109,20 +109,22 @@ export async function openJudge(model: Model, options: OpenJudgeOptions): Promis
   };
 }
 
-/** Opens a detector, and whoever tells colours if it does not and captions ask for some. */
+/** Opens a detector, and whoever tells colours: who is asked for, or if it does not, where some are asked. */
 async function openDetector(
   place: string,
   captions: readonly GenEvalPrompt[],
-  { colors = "clip", cpuProvider, signal }: OpenJudgeOptions,
+  { colors, cpuProvider, signal }: OpenJudgeOptions,
   owned: AsyncDisposableStack,
 ): Promise<GenEvalJudge> {
   const detector = owned.use(await loadDetector(place, { cpuProvider, signal }));
-  if (detector.colors !== undefined || !captions.some(asksForColors)) {
+  const painter = colors ??
+    (detector.colors === undefined && captions.some(asksForColors) ? "clip" : undefined);
+  if (painter === undefined) {
     requireKnown(captions, { detector });
     return { detector };
   }
   requireKnown(captions, { detector, colors: { colors: GENEVAL_COLORS } });
-  return { detector, colors: owned.use(await loadColors(colors, { cpuProvider, signal })) };
+  return { detector, colors: owned.use(await loadColors(painter, { cpuProvider, signal })) };
 }
 
 /** What is kept of what a network of metrics says. */

@@ -6,12 +6,14 @@
  */
 
 import { DeviceLostError } from "../../kernels/device/errors.ts";
+import { resolveCpuProvider } from "../../models/graphs/cpu_provider.ts";
 import { type CpuProvider, type Dtype, loadModel, type Model, type TextFeatures } from "../../models/mod.ts";
 import { featuresOf } from "../../sampler/generate.ts";
 import { generate, type GeneratedImage, resolveRequest, type VarScalingDecision } from "../../sampler/mod.ts";
 import { DEMO_DETECTOR } from "../geneval/detector.ts";
 import { meanDistance } from "../metrics/diversity.ts";
 import { judgeOfModel } from "../reference.ts";
+import { openRealRows } from "./distances.ts";
 import { type Judgement, openJudge, type SweepJudge } from "./judging.ts";
 import { partsOf } from "./methods.ts";
 import type { PlannedRow, SweepModel, SweepPlan } from "./plan.ts";
@@ -238,21 +240,40 @@ export class ModelSweep {
         ...(this.#model.dtype === undefined ? {} : { dtype: this.#model.dtype as Dtype }),
       }),
     );
+    if (model.flops === undefined) {
+      throw new TypeError(
+        `Cannot sweep as models of the family "${model.family}" do not tell how many operations they take`,
+      );
+    }
     const subjects = await subjectsOf(model, this.#subjects);
     const { detector = place === "demo-t2i" ? DEMO_DETECTOR : undefined, colors } = {
       ...this.#plan,
       ...this.#model,
     };
     const network = this.#model.network ?? this.#plan.network ?? judgeOfModel(place);
+    const reference = this.#model.reference ?? this.#plan.reference;
+    if (reference !== undefined && network === undefined) {
+      throw new TypeError(
+        `Cannot sweep as the reference ${reference} is of no network: the plan must name it`,
+      );
+    }
+    const asked = this.#model.detector ?? this.#plan.detector ?? colors;
+    if (asked !== undefined && subjects.some(({ caption }) => caption === undefined)) {
+      throw new TypeError(
+        `Cannot sweep as ${asked} is to judge captions and subjects are none: give GenEval's metadata as their file`,
+      );
+    }
     const judge = owned.use(
       await openJudge(model, {
         ...(network === undefined ? {} : { network }),
-        cpuProvider: model.provider === "native" ? "native" : "wasm",
+        cpuProvider: model.provider === "webgpu" ? await resolveCpuProvider("auto") : model.provider,
         ...(detector === undefined ? {} : { detector }),
         ...(colors === undefined ? {} : { colors }),
         ...{ subjects, signal },
       }),
     );
+    // What cannot be compared with is refused before anything is painted.
+    await openRealRows({ ...(judge.network && { network: judge.network }), ...(reference && { reference }) });
     const networks = owned.use(new RowNetworks(model));
     const labels = subjects.map(({ label }) => label);
     const textFeatures = await featuresOf(model, resolveRequest(model, { labels, signal }));
@@ -268,7 +289,7 @@ export class ModelSweep {
     { model, judge, subjects }: OpenedModel,
     { models }: SweepRecords,
   ): Promise<void> {
-    const { name, reference = this.#plan.reference } = this.#model;
+    const { name } = this.#model;
     const groups: string[] = [];
     for (const { number, group } of subjects) groups[number] = group;
     const record: ModelRecord = {
@@ -294,7 +315,6 @@ export class ModelSweep {
       groups: Array.from(groups, (group) => group ?? ""),
       subjects: await checksumOf(subjects),
       ...(judge.network && { network: judge.network }),
-      ...(reference === undefined ? {} : { reference }),
     };
     const before = models.get(name);
     if (before === undefined) await this.#file.append(record);
@@ -379,7 +399,7 @@ export class ModelSweep {
         await this.#keepExample(row, unit, own[0]!);
         // Unit by unit, as the last bits of what networks say depend on what they look at together.
         const judgement = await judge.judge(own, Array<Subject>(count).fill(unit.subject));
-        await this.#record(row, unit, { judgement, images: own, each });
+        await this.#record(row, unit, { model, judgement, images: own, each });
       }
       painted += images.length;
       this.#painted += images.length;
@@ -391,7 +411,8 @@ export class ModelSweep {
   async #record(
     row: PlannedRow,
     { seed, subject }: Unit,
-    { judgement, images, each }: {
+    { model, judgement, images, each }: {
+      readonly model: Model;
       readonly judgement: Judgement;
       readonly images: readonly GeneratedImage[];
       readonly each: { readonly flops: number; readonly seconds: number };
@@ -402,7 +423,7 @@ export class ModelSweep {
     const { own } = judgement;
     const diversity = own === undefined || own.count < 2 ? undefined : meanDistance(own);
     const pictures = judgement.pictures.map((said, i): PictureRecord => {
-      const branches = branchesOf(row, images[i]!);
+      const branches = branchesOf(row, model, images[i]!);
       return { ...said, ...(branches.length > 0 && { branches }) };
     });
     await this.#file.append({
@@ -456,10 +477,20 @@ function commonExamples(
   };
 }
 
-/** Branches that VAR-Scaling took for a picture, one for each scale on which it acted. */
-function branchesOf({ method }: PlannedRow, { decisions }: GeneratedImage): string[] {
+/**
+ * What VAR-Scaling kept candidates by for a picture, one for each scale on which it acted: its branch, or the
+ * strategy where that is always the same.
+ */
+function branchesOf(
+  { method, settings }: PlannedRow,
+  { search }: Pick<Model, "search">,
+  { decisions }: GeneratedImage,
+): string[] {
   if (!partsOf(method).scaled) return [];
+  const paper = (settings.scalingPreset ?? settings.preset) === "paper";
+  const { strategy = (paper ? search.paper?.strategy : undefined) ?? search.strategy } = settings;
   return decisions.filter(({ hook }) => hook === "var-scaling").map(({ value }) => {
+    if (strategy !== "var-scaling") return strategy as string;
     return (value as VarScalingDecision).low ? "low density" : "high density";
   });
 }

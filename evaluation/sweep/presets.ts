@@ -341,25 +341,28 @@ function transplanted(plan: SweepPlan, place: string): SweepPlan {
     return Object.fromEntries(kept.filter(([name]) => name !== "verifier" && name !== "features"));
   };
   const seen = new Set<string>();
-  const rows = methods.flatMap(({ method, settings = [{}], models: _models, ...entry }) => {
+  // A model of the plan itself keeps its own rows.
+  const own = models.find((model) => model.place === place);
+  const rows = methods.flatMap(({ method, settings = [{}], models: meant, ...entry }) => {
+    if (own !== undefined && !(meant?.includes(own.name) ?? true)) return [];
     const different = settings.map(fitting).filter((set) => {
       const key = JSON.stringify([method, entry.vary, set]);
       return !seen.has(key) && seen.add(key);
     });
     return different.length === 0 ? [] : [{ ...entry, method, settings: different }];
   });
-  const own = models.find((model) => model.place === place)?.subjects ?? subjects ?? models[0]!.subjects;
-  const count = Math.min(own?.count ?? 1, FEWER);
-  const painted = place === "demo-t2i"
+  const painted = own?.subjects ?? subjects ?? models[0]!.subjects;
+  const count = Math.min(painted?.count ?? 1, FEWER);
+  const fitted = place === "demo-t2i"
     ? { file: "demo-t2i" }
     : place === "demo"
     ? { labels: "all" as const, count }
-    : { ...own, count };
+    : { ...painted, count };
   return parsePlan({
     ...others,
     description:
       `${plan.description} Here the rows are of another model, whose own settings fill in what was tuned to the paper's.`,
-    models: [{ name: place.replace(/[^\w.+-]+/g, "_"), place, subjects: painted }],
+    models: [{ name: place.replace(/[^\w.+-]+/g, "_"), place, subjects: fitted }],
     methods: rows,
   });
 }

@@ -33,8 +33,6 @@ export interface ModelRecord {
   readonly subjects?: string;
   /** The network of metrics. */
   readonly network?: NetworkIdentity;
-  /** Where its reference is; the bundled one without it, if there is one. */
-  readonly reference?: string;
 }
 
 /** A row, once its model is known. The last one of an id counts. */

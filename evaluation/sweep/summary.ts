@@ -64,7 +64,10 @@ export async function summarize(plan: SweepPlan, options: SummaryOptions): Promi
   const rows = planRows(plan).map((row) => picturesOf(row, records));
   const opened = new Map<string, ReturnType<typeof openRealRows>>();
   const real = (model: string): ReturnType<typeof openRealRows> => {
-    const known = opened.get(model) ?? openRealRows(records.models.get(model)!);
+    const { reference = plan.reference } = plan.models.find(({ name }) => name === model)!;
+    const { network } = records.models.get(model)!;
+    const known = opened.get(model) ??
+      openRealRows({ ...(network && { network }), ...(reference && { reference }) });
     opened.set(model, known);
     return known;
   };

@@ -68,6 +68,9 @@ async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepRe
       signal?.throwIfAborted();
     }
   }
+  // One process at a time, so that whoever is last has all parts and the last word.
+  using turn = await Deno.open(`${folder}/plan.json`);
+  await turn.lock(true);
   const results = await summarize(plan, { folder, made: await madeBy(), signal });
   await writeWhole(`${folder}/results.json`, `${JSON.stringify(results, undefined, 2)}\n`);
   await writeWhole(`${folder}/results.csv`, formatCsv(results));

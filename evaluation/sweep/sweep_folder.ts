@@ -36,8 +36,12 @@ export async function takeUpPlan(
     if (await writeFirst(path, written)) return;
     return await takeUpPlan(folder, plan, options);
   }
-  const difference = differenceOf(parse(text, path), JSON.parse(JSON.stringify(plan)), "");
-  if (difference === undefined) return;
+  const [before, now] = [parse(text, path), JSON.parse(JSON.stringify(plan))];
+  const difference = differenceOf(paintedOf(before), paintedOf(now), "");
+  if (difference === undefined) {
+    if (JSON.stringify(before) !== JSON.stringify(now)) await writeWhole(path, written);
+    return;
+  }
   if (paint && await isUnpainted(folder, held?.name)) {
     if (held === undefined) return;
     await clearOthers(folder, held.name);
@@ -48,6 +52,22 @@ export async function takeUpPlan(
   throw new Error(
     `Cannot sweep in ${folder} as it is that of another plan: ${difference}; choose another folder`,
   );
+}
+
+/** What says nothing of pictures, and may become another while the pictures stay. */
+const ABOUT_RESULTS = ["title", "description", "reference", "metrics", "published"];
+
+/** What of a plan decides its pictures and what judges say of them. */
+function paintedOf(plan: unknown): unknown {
+  const kept = (value: object): Record<string, unknown> => {
+    return Object.fromEntries(Object.entries(value).filter(([name]) => !ABOUT_RESULTS.includes(name)));
+  };
+  if (!isRecord(plan)) return plan;
+  const { models, ...others } = kept(plan as object);
+  return {
+    ...others,
+    models: Array.isArray(models) ? models.map((model) => isRecord(model) ? kept(model) : model) : models,
+  };
 }
 
 function parse(text: string, path: string): unknown {

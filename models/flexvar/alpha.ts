@@ -20,16 +20,16 @@ export const SEARCH: SearchSettings = {
  * The conflict threshold is VAR's: between code vectors of length 1, it is below the distance of any maps
  * that differ in two tokens.
  */
-const PUBLISHED = { cfg: 2.5, alpha: 2.5, conflictThreshold: 1.8 };
+const PUBLISHED = {
+  ...{ cfg: 2.5, alpha: 2.5, conflictThreshold: 1.8 },
+  ...{ scale: SEARCH.scale, samples: SEARCH.samples },
+};
 
 /**
  * α by number of candidates. The paper states 2.5 to 2.8 for 10 to 100 of them; which belongs to which number
  * is ours.
  */
 const ALPHA: readonly (readonly [samples: number, alpha: number])[] = [[20, 2.5], [50, 2.65], [100, 2.8]];
-/** The number of candidates for which a folder's α is meant. */
-const TUNED_SAMPLES = 50;
-
 /** α for a number of candidates, on straight lines between the numbers that are known. */
 function alphaOf(samples: number): number {
   const after = ALPHA.findIndex(([known]) => samples <= known);
@@ -55,9 +55,12 @@ function alphaOf(samples: number): number {
  * ```
  */
 export function flexVarSearch(tuning: ModelTuning): SearchDefaults {
-  const shift = tuning.alpha === undefined ? 0 : tuning.alpha - alphaOf(TUNED_SAMPLES);
+  const { scale = SEARCH.scale, samples: tuned = SEARCH.samples } = tuning;
+  const shift = tuning.alpha === undefined ? 0 : tuning.alpha - alphaOf(tuned);
   return {
     ...SEARCH,
+    scale,
+    samples: tuned,
     alpha: ({ samples }) => Math.round((alphaOf(samples) + shift) * 100) / 100,
     conflictThreshold: tuning.conflictThreshold ?? PUBLISHED.conflictThreshold,
     published: PUBLISHED,

@@ -47,17 +47,30 @@ export interface ModelManifest {
   /** Names of the classes in order, or none. */
   readonly classNames: readonly string[];
   /** Search settings that suit the model, where somebody has found some. */
-  readonly tuning?: ModelTuning;
+  readonly tuning?: FolderTuning;
   /** Every other file that is stored: of a virtual folder, all but the weights. */
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
-/** Search settings that depend on a model's codebook and on how sure its logits are. */
+/**
+ * Settings of VAR-Scaling that depend on a model's codebook and on how sure its logits are; what is left out
+ * is that of the family.
+ */
 export interface ModelTuning {
-  /** VAR-Scaling's α at scale 1 with 50 candidates. */
+  /** Scale on which to search, from 0 on. */
+  readonly scale?: number;
+  /** Candidates N per image. */
+  readonly samples?: number;
+  /** Threshold factor α at this scale with so many candidates; elsewhere it is as much higher or lower. */
   readonly alpha?: number;
-  /** VAR-Scaling's conflict threshold: a distance in codebook units. */
+  /** Conflict threshold: a distance in codebook units. */
   readonly conflictThreshold?: number;
+}
+
+/** Settings in a folder, with how they were found. */
+export interface FolderTuning extends ModelTuning {
+  /** What was tried on what, judged by whom, and what came of it: plain data for people. */
+  readonly evidence?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -363,9 +376,19 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
   if (!Array.isArray(classNames) || classNames.some((item) => typeof item !== "string")) {
     return refuse('a list of texts "classNames"', JSON.stringify(classNames)?.slice(0, 80));
   }
+  const tuning = manifest.tuning ?? {};
   for (const key of ["alpha", "conflictThreshold"] as const) {
-    const value = manifest.tuning?.[key] ?? 0;
+    const { [key]: value = 0 } = tuning;
     if (typeof value !== "number") return refuse(`a number "tuning.${key}"`, JSON.stringify(value));
+  }
+  for (const [key, min] of [["scale", 0], ["samples", 1]] as const) {
+    const { [key]: value = min } = tuning;
+    if (!Number.isSafeInteger(value) || value < min) {
+      return refuse(`an integer "tuning.${key}" >= ${min}`, JSON.stringify(value));
+    }
+  }
+  if (typeof (tuning.evidence ?? {}) !== "object") {
+    return refuse('an object "tuning.evidence"', JSON.stringify(tuning.evidence)?.slice(0, 80));
   }
   if (typeof files !== "object" || files === null) return refuse('an object "files"', JSON.stringify(files));
   for (const [key, record] of Object.entries(files)) {
@@ -376,5 +399,5 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
       return refuse(`size and SHA-256 of "${key}"`, JSON.stringify(record));
     }
   }
-  return modelManifest({ family, name, dtype, config, classNames, tuning: manifest.tuning ?? {} }, files);
+  return modelManifest({ family, name, dtype, config, classNames, tuning }, files);
 }

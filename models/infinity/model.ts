@@ -55,7 +55,7 @@ import { INFINITY_LAYOUT } from "./layout.ts";
 import { infinityCosts, infinityWork, largestScores } from "./memory.ts";
 import { resolvePrompt, textOf, textsOf } from "./prompts.ts";
 import { type InfinityOptions, infinitySchedule, insertionLayers, usualMaps } from "./schedule.ts";
-import { INFINITY_SEARCH } from "./search.ts";
+import { infinitySearch } from "./search.ts";
 import { TransformerSessions } from "./transformer_sessions.ts";
 
 /** Tokens of the learnt features that stand for no text where there is no prompt beside to be as long as. */
@@ -275,13 +275,16 @@ class TextEncoderOnDemand implements AsyncDisposable {
 
 class InfinityModel extends LoadedModel<InfinityParts> {
   readonly labels: TextLabels = { kind: "texts" };
-  readonly search: SearchDefaults = INFINITY_SEARCH;
   readonly tokens: BitTokens;
 
   constructor(parts: InfinityParts) {
     super(parts);
     const { config: { bits, patchify } } = parts;
     this.tokens = new BitTokens(bits, { patchify });
+  }
+
+  get search(): SearchDefaults {
+    return infinitySearch(this.tuning);
   }
 
   get cacheDtype(): CacheDtype {

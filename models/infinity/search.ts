@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ModelTuning } from "../folder/model_folder.ts";
 import type { SearchDefaults, SearchSettings } from "../model.ts";
 import { DEFAULTS } from "./schedule.ts";
 
@@ -20,18 +21,29 @@ export const SEARCH: SearchSettings = {
 /** α of the paper's text-to-image experiments. */
 const ALPHA = 1;
 
-/** Settings of VAR-Scaling for models of bits, whatever their size. */
-export const INFINITY_SEARCH: SearchDefaults = {
-  ...SEARCH,
-  alpha: () => ALPHA,
-  conflictThreshold: 0,
-  published: { cfg: DEFAULTS.cfg, alpha: ALPHA, conflictThreshold: 0 },
-  // Table 1, and the text on both branches and on the choice by density.
-  paper: {
-    representatives: 500,
-    strategy: "var-scaling",
-    pick: "density",
-    alpha: ALPHA,
-    conflictThreshold: 0,
-  },
-};
+/**
+ * Settings of VAR-Scaling for a model of bits, whatever its size.
+ *
+ * @param tuning What its folder says.
+ */
+export function infinitySearch(tuning: ModelTuning): SearchDefaults {
+  const { scale = SEARCH.scale, samples = SEARCH.samples, alpha = ALPHA, conflictThreshold = 0 } = tuning;
+  return {
+    ...SEARCH,
+    scale,
+    samples,
+    alpha: () => alpha,
+    conflictThreshold,
+    published: { ...SEARCH, cfg: DEFAULTS.cfg, alpha: ALPHA, conflictThreshold: 0 },
+    // Table 1, and the text on both branches and on the choice by density.
+    paper: {
+      scale: SEARCH.scale,
+      samples: SEARCH.samples,
+      representatives: 500,
+      strategy: "var-scaling",
+      pick: "density",
+      alpha: ALPHA,
+      conflictThreshold: 0,
+    },
+  };
+}

@@ -73,25 +73,33 @@ export const SEARCH: SearchSettings = {
 };
 
 /** What the released code takes. The threshold is in units of the published codebook. */
-const PUBLISHED: SearchDefaults["published"] = { cfg: 1, alpha: 2.3, conflictThreshold: 1.8 };
+const PUBLISHED: SearchDefaults["published"] = {
+  cfg: 1,
+  alpha: 2.3,
+  conflictThreshold: 1.8,
+  scale: SEARCH.scale,
+  samples: SEARCH.samples,
+};
 
 /**
- * Settings that suit a model: {@linkcode alphaPreset}, shifted if the model's folder knows another α, and the
- * folder's conflict threshold.
+ * Settings that suit a model: {@linkcode alphaPreset}, shifted if the model's folder knows another α for its
+ * scale and number of candidates, and what else the folder says.
  *
  * @param depth Depth of the model.
  * @param tuning What its folder says.
  */
 export function varSearch(depth: number, tuning: ModelTuning): SearchDefaults {
-  const { alpha = alphaPreset({ depth, ...TUNED }), conflictThreshold = PUBLISHED.conflictThreshold } =
-    tuning;
+  const { scale = SEARCH.scale, samples = SEARCH.samples } = tuning;
+  const { conflictThreshold = PUBLISHED.conflictThreshold } = tuning;
+  const preset = alphaPreset({ depth, scale, samples });
+  const { alpha = preset } = tuning;
   return {
     ...SEARCH,
-    alpha: (setting) => alphaPreset({ depth, ...setting }) + (alpha - alphaPreset({ depth, ...TUNED })),
+    scale,
+    samples,
+    // Without what adding and subtracting leaves in the last digits.
+    alpha: (setting) => Math.round((alphaPreset({ depth, ...setting }) + (alpha - preset)) * 1e9) / 1e9,
     conflictThreshold,
     published: PUBLISHED,
   };
 }
-
-/** The setting for which a folder tells its α. */
-const TUNED = { scale: 1, samples: 50 };

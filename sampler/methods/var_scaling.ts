@@ -189,7 +189,7 @@ export function varScaling(options: VarScalingOptions = {}): ScaleHook<VarScalin
   return {
     name: "var-scaling",
     scales: scales ??
-      (({ search }) => [(preset === "paper" ? search.paper?.scale : undefined) ?? search.scale]),
+      (({ search }) => [(preset === "default" ? undefined : search[preset]?.scale) ?? search.scale]),
     coupled: settings.bandwidth === "batch",
     settings: {
       // What it leaves to the model is not what other presets do.

@@ -92,6 +92,15 @@ Deno.test("presetPlan: all methods on the bundled models within three quarters o
   assert(seconds < 45 * 60, `${seconds} s`);
 });
 
+Deno.test("presetPlan: a model of the plan itself keeps its own rows", () => {
+  const samples = (model: string): unknown[] => {
+    const rows = planRows(presetPlan("bundled", { model }));
+    return rows.filter(({ method }) => method === "var-scaling").map(({ settings }) => settings.samples);
+  };
+  assertEquals(samples("demo"), [10, 20, 50, 100]);
+  assertEquals(samples("demo-t2i"), [10, 20, 50, 100, 500, 1000, 3000]);
+});
+
 Deno.test("presetPlan: names that there are not", () => {
   assertThrows(() => presetPlan("table9"), TypeError, 'as the preset must be one of "table2"');
 });

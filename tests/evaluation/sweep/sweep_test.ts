@@ -90,6 +90,7 @@ testSweep("runSweep: the same subjects and noise for all rows, at counted cost",
   assert(Math.abs(rows[0]!.metrics["log-probability"]!.value - mean) < 1e-12);
   const branches = rows[1]!.branches!;
   assertEquals(Object.values(branches).reduce((sum, share) => sum + share, 0), 1);
+  for (const name of Object.keys(branches)) assert(["low density", "high density"].includes(name), name);
   assertEquals(rows[0]!.branches, undefined);
   assertEquals(rows[2]!.differences!.reward!.map(({ to }) => to), ["demo.plain"]);
   assertEquals(rows[0]!.examples, ["examples/demo.plain/0.png", "examples/demo.plain/1.png"]);
@@ -151,6 +152,9 @@ testSweep("runSweep: another plan, another provider and a second process are ref
     Error,
     "as it is that of another plan: seeds[1] was 2 and is 3; choose another folder",
   );
+  // What says nothing of pictures may become another.
+  const named = parsePlan({ ...PLAN, title: "another title", metrics: ["reward"] });
+  assertEquals((await runSweep(named, { folder, paint: false })).title, "another title");
   const file = `${folder}/records-6-of-6.jsonl`;
   const lines = await Deno.readTextFile(file);
   await Deno.writeTextFile(file, lines.replace('"provider":"wasm"', '"provider":"native"'));
@@ -275,4 +279,18 @@ testSweep("runSweep: prompts that have changed in their file are refused", async
     Error,
     'the model "t2i" has other subjects than before: their file has changed',
   );
+});
+
+testSweep("runSweep: what is wrong with judges is said before anything is painted", async (folder) => {
+  const refused = async (change: Record<string, unknown>, words: string): Promise<void> => {
+    const plan = parsePlan({ ...PLAN, ...change });
+    await assertRejects(() => runSweep(plan, { folder, ...ALONE }), Error, words);
+    assertEquals((await readRecords(folder)).pictures.size, 0);
+  };
+  // Each in the folder of the one before, of which nothing is there.
+  await refused({ reference: "nowhere.npz" }, "nowhere.npz");
+  await refused({ network: "nobody" }, '"demo-oracle"');
+  await refused({ detector: "demo-t2i-oracle" }, "is to judge captions and subjects are none");
+  await refused({ subjects: { labels: ["mauve dodecahedron"] } }, "mauve dodecahedron");
+  await refused({ subjects: { prompts: ["a cube"] } }, 'the model "demo" takes classes');
 });

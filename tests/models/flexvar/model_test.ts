@@ -504,3 +504,11 @@ Deno.test("Model: α of a model's folder shifts that of its number of candidates
   assertAlmostEquals(alpha({ scale: 2, samples: 100 }), 2.15, 1e-9);
   assertEquals([conflictThreshold, published.conflictThreshold], [1, 1.8]);
 });
+
+Deno.test("Model: what a folder says of scale and candidates is what its α is meant for", async () => {
+  const { flexVarSearch } = await import("../../../models/flexvar/alpha.ts");
+  const { scale, samples, alpha, published } = flexVarSearch({ scale: 3, samples: 20, alpha: 2 });
+  assertEquals([scale, samples, alpha({ scale: 3, samples: 20 })], [3, 20, 2]);
+  assertAlmostEquals(alpha({ scale: 3, samples: 100 }), 2.3, 1e-9);
+  assertEquals([published.scale, published.samples], [2, 50]);
+});

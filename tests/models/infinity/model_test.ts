@@ -7,6 +7,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } fr
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { loadModel, type LoadModelOptions } from "../../../models/load.ts";
 import type { Model } from "../../../models/model.ts";
+import { infinitySearch } from "../../../models/infinity/search.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { encodeTextFeatures, readTextFeatures, TextFeatures } from "../../../models/text/text_features.ts";
 import { reconstruct } from "../../../sampler/editing/reconstruct.ts";
@@ -199,6 +200,15 @@ Deno.test("Model: edits keep bits, reconstructions lead back, previews come scal
   // While it is loaded, a model keeps its encoder and what resizes maps of sizes that have occurred.
   await model[Symbol.asyncDispose]();
   assertEquals(model.device.counters.liveArrays, 0);
+});
+
+Deno.test("infinitySearch: a folder's settings take the place of the released ones, and those stay known", () => {
+  const tuned = infinitySearch({ scale: 4, samples: 200, alpha: 1.2, conflictThreshold: 3 });
+  assertEquals([tuned.scale, tuned.samples, tuned.conflictThreshold], [4, 200, 3]);
+  assertEquals(tuned.alpha({ scale: 4, samples: 200 }), 1.2);
+  const { published, paper } = tuned;
+  assertEquals([published.scale, published.samples, published.alpha], [3, 3000, 1]);
+  assertEquals([paper!.scale, paper!.samples, paper!.alpha], [3, 3000, 1]);
 });
 
 Deno.test("Model: VAR-Scaling searches on the fourth scale, in a series, too", async () => {

@@ -46,7 +46,7 @@ Deno.test("varSearch: a model without tuning is searched as the paper says", () 
   assertEquals([scale, conflictThreshold], [1, 1.8]);
   assertEquals(alpha({ scale: 1, samples: 50 }), 2.7);
   assertEquals(alpha({ scale: 2, samples: 50 }), 2);
-  assertEquals(published, { cfg: 1, alpha: 2.3, conflictThreshold: 1.8 });
+  assertEquals(published, { cfg: 1, alpha: 2.3, conflictThreshold: 1.8, scale: 1, samples: 50 });
 });
 
 Deno.test("varSearch: a folder's tuning shifts alpha on all scales, and replaces the threshold", () => {
@@ -56,4 +56,12 @@ Deno.test("varSearch: a folder's tuning shifts alpha on all scales, and replaces
   assertAlmostEquals(alpha({ scale: 1, samples: 50 }), 1.9, 1e-12);
   assertAlmostEquals(alpha({ scale: 2, samples: 100 }), 1.3, 1e-12);
   assertEquals(published.conflictThreshold, 1.8);
+});
+
+Deno.test("varSearch: a folder's alpha is meant at its scale with its candidates, to the last digit", () => {
+  const { scale, samples, alpha, published } = varSearch(16, { scale: 2, samples: 100, alpha: 1.37 });
+  assertEquals([scale, samples, alpha({ scale: 2, samples: 100 })], [2, 100, 1.37]);
+  // The paper has 1.7 and 1.8 at depth 30; depth 16 has as much as that with 50, and 0.2 more with 100.
+  assertEquals(alpha({ scale: 2, samples: 50 }), 1.07);
+  assertEquals([published.scale, published.samples], [1, 50]);
 });

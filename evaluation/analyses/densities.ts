@@ -1,0 +1,244 @@
+/**
+ * How dense candidates are: histograms of their densities on the scale of the search, and the branch of
+ * VAR-Scaling (arXiv 2601.07293, section 3.3) that follows from them.
+ *
+ * @module
+ */
+
+import { requireInteger, requireNumber } from "../../kernels/arguments.ts";
+import type { Model } from "../../models/model.ts";
+import { drawPlot, SERIES_COLOURS } from "../report/plots.ts";
+import {
+  type Analysis,
+  type AnalysisOptions,
+  type AnalysisPicture,
+  askedOf,
+  searchScale,
+  statedOf,
+  svgPicture,
+} from "./analysis.ts";
+import { candidatesOf } from "./candidate_densities.ts";
+
+/** Options of {@linkcode analyzeDensities}. */
+export interface DensitiesOptions extends AnalysisOptions {
+  /** Scale, negative ones from the end; that of the model's search by default. */
+  readonly scale?: number;
+  /** Candidates N, 2 to 8192; those of the model's search by default. */
+  readonly samples?: number;
+  /** Threshold factor α; what suits the model, the scale and N by default. */
+  readonly alpha?: number;
+  /** Conflict threshold; that of the model's search by default. */
+  readonly conflictThreshold?: number;
+}
+
+/** Candidates of a label. */
+export interface LabelDensities {
+  /** Its name. */
+  readonly label: string;
+  /** Density of each candidate. */
+  readonly densities: readonly number[];
+  /** The greatest. */
+  readonly max: number;
+  /** Their mean. */
+  readonly mean: number;
+  /** `max / mean`, which α is compared with. */
+  readonly ratio: number;
+  /** Whether VAR-Scaling takes the branch of low density, where representatives are random. */
+  readonly low: boolean;
+  /** Number of different candidates. */
+  readonly unique: number;
+  /** Candidates that were kept as representatives. */
+  readonly kept: readonly number[];
+  /**
+   * Candidates that were denser than the last one kept and passed over because they are too close to a denser
+   * one; of random representatives there is no such number.
+   */
+  readonly conflicts?: number;
+  /** The candidate that was taken. */
+  readonly chosen: number;
+}
+
+/** Numbers of {@linkcode analyzeDensities}. */
+export interface DensitiesData {
+  /** Index of the scale. */
+  readonly scale: number;
+  /** Width and height of its token map. */
+  readonly map: readonly [number, number];
+  /** Candidates of each label. */
+  readonly samples: number;
+  /** Threshold factor. */
+  readonly alpha: number;
+  /** Conflict threshold. */
+  readonly conflictThreshold: number;
+  /** By label. */
+  readonly labels: readonly LabelDensities[];
+}
+
+const ACTION = "look at densities";
+
+/**
+ * Looks at the densities of candidates, of one picture a label.
+ *
+ * @param model A loaded model.
+ * @param options Labels, seed, scale and candidates.
+ * @returns Histograms (`densities.svg`), and what VAR-Scaling decides.
+ * @throws {TypeError} If an option is unknown or of the wrong type.
+ * @throws {RangeError} If a value is out of range, or there are no labels.
+ *
+ * @example
+ * ```ts
+ * import { analyzeDensities } from "./densities.ts";
+ * import { loadModel } from "../../models/load.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using model = await loadModel("demo", { device: "cpu" });
+ * const { data: { alpha, labels: [torus] } } = await analyzeDensities(model, { labels: ["red torus"] });
+ * assertEquals(torus!.low, torus!.ratio < alpha);
+ * ```
+ */
+export async function analyzeDensities(
+  model: Model,
+  options: DensitiesOptions = {},
+): Promise<Analysis<DensitiesData>> {
+  const known = ["scale", "samples", "alpha", "conflictThreshold"];
+  const asked = await askedOf(model, options, { action: ACTION, known });
+  const { labels, seed, painting, signal, progress, schedule } = asked;
+  const { search } = model;
+  const scale = searchScale(model, options.scale, asked);
+  const samples = requireInteger(options.samples ?? search.samples, "samples", ACTION, { min: 2, max: 8192 });
+  const { alpha = search.alpha({ scale, samples }) } = options;
+  const { conflictThreshold = search.conflictThreshold } = options;
+  requireNumber(alpha, "alpha", ACTION, { min: 0, max: 2 ** 20 });
+  requireNumber(conflictThreshold, "conflictThreshold", ACTION, { min: 0, max: 2 ** 40 });
+  let done = 0;
+  progress(0, labels.length);
+  const found = await candidatesOf(
+    model,
+    { labels, seed, scale, samples: [samples], alpha, conflictThreshold, painting, signal },
+    (count) => progress(done += count, labels.length),
+  );
+  const { width, height } = schedule.scales[scale]!;
+  const data: DensitiesData = {
+    ...{ scale, map: [width, height], samples, alpha, conflictThreshold },
+    labels: found.map(([pool]): LabelDensities => {
+      const { label, densities, decision } = pool!;
+      const { max, mean, ratio, low, unique, chosen } = decision;
+      const kept = decision.kept.map(({ candidate }) => candidate);
+      const ordered = !low && search.strategy === "var-scaling" || search.strategy === "top-k";
+      const walked = ordered ? placeOf(densities, kept.at(-1)!) + 1 : undefined;
+      return {
+        ...{ label: label.name, densities: [...densities], max, mean, ratio, low, unique, kept },
+        ...(walked !== undefined && { conflicts: walked - kept.length }),
+        chosen,
+      };
+    }),
+  };
+  return {
+    kind: "densities",
+    title: `Densities of ${samples} candidates on scale ${scale}, ${width}×${height}`,
+    settings: { ...statedOf(asked), scale, samples, alpha, conflictThreshold },
+    data,
+    table: {
+      columns: [
+        "label",
+        "max / mean",
+        "α",
+        "branch",
+        "different",
+        "kept",
+        "conflicts",
+        "taken: place by density",
+      ],
+      rows: data.labels.map(({ label, densities, ratio, low, unique, kept, conflicts, chosen }) => [
+        label,
+        ratio.toFixed(3),
+        alpha.toFixed(2),
+        low ? "low" : "high",
+        `${unique} of ${samples}`,
+        String(kept.length),
+        conflicts === undefined ? "–" : String(conflicts),
+        String(placeOf(Float32Array.from(densities), chosen) + 1),
+      ]),
+    },
+    pictures: async () => [await histograms(data)],
+  };
+}
+
+/**
+ * Place of a candidate when they are sorted by density, the densest first and equal ones by number: 0 for the
+ * first.
+ *
+ * @example
+ * ```ts
+ * import { placeOf } from "./densities.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([0, 1, 2].map((candidate) => placeOf(new Float32Array([2, 5, 2]), candidate)), [1, 0, 2]);
+ * ```
+ */
+export function placeOf(densities: Float32Array, candidate: number): number {
+  const own = densities[candidate]!;
+  return densities.reduce((place, density, i) => {
+    return place + (density > own || density === own && i < candidate ? 1 : 0);
+  }, 0);
+}
+
+/** Bars of a histogram. */
+const BARS = 24;
+
+async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise<AnalysisPicture> {
+  const ratios = labels.map(({ densities, mean, low }, place) => ({
+    place,
+    branch: low ? "low" : "high",
+    values: densities.map((density) => density / mean),
+  }));
+  const all = ratios.flatMap(({ values }) => values);
+  const least = Math.min(...all);
+  const most = Math.max(...all, alpha) * 1.02;
+  const width = (most - least) / BARS;
+  const bars = ratios.flatMap(({ place, branch, values }) =>
+    Array.from({ length: BARS }, (_, i) => ({
+      place,
+      branch,
+      from: least + i * width,
+      to: least + (i + 1) * width,
+      count: values.filter((value) => Math.min(BARS - 1, Math.floor((value - least) / width)) === i).length,
+    })).filter(({ count }) => count > 0)
+  );
+  const svg = await drawPlot((plot) => ({
+    width: 680,
+    height: 40 + 76 * labels.length,
+    marginLeft: 56,
+    marginRight: 190,
+    marginTop: 40,
+    marginBottom: 40,
+    x: {
+      label: `density, where 1 is the mean of a label; scale ${scale}, ${map.join("×")}`,
+      domain: [least, most],
+    },
+    y: { label: "candidates", grid: true, ticks: 3 },
+    fy: {
+      label: null,
+      padding: 0.25,
+      tickFormat: (place: number) => {
+        const { label, ratio, low } = labels[place]!;
+        return `${label}: ${ratio.toFixed(2)}, ${low ? "low" : "high"}`;
+      },
+    },
+    color: { domain: ["high", "low"], range: [SERIES_COLOURS[0]!, SERIES_COLOURS[1]!] },
+    marks: [
+      plot.rectY(bars, { fy: "place", x1: "from", x2: "to", y: "count", fill: "branch" }),
+      plot.ruleX([1], { strokeOpacity: 0.5 }),
+      plot.ruleX([alpha], { strokeDasharray: "4 3" }),
+      plot.text([`α = ${alpha.toFixed(2)}`], {
+        x: [alpha],
+        fy: [0],
+        frameAnchor: "top",
+        dy: -12,
+        text: [`α = ${alpha.toFixed(2)}`],
+      }),
+      plot.ruleY([0]),
+    ],
+  }));
+  return svgPicture("densities.svg", svg);
+}
