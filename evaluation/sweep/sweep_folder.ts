@@ -13,8 +13,8 @@ import { clearOthers, isUnpainted, type RecordsFile } from "./records.ts";
  * Makes a folder that of a plan, or checks that it is. As long as nothing is painted for a plan, another one
  * may take its place: the first one could not be carried out.
  *
- * @param options Whether the folder may be made for it, and the records that are held open: whoever holds some
- * gives an unpainted folder another plan, if nobody else does.
+ * @param options Whether the folder may be made for it, and the records that are held open: whoever holds
+ * some gives an unpainted folder another plan, if nobody else does.
  * @throws {Error} If it is that of another plan; the message says what differs.
  */
 export async function takeUpPlan(
