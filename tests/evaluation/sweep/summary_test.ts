@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   frechetDistance,
   openBundledReference,
@@ -240,5 +240,13 @@ Deno.test("summarize: p is that of the difference, in which kinds have the same 
     assertAlmostEquals(value, (-5 / 12 + 1 / 2) / 2, 1e-12);
     // Five pairs of weight 1/24 and one of 1/4: no way to sign them comes to less.
     assertAlmostEquals(p, 1, 1e-12);
+  });
+});
+
+Deno.test("summarize: whoever ends it is heard", async () => {
+  const plan = parsePlan({ title: "a", models: [{ name: "demo" }], methods: [{ method: "plain" }] });
+  await withRecords([], async (folder) => {
+    const signal = AbortSignal.abort(new Error("enough"));
+    await assertRejects(() => summarize(plan, { folder, made: {}, signal }), Error, "enough");
   });
 });
