@@ -95,9 +95,15 @@ async function resultsIn(place: string): Promise<string> {
   }
   const path = join(place, "results.json");
   if (await exists(path)) return path;
-  throw new UsageError(
-    `Cannot find results.json in ${place}: it is no folder of a sweep, or none of it has run`,
-  );
+  if (await exists(join(place, "plan.json"))) {
+    throw new UsageError(
+      `Cannot find results.json in ${place}: the sweep has not ended yet; ` +
+        `varscale sweep ${
+          join(place, "plan.json")
+        } --output ${place} --results-only makes it of what is there`,
+    );
+  }
+  throw new UsageError(`Cannot find results.json in ${place}: it is no folder of a sweep`);
 }
 
 async function readText(path: string): Promise<string> {

@@ -18,6 +18,7 @@ import {
   type SweepPlan,
   type SweepProgress,
   type SweepResults,
+  type SweepRow,
   type SweepSubjects,
 } from "../../evaluation/mod.ts";
 import { BUNDLED_MODELS, systemReason } from "../../mod.ts";
@@ -201,10 +202,18 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { options } = args;
   const { output, weights, shard, threads, device, cpuProvider, json = false, quiet = false } = options;
   if (output === undefined) throw new UsageError("Option --output is needed: the folder of the sweep");
+  if (options.resultsOnly === true) {
+    const idle = (["weights", "shard", "device", "threads", "cpuProvider"] as const).find((name) => {
+      return args.given.has(name);
+    });
+    if (idle !== undefined) {
+      throw new UsageError(`Option ${optionName(idle)} and --results-only exclude each other: nothing runs`);
+    }
+  }
   const plan = await planOf(args);
   requireNames(plan, weights ?? {});
   await requireFolder(output);
-  using watch = new Watch(io, quiet);
+  using watch = new Watch(io);
   const results = await runSweep(plan, {
     ...{ folder: output, device, cpuProvider, signal: io.signal, paint: options.resultsOnly !== true },
     ...(weights === undefined ? {} : { weights: mapValues(weights, placeOf) }),
@@ -303,7 +312,7 @@ function ownPlan(options: Options): SweepPlan {
   };
   return parsePlan({
     title: `${list(methods, "and")} on ${model}`,
-    models: [{ name: model.split("/").at(-1), place }],
+    models: [{ name: model.split("/").filter((part) => part !== "").at(-1) ?? model, place }],
     subjects,
     ...(options.seeds === undefined ? {} : { seeds: options.seeds }),
     ...(options.equal === undefined ? {} : { equal: options.equal }),
@@ -379,7 +388,7 @@ class Watch implements Disposable {
   readonly #line: StatusLine;
   #told = -Infinity;
 
-  constructor(io: Io, _quiet: boolean) {
+  constructor(io: Io) {
     this.#io = io;
     this.#line = new StatusLine(io);
   }
@@ -415,17 +424,26 @@ class Watch implements Disposable {
 /** Columns that only the page has room for. */
 const TAGS: readonly string[] = GENEVAL_TAGS.map((tag) => tag.replaceAll("_", "-"));
 
+function hasInterval({ metrics }: SweepRow): boolean {
+  return Object.values(metrics).some(({ low }) => low !== undefined);
+}
+
 /** The results as a table, and where the rest is. */
-function summaryOf({ title, complete, rows, models, metrics }: SweepResults, folder: string): string {
+function summaryOf(
+  { title, complete, rows, models, metrics, intervals }: SweepResults,
+  folder: string,
+): string {
   const parts = models.map(({ name }) => {
     const own = rows.filter(({ model }) => model === name);
     const shown = metrics.filter(({ key }) => !TAGS.includes(key) && own.some((row) => key in row.metrics));
     const head = ["", "pictures", "cost", "s", ...shown.map(({ title }) => title)];
     const lines = own.map((row) => [
-      row.title,
+      printableLine(row.title),
       ...(row.missing === undefined
         ? [
-          row.pictures === row.planned ? `${row.pictures}` : `${row.pictures}/${row.planned}`,
+          row.planned > 0 && row.pictures === row.planned
+            ? `${row.pictures}`
+            : `${row.pictures}/${row.planned || "?"}`,
           row.cost === undefined ? "" : `${row.cost.ratio.toFixed(2)}×`,
           row.cost === undefined ? "" : row.cost.seconds.toFixed(3),
           ...shown.map(({ key }) => {
@@ -439,10 +457,15 @@ function summaryOf({ title, complete, rows, models, metrics }: SweepResults, fol
         ]
         : ["–"]),
     ]);
-    return [`${name}\n`, aligned([head, ...lines])].join("");
+    return [`${printableLine(name)}\n`, aligned([head, ...lines])].join("");
   });
+  const brackets = intervals === undefined || !rows.some(hasInterval)
+    ? ""
+    : `Brackets: intervals of ${100 * intervals.confidence} %.\n`;
   const state = complete ? "" : "Some pictures are not there yet: start it again, or its other parts.\n";
-  return `${[printableLine(title) + "\n", ...parts].join("\n")}\n${state}${join(folder, "results.json")}\n`;
+  return `${[printableLine(title) + "\n", ...parts].join("\n")}\n${brackets}${state}${
+    join(folder, "results.json")
+  }\n`;
 }
 
 /** Cells in columns, the first to the left, the others to the right. */

@@ -21,7 +21,7 @@ export interface Example {
 export interface ExampleGrid {
   /** Name of the model. */
   readonly model: string;
-  /** Names of the columns. */
+  /** Names of the columns: what the pictures show, or what their files are called. */
   readonly columns: readonly string[];
   /** Rows with a place for each column. */
   readonly rows: readonly { readonly title: string; readonly pictures: readonly (Example | undefined)[] }[];
@@ -50,15 +50,16 @@ export interface ExampleOptions {
 /** Reads pictures, column by column, so that what is shown of one method is shown of all. */
 export async function collectExamples(results: SweepResults, options: ExampleOptions): Promise<Examples> {
   const models = results.models
-    .map(({ name }) => ({
+    .map(({ name, subjects = {} }) => ({
       name,
+      subjects,
       rows: results.rows.filter(({ model }) => model === name).filter(hasExamples),
     }))
     .filter(({ rows }) => rows.length > 0);
   const grids: ExampleGrid[] = [];
   const unreadable: string[] = [];
   let left = 0;
-  for (const { name: model, rows } of models) {
+  for (const { name: model, subjects, rows } of models) {
     const { names, paths } = columnsOf(rows);
     const columns: string[] = [];
     const pictures: (Example | undefined)[][] = rows.map(() => []);
@@ -80,7 +81,7 @@ export async function collectExamples(results: SweepResults, options: ExampleOpt
         continue;
       }
       room -= bytes;
-      columns.push(name);
+      columns.push(Object.hasOwn(subjects, name) ? subjects[name]! : name);
       for (const [row, file] of files.entries()) {
         const example = file === undefined ? undefined : exampleOf(file);
         pictures[row]?.push(example);

@@ -7,7 +7,7 @@
  */
 
 import type { Measured, MetricFacts, SweepResults, SweepRow } from "../sweep/results.ts";
-import { decimalsOf, fixed, withInterval } from "./number_text.ts";
+import { decimalsOf, fixed, percent, withInterval } from "./number_text.ts";
 import { drawPlot, type Markish, type PlotModule, type PlotOptions, SERIES_COLOURS } from "./plots.ts";
 import { type Along, linesOf, methodTitle, numberOf, type Series } from "./series.ts";
 
@@ -77,15 +77,15 @@ export async function sweepFigures(results: SweepResults): Promise<ReadonlyMap<s
     const ink = new Ink(rows, lines);
     const figures: (Figure | undefined)[] = [];
     for (const metric of results.metrics) {
-      for (const along of lines) figures.push(await settingFigure(rows, metric, along, ink));
+      for (const along of lines) figures.push(await settingFigure(results, rows, metric, along, ink));
       for (const cost of ["ratio", "seconds"] as const) {
-        figures.push(await costFigure(rows, metric, cost, ink));
+        figures.push(await costFigure(results, rows, metric, cost, ink));
       }
     }
     const first = results.metrics.find(({ key }) => INCEPTION_SCORE.test(key));
     const second = results.metrics.find(({ key }) => FRECHET.test(key));
     if (first !== undefined && second !== undefined) {
-      figures.push(await planeFigure(rows, first, second, ink));
+      figures.push(await planeFigure(results, rows, first, second, ink));
     }
     figures.push(await branchFigure(rows));
     const drawn = figures.filter((figure) => figure !== undefined);
@@ -159,6 +159,7 @@ interface Axis {
 
 /** A metric against a setting: a line for each method, with its interval as a band; plain is dashed. */
 async function settingFigure(
+  results: SweepResults,
   rows: readonly SweepRow[],
   metric: MetricFacts,
   { setting, series }: Along,
@@ -185,7 +186,7 @@ async function settingFigure(
     bands: true,
   });
   const sentences = [
-    ...(traces.some(hasInterval) ? ["Bands and bars are the intervals of the table."] : []),
+    ...(traces.some(hasInterval) ? [`Bands and bars are ${intervalsOf(results)}, as in the table.`] : []),
     ...(plain.length === 0 ? [] : ["Dashed: without any search."]),
   ];
   return { title, caption: sentences.join(" "), svg };
@@ -193,6 +194,7 @@ async function settingFigure(
 
 /** A metric against what a picture cost. */
 async function costFigure(
+  results: SweepResults,
   rows: readonly SweepRow[],
   metric: MetricFacts,
   cost: "ratio" | "seconds",
@@ -215,7 +217,8 @@ async function costFigure(
     x: { label, log, ...(log ? { ticks: roundTicks(values) } : {}) },
     y: { label: titleOf(metric) },
   });
-  return { title, caption: `${COSTS[cost]}${traces.some(hasInterval) ? " Bars are intervals." : ""}`, svg };
+  const bars = traces.some(hasInterval) ? ` Bars are ${intervalsOf(results)}.` : "";
+  return { title, caption: `${COSTS[cost]}${bars}`, svg };
 }
 
 const COSTS = {
@@ -223,14 +226,17 @@ const COSTS = {
   seconds: "Seconds by the clock of the machine below, whatever else it did.",
 } as const;
 
-/** Whether all rows have one value, of which no line says more than the table. */
+/** Whether all rows have one value with one interval, of which no line says more than the table. */
 function isFlat(rows: readonly SweepRow[], { key }: MetricFacts): boolean {
-  const ends = rows.flatMap(({ metrics: { [key]: measured } }) =>
-    measured === undefined
-      ? []
-      : [measured.value, measured.low ?? measured.value, measured.high ?? measured.value]
+  const told = rows.flatMap(({ metrics: { [key]: measured } }) =>
+    measured === undefined ? [] : [JSON.stringify([measured.value, measured.low, measured.high])]
   );
-  return distinct(ends) < 2;
+  return new Set(told).size < 2;
+}
+
+/** What bars are, in words. */
+function intervalsOf({ intervals }: SweepResults): string {
+  return intervals === undefined ? "intervals" : `${percent(intervals.confidence)} intervals`;
 }
 
 function hasInterval({ points }: Trace): boolean {
@@ -239,6 +245,7 @@ function hasInterval({ points }: Trace): boolean {
 
 /** FID against Inception Score, the plane in which the papers compare. */
 async function planeFigure(
+  results: SweepResults,
   rows: readonly SweepRow[],
   first: MetricFacts,
   second: MetricFacts,
@@ -262,7 +269,7 @@ async function planeFigure(
   });
   const sentences = [
     "Down and to the right is better.",
-    ...(traces.some(hasInterval) ? ["Bars are intervals."] : []),
+    ...(traces.some(hasInterval) ? [`Bars are ${intervalsOf(results)}.`] : []),
     ...(traces.some(({ points }) => points.some(({ label }) => label !== undefined))
       ? ["Numbers at the ends of lines are N."]
       : []),

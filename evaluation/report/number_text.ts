@@ -41,6 +41,11 @@ export function withInterval(
   return `${text} [${end(low)}, ${end(high)}]`;
 }
 
+/** A share in percent, with as many digits as it has: `95 %`. */
+export function percent(share: number): string {
+  return `${Number((100 * share).toFixed(10))} %`;
+}
+
 /** A probability; of one below a thousandth no more is said than that. */
 export function probability(p: number): string {
   return p < 0.001 ? "< 0.001" : fixed(p, p < 0.1 ? 3 : 2);

@@ -91,7 +91,9 @@ figure b { display: block; margin-bottom: 0.3rem; font-size: 0.95rem; }
 figcaption { margin-top: 0.35rem; max-width: 27.5rem; color: var(--soft); font-size: 0.82rem; }
 .varscale-plot { width: 100%; max-width: 27.5rem; color: var(--ink); --plot-background: var(--paper); }
 .samples th[scope="row"] { max-width: 15rem; vertical-align: middle; }
+.samples thead th + th { max-width: 8rem; padding-right: 0.4rem; overflow-wrap: anywhere; }
 .samples tbody td { padding: 0.2rem 0.4rem 0.2rem 0; }
+.samples td small { display: none; overflow-wrap: anywhere; }
 .samples img { display: block; width: 8rem; height: auto; background: var(--shade); }
 .samples .small { image-rendering: pixelated; }
 dt { font-weight: 600; }
@@ -107,6 +109,7 @@ details > summary { cursor: pointer; }
   .samples th[scope="row"] { flex: 0 0 100%; max-width: none; position: static; }
   .samples tbody td { flex: 0 1 6.2rem; padding: 0; }
   .samples img { width: 100%; }
+  .samples td small { display: block; line-height: 1.25; }
 }
 @media print {
   .skip, nav { display: none; }

@@ -18,6 +18,7 @@ export interface Trap {
 
 /** Pictures of which published FIDs are made. */
 const PUBLISHED_PICTURES = 50_000;
+const FRECHET = /^s?fid$/i;
 /** What tells from chance, as papers have it. */
 const LEVEL = 0.05;
 
@@ -43,8 +44,9 @@ function measures(results: SweepResults, rows: readonly SweepRow[], names: RegEx
 }
 
 function fewPictures(results: SweepResults, rows: readonly SweepRow[]): Trap[] {
-  if (!measures(results, rows, /^s?fid$/i)) return [];
-  const counts = rows.map(({ pictures }) => pictures);
+  if (!measures(results, rows, FRECHET)) return [];
+  const counts = rows.filter(({ metrics }) => Object.keys(metrics).some((key) => FRECHET.test(key)))
+    .map(({ pictures }) => pictures);
   const [fewest, most] = [Math.min(...counts), Math.max(...counts)];
   if (fewest >= PUBLISHED_PICTURES) return [];
   const range = fewest === most ? `${fewest}` : `${fewest} to ${most}`;
@@ -87,8 +89,14 @@ function verifiers(results: SweepResults, rows: readonly SweepRow[]): Trap[] {
     "verifier" in settings || /best-of|beam|tts/.test(method)
   );
   if (searches.length === 0) return [];
-  const used = new Set(searches.map(({ settings }) => settings.verifier));
-  const same = results.metrics.filter(({ network }) => network !== undefined && used.has(network));
+  // A place may follow the name of a network; who says none asks the model's own.
+  const used = new Set(searches.flatMap(({ settings: { verifier = "own" } }) => {
+    return [`${verifier}`, `${verifier}`.replace(/:.*/s, "")];
+  }));
+  const same = results.metrics.filter(({ key, network = "" }) => {
+    return network.split(", ").some((name) => used.has(name)) &&
+      searches.some(({ metrics }) => key in metrics);
+  });
   const hit = same.length === 0
     ? ""
     : ` Here ${same.map(({ title }) => title).join(", ")} ${

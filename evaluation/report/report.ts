@@ -11,7 +11,6 @@ import type { SweepResults } from "../sweep/results.ts";
 import { collectExamples, type Example, type Examples } from "./examples.ts";
 import { type Figure, sweepFigures } from "./figures.ts";
 import { escapeHtml, htmlParagraphs } from "./html.ts";
-import { fixed } from "./number_text.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 import { trapsOf } from "./reading.ts";
 import { findingsOf, standingOf } from "./summary.ts";
@@ -142,12 +141,14 @@ function counted(count: number, noun: string): string {
 /** What is not there yet, where anything is not. */
 function unfinishedOf(results: SweepResults): { readonly text: string; readonly table?: Table } | undefined {
   const { pictures, planned, unfinished, missing } = standingOf(results);
-  if (results.complete || (unfinished.length === 0 && missing.length > 0)) return undefined;
+  if (unfinished.length === 0 && (results.complete || missing.length > 0)) return undefined;
   if (unfinished.length === 0) return { text: "The sweep has not ended; its metrics may lack rows." };
   return {
     text: `${pictures} of ${planned} pictures are there, and ${counted(unfinished.length, "row")} of ` +
-      `${results.rows.length} lack some. Metrics are of the pictures that are there; no row below that lacks ` +
-      "pictures counts as the best.",
+      `${results.rows.length} ${
+        unfinished.length === 1 ? "lacks" : "lack"
+      } some. Metrics are of the pictures ` +
+      "that are there; no row below that lacks pictures counts as the best.",
     table: {
       caption: "Rows that lack pictures",
       columns: [
@@ -161,8 +162,9 @@ function unfinishedOf(results: SweepResults): { readonly text: string; readonly 
         { text: title },
         { text: model },
         { text: `${pictures}` },
-        { text: `${planned}` },
-        { text: `${fixed(100 * pictures / planned, 0)} %` },
+        { text: planned === 0 ? "not known yet" : `${planned}` },
+        // Not all of them are there before all of them are.
+        { text: `${planned === 0 ? 0 : Math.floor(100 * pictures / planned)} %` },
       ]),
       notes: [],
     },
@@ -220,9 +222,11 @@ function sampleSection(results: SweepResults, samples: Examples | undefined): Se
   const grids = samples.grids.map(({ model, columns, rows }) => {
     const head = columns.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join("");
     const body = rows.map(({ title, pictures }) => {
-      const cells = pictures.map((picture, i) =>
-        `<td>${picture === undefined ? "–" : image(picture, `${title}: ${columns[i]}`)}</td>`
-      );
+      const cells = pictures.map((picture, i) => {
+        const shown = picture === undefined ? "–" : image(picture, `${title}: ${columns[i]}`);
+        // Where there is no room for columns, each picture has its name below it.
+        return `<td>${shown}<small aria-hidden="true">${escapeHtml(columns[i] ?? "")}</small></td>`;
+      });
       return `<tr><th scope="row">${keptTogether(escapeHtml(title))}</th>${cells.join("")}</tr>`;
     });
     const caption = `${model}: in a column the same subject from the same seed`;

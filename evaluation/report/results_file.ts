@@ -50,11 +50,17 @@ export function parseSweepResults(text: string, name = "results.json"): SweepRes
   check.boolean(results.complete, "complete");
   check.texts(results.made, "made");
   const models = check.list(results.models, "models").map((model, i) => {
-    const { name, facts } = check.object(model, `models[${i}]`);
+    const { name, facts, subjects } = check.object(model, `models[${i}]`);
     check.texts(facts, `models[${i}].facts`);
+    if (subjects !== undefined) check.texts(subjects, `models[${i}].subjects`);
     return check.text(name, `models[${i}].name`);
   });
   check.distinct(models, "models", "name");
+  if (results.intervals !== undefined) {
+    const { confidence, resamples } = check.object(results.intervals, "intervals");
+    check.share(confidence, "intervals.confidence");
+    check.count(resamples, "intervals.resamples");
+  }
   const keys = check.list(results.metrics, "metrics").map((metric, i) => checkMetric(check, metric, i));
   check.distinct(keys, "metrics", "key");
   const ids = check.list(results.rows, "rows").map((row, i) => checkRow(check, row, `rows[${i}]`, models));

@@ -20,27 +20,31 @@ export interface Finding {
 /** For each model and metric the best row of those that can be compared, beside plain. */
 export function findingsOf({ models, metrics, rows }: SweepResults): Finding[] {
   return models.flatMap(({ name: model }) => {
-    const whole = comparable(rows.filter((row) => row.model === model));
+    const own = rows.filter((row) => row.model === model);
     return metrics.flatMap((metric) => {
-      const text = findingOf(metric, whole);
+      const text = findingOf(metric, own);
       return text === undefined ? [] : [{ model, text }];
     });
   });
 }
 
 function findingOf({ key, title, better }: MetricFacts, rows: readonly SweepRow[]): string | undefined {
-  const measured = rows.filter(({ metrics }) => key in metrics);
+  const all = rows.filter(({ metrics }) => key in metrics);
+  const measured = comparable(rows).filter(({ metrics }) => key in metrics);
   const valueOf = (row: SweepRow) => row.metrics[key]?.value ?? NaN;
   if (measured.length < 2 || better === "neither") return undefined;
-  const decimals = decimalsOf(measured.map(valueOf));
+  // As many as in the table, so that both have the same rows as the best.
+  const decimals = decimalsOf(all.map(valueOf));
+  const among = measured.length < all.length ? ` of ${measured[0]?.pictures} pictures` : "";
   const extreme = better === "lower"
     ? Math.min(...measured.map(valueOf))
     : Math.max(...measured.map(valueOf));
   const written = fixed(extreme, decimals);
   const winners = measured.filter((row) => fixed(valueOf(row), decimals) === written);
-  if (winners.length === measured.length) return `${title} ${written} in all rows`;
+  if (winners.length === measured.length) return `${title} ${written} in all rows${among}`;
+  const of = among === "" ? "" : `, among rows${among}`;
   const words = `${better === "lower" ? "lowest" : "highest"} ${title} ${written}`;
-  if (winners.some(({ method }) => method === "plain")) return `${words} without any search`;
+  if (winners.some(({ method }) => method === "plain")) return `${words} without any search${of}`;
   const best = winners.find((row) => valueOf(row) === extreme) ?? winners[0];
   if (best === undefined) return undefined;
   const plain = new Set(measured.filter(({ method }) => method === "plain").map(({ id }) => id));
@@ -48,7 +52,7 @@ function findingOf({ key, title, better }: MetricFacts, rows: readonly SweepRow[
   const against = difference === undefined
     ? ""
     : `, ${withInterval(difference, decimals, signed)} against plain, p ${equals(probability(difference.p))}`;
-  return `${words} with ${best.title}${against}`;
+  return `${words} with ${best.title}${against}${of}`;
 }
 
 function equals(p: string): string {
@@ -73,7 +77,8 @@ export function standingOf({ rows }: SweepResults): Standing {
   return {
     pictures: run.reduce((sum, { pictures }) => sum + pictures, 0),
     planned: run.reduce((sum, { planned }) => sum + planned, 0),
-    unfinished: run.filter(({ pictures, planned }) => pictures < planned),
+    // Of a row whose model was not opened yet nothing is planned.
+    unfinished: run.filter(({ pictures, planned }) => pictures < planned || planned === 0),
     missing: rows.filter(({ missing }) => missing !== undefined),
   };
 }

@@ -6,9 +6,18 @@
  * @module
  */
 
-import type { Difference, MetricFacts, SweepResults, SweepRow } from "../sweep/results.ts";
+import type { Difference, Measured, MetricFacts, SweepResults, SweepRow } from "../sweep/results.ts";
 import { escapeHtml } from "./html.ts";
-import { counted, decimalsOf, fixed, operations, probability, signed, withInterval } from "./number_text.ts";
+import {
+  counted,
+  decimalsOf,
+  fixed,
+  operations,
+  percent,
+  probability,
+  signed,
+  withInterval,
+} from "./number_text.ts";
 
 /** A cell. */
 export interface Cell {
@@ -94,16 +103,17 @@ export function modelTables(results: SweepResults, model: string): Table[] {
   // At equal costs each row has a partner of its own, as Best-of-N of its budget: one table for all of them.
   const partners = Map.groupBy(others, (to) => byId.get(to)?.method ?? to);
   return [
-    valueTable(results.metrics, rows, model),
+    valueTable(results, rows, model),
     ...[...partners.values()].map((ids) => {
       const others = ids.map((id) => ({ id, title: byId.get(id)?.title ?? id }));
-      return differenceTable(results.metrics, rows, others, model);
+      return differenceTable(results, rows, others, model);
     }),
   ];
 }
 
 /** Values with intervals and costs. */
-function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], model: string): Table {
+function valueTable(results: SweepResults, rows: readonly SweepRow[], model: string): Table {
+  const { metrics } = results;
   const shown = metrics.filter(({ key }) =>
     rows.some(({ metrics, published = {} }) => key in metrics || key in published)
   );
@@ -126,7 +136,7 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
       const printed = rows.flatMap(({ published = {} }) => published[key] ?? []);
       // As many digits as the paper has, though JSON leaves out its zeros.
       const digits = Math.max(...printed.map((value) => `${value}`.split(".")[1]?.length ?? 0));
-      add(`published ${metric.title}`, ({ published = {} }) => {
+      add(`published ${PRINTED[key] ?? metric.title}`, ({ published = {} }) => {
         const value = published[key];
         return value === undefined ? EMPTY : { text: fixed(value, Math.min(digits, 10)) };
       });
@@ -144,14 +154,14 @@ function valueTable(metrics: readonly MetricFacts[], rows: readonly SweepRow[], 
     caption: `${model}: metrics and costs`,
     columns,
     rows: cells,
-    notes: notesOf(shown, rows),
+    notes: notesOf(results, shown, rows),
     parts: partsOf(rows),
   };
 }
 
 /** Differences to rows of one method on the same seeds. */
 function differenceTable(
-  metrics: readonly MetricFacts[],
+  { metrics, intervals }: SweepResults,
   rows: readonly SweepRow[],
   others: readonly { readonly id: string; readonly title: string }[],
   model: string,
@@ -193,7 +203,10 @@ function differenceTable(
         ];
       }),
     ]),
-    notes: [],
+    notes: intervalNotes(
+      intervals,
+      pairs.flatMap(({ row, other }) => shown.map(({ key }) => differenceOf(row, other.id, key))),
+    ),
     parts: partsOf(pairs.map(({ row }) => row)),
   };
 }
@@ -233,14 +246,43 @@ export function titleWithArrow({ title, better }: MetricFacts): string {
   return better === "neither" ? title : `${title} ${better === "lower" ? "↓" : "↑"}`;
 }
 
-function notesOf(metrics: readonly MetricFacts[], rows: readonly SweepRow[]): string[] {
-  const notes: string[] = [];
-  for (const { title, network, note } of metrics) {
+/** What papers call a column that has another name here, as it is by another network. */
+const PRINTED: Readonly<Record<string, string>> = { fid: "FID" };
+
+/** What brackets mean, where there are any. */
+function intervalNotes(
+  intervals: SweepResults["intervals"],
+  values: readonly (Measured | undefined)[],
+): string[] {
+  if (intervals === undefined || !values.some((measured) => measured?.low !== undefined)) return [];
+  const { confidence, resamples } = intervals;
+  return [
+    `Brackets: intervals of ${percent(confidence)}, where a bootstrap makes them by ${resamples} draws.`,
+  ];
+}
+
+function notesOf(
+  results: SweepResults,
+  shown: readonly MetricFacts[],
+  rows: readonly SweepRow[],
+): string[] {
+  const notes = intervalNotes(results.intervals, rows.flatMap(({ metrics }) => Object.values(metrics)));
+  // A column that no row has is none, and what is said of it says why.
+  const absent = results.metrics.filter(({ key, note }) => {
+    return note !== undefined && !results.rows.some(({ metrics, published = {} }) => {
+      return key in metrics || key in published;
+    });
+  });
+  const said = [...shown, ...absent].map(({ title, network, note }) => {
     const parts = [
-      ...(network === undefined ? [] : [`by ${network}`]),
+      ...(network === undefined ? [] : [`by ${network === "own" ? "the model's own network" : network}`]),
       ...(note === undefined ? [] : [note]),
     ];
-    if (parts.length > 0) notes.push(`${title}: ${parts.join("; ")}.`);
+    return { title, text: parts.join("; ") };
+  });
+  // What is the same of several is said once.
+  for (const [text, columns] of Map.groupBy(said, ({ text }) => text)) {
+    if (text !== "") notes.push(`${columns.map(({ title }) => title).join(", ")}: ${text}.`);
   }
   const plain = rows.find(({ method, cost }) => method === "plain" && cost !== undefined);
   if (plain?.cost !== undefined) {

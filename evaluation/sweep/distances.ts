@@ -45,6 +45,20 @@ export async function openRealRows(
   };
 }
 
+/** What a row came to as a whole. */
+export interface RowDistances {
+  /** Values by the keys of metrics. */
+  readonly values: Readonly<Record<string, Measured>>;
+  /** Keys of metrics that are no finite numbers. */
+  readonly lost: readonly string[];
+}
+
+/** Keys of what is made of each output. */
+const KEYS = {
+  features: ["fid", "kid", "precision", "recall", "density", "coverage"],
+  logits: ["is"],
+} as const;
+
 /**
  * Takes the metrics of a row that has pictures enough.
  *
@@ -58,12 +72,16 @@ export async function distancesOf(
   records: readonly (PicturesRecord & { readonly file: string })[],
   network: string,
   real: Said | undefined,
-): Promise<Record<string, Measured>> {
+): Promise<RowDistances> {
   const count = records.reduce((sum, { pictures }) => sum + pictures.length, 0);
-  if (count < LEAST) return {};
-  const [features, logits] = await Promise.all(
-    ["features", "logits"].map((output) => readStoredRows(folder, records, output)),
-  );
+  if (count < LEAST) return { values: {}, lost: [] };
+  const lost: string[] = [];
+  const [features, logits] = await Promise.all((["features", "logits"] as const).map(async (output) => {
+    const rows = await readStoredRows(folder, records, output);
+    if (rows?.values.every(Number.isFinite) ?? true) return rows;
+    lost.push(...KEYS[output]);
+    return undefined;
+  }));
   const seen = {
     ...{ count, network, moments: {}, inceptionScore: { splits: count < MANY ? 1 : 10, seed: 0 } },
     rows: { ...(features && { features }), ...(logits && { logits }) },
@@ -76,7 +94,10 @@ export async function distancesOf(
     if (compares && real?.rows.features === undefined && (takes === "rows" || !real?.moments.features)) {
       continue;
     }
-    for (const { facts: { key }, measured } of measure(seen)) values[key] = measured;
+    for (const { facts: { key }, measured } of measure(seen)) {
+      if (Number.isFinite(measured.value)) values[key] = measured;
+      else lost.push(key);
+    }
   }
-  return values;
+  return { values, lost };
 }

@@ -24,13 +24,14 @@ import {
   readRecords,
   type RecordsFile,
   requireSame,
+  saysMore,
   type StoredRows,
   type SweepRecords,
   type SweepShard,
   unitKey,
 } from "./records.ts";
 import { Speed } from "./speed.ts";
-import { spread, type Subject, subjectsOf } from "./subjects.ts";
+import { checksumOf, spread, type Subject, subjectsOf } from "./subjects.ts";
 import { writeWhole } from "./sweep_folder.ts";
 
 /** How far a sweep has come. */
@@ -117,8 +118,11 @@ export class ModelSweep {
   readonly #options: SweepOptions & { readonly shard: SweepShard };
   /** Pictures that were painted, over all losses of the device. */
   #painted = 0;
-  /** Numbers of subjects of which a picture is kept. */
-  #examples: ReadonlySet<number> = new Set();
+  /** Numbers of subjects of which a picture is kept, and the seed of it. */
+  #examples: { readonly subjects: ReadonlySet<number>; readonly seed: number | undefined } = {
+    subjects: new Set(),
+    seed: undefined,
+  };
 
   /**
    * @param plan The plan.
@@ -309,6 +313,7 @@ export class ModelSweep {
         subjects: `${subjects.length}`,
       },
       groups: Array.from(groups, (group) => group ?? ""),
+      subjects: await checksumOf(subjects),
       ...(judge.network && { network: judge.network }),
     };
     const before = models.get(name);
@@ -348,14 +353,12 @@ export class ModelSweep {
   /** Writes down what became of a row, unless it is there already. */
   async #note(prepared: PreparedRow | MisfitRow, planned: number, { rows }: SweepRecords): Promise<void> {
     const { id } = prepared.row;
-    const known = rows.get(id);
+    const missing = "missing" in prepared ? prepared.missing : undefined;
+    if (!saysMore({ planned, ...(missing === undefined ? {} : { missing }) }, rows.get(id))) return;
     if ("missing" in prepared) {
-      if (known === undefined) {
-        await this.#file.append({ kind: "row", id, planned, missing: prepared.missing });
-      }
+      await this.#file.append({ kind: "row", id, planned, missing: prepared.missing });
       return;
     }
-    if (known !== undefined && known.missing === undefined) return;
     const hooks = prepared.hooks.map(({ name, settings = {} }) => ({ hook: name, ...settings }));
     await this.#file.append({ kind: "row", id, planned, hooks, plainFlops: prepared.plainFlops });
   }
@@ -433,12 +436,12 @@ export class ModelSweep {
 
   /** Keeps a picture of each of the plan's first subjects. */
   async #keepExample(
-    { id, seeds }: PlannedRow,
+    { id }: PlannedRow,
     { seed, subject }: Unit,
     image: GeneratedImage,
   ): Promise<void> {
     const { folder } = this.#options;
-    if (seed !== seeds[0] || !this.#examples.has(subject.number)) return;
+    if (seed !== this.#examples.seed || !this.#examples.subjects.has(subject.number)) return;
     await Deno.mkdir(`${folder}/examples/${id}`, { recursive: true });
     await writeWhole(`${folder}/examples/${id}/${subject.number}.png`, image.png());
   }
@@ -460,15 +463,18 @@ function turnsOf(works: readonly RowWork[]): { row: RowWork; units: readonly Uni
   ).filter(({ units }) => units.length > 0);
 }
 
-/** Numbers of the first subjects that all rows paint. */
+/** Numbers of the first subjects that all rows paint, and the seed that they have in common. */
 function commonExamples(
   rows: readonly PlannedRow[],
   subjects: readonly Subject[],
   examples: number,
-): ReadonlySet<number> {
+): { readonly subjects: ReadonlySet<number>; readonly seed: number | undefined } {
   const lists = rows.map(({ limit }) => new Set(spread(subjects, limit)));
   const common = subjects.filter((subject) => lists.every((list) => list.has(subject)));
-  return new Set(common.slice(0, examples).map(({ number }) => number));
+  return {
+    subjects: new Set(common.slice(0, examples).map(({ number }) => number)),
+    seed: rows[0]?.seeds.find((seed) => rows.every(({ seeds }) => seeds.includes(seed))),
+  };
 }
 
 /**

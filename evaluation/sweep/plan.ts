@@ -17,11 +17,13 @@ import {
   requireText,
   shown,
 } from "../../kernels/arguments.ts";
+import { resolveSampling } from "../../models/sampling.ts";
 import type { Judge } from "../../sampler/mod.ts";
 import {
   hooksOf,
   isDecidedByBudget,
   partsOf,
+  requestSettings,
   type Settings,
   settingsOf,
   SWEEP_METHODS,
@@ -195,7 +197,7 @@ export function parsePlan(value: unknown): SweepPlan {
     ...["network", "reference", "detector", "colors", "metrics", "examples", "published"],
   ]);
   texts(plan, "", ["description", "network", "reference", "detector", "colors"]);
-  requireText(plan.title as string, "title", ACTION);
+  words(plan.title, "title");
   const { subjects, seeds = [0], equal = "n", metrics, examples = 4, published } = plan;
   const models = items(plan.models, "models").map((model, i) => parseModel(model, `models[${i}]`));
   distinct(models.map(({ name }) => name), "names of models");
@@ -213,7 +215,7 @@ export function parsePlan(value: unknown): SweepPlan {
     parseMethod(method, `methods[${i}]`, parsed);
   }
   for (const [i, values] of (published === undefined ? [] : items(published, "published")).entries()) {
-    parsePublished(values, `published[${i}]`);
+    parsePublished(values, `published[${i}]`, parsed);
   }
   planRows(parsed);
   return parsed;
@@ -312,17 +314,10 @@ function checksum(text: string): string {
 function parseModel(value: unknown, path: string): SweepModel {
   const model = object(value, path);
   known(model, path, [
-    "name",
-    "place",
-    "dtype",
-    "depth",
-    "size",
-    "batch",
-    "subjects",
-    "network",
-    "reference",
+    ...["name", "place", "dtype", "depth", "size", "batch", "subjects"],
+    ...["network", "reference", "detector", "colors"],
   ]);
-  requireText(model.name as string, `${path}.name`, ACTION);
+  words(model.name, `${path}.name`);
   texts(model, path, ["place", "size", "network", "reference", "detector", "colors"]);
   if (model.dtype !== undefined) {
     requireChoice(model.dtype as string, ["auto", "f32", "f16", "q8", "q4"], `${path}.dtype`, ACTION);
@@ -351,7 +346,7 @@ function parseSubjects(value: unknown, path: string): void {
     }
   }
   for (const [i, prompt] of (prompts === undefined ? [] : items(prompts, `${path}.prompts`)).entries()) {
-    requireText(prompt as string, `${path}.prompts[${i}]`, ACTION);
+    words(prompt, `${path}.prompts[${i}]`);
   }
   for (const [name, number] of Object.entries({ limit, count })) {
     if (number === undefined) continue;
@@ -409,20 +404,26 @@ function parseMethod(value: unknown, path: string, plan: SweepPlan): void {
   }
 }
 
+/** Stands for what a model draws by where a row does not say it. */
+const ANY_SAMPLING = { cfg: 0, guidance: "ramp", topK: 0, topP: 0, minP: 0, temperature: 1 } as const;
 /** Stands for a verifier that is not opened yet. */
 const STAND_IN: Judge = { name: "verifier", needsPrompt: false, score: () => [] };
 
 /** Whatever can be wrong with the values of a row is wrong now, and not after a night. */
 function checkValues(method: string, settings: Settings, plan: SweepPlan, path: string): void {
-  const { verifier, features, cfg } = settings;
+  const { verifier, features } = settings;
   const { search } = partsOf(method);
   try {
+    for (const [name, setting] of Object.entries(settings)) {
+      // Whatever takes it would take its own default instead, without a word.
+      if (setting === null) throw new TypeError(mustBe("a value", setting, name, ACTION));
+    }
     for (
       const [name, place] of Object.entries(search === "tts-var" ? { verifier, features } : { verifier })
     ) {
       if (place !== undefined) requireText(place as string, name, ACTION);
     }
-    if (typeof cfg === "number") requireNumber(cfg, "cfg", ACTION, { min: 0 });
+    resolveSampling(requestSettings(settings), ANY_SAMPLING);
     if (plan.equal === "compute" && search !== undefined) {
       requireInteger(settings.samples as number, "samples", ACTION, { min: 1, max: 4096 });
     }
@@ -443,13 +444,16 @@ function checkValues(method: string, settings: Settings, plan: SweepPlan, path: 
   }
 }
 
-function parsePublished(value: unknown, path: string): void {
+function parsePublished(value: unknown, path: string, { models }: SweepPlan): void {
   const published = object(value, path);
   known(published, path, ["model", "method", "settings", "values"]);
-  requireText(published.model as string, `${path}.model`, ACTION);
-  requireChoice(published.method as string, SWEEP_METHODS, `${path}.method`, ACTION);
-  object(published.settings ?? {}, `${path}.settings`);
+  requireChoice(published.model as string, models.map(({ name }) => name), `${path}.model`, ACTION);
+  const method = requireChoice(published.method as string, SWEEP_METHODS, `${path}.method`, ACTION);
+  for (const name of Object.keys(object(published.settings ?? {}, `${path}.settings`))) {
+    requireChoice(name, settingsOf(method), `a name in ${path}.settings`, ACTION);
+  }
   for (const [key, number] of Object.entries(object(published.values, `${path}.values`))) {
+    requireChoice(key, METRIC_KEYS, `a name in ${path}.values`, ACTION);
     requireNumber(number as number, `${path}.values.${key}`, ACTION);
   }
 }
@@ -472,10 +476,17 @@ function items(value: unknown, path: string, wanted = "a list"): readonly unknow
   return list;
 }
 
+/** A text with something in it. */
+function words(value: unknown, path: string): string {
+  const text = requireText(value as string, path, ACTION);
+  if (text.trim() === "") throw new RangeError(mustBe("a text with something in it", text, path, ACTION));
+  return text;
+}
+
 function texts(record: Readonly<Record<string, unknown>>, path: string, names: readonly string[]): void {
   for (const name of names) {
     const at = path === "" ? name : `${path}.${name}`;
-    if (record[name] !== undefined) requireText(record[name] as string, at, ACTION);
+    if (record[name] !== undefined) words(record[name], at);
   }
 }
 

@@ -38,6 +38,9 @@ const PAPER = "VAR-Scaling (arXiv 2601.07293)";
 const UNTIL_FID =
   "FID and Inception Score are of 50,000 pictures by --network inception-fid:FILE and --reference FILE, ImageNet's 256 px statistics.";
 
+const UNTIL_GENEVAL =
+  "GenEval's 553 prompts, four pictures each, are in its evaluation_metadata.jsonl; --prompts FILE says where.";
+
 /** A plan of VAR models, 50 pictures of each of 1000 classes. */
 function varPlan(
   title: string,
@@ -207,8 +210,7 @@ const PRESETS = {
     parsePlan({
       title: "Figure 6: Infinity over N",
       description:
-        `${PAPER}, its curve of GenEval over candidates for Infinity-2B. Values are read off. GenEval's 553 prompts, ` +
-        "four pictures each, are in its evaluation_metadata.jsonl; --prompts FILE says where.",
+        `${PAPER}, its curve of GenEval over candidates for Infinity-2B. Values are read off. ${UNTIL_GENEVAL}`,
       models: [INFINITY_2B],
       subjects: GENEVAL,
       methods: [
@@ -229,7 +231,7 @@ const PRESETS = {
       description:
         "TTS-VAR (arXiv 2507.18537): GenEval without rewritten prompts. Its authors judge by ImageReward and cluster by " +
         "DINOv2; strength of guidance and temperature are not stated, and those of the released script are taken. " +
-        "GenEval's 553 prompts, four pictures each, are in its evaluation_metadata.jsonl; --prompts FILE says where.",
+        UNTIL_GENEVAL,
       models: [INFINITY_2B, { name: "infinity-8b", size: "8B" }],
       subjects: GENEVAL,
       methods: [
@@ -358,10 +360,15 @@ function transplanted(plan: SweepPlan, place: string): SweepPlan {
     : place === "demo"
     ? { labels: "all" as const, count }
     : { ...painted, count };
+  // What is said of the paper's pictures and where its judges are is not of these.
+  const about = [UNTIL_FID, UNTIL_GENEVAL].reduce(
+    (text, sentence) => text.replace(sentence, "").trim(),
+    plan.description ?? "",
+  );
   return parsePlan({
     ...others,
     description:
-      `${plan.description} Here the rows are of another model, whose own settings fill in what was tuned to the paper's.`,
+      `${about} Here the rows are of another model, whose own settings fill in what was tuned to the paper's.`,
     models: [{ name: place.replace(/[^\w.+-]+/g, "_"), place, subjects: fitted }],
     methods: rows,
   });

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { mustBe } from "../../kernels/arguments.ts";
 import type { NetworkIdentity } from "../files/reference.ts";
 import type { Rows } from "../metrics/rows.ts";
 import type { Settings } from "./methods.ts";
@@ -30,6 +29,8 @@ export interface ModelRecord {
   readonly facts: Readonly<Record<string, string>>;
   /** Kind of each subject by its number. */
   readonly groups: readonly string[];
+  /** What tells the subjects from others, as a file of prompts may change under the same name. */
+  readonly subjects?: string;
   /** The network of metrics. */
   readonly network?: NetworkIdentity;
 }
@@ -123,23 +124,19 @@ function filesOf({ part, parts }: SweepShard): { lines: string; numbers: string 
  * @throws {Error} If a line is none of ours, or parts are of different models.
  */
 export async function readRecords(folder: string): Promise<SweepRecords> {
-  const names: string[] = [];
-  for await (const { name } of Deno.readDir(folder)) {
-    if (/^records-\d+-of-\d+\.jsonl$/.test(name)) names.push(name);
-  }
+  const names = await linesIn(folder);
   const models = new Map<string, ModelRecord>();
   const rows = new Map<string, RowRecord>();
   const pictures = new Map<string, PicturesRecord & { file: string }>();
   for (const name of names.sort()) {
-    const file = name.replace(/jsonl$/, "f32");
-    for (const record of wholeLines(await Deno.readTextFile(`${folder}/${name}`), name).records) {
+    const file = numbersOf(name);
+    for (const record of wholeLines(await Deno.readFile(`${folder}/${name}`), name).records) {
       if (record.kind === "model") {
         const before = models.get(record.name);
         if (before === undefined) models.set(record.name, record);
         else requireSame(folder, before, record);
       } else if (record.kind === "row") {
-        // A row that some part could run is not missing.
-        if (record.missing === undefined || !rows.has(record.id)) rows.set(record.id, record);
+        if (saysMore(record, rows.get(record.id))) rows.set(record.id, record);
       } else {
         const key = unitKey(record);
         if (!pictures.has(key)) pictures.set(key, { ...record, file });
@@ -149,16 +146,64 @@ export async function readRecords(folder: string): Promise<SweepRecords> {
   return { models, rows, pictures };
 }
 
+/** Names of the files of lines of all parts. */
+async function linesIn(folder: string): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  return names.filter((name) => /^records-\d+-of-\d+\.jsonl$/.test(name));
+}
+
+/** Whether nothing was painted in a folder, and nobody is at it but whoever holds the file of this name. */
+export async function isUnpainted(folder: string, held?: string): Promise<boolean> {
+  for (const name of await linesIn(folder)) {
+    if (name === held) continue;
+    using file = await Deno.open(`${folder}/${name}`, { read: true, write: true });
+    if (!await file.tryLock(true)) return false;
+  }
+  return (await readRecords(folder)).pictures.size === 0;
+}
+
+/** Removes the files of all parts but one. */
+export async function clearOthers(folder: string, held: string): Promise<void> {
+  for (const name of await linesIn(folder)) {
+    if (name === held) continue;
+    await Deno.remove(`${folder}/${name}`);
+    await Deno.remove(`${folder}/${numbersOf(name)}`).catch(() => {});
+  }
+}
+
+/** Name of the file of numbers beside one of lines. */
+function numbersOf(lines: string): string {
+  return lines.replace(/jsonl$/, "f32");
+}
+
 /**
- * Refuses a model that is not the one before.
+ * Whether what is known of a row now is more than before: a row that could be run once is not missing, and a
+ * model that was opened says better why it cannot have a row than that there was none.
+ */
+export function saysMore(
+  now: Pick<RowRecord, "missing" | "planned">,
+  before: RowRecord | undefined,
+): boolean {
+  if (before === undefined) return true;
+  return before.missing !== undefined &&
+    (now.missing === undefined || before.planned === 0 && now.planned > 0);
+}
+
+/**
+ * Refuses a model that is not the one before, or that paints something else.
  *
  * @throws {Error} Saying what differs.
  */
 export function requireSame(
   folder: string,
-  before: Pick<ModelRecord, "identity">,
-  now: Pick<ModelRecord, "name" | "identity">,
+  before: Pick<ModelRecord, "identity" | "subjects">,
+  now: Pick<ModelRecord, "name" | "identity" | "subjects">,
 ): void {
+  if (before.subjects !== undefined && now.subjects !== undefined && before.subjects !== now.subjects) {
+    throw new Error(
+      `Cannot sweep in ${folder} as the model "${now.name}" has other subjects than before: their file has changed`,
+    );
+  }
   const names = new Set([...Object.keys(before.identity), ...Object.keys(now.identity)]);
   const different = [...names].find((name) => before.identity[name] !== now.identity[name]);
   if (different === undefined) return;
@@ -169,27 +214,72 @@ export function requireSame(
   );
 }
 
-/** Whole lines of a text, and how long they are together in bytes. */
-function wholeLines(text: string, name: string): { records: SweepRecord[]; bytes: number } {
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-  const records = whole.split("\n").slice(0, -1).map((line, i): SweepRecord => {
-    try {
-      return JSON.parse(line);
-    } catch (cause) {
-      throw new Error(`Cannot read line ${i + 1} of ${name}: it is no record of a sweep`, { cause });
-    }
+/** Whole lines of a file, and how long they are together in bytes. */
+function wholeLines(file: Uint8Array, name: string): { records: SweepRecord[]; bytes: number } {
+  const bytes = file.lastIndexOf("\n".charCodeAt(0)) + 1;
+  const lines = new TextDecoder().decode(file.subarray(0, bytes)).split("\n").slice(0, -1);
+  const records = lines.map((line, i) => {
+    const record = parsedRecord(line);
+    if (record !== undefined) return record;
+    throw new Error(
+      `Cannot read line ${i + 1} of ${name} as it is no record of a sweep: ` +
+        "where it is taken out, what it told of is painted again",
+    );
   });
-  return { records, bytes: new TextEncoder().encode(whole).length };
+  return { records, bytes };
+}
+
+/** A record, if it has all that others rely on. */
+function parsedRecord(line: string): SweepRecord | undefined {
+  let record: unknown;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(record)) return undefined;
+  const { kind, name, id, row, seed, subject, pictures, seconds, rows = {} } = record;
+  const whole = kind === "model"
+    ? isText(name) && isObject(record.identity) && isObject(record.facts) && Array.isArray(record.groups)
+    : kind === "row"
+    ? isText(id) && isCount(record.planned)
+    : kind === "pictures" && isText(row) && isCount(seed) && isCount(subject) && Number.isFinite(seconds) &&
+      Array.isArray(pictures) && pictures.every(isObject) && isObject(rows) &&
+      Object.values(rows).every((it) => isObject(it) && isCount(it.at) && isCount(it.dimensions));
+  return whole ? record as unknown as SweepRecord : undefined;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && value as number >= 0;
+}
+
+/** Says that numbers are lost that records tell of. */
+function lostNumbers(folder: string, file: string): Error {
+  return new Error(
+    `Cannot read ${folder}/${file} as it ends before what its records tell of: where it and ` +
+      `${file.replace(/f32$/, "jsonl")} are removed, the part is painted again`,
+  );
 }
 
 /** The two files of a part, which are its own as long as it is open. */
 export class RecordsFile implements Disposable {
+  /** Name of the file of lines. */
+  readonly name: string;
   readonly #lines: Deno.FsFile;
   readonly #numbers: Deno.FsFile;
   /** Numbers that are there. */
   #count: number;
 
-  private constructor(lines: Deno.FsFile, numbers: Deno.FsFile, count: number) {
+  private constructor(name: string, lines: Deno.FsFile, numbers: Deno.FsFile, count: number) {
+    this.name = name;
     this.#lines = lines;
     this.#numbers = numbers;
     this.#count = count;
@@ -214,25 +304,16 @@ export class RecordsFile implements Disposable {
       );
     }
     const numbers = await open(names.numbers);
-    const { records, bytes } = wholeLines(await Deno.readTextFile(`${folder}/${names.lines}`), names.lines);
+    const { records, bytes } = wholeLines(await Deno.readFile(`${folder}/${names.lines}`), names.lines);
     await lines.truncate(bytes);
     await lines.seek(0, Deno.SeekMode.End);
     const count = records.flatMap((record) => record.kind === "pictures" ? [endOf(record)] : [])
       .reduce((most, end) => Math.max(most, end), 0);
-    if ((await numbers.stat()).size < count * BYTES) {
-      throw new Error(
-        mustBe(
-          `${count * BYTES} bytes long at least`,
-          (await numbers.stat()).size,
-          `${folder}/${names.numbers}`,
-          "sweep",
-        ),
-      );
-    }
+    if ((await numbers.stat()).size < count * BYTES) throw lostNumbers(folder, names.numbers);
     await numbers.truncate(count * BYTES);
     await numbers.seek(0, Deno.SeekMode.End);
     files.move();
-    return new RecordsFile(lines, numbers, count);
+    return new RecordsFile(names.lines, lines, numbers, count);
   }
 
   /** Adds a line. */
@@ -246,6 +327,15 @@ export class RecordsFile implements Disposable {
     await writeAll(this.#numbers, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     this.#count += values.length;
     return { at, dimensions };
+  }
+
+  /** Takes everything back. */
+  async clear(): Promise<void> {
+    for (const file of [this.#lines, this.#numbers]) {
+      await file.truncate(0);
+      await file.seek(0, Deno.SeekMode.Start);
+    }
+    this.#count = 0;
   }
 
   /** Lets go of both. */
@@ -286,17 +376,23 @@ export async function readStoredRows(
   using files = new DisposableStack();
   let filled = 0;
   for (const { file, rows, pictures } of records) {
-    const numbers = open.get(file) ?? files.use(await Deno.open(`${folder}/${file}`));
+    const numbers = open.get(file) ?? files.use(await openNumbers(folder, file));
     open.set(file, numbers);
     await numbers.seek(rows![output]!.at * BYTES, Deno.SeekMode.Start);
     const end = filled + pictures.length * dimensions * BYTES;
     while (filled < end) {
       const read = await numbers.read(bytes.subarray(filled, end));
-      if (read === null) {
-        throw new Error(`Cannot read ${folder}/${file}: it ends before what its records tell of`);
-      }
+      if (read === null) throw lostNumbers(folder, file);
       filled += read;
     }
   }
   return { values, count, dimensions };
+}
+
+async function openNumbers(folder: string, file: string): Promise<Deno.FsFile> {
+  try {
+    return await Deno.open(`${folder}/${file}`);
+  } catch (error) {
+    throw error instanceof Deno.errors.NotFound ? lostNumbers(folder, file) : error;
+  }
 }

@@ -63,7 +63,7 @@ export interface SweepRow {
   readonly seeds: readonly number[];
   /** Pictures that are there. */
   readonly pictures: number;
-  /** Pictures that the plan wants. */
+  /** Pictures that the plan wants; 0 as long as the model was not opened, which knows how many these are. */
   readonly planned: number;
   /** What a picture cost; without it nothing was painted. */
   readonly cost?: MeasuredCost;
@@ -75,7 +75,7 @@ export interface SweepRow {
   readonly branches?: Readonly<Record<string, number>>;
   /** Published values by {@linkcode MetricFacts.key}, where the plan is a paper's. */
   readonly published?: Readonly<Record<string, number>>;
-  /** Why it was not run: `"no weights of VAR d30"`. */
+  /** Why it cannot be run: `"no weights of VAR d30"`; a row whose turn has not come has no reason. */
   readonly missing?: string;
   /** Some of its pictures: paths from the folder of the results, those of the plan's first subjects. */
   readonly examples: readonly string[];
@@ -103,7 +103,16 @@ export interface SweepResults {
     readonly name: string;
     /** Facts for people. */
     readonly facts: Readonly<Record<string, string>>;
+    /** Class or prompt of each subject that examples are of, by its number, after which they are named. */
+    readonly subjects?: Readonly<Record<string, string>>;
   }[];
+  /** How intervals of all rows were taken. */
+  readonly intervals?: {
+    /** Share of such intervals that hold the true value: 0.95. */
+    readonly confidence: number;
+    /** How often pictures were drawn anew for the interval of a mean. */
+    readonly resamples: number;
+  };
   /** Columns, in the order of tables. */
   readonly metrics: readonly MetricFacts[];
   /** Rows, in the order of the plan. */

@@ -6,6 +6,7 @@
  */
 
 import { mustBe, shown } from "../../kernels/arguments.ts";
+import { sha256 } from "../../models/folder/model_folder.ts";
 import type { Label, Model } from "../../models/mod.ts";
 import { type GenEvalPrompt, parseMetadata } from "../geneval/metadata.ts";
 import type { SweepSubjects } from "./plan.ts";
@@ -104,6 +105,35 @@ function promptOf(line: string, place: string): string {
     if (!(error instanceof SyntaxError)) throw error;
   }
   throw new TypeError(mustBe("JSON with prompt, as the first line is", line, place, ACTION));
+}
+
+/** SHA-256 of what is painted and of what it must show. */
+export async function checksumOf(subjects: readonly Subject[]): Promise<string> {
+  const told = JSON.stringify(subjects.map(({ number, label, caption }) => [number, label, caption]));
+  return await sha256(new TextEncoder().encode(told));
+}
+
+/**
+ * What people call the subjects of a model that has painted, by their numbers.
+ *
+ * @param groups Kinds of the subjects, which are the names of classes.
+ * @param checksum That of the subjects that were painted, if it was written down.
+ * @returns Nothing where a file of prompts is not there any more, or another one is.
+ */
+export async function namesOf(
+  { prompts, file, limit }: SweepSubjects,
+  { groups, checksum }: { readonly groups: readonly string[]; readonly checksum?: string | undefined },
+): Promise<readonly string[]> {
+  if (prompts !== undefined) return prompts;
+  if (file === undefined) return groups;
+  try {
+    const captions = await captionsIn(file);
+    if (checksum !== undefined && await checksumOf(spread(captions, limit)) !== checksum) return [];
+    return captions.map(({ label }) => `${label}`);
+  } catch {
+    // Results are worth the same without the words.
+    return [];
+  }
 }
 
 /**

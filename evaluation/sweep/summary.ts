@@ -10,10 +10,11 @@ import { pairedTest } from "../statistics/permutation.ts";
 import { distancesOf, openRealRows } from "./distances.ts";
 import { partsOf } from "./methods.ts";
 import { type PlannedRow, planRows, type SweepPlan } from "./plan.ts";
-import { type PicturesRecord, readRecords, type SweepRecords } from "./records.ts";
+import { type ModelRecord, type PicturesRecord, readRecords, type SweepRecords } from "./records.ts";
 import type { Difference, Measured, MetricFacts, SweepResults, SweepRow } from "./results.ts";
 import { shareDifference, shareInterval } from "./shares.ts";
-import { METRIC_KEYS, METRICS, ROW_METRICS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
+import { namesOf } from "./subjects.ts";
+import { METRIC_KEYS, METRICS, type ScoreMetric, scoreMetrics } from "./sweep_metrics.ts";
 
 /** Pictures of a row, in the order of subjects, then of seeds. */
 interface RowPictures {
@@ -21,6 +22,8 @@ interface RowPictures {
   readonly records: readonly (PicturesRecord & { readonly file: string })[];
   /** Kind of each subject by number. */
   readonly groups: readonly string[];
+  /** Whether a detector held them against captions, of whatever kinds these are. */
+  readonly captions: boolean;
 }
 
 /** A score with what it is about. */
@@ -31,6 +34,17 @@ interface Score {
   readonly value: number;
 }
 
+/** What the pictures of a row come to. */
+interface RowValues {
+  readonly metrics: Record<string, Measured>;
+  readonly differences?: NonNullable<SweepRow["differences"]>;
+  /** Keys of metrics that are no finite numbers. */
+  readonly lost: readonly string[];
+}
+
+/** Share of intervals that hold the true value: what everybody takes who makes one. */
+const CONFIDENCE = 0.95;
+
 /** Options of {@linkcode summarize}. */
 export interface SummaryOptions {
   /** Folder of the sweep. */
@@ -39,11 +53,13 @@ export interface SummaryOptions {
   readonly resamples?: number;
   /** What ran, for people. */
   readonly made: Readonly<Record<string, string>>;
+  /** Ends it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Makes the results of whatever is in the folder of a sweep. */
 export async function summarize(plan: SweepPlan, options: SummaryOptions): Promise<SweepResults> {
-  const { folder, resamples = 2000, made } = options;
+  const { folder, resamples = 2000, made, signal } = options;
   const records = await readRecords(folder);
   const rows = planRows(plan).map((row) => picturesOf(row, records));
   const opened = new Map<string, ReturnType<typeof openRealRows>>();
@@ -56,32 +72,60 @@ export async function summarize(plan: SweepPlan, options: SummaryOptions): Promi
     return known;
   };
   const present = columnsOf(rows, plan);
-  const values = rows.map((own) => valuesOf(own, rows, present, resamples));
-  for (const [i, { row, records: painted }] of rows.entries()) {
-    const network = records.models.get(row.model)?.network;
-    if (network === undefined) continue;
-    const taken = await distancesOf(folder, painted, network.name, await real(row.model));
-    for (const [key, measured] of Object.entries(taken)) {
-      if (plan.metrics?.includes(key) ?? true) values[i]!.metrics[key] = measured;
-    }
+  const values: RowValues[] = [];
+  for (const own of rows) {
+    // Whoever ends it is heard between rows.
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+    const { metrics, differences, lost } = valuesOf(own, rows, present, resamples);
+    const network = records.models.get(own.row.model)?.network;
+    const distances = network === undefined
+      ? { values: {}, lost: [] }
+      : await distancesOf(folder, own.records, network.name, await real(own.row.model));
+    const wanted = (key: string): boolean => plan.metrics?.includes(key) ?? true;
+    values.push({
+      metrics: {
+        ...metrics,
+        ...Object.fromEntries(Object.entries(distances.values).filter(([key]) => wanted(key))),
+      },
+      ...(differences && { differences }),
+      lost: [...lost, ...distances.lost.filter(wanted)],
+    });
   }
   const said = new Set([
-    ...values.flatMap(({ metrics }) => Object.keys(metrics)),
+    ...values.flatMap(({ metrics, lost }) => [...Object.keys(metrics), ...lost]),
     ...rows.flatMap(({ row: { published = {} } }) => Object.keys(published)),
   ]);
-  const networks = [...new Set([...records.models.values()].flatMap(({ network }) => network?.name ?? []))];
-  const metrics = METRICS.filter(({ key }) => said.has(key)).map((facts) => factsOf(facts, networks));
+  const metrics = METRICS.filter(({ key }) => said.has(key)).map((facts) => {
+    const own = rows.map(({ row }) => row);
+    const about = own.filter((_, i) => facts.key in values[i]!.metrics).map(({ model }) => model);
+    const lost = own.filter((_, i) => values[i]!.lost.includes(facts.key)).map(({ title }) => title);
+    return factsOf(facts, {
+      models: [...new Set(about)].flatMap((name) => records.models.get(name) ?? []),
+      lost,
+    });
+  });
   const examples = await examplesIn(folder);
   const result = rows.map((own, i) => rowOf(own, records, { ...values[i]!, examples }));
+  const models = await Promise.all(plan.models.map(async (model) => {
+    const record = records.models.get(model.name);
+    const pictured = result.filter((row) => row.model === model.name).flatMap(({ examples }) => examples);
+    const subjects = await subjectNames(plan, model, record, pictured);
+    return { name: model.name, facts: record?.facts ?? {}, ...(subjects && { subjects }) };
+  }));
   return {
     format: "varscale-sweep-results",
     version: 1,
     title: plan.title,
     ...(plan.description === undefined ? {} : { description: plan.description }),
-    complete: result.every(({ pictures, planned, missing }) => missing !== undefined || pictures === planned),
+    // What is planned of a row whose model was not opened yet, nobody knows.
+    complete: result.every(({ pictures, planned, missing }) => {
+      return missing !== undefined || (planned > 0 && pictures === planned);
+    }),
     plan,
     made,
-    models: plan.models.map(({ name }) => ({ name, facts: records.models.get(name)?.facts ?? {} })),
+    models,
+    intervals: { confidence: CONFIDENCE, resamples },
     metrics,
     rows: result,
   };
@@ -89,35 +133,70 @@ export async function summarize(plan: SweepPlan, options: SummaryOptions): Promi
 
 function picturesOf(row: PlannedRow, { models, pictures }: SweepRecords): RowPictures {
   const own = [...pictures.values()].filter((record) => record.row === row.id);
+  const model = models.get(row.model);
   return {
     row,
     records: own.sort((a, b) =>
       a.subject - b.subject || row.seeds.indexOf(a.seed) - row.seeds.indexOf(b.seed)
     ),
-    groups: models.get(row.model)?.groups ?? [],
+    groups: model?.groups ?? [],
+    captions: model?.identity.detector !== undefined,
   };
 }
 
 /** Columns of all models, those that are shared once. */
 function columnsOf(rows: readonly RowPictures[], { metrics }: SweepPlan): ScoreMetric[] {
-  const columns = rows.flatMap(({ groups }) => scoreMetrics(isTagged(groups)));
+  const columns = rows.flatMap(({ captions }) => scoreMetrics(captions));
   const unique = [...new Map(columns.map((column) => [column.key, column])).values()];
   return unique.filter(({ key }) => metrics?.includes(key) ?? true)
     .sort((a, b) => METRIC_KEYS.indexOf(a.key) - METRIC_KEYS.indexOf(b.key));
 }
 
-function isTagged(groups: readonly string[]): boolean {
-  return new Set(groups).has("single_object") || new Set(groups).has("two_object");
-}
-
-/** A column with the networks that it was measured by, if it was by any of them. */
-function factsOf({ key, title, better, note }: MetricFacts, networks: readonly string[]): MetricFacts {
-  const network = ROW_METRICS.some((metric) => metric.key === key) ? networks.join(", ") : "";
+/** A column with the networks that it was measured by, and with the rows that lack it. */
+function factsOf(
+  { key, title, better, note, by }: typeof METRICS[number],
+  { models, lost }: { readonly models: readonly ModelRecord[]; readonly lost: readonly string[] },
+): MetricFacts {
+  const networks = [
+    ...new Set(models.flatMap(({ network, identity: { detector } }) => {
+      if (by === "own") return ["own"];
+      // What its colours are told by stands behind its name.
+      return (by === "detector" ? detector?.split(" ")[0] : by === "network" ? network?.name : undefined) ??
+        [];
+    })),
+  ];
   // By other features it is the same distance and not what papers print.
   const named = key === "fid" && networks.some((name) => name !== "inception-fid")
     ? "Fréchet distance"
     : title;
-  return { key, title: named, better, ...(network !== "" && { network }), ...(note && { note }) };
+  const notes = [
+    ...(note === undefined ? [] : [note]),
+    ...(lost.length === 0 ? [] : [`no finite number in ${lost.join("; ")}, and left out there`]),
+  ];
+  return {
+    ...{ key, title: named, better },
+    ...(networks.length > 0 && { network: networks.join(", ") }),
+    ...(notes.length > 0 && { note: notes.join("; ") }),
+  };
+}
+
+/** What people call the subjects that examples are of, by their numbers. */
+async function subjectNames(
+  plan: SweepPlan,
+  model: SweepPlan["models"][number],
+  record: ModelRecord | undefined,
+  examples: readonly string[],
+): Promise<Record<string, string> | undefined> {
+  if (record === undefined) return undefined;
+  const names = await namesOf(model.subjects ?? plan.subjects ?? {}, {
+    groups: record.groups,
+    checksum: record.subjects,
+  });
+  const numbers = new Set(examples.map((path) => path.slice(path.lastIndexOf("/") + 1, -".png".length)));
+  const told = [...numbers].flatMap((number) =>
+    names[Number(number)] ? [[number, names[Number(number)]!]] : []
+  );
+  return told.length === 0 ? undefined : Object.fromEntries(told);
 }
 
 /** Values of a row, and how much they differ from those of others. */
@@ -126,18 +205,20 @@ function valuesOf(
   all: readonly RowPictures[],
   columns: readonly ScoreMetric[],
   resamples: number,
-): {
-  readonly metrics: Record<string, Measured>;
-  readonly differences?: NonNullable<SweepRow["differences"]>;
-} {
+): RowValues {
   const rivals = rivalsOf(own.row, all);
   const metrics: Record<string, Measured> = {};
   const differences: Record<string, Difference[]> = {};
+  const lost: string[] = [];
   for (const column of columns) {
     // A column of captions says nothing of classes, and the other way round.
-    if (!scoreMetrics(isTagged(own.groups)).some(({ key }) => key === column.key)) continue;
+    if (!scoreMetrics(own.captions).some(({ key }) => key === column.key)) continue;
     const scores = scoresOf(own, column);
     if (scores.length === 0) continue;
+    if (!areFinite(scores)) {
+      lost.push(column.key);
+      continue;
+    }
     const groups = strata(scores, column);
     const { mean, low, high } = column.share === true
       ? shareInterval(groups)
@@ -147,7 +228,11 @@ function valuesOf(
     const others = rivals.flatMap((rival) => differenceTo(rival, scores, column, resamples) ?? []);
     if (others.length > 0) differences[column.key] = others;
   }
-  return Object.keys(differences).length > 0 ? { metrics, differences } : { metrics };
+  return { metrics, lost, ...(Object.keys(differences).length > 0 && { differences }) };
+}
+
+function areFinite(scores: readonly Score[]): boolean {
+  return scores.every(({ value }) => Number.isFinite(value));
 }
 
 /** The rows that a row is held against: the plain one, and Best-of-N with the same N, drawn alike. */
@@ -224,7 +309,9 @@ function differenceTo(
   column: ScoreMetric,
   resamples: number,
 ): Difference | undefined {
-  const others = new Map(scoresOf(rival, column).map(({ key, value }) => [key, value]));
+  const told = scoresOf(rival, column);
+  if (!areFinite(told)) return undefined;
+  const others = new Map(told.map(({ key, value }) => [key, value]));
   const common = scores.filter(({ key }) => others.has(key));
   if (common.length === 0) return undefined;
   const [own, other] = [
@@ -237,8 +324,14 @@ function differenceTo(
   const { mean, low, high } = few
     ? shareDifference(own, other)
     : bootstrapInterval(differences, { resamples });
-  const { p } = pairedTest(own.flat(), other.flat());
+  const { p } = pairedTest(weighted(own), weighted(other));
   return { to: rival.row.id, value: mean, ...((few || isEnough(own)) && { low, high }), p };
+}
+
+/** All values, with weights by which their mean is that of the groups' means. */
+function weighted(groups: Groups): number[] {
+  const each = groups.flat().length / groups.length;
+  return groups.flatMap((group) => group.map((value) => value * (each / group.length)));
 }
 
 /** Pairs that differ, below which the bootstrap knows too little of shares. */
@@ -259,18 +352,17 @@ function rowOf(
   };
   const flops = mean(({ flops }) => flops);
   const branches = branchesOf(records);
-  const missing = known === undefined ? `nothing is known of the model "${model}" yet` : known.missing;
+  const ratio = flops / (known?.plainFlops ?? NaN);
+  const seconds = mean(({ seconds }) => seconds);
   return {
     ...{ id, model, method, title, settings, seeds, pictures },
     planned: known?.planned ?? 0,
-    ...(pictures > 0 && {
-      cost: { flops, ratio: flops / (known?.plainFlops ?? NaN), seconds: mean(({ seconds }) => seconds) },
-    }),
+    ...([flops, ratio, seconds].every(Number.isFinite) && { cost: { flops, ratio, seconds } }),
     metrics,
     ...(differences && { differences }),
     ...(branches && { branches }),
     ...(published && { published }),
-    ...(missing !== undefined && pictures === 0 && { missing }),
+    ...(known?.missing !== undefined && pictures === 0 && { missing: known.missing }),
     examples: examples.get(id) ?? [],
   };
 }

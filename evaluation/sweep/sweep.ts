@@ -55,9 +55,10 @@ async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepRe
   requireOptions(options, OPTIONS, "sweep");
   requireInteger(shard.parts, "parts", "sweep", { min: 1, max: 4096 });
   requireInteger(shard.part, "part", "sweep", { min: 1, max: shard.parts });
-  await takeUpPlan(folder, plan, paint);
+  await takeUpPlan(folder, plan, { paint });
   if (paint) {
     using file = await RecordsFile.open(folder, shard);
+    await takeUpPlan(folder, plan, { paint, held: file });
     for (const model of plan.models) {
       const rows = planRows(plan).filter((row) => row.model === model.name);
       if (rows.length === 0) continue;
@@ -70,7 +71,7 @@ async function carryOut(plan: SweepPlan, options: SweepOptions): Promise<SweepRe
   // One process at a time, so that whoever is last has all parts and the last word.
   using turn = await Deno.open(`${folder}/plan.json`);
   await turn.lock(true);
-  const results = await summarize(plan, { folder, made: await madeBy() });
+  const results = await summarize(plan, { folder, made: await madeBy(), signal });
   await writeWhole(`${folder}/results.json`, `${JSON.stringify(results, undefined, 2)}\n`);
   await writeWhole(`${folder}/results.csv`, formatCsv(results));
   return results;

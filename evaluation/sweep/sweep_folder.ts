@@ -8,15 +8,24 @@ import { dirname } from "node:path";
 import { shown } from "../../kernels/arguments.ts";
 import { replaceFile } from "../files/whole_file.ts";
 import type { SweepPlan } from "./plan.ts";
+import { clearOthers, isUnpainted, type RecordsFile } from "./records.ts";
 
 /**
- * Makes a folder that of a plan, or checks that it is.
+ * Makes a folder that of a plan, or checks that it is. As long as nothing is painted for a plan, another one
+ * may take its place: the first one could not be carried out.
  *
- * @param paint Whether the folder may be made for it.
+ * @param options Whether the folder may be made for it, and the records that are held open: whoever holds
+ * some gives an unpainted folder another plan, if nobody else does.
  * @throws {Error} If it is that of another plan; the message says what differs.
  */
-export async function takeUpPlan(folder: string, plan: SweepPlan, paint: boolean): Promise<void> {
+export async function takeUpPlan(
+  folder: string,
+  plan: SweepPlan,
+  options: { readonly paint: boolean; readonly held?: RecordsFile },
+): Promise<void> {
+  const { paint, held } = options;
   const path = `${folder}/plan.json`;
+  const written = `${JSON.stringify(plan, undefined, 2)}\n`;
   const text = await Deno.readTextFile(path).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -24,18 +33,22 @@ export async function takeUpPlan(folder: string, plan: SweepPlan, paint: boolean
   if (text === undefined) {
     if (!paint) throw new Error(`Cannot make results of ${folder} as no sweep is there`);
     await Deno.mkdir(folder, { recursive: true });
-    await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
-    return;
+    // Of two that begin at once one is first, and the other one is held against its plan.
+    if (await writeFirst(path, written)) return;
+    return await takeUpPlan(folder, plan, options);
   }
   const [before, now] = [parse(text, path), JSON.parse(JSON.stringify(plan))];
   const difference = differenceOf(paintedOf(before), paintedOf(now), "");
   if (difference === undefined) {
-    if (JSON.stringify(before) === JSON.stringify(now)) return;
-    return await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
+    if (JSON.stringify(before) !== JSON.stringify(now)) await writeWhole(path, written);
+    return;
   }
-  // A plan of which nothing could be painted, as something was wrong with it, is in nobody's way.
-  if (paint && !await hasRecords(folder)) {
-    return await writeWhole(path, `${JSON.stringify(plan, undefined, 2)}\n`);
+  if (paint && await isUnpainted(folder, held?.name)) {
+    if (held === undefined) return;
+    await clearOthers(folder, held.name);
+    await held.clear();
+    await Deno.remove(`${folder}/examples`, { recursive: true }).catch(() => {});
+    return await writeWhole(path, written);
   }
   throw new Error(
     `Cannot sweep in ${folder} as it is that of another plan: ${difference}; choose another folder`,
@@ -56,14 +69,6 @@ function paintedOf(plan: unknown): unknown {
     ...others,
     models: Array.isArray(models) ? models.map((model) => isRecord(model) ? kept(model) : model) : models,
   };
-}
-
-/** Whether some part has written down anything. */
-async function hasRecords(folder: string): Promise<boolean> {
-  for await (const { name } of Deno.readDir(folder)) {
-    if (/^records-.*\.jsonl$/.test(name) && (await Deno.stat(`${folder}/${name}`)).size > 0) return true;
-  }
-  return false;
 }
 
 function parse(text: string, path: string): unknown {
@@ -93,6 +98,25 @@ function differenceOf(before: unknown, now: unknown, path: string): string | und
 
 function isRecord(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Writes a file whole, unless there is one: whether it did. */
+async function writeFirst(path: string, content: string): Promise<boolean> {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await Deno.writeTextFile(temporary, content, { createNew: true });
+    await Deno.link(temporary, path).catch((error) => {
+      if (error instanceof Deno.errors.AlreadyExists) throw error;
+      // Not every file system has links.
+      return Deno.rename(temporary, path);
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  } finally {
+    await Deno.remove(temporary).catch(() => {});
+  }
 }
 
 /** Writes a file whole or not at all. */

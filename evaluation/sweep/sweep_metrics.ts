@@ -17,15 +17,17 @@ export interface ScoreMetric extends MetricFacts {
   readonly byTag?: boolean;
   /** Whether it is a share of right pictures. */
   readonly share?: boolean;
+  /** Who says it: the network of metrics, the detector, or the model's own network. */
+  readonly by?: "network" | "detector" | "own";
   /** What is averaged: a number for each picture, or one for all of them; none where nothing is said. */
   of(record: PicturesRecord): readonly number[];
 }
 
-/** Takes a number of every picture. */
-function ofEach(value: (picture: PictureRecord) => number | undefined): ScoreMetric["of"] {
+/** Takes a number of every picture; what is no finite one stands as `null` in records, and is NaN here. */
+function ofEach(value: (picture: PictureRecord) => number | null | undefined): ScoreMetric["of"] {
   return ({ pictures }) => {
     const values = pictures.map(value);
-    return values.every((it) => it !== undefined) ? values : [];
+    return values.every((it) => it !== undefined) ? values.map((it) => it ?? NaN) : [];
   };
 }
 
@@ -43,37 +45,39 @@ const TAG_TITLES: Readonly<Record<string, string>> = {
 
 /** Columns of models that paint classes. */
 const CLASS_SCORES: readonly ScoreMetric[] = [
-  { key: "accuracy", title: "accuracy", better: "higher", share: true, of: right },
+  { key: "accuracy", title: "accuracy", better: "higher", share: true, by: "network", of: right },
   {
     key: "log-probability",
     title: "log-probability",
     better: "higher",
+    by: "network",
     of: ofEach(({ logProbability }) => logProbability),
   },
 ];
 
 /** Columns of models that paint captions. */
 const CAPTION_SCORES: readonly ScoreMetric[] = [
-  { key: "geneval", title: "GenEval", better: "higher", byTag: true, share: true, of: right },
+  { key: "geneval", title: "GenEval", better: "higher", byTag: true, share: true, by: "detector", of: right },
   ...GENEVAL_TAGS.map((tag): ScoreMetric => ({
     key: tag.replaceAll("_", "-"),
     title: TAG_TITLES[tag]!,
     better: "higher",
     group: tag,
     share: true,
+    by: "detector",
     of: right,
   })),
 ];
 
 /** Columns of all models. */
 const SCORES: readonly ScoreMetric[] = [
-  { key: "reward", title: "reward", better: "higher", of: ofEach(({ reward }) => reward) },
+  { key: "reward", title: "reward", better: "higher", by: "own", of: ofEach(({ reward }) => reward) },
   {
     key: "diversity",
     title: "diversity",
     better: "neither",
     note: "mean distance between pictures of a subject by the model's own network",
-    of: ({ diversity }) => diversity === undefined ? [] : [diversity],
+    of: ({ diversity }) => diversity === undefined ? [] : [diversity ?? NaN],
   },
 ];
 
@@ -100,11 +104,11 @@ export const ROW_METRICS: readonly MetricFacts[] = [
 ];
 
 /** All columns. */
-export const METRICS: readonly MetricFacts[] = [
+export const METRICS: readonly (MetricFacts & Pick<ScoreMetric, "by">)[] = [
   ...CLASS_SCORES,
   ...CAPTION_SCORES,
   ...SCORES,
-  ...ROW_METRICS,
+  ...ROW_METRICS.map((facts) => ({ ...facts, by: "network" as const })),
 ];
 
 /** Keys of all columns. */

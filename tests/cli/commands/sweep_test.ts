@@ -71,7 +71,17 @@ testInFolder("sweep: a plan in a file, results alone, and an interruption", asyn
   const ended = await run(["sweep", plan, "-o", `${folder}/out`, ...QUICK], { signal: controller.signal });
   assert(ended.code !== 0);
   const { out } = await succeed("sweep", plan, "-o", `${folder}/out`, "--results-only");
-  assertStringIncludes(out, "–");
+  assertStringIncludes(out, "plain       0/?\n");
+  assert(!out.includes("Brackets"));
+  const unready = await run(["report", `${folder}/half`]);
+  assertStringIncludes(unready.err, `Cannot read ${folder}/half`);
+  await Deno.remove(`${folder}/out/results.json`);
+  const early = await run(["report", `${folder}/out`]);
+  assertEquals(early.code, 2);
+  const how = `sweep ${folder}/out/plan.json --output ${folder}/out --results-only`;
+  assertStringIncludes(early.err, how);
+  await succeed(...how.split(" "));
+  await succeed("report", `${folder}/out`);
   const none = await run(["sweep", plan, "-o", `${folder}/none`, "--results-only"]);
   assertEquals(none.code, 1);
   assertStringIncludes(none.err, "as no sweep is there");
@@ -115,4 +125,11 @@ Deno.test("sweep: command lines that cannot be", async () => {
     "must be names with places",
   );
   assertStringIncludes(await refused("--preset", "tabel2", "-o", "x"), "table2");
+  const idle = ["--shard 1/2", "--threads 1", "--device cpu", "--weights demo=x", "--cpu-provider wasm"];
+  for (const [name, value] of idle.map((option) => option.split(" "))) {
+    assertStringIncludes(
+      await refused("--model", "demo", "-o", "x", "--results-only", name!, value!),
+      `Option ${name} and --results-only exclude each other`,
+    );
+  }
 });

@@ -47,6 +47,14 @@ Deno.test("collectExamples: files of one name are of one subject, whatever their
   assertEquals(asked, ["a/0.png", "b/0.png", "a/1.png", "a/2.png", "b/2.png"]);
 });
 
+Deno.test("collectExamples: a column has the name of its subject, where that is known", async () => {
+  const results = twoRows(["a/0.png", "a/10.png", "a/2.png"], []);
+  const subjects = { 0: "red cube", 10: "<b>" };
+  const models = results.models.map((model, i) => i === 0 ? { ...model, subjects } : model);
+  const { grids } = await collectExamples({ ...results, models }, OPTIONS);
+  assertEquals(grids[0]!.columns, ["red cube", "2", "<b>"]);
+});
+
 Deno.test("collectExamples: numbers of subjects are in order", async () => {
   const { grids } = await collectExamples(twoRows(["a/0.png", "a/100.png", "a/50.png"], []), OPTIONS);
   assertEquals(grids[0]!.columns, ["0", "50", "100"]);

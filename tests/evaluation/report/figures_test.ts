@@ -124,7 +124,7 @@ Deno.test("sweepFigures: what is the same in all rows has no figure", async () =
   const results = madeUp();
   const rows = results.rows.map((row) => ({
     ...row,
-    metrics: { ...row.metrics, accuracy: { value: 1, low: 1, high: 1 } },
+    metrics: { ...row.metrics, accuracy: { value: 1, low: 0.57, high: 1 } },
   }));
   const figures = await figuresOf({ ...results, rows }, "VAR d16");
   assertEquals([...figures.keys()].filter((title) => title.startsWith("accuracy")), []);

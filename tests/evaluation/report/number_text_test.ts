@@ -10,6 +10,7 @@ import {
   decimalsOf,
   fixed,
   operations,
+  percent,
   probability,
   signed,
   withInterval,
@@ -75,4 +76,8 @@ Deno.test("counted: three digits that count", () => {
     "61.3",
     "1234",
   ]);
+});
+
+Deno.test("percent: has as many digits as the share", () => {
+  assertEquals([0.95, 0.999, 0.6827, 0.07].map(percent), ["95 %", "99.9 %", "68.27 %", "7 %"]);
 });

@@ -67,11 +67,35 @@ Deno.test("trapsOf: says the numbers of the sweep", () => {
     trapsOf(results).find((t) => t.title.startsWith(begin))!.text;
   const mixed = withRows((row) => row.method === "plain" ? { ...row, pictures: 1500 } : row);
   assertStringIncludes(text(mixed, "FID"), "these of 1500 to 2000:");
+  // A row without a FID has none that is too high.
+  const without = withRows((row) => row.method === "plain" ? { ...row, pictures: 8, metrics: {} } : row);
+  assertStringIncludes(text(without, "FID"), "these of 2000:");
   assertStringIncludes(text(mixed, "Rows"), "Compare such rows by their differences");
   assertStringIncludes(
     text(madeUp(), "A search"),
     "Here accuracy is measured by a network that a search was led by",
   );
+  const judged = (network: string, verifier?: string): string => {
+    const results = withRows(({ settings: { verifier: _, ...settings }, ...row }) => ({
+      ...row,
+      settings: row.method === "plain" || verifier === undefined ? settings : { ...settings, verifier },
+    }));
+    const metrics = results.metrics.map((metric) =>
+      metric.key === "accuracy" ? { ...metric, network } : metric
+    );
+    return text({ ...results, metrics }, "A search");
+  };
+  const hit = "Here accuracy is measured by a network that a search was led by";
+  // Who names no verifier asks the model's own; a place may stand behind a name.
+  for (
+    const pair of [["own"], ["own", "own"], ["clip", "clip"], ["clip", "clip:FILE"], [
+      "inception, clip",
+      "clip",
+    ]]
+  ) assertStringIncludes(judged(pair[0]!, pair[1]), hit);
+  for (const pair of [["demo-oracle"], ["own", "evidence"], ["own", "clip"], ["clip", "own"]]) {
+    assert(!judged(pair[0]!, pair[1]).includes("Here "), pair.join());
+  }
   const all = differencesOf(madeUp().rows);
   assertEquals(all.length, 96);
   const small = all.filter(({ p }) => p < 0.05).length;

@@ -36,6 +36,18 @@ const WRONG: readonly (readonly [path: string, value: unknown, sentence: string]
   ["made", ["a"], 'made must be an object: current value is ["a"]'],
   ["made.deno", 2, "made.deno must be a text: current value is 2"],
   ["models", {}, "models must be a list: current value is {}"],
+  ["models.0.subjects", { 0: 3 }, "models[0].subjects.0 must be a text: current value is 3"],
+  ["intervals", 0.95, "intervals must be an object: current value is 0.95"],
+  [
+    "intervals",
+    { confidence: 95, resamples: 2000 },
+    "intervals.confidence must be from 0 to 1: current value is 95",
+  ],
+  [
+    "intervals",
+    { confidence: 0.95 },
+    "intervals.resamples must be an integer >= 0: current value is undefined",
+  ],
   ["models.1.name", "VAR d16", 'two of models have the name "VAR d16"'],
   ["metrics.0.better", "less", 'metrics[0].better must be one of "higher", "lower", "neither"'],
   ["metrics.1.key", "fid", 'two of metrics have the key "fid"'],

@@ -108,6 +108,34 @@ Deno.test("modelTables: values, intervals, published values, costs and what was 
   assertEquals(modelTables(SMALL, "d30"), []);
 });
 
+Deno.test("modelTables: says how sure intervals are, who measured, and what has no finite value", () => {
+  const [plain, scaled] = SMALL.rows;
+  const note = "no finite number in plain, and left out there";
+  const [values, differences] = modelTables({
+    ...{ ...SMALL, rows: [plain!, scaled!], intervals: { confidence: 0.95, resamples: 2000 } },
+    metrics: [
+      { key: "fid", title: "Fréchet distance", better: "lower", network: "demo-oracle" },
+      { key: "accuracy", title: "accuracy", better: "higher", network: "own" },
+      { key: "kid", title: "KID", better: "lower", note },
+      { key: "diversity", title: "diversity", better: "neither", network: "demo-oracle" },
+    ],
+  }, "d16");
+  const brackets = "Brackets: intervals of 95 %, where a bootstrap makes them by 2000 draws.";
+  assertEquals(values!.notes, [
+    brackets,
+    "Fréchet distance, diversity: by demo-oracle.",
+    "accuracy: by the model's own network.",
+    `KID: ${note}.`,
+    "Operations: 1× is 597 GFLOP for a picture.",
+  ]);
+  assertEquals(differences!.notes, [brackets]);
+  // What a paper prints has the paper's name.
+  assertEquals(values!.columns.map(({ title }) => title).slice(1, 3), [
+    "Fréchet distance ↓",
+    "published FID",
+  ]);
+});
+
 Deno.test("modelTables: partners of one method share a table, which names them", () => {
   const value = { fid: { value: 5 } };
   const rows = [

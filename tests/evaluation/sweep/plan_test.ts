@@ -8,6 +8,14 @@ Deno.test("parsePlan: what is left out", () => {
   assertEquals([seeds, equal, examples, models], [[0], "n", 4, PLAN.models]);
 });
 
+Deno.test("parsePlan: a model has its own of everything that a plan has for all", () => {
+  const models = [{
+    ...{ name: "t2i", place: "demo-t2i", subjects: { file: "demo-t2i" } },
+    ...{ network: "clip", reference: "r.npz", detector: "demo-t2i-oracle", colors: "clip:FILE" },
+  }];
+  assertEquals(parsePlan({ ...PLAN, models }).models, models);
+});
+
 Deno.test("planRows: every combination within what belongs together, for the models that are named", () => {
   const rows = planRows(parsePlan({
     ...PLAN,
@@ -128,9 +136,31 @@ Deno.test("parsePlan: says where, what is wanted and what is there", () => {
       'rows must be all different: current value is "demo.plain twice"',
     ],
     [
-      { published: [{ model: "d30", method: "plain", values: { fid: "2" } }] },
+      { published: [{ model: "demo", method: "plain", values: { fid: "2" } }] },
       'published[0].values.fid must be a number: current value is "2"',
     ],
+    [
+      { published: [{ model: "d30", method: "plain", values: { fid: 2 } }] },
+      'published[0].model must be one of "demo": current value is "d30"',
+    ],
+    [
+      { published: [{ model: "demo", method: "plain", values: { FID: 2 } }] },
+      "a name in published[0].values must be one of ",
+    ],
+    [
+      { published: [{ model: "demo", method: "plain", settings: { alpha: 2 }, values: { fid: 2 } }] },
+      "a name in published[0].settings must be one of ",
+    ],
+    [{ title: " " }, 'title must be a text with something in it: current value is " "'],
+    [{ models: [{ name: "" }] }, "models[0].name must be a text with something in it"],
+    [{ subjects: { prompts: ["a cat", ""] } }, "subjects.prompts[1] must be a text with something in it"],
+    ...Object.entries({
+      ...{ cfg: "much", temperature: "hot", guidance: "strong" },
+      ...{ topK: -1, topP: 2, minP: [0], samples: null, verifier: null },
+    }).map(([name, value]): readonly [Record<string, unknown>, string] => [
+      { methods: [{ method: "best-of-n", vary: { [name]: [value] } }] },
+      `methods[0] has a row that cannot be, Best-of-N, ${name === "samples" ? "N" : name} = `,
+    ]),
   ];
   for (const [change, words] of refused) {
     const error = assertThrows(() => parsePlan({ ...PLAN, ...change }), Error);

@@ -56,6 +56,7 @@ Deno.test("presetPlan: on another model the same rows, without what was tuned or
       const rows = planRows(plan);
       assertEquals([plan.models.length, plan.models[0]!.place, plan.published], [1, model, undefined]);
       assert(rows.every(({ published }) => published === undefined));
+      assert(!/50,000|553|--/.test(plan.description!), plan.description);
       assert(
         rows.every(({ settings }) =>
           !("alpha" in settings || "preset" in settings || "verifier" in settings)

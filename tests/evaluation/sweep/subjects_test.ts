@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { spread, subjectsOf } from "../../../evaluation/sweep/subjects.ts";
+import { checksumOf, namesOf, spread, subjectsOf } from "../../../evaluation/sweep/subjects.ts";
 import { resolveClass } from "../../../models/label.ts";
 
 const labels = { kind: "classes", count: 3, names: ["red cube", "blue cone", "green torus"] } as const;
@@ -77,4 +77,18 @@ Deno.test("spread: all of a list, or some with even gaps", () => {
   assertEquals(spread([1, 2, 3]), [1, 2, 3]);
   assertEquals(spread([1, 2, 3], 9), [1, 2, 3]);
   assertEquals(spread([...Array(200).keys()], 4), [0, 50, 100, 150]);
+});
+
+Deno.test("namesOf: classes by their kinds, prompts as long as their file is the same", async () => {
+  assertEquals(await namesOf({ labels: "all" }, { groups: ["red cube"] }), ["red cube"]);
+  assertEquals(await namesOf({ prompts: ["a", "b"] }, { groups: ["", ""] }), ["a", "b"]);
+  const file = await Deno.makeTempFile();
+  const names = async (checksum?: string) => await namesOf({ file, limit: 2 }, { groups: [], checksum });
+  await Deno.writeTextFile(file, "a cat\na dog\na fox\n");
+  const checksum = await checksumOf(await subjectsOf(texts, { file, limit: 2 }));
+  assertEquals([await names(checksum), (await names()).length], [["a cat", "a dog", "a fox"], 3]);
+  await Deno.writeTextFile(file, "a cow\na dog\na fox\n");
+  assertEquals([await names(checksum), (await names()).length], [[], 3]);
+  await Deno.remove(file);
+  assertEquals(await names(checksum), []);
 });

@@ -1,9 +1,11 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import {
   frechetDistance,
   loadMetricNetwork,
   openBundledReference,
   parsePlan,
+  parseSweepResults,
+  reportPage,
 } from "../../../evaluation/mod.ts";
 import { type PictureRecord, RecordsFile, type SweepRecord } from "../../../evaluation/sweep/records.ts";
 import { summarize } from "../../../evaluation/sweep/summary.ts";
@@ -33,6 +35,7 @@ function unit(row: string, subject: number, pictures: readonly PictureRecord[], 
 
 Deno.test("summarize: GenEval's tags have the same weight, whatever the number of their captions", async () => {
   const groups = ["single_object", "single_object", "single_object", "counting"];
+  const detector = "demo-t2i-oracle 0123456789ab, its colours";
   const plan = parsePlan({
     title: "four captions",
     models: [{ name: "t2i", place: "demo-t2i" }],
@@ -43,7 +46,7 @@ Deno.test("summarize: GenEval's tags have the same weight, whatever the number o
   const verdicts = [[1, 0], [1, 1], [1, 1], [0, 1]];
   const best = [1, 1, 1, 1];
   await withRecords([
-    { kind: "model", name: "t2i", identity: {}, facts: { family: "infinity" }, groups },
+    { kind: "model", name: "t2i", identity: { detector }, facts: { family: "infinity" }, groups },
     { kind: "row", id: "t2i.plain", planned: 8, plainFlops: 2 },
     { kind: "row", id: "t2i.best-of-n.samples-2", planned: 5, plainFlops: 2 },
     ...verdicts.flatMap((own, subject) =>
@@ -135,4 +138,117 @@ Deno.test("summarize: the distance of features that were kept, of rows with pict
       assertEquals([column?.title, column?.network], ["Fréchet distance", "demo-oracle"]);
     },
   );
+});
+
+Deno.test("summarize: what is no finite number is left out with a note, and never null", async () => {
+  const network = { name: "demo-oracle", fingerprint: "made up" };
+  const plan = parsePlan({
+    title: "a verifier that fails",
+    models: [{ name: "demo", place: "demo" }],
+    methods: [{ method: "plain" }, { method: "best-of-n", vary: { samples: [2] } }],
+  });
+  const { statistics } = (await openBundledReference(network))!;
+  const { dimensions } = statistics!.features!;
+  const values = Float32Array.from({ length: 120 * dimensions }, (_, i) => i === 7 ? NaN : Math.sin(i));
+  const best = "demo.best-of-n.samples-2";
+  await withRecords([
+    { kind: "model", name: "demo", identity: {}, facts: {}, groups: ["cube"], network },
+    { kind: "row", id: "demo.plain", planned: 120, plainFlops: 2 },
+    // What JSON makes of NaN.
+    { kind: "row", id: best, planned: 2, plainFlops: null as unknown as number },
+    unit(best, 0, [{ reward: NaN, logProbability: -1 }, { reward: 2, logProbability: -Infinity }]),
+  ], async (folder) => {
+    {
+      using file = await RecordsFile.open(folder, WHOLE);
+      const rows = { features: await file.store({ values, count: 120, dimensions }) };
+      const pictures = Array<PictureRecord>(120).fill({ reward: 1 });
+      await file.append({ ...unit("demo.plain", 0, pictures), rows } as SweepRecord);
+    }
+    const results = await summarize(plan, { folder, made: {} });
+    const { rows: [plain, searched], metrics, intervals } = results;
+    assertEquals(Object.keys(plain!.metrics), ["reward"]);
+    assertEquals([searched!.metrics, searched!.differences, searched!.cost], [{}, undefined, undefined]);
+    const notes = new Map(metrics.map(({ key, note }) => [key, note]));
+    const words = "no finite number in Best-of-N, N = 2, and left out there";
+    assertEquals([notes.get("reward"), notes.get("log-probability")], [words, words]);
+    assertEquals(notes.get("fid")!.endsWith("; no finite number in plain, and left out there"), true);
+    assertEquals(intervals, { confidence: 0.95, resamples: 2000 });
+    assertEquals(parseSweepResults(JSON.stringify(results)).rows.length, 2);
+  });
+});
+
+Deno.test("summarize: a row whose model was not opened yet is not missing, and nothing is complete", async () => {
+  const plan = parsePlan({
+    title: "two models",
+    models: [{ name: "a", place: "demo" }, { name: "b", place: "demo" }],
+    methods: [{ method: "plain" }],
+  });
+  await withRecords([
+    { kind: "model", name: "a", identity: {}, facts: {}, groups: ["cube"] },
+    { kind: "row", id: "a.plain", planned: 1, plainFlops: 2 },
+    unit("a.plain", 0, [{ right: true }]),
+  ], async (folder) => {
+    const results = await summarize(plan, { folder, made: {} });
+    assertEquals([results.complete, results.rows[1]!.missing, results.rows[1]!.planned], [
+      false,
+      undefined,
+      0,
+    ]);
+    const page = await reportPage(results);
+    assertStringIncludes(page, "This sweep is not finished");
+    assertStringIncludes(page, "1 of 1 pictures are there, and 1 row of 2 lacks some");
+    assertStringIncludes(page, "not known yet");
+  });
+});
+
+Deno.test("summarize: captions of kinds of one's own are GenEval's where a detector judged, and classes never", async () => {
+  const plan = parsePlan({
+    title: "kinds",
+    models: [{ name: "t2i", place: "demo-t2i" }, { name: "demo", place: "demo" }],
+    methods: [{ method: "plain" }],
+  });
+  await withRecords([
+    { kind: "model", name: "t2i", identity: { detector: "d 0123, no colours" }, facts: {}, groups: ["mine"] },
+    { kind: "model", name: "demo", identity: {}, facts: {}, groups: ["position"] },
+    unit("t2i.plain", 0, [{ right: true }]),
+    unit("demo.plain", 0, [{ right: false }]),
+  ], async (folder) => {
+    const { rows, metrics } = await summarize(plan, { folder, made: {} });
+    assertEquals(rows.map(({ metrics }) => Object.keys(metrics)), [["geneval"], ["accuracy"]]);
+    assertEquals(metrics.map(({ key, network }) => [key, network]), [["accuracy", undefined], [
+      "geneval",
+      "d",
+    ]]);
+  });
+});
+
+Deno.test("summarize: p is that of the difference, in which kinds have the same weight", async () => {
+  const groups = [...Array(12).fill("single_object"), "counting", "counting"];
+  const plan = parsePlan({
+    title: "kinds of different sizes",
+    models: [{ name: "t2i", place: "demo-t2i" }],
+    methods: [{ method: "plain" }, { method: "best-of-n" }],
+  });
+  await withRecords([
+    { kind: "model", name: "t2i", identity: { detector: "d" }, facts: {}, groups },
+    ...groups.map((_, subject) => unit("t2i.plain", subject, [{ right: subject % 2 === 0 }])),
+    ...groups.map((_, subject) =>
+      unit("t2i.best-of-n", subject, [{ right: subject >= 12 || subject === 2 }])
+    ),
+  ], async (folder) => {
+    const { rows: [, best] } = await summarize(plan, { folder, made: {} });
+    const { value, p } = best!.differences!.geneval![0]!;
+    // 1/12 - 6/12 of the first kind, 2/2 - 1/2 of the second.
+    assertAlmostEquals(value, (-5 / 12 + 1 / 2) / 2, 1e-12);
+    // Five pairs of weight 1/24 and one of 1/4: no way to sign them comes to less.
+    assertAlmostEquals(p, 1, 1e-12);
+  });
+});
+
+Deno.test("summarize: whoever ends it is heard", async () => {
+  const plan = parsePlan({ title: "a", models: [{ name: "demo" }], methods: [{ method: "plain" }] });
+  await withRecords([], async (folder) => {
+    const signal = AbortSignal.abort(new Error("enough"));
+    await assertRejects(() => summarize(plan, { folder, made: {}, signal }), Error, "enough");
+  });
 });

@@ -144,9 +144,8 @@ testSweep("runSweep: parts come to the whole, whoever is last", async (folder) =
 });
 
 testSweep("runSweep: another plan, another provider and a second process are refused", async (folder) => {
-  // A part of so many that nothing is left for it.
-  const none = { shard: { part: 64, parts: 64 } };
-  await run(folder, none);
+  const few = { shard: { part: 6, parts: 6 } };
+  await run(folder, few);
   const other = parsePlan({ ...PLAN, seeds: [1, 3], methods: PLAN.methods.slice(0, 2) });
   await assertRejects(
     () => runSweep(other, { folder, ...ALONE }),
@@ -156,11 +155,11 @@ testSweep("runSweep: another plan, another provider and a second process are ref
   // What says nothing of pictures may become another.
   const named = parsePlan({ ...PLAN, title: "another title", metrics: ["reward"] });
   assertEquals((await runSweep(named, { folder, paint: false })).title, "another title");
-  const file = `${folder}/records-64-of-64.jsonl`;
+  const file = `${folder}/records-6-of-6.jsonl`;
   const lines = await Deno.readTextFile(file);
   await Deno.writeTextFile(file, lines.replace('"provider":"wasm"', '"provider":"native"'));
   await assertRejects(
-    () => run(folder, none),
+    () => run(folder, few),
     Error,
     'as the model "demo" has another provider than before: native was',
   );
@@ -197,6 +196,89 @@ testSweep("runSweep: rows without weights, and those that a model cannot have, s
   assertEquals([complete, rows[0]!.published], [true, { fid: 2.25 }]);
   const placed = await runSweep(plan, { folder, ...ALONE, weights: { d30: "demo" } });
   assertEquals([placed.rows[0]!.missing, placed.rows[0]!.pictures], [undefined, 1]);
+  // With weights it is the model that cannot have the row.
+  assertEquals(
+    placed.rows.slice(0, 4).map(({ missing }) => missing),
+    rows.slice(4).map(({ missing }) => missing),
+  );
+});
+
+testSweep("runSweep: examples of all rows are of one seed, and named by their subjects", async (folder) => {
+  const plan = parsePlan({
+    title: "seeds",
+    models: [{ name: "demo", place: "demo" }],
+    subjects: { labels: ["red torus", 3] },
+    seeds: [1, 2],
+    methods: [{ method: "plain" }, { method: "best-of-n", vary: { samples: [1] }, seeds: [2] }],
+  });
+  const { rows, models, intervals } = await runSweep(plan, { folder, ...ALONE });
+  const [plain, alone] = await Promise.all(
+    rows.map(({ examples }) => Deno.readFile(`${folder}/${examples[0]}`)),
+  );
+  // One attempt is the plain picture.
+  assertEquals(plain, alone);
+  const { 0: first, 1: second, ...others } = models[0]!.subjects!;
+  assertEquals([first, typeof second, others], ["red torus", "string", {}]);
+  assertEquals(intervals, { confidence: 0.95, resamples: 2000 });
+});
+
+testSweep(
+  "runSweep: a folder in which nothing could be painted is there for another plan",
+  async (folder) => {
+    const wrong = parsePlan({ ...PLAN, subjects: { labels: [9999] } });
+    await assertRejects(() => runSweep(wrong, { folder, ...ALONE }), RangeError, "from 0 to 63");
+    const gone = [{ method: "best-of-n", vary: { verifier: [`${folder}/gone.onnx`] } }];
+    const later = parsePlan({ ...PLAN, subjects: { labels: [9999] }, methods: gone });
+    await assertRejects(
+      () => runSweep(later, { folder, ...ALONE, shard: { part: 2, parts: 2 } }),
+      RangeError,
+    );
+    // A model was opened and written down, whose verifier is not there.
+    const unled = parsePlan({ ...PLAN, subjects: { labels: [9, 3] }, methods: gone });
+    await assertRejects(() => runSweep(unled, { folder, ...ALONE }), Error, "gone.onnx");
+    assert((await Deno.stat(`${folder}/records-1-of-1.jsonl`)).size > 0);
+    const right = parsePlan({ ...PLAN, subjects: { labels: [3] }, methods: [{ method: "plain" }] });
+    {
+      using held = await Deno.open(`${folder}/records-1-of-1.jsonl`, { write: true });
+      assert(await held.tryLock(true));
+      const words = "it is that of another plan: subjects.labels[0] was 9 and is 3";
+      await assertRejects(() => runSweep(right, { folder, ...ALONE }), Error, words);
+    }
+    await assertRejects(() => runSweep(right, { folder, ...ALONE, paint: false }), Error, "another plan");
+    assertEquals((await runSweep(right, { folder, ...ALONE })).complete, true);
+    await assertRejects(() => runSweep(wrong, { folder, ...ALONE }), Error, "another plan");
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    const files = names.filter((name) => /tmp$|of-2/.test(name));
+    assertEquals(files, []);
+  },
+);
+
+testSweep("runSweep: of two plans that begin at once in a folder one is refused", async (folder) => {
+  const plans = [1, 2].map((seed) => parsePlan({ ...PLAN, methods: [{ method: "plain" }], seeds: [seed] }));
+  const none = (part: number) => ({ folder, ...ALONE, shard: { part, parts: 64 } });
+  const ends = await Promise.allSettled(plans.map((plan, i) => runSweep(plan, none(60 + i))));
+  assertEquals(ends.filter(({ status }) => status === "fulfilled").length <= 1, true);
+  const plan = JSON.parse(await Deno.readTextFile(`${folder}/plan.json`));
+  assert([1, 2].includes(plan.seeds[0]));
+});
+
+testSweep("runSweep: prompts that have changed in their file are refused", async (folder) => {
+  const file = `${folder}/prompts.txt`;
+  const plan = parsePlan({
+    title: "prompts",
+    models: [{ name: "t2i", place: "demo-t2i" }],
+    subjects: { file },
+    methods: [{ method: "plain" }],
+  });
+  await Deno.writeTextFile(file, "a red cube\n");
+  const { models } = await runSweep(plan, { folder: `${folder}/out`, ...ALONE });
+  assertEquals(models[0]!.subjects, { 0: "a red cube" });
+  await Deno.writeTextFile(file, "a blue cube\n");
+  await assertRejects(
+    () => runSweep(plan, { folder: `${folder}/out`, ...ALONE }),
+    Error,
+    'the model "t2i" has other subjects than before: their file has changed',
+  );
 });
 
 testSweep("runSweep: what is wrong with judges is said before anything is painted", async (folder) => {
