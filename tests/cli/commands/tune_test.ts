@@ -35,7 +35,7 @@ testInFolder("varscale tune: says what it has found, and writes only what it is 
   assertMatch(manifest.tuning.evidence.verifier.fingerprint, /^[0-9a-f]{64}$/);
   const { out: shown } = await succeed("inspect", copy);
   assertMatch(shown, /\ntuned samples +\d+\n/);
-  assertMatch(shown, /\ntuned by +demo reward, \d{4}-\d\d-\d\d\n/);
+  assertMatch(shown, /\ntuned by +demo reward, \d{4}-\d\d-\d\d; not better on held-out seeds than /);
 
   // The copy's own settings are its own now, and it may be written to.
   const again = await succeed("tune", "--model", copy, ...QUICK, "--write");
@@ -63,6 +63,10 @@ testInFolder(
       [["--samples", "1"], "Option --samples must be integers from 2 to 8192"],
       [["--scales", "7", "--device", "cpu"], "each of scales must be an integer from -6 to 5"],
       [["--judge", "nobody", "--device", "cpu"], "Option --judge: "],
+      [
+        ["--judge", "demo-oracle", "--device", "cpu", "--model", "demo-t2i"],
+        'demo-oracle knows the 64 classes of demo, and "demo-t2i" has others',
+      ],
     ];
     for (const [args, message] of wrong) {
       const { code, err } = await run(["tune", "red torus", ...args]);

@@ -36,6 +36,23 @@ testOnModel("tiny", "analyzeDensities: histograms stand one a label, with α", a
   assertEquals(svg.match(/>sea: \d\.\d\d, (low|high)</g)?.length, 2);
 });
 
+testOnModel("tiny", "analyzeDensities: no bar of a histogram stands on both sides of α", async (model) => {
+  for (const alpha of [0, 0.9, 1.25, 40]) {
+    const analysis = await analyzeDensities(model, { labels: ["sea", "sky"], samples: 40, alpha });
+    const svg = new TextDecoder().decode((await analysis.pictures())[0]!.bytes);
+    const dashed = svg.match(/<g[^>]*stroke-dasharray.*?<\/g>/s)![0];
+    const at = Number(dashed.match(/x1="([\d.]+)"/)![1]);
+    const bars = [...svg.matchAll(/<rect[^>]* width="([\d.]+)"[^>]* x="([\d.]+)"/g)];
+    assert(bars.length >= 2);
+    for (const [, width, x] of bars) {
+      // Plot leaves half a pixel beside each bar, and lines stand on half pixels.
+      assert(Number(x) + Number(width) <= at + 1 || Number(x) >= at - 1, `${x} + ${width} at ${at}`);
+    }
+    // Every candidate is in a bar.
+    assertEquals(analysis.data.labels.map(({ densities }) => densities.length), [40, 40]);
+  }
+});
+
 testOnModel("tiny", "analyzeDensities: what cannot be done is refused", async (model) => {
   const refused = (options: object, message: string) =>
     assertRejects(() => analyzeDensities(model, { labels: ["sea"], ...options }), Error, message);
