@@ -186,6 +186,8 @@ export function placeOf(densities: Float32Array, candidate: number): number {
 
 /** Bars of a histogram. */
 const BARS = 24;
+/** Letters of a label for which there is room beside one. */
+const LETTERS = 28;
 
 async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise<AnalysisPicture> {
   const ratios = labels.map(({ densities, mean, low }, place) => ({
@@ -224,7 +226,7 @@ async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise
       padding: 0.25,
       tickFormat: (place: number) => {
         const { label, ratio, low } = labels[place]!;
-        return `${label}: ${ratio.toFixed(2)}, ${low ? "low" : "high"}`;
+        return `${shortened(label)}\n${ratio.toFixed(2)}, ${low ? "low" : "high"}`;
       },
     },
     color: { domain: ["high", "low"], range: [SERIES_COLOURS[0]!, SERIES_COLOURS[1]!] },
@@ -243,4 +245,11 @@ async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise
     ],
   }));
   return svgPicture("densities.svg", svg);
+}
+
+function shortened(label: string): string {
+  const letters = [...label.replace(/\s+/g, " ")];
+  return letters.length <= LETTERS
+    ? letters.join("")
+    : `${letters.slice(0, LETTERS - 1).join("").trimEnd()}…`;
 }

@@ -200,9 +200,9 @@ function sheetOf(
     columns: 1 + rows[0]!.images.length,
     rowTitles: rows.map(({ scale }) => {
       const distance = data.labels[place]!.pixels[scale]!.toFixed(3);
-      return `fresh from ${data.scales[scale]!.map.join("×")} on: ${distance} off`;
+      return `fresh from ${data.scales[scale]!.map.join("×")} on, pixels ${distance} off`;
     }),
-    title: `${name}: the original, its variants, and how far off their pixels are`,
+    title: `${name}: the original, and its variants`,
     scale: Math.max(1, Math.floor(viewScale(original) / 2)),
   });
   return pngPicture(`perturbation-${place}-${fileStem(name)}.png`, sheet);

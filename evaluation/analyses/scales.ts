@@ -223,8 +223,8 @@ export async function analyzeScales(
       ];
       const svg = await drawCurves(points, {
         below: "scale after which pictures are judged: its map",
-        left: `ranks by ${judge.name} within a label, and those by ${
-          against === undefined ? "it" : against.name
+        left: `how ranks by ${judge.name} within a label agree with ${
+          against === undefined ? "its own" : `those by ${against.name}`
         } in the end`,
         marks: [0],
       });

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { analyzeDensities, placeOf } from "../../../evaluation/analyses/densities.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { varScaling } from "../../../sampler/methods/var_scaling.ts";
-import { testOnModel } from "../../sampler/models.ts";
+import { sharedModel, testOnModel } from "../../sampler/models.ts";
 
 testOnModel("tiny", "analyzeDensities: says what VAR-Scaling decides", async (model) => {
   const labels = ["sea", "sky", "snow"];
@@ -33,7 +33,21 @@ testOnModel("tiny", "analyzeDensities: histograms stand one a label, with α", a
   assertEquals(name, "densities.svg");
   const svg = new TextDecoder().decode(bytes);
   assertStringIncludes(svg, ">α = 1.25<");
-  assertEquals(svg.match(/>sea: \d\.\d\d, (low|high)</g)?.length, 2);
+  assertEquals(svg.match(/>sea<\/tspan>.*?>\d\.\d\d, (low|high)</g)?.length, 2);
+});
+
+Deno.test({
+  name: "analyzeDensities: a long prompt leaves room for its branch, and what no branch follows from says so",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const model = await sharedModel("texts", "cpu");
+    const labels = ["a blue cube far to the left of a red sphere"];
+    const analysis = await analyzeDensities(model, { labels, samples: 4, scale: 1 });
+    const svg = new TextDecoder().decode((await analysis.pictures())[0]!.bytes);
+    assertStringIncludes(svg, ">a blue cube far to the left…</tspan>");
+    assertStringIncludes(analysis.title, '; the model\'s own search takes "top-k" whatever the density');
+  },
 });
 
 testOnModel("tiny", "analyzeDensities: no bar of a histogram stands on both sides of α", async (model) => {
