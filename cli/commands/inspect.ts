@@ -260,7 +260,7 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
   return `${columns(rows)}\n${details.join("\n")}`;
 }
 
-/** Who judged when settings were tuned, when that was, and whether it helped, as far as it is written down. */
+/** Who judged when settings were tuned, when, and whether it helped, as far as that is written down. */
 function showEvidence({ verifier, date, better, misled }: NonNullable<FolderTuning["evidence"]>): string {
   const name: unknown = typeof verifier === "object" && verifier !== null && Reflect.get(verifier, "name");
   const who = [name, date].filter((fact) => typeof fact === "string").join(", ") ||

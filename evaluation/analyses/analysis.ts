@@ -169,7 +169,7 @@ export function searchScale(model: Model, scale: number | undefined, { action, s
   return scaleIndex(scale ?? model.search.scale, schedule.scales.length, "scale", action);
 }
 
-/** What a title must add where a model's search does not go by the density: that no branch follows from it. */
+/** What a title adds where a search does not go by the density: that no branch follows from it. */
 export function alwaysTaken({ search: { strategy } }: Pick<Model, "search">): string {
   return strategy === "var-scaling"
     ? ""

@@ -538,11 +538,14 @@ function tableOf({ tried, heldOut, own, tuned }: TuningData, judges: readonly Ju
 const HELD_OUT = { plain: "no search", difference: "the last two" };
 
 async function curvesOf({ tried, own }: TuningData, name: string): Promise<string> {
-  const points = tried.map(({ alpha, score, ...setting }): CurvePoint => ({
+  const points = tried.toSorted((a, b) =>
+    a.scale - b.scale || a.samples - b.samples || a.conflictThreshold - b.conflictThreshold ||
+    a.alpha - b.alpha
+  ).map(({ alpha, score, ...setting }): CurvePoint => ({
     series: withoutAlpha(setting),
     place: alpha,
     value: score,
-  })).sort((a, b) => a.series < b.series ? -1 : a.series > b.series ? 1 : Number(a.place) - Number(b.place));
+  }));
   const { score } = tried.find((setting) => described(setting) === described(own))!;
   return await drawCurves(points, {
     below: "threshold factor α",

@@ -63,7 +63,7 @@ export function flexVarSearch(tuning: ModelTuning): SearchDefaults {
     scale,
     samples: tuned,
     alpha: ({ samples }) => {
-      // Without what adding and subtracting leaves in the last digits, and never below 0 or beyond all bounds.
+      // Without what adding and subtracting leaves in the last digits, and within a search's bounds.
       return Math.min(2 ** 20, Math.max(0, Math.round((alphaOf(samples) + shift) * 1e9) / 1e9));
     },
     conflictThreshold: tuning.conflictThreshold ?? PUBLISHED.conflictThreshold,

@@ -99,7 +99,7 @@ export function varSearch(depth: number, tuning: ModelTuning): SearchDefaults {
     samples,
     alpha: (setting) => {
       const shifted = alphaPreset({ depth, ...setting }) + (alpha - preset);
-      // Without what adding and subtracting leaves in the last digits, and never below 0 or beyond all bounds.
+      // Without what adding and subtracting leaves in the last digits, and within a search's bounds.
       return Math.min(2 ** 20, Math.max(0, Math.round(shifted * 1e9) / 1e9));
     },
     conflictThreshold,

@@ -2,7 +2,8 @@
  * `varscale tune` on the CPU with the bundled model, whose own settings hold on two pictures.
  */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { writeTuning } from "../../../evaluation/mod.ts";
 import { filesIn, run, succeed, testInFolder } from "../run.ts";
 
 const QUICK = [
@@ -76,3 +77,23 @@ testInFolder(
     assertEquals(filesIn(folder), []);
   },
 );
+
+Deno.test({
+  name: "varscale tune: a folder that cannot be written to is told before the work, and stays as it is",
+  // To the system's own user everything can be written to.
+  ignore: Deno.build.os === "windows" || Deno.uid() === 0,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const copy = await writeTuning("demo", {}, { output: `${folder}/copy` });
+    try {
+      await Deno.chmod(copy, 0o555);
+      const { code, err } = await run(["tune", ...QUICK, "--model", copy, "--write"]);
+      assertEquals(code, 2, err);
+      assertStringIncludes(err, "choose another --model, or --output DIR for a copy");
+      await assertRejects(() => writeTuning(copy, { alpha: 2 }), Error, `Cannot write ${copy}/model.json: `);
+    } finally {
+      await Deno.chmod(copy, 0o755);
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

@@ -38,7 +38,7 @@ async function fond(model: Model, seeds: readonly number[], sign: 1 | -1 = 1): P
 testOnTiny("tune: finds what a verifier is fond of, and held-out seeds agree", async (model) => {
   const verifier = await fond(model, [0, 1, 5, 6, 7]);
   const options = { ...GRID, verifier, seeds: [0, 1], heldOutSeeds: [5, 6, 7], date: "2026-01-02" };
-  const { data, title, table } = await tune(model, options);
+  const { data, title, table, pictures } = await tune(model, options);
   assertEquals(data.tuned, WANTED);
   assertEquals(data.tried[0]!.score, 1);
   assertEquals(data.own, { scale: 1, samples: 50, alpha: 2.4, conflictThreshold: 1.8 });
@@ -51,6 +51,13 @@ testOnTiny("tune: finds what a verifier is fond of, and held-out seeds agree", a
   assertEquals([data.better, data.misled], [true, false]);
   assertStringIncludes(title, "Better than the model's own by 1.000");
   assertEquals(table.columns.length, table.rows[0]!.length);
+  const svg = new TextDecoder().decode((await pictures())[0]!.bytes);
+  assertEquals(
+    Array.from(svg.matchAll(/>scale (\d), N = (\d+)/g), ([, scale, samples]) => `${scale} ${samples}`),
+    [
+      ...["1 12", "1 50", "1 50", "2 12", "2 50"],
+    ],
+  );
   const { evidence, ...settings } = data.tuning;
   assertEquals(settings, WANTED);
   const { date, verifier: who, before, better } = evidence!;
