@@ -11,7 +11,7 @@ import { shown } from "../kernels/arguments.ts";
 import { companionNames, type FoundCompanion, keptCompanions } from "./companions.ts";
 import type { Dtype, KeptDtype } from "./weights/dtype.ts";
 import type { Family, ModelWeights } from "./family.ts";
-import { MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
+import { type FolderTuning, MANIFEST, type ModelFolder, type ModelTuning } from "./folder/model_folder.ts";
 import type { FolderWriter, WriteTensorsOptions } from "./folder/folder_writer.ts";
 import { classNamesOf } from "./label.ts";
 import { ModelFileError } from "./model_file_error.ts";
@@ -82,7 +82,7 @@ export interface OpenParts {
   /** Its sizes, where they are known from elsewhere than the tensors. */
   readonly config?: unknown;
   /** What it has unless something else is asked for. */
-  readonly defaults: Pick<ConvertOptions, "name" | "classNames" | "tuning">;
+  readonly defaults: Pick<ConvertOptions, "name" | "classNames"> & { readonly tuning?: FolderTuning };
   /** Tells these bytes from others; nobody can for what comes from memory or a web server. */
   readonly origin: (() => string) | undefined;
 }
@@ -200,7 +200,7 @@ export async function convertParts(
     classNames = defaults.classNames ?? classNamesOf(labels),
     name = defaults.name ?? family.modelName(config),
   } = options;
-  const tuning = { ...defaults.tuning, ...options.tuning };
+  const tuning = tuningOf(defaults.tuning, options.tuning);
   requireModelSize({ name, size: family.size(config) }, askedSize(options, "convert the model"), "convert");
   const classes = labels?.kind === "classes" ? labels.count : 0;
   if (classNames.length !== 0 && classNames.length !== classes) {
@@ -237,6 +237,13 @@ export async function convertParts(
   }
   const described = dtype === "int8" ? "f32" : dtype;
   return await writer.finish({ family: family.name, name, dtype: described, config, classNames, tuning });
+}
+
+/** Settings of a search that a model keeps; how they were found is said of them and of no others. */
+function tuningOf(before: FolderTuning = {}, { ...given }: ModelTuning = {}): FolderTuning {
+  const { evidence, ...settings } = before;
+  const changed = Object.entries(given).some(([key, value]) => Reflect.get(settings, key) !== value);
+  return { ...settings, ...given, ...(evidence !== undefined && !changed && { evidence }) };
 }
 
 /**

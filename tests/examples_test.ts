@@ -140,6 +140,20 @@ example("many_images", async (home, folder) => {
   assertEquals(again, whole);
 });
 
+example("evaluate_method", async (home) => {
+  assertEquals(await permissionsOf("evaluate_method"), ["-R"]);
+  const lines = await runExample("evaluate_method", home);
+  const values = lines.slice(0, 6).map((line) => {
+    const [, value, low, high] = line.match(/ (-?[\d.]+) +\((-?[\d.]+) to (-?[\d.]+)\)$/)!.map(Number);
+    assert(low! <= value! && value! <= high!, line);
+    return value!;
+  });
+  assert(values[0]! > 0.9 && values[1]! > 0.9, `${values}`);
+  // Numbers have two digits here.
+  for (const at of [0, 3]) assert(Math.abs(values[at + 1]! - values[at]! - values[at + 2]!) < 0.02);
+  assertMatch(lines[6]!, /p = [01]\.\d\d$/);
+});
+
 Deno.test("house: examples are those that are tested here and named in the README", async () => {
   const names = filesIn(`${ROOT}examples`);
   const tested = (await Deno.readTextFile(new URL(import.meta.url))).matchAll(/^example\("(\w+)"/gm);

@@ -69,7 +69,7 @@ const OPTIONS = {
       kind: number("X", 0, 2 ** 20),
       help: `VAR-Scaling's alpha that suits the model with 50 samples at scale ${
         perFamily(({ search }) => search.scale)
-      }, to be its default`,
+      }, or with what its folder has been tuned to instead, to be its default`,
     },
     tunedConflictThreshold: {
       kind: number("X", 0, 2 ** 40),

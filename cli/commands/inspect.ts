@@ -260,10 +260,13 @@ function showFolder({ place, manifest, files }: FolderReport, tensors: boolean):
   return `${columns(rows)}\n${details.join("\n")}`;
 }
 
-/** Who judged when settings were tuned, and when that was, as far as it is written down. */
-function showEvidence({ verifier, date }: NonNullable<FolderTuning["evidence"]>): string {
+/** Who judged when settings were tuned, when, and whether it helped, as far as that is written down. */
+function showEvidence({ verifier, date, better, misled }: NonNullable<FolderTuning["evidence"]>): string {
   const name: unknown = typeof verifier === "object" && verifier !== null && Reflect.get(verifier, "name");
-  return [name, date].filter((fact) => typeof fact === "string").join(", ") || "somebody who left no name";
+  const who = [name, date].filter((fact) => typeof fact === "string").join(", ") ||
+    "somebody who left no name";
+  if (better === false) return `${who}; not better on held-out seeds than what was there before`;
+  return misled === true ? `${who}; a second judge finds them worse` : who;
 }
 
 /** How much the weights of each part are: `transformer 4.7 GiB in 5 files`. */

@@ -6,6 +6,7 @@
  */
 
 import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { oracleVerifier, tune as library, type TuneOptions, writeTuning } from "../../evaluation/mod.ts";
 import { BUNDLED_MODELS, type Judge, type Model } from "../../mod.ts";
 import { command } from "../command.ts";
@@ -42,6 +43,8 @@ import { exists, requireFolder } from "../output/whole_file.ts";
 
 /** The judge of the bundled model of classes, which no search has seen. */
 const ORACLE = "demo-oracle";
+/** The classes that it tells apart. */
+const ORACLE_CLASSES = 64;
 
 const OPTIONS = {
   ...LABEL_OPTIONS,
@@ -215,6 +218,9 @@ async function targetOf(
   if (isUrl(folder) && !/^file:/i.test(folder)) {
     throw new UsageError(`Cannot write into ${folder}; --output DIR writes a copy with the settings`);
   }
+  // Whether it is there and whole is found when it is loaded; that it can be written to, before the work.
+  const path = isUrl(folder) ? fileURLToPath(folder) : folder;
+  if (await exists(path)) await requireFolder(path, "--model, or --output DIR for a copy");
   return { folder };
 }
 
@@ -226,6 +232,12 @@ async function openSecond(
 ): Promise<{ readonly judge: Judge } & AsyncDisposable | undefined> {
   if (place === undefined) return undefined;
   if (place !== ORACLE) return await openVerifier(place, model, { ...how, option: "--judge" });
+  const { labels, name } = model;
+  if (labels.kind !== "classes" || labels.count !== ORACLE_CLASSES) {
+    throw new UsageError(
+      `Option --judge: ${ORACLE} knows the ${ORACLE_CLASSES} classes of demo, and "${name}" has others`,
+    );
+  }
   const judge = await oracleVerifier(model.provider === "native" ? { cpuProvider: "native" } : {});
   return { judge, [Symbol.asyncDispose]: () => judge[Symbol.asyncDispose]() };
 }

@@ -169,6 +169,13 @@ export function searchScale(model: Model, scale: number | undefined, { action, s
   return scaleIndex(scale ?? model.search.scale, schedule.scales.length, "scale", action);
 }
 
+/** What a title adds where a search does not go by the density: that no branch follows from it. */
+export function alwaysTaken({ search: { strategy } }: Pick<Model, "search">): string {
+  return strategy === "var-scaling"
+    ? ""
+    : `; the model's own search takes "${strategy}" whatever the density`;
+}
+
 /** A list of integers, each once and ascending; at least one. */
 export function ascending(
   values: readonly number[],
@@ -197,18 +204,23 @@ export async function paint(
   return images;
 }
 
-/** A mean over labels with its interval, as other labels would give it. */
+/** A mean over labels with its interval, as other labels would give it; one label says nothing of others. */
 export function measuredOver(values: readonly number[]): Measured {
   const { mean, low, high } = bootstrapInterval([values]);
-  return { value: mean, low, high };
+  return values.length === 1 ? { value: mean } : { value: mean, low, high };
 }
 
 /** A mean with its interval for a table: `0.412 (0.380 to 0.447)`. */
 export function shownMeasured({ value, low, high }: Measured, digits: number = 3): string {
-  const text = value.toFixed(digits);
+  const text = shownNumber(value, digits);
   return low === undefined || high === undefined
     ? text
-    : `${text} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+    : `${text} (${shownNumber(low, digits)} to ${shownNumber(high, digits)})`;
+}
+
+/** A number for a table; what is rounded to 0 has no sign. */
+export function shownNumber(value: number, digits: number = 3): string {
+  return value.toFixed(digits).replace(/^-(?=[0.]*$)/, "");
 }
 
 /** A share for a table: `38 %`. */

@@ -11,6 +11,7 @@ import type { Decision } from "../../kernels/candidates/select.ts";
 import type { Model } from "../../models/model.ts";
 import type { Measured } from "../sweep/results.ts";
 import {
+  alwaysTaken,
   type Analysis,
   ANALYSIS_OPTIONS,
   type AnalysisOptions,
@@ -149,17 +150,19 @@ export async function analyzeBranches(
   const { seed: _one, ...stated } = statedOf(asked);
   return {
     kind: "branches",
-    title: `Branches of VAR-Scaling on scale ${scale}, ${width}×${height}, over ${total} pictures`,
+    title: `Branches of VAR-Scaling on scale ${scale}, ${width}×${height}, over ${total} pictures${
+      alwaysTaken(model)
+    }`,
     settings: { ...stated, seeds, scale, samples, alphas: ordered },
     data,
     table: {
       columns: ["α", ...samples.map((count) => `low at N = ${count}`)],
-      rows: ordered.map((alpha, row) => [
+      rows: [...ordered.entries()].filter(([row]) => isTelling(data, row)).map(([row, alpha]) => [
         alpha.toFixed(2),
         ...data.samples.map(({ low, suited }) => {
           const { value, low: least, high } = low[row]!;
-          const share = `${shownShare(value)} (${shownShare(least!)} to ${shownShare(high!)})`;
-          return suited === alpha ? `${share}, the model's α` : share;
+          const range = least === undefined ? "" : ` (${shownShare(least)} to ${shownShare(high!)})`;
+          return `${shownShare(value)}${range}${suited === alpha ? ", the model's α" : ""}`;
         }),
       ]),
     },
@@ -175,4 +178,12 @@ export async function analyzeBranches(
       return [svgPicture("branches.svg", svg)];
     },
   };
+}
+
+/** Whether a row of the table says what those above and below it do not: ends of a range of equal ones do. */
+function isTelling({ samples }: BranchesData, row: number): boolean {
+  return samples.some(({ low, suited }) => {
+    const { value, alpha } = low[row]!;
+    return alpha === suited || low[row - 1]?.value !== value || low[row + 1]?.value !== value;
+  });
 }

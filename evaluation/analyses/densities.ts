@@ -9,6 +9,7 @@ import { requireInteger, requireNumber } from "../../kernels/arguments.ts";
 import type { Model } from "../../models/model.ts";
 import { drawPlot, SERIES_COLOURS } from "../report/plots.ts";
 import {
+  alwaysTaken,
   type Analysis,
   type AnalysisOptions,
   type AnalysisPicture,
@@ -135,7 +136,7 @@ export async function analyzeDensities(
   };
   return {
     kind: "densities",
-    title: `Densities of ${samples} candidates on scale ${scale}, ${width}×${height}`,
+    title: `Densities of ${samples} candidates on scale ${scale}, ${width}×${height}${alwaysTaken(model)}`,
     settings: { ...statedOf(asked), scale, samples, alpha, conflictThreshold },
     data,
     table: {
@@ -185,6 +186,8 @@ export function placeOf(densities: Float32Array, candidate: number): number {
 
 /** Bars of a histogram. */
 const BARS = 24;
+/** Letters of a label for which there is room beside one. */
+const LETTERS = 28;
 
 async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise<AnalysisPicture> {
   const ratios = labels.map(({ densities, mean, low }, place) => ({
@@ -193,16 +196,17 @@ async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise
     values: densities.map((density) => density / mean),
   }));
   const all = ratios.flatMap(({ values }) => values);
-  const least = Math.min(...all);
-  const most = Math.max(...all, alpha) * 1.02;
-  const width = (most - least) / BARS;
+  // α is where a bar ends and another begins: whatever stands at its right has the density that it asks for.
+  const width = (Math.max(...all, alpha) - Math.min(...all, alpha)) / (BARS - 2) || 1 / BARS;
+  const before = Math.ceil((alpha - Math.min(...all, alpha)) / width);
+  const [least, most] = [alpha - before * width, alpha + (BARS - before) * width];
   const bars = ratios.flatMap(({ place, branch, values }) =>
     Array.from({ length: BARS }, (_, i) => ({
       place,
       branch,
       from: least + i * width,
       to: least + (i + 1) * width,
-      count: values.filter((value) => Math.min(BARS - 1, Math.floor((value - least) / width)) === i).length,
+      count: values.filter((value) => before + Math.floor((value - alpha) / width) === i).length,
     })).filter(({ count }) => count > 0)
   );
   const svg = await drawPlot((plot) => ({
@@ -222,7 +226,7 @@ async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise
       padding: 0.25,
       tickFormat: (place: number) => {
         const { label, ratio, low } = labels[place]!;
-        return `${label}: ${ratio.toFixed(2)}, ${low ? "low" : "high"}`;
+        return `${shortened(label)}\n${ratio.toFixed(2)}, ${low ? "low" : "high"}`;
       },
     },
     color: { domain: ["high", "low"], range: [SERIES_COLOURS[0]!, SERIES_COLOURS[1]!] },
@@ -241,4 +245,11 @@ async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise
     ],
   }));
   return svgPicture("densities.svg", svg);
+}
+
+function shortened(label: string): string {
+  const letters = [...label.replace(/\s+/g, " ")];
+  return letters.length <= LETTERS
+    ? letters.join("")
+    : `${letters.slice(0, LETTERS - 1).join("").trimEnd()}…`;
 }

@@ -200,7 +200,7 @@ function sheetOf(
     columns: 1 + rows[0]!.images.length,
     rowTitles: rows.map(({ scale }) => {
       const distance = data.labels[place]!.pixels[scale]!.toFixed(3);
-      return `fresh from ${data.scales[scale]!.map.join("×")} on: ${distance}`;
+      return `fresh from ${data.scales[scale]!.map.join("×")} on, pixels ${distance} off`;
     }),
     title: `${name}: the original, and its variants`,
     scale: Math.max(1, Math.floor(viewScale(original) / 2)),

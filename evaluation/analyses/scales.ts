@@ -223,7 +223,9 @@ export async function analyzeScales(
       ];
       const svg = await drawCurves(points, {
         below: "scale after which pictures are judged: its map",
-        left: `within a label, ${judge.name}${against === undefined ? "" : ` against ${against.name}`}`,
+        left: `how ranks by ${judge.name} within a label agree with ${
+          against === undefined ? "its own" : `those by ${against.name}`
+        } in the end`,
         marks: [0],
       });
       return [svgPicture("scales.svg", svg)];

@@ -9,8 +9,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { mustBe, requireOptions } from "../../kernels/arguments.ts";
 import { createModelFolder } from "../../models/folder/folder_writer.ts";
-import { type FolderTuning, MANIFEST, openModelFolder } from "../../models/folder/model_folder.ts";
+import {
+  type FolderTuning,
+  MANIFEST,
+  openModelFolder,
+  wrongTuning,
+} from "../../models/folder/model_folder.ts";
 import { BUNDLED_MODELS } from "../../models/load.ts";
+import { systemReason } from "../../models/system_reason.ts";
 
 /** Options of {@linkcode writeTuning}. */
 export interface WriteTuningOptions {
@@ -32,6 +38,7 @@ const ACTION = "write tuned settings";
  * @param tuning The settings, and how they were found.
  * @returns Path of the folder that has them now.
  * @throws {TypeError} If the model is a bundled one and there is no `output`, or an option is unknown.
+ * @throws {RangeError} If a setting is none that a folder may have; nothing is written then.
  * @throws {ModelFileError} If there is no model folder.
  * @throws {Deno.errors.AlreadyExists} If something is at `output` that may not be replaced.
  *
@@ -55,6 +62,10 @@ export async function writeTuning(
 ): Promise<string> {
   requireOptions(options, ["output", "overwrite", "signal"], ACTION);
   const { output, overwrite = false, signal } = options;
+  const wrong = wrongTuning(tuning);
+  if (wrong !== undefined) {
+    throw new RangeError(`Cannot ${ACTION}: expected ${wrong.expected}, found ${wrong.found}`);
+  }
   const bundled = Object.hasOwn(BUNDLED_MODELS, folder) ? BUNDLED_MODELS[folder] : undefined;
   if (output === undefined) {
     const reason = bundled !== undefined || await isBundled(folder)
@@ -83,7 +94,8 @@ export async function writeTuning(
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});
-    throw error;
+    if (signal?.aborted || error instanceof Deno.errors.NotCapable) throw error;
+    throw new Error(`Cannot write ${path}: ${systemReason(error)}`, { cause: error });
   }
   return folder;
 }

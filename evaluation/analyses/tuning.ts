@@ -24,6 +24,7 @@ import {
   askedOf,
   paint,
   shownMeasured,
+  shownNumber,
   shownShare,
   statedOf,
   svgPicture,
@@ -94,6 +95,8 @@ export interface HeldOut {
   readonly difference: Measured;
   /** Probability of a difference as large if there were none: a paired permutation test's. */
   readonly p: number;
+  /** All scores, seed by seed and label by label within. */
+  readonly scores: Readonly<Record<"plain" | "own" | "tuned", readonly number[]>>;
 }
 
 /** What {@linkcode tune} comes to. */
@@ -106,7 +109,10 @@ export interface TuningData {
   readonly tried: readonly TriedSetting[];
   /** By the verifier and, if there is one, the judge; nothing if the best are the model's own settings. */
   readonly heldOut: readonly HeldOut[];
-  /** Whether the verifier finds them better on held-out seeds: its whole interval says so. */
+  /**
+   * Whether the verifier finds them better on held-out seeds: the whole interval of the differences says so,
+   * and p is below 0.05, which no fewer than six pictures reach.
+   */
   readonly better: boolean;
   /**
    * Whether the judge finds them worse while the verifier finds them better: then it was only the verifier
@@ -247,8 +253,8 @@ export async function tune(model: Model, options: TuneOptions = {}): Promise<Ana
   const { score: _score, judged: _judged, low: _low, ...tuned } = tried[0]!;
   const same = isOwn(tuned) && tuned.alpha === own.alpha;
   const heldOut = same ? [] : await work.heldOut({ own, tuned, seeds: heldOutSeeds });
-  const better = heldOut.length > 0 && heldOut[0]!.difference.low! > 0;
-  const misled = better && heldOut.length > 1 && heldOut[1]!.difference.high! < 0;
+  const better = heldOut.length > 0 && isSure(heldOut[0]!) && heldOut[0]!.difference.value > 0;
+  const misled = better && heldOut.length > 1 && isSure(heldOut[1]!) && heldOut[1]!.difference.value < 0;
   const { seed: _seed, ...stated } = statedOf(asked);
   const settings = {
     ...stated,
@@ -268,7 +274,7 @@ export async function tune(model: Model, options: TuneOptions = {}): Promise<Ana
         ...(judge && { judge: whoIs(judge) }),
         tried: { settings: tried.length, ...settings },
         before: own,
-        heldOut,
+        heldOut: heldOut.map(({ scores: _all, ...found }) => found),
         better,
         ...(judge && { misled }),
       },
@@ -379,6 +385,7 @@ class Work {
         tuned: measured(bootstrapInterval([after!])),
         difference: measured(difference),
         p,
+        scores: { plain: plain!, own: before!, tuned: after! },
       };
     });
   }
@@ -408,6 +415,17 @@ class Work {
     this.#done += pictures;
     this.#asked.progress(this.#done, this.#total);
   }
+}
+
+/** Chance of a difference where there is none that is still taken for one. */
+const SURE = 0.05;
+
+/**
+ * Whether there is a difference. The interval alone does not tell: of two pictures, both of which happen to
+ * be better, all bootstrap means are above 0.
+ */
+function isSure({ difference: { low, high }, p }: HeldOut): boolean {
+  return (low! > 0 || high! < 0) && p < SURE;
 }
 
 function requireSeeds(seeds: readonly (number | bigint)[], heldOut: readonly (number | bigint)[]): void {
@@ -471,7 +489,9 @@ function verdict({ own, tuned, heldOut: [found], better, misled }: TuningData): 
   if (found === undefined) return `Nothing that was tried beats the model's own settings: ${described(own)}`;
   const difference = shownMeasured(found.difference);
   if (!better) {
-    return `The best that was tried is not better on held-out seeds, by ${difference}: ${described(tuned)}`;
+    return `The best that was tried is not surely better on held-out seeds: ${
+      described(tuned)
+    }; difference ${difference}, p = ${found.p.toFixed(3)}`;
   }
   const warning = misled ? "; but the judge finds it worse, so only the verifier was pleased" : "";
   return `Better than the model's own by ${difference} on held-out seeds: ${described(tuned)}${warning}`;
@@ -499,8 +519,8 @@ function tableOf({ tried, heldOut, own, tuned }: TuningData, judges: readonly Ju
         const range = least === most ? "" : ` (all from ${least} to ${most})`;
         return [
           `${described(setting!)}${range}${settings.some(isOwn) ? ", as the model has it" : ""}`,
-          setting!.score.toFixed(3),
-          ...(second ? [setting!.judged!.toFixed(3)] : []),
+          shownNumber(setting!.score),
+          ...(second ? [shownNumber(setting!.judged!)] : []),
           shownShare(setting!.low),
           "",
         ];
@@ -518,11 +538,14 @@ function tableOf({ tried, heldOut, own, tuned }: TuningData, judges: readonly Ju
 const HELD_OUT = { plain: "no search", difference: "the last two" };
 
 async function curvesOf({ tried, own }: TuningData, name: string): Promise<string> {
-  const points = tried.map(({ alpha, score, ...setting }): CurvePoint => ({
+  const points = tried.toSorted((a, b) =>
+    a.scale - b.scale || a.samples - b.samples || a.conflictThreshold - b.conflictThreshold ||
+    a.alpha - b.alpha
+  ).map(({ alpha, score, ...setting }): CurvePoint => ({
     series: withoutAlpha(setting),
     place: alpha,
     value: score,
-  })).sort((a, b) => a.series < b.series ? -1 : a.series > b.series ? 1 : Number(a.place) - Number(b.place));
+  }));
   const { score } = tried.find((setting) => described(setting) === described(own))!;
   return await drawCurves(points, {
     below: "threshold factor α",

@@ -30,13 +30,14 @@ const PUBLISHED = {
  * is ours.
  */
 const ALPHA: readonly (readonly [samples: number, alpha: number])[] = [[20, 2.5], [50, 2.65], [100, 2.8]];
-/** α for a number of candidates, on straight lines between the numbers that are known. */
+
+/** α for a number of candidates in hundredths, on straight lines between the numbers that are known. */
 function alphaOf(samples: number): number {
   const after = ALPHA.findIndex(([known]) => samples <= known);
   if (after < 0) return ALPHA.at(-1)![1];
   const [to, high] = ALPHA[after]!;
   const [from, low] = ALPHA[after - 1] ?? [0, high];
-  return low + (high - low) * (samples - from) / (to - from);
+  return Math.round((low + (high - low) * (samples - from) / (to - from)) * 100) / 100;
 }
 
 /**
@@ -61,7 +62,10 @@ export function flexVarSearch(tuning: ModelTuning): SearchDefaults {
     ...SEARCH,
     scale,
     samples: tuned,
-    alpha: ({ samples }) => Math.round((alphaOf(samples) + shift) * 100) / 100,
+    alpha: ({ samples }) => {
+      // Without what adding and subtracting leaves in the last digits, and within a search's bounds.
+      return Math.min(2 ** 20, Math.max(0, Math.round((alphaOf(samples) + shift) * 1e9) / 1e9));
+    },
     conflictThreshold: tuning.conflictThreshold ?? PUBLISHED.conflictThreshold,
     published: PUBLISHED,
   };

@@ -346,6 +346,38 @@ function folderUrl(location: string | URL): URL {
   return pathToFileURL(text.replace(/\/?$/, "/"));
 }
 
+/** Bounds of settings of a search: those of the kernels, however many scales a model has. */
+const TUNING_BOUNDS = {
+  scale: { min: 0, max: 2 ** 20, integer: true },
+  samples: { min: 1, max: 8192, integer: true },
+  alpha: { min: 0, max: 2 ** 20, integer: false },
+  conflictThreshold: { min: 0, max: 2 ** 40, integer: false },
+};
+
+/** What is wrong with settings of a search that a folder gives, or is to give, if anything is. */
+export function wrongTuning(
+  tuning: FolderTuning,
+): { readonly expected: string; readonly found: string } | undefined {
+  const isObject = (value: unknown): boolean => {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  };
+  const found = (value: unknown): string => {
+    return typeof value === "number" ? String(value) : JSON.stringify(value)?.slice(0, 80) ?? String(value);
+  };
+  if (!isObject(tuning)) return { expected: 'an object "tuning"', found: found(tuning) };
+  for (const key of ["scale", "samples", "alpha", "conflictThreshold"] as const) {
+    const { min, max, integer } = TUNING_BOUNDS[key];
+    const { [key]: value = min } = tuning;
+    if (Number.isFinite(value) && value >= min && value <= max && (!integer || Number.isInteger(value))) {
+      continue;
+    }
+    const number = integer ? "an integer" : "a number";
+    return { expected: `${number} "tuning.${key}" from ${min} to ${max}`, found: found(value) };
+  }
+  const { evidence = {} } = tuning;
+  return isObject(evidence) ? undefined : { expected: 'an object "tuning.evidence"', found: found(evidence) };
+}
+
 function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
   const refuse = (expected: string, found: unknown, cause?: unknown): never => {
     throw new ModelFileError("Cannot read the description of a model", {
@@ -377,19 +409,8 @@ function parseManifest(bytes: Uint8Array, file: string): ModelManifest {
     return refuse('a list of texts "classNames"', JSON.stringify(classNames)?.slice(0, 80));
   }
   const tuning = manifest.tuning ?? {};
-  for (const key of ["alpha", "conflictThreshold"] as const) {
-    const { [key]: value = 0 } = tuning;
-    if (typeof value !== "number") return refuse(`a number "tuning.${key}"`, JSON.stringify(value));
-  }
-  for (const [key, min] of [["scale", 0], ["samples", 1]] as const) {
-    const { [key]: value = min } = tuning;
-    if (!Number.isSafeInteger(value) || value < min) {
-      return refuse(`an integer "tuning.${key}" >= ${min}`, JSON.stringify(value));
-    }
-  }
-  if (typeof (tuning.evidence ?? {}) !== "object") {
-    return refuse('an object "tuning.evidence"', JSON.stringify(tuning.evidence)?.slice(0, 80));
-  }
+  const wrong = wrongTuning(tuning);
+  if (wrong !== undefined) return refuse(wrong.expected, wrong.found);
   if (typeof files !== "object" || files === null) return refuse('an object "files"', JSON.stringify(files));
   for (const [key, record] of Object.entries(files)) {
     // A file name is joined to the folder's URL, so it must not lead out of the folder.

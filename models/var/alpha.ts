@@ -97,8 +97,11 @@ export function varSearch(depth: number, tuning: ModelTuning): SearchDefaults {
     ...SEARCH,
     scale,
     samples,
-    // Without what adding and subtracting leaves in the last digits.
-    alpha: (setting) => Math.round((alphaPreset({ depth, ...setting }) + (alpha - preset)) * 1e9) / 1e9,
+    alpha: (setting) => {
+      const shifted = alphaPreset({ depth, ...setting }) + (alpha - preset);
+      // Without what adding and subtracting leaves in the last digits, and within a search's bounds.
+      return Math.min(2 ** 20, Math.max(0, Math.round(shifted * 1e9) / 1e9));
+    },
     conflictThreshold,
     published: PUBLISHED,
   };

@@ -146,6 +146,14 @@ Deno.test("openModelSource: a folder's weights are converted like the checkpoint
       tuning: { conflictThreshold: 5 },
     });
     assertEquals(tuned.manifest.tuning, { alpha: 1, conflictThreshold: 5 });
+    // How settings were found is said as long as they are the same.
+    const found = { scale: 2, samples: 20, alpha: 1.5, evidence: { better: true } };
+    const manifest = { ...tuned.manifest, tuning: found };
+    await Deno.writeTextFile(`${path}/tuned/model.json`, JSON.stringify(manifest));
+    const kept = await convert({ folder: `${path}/tuned` }, `${path}/kept`, { tuning: { alpha: 1.5 } });
+    assertEquals(kept.manifest.tuning, found);
+    const other = await convert({ folder: `${path}/kept` }, `${path}/other`, { tuning: { alpha: 2 } });
+    assertEquals(other.manifest.tuning, { scale: 2, samples: 20, alpha: 2 });
     for (const source of [SOURCE, { folder: half }]) {
       await assertRejects(
         () => convert(source, `${path}/deep`, { depth: 16 }),

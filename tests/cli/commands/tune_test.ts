@@ -2,7 +2,8 @@
  * `varscale tune` on the CPU with the bundled model, whose own settings hold on two pictures.
  */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { writeTuning } from "../../../evaluation/mod.ts";
 import { filesIn, run, succeed, testInFolder } from "../run.ts";
 
 const QUICK = [
@@ -35,7 +36,7 @@ testInFolder("varscale tune: says what it has found, and writes only what it is 
   assertMatch(manifest.tuning.evidence.verifier.fingerprint, /^[0-9a-f]{64}$/);
   const { out: shown } = await succeed("inspect", copy);
   assertMatch(shown, /\ntuned samples +\d+\n/);
-  assertMatch(shown, /\ntuned by +demo reward, \d{4}-\d\d-\d\d\n/);
+  assertMatch(shown, /\ntuned by +demo reward, \d{4}-\d\d-\d\d; not better on held-out seeds than /);
 
   // The copy's own settings are its own now, and it may be written to.
   const again = await succeed("tune", "--model", copy, ...QUICK, "--write");
@@ -63,6 +64,10 @@ testInFolder(
       [["--samples", "1"], "Option --samples must be integers from 2 to 8192"],
       [["--scales", "7", "--device", "cpu"], "each of scales must be an integer from -6 to 5"],
       [["--judge", "nobody", "--device", "cpu"], "Option --judge: "],
+      [
+        ["--judge", "demo-oracle", "--device", "cpu", "--model", "demo-t2i"],
+        'demo-oracle knows the 64 classes of demo, and "demo-t2i" has others',
+      ],
     ];
     for (const [args, message] of wrong) {
       const { code, err } = await run(["tune", "red torus", ...args]);
@@ -72,3 +77,23 @@ testInFolder(
     assertEquals(filesIn(folder), []);
   },
 );
+
+Deno.test({
+  name: "varscale tune: a folder that cannot be written to is told before the work, and stays as it is",
+  // To the system's own user everything can be written to.
+  ignore: Deno.build.os === "windows" || Deno.uid() === 0,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const copy = await writeTuning("demo", {}, { output: `${folder}/copy` });
+    try {
+      await Deno.chmod(copy, 0o555);
+      const { code, err } = await run(["tune", ...QUICK, "--model", copy, "--write"]);
+      assertEquals(code, 2, err);
+      assertStringIncludes(err, "choose another --model, or --output DIR for a copy");
+      await assertRejects(() => writeTuning(copy, { alpha: 2 }), Error, `Cannot write ${copy}/model.json: `);
+    } finally {
+      await Deno.chmod(copy, 0o755);
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

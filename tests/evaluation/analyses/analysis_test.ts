@@ -1,5 +1,13 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { askedOf, fileStem, measuredOver, spreadLabels } from "../../../evaluation/analyses/analysis.ts";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  alwaysTaken,
+  askedOf,
+  fileStem,
+  measuredOver,
+  shownMeasured,
+  shownNumber,
+  spreadLabels,
+} from "../../../evaluation/analyses/analysis.ts";
 import { sharedModel, testOnModel } from "../../sampler/models.ts";
 
 const HOW = { action: "look" };
@@ -49,6 +57,20 @@ Deno.test("measuredOver: a mean with the interval of other labels", () => {
   assertEquals(measuredOver([2, 2, 2]), { value: 2, low: 2, high: 2 });
   const { value, low, high } = measuredOver([0, 1]);
   assertEquals([value, low, high], [0.5, 0, 1]);
+  // What one label says of others is nothing, and not that they were all like it.
+  assertEquals(measuredOver([0.25]), { value: 0.25 });
+});
+
+Deno.test("shownMeasured: an interval where there is one, and zero without a sign", () => {
+  assertEquals(shownMeasured({ value: -0.0004, low: -0.0006, high: 0.0004 }), "0.000 (-0.001 to 0.000)");
+  assertEquals(shownMeasured({ value: 0.5 }, 1), "0.5");
+  assertEquals([-0.001, -0.04, 10].map((value) => shownNumber(value, 2)), ["0.00", "-0.04", "10.00"]);
+});
+
+testOnModel("tiny", "alwaysTaken: says when no branch follows from densities", ({ search }) => {
+  assertEquals(alwaysTaken({ search }), "");
+  assertStringIncludes(alwaysTaken({ search: { ...search, strategy: "top-k" } }), '"top-k" whatever');
+  return Promise.resolve();
 });
 
 Deno.test("fileStem: any name is a part of a file's name", () => {

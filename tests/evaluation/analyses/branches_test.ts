@@ -35,6 +35,19 @@ testOnModel("tiny", "analyzeBranches: the model's α is among those of the table
   assertEquals((await analysis.pictures()).map(({ name }) => name), ["branches.svg"]);
 });
 
+testOnModel("tiny", "analyzeBranches: the table leaves out what repeats both neighbours", async (model) => {
+  const options = {
+    labels: ["sea"],
+    seeds: [0],
+    samples: [20],
+    alphas: [0.1, 0.2, 0.3, 0.4, 20, 21, 22, 23],
+  };
+  const { data, table } = await analyzeBranches(model, options);
+  assertEquals(data.samples[0]!.low.map(({ value }) => value), [0, 0, 0, 0, 1, 1, 1, 1]);
+  // Of one label there is no interval either.
+  assertEquals(table.rows, [["0.10", "0 %"], ["0.40", "0 %"], ["20.00", "100 %"], ["23.00", "100 %"]]);
+});
+
 testOnModel("tiny", "analyzeBranches: what cannot be done is refused", async (model) => {
   const refused = (options: object, message: string) =>
     assertRejects(() => analyzeBranches(model, { labels: ["sea"], ...options }), Error, message);

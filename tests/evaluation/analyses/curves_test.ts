@@ -24,3 +24,22 @@ Deno.test("drawCurves: places may be words, which keep their order", async () =>
   const svg = await drawCurves(points, { below: "scale", left: "share" });
   assertEquals(svg.indexOf("9: 1×1") < svg.indexOf("10: 2×2"), true);
 });
+
+Deno.test("drawCurves: more curves than colours are told apart, and do not squeeze each other", async () => {
+  const heights = [];
+  for (const count of [2, 25]) {
+    const points = Array.from({ length: count }, (_, i) => ({ series: `s${i}`, place: 1, value: i }));
+    const svg = await drawCurves(points, { below: "x", left: "y" });
+    const root = parseXml(svg);
+    heights.push(Number(root.attributes.height) - 16 * count);
+    const lines = root.all("g").filter(({ attributes }) => attributes["aria-label"] === "line")
+      .flatMap((line) =>
+        line.all("path").map(({ attributes }) => {
+          return `${attributes.stroke} ${line.attributes["stroke-dasharray"]}`;
+        })
+      );
+    assertEquals([lines.length, new Set(lines).size], [count, count]);
+    assertEquals(svg.match(/ \(dashed\)</g)?.length, count === 2 ? undefined : 10);
+  }
+  assertEquals(heights[0], heights[1]);
+});

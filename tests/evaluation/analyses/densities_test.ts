@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { analyzeDensities, placeOf } from "../../../evaluation/analyses/densities.ts";
 import { generate } from "../../../sampler/generate.ts";
 import { varScaling } from "../../../sampler/methods/var_scaling.ts";
-import { testOnModel } from "../../sampler/models.ts";
+import { sharedModel, testOnModel } from "../../sampler/models.ts";
 
 testOnModel("tiny", "analyzeDensities: says what VAR-Scaling decides", async (model) => {
   const labels = ["sea", "sky", "snow"];
@@ -33,7 +33,38 @@ testOnModel("tiny", "analyzeDensities: histograms stand one a label, with α", a
   assertEquals(name, "densities.svg");
   const svg = new TextDecoder().decode(bytes);
   assertStringIncludes(svg, ">α = 1.25<");
-  assertEquals(svg.match(/>sea: \d\.\d\d, (low|high)</g)?.length, 2);
+  assertEquals(svg.match(/>sea<\/tspan>.*?>\d\.\d\d, (low|high)</g)?.length, 2);
+});
+
+Deno.test({
+  name: "analyzeDensities: a long prompt leaves room for its branch, and what no branch follows from says so",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const model = await sharedModel("texts", "cpu");
+    const labels = ["a blue cube far to the left of a red sphere"];
+    const analysis = await analyzeDensities(model, { labels, samples: 4, scale: 1 });
+    const svg = new TextDecoder().decode((await analysis.pictures())[0]!.bytes);
+    assertStringIncludes(svg, ">a blue cube far to the left…</tspan>");
+    assertStringIncludes(analysis.title, '; the model\'s own search takes "top-k" whatever the density');
+  },
+});
+
+testOnModel("tiny", "analyzeDensities: no bar of a histogram stands on both sides of α", async (model) => {
+  for (const alpha of [0, 0.9, 1.25, 40]) {
+    const analysis = await analyzeDensities(model, { labels: ["sea", "sky"], samples: 40, alpha });
+    const svg = new TextDecoder().decode((await analysis.pictures())[0]!.bytes);
+    const dashed = svg.match(/<g[^>]*stroke-dasharray.*?<\/g>/s)![0];
+    const at = Number(dashed.match(/x1="([\d.]+)"/)![1]);
+    const bars = [...svg.matchAll(/<rect[^>]* width="([\d.]+)"[^>]* x="([\d.]+)"/g)];
+    assert(bars.length >= 2);
+    for (const [, width, x] of bars) {
+      // Plot leaves half a pixel beside each bar, and lines stand on half pixels.
+      assert(Number(x) + Number(width) <= at + 1 || Number(x) >= at - 1, `${x} + ${width} at ${at}`);
+    }
+    // Every candidate is in a bar.
+    assertEquals(analysis.data.labels.map(({ densities }) => densities.length), [40, 40]);
+  }
 });
 
 testOnModel("tiny", "analyzeDensities: what cannot be done is refused", async (model) => {

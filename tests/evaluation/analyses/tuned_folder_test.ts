@@ -57,6 +57,20 @@ testInFolder("writeTuning: what must stay as it is is refused", async (folder) =
   await assertRejects(() => writeTuning(fileURLToPath(DEMO_MODEL), TUNING), TypeError, message);
   await assertRejects(() => writeTuning("http://127.0.0.1:9/m", TUNING), TypeError, "a web server");
   await assertRejects(() => writeTuning(folder, TUNING), Error, "model.json");
+  const nonsense = [
+    [{ alpha: NaN }, 'a number "tuning.alpha" from 0 to 1048576, found NaN'],
+    [{ samples: 0 }, 'an integer "tuning.samples" from 1 to 8192, found 0'],
+    [{ evidence: [] }, 'an object "tuning.evidence", found []'],
+    [undefined, 'an object "tuning", found undefined'],
+  ] as const;
+  for (const [tuning, message] of nonsense) {
+    await assertRejects(
+      () => writeTuning("demo", tuning as object, { output: `${folder}/a` }),
+      RangeError,
+      message,
+    );
+  }
+  assertEquals([...Deno.readDirSync(folder)], []);
   await Deno.writeTextFile(`${folder}/notes.txt`, "mine");
   await assertRejects(() => writeTuning("demo", TUNING, { output: folder }), Deno.errors.AlreadyExists);
   await assertRejects(

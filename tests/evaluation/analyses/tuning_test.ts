@@ -38,21 +38,33 @@ async function fond(model: Model, seeds: readonly number[], sign: 1 | -1 = 1): P
 testOnTiny("tune: finds what a verifier is fond of, and held-out seeds agree", async (model) => {
   const verifier = await fond(model, [0, 1, 5, 6, 7]);
   const options = { ...GRID, verifier, seeds: [0, 1], heldOutSeeds: [5, 6, 7], date: "2026-01-02" };
-  const { data, title, table } = await tune(model, options);
+  const { data, title, table, pictures } = await tune(model, options);
   assertEquals(data.tuned, WANTED);
   assertEquals(data.tried[0]!.score, 1);
   assertEquals(data.own, { scale: 1, samples: 50, alpha: 2.4, conflictThreshold: 1.8 });
   const [found] = data.heldOut;
   assertEquals([found!.tuned.value, found!.own.value, found!.difference.low], [1, 0, 1]);
+  const { plain, own, tuned } = found!.scores;
+  assertEquals([plain.length, own, tuned], [9, new Array(9).fill(0), new Array(9).fill(1)]);
   // Nine differences of 1: of their 2^9 signs, two make as much of them.
   assertEquals(found!.p, 2 / 2 ** 9);
   assertEquals([data.better, data.misled], [true, false]);
   assertStringIncludes(title, "Better than the model's own by 1.000");
   assertEquals(table.columns.length, table.rows[0]!.length);
+  const svg = new TextDecoder().decode((await pictures())[0]!.bytes);
+  assertEquals(
+    Array.from(svg.matchAll(/>scale (\d), N = (\d+)/g), ([, scale, samples]) => `${scale} ${samples}`),
+    [
+      ...["1 12", "1 50", "1 50", "2 12", "2 50"],
+    ],
+  );
   const { evidence, ...settings } = data.tuning;
   assertEquals(settings, WANTED);
   const { date, verifier: who, before, better } = evidence!;
   assertEquals([date, who, before, better], ["2026-01-02", { name: "fond" }, data.own, true]);
+  // A model folder has room for what came of them, not for all scores.
+  const { scores: _scores, ...kept } = found!;
+  assertEquals(evidence!.heldOut, [kept]);
   assertEquals(JSON.parse(JSON.stringify(data.tuning)), data.tuning);
 });
 
@@ -96,7 +108,15 @@ testOnTiny("tune: what only the tried seeds like is not better", async (model) =
   const { data, title } = await tune(model, { ...GRID, verifier, seeds: [0, 1], heldOutSeeds: [5, 6] });
   assertEquals([data.tuned, data.better], [WANTED, false]);
   assertEquals(data.heldOut[0]!.difference.value, 0);
-  assertStringIncludes(title, "is not better on held-out seeds");
+  assertStringIncludes(title, "is not surely better on held-out seeds");
+});
+
+testOnTiny("tune: a few held-out pictures make nothing sure, however much better they are", async (model) => {
+  const verifier = await fond(model, [0, 1, 5]);
+  const { data } = await tune(model, { ...GRID, verifier, seeds: [0, 1], heldOutSeeds: [5] });
+  const [{ difference, p }] = data.heldOut as [typeof data.heldOut[0]];
+  // Three of three are better, which chance has happen one time in four.
+  assertEquals([difference, p, data.better], [{ value: 1, low: 1, high: 1 }, 2 / 2 ** 3, false]);
 });
 
 testOnTiny("tune: whom nothing pleases keeps the model's own settings", async (model) => {
@@ -111,9 +131,9 @@ testOnTiny("tune: whom nothing pleases keeps the model's own settings", async (m
 });
 
 testOnTiny("tune: a judge tells when only the verifier was pleased", async (model) => {
-  const verifier = await fond(model, [0, 5, 6]);
-  const judge = await fond(model, [0, 5, 6], -1);
-  const options = { ...GRID, verifier, judge, seeds: [0], heldOutSeeds: [5, 6] };
+  const verifier = await fond(model, [0, 5, 6, 7]);
+  const judge = await fond(model, [0, 5, 6, 7], -1);
+  const options = { ...GRID, verifier, judge, seeds: [0], heldOutSeeds: [5, 6, 7] };
   const { data, title } = await tune(model, options);
   assertEquals([data.better, data.misled, data.tried[0]!.judged], [true, true, -1]);
   assertEquals(data.heldOut.map(({ name }) => name), ["fond", "averse"]);

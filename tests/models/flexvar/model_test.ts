@@ -509,6 +509,14 @@ Deno.test("Model: what a folder says of scale and candidates is what its α is m
   const { flexVarSearch } = await import("../../../models/flexvar/alpha.ts");
   const { scale, samples, alpha, published } = flexVarSearch({ scale: 3, samples: 20, alpha: 2 });
   assertEquals([scale, samples, alpha({ scale: 3, samples: 20 })], [3, 20, 2]);
+  // To the last digit, and within what a search takes.
+  const fine = flexVarSearch({ alpha: 1.375, samples: 33 });
+  assertEquals(fine.alpha({ scale: 2, samples: 33 }), 1.375);
+  const [none, all] = [0, 2 ** 20].map((alpha) => flexVarSearch({ alpha }));
+  assertEquals([none!.alpha({ scale: 2, samples: 20 }), all!.alpha({ scale: 2, samples: 100 })], [
+    0,
+    2 ** 20,
+  ]);
   assertAlmostEquals(alpha({ scale: 3, samples: 100 }), 2.3, 1e-9);
   assertEquals([published.scale, published.samples], [2, 50]);
 });

@@ -1,6 +1,6 @@
 /** Settings of VAR-Scaling for VAR models: the paper's tables, and what a folder says about its model. */
 
-import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { alphaPreset, varSearch } from "../../../models/var/alpha.ts";
 
 Deno.test("alphaPreset: alpha by depth, scale and number of samples, as the paper's tables have it", () => {
@@ -64,4 +64,15 @@ Deno.test("varSearch: a folder's alpha is meant at its scale with its candidates
   // The paper has 1.7 and 1.8 at depth 30; depth 16 has as much as that with 50, and 0.2 more with 100.
   assertEquals(alpha({ scale: 2, samples: 50 }), 1.07);
   assertEquals([published.scale, published.samples], [1, 50]);
+});
+
+Deno.test("varSearch: no alpha that follows from a folder's is out of range", () => {
+  const settings = [1, 20, 50, 100].flatMap((samples) => [0, 1, 5, 9].map((scale) => ({ scale, samples })));
+  for (const tuned of [0, 2 ** 20]) {
+    const { alpha } = varSearch(16, { scale: 1, samples: 100, alpha: tuned });
+    assertEquals(alpha({ scale: 1, samples: 100 }), tuned);
+    for (const setting of settings) {
+      assert(alpha(setting) >= 0 && alpha(setting) <= 2 ** 20, `${alpha(setting)}`);
+    }
+  }
 });
