@@ -141,7 +141,8 @@ Deno.test("summarize: the distance of features that were kept, of rows with pict
 });
 
 Deno.test("summarize: what is no finite number is left out with a note, and never null", async () => {
-  const network = { name: "demo-oracle", fingerprint: "made up" };
+  await using oracle = await loadMetricNetwork("demo-oracle");
+  const network = { name: oracle.name, fingerprint: oracle.fingerprint };
   const plan = parsePlan({
     title: "a verifier that fails",
     models: [{ name: "demo", place: "demo" }],
