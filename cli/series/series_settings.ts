@@ -219,11 +219,13 @@ export function settingsOf(
 function scalingOf(hook: ScaleHook | undefined, { search }: Model): SeriesSettings["scaling"] {
   if (hook?.settings === undefined) return null;
   const { preset, ...settings } = hook.settings;
+  const suited = preset === "published" || preset === "paper" ? search[preset] : undefined;
+  // A record holds scales as a list.
+  const { scale: _, ...others } = suited ?? {};
   return {
     ...settings,
-    ...familyValues(settings, preset === "paper" ? { ...search, ...search.paper } : search),
-    ...(preset === "published" ? leftOpen(settings, search.published) : {}),
-    ...(preset === "paper" ? leftOpen(settings, search.paper ?? {}) : {}),
+    ...familyValues(settings, { ...search, ...suited }),
+    ...leftOpen(settings, others),
   };
 }
 
