@@ -7,9 +7,12 @@
  */
 
 import { mustBe, requireChoice, requireList, requireOptions } from "../kernels/arguments.ts";
+import { CpuDevice } from "../kernels/device/cpu_device.ts";
+import type { ResolvedLabel, Verifier } from "../models/mod.ts";
 import type { NetworkIdentity, ReferenceStatistics } from "./files/reference.ts";
 import { type KeptRows, requireNetwork } from "./files/rows_file.ts";
 import {
+  meanColumn,
   type MeasuredColumn,
   METRIC_TABLE,
   type MetricName,
@@ -25,13 +28,14 @@ import { describesTexts, type TextNetwork } from "./networks/text_network.ts";
 import { Moments, type MomentStatistics } from "./numbers/moments.ts";
 import { lookAtPictures, type LookRequest } from "./pictures/look.ts";
 import type { PictureSource } from "./pictures/picture_source.ts";
+import { verifierScores } from "./pictures/verifier_scores.ts";
 import type { Reference } from "./reference.ts";
 import type { Measured, MetricFacts } from "./sweep/results.ts";
 
 /** How far an evaluation is. */
 export interface EvaluationProgress {
-  /** Whether pictures are looked at, or those of the reference. */
-  readonly of: "pictures" | "reference";
+  /** Whether pictures are looked at, those of the reference, or pictures are judged by the verifier. */
+  readonly of: "pictures" | "reference" | "verifier";
   /** How many were. */
   readonly done: number;
   /** How many there are. */
@@ -44,6 +48,11 @@ export interface EvaluateRequest {
   readonly pictures: PictureSource;
   /** Who looks at them. */
   readonly network: MetricNetwork;
+  /**
+   * Who judges them besides, on the device of the network: its mean score is the value `"verifier"`. It knows
+   * a picture by its prompt, or by its class and the name that the network has for it.
+   */
+  readonly verifier?: Verifier;
   /**
    * Which metrics; by default those that cost nothing beyond looking: `"fid"` and `"sfid"` where there is a
    * reference for them, `"is"`, `"accuracy"` and `"clip"` where the network and the pictures allow it.
@@ -62,6 +71,11 @@ export interface EvaluateRequest {
    * those of a folder, and as they are if they are those of an archive.
    */
   readonly inceptionScore?: InceptionScoreOptions;
+  /**
+   * How precision and recall take distances: in f32 by default, or `"f16"` as the evaluator of
+   * guided-diffusion does, which changes them by up to 0.003.
+   */
+  readonly distances?: "f32" | "f16";
   /**
    * Whether intervals are taken even where each costs twenty times the metric; without it where that is a
    * matter of seconds.
@@ -158,7 +172,7 @@ const FEW = 4096;
  */
 export async function evaluatePictures(request: EvaluateRequest): Promise<Evaluation> {
   requireOptions(request, OPTIONS, ACTION);
-  const { pictures, network, reference, kept, intervals, journal, signal, onProgress } = request;
+  const { pictures, network, verifier, reference, kept, intervals, journal, signal, onProgress } = request;
   const labels = request.labels ?? pictures.labels ?? classesOf(pictures, network);
   const prompts = request.prompts ?? pictures.prompts;
   for (const [name, list] of Object.entries({ labels, prompts })) {
@@ -199,7 +213,8 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
       "Cannot use the reference as another network made it",
     );
   }
-  if (chosen.length + wanted.keep.length + wanted.moments.length === 0) {
+  const looks = chosen.length + wanted.keep.length + wanted.moments.length > 0;
+  if (!looks && verifier === undefined) {
     throw new RangeError(
       `Cannot ${ACTION} as there is no metric that needs neither reference, classes nor prompts and that ${network.name} allows`,
     );
@@ -207,11 +222,14 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
   const told = (of: EvaluationProgress["of"], total: number) => (done: number): void => {
     onProgress?.({ of, done, total });
   };
+  const shown = verifier && labelsFor(verifier, has, pictures);
   const real = await sayOfReference(chosen, has, {
     signal,
     onProgress: told("reference", reference?.pictures?.count ?? 0),
   });
-  const said = kept === undefined
+  const said = !looks
+    ? { rows: {}, moments: {} }
+    : kept === undefined
     ? await lookAtPictures(pictures, network, {
       ...needsOf(chosen, wanted),
       journal,
@@ -238,20 +256,34 @@ export async function evaluatePictures(request: EvaluateRequest): Promise<Evalua
     ...(prompts && { prompts }),
     ...(texts && { texts }),
     ...(intervals !== undefined && { intervals }),
+    ...(request.distances !== undefined && { distances: request.distances }),
   };
   const columns = chosen.flatMap((name) => METRIC_TABLE[name].measure(seen));
+  if (verifier !== undefined) {
+    using host = network.device === undefined ? new CpuDevice() : undefined;
+    const scores = await verifierScores(pictures, verifier, {
+      device: network.device ?? host!,
+      labels: shown!,
+      signal,
+      onProgress: told("verifier", pictures.count),
+    });
+    const facts = { key: "verifier", title: verifier.name, better: "higher" } as const;
+    columns.push(meanColumn({ network: verifier.name }, facts, scores));
+  }
   return evaluationOf(request, { columns, said, labels });
 }
 
 const OPTIONS = [
   "pictures",
   "network",
+  "verifier",
   "metrics",
   "reference",
   "labels",
   "prompts",
   "kept",
   "inceptionScore",
+  "distances",
   "intervals",
   "keep",
   "moments",
@@ -269,6 +301,25 @@ interface Has {
   readonly reference: Reference | undefined;
   readonly labels: readonly number[] | undefined;
   readonly prompts: readonly string[] | undefined;
+}
+
+/** What each picture should show, as a verifier is told it. */
+function labelsFor(
+  { name: verifier, needsPrompt }: Verifier,
+  { network, labels, prompts }: Has,
+  { count }: PictureSource,
+): ResolvedLabel[] {
+  if (needsPrompt && (prompts ?? labels) === undefined) {
+    throw new RangeError(
+      `Cannot ${ACTION} as ${verifier} compares pictures with texts, and nothing says which prompt or class each picture should show`,
+    );
+  }
+  return Array.from({ length: count }, (_, i) => {
+    const prompt = prompts?.[i];
+    if (prompt !== undefined) return { id: null, name: prompt, prompt };
+    const id = labels?.[i] ?? null;
+    return { id, name: id === null ? "a picture" : network.classes?.[id] ?? `${id}` };
+  });
 }
 
 /** Why a metric cannot be taken, if so. */

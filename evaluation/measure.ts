@@ -12,7 +12,7 @@ import { meanDistance } from "./metrics/diversity.ts";
 import { frechetDistance } from "./metrics/frechet.ts";
 import { inceptionScore, type InceptionScoreOptions } from "./metrics/inception_score.ts";
 import { kernelDistance } from "./metrics/kernel_distance.ts";
-import { precisionRecall } from "./metrics/precision_recall.ts";
+import { precisionRecall, type PrecisionRecallOptions } from "./metrics/precision_recall.ts";
 import { type Rows, rowsAt } from "./metrics/rows.ts";
 import type { MetricOutput } from "./networks/metric_network.ts";
 import type { MomentStatistics } from "./numbers/moments.ts";
@@ -56,6 +56,8 @@ export interface Seen extends Said {
   readonly texts?: Rows;
   /** How parts of the Inception Score are made. */
   readonly inceptionScore: InceptionScoreOptions;
+  /** Distances of precision and recall; f32 by default. */
+  readonly distances?: PrecisionRecallOptions["distances"];
   /** Whether intervals are taken that cost many times the metric; by default where that is little. */
   readonly intervals?: boolean;
 }
@@ -225,18 +227,19 @@ function kernel(seen: Seen): MeasuredColumn[] {
 function manifolds(seen: Seen): MeasuredColumn[] {
   requireSameDimensions(seen, "features");
   const [own, real] = [seen.rows.features!, seen.real!.rows.features!];
-  const shares = precisionRecall(real, own, { neighbours: NEIGHBOURS });
-  const note = `${NEIGHBOURS} neighbours among ${real.count} real and ${own.count} pictures`;
+  const { distances = "f32" } = seen;
+  const shares = precisionRecall(real, own, { neighbours: NEIGHBOURS, distances });
+  const rounded = distances === "f16" ? ", distances in float16" : "";
+  const note = `${NEIGHBOURS} neighbours among ${real.count} real and ${own.count} pictures${rounded}`;
   return (["precision", "recall", "density", "coverage"] as const).map((key) => {
     return column(seen, { key, title: key, better: "higher", note }, shares[key]);
   });
 }
 
 function rightOnes(seen: Seen): MeasuredColumn[] {
-  const { value, right } = accuracy(seen.rows.logits!, seen.labels!);
-  const each = right.map(Number);
+  const { right } = accuracy(seen.rows.logits!, seen.labels!);
   const facts = { key: "accuracy", title: "class accuracy", better: "higher" } as const;
-  return [column(seen, facts, value, bootstrap(each), each)];
+  return [meanColumn(seen, facts, right.map(Number))];
 }
 
 function fitOfTexts(seen: Seen): MeasuredColumn[] {
@@ -272,9 +275,19 @@ function spread(seen: Seen): MeasuredColumn[] {
   return [column(seen, facts, mean, bootstrap(distances))];
 }
 
+/** A column of a mean over pictures. */
+export function meanColumn(
+  seen: Pick<Seen, "network">,
+  facts: Omit<MetricFacts, "network">,
+  each: readonly number[],
+): MeasuredColumn {
+  const mean = each.reduce((sum, value) => sum + value, 0) / each.length;
+  return column(seen, facts, mean, bootstrap(each), each);
+}
+
 /** A column, without what is not there. */
 function column(
-  { network }: Seen,
+  { network }: Pick<Seen, "network">,
   { note, ...facts }: Omit<MetricFacts, "network" | "note"> & { readonly note?: string | undefined },
   value: number,
   interval?: Interval | PartsInterval,

@@ -29,7 +29,7 @@ import {
   writeReference,
   writeRows,
 } from "../../evaluation/mod.ts";
-import { type Device, openDevice } from "../../mod.ts";
+import { type Device, loadVerifier, openDevice, type Verifier } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { choice, integer, seed, text, texts, toggle } from "../options/kinds.ts";
@@ -56,8 +56,17 @@ const OPTIONS = {
       kind: text("NAME"),
       short: "n",
       help:
-        "Who looks at the pictures: inception-fid, clip, dinov2, inception, each also as NAME:PLACE with the place of its files; demo-oracle or demo-t2i-oracle; or the description of an ONNX network",
+        "Who looks at the pictures: inception-fid, clip, dinov2, inception, each also as NAME:PLACE with the place of its files; demo-oracle or demo-t2i-oracle; the description of an ONNX network; or none, where --verifier is all that is asked",
       defaultText: "the oracle of the bundled model that painted them, inception-fid for all other pictures",
+    },
+    verifier: {
+      kind: text("PLACE"),
+      help:
+        "Who judges the pictures besides, for the mean of its scores: image-reward, clip, aesthetic:PLACE or the description of an ONNX network, as for varscale generate",
+    },
+    verifierTemplate: {
+      kind: text("TEXT"),
+      help: 'The text for a class, for a verifier that compares with texts: "a photo of a {label}"',
     },
     resize: {
       kind: choice(["tensorflow", "pytorch", "clean"]),
@@ -92,6 +101,11 @@ const OPTIONS = {
       short: "s",
       help: "Seed of the shuffled order; with it archives are shuffled, too",
       defaultText: "0",
+    },
+    prDistances: {
+      kind: choice(["f32", "f16"]),
+      help: "Distances of precision and recall: exact, or rounded as guided-diffusion's evaluator has them",
+      defaultText: "f32",
     },
     intervals: {
       kind: toggle,
@@ -151,6 +165,16 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   if (options.chunk !== undefined && options.splits !== undefined) {
     throw new UsageError("Options --chunk and --splits exclude each other");
   }
+  if (options.verifierTemplate !== undefined && options.verifier === undefined) {
+    throw new UsageError("Option --verifier-template needs --verifier");
+  }
+  if (options.network === NOBODY) {
+    const { verifier, features, writeFeatures, writeReference } = options;
+    const others = [metrics, features, writeFeatures, writeReference, options.reference];
+    if (verifier === undefined || others.some((option) => option !== undefined)) {
+      throw new UsageError("Option --network none goes with --verifier and without metrics");
+    }
+  }
   if (options.features !== undefined && options.writeFeatures !== undefined) {
     throw new UsageError("Options --features and --write-features exclude each other");
   }
@@ -173,6 +197,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const kind = options.device === "auto" ? await chooseDevice(notice) : options.device;
   using device = await openDevice(kind);
   await using network = await loadNetwork(chosen, { ...options, on: device }, io, notice);
+  await using verifier = await verifierOf({ ...options, on: device }, io, notice);
   const reference = await referenceOf(options.reference, network, io.signal);
   const prompts = options.prompts === undefined
     ? undefined
@@ -188,11 +213,13 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     const evaluation = await evaluatePictures({
       pictures: source,
       network,
+      ...(verifier && { verifier }),
       inceptionScore: partsOf(options, source),
       ...(metrics && { metrics }),
       ...(reference && { reference }),
       ...(prompts && { prompts }),
       ...(kept && { kept }),
+      ...(options.prDistances !== undefined && { distances: options.prDistances }),
       ...(options.intervals !== undefined && { intervals: options.intervals }),
       ...keptOf(options, network, kept),
       signal: io.signal,
@@ -255,6 +282,7 @@ const ABOUT = {
   splits: ["is"],
   order: ["is"],
   seed: ["is"],
+  prDistances: ["pr"],
   reference: ["fid", "sfid", "kid", "pr"],
   prompts: ["clip", "diversity"],
 } as const satisfies Partial<Record<keyof typeof OPTIONS, readonly MetricName[]>>;
@@ -264,6 +292,8 @@ function refuseUnused(options: Values<typeof OPTIONS>, metrics: readonly MetricN
   for (const [name, about] of Object.entries(ABOUT) as [keyof typeof ABOUT, readonly MetricName[]][]) {
     if (options[name] === undefined || metrics === undefined) continue;
     if (about.some((metric) => metrics.includes(metric))) continue;
+    // A verifier is told what pictures should show.
+    if (name === "prompts" && options.verifier !== undefined) continue;
     throw new UsageError(
       `Option ${optionName(name)} needs one of these in --metrics: ${about.join(", ")}`,
     );
@@ -322,6 +352,9 @@ function networkOf(given: string | undefined, sources: readonly NamedSource[]): 
   return judges.size === 1 && judge !== undefined ? judge : "inception-fid";
 }
 
+/** The network of those who ask a verifier alone. */
+const NOBODY = "none";
+
 async function loadNetwork(
   place: string,
   options: Values<typeof OPTIONS> & { readonly on: Device },
@@ -329,6 +362,10 @@ async function loadNetwork(
   notice: (sentence: string) => void,
 ): Promise<MetricNetwork> {
   const { on: device } = options;
+  if (place === NOBODY) {
+    const look = () => Promise.reject(new RangeError("There is no network that looks"));
+    return { name: NOBODY, fingerprint: NOBODY, outputs: [], device, look, async [Symbol.asyncDispose]() {} };
+  }
   const cpuProvider = device.kind === "cpu" ? await chooseProvider(options.cpuProvider, notice) : undefined;
   const from = place === "inception-fid"
     ? " from its release; --network inception-fid:FILE takes a file"
@@ -347,6 +384,32 @@ async function loadNetwork(
     return await untilEnded(io.signal, loading);
   } catch (error) {
     // A name that no network has, or a way of resizing that this one has not.
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    throw new UsageError(error.message, { cause: error });
+  }
+}
+
+/** Who judges besides, if anybody. */
+async function verifierOf(
+  { on: device, ...options }: Values<typeof OPTIONS> & { readonly on: Device },
+  io: Io,
+  notice: (sentence: string) => void,
+): Promise<(Verifier & AsyncDisposable) | undefined> {
+  const { verifier: place, verifierTemplate: template, threads } = options;
+  if (place === undefined) return undefined;
+  notice(`loading ${place}`);
+  using transfer = new Transfer(io);
+  const loading = loadVerifier(place, {
+    device,
+    ...(template !== undefined && { template }),
+    ...(threads !== undefined && { threads }),
+    ...(device.kind === "cpu" && { cpuProvider: await chooseProvider(options.cpuProvider, notice) }),
+    ...(options.quiet !== true && { onProgress: transfer.report }),
+    signal: io.signal,
+  });
+  try {
+    return await untilEnded(io.signal, loading);
+  } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     throw new UsageError(error.message, { cause: error });
   }
@@ -445,7 +508,8 @@ function showAll(evaluations: readonly NamedEvaluation[]): string {
         reference.count === undefined ? "" : ` (${plural(reference.count, "picture")})`
       }`,
     ];
-    const head = [`${title}: ${plural(count, "picture")}`, `by ${network.name}`, ...against].join(", ");
+    const by = network.name === NOBODY ? [] : [`by ${network.name}`];
+    const head = [`${title}: ${plural(count, "picture")}`, ...by, ...against].join(", ");
     const rows = metrics.map(({ key, title, better }): [string, string] => {
       const arrow = better === "neither" ? "" : better === "higher" ? " ↑" : " ↓";
       const difference = differences[key];

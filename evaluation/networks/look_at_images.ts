@@ -126,8 +126,8 @@ function requirePixels({ width, height, data }: HostImage, at: number): void {
   throw new RangeError(mustBe(`${wanted} bytes`, data.length, `the data of picture ${at}`, ACTION));
 }
 
-/** Pixels as words, red in the lowest byte. */
-function packed(images: readonly HostImage[]): Uint32Array<ArrayBuffer> {
+/** Pixels of pictures of one size as words, red in the lowest byte. */
+export function packed(images: readonly HostImage[]): Uint32Array<ArrayBuffer> {
   const bytes = images[0]!.data.length;
   const all = new Uint8Array(images.length * bytes);
   for (const [i, { data }] of images.entries()) all.set(data, i * bytes);

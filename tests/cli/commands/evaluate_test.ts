@@ -246,3 +246,48 @@ testInFolder("varscale evaluate: a reference of features that were kept has no o
   assertEquals(code, 1);
   assertStringIncludes(err, "the kept rows have no spatial: the pictures have to be looked at for them");
 });
+
+testInFolder(
+  "varscale evaluate: the mean of a verifier's scores, beside a network or alone",
+  async (folder) => {
+    await writeRun(`${folder}/run`, { classes: [3, 21], each: 3 });
+    const model = new URL("../../../models/demo", import.meta.url).pathname;
+    const asked = ["evaluate", `${folder}/run`, "--device", "cpu", "--verifier", model];
+    const { out } = await succeed(...asked, "--metrics", "accuracy");
+    assertStringIncludes(out, "demo reward ↑");
+    const alone = await succeed(...asked, "--network", "none", "--json");
+    const { metrics, pictures: [{ values }] } = JSON.parse(alone.out);
+    assertEquals(metrics.map(({ key }: { key: string }) => key), ["verifier"]);
+    // A logarithm of a probability.
+    assert(values.verifier.value < 0 && values.verifier.low <= values.verifier.value);
+    for (
+      const [args, message] of [
+        [["--network", "none"], "Option --network none goes with --verifier and without metrics"],
+        [["--network", "none", "--verifier", model, "--metrics", "is"], "goes with --verifier and without"],
+        [["--verifier-template", "a {label}"], "Option --verifier-template needs --verifier"],
+        [["--verifier", "nobody"], "nobody"],
+      ] as const
+    ) {
+      const { code, err } = await run(["evaluate", `${folder}/run`, "--device", "cpu", ...args]);
+      assertEquals(code, 2, err);
+      assertStringIncludes(err, message);
+    }
+  },
+);
+
+testInFolder(
+  "varscale evaluate: precision and recall by distances of halves, as an option",
+  async (folder) => {
+    await writeRun(`${folder}/run`, { classes: [3, 21], each: 3 });
+    const asked = ["evaluate", `${folder}/run`, "--device", "cpu"];
+    const noteOf = async (...args: string[]): Promise<string> => {
+      const { out } = await succeed(...asked, "--metrics", "pr", ...args, "--json");
+      return JSON.parse(out).pictures[0].notes.join();
+    };
+    assertEquals((await noteOf()).includes("float16"), false);
+    assertStringIncludes(await noteOf("--pr-distances", "f16"), "distances in float16");
+    const { code, err } = await run([...asked, "--metrics", "accuracy", "--pr-distances", "f16"]);
+    assertEquals(code, 2);
+    assertStringIncludes(err, "Option --pr-distances needs one of these in --metrics: pr");
+  },
+);
