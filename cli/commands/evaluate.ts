@@ -29,7 +29,14 @@ import {
   writeReference,
   writeRows,
 } from "../../evaluation/mod.ts";
-import { type Device, loadVerifier, openDevice, type Verifier } from "../../mod.ts";
+import {
+  type CpuProvider,
+  type Device,
+  type LoadNetworkOptions,
+  loadVerifier,
+  openDevice,
+  type Verifier,
+} from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
 import { choice, integer, seed, text, texts, toggle } from "../options/kinds.ts";
@@ -196,8 +203,10 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   };
   const kind = options.device === "auto" ? await chooseDevice(notice) : options.device;
   using device = await openDevice(kind);
-  await using network = await loadNetwork(chosen, { ...options, on: device }, io, notice);
-  await using verifier = await verifierOf({ ...options, on: device }, io, notice);
+  const cpuProvider = kind === "cpu" ? await chooseProvider(options.cpuProvider, notice) : undefined;
+  const loading = { device, ...(cpuProvider && { cpuProvider }), options, io, notice };
+  await using network = await loadNetwork(chosen, loading);
+  await using verifier = await verifierOf(loading);
   const reference = await referenceOf(options.reference, network, io.signal);
   const prompts = options.prompts === undefined
     ? undefined
@@ -355,61 +364,61 @@ function networkOf(given: string | undefined, sources: readonly NamedSource[]): 
 /** The network of those who ask a verifier alone. */
 const NOBODY = "none";
 
-async function loadNetwork(
-  place: string,
-  options: Values<typeof OPTIONS> & { readonly on: Device },
-  io: Io,
-  notice: (sentence: string) => void,
-): Promise<MetricNetwork> {
-  const { on: device } = options;
+/** How networks are loaded here. */
+interface Loading {
+  readonly device: Device;
+  readonly cpuProvider?: CpuProvider;
+  readonly options: Values<typeof OPTIONS>;
+  readonly io: Io;
+  readonly notice: (sentence: string) => void;
+}
+
+async function loadNetwork(place: string, loading: Loading): Promise<MetricNetwork> {
+  const { device, options: { resize } } = loading;
   if (place === NOBODY) {
     const look = () => Promise.reject(new RangeError("There is no network that looks"));
     return { name: NOBODY, fingerprint: NOBODY, outputs: [], device, look, async [Symbol.asyncDispose]() {} };
   }
-  const cpuProvider = device.kind === "cpu" ? await chooseProvider(options.cpuProvider, notice) : undefined;
   const from = place === "inception-fid"
     ? " from its release; --network inception-fid:FILE takes a file"
     : "";
-  notice(`loading ${place}${from}`);
-  using transfer = new Transfer(io);
-  const loading = loadMetricNetwork(place, {
-    device,
-    ...(cpuProvider && { cpuProvider }),
-    ...(options.threads !== undefined && { threads: options.threads }),
-    ...(options.resize !== undefined && { resize: options.resize }),
-    ...(options.quiet !== true && { onProgress: transfer.report }),
-    signal: io.signal,
+  return await load(`${place}${from}`, loading, (common) => {
+    return loadMetricNetwork(place, { ...common, ...(resize !== undefined && { resize }) });
   });
-  try {
-    return await untilEnded(io.signal, loading);
-  } catch (error) {
-    // A name that no network has, or a way of resizing that this one has not.
-    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-    throw new UsageError(error.message, { cause: error });
-  }
 }
 
 /** Who judges besides, if anybody. */
-async function verifierOf(
-  { on: device, ...options }: Values<typeof OPTIONS> & { readonly on: Device },
-  io: Io,
-  notice: (sentence: string) => void,
-): Promise<(Verifier & AsyncDisposable) | undefined> {
-  const { verifier: place, verifierTemplate: template, threads } = options;
+async function verifierOf(loading: Loading): Promise<(Verifier & AsyncDisposable) | undefined> {
+  const { verifier: place, verifierTemplate: template } = loading.options;
   if (place === undefined) return undefined;
-  notice(`loading ${place}`);
+  return await load(place, loading, (common) => {
+    return loadVerifier(place, { ...common, ...(template !== undefined && { template }) });
+  });
+}
+
+/** Loads something; what cannot be had as it was asked for is a matter of the command line. */
+async function load<Loaded extends AsyncDisposable>(
+  title: string,
+  { device, cpuProvider, options: { threads, quiet }, io, notice }: Loading,
+  begin: (
+    common: Pick<LoadNetworkOptions, "cpuProvider" | "threads" | "onProgress" | "signal"> & {
+      readonly device: Device;
+    },
+  ) => Promise<Loaded>,
+): Promise<Loaded> {
+  notice(`loading ${title}`);
   using transfer = new Transfer(io);
-  const loading = loadVerifier(place, {
+  const begun = begin({
     device,
-    ...(template !== undefined && { template }),
+    ...(cpuProvider && { cpuProvider }),
     ...(threads !== undefined && { threads }),
-    ...(device.kind === "cpu" && { cpuProvider: await chooseProvider(options.cpuProvider, notice) }),
-    ...(options.quiet !== true && { onProgress: transfer.report }),
+    ...(quiet !== true && { onProgress: transfer.report }),
     signal: io.signal,
   });
   try {
-    return await untilEnded(io.signal, loading);
+    return await untilEnded(io.signal, begun);
   } catch (error) {
+    // A name that no network has, or a way of resizing that this one has not.
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     throw new UsageError(error.message, { cause: error });
   }
