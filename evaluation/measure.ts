@@ -16,7 +16,7 @@ import { precisionRecall, type PrecisionRecallOptions } from "./metrics/precisio
 import { type Rows, rowsAt } from "./metrics/rows.ts";
 import type { MetricOutput } from "./networks/metric_network.ts";
 import type { MomentStatistics } from "./numbers/moments.ts";
-import { bootstrapInterval, type Interval } from "./statistics/intervals.ts";
+import { average, bootstrapInterval, type Interval } from "./statistics/intervals.ts";
 import { jackknifeInterval } from "./statistics/jackknife.ts";
 import type { Measured, MetricFacts } from "./sweep/results.ts";
 
@@ -266,7 +266,7 @@ function spread(seen: Seen): MeasuredColumn[] {
     );
   }
   const distances = compared.map((group) => meanDistance(rowsAt(features, group)));
-  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
+  const mean = average(distances);
   const [one, more] = seen.labels === undefined ? ["prompt", "prompts"] : ["class", "classes"];
   const note = subjects === undefined
     ? "between any two pictures"
@@ -281,8 +281,7 @@ export function meanColumn(
   facts: Omit<MetricFacts, "network">,
   each: readonly number[],
 ): MeasuredColumn {
-  const mean = each.reduce((sum, value) => sum + value, 0) / each.length;
-  return column(seen, facts, mean, bootstrap(each), each);
+  return column(seen, facts, average(each), bootstrap(each), each);
 }
 
 /** A column, without what is not there. */

@@ -11,6 +11,7 @@ import type { Model } from "../../models/model.ts";
 import { type GridCell, gridImage, viewScale } from "../../sampler/pictures/grid.ts";
 import type { RgbaImage } from "../../sampler/pictures/image.ts";
 import type { GeneratedImage } from "../../sampler/result.ts";
+import { average } from "../statistics/intervals.ts";
 import type { Measured } from "../sweep/results.ts";
 import {
   type Analysis,
@@ -136,18 +137,18 @@ export async function analyzePerturbation(
     });
     distances.push({
       pixels: rows.map(({ images }) =>
-        mean(images.map((image) => Math.sqrt(pixelDistance(image, original))))
+        average(images.map((image) => Math.sqrt(pixelDistance(image, original))))
       ),
-      squares: rows.map(({ images }) => mean(images.map((image) => pixelDistance(image, original)))),
+      squares: rows.map(({ images }) => average(images.map((image) => pixelDistance(image, original)))),
       features: look === undefined ? [] : rows.map(({ images }) => {
         const described = (image: GeneratedImage): Float32Array => image.decisionsOf(look)[0]!.value;
-        return mean(images.map((image) => euclidean(described(image), described(original))));
+        return average(images.map((image) => euclidean(described(image), described(original))));
       }),
     });
     if (place < sheets) sheetRows.push({ original, rows });
   }
 
-  const open = scales.map((_, scale) => mean(distances.map(({ squares }) => squares[scale]!)));
+  const open = scales.map((_, scale) => average(distances.map(({ squares }) => squares[scale]!)));
   const data: PerturbationData = {
     ...(extractor && { extractor: extractor.name }),
     scales: scales.map(({ width, height }, scale) => ({
@@ -237,8 +238,4 @@ function pixelDistance({ data: first }: RgbaImage, { data: second }: RgbaImage):
 
 function euclidean(first: Float32Array, second: Float32Array): number {
   return Math.sqrt(first.reduce((sum, value, i) => sum + (value - second[i]!) ** 2, 0));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -12,7 +12,7 @@ import type { ScaleHook } from "../../sampler/hook.ts";
 import { type Judge, requireJudge } from "../../sampler/methods/population.ts";
 import { varScaling } from "../../sampler/methods/var_scaling.ts";
 import { scaleIndex } from "../../sampler/scale_index.ts";
-import { bootstrapDifference, bootstrapInterval } from "../statistics/intervals.ts";
+import { average, bootstrapDifference, bootstrapInterval } from "../statistics/intervals.ts";
 import { pairedTest } from "../statistics/permutation.ts";
 import type { Measured } from "../sweep/results.ts";
 import {
@@ -240,8 +240,8 @@ export async function tune(model: Model, options: TuneOptions = {}): Promise<Ana
       tried.push({
         ...setting,
         alpha,
-        score: mean(score!),
-        ...(judged && { judged: mean(judged) }),
+        score: average(score!),
+        ...(judged && { judged: average(judged) }),
         low,
       });
     }
@@ -469,10 +469,6 @@ function whoIs(judge: Judge): { readonly name: string; readonly fingerprint?: st
 
 function measured({ mean: value, low, high }: { mean: number; low: number; high: number }): Measured {
   return { value, low, high };
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** A setting in a few words. */

@@ -205,6 +205,7 @@ export function wilsonInterval(
   };
 }
 
-function average(values: readonly number[]): number {
+/** The mean of some values. */
+export function average(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
