@@ -91,6 +91,18 @@ export interface FileElsewhere {
   readonly name: string;
 }
 
+/** What is to be known of a repository with tuned transformers before one is used. */
+export interface TunedRepository {
+  /** What it is called. */
+  readonly title: string;
+  /** Its licence. */
+  readonly licence: string;
+  /** Whether that permits commercial use. */
+  readonly commercial: boolean;
+  /** How its files are meant to be used. */
+  readonly use: string;
+}
+
 /** Files of a family on the hub, by the names under which they were published. */
 export interface PublishedFiles {
   /** The repository that people know, like `"FoundationVision/var"`. */
@@ -106,9 +118,14 @@ export interface PublishedFiles {
   transformer(size: ModelSize): string | readonly string[] | undefined;
   /**
    * Where the other parts of a model of a size may be, in order of preference, by part: names in the
-   * transformer's repository, or files in others. They may be indices, too.
+   * transformer's repository, which is told, or files in others. They may be indices, too.
    */
-  others(size: ModelSize): Readonly<Record<string, readonly (string | FileElsewhere)[]>>;
+  others(
+    size: ModelSize,
+    repository: string,
+  ): Readonly<Record<string, readonly (string | FileElsewhere)[]>>;
+  /** Repositories of others with transformers that fit, by name. */
+  readonly tuned?: Readonly<Record<string, TunedRepository>>;
   /** What its models take, by which a device is told what it may expect. */
   models?(): Promise<readonly PublishedModel[]>;
 }
@@ -237,6 +254,14 @@ export interface Family<Config = any> {
     model: { readonly name: string; readonly config: Config },
     request: ScheduleRequest,
   ): Omit<Schedule, "imageBytes">;
+  /**
+   * What a model of these sizes takes where it runs, from its sizes alone; `hasWeights` tells which parts it
+   * has. Without it, nothing is told of models that are not loaded.
+   */
+  needs?(
+    model: { readonly name: string; readonly config: Config },
+    hasWeights: (part: string) => boolean,
+  ): Promise<PublishedModel>;
   /** Sizes in words, of a whole model or of one part. */
   describe(config: Partial<Config>): readonly Fact[];
   /** Builds the graphs of the parts that are there, and takes all tensors that they and the kernels use. */

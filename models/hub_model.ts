@@ -10,7 +10,7 @@ import { requireInteger, shown } from "../kernels/arguments.ts";
 import { isShardIndex, shardPlaces, shardsSha256 } from "./checkpoint/shards.ts";
 import { leftOut } from "./companions.ts";
 import { FAMILIES, familyOfFolder, partsLeftOut } from "./families.ts";
-import type { CheckpointPart, Family, FileElsewhere } from "./family.ts";
+import type { CheckpointPart, Family, FileElsewhere, TunedRepository } from "./family.ts";
 import { MANIFEST, openModelFolder, sha256 } from "./folder/model_folder.ts";
 import { isLeftOut } from "./folder/partial_folder.ts";
 import { type ModelSize, sizeInWords } from "./folder/sizes.ts";
@@ -49,7 +49,7 @@ export type HubModel = { readonly folder: string } | HubCheckpoints;
  *
  * @param place The repository, for example that of `hf:FoundationVision/var`.
  * @param size Depth of the transformer, or the name of a size; it may be `undefined` where the repository has
- * only one.
+ * only one, and does not count where the place names one of its files.
  * @returns Path of the model folder, or paths of the checkpoints, those of a repository all of one commit.
  * @throws {RangeError} If a depth is none, or the model cannot do `without` a part.
  * @throws {HubError} If the repository has no such model, or a file cannot be got.
@@ -72,20 +72,56 @@ export async function hubModel(
   size: ModelSize | undefined,
   { without = [], ...options }: HubModelOptions = {},
 ): Promise<HubModel> {
+  const wish = { without, options };
+  if (place.file !== undefined) {
+    const { file, ...repository } = place;
+    const [named] = transformersIn([file]);
+    if (named === undefined) throw unknownFile(place);
+    return await withOtherParts(repository, await getTransformer(repository, named, wish), wish);
+  }
   if (size === undefined) {
     const names = await hubFileNames(place, options);
     if (names.includes(MANIFEST)) return { folder: await wholeFolder(place, without, options) };
-    const found = await getTransformer(place, onlyTransformer(place, names), { without, options });
-    return await withOtherParts(place, found, { without, options });
+    const found = await getTransformer(place, onlyTransformer(place, names), wish);
+    return await withOtherParts(place, found, wish);
   }
   if (typeof size === "number") requireInteger(size, "depth", "find the model", { min: 1 });
   try {
-    const found = await transformerOfSize(place, size, { without, options });
-    return await withOtherParts(place, found, { without, options });
+    const found = await transformerOfSize(place, size, wish);
+    return await withOtherParts(place, found, wish);
   } catch (error) {
     if (!isAbsent(error) || !(await namesIfKnown(place, options)).includes(MANIFEST)) throw error;
     return { folder: await folderOfSize(place, size, { without, options }) };
   }
+}
+
+function unknownFile(place: HubPlace): HubError {
+  const examples = FAMILIES.map(({ published }) => published.example).join(", ");
+  return new HubError(
+    "missing",
+    `Cannot find a model in ${
+      describePlace(place)
+    }: by its name the file is no transformer, as ${examples} and the like are; of other names give checkpoints of the own disk`,
+  );
+}
+
+/**
+ * What is to be known of a repository before one of its files is used: its licence and what its files are
+ * for; of repositories of the families' own authors, and of those that nobody here knows, nothing.
+ *
+ * @example
+ * ```ts
+ * import { hubNotice } from "./hub_model.ts";
+ * import { parseHubPlace } from "./hub/mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const ddo = parseHubPlace("hf:nvidia/DirectDiscriminativeOptimization")!;
+ * assertEquals(hubNotice(ddo)?.commercial, false);
+ * assertEquals(hubNotice(parseHubPlace("hf:FoundationVision/var")!), undefined);
+ * ```
+ */
+export function hubNotice({ repository }: HubPlace): TunedRepository | undefined {
+  return FAMILIES.map(({ published: { tuned = {} } }) => tuned[repository]).find((notice) => notice);
 }
 
 /** What is to be left out, and how the hub is asked. */
@@ -296,9 +332,12 @@ function chooseOfSize(
   }
   if (found.length < 2) return found[0];
   const names = found.map(({ name }) => name).join(" and ");
+  const one = describePlace({ ...place, file: found[0]!.name });
   throw new HubError(
     "missing",
-    `Cannot choose a model of ${sizeInWords(size)} of ${describePlace(place)}: it has ${names}`,
+    `Cannot choose a model of ${sizeInWords(size)} of ${
+      describePlace(place)
+    }: it has ${names}; name one, like "${one}"`,
   );
 }
 
@@ -315,7 +354,7 @@ async function withOtherParts(
   const pinned = { ...place, revision: transformer.commit };
   const [first, ...others] = family.parts as [CheckpointPart, ...CheckpointPart[]];
   const files = new Map([[first.name, transformer]]);
-  const candidates = family.published.others(size);
+  const candidates = family.published.others(size, place.repository);
   for (const part of others.filter((other) => !left.includes(other))) {
     const { name, optional = false } = part;
     files.set(

@@ -45,7 +45,8 @@ export const BUNDLED_MODELS: Readonly<Record<string, URL>> = {
 
 /**
  * What names a model: `"demo"` or `"demo-t2i"`, a folder's path or URL, `"hf:owner/name"` or
- * `"hf:owner/name@revision"` for a repository of the Hugging Face hub, or checkpoints by part.
+ * `"hf:owner/name@revision"` for a repository of the Hugging Face hub, `"hf:owner/name/file.pth"` for one of
+ * its transformers with what belongs to it, or checkpoints by part.
  */
 export type ModelSource = string | URL | Checkpoints;
 

@@ -216,7 +216,7 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
     const { networks } = this.parts;
     const action = "encode";
     networks.requireEncoder();
-    const { schedule = this.schedule(), last = schedule.scales.length - 1 } = options;
+    const { schedule = this.schedule(), last = schedule.scales.length - 1, adjust } = options;
     requireInteger(images, "the number of pictures", action, { min: 1 });
     requireBatch(images, schedule.batchLimit, action);
     requireInteger(last, "the last scale", action, { min: 0, max: schedule.scales.length - 1 });
@@ -232,6 +232,7 @@ export abstract class LoadedModel<Parts extends LoadedParts> implements Model {
       using stack = new DisposableStack();
       const features = await networks.encode(pictures, images);
       stack.use(features.array);
+      await adjust?.(features.array);
       const { tokens, features: featuresOf } = this.quantize(features, scales, stack);
       const owned = stack.move();
       return {

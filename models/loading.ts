@@ -203,27 +203,33 @@ export interface BuiltTransformer {
   readonly weights: WeightFiles;
   /** Builds it. */
   readonly build: () => Uint8Array;
+  /** An input that it must have. */
+  readonly takes?: string;
 }
 
 /**
  * The graph of a transformer with caches: the one that is stored, if it keeps them so, or else one that is
- * built. Those that earlier versions stored give all keys and values with each scale.
+ * built. Those that earlier versions stored give all keys and values with each scale, or lack an input.
  *
  * @throws {ModelFileError} If what is stored is no graph.
  */
 export async function cachingTransformer<Config>(
   loading: Loading<Config>,
-  { cacheDtype, weights: { file }, build }: BuiltTransformer,
+  { cacheDtype, weights: { file }, build, takes }: BuiltTransformer,
 ): Promise<GraphFile> {
   const stored = await loading.graph("transformer.onnx");
-  const graph = cacheDtype === "f32" && givesNewKeys(stored) ? stored : { file, bytes: build() };
+  const graph = cacheDtype === "f32" && isCurrent(stored, takes) ? stored : { file, bytes: build() };
   return asKept(loading, graph);
 }
 
-function givesNewKeys({ file, bytes }: GraphFile): boolean {
+function isCurrent({ file, bytes }: GraphFile, takes: string | undefined): boolean {
   try {
     const [key] = newNames(0);
-    return describeGraph(bytes).outputs.some(({ name }) => name === key);
+    const { inputs, outputs } = describeGraph(bytes);
+    const has = (values: readonly { readonly name: string }[], wanted: string): boolean => {
+      return values.some(({ name }) => name === wanted);
+    };
+    return has(outputs, key) && (takes === undefined || has(inputs, takes));
   } catch (error) {
     return refuseGraph(error, "load", file);
   }

@@ -45,6 +45,7 @@ export type {
   ModelWeights,
   PartWeights,
   PublishedFiles,
+  TunedRepository,
 } from "./family.ts";
 export {
   type FileRecord,
@@ -85,7 +86,13 @@ export {
   parseHubPlace,
   suggestPlace,
 } from "./hub/mod.ts";
-export { type HubCheckpoints, type HubModel, hubModel, type HubModelOptions } from "./hub_model.ts";
+export {
+  type HubCheckpoints,
+  type HubModel,
+  hubModel,
+  type HubModelOptions,
+  hubNotice,
+} from "./hub_model.ts";
 export { IMAGENET_CLASSES } from "./class_conditional/imagenet.ts";
 export {
   type ClassLabels,
@@ -103,6 +110,15 @@ export {
   type ModelForecast,
 } from "./device_check.ts";
 export type { Rates } from "./graphs/rates.ts";
+export {
+  fitModel,
+  type FitModelOptions,
+  type ModelFit,
+  type ModelNeeds,
+  modelNeeds,
+  type ModelNeedsOptions,
+  type TypeFit,
+} from "./model_needs.ts";
 export type { PublishedModel } from "./published_model.ts";
 export { BUNDLED_MODELS, DEMO_MODEL, loadModel, type LoadModelOptions, type ModelSource } from "./load.ts";
 export type { CacheDtype } from "./graphs/cache_values.ts";
@@ -115,7 +131,9 @@ export type {
   EncodeOptions,
   EncodeTextOptions,
   Encoding,
+  FeatureArray,
   Generation,
+  LogitsOptions,
   Model,
   ModelFlops,
   PictureArray,

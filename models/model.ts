@@ -47,6 +47,23 @@ export interface EncodeTextOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@linkcode Generation.logits}. */
+export interface LogitsOptions {
+  /**
+   * The position whose embedding each position takes, with the place that the other has: [images, positions],
+   * each a position of the same scale. Both rows of a guided image take the same.
+   */
+  readonly sources?: Uint32Array | undefined;
+}
+
+/** Feature maps on a device. */
+export interface FeatureArray extends MapSize {
+  /** f32 [maps, channels, height, width]. */
+  readonly array: DeviceArray;
+  /** Channels of a map. */
+  readonly channels: number;
+}
+
 /**
  * Images on their way through the scales, with everything a model keeps between two of them. Disposing it
  * frees all of that.
@@ -68,7 +85,7 @@ export interface Generation extends Disposable {
    * Logits of the next scale, f32 [images, positions, logits of a position]; guided, twice as many rows: all
    * conditional ones first. They belong to the caller.
    */
-  logits(): Promise<DeviceArray>;
+  logits(options?: LogitsOptions): Promise<DeviceArray>;
   /** Ends the scale with these tokens, u32 [images, positions, words]. */
   accept(tokens: DeviceArray): void;
   /**
@@ -76,6 +93,12 @@ export interface Generation extends Disposable {
    * whose tokens can be mixed.
    */
   acceptFeatures?(features: DeviceArray): void;
+  /**
+   * What {@linkcode Generation.decode} would decode once the scale were ended with these tokens, for `count`
+   * candidates of each image, u32 [images, count, positions, words]: f32 [images, count, channels, height,
+   * width]. It belongs to the caller, and nothing is ended.
+   */
+  featuresOf?(tokens: DeviceArray, count: number): FeatureArray;
   /**
    * Rearranges the batch between two scales: the new lane i continues the old lane `lanes[i]`.
    *
@@ -143,6 +166,11 @@ export interface EncodeOptions {
   readonly schedule?: Schedule;
   /** Index of the last scale that is wanted, of which the pictures have the size; the finest by default. */
   readonly last?: number;
+  /**
+   * Changes the encoder's features, f32 [images, channels, height, width], in place, before tokens are made
+   * of them.
+   */
+  readonly adjust?: (features: DeviceArray) => void | Promise<void>;
 }
 
 /**
@@ -228,6 +256,11 @@ export interface Model extends AsyncDisposable {
   readonly defaults: SamplingDefaults;
   /** Settings of VAR-Scaling that suit it. */
   readonly search: SearchDefaults;
+  /**
+   * Weight λ of prefix guidance (arXiv 2605.30317) that its authors state for models of its size; without it,
+   * they state none.
+   */
+  readonly prefixWeight?: number | undefined;
   /** Search settings that its folder gives; how they were found, the folder's description says. */
   readonly tuning: ModelTuning;
   /** Its tokens. */

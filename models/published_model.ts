@@ -6,14 +6,17 @@
  * @module
  */
 
+import type { ModelSize } from "./folder/sizes.ts";
 import type { Provider } from "./graphs/room.ts";
 import type { PictureSize } from "./schedule.ts";
 import type { KeptDtype } from "./weights/dtype.ts";
 
-/** A model of a published size. */
+/** What a model takes, of a published size or of any other. */
 export interface PublishedModel {
   /** Name of the model. */
   readonly name: string;
+  /** Its size, by which one of a repository with several is asked for. */
+  readonly size?: ModelSize;
   /** Size of the picture that the numbers are of. */
   readonly picture: PictureSize;
   /** Operations of the transformer for one guided picture, scale by scale; two for each multiply-add. */

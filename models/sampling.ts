@@ -20,6 +20,7 @@ import {
   type PerScale,
   type PictureSize,
   type SamplingDefaults,
+  type ScaleSampling,
   type ScheduleRequest,
 } from "./schedule.ts";
 
@@ -65,22 +66,14 @@ export function resolveSampling(request: ScheduleRequest, defaults: SamplingDefa
   const guidance = request.guidance ?? defaults.guidance;
   requireChoice(guidance, GUIDANCE_FORMULAS, "guidance", ACTION);
   return {
-    cfg: requireStrength(request.cfg ?? defaults.cfg, "cfg"),
+    cfg: perScale(request.cfg ?? defaults.cfg, "cfg", requireStrength),
     guidance,
-    topK: requireInteger(request.topK ?? defaults.topK, "topK", ACTION, { min: 0, max: MAX_COUNT }),
-    topP: requireNumber(request.topP ?? defaults.topP, "topP", ACTION, { min: 0, max: 1 }),
-    minP: requireNumber(request.minP ?? defaults.minP, "minP", ACTION, { min: 0, max: 1 }),
-    temperature: requireStrength(
-      request.temperature ?? defaults.temperature,
-      "temperature",
-      (value, name) => {
-        if (value !== 0 && value < 1e-6) {
-          throw new RangeError(
-            mustBe("0 or at least 1e-6", value, name, ACTION),
-          );
-        }
-      },
-    ),
+    topK: perScale(request.topK ?? defaults.topK, "topK", (value, name) => {
+      requireInteger(value, name, ACTION, { min: 0, max: MAX_COUNT });
+    }),
+    topP: perScale(request.topP ?? defaults.topP, "topP", requireShare),
+    minP: perScale(request.minP ?? defaults.minP, "minP", requireShare),
+    temperature: perScale(request.temperature ?? defaults.temperature, "temperature", requireTemperature),
   };
 }
 
@@ -100,31 +93,76 @@ export function resolveSampling(request: ScheduleRequest, defaults: SamplingDefa
  * ```
  */
 export function requireOnePerScale(
-  settings: Pick<DrawingSettings, "cfg" | "temperature">,
+  settings: Partial<Omit<DrawingSettings, "guidance">>,
   scales: number,
 ): void {
-  for (const name of ["cfg", "temperature"] as const) {
+  for (const name of ["cfg", "topK", "topP", "minP", "temperature"] as const) {
     const value = settings[name];
-    if (typeof value === "number" || value.length >= scales) continue;
+    if (value === undefined || typeof value === "number" || value.length >= scales) continue;
     throw new RangeError(
       `Cannot ${ACTION} as ${name} must hold a number for each of ${scales} scales: current number is ${value.length}`,
     );
   }
 }
 
-/** A number from 0 to 1e6, or a list of such; a copy, so that it stays what it is. */
-function requireStrength(
-  value: PerScale,
-  name: string,
-  check: (value: number, name: string) => void = () => {},
-): PerScale {
-  const one = (item: number, name: string): number => {
-    requireNumber(item, name, ACTION, { min: 0, max: 1e6 });
-    check(item, name);
+/**
+ * Checks how the tokens of one scale are to be drawn: what a request's settings may be, without lists.
+ *
+ * @param sampling Some of its settings.
+ * @param action What they are for, in the message.
+ * @throws {TypeError} If there is another setting, or one is no number.
+ * @throws {RangeError} If one is out of range.
+ *
+ * @example
+ * ```ts
+ * import { requireScaleSampling } from "./sampling.ts";
+ * import { assertThrows } from "@std/assert";
+ *
+ * requireScaleSampling({ topK: 1, guidanceWeight: 2 }, "change a scale");
+ * assertThrows(
+ *   () => requireScaleSampling({ topP: 2 }, "change a scale"),
+ *   RangeError,
+ *   "Cannot change a scale as topP must be from 0 to 1",
+ * );
+ * ```
+ */
+export function requireScaleSampling(sampling: Partial<ScaleSampling>, action: string): void {
+  requireObject(sampling, "sampling", action);
+  requireOptions(sampling, ["guidanceWeight", "topK", "topP", "minP", "temperature"], action);
+  const { guidanceWeight, topK, topP, minP, temperature } = sampling;
+  if (guidanceWeight !== undefined) {
+    requireNumber(guidanceWeight, "guidanceWeight", action, { min: -(2 ** 32), max: 2 ** 32 });
+  }
+  if (topK !== undefined) requireInteger(topK, "topK", action, { min: 0, max: MAX_COUNT });
+  if (topP !== undefined) requireShare(topP, "topP", action);
+  if (minP !== undefined) requireShare(minP, "minP", action);
+  if (temperature !== undefined) requireTemperature(temperature, "temperature", action);
+}
+
+function requireStrength(value: number, name: string, action: string = ACTION): void {
+  requireNumber(value, name, action, { min: 0, max: 1e6 });
+}
+
+function requireShare(value: number, name: string, action: string = ACTION): void {
+  requireNumber(value, name, action, { min: 0, max: 1 });
+}
+
+function requireTemperature(value: number, name: string, action: string = ACTION): void {
+  requireStrength(value, name, action);
+  if (value === 0 || value >= 1e-6) return;
+  throw new RangeError(mustBe("0 or at least 1e-6", value, name, action));
+}
+
+/** A setting that is right on every scale; a list as a copy, so that it stays what it is. */
+function perScale(value: PerScale, name: string, require: (value: number, name: string) => void): PerScale {
+  if (!Array.isArray(value)) {
+    require(value as number, name);
+    return value;
+  }
+  return Array.from(value as readonly number[], (item, scale) => {
+    require(item, `${name}[${scale}]`);
     return item;
-  };
-  if (!Array.isArray(value)) return one(value as number, name);
-  return Array.from(value as readonly number[], (item, scale) => one(item, `${name}[${scale}]`));
+  });
 }
 
 /**

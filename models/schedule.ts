@@ -50,9 +50,15 @@ export interface SamplingDefaults {
 export type PerScale = number | readonly number[];
 
 /** How tokens are drawn on all scales. */
-export interface DrawingSettings extends Omit<SamplingDefaults, "cfg" | "temperature"> {
+export interface DrawingSettings extends Pick<SamplingDefaults, "guidance"> {
   /** Strength of guidance. */
   readonly cfg: PerScale;
+  /** 0 is off. */
+  readonly topK: PerScale;
+  /** 0 is off. */
+  readonly topP: PerScale;
+  /** 0 is off. */
+  readonly minP: PerScale;
   /** 0 takes the likeliest token. */
   readonly temperature: PerScale;
 }
@@ -184,7 +190,7 @@ export function ofScale(value: PerScale, scale: number): number {
  * import { assertEquals } from "@std/assert";
  *
  * const drawing = { topK: 0, topP: 0.97, minP: 0, temperature: 0.5 };
- * const settings = { ...drawing, cfg: [4, 3], guidance: "ramp" } as const;
+ * const settings = { ...drawing, topP: [1, 0.97], cfg: [4, 3], guidance: "ramp" } as const;
  * assertEquals(samplingOfScale(settings, { scale: 1, ratio: 0.5 }), {
  *   ...drawing,
  *   guidanceWeight: 1.5,
@@ -192,11 +198,13 @@ export function ofScale(value: PerScale, scale: number): number {
  * ```
  */
 export function samplingOfScale(
-  { cfg, guidance, temperature, ...sampling }: DrawingSettings,
+  { cfg, guidance, topK, topP, minP, temperature }: DrawingSettings,
   { scale, ratio }: { readonly scale: number; readonly ratio: number },
 ): ScaleSampling {
   return {
-    ...sampling,
+    topK: ofScale(topK, scale),
+    topP: ofScale(topP, scale),
+    minP: ofScale(minP, scale),
     temperature: ofScale(temperature, scale),
     guidanceWeight: guidanceWeight({ cfg: ofScale(cfg, scale), guidance }, ratio),
   };

@@ -112,6 +112,7 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   schedule: ({ name, config }, request) => {
     return flexVarSchedule({ name, pixelsPerToken: pixelsPerToken(config.tokenizer) }, request);
   },
+  needs: async ({ name, config }) => (await import("./published.ts")).flexVarNeeds(name, config),
   describe: factsOf,
   graphs: flexVarGraphs,
   storedDtype,

@@ -17,7 +17,15 @@ import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
 import { ClassConditionalModel, type ModelParts, type OpenWeights } from "../class_conditional/model.ts";
 import type { Quantized } from "../loaded_model.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import type { DecodedPictures, DecodeOptions, Generation, Model, SearchDefaults } from "../model.ts";
+import type {
+  DecodedPictures,
+  DecodeOptions,
+  FeatureArray,
+  Generation,
+  LogitsOptions,
+  Model,
+  SearchDefaults,
+} from "../model.ts";
 import type { MapSize, PictureSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
 import { flexVarSearch } from "./alpha.ts";
@@ -216,8 +224,15 @@ class FlexVarGeneration implements Generation {
     return this.#state.features;
   }
 
-  async logits(): Promise<DeviceArray> {
-    return await this.#state.logits(this.#parts.positions[this.#state.scale]!);
+  async logits(options?: LogitsOptions): Promise<DeviceArray> {
+    return await this.#state.logits(this.#parts.positions[this.#state.scale]!, options);
+  }
+
+  featuresOf(tokens: DeviceArray, count: number): FeatureArray {
+    const { scales, channels, codes } = this.#parts;
+    const map = scales[this.#state.scale]!;
+    const { width, height } = map;
+    return { array: codes(tokens, map, this.images * count), channels, width, height };
   }
 
   accept(tokens: DeviceArray): void {

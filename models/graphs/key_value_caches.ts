@@ -247,6 +247,17 @@ export function withRows(
   return copy;
 }
 
+/** Each of an array's rows so many times, one copy after the other. The array stays the caller's. */
+export function repeatRows(array: DeviceArray, rows: number, times: number): DeviceArray {
+  const { device, label } = array;
+  const stride = array.length / rows;
+  const count = rows * times;
+  const output = device.allocate(count * stride, label);
+  using from = device.upload(Uint32Array.from({ length: count }, (_, i) => Math.floor(i / times)), "rows");
+  device.run(gatherRows, { input: array, output, rows: from, count, stride, inputRows: rows });
+  return output;
+}
+
 /** Rearranges what is kept of the lanes of a batch. Arrays that are handed over are disposed. */
 export class LaneGather implements Disposable {
   readonly #device: Device;

@@ -1,6 +1,6 @@
 /**
- * How a repository on the Hugging Face hub is named: `hf:owner/name`, with `@revision` behind it where it is
- * not the newest state.
+ * How a repository on the Hugging Face hub is named: `hf:owner/name`, with a checkpoint behind it where it
+ * holds several that nothing else tells apart, and `@revision` where it is not the newest state.
  *
  * @module
  */
@@ -14,12 +14,14 @@ export interface HubPlace {
   readonly repository: string;
   /** Branch, tag or commit; `"main"` is what most repositories call their newest state. */
   readonly revision: string;
+  /** One of its checkpoints, with slashes where it lies in a folder; the repository as a whole without it. */
+  readonly file?: string;
 }
 
 /**
  * Reads what names a repository. Texts that do not begin with `hf:` name something else, a path for example.
  *
- * @param text `hf:owner/name` or `hf:owner/name@revision`.
+ * @param text `hf:owner/name`, `hf:owner/name/file.pth`, or either with `@revision`.
  * @returns The repository, or `undefined` if the text names something else.
  * @throws {TypeError} If the text begins with `hf:` and does not go on as it must.
  *
@@ -33,6 +35,7 @@ export interface HubPlace {
  *   revision: "main",
  * });
  * assertEquals(parseHubPlace("hf:FoundationVision/var@v1.0")?.revision, "v1.0");
+ * assertEquals(parseHubPlace("hf:Zigeng/VAR_CoDe/drafter_8.pth")?.file, "drafter_8.pth");
  * assertEquals(parseHubPlace("models/var"), undefined);
  * ```
  */
@@ -45,20 +48,24 @@ export function parseHubPlace(text: string): HubPlace | undefined {
       }`,
     );
   };
-  const [, repository, revision] = /^hf:(?:\/\/)?([^@]*)(?:@(.*))?$/s.exec(text) as unknown as string[];
+  const [, name, revision] = /^hf:(?:\/\/)?([^@]*)(?:@(.*))?$/s.exec(text) as unknown as string[];
+  const [, repository, file] = /^([^/]*\/[^/]*)\/(.+)$/s.exec(name!) ?? ["", name!];
   const parts = repository!.split("/");
-  if (parts.length > 2 && parts.every((part) => part !== "")) {
-    refuse("its name must be an owner and a name, without a file behind them");
-  }
   // The rules of the hub's own libraries; "--" separates owner and name in the cache.
   if (parts.length !== 2 || !parts.every((part) => /^\w([\w.-]*\w)?$/.test(part) && !/--|\.\./.test(part))) {
     refuse("its name must be an owner and a name");
   }
+  if (file !== undefined && !(CHECKPOINT.test(file) && isRelativePath(file))) {
+    refuse("what is behind its owner and name must be a checkpoint");
+  }
   if (revision !== undefined && !isRelativePath(revision)) {
     refuse("the revision behind @ must be a branch, a tag or a commit");
   }
-  return { repository: repository!, revision: revision ?? "main" };
+  return { repository: repository!, revision: revision ?? "main", ...(file !== undefined && { file }) };
 }
+
+/** Files that may be named behind a repository. */
+const CHECKPOINT = /\.(pth|pt|bin|safetensors|index\.json)$/i;
 
 /** The beginning of what the hub shows of a repository, with or without a revision. */
 const HUB_PAGE =
@@ -117,8 +124,10 @@ export function homeFolder(): string | undefined {
 }
 
 /** The text that names a place. */
-export function describePlace({ repository, revision }: HubPlace): string {
-  return `hf:${repository}${revision === "main" ? "" : `@${revision}`}`;
+export function describePlace({ repository, revision, file }: HubPlace): string {
+  return `hf:${repository}${file === undefined ? "" : `/${file}`}${
+    revision === "main" ? "" : `@${revision}`
+  }`;
 }
 
 /** Whether a revision names one state forever, as branches and tags do not. */

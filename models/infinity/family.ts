@@ -6,7 +6,7 @@
 
 import { networkFacts } from "../autoencoder/facts.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
-import { requireT5Description, t5Part } from "../text/t5_graph.ts";
+import { requireT5Description, t5Part, TEXT_ENCODER } from "../text/t5_graph.ts";
 import { TEXT_TOKENIZER } from "../text/text_encoder.ts";
 import { TextTokenizer } from "../text/tokenizer.ts";
 import {
@@ -117,6 +117,10 @@ export const INFINITY: Family<InfinityConfig> = {
   schedule: ({ name, config }, request) => {
     const { scales, levels, depth } = config;
     return infinitySchedule({ name, scales, levels, depth, pixels: tokenPixels(config) }, request);
+  },
+  needs: async ({ name, config: { text, ...config } }, hasWeights) => {
+    const encoder = text && hasWeights(TEXT_ENCODER) ? { text } : {};
+    return (await import("./published.ts")).infinityNeeds(name, { ...config, ...encoder });
   },
   describe,
   graphs: infinityGraphs,

@@ -7,20 +7,20 @@
  */
 
 import type { Device, DeviceArray } from "../../kernels/device/device.ts";
-import { gatherRows } from "../../kernels/maps/gather.ts";
 import type { FeatureMaps } from "../autoencoder/networks.ts";
 import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
 import { positionsOf } from "../costs.ts";
 import type { CacheDtype } from "../graphs/cache_values.ts";
 import { requireBatch } from "../graphs/fit.ts";
 import type { GraphTensor } from "../graphs/graph_session.ts";
-import { disposeAll, FEWEST_ROWS, KeyValueCaches, withRows } from "../graphs/key_value_caches.ts";
+import { disposeAll, FEWEST_ROWS, KeyValueCaches, repeatRows, withRows } from "../graphs/key_value_caches.ts";
+import { MovedPositions } from "../graphs/moved_positions.ts";
 import type { Work } from "../graphs/work.ts";
-import type { DecodedPictures, DecodeOptions, Generation } from "../model.ts";
+import type { DecodedPictures, DecodeOptions, FeatureArray, Generation, LogitsOptions } from "../model.ts";
 import { type MapSize, ofScale, type Scale, type Schedule } from "../schedule.ts";
 import type { InfinityTransformerConfig } from "./config.ts";
 import type { RowConditions } from "./conditions.ts";
-import { crossKey, crossValue } from "./graphs.ts";
+import { crossKey, crossValue, PLACES } from "./graphs.ts";
 import type { CodeMaps } from "./code_maps.ts";
 import { rotations } from "./rope.ts";
 import { coordinateMap, type InfinityOptions, insertionLayers } from "./schedule.ts";
@@ -107,16 +107,17 @@ export class InfinityGeneration implements Generation {
     return this.guided ? 2 * this.images : this.images;
   }
 
-  async logits(): Promise<DeviceArray> {
-    return await this.#parts.work.run("go on with a generation", () => this.#logits());
+  async logits(options: LogitsOptions = {}): Promise<DeviceArray> {
+    return await this.#parts.work.run("go on with a generation", () => this.#logits(options));
   }
 
-  async #logits(): Promise<DeviceArray> {
+  async #logits({ sources }: LogitsOptions): Promise<DeviceArray> {
     const { device, sessions } = this.#parts;
     const { scale, rows, length } = this.#caches;
     const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
     using stack = new DisposableStack();
-    const feeds = this.#feeds(length, fed, stack);
+    // The only position of the first scale can take no other's embedding.
+    const feeds = this.#feeds(length, fed, stack, scale === 0 ? undefined : sources);
     const mixed = this.#mixedAfter;
     const logits = await sessions.run(mixed, (session) => this.#caches.run(session, feeds, fed));
     if (this.#rows === rows) return logits;
@@ -131,8 +132,16 @@ export class InfinityGeneration implements Generation {
     return this.#caches.guided ? insertionLayers(this.#options).blocks : [];
   }
 
-  /** What the transformer is fed for the next scale, in as many rows; what is made for it goes to `owned`. */
-  #feeds(length: number, fed: number, owned: DisposableStack): Record<string, GraphTensor> {
+  /**
+   * What the transformer is fed for the next scale, in as many rows; what is made for it goes to `owned`. An
+   * embedding takes its place with it: what the token is turned by.
+   */
+  #feeds(
+    length: number,
+    fed: number,
+    owned: DisposableStack,
+    sources: Uint32Array | undefined,
+  ): Record<string, GraphTensor> {
     const { device, config: { depth, heads, width, bits }, conditions, starts, schedule } = this.#parts;
     const { scale, rows } = this.#caches;
     const text = conditions.length;
@@ -144,7 +153,13 @@ export class InfinityGeneration implements Generation {
       return owned.use(device.upload(data, name));
     };
     // Guidance of blocks needs both branches where the sampler knows of one.
-    const features = this.#rows === rows ? this.#features : owned.use(twice(this.#features));
+    const unmoved = this.#rows === rows ? this.#features : owned.use(twice(this.#features));
+    const features = sources === undefined ? unmoved : owned.use(
+      owned.use(new MovedPositions(device, sources, { rows, images: this.images, length })).ofRows(unmoved),
+    );
+    const places = Array.from({ length: fed * length }, (_, i) => {
+      return sources === undefined ? i % length : sources[i % sources.length]!;
+    });
     const rotated = rotations(this.#scales[scale]!, coordinateMap(this.#options), width / heads);
     const half = width / heads / 2;
     const feeds: Record<string, GraphTensor> = {
@@ -161,6 +176,7 @@ export class InfinityGeneration implements Generation {
       },
       cos: { array: upload(rotated.cos, "cosines"), shape: [length, half] },
       sin: { array: upload(rotated.sin, "sines"), shape: [length, half] },
+      [PLACES]: { array: places, shape: [fed, length] },
     };
     for (let i = 0; i < depth; i++) {
       for (const name of [crossKey(i), crossValue(i)]) {
@@ -190,6 +206,17 @@ export class InfinityGeneration implements Generation {
     }
     using _rows = rows;
     this.#features = twice(rows);
+  }
+
+  featuresOf(tokens: DeviceArray, count: number): FeatureArray {
+    const { codes } = this.#parts;
+    const { scale, images } = this.#caches;
+    const maps = images * count;
+    using owned = new DisposableStack();
+    const array = owned.use(repeatRows(this.#accumulated, images, count));
+    codes.add(tokens, array, { map: this.#scales[scale]!, finest: this.#scales.at(-1)!, images: maps });
+    owned.move();
+    return { array, channels: codes.channels, ...this.accumulatedMap };
   }
 
   gather(lanes: readonly number[]): void {
@@ -240,15 +267,4 @@ function twice(array: DeviceArray): DeviceArray {
   device.copy(array, both);
   device.copy(array, both, { targetOffset: length });
   return both;
-}
-
-/** Each row so many times, one copy after the other. */
-function repeatRows(array: DeviceArray, rows: number, times: number): DeviceArray {
-  const { device, label } = array;
-  const stride = array.length / rows;
-  const count = rows * times;
-  const output = device.allocate(count * stride, label);
-  using from = device.upload(Uint32Array.from({ length: count }, (_, i) => Math.floor(i / times)), "rows");
-  device.run(gatherRows, { input: array, output, rows: from, count, stride, inputRows: rows });
-  return output;
 }

@@ -40,6 +40,9 @@ export const crossKey = (block: number): string => `cross_key.${block}`;
 /** See {@linkcode crossKey}. */
 export const crossValue = (block: number): string => `cross_value.${block}`;
 
+/** Name of what a transformer is fed the place of each token by. */
+export const PLACES = "places";
+
 function ones(graph: GraphBuilder, length: number): string {
   return graph.constant("float32", new Array(length).fill(1));
 }
@@ -188,9 +191,9 @@ function pool(
  * `start` [rows or 1, 1, C] is added to the embedded features: level and bias, or for the first scale, whose
  * features are zeros, its token. Texts are fed as keys and values [rows, text, C] of each block, with a
  * `mask` [rows, 1, length, text] that is added to their scores. `cos` and `sin` [length, half a head] are the
- * rotations of the scale, `map_shape` is [rows, length, C] once more as a feed, because computing it inside
- * would put nodes on the CPU. Where branches are mixed, `mix` [rows, rows] says what of each row becomes part
- * of each.
+ * rotations of the scale, and `places` [rows, length] tells which of them each token is turned by.
+ * `map_shape` is [rows, length, C] once more as a feed, because computing it inside would put nodes on the
+ * CPU. Where branches are mixed, `mix` [rows, rows] says what of each row becomes part of each.
  */
 export function transformerGraph(
   config: InfinityTransformerConfig,
@@ -380,13 +383,13 @@ class Transformer {
     return unitHeads(this.#graph, value, unitGain(this.#graph, headWidth), [heads, headWidth]);
   }
 
-  /** Turned by the positions: pairs of neighbouring channels. */
+  /** Turned by the places: pairs of neighbouring channels. */
   #rotated(value: string): string {
     const { width, heads } = this.#config;
     const half = width / heads / 2;
     return this.#graph.add(`${MICROSOFT}.RotaryEmbedding`, [
       value,
-      this.#graph.constant("int64", [0]),
+      this.#input(PLACES, ["rows", "length"], "int64"),
       this.#input("cos", ["length", half]),
       this.#input("sin", ["length", half]),
     ], { interleaved: 1, num_heads: heads });

@@ -47,6 +47,7 @@ import {
 import { InfinityGeneration } from "./generation.ts";
 import {
   conditionParts,
+  PLACES,
   transformerGraph,
   type TransformerGraphOptions,
   transformerParts,
@@ -69,6 +70,9 @@ const SMALL_ENCODER_BYTES = 64 * 2 ** 20;
 
 /** Bytes of an array of scores beyond which attention failed by WebAssembly: 1.4 GB did, 0.5 GB did not. */
 const WASM_SCORES = 2 ** 29;
+
+/** Weight of prefix guidance: that of Infinity-2B (arXiv 2605.30317), as none is stated for other sizes. */
+const PREFIX_WEIGHT = 0.2;
 
 /** A model as it is loaded. */
 interface InfinityParts extends LoadedParts {
@@ -176,7 +180,8 @@ async function loadTransformer(
     return await loading.session(asKept(loading, { file: weights.file, bytes: build() }), weights);
   }
   const { cacheDtype = "f32" } = options;
-  return await loading.session(await cachingTransformer(loading, { cacheDtype, weights, build }), weights);
+  const built = { cacheDtype, weights, build, takes: PLACES };
+  return await loading.session(await cachingTransformer(loading, built), weights);
 }
 
 /** Loads what evaluates texts, whole or in parts. */
@@ -297,6 +302,10 @@ class InfinityModel extends LoadedModel<InfinityParts> {
 
   get size(): string {
     return sizeName(this.parts.config);
+  }
+
+  get prefixWeight(): number {
+    return PREFIX_WEIGHT;
   }
 
   get patchNumbers(): readonly number[] {

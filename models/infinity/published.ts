@@ -40,19 +40,25 @@ export function publishedInfinityModels(): readonly PublishedModel[] {
       ...{ depth, width, hidden: 4 * width, ...rest, bits, scales, patchify, tokenizer },
       ...{ textChannels: 2048, poolHeads: 16, unconditionalRows: 512, levels: 15 },
     };
-    const maps = usualMaps(scales);
-    const decoded = featureMap(maps.at(-1)!, patchify);
-    const factor = pixelsPerToken(tokenizer);
-    const costs = infinityCosts(config);
-    const work = { ...tokenizer, layout: INFINITY_LAYOUT, middleAttention: false };
-    return {
-      name: `Infinity-${name}`,
-      picture: { width: factor * decoded.width, height: factor * decoded.height },
-      scales: rowFlops(infinityWork(config).transformer, maps).map((flops) => GUIDED_ROWS * flops),
-      decoder: decoderFlops(work, decoded),
-      weights: costs.weights,
-      bytes: (dtype, provider) => neededBytes(costs, provider, maps)(dtype),
-      largestArray: (dtype) => costs.largestArray(dtype, maps),
-    };
+    return { ...infinityNeeds(`Infinity-${name}`, config), size: name };
   });
+}
+
+/** What a model of given sizes takes, with the text encoder that stands among them, or without. */
+export function infinityNeeds(name: string, config: InfinityConfig): PublishedModel {
+  const { scales, patchify, tokenizer } = config;
+  const maps = usualMaps(scales);
+  const decoded = featureMap(maps.at(-1)!, patchify);
+  const factor = pixelsPerToken(tokenizer);
+  const costs = infinityCosts(config);
+  const work = { ...tokenizer, layout: INFINITY_LAYOUT, middleAttention: false };
+  return {
+    name,
+    picture: { width: factor * decoded.width, height: factor * decoded.height },
+    scales: rowFlops(infinityWork(config).transformer, maps).map((flops) => GUIDED_ROWS * flops),
+    decoder: decoderFlops(work, decoded),
+    weights: costs.weights,
+    bytes: (dtype, provider) => neededBytes(costs, provider, maps)(dtype),
+    largestArray: (dtype) => costs.largestArray(dtype, maps),
+  };
 }

@@ -5,7 +5,7 @@
  */
 
 import { loadClassConditional, TOKENIZER, TRANSFORMER } from "../class_conditional/model.ts";
-import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
+import type { CheckpointPart, Fact, Family, PublishedFiles, TunedRepository } from "../family.ts";
 import { networkFacts } from "../autoencoder/facts.ts";
 import { transformerFact } from "../class_conditional/facts.ts";
 import { classLabels } from "../class_conditional/imagenet.ts";
@@ -54,17 +54,45 @@ const TOKENIZER_PART: CheckpointPart = {
     tensors.has(LANDMARKS.tokenizer) && tensors.keys().some((name) => TOKENIZER_LAYOUT.test(name)),
 };
 
-/** The checkpoints that the authors have published. */
+const REPOSITORY = "FoundationVision/var";
+/** All published transformers share it, tuned ones too. */
+const TOKENIZER_FILE = "vae_ch160v4096z32.pth";
+
+/** Transformers that others have tuned and published without a tokenizer. */
+const TUNED: Readonly<Record<string, TunedRepository>> = {
+  "nvidia/DirectDiscriminativeOptimization": {
+    title: "VAR tuned by DDO (arXiv 2503.01103)",
+    licence: "CC BY-NC-SA 4.0",
+    commercial: false,
+    use: "tuned to paint without guidance, which cfg 0 does for half the work",
+  },
+  "Zigeng/VAR_CoDe": {
+    title: "VAR tuned for two models together (CoDe, arXiv 2411.17787)",
+    licence: "MIT",
+    commercial: true,
+    use: "drafter_K draws the scales before K only and refiner_K those from K on, as model and refiner",
+  },
+};
+
+/** Depths of the models of CoDe. */
+const TOGETHER: Readonly<Record<string, number>> = { drafter: 30, refiner: 16 };
+
+/** The checkpoints that the authors have published, and what others have made of them. */
 const FILES: PublishedFiles = {
-  repository: "FoundationVision/var",
+  repository: REPOSITORY,
   example: "var_d16.pth",
   sizeOf: (file) => {
-    const depth = /^var_d([1-9]\d*)\.pth$/.exec(file)?.[1];
-    return depth === undefined ? undefined : Number(depth);
+    const [, depth] = /^var_d([1-9]\d*)(?:-ddo)?\.pth$/.exec(file) ?? [];
+    const [, role] = /^(drafter|refiner)_[1-9]\.pth$/.exec(file) ?? [];
+    return depth !== undefined ? Number(depth) : role === undefined ? undefined : TOGETHER[role];
   },
   transformer: (size) => typeof size === "number" ? `var_d${size}.pth` : undefined,
-  // All published transformers share it.
-  others: () => ({ vae: ["vae_ch160v4096z32.pth"] }),
+  others: (_size, repository) => ({
+    vae: Object.hasOwn(TUNED, repository)
+      ? [{ repository: REPOSITORY, name: TOKENIZER_FILE }]
+      : [TOKENIZER_FILE],
+  }),
+  tuned: TUNED,
   models: async () => (await import("./published.ts")).publishedVarModels(),
 };
 
@@ -99,6 +127,7 @@ export const VAR: Family<VarConfig> = {
       request,
     );
   },
+  needs: async ({ name, config }) => (await import("./published.ts")).varNeeds(name, config),
   describe: (config) => {
     const { patchNumbers, tokenizer } = config;
     const facts: Fact[] = [];

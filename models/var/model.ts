@@ -13,8 +13,17 @@ import type { FeatureMaps } from "../autoencoder/networks.ts";
 import { decodeShrunk, shrinksOf } from "../autoencoder/shrunk.ts";
 import { ClassConditionalModel, type ModelParts, type OpenWeights } from "../class_conditional/model.ts";
 import type { Quantized } from "../loaded_model.ts";
+import { repeatRows } from "../graphs/key_value_caches.ts";
 import { CodebookTokens } from "../tokens/codebook_tokens.ts";
-import type { DecodedPictures, DecodeOptions, Generation, Model, SearchDefaults } from "../model.ts";
+import type {
+  DecodedPictures,
+  DecodeOptions,
+  FeatureArray,
+  Generation,
+  LogitsOptions,
+  Model,
+  SearchDefaults,
+} from "../model.ts";
 import type { MapSize, Scale, Schedule, ScheduleRequest } from "../schedule.ts";
 import type { TransformerState } from "../class_conditional/transformer/generation.ts";
 import { varSearch } from "./alpha.ts";
@@ -80,6 +89,9 @@ async function loadScales(
   });
 }
 
+/** Weight of prefix guidance by depth (arXiv 2605.30317). */
+const PREFIX_WEIGHTS: Readonly<Record<number, number>> = { 16: 3, 20: 2.4, 24: 1.8, 30: 1.3 };
+
 class VarModel extends ClassConditionalModel<VarConfig> {
   readonly #scales: readonly VarScale[];
 
@@ -94,6 +106,10 @@ class VarModel extends ClassConditionalModel<VarConfig> {
 
   get search(): SearchDefaults {
     return varSearch(this.size, this.tuning);
+  }
+
+  get prefixWeight(): number | undefined {
+    return PREFIX_WEIGHTS[this.size];
   }
 
   schedule(request: ScheduleRequest = {}): Schedule {
@@ -237,8 +253,8 @@ class VarGeneration implements Generation {
     return this.#accumulated;
   }
 
-  async logits(): Promise<DeviceArray> {
-    return await this.#parts.state.logits(this.#scale.positions);
+  async logits(options?: LogitsOptions): Promise<DeviceArray> {
+    return await this.#parts.state.logits(this.#scale.positions, options);
   }
 
   accept(tokens: DeviceArray): void {
@@ -249,6 +265,16 @@ class VarGeneration implements Generation {
   acceptFeatures(features: DeviceArray): void {
     addVectors(features, this.#accumulated, this.#adding);
     this.#advance();
+  }
+
+  featuresOf(tokens: DeviceArray, count: number): FeatureArray {
+    const { tokens: { channels } } = this.#parts;
+    const maps = this.images * count;
+    using owned = new DisposableStack();
+    const array = owned.use(repeatRows(this.#accumulated, this.images, count));
+    addTokens(tokens, array, { ...this.#adding, images: maps });
+    owned.move();
+    return { array, channels, ...this.accumulatedMap };
   }
 
   gather(lanes: readonly number[]): void {

@@ -265,6 +265,11 @@ interface OpenPlace {
 
 async function openPlace(at: string | URL, options: FindFilesOptions): Promise<OpenPlace> {
   const hub = typeof at === "string" ? parseHubPlace(at) : undefined;
+  if (hub?.file !== undefined) {
+    throw new TypeError(
+      `Cannot find a network in a file of a repository: leave out what is behind its owner and name in "${at}"`,
+    );
+  }
   return hub === undefined ? await openDiskOrWeb(at, options) : openHub(hub, options);
 }
 

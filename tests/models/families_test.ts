@@ -66,7 +66,7 @@ Deno.test("FAMILIES: every family is told by the names of its published files", 
     const size = published.sizeOf(published.example)!;
     assertEquals([published.transformer(size)].flat()[0], published.example);
     for (const part of parts.slice(1)) {
-      const files = published.others(size)[part.name]!;
+      const files = published.others(size, published.repository)[part.name]!;
       assert(files.length > 0);
       for (const file of files) {
         const name = typeof file === "string" ? file : file.name;

@@ -2,12 +2,12 @@
  * Which files of a repository make a model.
  */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { convertModel } from "../../models/convert.ts";
 import { openModelFolder } from "../../models/folder/model_folder.ts";
 import { createModelFolder } from "../../models/folder/folder_writer.ts";
 import { HubError, type HubPlace } from "../../models/hub/mod.ts";
-import { type HubCheckpoints, type HubModel, hubModel } from "../../models/hub_model.ts";
+import { type HubCheckpoints, type HubModel, hubModel, hubNotice } from "../../models/hub_model.ts";
 import { FakeHub, sha256 } from "./hub/fake_hub.ts";
 
 const PLACE: HubPlace = { repository: "owner/name", revision: "main" };
@@ -121,6 +121,51 @@ Deno.test("hubModel: only what is not there is looked for under other names", as
   const options = hub.options({ signal: controller.signal });
   const stopped = await assertRejects(() => hubModel(PLACE, 20, options), Error);
   assertEquals(stopped.message, "enough");
+});
+
+/** A repository of others with transformers under these names, and the authors' one with the tokenizer. */
+async function hubWithTuned(repository: string, ...names: string[]): Promise<FakeHub> {
+  const hub = new FakeHub();
+  const [transformer, tokenizer] = await Promise.all(
+    ["var.pth", "vae.pth"].map((name) => Deno.readFile(new URL(name, GOLDEN))),
+  );
+  hub.repository = repository;
+  for (const name of names) hub.files.set(name, transformer!);
+  hub.others.set("FoundationVision/var", new Map([[VAE, tokenizer!]]));
+  return hub;
+}
+
+Deno.test("hubModel: transformers that others have tuned come with the authors' tokenizer", async () => {
+  const repository = "nvidia/DirectDiscriminativeOptimization";
+  const place = { repository, revision: "main" };
+  // As the repository is described: two for VAR among files of other models.
+  await using hub = await hubWithTuned(
+    repository,
+    "var_d16-ddo.pth",
+    "var_d30-ddo.pth",
+    "edm2-img64-s-ddo.pkl",
+  );
+  assertEquals(namesIn(await hubModel(place, 16, hub.options())), { var: "var_d16-ddo.pth", vae: VAE });
+  await assertRejects(() => hubModel(place, 20, hub.options()), HubError, "there is depth 16, 30");
+  await assertRejects(() => hubModel(place, undefined, hub.options()), HubError, "its depth: 16, 30");
+  assertEquals(hubNotice(place)!.commercial, false);
+  assertEquals(hubNotice({ ...place, repository: "owner/name" }), undefined);
+});
+
+Deno.test("hubModel: of several transformers of a depth one is named by its file", async () => {
+  const repository = "Zigeng/VAR_CoDe";
+  const place = { repository, revision: "main" };
+  const names = [6, 7, 8, 9].flatMap((scales) => [`drafter_${scales}.pth`, `refiner_${scales}.pth`]);
+  await using hub = await hubWithTuned(repository, ...names);
+  const error = await assertRejects(() => hubModel(place, 30, hub.options()), HubError);
+  assertStringIncludes(error.message, 'name one, like "hf:Zigeng/VAR_CoDe/drafter_6.pth"');
+  const find = async (file: string): Promise<unknown> => {
+    return namesIn(await hubModel({ ...place, file }, undefined, hub.options()));
+  };
+  assertEquals(await find("drafter_8.pth"), { var: "drafter_8.pth", vae: VAE });
+  assertEquals(await find("refiner_8.pth"), { var: "refiner_8.pth", vae: VAE });
+  await assertRejects(() => find("drafter_5.pth"), HubError, "drafter_5.pth");
+  await assertRejects(() => find("other.pth"), HubError, "by its name the file is no transformer");
 });
 
 Deno.test("hubModel: a repository may hold a model folder", async () => {

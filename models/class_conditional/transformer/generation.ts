@@ -17,7 +17,9 @@ import {
   type NamedArrays,
   withRows,
 } from "../../graphs/key_value_caches.ts";
+import { MovedPositions } from "../../graphs/moved_positions.ts";
 import type { Work } from "../../graphs/work.ts";
+import type { LogitsOptions } from "../../model.ts";
 import type { BatchLimit } from "../../schedule.ts";
 import type { TransformerSizes } from "./config.ts";
 
@@ -110,14 +112,15 @@ export class TransformerState implements Disposable {
    *
    * @param positions What is added to its embedded features, f32 [positions, C]; of the first scale that is
    * part of the condition.
+   * @param options Where each position takes its embedding from.
    * @throws {RangeError} If all scales are done.
    * @throws {TypeError} If the model has been disposed.
    */
-  async logits(positions: DeviceArray): Promise<DeviceArray> {
-    return await this.#parts.work.run("go on with a generation", () => this.#logits(positions));
+  async logits(positions: DeviceArray, options: LogitsOptions = {}): Promise<DeviceArray> {
+    return await this.#parts.work.run("go on with a generation", () => this.#logits(positions, options));
   }
 
-  async #logits(positions: DeviceArray): Promise<DeviceArray> {
+  async #logits(positions: DeviceArray, { sources }: LogitsOptions): Promise<DeviceArray> {
     const { device, sizes: { depth, width, channels }, session } = this.#parts;
     const { scale, rows, length } = this.#caches;
     const fed = scale === 0 ? Math.max(rows, FEWEST_ROWS) : rows;
@@ -125,11 +128,18 @@ export class TransformerState implements Disposable {
     const fill = (array: DeviceArray): DeviceArray => {
       return fed === rows ? array : stack.use(withRows(device, array, { from: rows, to: fed }));
     };
+    // The only position of the first scale can take no other's embedding.
+    const moved = scale === 0 || sources === undefined
+      ? undefined
+      : stack.use(new MovedPositions(device, sources, { rows, images: this.images, length }));
+    const features = moved === undefined ? this.#features : stack.use(moved.ofRows(this.#features));
     const feeds: Record<string, GraphTensor> = {
-      features: { array: fill(this.#features), shape: [fed, length, channels] },
+      features: { array: fill(features), shape: [fed, length, channels] },
       positions: scale === 0
         ? { array: fill(this.#condition.first!), shape: [fed, 1, width] }
-        : { array: positions, shape: [1, length, width] },
+        : moved === undefined
+        ? { array: positions, shape: [1, length, width] }
+        : { array: stack.use(moved.ofAll(positions)), shape: [fed, length, width] },
       map_shape: { array: [fed, length, width], shape: [3] },
       "modulation.head": { array: fill(this.#condition["modulation.head"]!), shape: [fed, 2, width] },
     };

@@ -132,7 +132,7 @@ Deno.test("published files are told by their names", () => {
     assertEquals(published.sizeOf(file), undefined);
   }
   assertEquals(published.transformer(30), undefined);
-  assertEquals(published.others(24), { vae: ["FlexVAE.pth"] });
+  assertEquals(published.others(24, published.repository), { vae: ["FlexVAE.pth"] });
 });
 
 Deno.test("FLEXVAR: names, classes and facts", () => {

@@ -20,13 +20,21 @@ Deno.test("parseHubPlace: a place is an owner, a name and a revision", () => {
   }
 });
 
+Deno.test("parseHubPlace: a checkpoint may be named behind its repository", () => {
+  const place = { repository: "a/b", revision: "v1", file: "c/var_d16.pth" };
+  assertEquals(parseHubPlace("hf:a/b/c/var_d16.pth@v1"), place);
+  assertEquals(describePlace(place), "hf:a/b/c/var_d16.pth@v1");
+});
+
 Deno.test("parseHubPlace: a malformed place is refused, and says how one looks", () => {
   const names = ["", "var", "a/", "/b", "a//b", "a/b c", "a/..", "../b", "a--x/b", "a/.b", "a/b-", "a\\b/c"];
   for (const name of names) {
     const wanted = 'must be an owner and a name, like "hf:FoundationVision/var": current value is "hf:';
     assertThrows(() => parseHubPlace(`hf:${name}`), TypeError, wanted);
   }
-  assertThrows(() => parseHubPlace("hf:a/b/var_d16.pth"), TypeError, "without a file behind them");
+  for (const file of ["README.md", "x", "../x.pth", "a//x.pth", "/x.pth"]) {
+    assertThrows(() => parseHubPlace(`hf:a/b/${file}`), TypeError, "must be a checkpoint");
+  }
   for (const revision of ["", "..", "a/../b", "/etc", "a//b", "a\\b", "a\nb", "v?"]) {
     assertThrows(() => parseHubPlace(`hf:a/b@${revision}`), TypeError, "a branch, a tag or a commit");
   }

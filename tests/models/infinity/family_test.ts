@@ -31,7 +31,7 @@ Deno.test("INFINITY: each size has its transformer, the tokenizer that belongs t
     "8B": "infinity_vae_d56_f8_14_patchify.pth",
   };
   for (const [size, tokenizer] of Object.entries(tokenizers)) {
-    const { vae, t5 } = others(size);
+    const { vae, t5 } = others(size, INFINITY.published.repository);
     assertEquals(vae, [tokenizer]);
     assert([t5].flat().every((file) => typeof file === "object" && file.repository === "google/flan-t5-xl"));
     for (const file of [transformer(size)].flat()) assertEquals(sizeOf(file as string), size);
@@ -43,7 +43,10 @@ Deno.test("INFINITY: each size has its transformer, the tokenizer that belongs t
     };
     assertEquals([INFINITY.size(config), INFINITY.modelName(config)], [size, `Infinity-${size}`]);
   }
-  assertEquals([transformer("20B"), others("20B").vae, sizeOf("unknown.pth")], [undefined, [], undefined]);
+  assertEquals(
+    [transformer("20B"), others("20B", INFINITY.published.repository).vae, sizeOf("unknown.pth")],
+    [undefined, [], undefined],
+  );
 });
 
 Deno.test("INFINITY: the bundled model is told in words", async () => {

@@ -135,5 +135,5 @@ Deno.test("VAR: names of published files tell the depth", () => {
   assertEquals(names.map(sizeOf), [16, undefined, undefined, undefined, undefined]);
   assertEquals([transformer(30), sizeOf("var_d30.pth")], ["var_d30.pth", 30]);
   assertEquals(transformer("2B"), undefined);
-  assertEquals(others(30), { vae: ["vae_ch160v4096z32.pth"] });
+  assertEquals(others(30, VAR.published.repository), { vae: ["vae_ch160v4096z32.pth"] });
 });
