@@ -8,19 +8,10 @@
 import { shown } from "../kernels/arguments.ts";
 import type { Device, DeviceArray, Timeline } from "../kernels/device/device.ts";
 import { LaneMemory } from "./lane_memory.ts";
+import type { LaneRecord } from "./lane_record.ts";
 import type { PackedPictures } from "./pictures/paint.ts";
 import { MAX_LANES } from "./request.ts";
 import type { Lane } from "./step.ts";
-
-/** Words of a device array that concern one lane. */
-export interface LaneRecord {
-  /** Where they lie: record `row` of `array`, `length` words each. */
-  readonly array: DeviceArray;
-  /** Number of the record. */
-  readonly row: number;
-  /** Words of the record. */
-  readonly length: number;
-}
 
 /** A map of tokens. */
 export interface TokenRecord extends LaneRecord {
@@ -110,9 +101,9 @@ export class Batch implements Disposable {
     return this.#dropped;
   }
 
-  /** Its finished pictures, a row for each lane. */
-  get picture(): PackedPictures {
-    return this.#picture!;
+  /** Its finished pictures, a row for each lane; of a draft there are none. */
+  get picture(): PackedPictures | undefined {
+    return this.#picture;
   }
 
   /** The ticks of the timeline, if the device has a clock. */
@@ -122,7 +113,8 @@ export class Batch implements Disposable {
 
   /** All that is to be read once it is finished. */
   get arrays(): readonly DeviceArray[] {
-    return [this.picture.array, ...this.#records, ...(this.#ticks === undefined ? [] : [this.#ticks])];
+    const pictures = this.#picture === undefined ? [] : [this.#picture.array];
+    return [...pictures, ...this.#records, ...(this.#ticks === undefined ? [] : [this.#ticks])];
   }
 
   /** Marks the end of a part of the work. */
@@ -196,9 +188,9 @@ export class Batch implements Disposable {
     }
   }
 
-  /** Takes over the finished pictures. */
-  finish(picture: PackedPictures): void {
-    this.#picture = this.#owned.use(picture);
+  /** Takes over the finished pictures, if there are any. */
+  finish(picture?: PackedPictures): void {
+    this.#picture = picture && this.#owned.use(picture);
     this.mark();
     this.#ticks = this.timeline.finish();
   }

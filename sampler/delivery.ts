@@ -7,10 +7,17 @@
 
 import type { DeviceArray } from "../kernels/device/device.ts";
 import type { Model } from "../models/model.ts";
-import type { Batch, DroppedLane, LaneRecord, TrackedLane } from "./batch.ts";
+import type { Batch, DroppedLane, TrackedLane } from "./batch.ts";
+import type { LaneRecord } from "./lane_record.ts";
 import { pixelsOf } from "./pictures/paint.ts";
 import type { ResolvedRequest } from "./request.ts";
-import { type Attempt, type BatchTimings, GeneratedImage, type HookDecision } from "./result.ts";
+import {
+  type Attempt,
+  type BatchTimings,
+  GeneratedImage,
+  type HookDecision,
+  type ImageOrigin,
+} from "./result.ts";
 
 /** Batches whose results are still on the device. */
 export class PendingBatches implements Disposable {
@@ -31,6 +38,23 @@ export class PendingBatches implements Disposable {
 
   /** Reads all batches back at once. */
   async deliver(): Promise<{ images: GeneratedImage[]; timing: BatchTimings }[]> {
+    return await this.#read((batch, data) => {
+      const picture = batch.picture!;
+      const pixels = data.get(picture.array)!;
+      return this.#origins(batch, data).map(({ row, origin }) => {
+        return new GeneratedImage(picture, pixelsOf(picture, pixels, row), origin);
+      });
+    });
+  }
+
+  /** The same without pictures, of batches that have none. */
+  async deliverDrafts(): Promise<{ images: ImageOrigin[]; timing: BatchTimings }[]> {
+    return await this.#read((batch, data) => this.#origins(batch, data).map(({ origin }) => origin));
+  }
+
+  async #read<Image>(
+    imagesOf: (batch: Batch, data: Map<DeviceArray, Uint32Array<ArrayBuffer>>) => Image[],
+  ): Promise<{ images: Image[]; timing: BatchTimings }[]> {
     const { device } = this.#model;
     const words = await device.read(this.#batches.flatMap((batch) => batch.arrays));
     const ended = performance.now();
@@ -39,7 +63,7 @@ export class PendingBatches implements Disposable {
       for (const array of batch.arrays) data.set(array, words.shift()!);
       // Several batches read together have one end; each lasted until the next one began.
       const total = (this.#batches[i + 1]?.started ?? ended) - batch.started;
-      return { images: this.#images(batch, data), timing: timingOf(batch, data, total) };
+      return { images: imagesOf(batch, data), timing: timingOf(batch, data, total) };
     });
     this[Symbol.dispose]();
     return delivered;
@@ -50,9 +74,12 @@ export class PendingBatches implements Disposable {
     for (const batch of this.#batches.splice(0)) batch[Symbol.dispose]();
   }
 
-  #images(batch: Batch, data: Map<DeviceArray, Uint32Array<ArrayBuffer>>): GeneratedImage[] {
+  /** Where each image of a batch comes from, and its row there. */
+  #origins(
+    batch: Batch,
+    data: Map<DeviceArray, Uint32Array<ArrayBuffer>>,
+  ): { readonly row: number; readonly origin: ImageOrigin }[] {
     const model = this.#model;
-    const pixels = data.get(batch.picture.array)!;
     const wordsOf = ({ array, row, length }: LaneRecord): Uint32Array => {
       return data.get(array)!.slice(row * length, (row + 1) * length);
     };
@@ -68,7 +95,8 @@ export class PendingBatches implements Disposable {
         const { missing } = tokens[scale]!;
         requireTokens(model, map, { scale, image: index, found: missing && wordsOf(missing)[0] });
       }
-      return new GeneratedImage(batch.picture, pixelsOf(batch.picture, pixels, row), {
+      const origin = {
+        place: image,
         index,
         lane,
         label,
@@ -77,7 +105,8 @@ export class PendingBatches implements Disposable {
         decisions: attempts.get(image)![attempt]!.decisions,
         attempt,
         attempts: attempts.get(image)!,
-      });
+      };
+      return { row, origin };
     });
   }
 }

@@ -18,8 +18,15 @@ import type { ScaleHook } from "./hook.ts";
 import { CurrentPictures } from "./pictures/current.ts";
 import type { RgbaImage } from "./pictures/image.ts";
 import { type GenerateRequest, type ResolvedRequest, resolveRequest } from "./request.ts";
-import { type BatchTimings, type GeneratedImage, GenerateResult, type Trace } from "./result.ts";
-import { type Lane, ScaleStep } from "./step.ts";
+import {
+  type BatchTimings,
+  type GeneratedImage,
+  GenerateResult,
+  type ImageOrigin,
+  type Trace,
+} from "./result.ts";
+import { Shadows } from "./shadows.ts";
+import { type Lane, laneWord, ScaleStep } from "./step.ts";
 
 /** A batch starts. */
 export interface BatchEvent {
@@ -53,6 +60,8 @@ export interface ScaleEvent {
 
 /** What one lane looks like after a scale. */
 export interface PreviewImage {
+  /** Place of its image in the request, 0-based. */
+  readonly place: number;
   /** Number of its image. */
   readonly index: number;
   /** Number of the attempt where an image has several lanes; 0 otherwise. */
@@ -151,12 +160,47 @@ generate.stream = function stream(
   return run(model, request, "batch");
 };
 
+/** What images show so far, without a picture of it. */
+export interface DraftsEvent {
+  /** Tells it from other events. */
+  readonly type: "drafts";
+  /** Where they come from, with the tokens of the scales that were painted. */
+  readonly drafts: readonly ImageOrigin[];
+}
+
+/**
+ * Paints the scales up to `until` as {@linkcode generate} does, and gives their tokens instead of pictures:
+ * nothing is decoded, and all images come in one event before the last, in one readback.
+ */
+export function draft(
+  model: Model,
+  request: GenerateRequest,
+): AsyncGenerator<GenerateEvent | DraftsEvent, void, void> {
+  return run(model, request, "drafts");
+}
+
+/**
+ * What is delivered, and when: pictures with each batch or at the end, or all tokens at the end without any
+ * picture.
+ */
+type Delivery = "batch" | "end" | "drafts";
+
 /** A generation from the request to the trace. */
+function run(
+  model: Model,
+  given: GenerateRequest,
+  deliver: Exclude<Delivery, "drafts">,
+): AsyncGenerator<GenerateEvent, void, void>;
+function run(
+  model: Model,
+  given: GenerateRequest,
+  deliver: Delivery,
+): AsyncGenerator<GenerateEvent | DraftsEvent, void, void>;
 async function* run(
   model: Model,
   given: GenerateRequest,
-  deliver: "batch" | "end",
-): AsyncGenerator<GenerateEvent, void, void> {
+  deliver: Delivery,
+): AsyncGenerator<GenerateEvent | DraftsEvent, void, void> {
   const begun = performance.now();
   const resolved = resolveRequest(model, given);
   // Previews are for those who watch; `generate()` alone keeps its one readback.
@@ -195,11 +239,11 @@ async function* runBatches(
   model: Model,
   request: ResolvedRequest,
   { deliver, timings, cost }: {
-    readonly deliver: "batch" | "end";
+    readonly deliver: Delivery;
     readonly timings: BatchTimings[];
     readonly cost: CostCounter;
   },
-): AsyncGenerator<GenerateEvent, void, void> {
+): AsyncGenerator<GenerateEvent | DraftsEvent, void, void> {
   const textFeatures = await featuresOf(model, request);
   using pending = new PendingBatches(model, request);
   using sources = request.edit === undefined
@@ -207,15 +251,22 @@ async function* runBatches(
     : new EditSources(model, request.schedule, request.edit);
   const perBatch = imagesTogether(request);
   const batches = Math.ceil(request.labels.length / perBatch);
-  const turns = deliver === "batch" || request.signal !== undefined;
+  const turns = deliver !== "end" || request.signal !== undefined;
+  const decodes = deliver !== "drafts";
   for (let batch = 0; batch < batches; batch++) {
     const first = batch * perBatch;
     const labels = request.labels.slice(first, first + perBatch);
     yield { type: "batch", batch, batches, images: request.indices.slice(first, first + perBatch) };
     pending.add(
-      yield* runBatch(model, request, { batch, first, labels, textFeatures, sources, turns, cost }),
+      yield* runBatch(model, request, { batch, first, labels, textFeatures, sources, turns, decodes, cost }),
     );
-    if (deliver === "end" && batch < batches - 1) continue;
+    if (deliver !== "batch" && batch < batches - 1) continue;
+    if (deliver === "drafts") {
+      const delivered = await pending.deliverDrafts();
+      timings.push(...delivered.map(({ timing }) => timing));
+      yield { type: "drafts", drafts: delivered.flatMap(({ images }) => images) };
+      continue;
+    }
     for (const { images, timing } of await pending.deliver()) {
       timings.push(timing);
       for (const image of images) yield { type: "image", image };
@@ -229,7 +280,10 @@ async function* runBatches(
  */
 export async function featuresOf(
   model: Model,
-  { labels, schedule, textFeatures, signal }: ResolvedRequest,
+  { labels, schedule, textFeatures, signal }: Pick<
+    ResolvedRequest,
+    "labels" | "schedule" | "textFeatures" | "signal"
+  >,
 ): Promise<TextFeatures | undefined> {
   const texts = model.textsOf?.(labels, schedule) ?? [];
   const missing = texts.filter((text) => textFeatures?.get(text) === undefined);
@@ -250,6 +304,8 @@ interface BatchPlan {
   readonly sources: EditSources | undefined;
   /** Whether somebody waits for something between the scales: events, or a signal. */
   readonly turns: boolean;
+  /** Whether pictures are wanted in the end. */
+  readonly decodes: boolean;
   readonly cost: CostCounter;
 }
 
@@ -263,36 +319,43 @@ async function* runBatch(
   const { scales } = schedule;
   const { first, labels, textFeatures, sources, cost } = plan;
   using owned = new DisposableStack();
-  const batch = owned.use(new Batch(model.device, lanesOf(request, plan), scales.length));
+  const painted = scales.slice(0, request.until + 1);
+  const batch = owned.use(new Batch(model.device, lanesOf(request, plan), painted.length));
   signal?.throwIfAborted();
   batch.mark();
   await sources?.encode(first, first + labels.length);
   const guided = guides(model, labels, schedule);
   cost.begin(labels.length, model.flops?.(schedule, guided));
-  using generation = await model.start({
-    labels: batch.lanes.map(({ label }) => label),
-    guided,
-    schedule,
-    ...(textFeatures && { textFeatures }),
-  });
+  const start = (): Promise<Generation> => {
+    return model.start({
+      labels: batch.lanes.map(({ label }) => label),
+      guided,
+      schedule,
+      ...(textFeatures && { textFeatures }),
+    });
+  };
+  using generation = await start();
+  using shadows = new Shadows({ model, batch, cost, scales, start });
   using pictures = new CurrentPictures({ device: model.device, generation, schedule, cost });
   batch.mark();
-  for (const [scale, { width, height }] of scales.entries()) {
+  for (const [scale, { width, height }] of painted.entries()) {
     signal?.throwIfAborted();
-    await runScale({ model, request, batch, generation, sources, pictures, cost, scale });
+    const parts = { model, request, batch, generation, pictures, cost, scale };
+    if (scale < request.given.scales) await passScale(parts);
+    else await runScale({ ...parts, shadows, sources });
     const lanes = batch.lanes.length;
-    yield { type: "scale", batch: plan.batch, scale, scales: scales.length, width, height, lanes };
+    yield { type: "scale", batch: plan.batch, scale, scales: painted.length, width, height, lanes };
     if (plan.turns) await nextTurn();
     if (!request.previews.has(scale)) continue;
     const previews = await pictures.read();
     const images = previews.map((image, row) => {
-      const { index, lane, label } = batch.lanes[row]!;
-      return { index, lane, label, image };
+      const { image: place, index, lane, label } = batch.lanes[row]!;
+      return { place, index, lane, label, image };
     });
     yield { type: "preview", batch: plan.batch, scale, images };
   }
   signal?.throwIfAborted();
-  batch.finish(await pictures.take());
+  batch.finish(plan.decodes ? await pictures.take() : undefined);
   owned.move();
   return batch;
 }
@@ -305,20 +368,47 @@ function lanesOf({ lanes, indices }: ResolvedRequest, { first, labels }: BatchPl
   });
 }
 
-/** One scale of a batch: logits, hooks, tokens, and the lanes that go on. */
-async function runScale({ model, request, batch, generation, sources, pictures, cost, scale }: {
+/** What a scale of a batch is made with. */
+interface ScaleParts {
   readonly model: Model;
   readonly request: ResolvedRequest;
   readonly batch: Batch;
   readonly generation: Generation;
-  readonly sources: EditSources | undefined;
   readonly pictures: CurrentPictures;
   readonly cost: CostCounter;
   readonly scale: number;
-}): Promise<void> {
+}
+
+/** A scale whose tokens are given: the model only gets to know them, and no hook acts. */
+async function passScale(
+  { model, request, batch, generation, pictures, cost, scale }: ScaleParts,
+): Promise<void> {
+  const { device } = model;
+  {
+    using _logits = await generation.logits();
+  }
+  using tokens = device.upload(
+    request.given.of(scale, batch.lanes.map(({ image }) => image)),
+    "given tokens",
+  );
+  generation.accept(tokens);
+  pictures.advance();
+  cost.pass(scale, batch.lanes.length);
+  batch.addTokens(tokens, tokens.length / batch.lanes.length);
+  device.flush();
+  batch.mark();
+}
+
+/** One scale of a batch: logits, hooks, tokens, and the lanes that go on. */
+async function runScale(
+  { model, request, batch, generation, sources, pictures, shadows, cost, scale }: ScaleParts & {
+    readonly sources: EditSources | undefined;
+    readonly shadows: Shadows;
+  },
+): Promise<void> {
   const { device } = model;
   const { schedule, hooks, hookScales } = request;
-  using laneArray = device.upload(Uint32Array.from(batch.lanes, laneIndex), "lanes");
+  using laneArray = device.upload(Uint32Array.from(batch.lanes, laneWord), "lanes");
   using logits = await generation.logits();
   using kept = sources?.scale(scale, batch.lanes.map(({ image }) => image));
   const lanes = batch.lanes.length;
@@ -329,8 +419,10 @@ async function runScale({ model, request, batch, generation, sources, pictures, 
     ...{ model, generation, request, schedule, scale, laneArray, logits, kept, pictures, cost },
     lanes: () => batch.lanes,
     memory: batch.memory,
+    tokensOf: (scale) => batch.lanes.flatMap(({ tokens }) => tokens[scale] ?? []),
     order: () => gathered,
     owner: () => owner,
+    shadow: (options) => shadows.logits(owner, scale, options),
     onReport: (array, length, read) => batch.report({ hook: acting, scale }, array, length, read),
     onNote: (row, value) => batch.note({ hook: acting, scale }, row, value),
   });
@@ -342,11 +434,13 @@ async function runScale({ model, request, batch, generation, sources, pictures, 
       yield hook;
     }
   };
+  for (const hook of inTurn()) await hook.combine?.(step);
   for (const hook of inTurn()) await hook.guide?.(step);
   for (const hook of inTurn()) await hook.choose?.(step);
   const { tokens, features } = step.finish();
   if (features === undefined) generation.accept(tokens);
   else acceptFeatures(generation, features);
+  shadows.accept(tokens);
   pictures.advance();
   cost.pass(scale, lanes);
   batch.addTokens(tokens, step.positions * model.tokens.words, step.missing);
@@ -357,6 +451,7 @@ async function runScale({ model, request, batch, generation, sources, pictures, 
     batch.gather(order, { hook: hook.name, scale });
     generation.gather(order);
     pictures.gather(order, before);
+    shadows.gather(order);
     gathered = gathered === undefined ? order : order.map((lane) => gathered![lane]!);
   }
   device.flush();
@@ -368,11 +463,4 @@ function acceptFeatures(generation: Generation, features: DeviceArray): void {
     throw new RangeError("Cannot go on with mixed vectors as the model takes only those of tokens");
   }
   generation.acceptFeatures(features);
-}
-
-/**
- * What keys the random numbers of a lane: its image's index and, above 24 bits, the number of the attempt.
- */
-function laneIndex({ index, lane }: Lane): number {
-  return (index | lane << 24) >>> 0;
 }

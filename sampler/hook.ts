@@ -1,7 +1,7 @@
 /**
- * What a scale hook is: a method that acts between the scales of a generation. It may change the guided
- * logits, choose the tokens of a scale, or rearrange the lanes of the batch after it; the published methods
- * of inference-time scaling are all of this form.
+ * What a scale hook is: a method that acts between the scales of a generation. It may say how conditional and
+ * unconditional logits become one, change the guided logits, choose the tokens of a scale, or rearrange the
+ * lanes of the batch after it; the published methods of inference-time scaling are all of this form.
  *
  * @module
  */
@@ -49,6 +49,11 @@ export interface ScaleHook<Decision = unknown> {
    */
   readonly lanes?: number;
   /**
+   * Generations that it has run beside that of the batch, by {@linkcode ScaleStep.shadow}; 0 by default. Each
+   * takes as much memory again as the batch itself, which `batch: "auto"` reckons with.
+   */
+  readonly shadows?: number;
+  /**
    * Whether what becomes of an image depends on the images beside it in the batch, as with a bandwidth
    * averaged over the batch. Without it, an image must depend on its number alone.
    */
@@ -60,6 +65,12 @@ export interface ScaleHook<Decision = unknown> {
   plan?(schedule: Schedule, model: Model): readonly SearchEvent[];
   /** Settings to be written down with a run, as plain data. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /**
+   * Makes one of the conditional and the unconditional logits, {@linkcode ScaleStep.conditional} and
+   * {@linkcode ScaleStep.unconditional}, by {@linkcode ScaleStep.setLogits}; without it, or where it sets
+   * none, they are guided as usual. Comes first; on each scale one hook may have it.
+   */
+  combine?(step: ScaleStep<Decision>): void | Promise<void>;
   /** Changes the guided logits, {@linkcode ScaleStep.logits}, in place by kernels. */
   guide?(step: ScaleStep<Decision>): void | Promise<void>;
   /**
@@ -82,12 +93,21 @@ export interface SearchEvent {
   readonly lanes: number | ((before: number) => number);
   /** Who looks at the lanes before; `"own"` is the verifier of the model itself. */
   readonly looks: readonly (Look | "own")[];
+  /**
+   * Scales that the transformer goes through once more for each lane, beside the scale itself and before
+   * lanes are rearranged; none by default. A function is told the last scale on which the hook has acted
+   * before, or -1: a shadow that goes on from there has to go through those between, as hooks do not act on
+   * scales whose tokens are given.
+   */
+  readonly reruns?: readonly number[] | ((acted: number) => readonly number[]);
 }
 
 /** Somebody who looks at lanes, as far as it costs something. */
 export interface Look extends Pick<Verifier, "name" | "smallestEdge" | "flops"> {
   /** Whether it needs their pictures; `false` for who goes by what the model itself knows. */
   readonly pictures?: boolean;
+  /** Operations for each lane after a scale, where they depend on it; instead of `flops`. */
+  flopsAfter?(schedule: Schedule, scale: number): number | undefined;
 }
 
 /**

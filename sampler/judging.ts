@@ -14,6 +14,7 @@ import type {
   Scores,
   Verifier,
 } from "../models/vision/verifier.ts";
+import type { Schedule } from "../models/schedule.ts";
 import type { ScaleStep } from "./step.ts";
 
 /** Judges lanes by what the model knows of them, without a picture. */
@@ -22,6 +23,11 @@ export interface LaneVerifier {
   readonly name: string;
   /** Looks at a step after its tokens are accepted, on every scale, to remember what scores are made of. */
   observe?(step: ScaleStep): void | Promise<void>;
+  /**
+   * Operations that it takes for each lane after a scale; `undefined` if it cannot tell. Without it, it takes
+   * none worth counting.
+   */
+  flopsAfter?(schedule: Schedule, scale: number): number | undefined;
   /** One score for each lane, as of a {@linkcode Verifier}. */
   scoreLanes(step: ScaleStep): Scores | Promise<Scores>;
 }
@@ -113,7 +119,7 @@ export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerif
   const { signal } = step.request;
   // Copies, as the lanes' own are what pictures come back with.
   const labels = lanes.map(({ label }) => ({ ...label }));
-  const flops = "scoreLanes" in verifier ? 0 : verifier.flops;
+  const flops = "scoreLanes" in verifier ? flopsOfLanes(verifier, step) : verifier.flops;
   return await step.cost.judge({ pictures: lanes.length, flops }, () => {
     return ofJudge(step, verifier, async () => {
       const scores = "scoreLanes" in verifier
@@ -122,6 +128,10 @@ export async function judgeLanes(step: ScaleStep, verifier: Verifier | LaneVerif
       return await readScores(scores, lanes.length, { name: verifier.name, signal });
     });
   });
+}
+
+function flopsOfLanes(verifier: LaneVerifier, { schedule, scale }: ScaleStep): number | undefined {
+  return verifier.flopsAfter === undefined ? 0 : verifier.flopsAfter(schedule, scale);
 }
 
 /**

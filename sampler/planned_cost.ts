@@ -8,6 +8,7 @@
 
 import type { ResolvedLabel } from "../models/label.ts";
 import type { Model } from "../models/model.ts";
+import type { Schedule } from "../models/schedule.ts";
 import { type CostCounts, guides, imagesTogether, totalFlops } from "./cost.ts";
 import type { Look, ScaleHook, SearchEvent } from "./hook.ts";
 import { shrinkTo } from "./pictures/current.ts";
@@ -77,9 +78,10 @@ async function countsOf(model: Model, request: ResolvedRequest): Promise<CostCou
 
 function eventsOf(hook: ScaleHook, model: Model, { schedule }: ResolvedRequest): readonly SearchEvent[] {
   if (hook.plan !== undefined) return hook.plan(schedule, model);
-  if (hook.gather === undefined) return [];
+  if (hook.gather === undefined && (hook.shadows ?? 0) === 0) return [];
+  const what = hook.gather === undefined ? "how often its shadow runs" : "what its gather does to lanes";
   throw new TypeError(
-    `Cannot tell the cost as the hook "${hook.name}" must say in plan what its gather does to lanes: it has no plan`,
+    `Cannot tell the cost as the hook "${hook.name}" must say in plan ${what}: it has no plan`,
   );
 }
 
@@ -122,7 +124,7 @@ class Count {
 
   /** Images that run together. */
   batch(labels: readonly ResolvedLabel[]): void {
-    const { schedule, lanes, previews } = this.#request;
+    const { schedule, lanes, previews, given, until } = this.#request;
     const { events, own } = this.#search;
     const images = labels.length;
     const flops = this.#model.flops?.(schedule, guides(this.#model, labels, schedule));
@@ -136,13 +138,28 @@ class Count {
       this.#decoder = plus(this.#decoder, images * left, flops?.decode(scale, shrink));
     };
     this.#transformer = plus(this.#transformer, images, flops?.condition);
-    for (const [scale, { picture }] of schedule.scales.entries()) {
-      decoded.clear();
+    const pass = (scale: number): void => {
       this.#passes += images * left;
       this.#transformer = plus(this.#transformer, images * left, flops?.scales[scale]);
-      for (const event of events.flat().filter((event) => event.scale === scale)) {
+    };
+    const acted = events.map(() => -1);
+    for (const [scale, { picture }] of schedule.scales.slice(0, until + 1).entries()) {
+      decoded.clear();
+      pass(scale);
+      const here = scale < given.scales
+        ? []
+        : events.flatMap((own, hook) =>
+          own.filter((event) => event.scale === scale).map((event) => ({ ...event, hook }))
+        );
+      for (const { reruns = [], hook } of here) {
+        (typeof reruns === "function" ? reruns(acted[hook]!) : reruns).forEach(pass);
+        acted[hook] = scale;
+      }
+      for (const event of here) {
         for (const look of event.looks) {
-          const { smallestEdge, flops: each, pictures = true } = look === "own" ? own! : look;
+          const asked = look === "own" ? own! : look;
+          const { smallestEdge, pictures = true } = asked;
+          const each = flopsOfLook(asked, schedule, scale);
           this.#judged += images * left;
           this.#judges = plus(this.#judges, images * left, each);
           if (pictures) decode(scale, shrinkTo(smallestEdge, picture, flops?.shrinks(scale)));
@@ -151,8 +168,13 @@ class Count {
       }
       if (previews.has(scale)) decode(scale, 1);
     }
-    decode(schedule.scales.length - 1, 1);
+    decode(until, 1);
   }
+}
+
+/** Operations of a look at a lane after a scale. */
+export function flopsOfLook(look: Look, schedule: Schedule, scale: number): number | undefined {
+  return look.flopsAfter === undefined ? look.flops : look.flopsAfter(schedule, scale);
 }
 
 /** A sum with `count` times a number; nothing is known of it once that is not. */

@@ -29,6 +29,7 @@ import type {
 } from "../models/schedule.ts";
 import { requireTextFeatures, type TextFeatures } from "../models/text/text_features.ts";
 import { type EditRequest, type ResolvedEdit, resolveEdit } from "./editing/edit.ts";
+import { type GivenTokens, resolveGivenTokens, type TokenMaps } from "./given_tokens.ts";
 import { type ScaleHook, scalesOf } from "./hook.ts";
 import { scaleIndex } from "./scale_index.ts";
 import type { SamplingSettings } from "./settings.ts";
@@ -65,12 +66,14 @@ export interface GenerateRequest {
    * twice as fast. `"constant"`: it is `cfg - 1` on every scale, so that cfg 1 is off.
    */
   guidance?: GuidanceFormula;
-  /** Draw from the k likeliest tokens; 0 is off. */
-  topK?: number;
-  /** Draw from the likeliest tokens that make up this probability; 0 is off. */
-  topP?: number;
-  /** Draw only from tokens with at least this share of the largest probability; 0 is off. */
-  minP?: number;
+  /** Draw from the k likeliest tokens; 0 is off. A list gives each scale its own, as with `cfg`. */
+  topK?: PerScale;
+  /** Draw from the likeliest tokens that make up this probability; 0 is off. Lists as with `cfg`. */
+  topP?: PerScale;
+  /**
+   * Draw only from tokens with at least this share of the largest probability; 0 is off. Lists as with `cfg`.
+   */
+  minP?: PerScale;
   /**
    * What logits are divided by before drawing; 0 always takes the likeliest token. A list gives each scale
    * its own, as with `cfg`.
@@ -103,6 +106,17 @@ export interface GenerateRequest {
    * the first batch.
    */
   textFeatures?: TextFeatures | undefined;
+  /**
+   * Tokens of the first scales, which are then not drawn: of each image a list of maps, coarse to fine, as
+   * many for one as for the other, each row-major as in the `tokens` of a generated image; or a single such
+   * list for all. Hooks do not act on these scales, as nothing is left to choose there.
+   */
+  tokens?: readonly TokenMaps[] | undefined;
+  /**
+   * The last scale that is painted, negative from the end; the finest by default. The picture is what the
+   * scales up to it show.
+   */
+  until?: number | undefined;
   /** A picture of which a part is generated anew; without it, all of each image is generated. */
   edit?: EditRequest;
   /** What acts between the scales, in this order. */
@@ -122,6 +136,10 @@ export interface ResolvedRequest extends SamplingSettings {
   readonly schedule: Schedule;
   /** Features of prompts that are at hand. */
   readonly textFeatures: TextFeatures | undefined;
+  /** Tokens of the first scales that are given. */
+  readonly given: GivenTokens;
+  /** Index of the last scale that is painted. */
+  readonly until: number;
   /** What is edited. */
   readonly edit: ResolvedEdit | undefined;
   /** What makes batches smaller than was asked for. */
@@ -145,6 +163,8 @@ const OPTIONS = [
   "batch",
   "memory",
   "textFeatures",
+  "tokens",
+  "until",
   "edit",
   "hooks",
   "previews",
@@ -213,7 +233,22 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
   const indices = resolveIndices(request, count);
   const labels = resolveLabels(model, request, { count, indices, seed: words });
   const edit = request.edit === undefined ? undefined : resolveEdit(schedule, request.edit, labels.length);
+  const until = request.until === undefined
+    ? schedule.scales.length - 1
+    : scaleIndex(request.until, schedule.scales.length, "until", "generate");
+  const given = resolveGivenTokens(request.tokens, { model, schedule, until, images: labels.length });
+  if (edit !== undefined && given.scales > 0) {
+    throw new TypeError(
+      "Cannot generate as tokens and edit exclude each other: an edit's tokens come from its picture",
+    );
+  }
   const { hookScales, lanes } = checkHooks(model, hooks, schedule);
+  const shadowed = hooks.find(({ shadows = 0 }) => shadows > 0);
+  if (moreSmooth && shadowed !== undefined) {
+    throw new RangeError(
+      `Cannot generate with moreSmooth and the hook "${shadowed.name}" as what it runs beside the batch is fed tokens, not mixed vectors`,
+    );
+  }
   const { batchLimit } = schedule;
   const together = Math.min(wanted, labels.length * lanes);
   const limited = batchLimit !== undefined && Math.max(together, lanes) > batchLimit.images;
@@ -230,6 +265,8 @@ export function resolveRequest(model: Model, request: GenerateRequest): Resolved
     ...(limited && { batchLimit }),
     schedule,
     textFeatures,
+    given,
+    until,
     edit,
     hooks,
     hookScales,
@@ -250,9 +287,13 @@ function requireFeaturesOf(model: Model, textFeatures: TextFeatures): void {
 }
 
 /** Images that run together, as given or as memory allows. */
-function resolveBatch(model: Model, schedule: Schedule, { batch, memory }: GenerateRequest): number {
+function resolveBatch(model: Model, schedule: Schedule, { batch, memory, hooks }: GenerateRequest): number {
+  // What runs beside a batch keeps as much of each image as the batch does; wrong hooks are told later.
+  const together = 1 +
+    (Array.isArray(hooks) ? hooks : []).reduce((sum, hook) => sum + (hook?.shadows ?? 0), 0);
   const fitting = (bytes: number, most: number): number => {
-    return Math.min(Math.max(1, Math.floor((bytes - model.weightBytes) / schedule.imageBytes)), most);
+    const images = Math.floor((bytes - model.weightBytes) / (together * schedule.imageBytes));
+    return Math.min(Math.max(1, images), most);
   };
   if (batch === undefined && memory === undefined) {
     return fitting(model.memoryLimit ?? Infinity, DEFAULT_BATCH);
@@ -346,10 +387,13 @@ function checkHooks(
     if (typeof hook?.name !== "string") {
       throw new TypeError(mustBe("an object with a name", hook, "a hook", "generate"));
     }
-    if (hook.guide === undefined && hook.choose === undefined && hook.gather === undefined) {
-      throw new TypeError(`Cannot generate as the hook "${hook.name}" has none of guide, choose and gather`);
+    const parts = ["combine", "guide", "choose", "gather"] as const;
+    if (parts.every((part) => hook[part] === undefined)) {
+      throw new TypeError(
+        `Cannot generate as the hook "${hook.name}" has none of combine, guide, choose and gather`,
+      );
     }
-    for (const part of ["guide", "choose", "gather"] as const) {
+    for (const part of parts) {
       const value = hook[part];
       if (value !== undefined) requireFunction(value, `${part} of the hook "${hook.name}"`, "generate");
     }
@@ -357,8 +401,10 @@ function checkHooks(
     hook.plan?.(schedule, model);
     const wanted = hook.lanes ?? 1;
     requireInteger(wanted, `lanes of the hook "${hook.name}"`, "generate", { min: 1, max: MAX_LANES });
+    requireInteger(hook.shadows ?? 0, `shadows of the hook "${hook.name}"`, "generate", { min: 0, max: 1 });
     lanes = Math.max(lanes, wanted);
   }
+  requireOneCombination(hooks, hookScales, scales);
   const starter = hooks.find((hook) => (hook.lanes ?? 1) > 1);
   if (starter !== undefined && hooks.every(({ gather }) => gather === undefined)) {
     throw new TypeError(
@@ -366,6 +412,25 @@ function checkHooks(
     );
   }
   return { hookScales, lanes };
+}
+
+/** Two hooks that combine the logits of a scale would undo each other. */
+function requireOneCombination(
+  hooks: readonly ScaleHook[],
+  hookScales: readonly (readonly number[] | undefined)[],
+  scales: number,
+): void {
+  for (let scale = 0; scale < scales; scale++) {
+    const names = hooks.filter(({ combine }, i) => {
+      return combine !== undefined && (hookScales[i]?.includes(scale) ?? true);
+    }).map(({ name }) => `"${name}"`);
+    if (names.length < 2) continue;
+    throw new TypeError(
+      `Cannot generate as one hook may combine the logits of a scale: ${
+        names.join(" and ")
+      } do on scale ${scale}`,
+    );
+  }
 }
 
 /** The scales on which a hook acts, or `undefined` for all. */

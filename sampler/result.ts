@@ -10,7 +10,8 @@ import type { BatchLimit, PictureSize } from "../models/schedule.ts";
 import type { Cost } from "./cost.ts";
 import type { ScaleHook } from "./hook.ts";
 import { type GridCell, gridImage, type GridOptions, viewScale } from "./pictures/grid.ts";
-import { jupyterDisplay, type MimeBundle, RgbaImage } from "./pictures/image.ts";
+import { jupyterDisplay, type MimeBundle } from "./notebook/output.ts";
+import { RgbaImage } from "./pictures/image.ts";
 
 /**
  * What a hook reported about one image.
@@ -44,6 +45,8 @@ export interface Attempt {
 
 /** Where an image comes from. */
 export interface ImageOrigin {
+  /** Its place in the request, 0-based. */
+  readonly place: number;
   /** Its number: the place in the request, unless that gives `indices`. */
   readonly index: number;
   /** Number of the attempt where an image has several lanes; 0 otherwise. */
@@ -77,6 +80,7 @@ export interface ImageOrigin {
  * ```
  */
 export class GeneratedImage extends RgbaImage implements ImageOrigin {
+  readonly place: number;
   readonly index: number;
   readonly lane: number;
   readonly label: ResolvedLabel;
@@ -95,6 +99,7 @@ export class GeneratedImage extends RgbaImage implements ImageOrigin {
    */
   constructor(size: PictureSize, data: Uint8ClampedArray<ArrayBuffer>, origin: ImageOrigin) {
     super(size.width, size.height, data);
+    this.place = origin.place;
     this.index = origin.index;
     this.lane = origin.lane;
     this.label = origin.label;

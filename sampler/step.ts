@@ -8,8 +8,15 @@
  * @module
  */
 
-import { mustBe, requireChoice, requireInteger } from "../kernels/arguments.ts";
+import {
+  mustBe,
+  requireChoice,
+  requireInteger,
+  requireObject,
+  requireOptions,
+} from "../kernels/arguments.ts";
 import type { FeatureGrouping } from "../kernels/candidates/bandwidth.ts";
+import { requireLength } from "../kernels/device/array_checks.ts";
 import type { Device, DeviceArray } from "../kernels/device/device.ts";
 import { guidance } from "../kernels/sampling/guidance.ts";
 import {
@@ -19,16 +26,19 @@ import {
   type Strategy,
 } from "../kernels/candidates/select.ts";
 import type { ResolvedLabel } from "../models/label.ts";
-import type { Generation, Model } from "../models/model.ts";
-import type { MapSize, Scale, Schedule } from "../models/schedule.ts";
+import type { FeatureArray, Generation, Model } from "../models/model.ts";
+import { requireScaleSampling } from "../models/sampling.ts";
+import type { MapSize, Scale, ScaleSampling, Schedule } from "../models/schedule.ts";
 import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
 import type { Pictures } from "../models/vision/verifier.ts";
+import type { LaneRecord } from "./lane_record.ts";
 import type { CostCounter, JudgeMeter } from "./cost.ts";
 import type { KeptTokens } from "./editing/kept_tokens.ts";
 import { gatherLanes, isOnDevice, type LaneMemory } from "./lane_memory.ts";
 import type { RgbaImage } from "./pictures/image.ts";
 import type { CurrentPictures } from "./pictures/current.ts";
 import type { SamplingSettings } from "./settings.ts";
+import type { ShadowOptions } from "./shadow_options.ts";
 
 /** One row of the batch: an image, or one of several attempts at it. */
 export interface Lane {
@@ -40,6 +50,21 @@ export interface Lane {
   readonly lane: number;
   /** Its class or prompt. */
   readonly label: ResolvedLabel;
+}
+
+/**
+ * What keys the random numbers of a lane: its image's index and, above 24 bits, the number of the attempt.
+ *
+ * @example
+ * ```ts
+ * import { laneWord } from "./step.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(laneWord({ index: 5, lane: 2 }), 2 * 2 ** 24 + 5);
+ * ```
+ */
+export function laneWord({ index, lane }: Pick<Lane, "index" | "lane">): number {
+  return (index | lane << 24) >>> 0;
 }
 
 /** Options of {@linkcode ScaleStep.draw}. */
@@ -108,6 +133,8 @@ export interface ScaleStepParts {
   readonly laneArray: DeviceArray;
   /** Raw logits as the model gave them. */
   readonly logits: DeviceArray;
+  /** Runs a generation beside that of the batch for the hook that acts, and gives its raw logits. */
+  readonly shadow: (options: ShadowOptions) => Promise<DeviceArray>;
   /** What an edit keeps on this scale. */
   readonly kept?: KeptTokens | undefined;
   /** The pictures of the batch. */
@@ -116,6 +143,8 @@ export interface ScaleStepParts {
   readonly memory: LaneMemory;
   /** Counts what it costs. */
   readonly cost: CostCounter;
+  /** Where the tokens lie that each lane has on a scale; none where it has none yet. */
+  readonly tokensOf: (scale: number) => readonly LaneRecord[];
   /** Which row of the logits each lane came from, once lanes have been rearranged. */
   readonly order: () => readonly number[] | undefined;
   /** Who acts, so that hooks do not mix up what they remember. */
@@ -155,13 +184,18 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   readonly #parts: ScaleStepParts;
   readonly #owned = new DisposableStack();
   #guided: DeviceArray | undefined;
+  #conditional: DeviceArray | undefined;
+  #unconditional: DeviceArray | undefined;
+  #sampling: ScaleSampling;
   #tokens: DeviceArray | undefined;
   #accepted: DeviceArray | undefined;
   #missing: DeviceArray | undefined;
+  #drawn = false;
 
   /** Steps are made by the sampler. */
   constructor(parts: ScaleStepParts) {
     this.#parts = parts;
+    this.#sampling = parts.schedule.scales[parts.scale]!.sampling;
   }
 
   /** The model. */
@@ -224,7 +258,119 @@ export class ScaleStep<Decision = unknown> implements Disposable {
 
   /** Weight t of guidance on this scale: `conditional + t · (conditional - unconditional)`. */
   get guidanceWeight(): number {
-    return this.#parts.generation.guided ? this.#current.sampling.guidanceWeight : 0;
+    return this.#parts.generation.guided ? this.#sampling.guidanceWeight : 0;
+  }
+
+  /** How the tokens of this scale are drawn, with what hooks have changed. */
+  get sampling(): ScaleSampling {
+    return this.#sampling;
+  }
+
+  /**
+   * Changes how the tokens of this scale are drawn, and how strongly it is guided: in `combine` and `guide`,
+   * for all draws that follow.
+   *
+   * @param sampling What changes.
+   * @throws {TypeError} If it is not a setting of a scale.
+   * @throws {RangeError} If it is out of range, tokens have been drawn or logits guided with what was before,
+   * or the batch has no unconditional rows to be guided by: those are there if any scale's weight is not 0.
+   */
+  setSampling(sampling: Partial<ScaleSampling>): void {
+    const action = `change the sampling of scale ${this.scale}`;
+    requireScaleSampling(sampling, action);
+    if (this.#drawn) throw new RangeError(`Cannot ${action} as tokens have been drawn`);
+    const { guidanceWeight } = sampling;
+    if (guidanceWeight !== undefined && guidanceWeight !== this.guidanceWeight) {
+      if (!this.#parts.generation.guided) {
+        throw new RangeError(
+          `Cannot ${action} as there are no logits without a label to be guided by: set cfg so that it guides`,
+        );
+      }
+      if (this.#guided !== undefined) throw new RangeError(`Cannot ${action} as its logits have been guided`);
+    }
+    const given = Object.entries(sampling).filter(([, value]) => value !== undefined);
+    this.#sampling = { ...this.#sampling, ...Object.fromEntries(given) };
+  }
+
+  /**
+   * The conditional logits as the model gave them, f32 [lanes, positions, logits of a position]: a copy, of
+   * which changes do not count.
+   */
+  get conditional(): DeviceArray {
+    return this.#conditional ??= this.#rawRows(0, "conditional logits");
+  }
+
+  /**
+   * The unconditional ones; `undefined` where nothing is guided, as they are not computed then.
+   */
+  get unconditional(): DeviceArray | undefined {
+    if (!this.#parts.generation.guided) return undefined;
+    return this.#unconditional ??= this.#rawRows(1, "unconditional logits");
+  }
+
+  /**
+   * Makes these the guided logits of the scale, f32 [lanes, positions, logits of a position], an array that
+   * lives until the scale is done: in `combine` and `guide`, before tokens are drawn.
+   *
+   * @throws {RangeError} If the array is too short, or tokens have been drawn.
+   */
+  setLogits(logits: DeviceArray): void {
+    const action = `set the logits of scale ${this.scale}`;
+    const { images, positions } = this.#sizes();
+    requireLength(logits, images * positions * this.model.tokens.logits, action);
+    if (this.#drawn) throw new RangeError(`Cannot ${action} as tokens have been drawn`);
+    this.#guided = logits;
+  }
+
+  /**
+   * Logits of a generation that runs beside that of the batch: the same labels, the same tokens on all scales
+   * before, guided by the same weight, but with embeddings that are moved from position to position. Made
+   * anew at each call, f32 [lanes, positions, logits of a position], until the scale is done.
+   *
+   * Each hook has one such generation, which costs as much memory and time as the batch's own; the hook says
+   * so in `shadows` and `reruns`.
+   *
+   * @throws {RangeError} If the sources of a scale are not one for each of its positions, or vectors are
+   * mixed.
+   */
+  async shadow(options: ShadowOptions = {}): Promise<DeviceArray> {
+    requireObject(options, "the options", "run a shadow");
+    requireOptions(options, ["sources", "fresh"], "run a shadow");
+    if (this.request.moreSmooth) {
+      throw new RangeError("Cannot run a shadow with moreSmooth as it is fed tokens, not mixed vectors");
+    }
+    const { images, positions } = this.#sizes();
+    const { logits: vocabulary } = this.model.tokens;
+    using raw = await this.#parts.shadow(options);
+    const guided = this.allocate(images * positions * vocabulary, "logits of a shadow");
+    const weight = this.guidanceWeight;
+    this.device.run(guidance, { logits: raw, guided, images, positions, vocabulary, weight });
+    return guided;
+  }
+
+  /**
+   * What the picture would be decoded from if the scale ended with each of `count` candidates, u32 [lanes,
+   * count, positions, words of a token]: feature maps, f32 [lanes, count, channels, height, width], without a
+   * pass of the transformer. Until the scale is done.
+   *
+   * @throws {TypeError} If the model's family cannot tell.
+   * @throws {RangeError} If there are fewer candidates, or tokens have been accepted.
+   */
+  featuresOf(candidates: DeviceArray, count: number): FeatureArray {
+    const action = "tell the features of candidates";
+    const { generation } = this.#parts;
+    const { images, positions, words } = this.#sizes();
+    requireInteger(count, "count", action, { min: 1 });
+    requireLength(candidates, images * count * positions * words, action);
+    if (this.#accepted !== undefined) {
+      throw new RangeError(`Cannot ${action} as scale ${this.scale} has its tokens: ask in choose`);
+    }
+    if (generation.featuresOf === undefined) {
+      throw new TypeError(`Cannot ${action} as models of the family "${this.model.family}" do not tell them`);
+    }
+    const features = generation.featuresOf(candidates, count);
+    this.#owned.use(features.array);
+    return features;
   }
 
   /**
@@ -270,6 +416,25 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     return this.#accepted ?? this.#tokens;
   }
 
+  /**
+   * The tokens with which a scale has ended, of the lanes as they are now, u32 [lanes, positions, words of a
+   * token]; of this scale in `gather`. Until this one is done.
+   *
+   * @throws {RangeError} If there is no such scale, or it has no tokens yet.
+   */
+  tokensOf(scale: number): DeviceArray {
+    const action = "tell the tokens of a scale";
+    requireInteger(scale, "scale", action, { min: 0, max: this.scale });
+    const records = this.#parts.tokensOf(scale);
+    const [record] = records;
+    if (record === undefined) {
+      throw new RangeError(`Cannot ${action} as scale ${scale} has none yet: ask in gather`);
+    }
+    // However lanes were rearranged, their tokens lie where they were drawn.
+    const { array, length } = record;
+    return this.#owned.use(gatherLanes(array, records.map(({ row }) => row), array.length / length));
+  }
+
   /** Counts what judges cost. */
   get cost(): JudgeMeter {
     return this.#parts.cost;
@@ -301,9 +466,10 @@ export class ScaleStep<Decision = unknown> implements Disposable {
    * them.
    */
   draw(count: number = 1, options: DrawOptions = {}): DeviceArray {
+    this.#drawn = true;
     const { images, positions, words } = this.#sizes();
     const tokens = this.allocate(images * count * positions * words, "candidates");
-    this.model.tokens.draw(this.device, { ...this.#sampling(options), tokens, draws: count });
+    this.model.tokens.draw(this.device, { ...this.#drawing(options), tokens, draws: count });
     this.#findMissing();
     this.#parts.kept?.mergeTokens(tokens, count);
     return tokens;
@@ -345,7 +511,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
       );
     }
     const { lanes: _lanes, seed: _seed, scale: _scale, compounding: _off, firstDraw: _first, ...drawn } = this
-      .#sampling(drawing);
+      .#drawing(drawing);
     const scores = this.allocate(drawn.images * count, "densities");
     using kept = this.kept && this.device.upload(this.kept, "kept positions");
     space.expectedDensity(this.device, {
@@ -527,7 +693,7 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     const features = this.allocate(images * space.channels * positions, "mixed features");
     const ratio = this.scales > 1 ? this.scale / (this.scales - 1) : 0;
     // Requests for it are refused where there is no mixing.
-    space.mix!(this.device, { ...this.#sampling({}), tokens, output: features, ratio });
+    space.mix!(this.device, { ...this.#drawing({}), tokens, output: features, ratio });
     this.#findMissing();
     this.#parts.kept?.mergeTokens(tokens, 1);
     this.#parts.kept?.mergeVectors(features);
@@ -537,6 +703,15 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   /** Frees the arrays of the step. */
   [Symbol.dispose](): void {
     this.#owned.dispose();
+  }
+
+  /** The conditional rows of the raw logits, or the unconditional ones. */
+  #rawRows(half: 0 | 1, label: string): DeviceArray {
+    const { images, positions } = this.#sizes();
+    const length = images * positions * this.model.tokens.logits;
+    const rows = this.allocate(length, label);
+    this.device.copy(this.#parts.logits, rows, { sourceOffset: half * length, length });
+    return rows;
   }
 
   get #current(): Scale {
@@ -577,9 +752,9 @@ export class ScaleStep<Decision = unknown> implements Disposable {
     return { images, positions: this.positions, words: this.model.tokens.words };
   }
 
-  #sampling(options: DrawOptions): Omit<DrawArguments, "tokens" | "draws"> {
+  #drawing(options: DrawOptions): Omit<DrawArguments, "tokens" | "draws"> {
     const { request, scale } = this;
-    const { sampling } = this.#current;
+    const sampling = this.#sampling;
     const { images, positions } = this.#sizes();
     const raw = this.#guided === undefined;
     return {

@@ -13,7 +13,8 @@ import type { Model } from "../../models/model.ts";
 import type { PictureSize } from "../../models/schedule.ts";
 import { type Fit, fitImage, uploadPictures } from "../pictures/fit.ts";
 import { type GridCell, gridImage, type GridOptions, stretchImage, viewScale } from "../pictures/grid.ts";
-import { jupyterDisplay, type MimeBundle, RgbaImage } from "../pictures/image.ts";
+import { jupyterDisplay, type MimeBundle } from "../notebook/output.ts";
+import { RgbaImage } from "../pictures/image.ts";
 import { pack, type PackedPictures, pixelsOf } from "../pictures/paint.ts";
 
 /** Options of {@linkcode reconstruct}. */

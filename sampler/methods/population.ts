@@ -55,7 +55,8 @@ export function requireJudge(judge: Judge | undefined, action: string): void {
 /** How a judge, or who describes lanes, looks at them. */
 export function lookOf(judge: Judge | FeatureExtractor | LaneFeatureExtractor): Look {
   if ("score" in judge || "features" in judge) return judge;
-  return { name: judge.name, flops: 0, pictures: false };
+  const flopsAfter = "scoreLanes" in judge ? judge.flopsAfter?.bind(judge) : undefined;
+  return { name: judge.name, flops: 0, pictures: false, ...(flopsAfter && { flopsAfter }) };
 }
 
 /**

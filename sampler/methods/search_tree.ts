@@ -7,7 +7,7 @@
 
 import type { ScaleHook } from "../hook.ts";
 import { drawImage, drawLines, fillRectangle, LINE_PITCH, type Rgb } from "../pictures/drawing.ts";
-import { fitImage } from "../pictures/fit.ts";
+import { atMost, fitImage } from "../pictures/fit.ts";
 import { wrapText } from "../pictures/glyphs.ts";
 import { stretchImage } from "../pictures/grid.ts";
 import { RgbaImage } from "../pictures/image.ts";
@@ -88,14 +88,6 @@ export function searchTree(): SearchTree {
     },
     image: drawTree,
   };
-}
-
-/** A picture that is larger than an edge, resized to it. */
-function atMost(picture: RgbaImage, edge: number): RgbaImage {
-  const part = edge / Math.max(picture.width, picture.height);
-  if (part >= 1) return picture;
-  const [width, height] = [picture.width, picture.height].map((size) => Math.max(1, Math.round(size * part)));
-  return fitImage(picture, { width: width!, height: height! }, "cover");
 }
 
 /** One lane of the tree. */

@@ -87,6 +87,14 @@ export function fitImage(image: RgbaImage, size: number | PictureSize, fit: Fit 
   return fitted;
 }
 
+/** A picture that is larger than an edge, resized to it in its proportions. */
+export function atMost(image: RgbaImage, edge: number): RgbaImage {
+  const part = edge / Math.max(image.width, image.height);
+  if (part >= 1) return image;
+  const [width, height] = [image.width, image.height].map((size) => Math.max(1, Math.round(size * part)));
+  return fitImage(image, { width: width!, height: height! }, "cover");
+}
+
 /** A picture's place in the middle of a larger one. */
 export function middleOf(image: PictureSize, { width, height }: PictureSize): Place {
   return { left: Math.floor((width - image.width) / 2), top: Math.floor((height - image.height) / 2) };

@@ -6,12 +6,15 @@
  * @module
  */
 
-import { mustBe, requireInteger } from "../../kernels/arguments.ts";
+import { mustBe, requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
 import { Buffer } from "node:buffer";
-import { crc32, inflateSync } from "node:zlib";
+import { inflateSync } from "node:zlib";
 // pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
 import { PNG as untypedPng } from "npm:pngjs@7.0.0";
-import { fileKind } from "./file_kind.ts";
+import { jupyterDisplay, type MimeBundle } from "../notebook/output.ts";
+import { pictureOutput } from "../notebook/picture_output.ts";
+import { pngChunks, requireChecksum } from "./png_chunks.ts";
+import { withPngText } from "./png_text.ts";
 
 /** The part of pngjs that is used. */
 interface Codec {
@@ -29,8 +32,6 @@ interface PixelData {
 
 const codec: Codec = untypedPng;
 
-/** Under this name notebooks look for what to show. */
-export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
 const customInspect: unique symbol = Symbol.for("Deno.customInspect");
 
 const PNG_TRUE_COLOR = 2;
@@ -50,12 +51,10 @@ const ADAM7: readonly (readonly [number, number, number, number])[] = [
   [0, 1, 1, 2],
 ];
 
-/** One output in several formats, by media type: what a Jupyter frontend chooses from. */
-export interface MimeBundle {
-  /** The picture as a PNG file in base64. */
-  "image/png": string;
-  /** What is shown where pictures cannot be. */
-  "text/plain": string;
+/** What {@linkcode RgbaImage.png} writes beside the pixels. */
+export interface PngOptions {
+  /** Texts by keyword; {@linkcode withPngText} says what may stand there. None by default. */
+  text?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -122,8 +121,10 @@ export class RgbaImage {
 
   /**
    * The picture as the bytes of a PNG file (W3C PNG specification, third edition) with 8 bits per channel,
-   * and with an alpha channel only if a pixel needs it. The same pixels give the same bytes: there is no time
-   * stamp and no other metadata.
+   * and with an alpha channel only if a pixel needs it. The same pixels and texts give the same bytes: there
+   * is no time stamp and no other metadata.
+   *
+   * @throws {TypeError} If an option is unknown, or a text or its keyword cannot stand in such a file.
    *
    * @example
    * ```ts
@@ -132,18 +133,26 @@ export class RgbaImage {
    *
    * const png = new RgbaImage(64, 64).png();
    * assertEquals(new TextDecoder().decode(png.subarray(1, 4)), "PNG");
+   *
+   * const titled = new RgbaImage(64, 64).png({ text: { Title: "Night" } });
+   * assertEquals(RgbaImage.decode(titled).data, RgbaImage.decode(png).data);
    * ```
    */
-  png(): Uint8Array<ArrayBuffer> {
+  png(options: PngOptions = {}): Uint8Array<ArrayBuffer> {
+    requireOptions(options, ["text"], "write a PNG");
+    const texts = requireObject(options.text ?? {}, "text", "write a PNG", "texts by keyword");
     const { width, height } = this;
     const opaque = this.#opaque();
     const colorType = opaque ? PNG_TRUE_COLOR : PNG_TRUE_COLOR_ALPHA;
     const data = opaque
       ? this.#withoutAlpha()
       : Buffer.from(this.data.buffer, this.data.byteOffset, this.data.byteLength);
-    return new Uint8Array(
+    const png = new Uint8Array(
       codec.sync.write({ width, height, data }, { colorType, inputColorType: colorType }),
     );
+    // Each goes in front of those that are there.
+    return Object.entries(texts).reverse()
+      .reduce((written, [keyword, text]) => withPngText(written, keyword, text), png);
   }
 
   /**
@@ -174,9 +183,12 @@ export class RgbaImage {
     return new RgbaImage(decoded.width, decoded.height, new Uint8Array(decoded.data));
   }
 
-  /** What a Jupyter notebook shows for a cell that ends with this picture. */
+  /**
+   * What a Jupyter notebook shows for a cell that ends with this picture. More than 8 MiB go to a file in
+   * `varscale_outputs/`, with a link and a smaller picture in the cell.
+   */
   [jupyterDisplay](): MimeBundle {
-    return { "image/png": this.png().toBase64(), "text/plain": `${this.width}×${this.height} image` };
+    return pictureOutput(this, ({ width, height, data }) => new RgbaImage(width, height, data).png());
   }
 
   /** What `console.log` prints: the size, and not the pixels. */
@@ -208,25 +220,15 @@ const ACTION = "make an image";
  * cannot tell: its synchronous inflater reports no errors in Deno, and then yields whatever the memory held.
  */
 function checkPng(png: Uint8Array): void {
-  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
-  const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-  if (signature.some((byte, i) => png[i] !== byte)) {
-    const kind = fileKind(png);
-    throw new Error(kind === undefined ? "it does not start as a PNG file does" : `it is ${kind}`);
-  }
   const pixels: Uint8Array[] = [];
   let header: DataView | undefined;
-  for (let at = signature.length, type = ""; type !== "IEND";) {
-    const size = at + 12 <= png.length ? view.getUint32(at) : Infinity;
-    const end = at + 12 + size;
-    if (end > png.length) throw new Error("it ends too early");
-    type = String.fromCharCode(...png.subarray(at + 4, at + 8));
-    if (crc32(png.subarray(at + 4, end - 4)) !== view.getUint32(end - 4)) {
-      throw new Error(`the checksum of the chunk at byte ${at} is wrong`);
+  for (const chunk of pngChunks(png)) {
+    requireChecksum(png, chunk);
+    const { type, data } = chunk;
+    if (type === "IHDR" && data.length === 13) {
+      header = new DataView(data.buffer, data.byteOffset, data.length);
     }
-    if (type === "IHDR" && size === 13) header = new DataView(view.buffer, view.byteOffset + at + 8, size);
-    if (type === "IDAT") pixels.push(png.subarray(at + 8, end - 4));
-    at = end;
+    if (type === "IDAT") pixels.push(data);
   }
   if (header === undefined) throw new Error("it has no header");
 

@@ -347,7 +347,7 @@ testOnFlexVar(
     const drawn: ScaleHook = {
       name: "drawn",
       scales: [2],
-      choose: (step) => step.choose(step.draw(1, { topK: step.request.topK })),
+      choose: (step) => step.choose(step.draw(1, { topK: step.sampling.topK })),
     };
     const weights: number[] = [];
     const watch: ScaleHook = { name: "watch", guide: (step) => void weights.push(step.guidanceWeight) };

@@ -126,8 +126,8 @@ testOnModel(
       for (const batch of [1, 2, 8]) {
         const some = await generate(model, { ...request, count: 4, indices: [6, 2, 6, 0], batch });
         assertEquals(
-          some.images.map(({ index }) => index),
-          [6, 2, 6, 0].flatMap((index) => Array<number>(lanes).fill(index)),
+          some.images.map(({ place, index }) => [place, index]),
+          [6, 2, 6, 0].flatMap((index, place) => Array<number[]>(lanes).fill([place, index])),
         );
         assertEquals(tokensOf(some), tokensOf({ images: [6, 2, 6, 0].flatMap(pick) }));
       }
@@ -170,7 +170,7 @@ testOnModel(
       indices: [9, 9],
       hooks: [twins],
     });
-    assertEquals(images.map(({ index, lane }) => [index, lane]), [[9, 0], [9, 1]]);
+    assertEquals(images.map(({ place, index, lane }) => [place, index, lane]), [[0, 9, 0], [1, 9, 1]]);
     assertEquals(tokensOf({ images: [images[0]!] }), [a]);
     const dropped: ScaleHook = { ...twins, gather: () => [0, 1] };
     await assertRejects(

@@ -728,3 +728,203 @@ testOnModel("tiny", "ScaleStep: what is asked too early or too late is refused",
     'Cannot remember as what is kept must be an array or a list: current value is "text"',
   );
 });
+
+testOnModel(
+  "tiny",
+  "ScaleHook: conditional and unconditional logits are those that guidance takes",
+  async (model) => {
+    let looked = 0;
+    const look: ScaleHook = {
+      name: "look",
+      async guide(step) {
+        const [conditional, unconditional, guided] = await Promise.all(
+          [step.conditional, step.unconditional!, step.logits].map((array) => readFloats(array)),
+        );
+        const weight = step.guidanceWeight;
+        assertEquals(conditional!.length, step.lanes.length * step.positions * TINY_VOCABULARY);
+        for (const [i, value] of guided!.entries()) {
+          // Guidance is right to within 4e-7 of the larger of its two terms.
+          const term = weight * (conditional![i]! - unconditional![i]!);
+          const bound = 4e-7 * Math.max(Math.abs(conditional![i]!), Math.abs(term)) + 1e-12;
+          assertAlmostEquals(value, conditional![i]! + term, bound);
+        }
+        looked++;
+      },
+    };
+    const request: GenerateRequest = { labels: ["sea", null], cfg: 2, seed: 4 };
+    const plain = await generate(model, request);
+    assertEquals(tokensOf(await generate(model, { ...request, hooks: [look] })), tokensOf(plain));
+    assertEquals(looked, SCALES);
+    const unguided: ScaleHook = {
+      name: "unguided",
+      async guide(step) {
+        assertEquals(step.unconditional, undefined);
+        assertEquals(await readFloats(step.conditional), await readFloats(step.logits));
+      },
+    };
+    await generate(model, { ...request, cfg: 0, hooks: [unguided] });
+  },
+);
+
+testOnModel(
+  "tiny",
+  "ScaleHook: what combine sets takes the place of guidance, before any guide",
+  async (model) => {
+    const request: GenerateRequest = { labels: ["sea", "sky"], cfg: 3, seed: 6 };
+    const combine = (step: ScaleStep): void => step.setLogits(step.conditional);
+    const conditional: ScaleHook = { name: "conditional", combine };
+    const even: ScaleHook = {
+      name: "even",
+      guide: (step) => step.device.run(forbidOdd, { logits: step.logits }),
+    };
+    const unguided = await generate(model, { ...request, cfg: 0, hooks: [even] });
+    for (const hooks of [[conditional, even], [even, conditional]]) {
+      assertEquals(tokensOf(await generate(model, { ...request, hooks })), tokensOf(unguided));
+    }
+    assertNotEquals(tokensOf(await generate(model, { ...request, hooks: [even] })), tokensOf(unguided));
+    // One that sets nothing leaves the usual guidance, and two on one scale would undo each other.
+    const nothing: ScaleHook = { name: "nothing", combine() {} };
+    assertEquals(
+      tokensOf(await generate(model, { ...request, hooks: [nothing] })),
+      tokensOf(await generate(model, request)),
+    );
+    await generate(model, {
+      ...request,
+      hooks: [{ ...conditional, scales: [0, 1] }, { ...nothing, scales: [2] }],
+    });
+    await assertRejects(
+      () => generate(model, { ...request, hooks: [conditional, { ...nothing, scales: [2] }] }),
+      TypeError,
+      'Cannot generate as one hook may combine the logits of a scale: "conditional" and "nothing" do on scale 2',
+    );
+  },
+);
+
+testOnModel("tiny", "ScaleHook: settings of drawing can be changed by scale, as by lists", async (model) => {
+  const request: GenerateRequest = { labels: ["sea", "sky"], cfg: 2, guidance: "constant", seed: 3 };
+  const changes = [
+    { topK: 1 },
+    { temperature: 0 },
+    { topP: 0.2 },
+    { minP: 0.9, guidanceWeight: 4 },
+  ];
+  const hook: ScaleHook = {
+    name: "change",
+    guide: (step) => {
+      const before = step.sampling;
+      step.setSampling(changes[step.scale]!);
+      assertEquals(step.sampling, { ...before, ...changes[step.scale] });
+    },
+  };
+  const { defaults: { topK, topP, minP, temperature } } = model;
+  const listed = await generate(model, {
+    ...request,
+    cfg: [2, 2, 2, 5],
+    topK: [1, topK, topK, topK],
+    temperature: [temperature, 0, temperature, temperature],
+    topP: [topP, topP, 0.2, topP],
+    minP: [minP, minP, minP, 0.9],
+  });
+  assertEquals(tokensOf(await generate(model, { ...request, hooks: [hook] })), tokensOf(listed));
+  assertNotEquals(tokensOf(await generate(model, request)), tokensOf(listed));
+});
+
+testOnModel("tiny", "ScaleHook: settings are refused where they would come too late", async (model) => {
+  const refuse = async (
+    hook: Omit<ScaleHook, "name">,
+    message: string,
+    more: GenerateRequest = {},
+  ): Promise<void> => {
+    const request = { labels: "sea", ...more, hooks: [{ name: "late", scales: [1], ...hook }] };
+    await assertRejects(() => generate(model, request), RangeError, message);
+  };
+  await refuse(
+    {
+      guide: (step) => {
+        step.draw();
+        step.setSampling({ topK: 1 });
+      },
+    },
+    "Cannot change the sampling of scale 1 as tokens have been drawn",
+  );
+  await refuse(
+    {
+      guide: (step) => {
+        step.draw();
+        step.setLogits(step.conditional);
+      },
+    },
+    "Cannot set the logits of scale 1 as tokens have been drawn",
+  );
+  await refuse(
+    {
+      guide: (step) => {
+        assert(step.logits.length > 0);
+        step.setSampling({ guidanceWeight: 7 });
+      },
+    },
+    "Cannot change the sampling of scale 1 as its logits have been guided",
+  );
+  await refuse(
+    { combine: (step) => step.setSampling({ guidanceWeight: 7 }) },
+    "Cannot change the sampling of scale 1 as there are no logits without a label to be guided by",
+    { cfg: 0 },
+  );
+  await refuse(
+    { combine: (step) => step.setSampling({ topP: 2 }) },
+    "Cannot change the sampling of scale 1 as topP must be from 0 to 1: current value is 2",
+  );
+  await refuse(
+    { combine: (step) => step.setLogits(step.allocate(5)) },
+    "Cannot set the logits of scale 1",
+  );
+});
+
+for (const name of ["tiny", "texts"] as const) {
+  testOnModel(
+    name,
+    `ScaleHook: features of candidates are what they would lead to (${name})`,
+    async (model) => {
+      const found: { wanted: Float32Array[]; got: Float32Array | undefined }[] = [];
+      const take = (index: number): ScaleHook => ({
+        name: "take",
+        async choose(step) {
+          const count = 3;
+          const candidates = step.draw(count);
+          const { array, channels, width, height } = step.featuresOf(candidates, count);
+          const size = channels * width * height;
+          const all = await readFloats(array);
+          assertEquals(all.length, step.lanes.length * count * size);
+          const words = step.positions * step.model.tokens.words;
+          const chosen = step.allocate(step.lanes.length * words);
+          const wanted: Float32Array[] = [];
+          for (const lane of step.lanes.keys()) {
+            const at = lane * count + index;
+            step.device.copy(candidates, chosen, {
+              sourceOffset: at * words,
+              targetOffset: lane * words,
+              length: words,
+            });
+            wanted.push(all.slice(at * size, (at + 1) * size));
+          }
+          step.choose(chosen);
+          found.push({ wanted, got: undefined });
+        },
+        async gather(step) {
+          found.at(-1)!.got = await readFloats(step.accumulated!.array);
+          return undefined;
+        },
+      });
+      for (const index of name === "tiny" ? [0, 2] : [1]) {
+        await generate(model, {
+          labels: name === "tiny" ? ["sea", "sky"] : "a red cube",
+          hooks: [take(index)],
+        });
+      }
+      for (const { wanted, got } of found) {
+        assertEquals(got, Float32Array.from(wanted.flatMap((map) => [...map])));
+      }
+      assertEquals(found.length, (name === "tiny" ? 2 : 1) * model.patchNumbers.length);
+    },
+  );
+}

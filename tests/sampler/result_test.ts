@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { generate } from "../../sampler/generate.ts";
-import { type MimeBundle, RgbaImage } from "../../sampler/pictures/image.ts";
+import type { MimeBundle } from "../../sampler/notebook/output.ts";
+import { RgbaImage } from "../../sampler/pictures/image.ts";
 import { GeneratedImage, GenerateResult, type Trace } from "../../sampler/result.ts";
 import { varScaling, type VarScalingDecision } from "../../sampler/methods/var_scaling.ts";
 import { testOnModel, TINY_PATCH_NUMBERS, TINY_VOCABULARY } from "./models.ts";
@@ -113,7 +114,7 @@ function resultOf(count: number, size: number): GenerateResult {
   const images = Array.from({ length: count }, (_, index) => {
     const data = new Uint8ClampedArray(size * size * 4).fill(index * 5);
     for (let i = 3; i < data.length; i += 4) data[i] = 255;
-    const origin = { index, lane: 0, label: { id: 0, name: "gray" }, seed: 0, tokens: [] };
+    const origin = { place: index, index, lane: 0, label: { id: 0, name: "gray" }, seed: 0, tokens: [] };
     const own = { ...origin, decisions: [], attempt: 0, attempts: [{ attempt: 0, lane: 0, decisions: [] }] };
     return new GeneratedImage({ width: size, height: size }, data, own);
   });

@@ -31,7 +31,7 @@ function shortly(event: GenerateEvent): string {
       return `scale ${event.batch}.${event.scale}/${event.scales} ${event.width}×${event.height} ${event.lanes}`;
     case "preview":
       return `preview ${event.batch}.${event.scale}: ${
-        event.images.map(({ index, lane }) => `${index}.${lane}`).join()
+        event.images.map(({ place, lane }) => `${place}.${lane}`).join()
       }`;
     case "image":
       return `image ${event.image.index}`;

@@ -2,7 +2,8 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows }
 import { readFloats, readWords } from "../../../kernels/device/device.ts";
 import type { Model } from "../../../models/model.ts";
 import { fitImage, uploadPictures } from "../../../sampler/pictures/fit.ts";
-import { type MimeBundle, RgbaImage } from "../../../sampler/pictures/image.ts";
+import type { MimeBundle } from "../../../sampler/notebook/output.ts";
+import { RgbaImage } from "../../../sampler/pictures/image.ts";
 import {
   pictureError,
   reconstruct,

@@ -3,11 +3,14 @@ import { readFloats } from "../../../kernels/device/device.ts";
 import type { Model } from "../../../models/model.ts";
 import { generate } from "../../../sampler/generate.ts";
 import type { ScaleHook } from "../../../sampler/hook.ts";
-import { judgeLanes } from "../../../sampler/judging.ts";
+import { judgeLanes, type LaneVerifier } from "../../../sampler/judging.ts";
+import { costOf } from "../../../sampler/planned_cost.ts";
+import { beamSearch } from "../../../sampler/methods/beam_search.ts";
 import { bestOfN } from "../../../sampler/methods/best_of.ts";
 import { ownEvidence } from "../../../sampler/methods/own_evidence.ts";
+import { ttsVar } from "../../../sampler/methods/tts_var.ts";
 import type { ScaleStep } from "../../../sampler/step.ts";
-import { testOnModel } from "../models.ts";
+import { changed, testOnModel, withGenerations } from "../models.ts";
 
 /** Σ log p(tokens | label) - log p(tokens), by feeding them to the model anew, in float64. */
 async function evidenceOf(model: Model, label: string, maps: readonly Uint32Array[]): Promise<number> {
@@ -74,4 +77,100 @@ testOnModel("tiny", "ownEvidence: without guidance there is none", async (model)
     RangeError,
     "set cfg so that it guides",
   );
+});
+
+/** Scores that a judge gives lanes after each scale, while they are rearranged. */
+function recording(verifier: LaneVerifier, scores: number[][]): ScaleHook {
+  return {
+    name: `look of ${verifier.name}`,
+    lanes: 3,
+    async gather(step: ScaleStep) {
+      await verifier.observe?.(step);
+      scores.push([...await judgeLanes(step, verifier)]);
+      return step.scale === 1 ? [2, 1, 0, 3, 3, 5] : undefined;
+    },
+  };
+}
+
+testOnModel(
+  "tiny",
+  "ownEvidence: of another model is what that model says of the tokens so far",
+  async (model) => {
+    const own: number[][] = [];
+    const others: number[][] = [];
+    const some: number[][] = [];
+    const request = { labels: ["sea", "sky"], cfg: 3, seed: 4 };
+    for (
+      const [verifier, scores] of [
+        [ownEvidence(), own],
+        [ownEvidence({ model }), others],
+        [ownEvidence({ scales: [1, -1] }), some],
+      ] as const
+    ) {
+      await generate(model, { ...request, hooks: [recording(verifier, scores)] });
+    }
+    assertEquals(own.length, 4);
+    for (const [scale, scores] of own.entries()) {
+      for (const [lane, score] of scores.entries()) assertAlmostEquals(others[scale]![lane]!, score, 1e-4);
+    }
+    // The second scale counts from there on, after which lanes change places, and then the last one.
+    assertEquals(some[0], [0, 0, 0, 0, 0, 0]);
+    for (const [lane, score] of some[2]!.entries()) assertEquals(score, some[1]![[2, 1, 0, 3, 3, 5][lane]!]);
+    assert(some[3]!.some((score, lane) => score !== some[2]![lane]));
+  },
+);
+
+testOnModel(
+  "tiny",
+  "ownEvidence: of another model needs no guidance, and its passes are counted",
+  async (model) => {
+    const verifier = ownEvidence({ model });
+    for (
+      const search of [
+        bestOfN({ samples: 3, verifier }),
+        beamSearch({ beams: 1, width: 2, scales: [1], verifier }),
+        ttsVar({ sizes: [3, 3, 2, 1], clusterScales: [], resampleScales: [1, 2], verifier }),
+      ]
+    ) {
+      const request = { labels: ["sea"], cfg: 0, hooks: [search] };
+      const { images, trace: { cost } } = await generate(model, request);
+      assertEquals(images.length, 1);
+      const { judgeFlops, judged } = await costOf(model, request);
+      assertEquals([cost.judgeFlops, cost.judged], [judgeFlops, judged]);
+      assert(judgeFlops! > 0);
+    }
+  },
+);
+
+testOnModel("tiny", "ownEvidence: another model chooses, whoever paints", async (model) => {
+  // Its logits are turned round, so that it likes best what the painter likes least.
+  const contrary = changed(
+    withGenerations(model, (generation) => ({
+      logits: async () => {
+        const logits = await generation.logits();
+        const values = (await readFloats(logits)).map((value) => -value);
+        using negative = logits.device.upload(values);
+        logits.device.copy(negative, logits, { length: values.length });
+        return logits;
+      },
+    })),
+    { name: "contrary" },
+  );
+  const verifier = ownEvidence({ model: contrary });
+  assertEquals(verifier.name, "evidence of contrary");
+  const choices = await Promise.all([verifier, ownEvidence({ model })].map(async (verifier) => {
+    const hooks = [bestOfN({ samples: 6, verifier })];
+    return (await generate(model, { labels: "sea", seed: 2, hooks })).images[0]!.attempt;
+  }));
+  assert(choices[0] !== choices[1]);
+});
+
+testOnModel("tiny", "ownEvidence: refuses a model of other tokens or labels", async (model) => {
+  const asked = (other: Partial<Model>) => {
+    const hooks = [bestOfN({ verifier: ownEvidence({ model: changed(model, other) }) })];
+    return generate(model, { labels: "sea", hooks });
+  };
+  const { tokens } = model;
+  await assertRejects(() => asked({ tokens: changed(tokens, { logits: 7 }) }), Error, "are not those of");
+  await assertRejects(() => asked({ labels: { kind: "texts" } }), Error, "which takes texts");
 });

@@ -129,6 +129,7 @@ Deno.test("searchTree: very many lanes are drawn smaller, and large pictures are
     ...(attempt > 0 && { dropped: { hook: "best-of-n", scale: 0 } }),
   }));
   const image = new GeneratedImage(picture, picture.data, {
+    place: 0,
     index: 0,
     lane: 0,
     label: { id: 1, name: "class", prompt: undefined } as unknown as GeneratedImage["label"],
