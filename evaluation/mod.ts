@@ -25,6 +25,7 @@ export {
   type DensitiesOptions,
   type LabelDensities,
 } from "./analyses/densities.ts";
+export { type DensityPlotOptions, plotDensities, type PlottedDensities } from "./analyses/density_plot.ts";
 export { oracleVerifier } from "./analyses/oracle_verifier.ts";
 export {
   analyzePerturbation,
@@ -63,6 +64,11 @@ export {
   type Evaluation,
   type EvaluationProgress,
 } from "./evaluate.ts";
+export type { GalleryEntry, GalleryPaper } from "./gallery/entry.ts";
+export { GALLERY } from "./gallery/entries.ts";
+export { type Gallery, type GalleryOptions, type GalleryProgress, makeGallery } from "./gallery/gallery.ts";
+export type { PairedEffect, PairedNumber } from "./gallery/paired_effect.ts";
+export type { GalleryResults, MeasuredEntry, MeasuredModel } from "./gallery/results.ts";
 export {
   type NpyFacts,
   type NpyType,
@@ -178,6 +184,7 @@ export { judgeOfModel, openBundledReference, openReference, type Reference } fro
 export { type Figure, sweepFigures } from "./report/figures.ts";
 export { reportMarkdown, type ReportOptions, reportPage } from "./report/report.ts";
 export { parseSweepResults } from "./report/results_file.ts";
+export { type PlotBundle, SvgPlot } from "./report/svg_plot.ts";
 export {
   type Cell,
   type Column,

@@ -12,9 +12,11 @@ import { SCHEDULE_OPTIONS } from "../../models/sampling.ts";
 import type { Schedule } from "../../models/schedule.ts";
 import { featuresOf, generate } from "../../sampler/generate.ts";
 import { scaleIndex } from "../../sampler/scale_index.ts";
-import type { RgbaImage } from "../../sampler/pictures/image.ts";
+import { jupyterDisplay, type MimeBundle } from "../../sampler/notebook/output.ts";
+import { RgbaImage } from "../../sampler/pictures/image.ts";
 import { type GenerateRequest, resolveRequest } from "../../sampler/request.ts";
 import type { GeneratedImage } from "../../sampler/result.ts";
+import { type PlotBundle, SvgPlot } from "../report/svg_plot.ts";
 import { bootstrapInterval } from "../statistics/intervals.ts";
 import type { Measured } from "../sweep/results.ts";
 
@@ -61,7 +63,7 @@ export interface AnalysisPicture {
 }
 
 /**
- * What an analysis comes to.
+ * What an analysis comes to. In a notebook it shows its first picture.
  *
  * @typeParam Data Its numbers: plain data, which survives JSON.
  */
@@ -78,6 +80,36 @@ export interface Analysis<Data = unknown> {
   readonly table: AnalysisTable;
   /** Draws its pictures. */
   pictures(): Promise<AnalysisPicture[]>;
+}
+
+/**
+ * The same analysis, which also shows itself in a notebook: its first picture, and where there can be none,
+ * its title and table.
+ *
+ * @example
+ * ```ts
+ * import { shownInNotebooks } from "./analysis.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const pictures = () => Promise.resolve([{ name: "a.svg", bytes: new TextEncoder().encode("<svg/>") }]);
+ * const table = { columns: ["label"], rows: [["sea"]] };
+ * const analysis = shownInNotebooks({ kind: "own", title: "Own", settings: {}, data: 1, table, pictures });
+ * const show = Reflect.get(analysis, Symbol.for("Jupyter.display")) as () => Promise<unknown>;
+ * assertEquals(await show(), { "image/svg+xml": "<svg/>", "text/plain": "Own\nlabel\nsea" });
+ * ```
+ */
+export function shownInNotebooks<Data>(analysis: Analysis<Data>): Analysis<Data> {
+  const display = async (): Promise<PlotBundle | MimeBundle> => {
+    const { title, table: { columns, rows } } = analysis;
+    const words = [title, ...[columns, ...rows].map((cells) => cells.join("\t"))].join("\n");
+    const [picture] = await analysis.pictures();
+    if (picture === undefined) return { "text/plain": words };
+    return picture.name.endsWith(".svg")
+      ? new SvgPlot(new TextDecoder().decode(picture.bytes), words)[jupyterDisplay]()
+      : { ...RgbaImage.decode(picture.bytes)[jupyterDisplay](), "text/plain": words };
+  };
+  // Not enumerable, so that an analysis stays the plain data that JSON and comparisons see.
+  return Object.defineProperty(analysis, jupyterDisplay, { value: display });
 }
 
 /** What every analysis is asked, checked and completed. */

@@ -19,6 +19,7 @@ import {
   askedOf,
   measuredOver,
   searchScale,
+  shownInNotebooks,
   shownShare,
   statedOf,
   svgPicture,
@@ -148,7 +149,7 @@ export async function analyzeBranches(
     })),
   };
   const { seed: _one, ...stated } = statedOf(asked);
-  return {
+  return shownInNotebooks({
     kind: "branches",
     title: `Branches of VAR-Scaling on scale ${scale}, ${width}×${height}, over ${total} pictures${
       alwaysTaken(model)
@@ -177,7 +178,7 @@ export async function analyzeBranches(
       });
       return [svgPicture("branches.svg", svg)];
     },
-  };
+  });
 }
 
 /** Whether a row of the table says what those above and below it do not: ends of a range of equal ones do. */

@@ -7,18 +7,18 @@
 
 import { requireInteger, requireNumber } from "../../kernels/arguments.ts";
 import type { Model } from "../../models/model.ts";
-import { drawPlot, SERIES_COLOURS } from "../report/plots.ts";
 import {
   alwaysTaken,
   type Analysis,
   type AnalysisOptions,
-  type AnalysisPicture,
   askedOf,
   searchScale,
+  shownInNotebooks,
   statedOf,
   svgPicture,
 } from "./analysis.ts";
 import { candidatesOf } from "./candidate_densities.ts";
+import { drawDensities } from "./density_plot.ts";
 
 /** Options of {@linkcode analyzeDensities}. */
 export interface DensitiesOptions extends AnalysisOptions {
@@ -134,7 +134,8 @@ export async function analyzeDensities(
       };
     }),
   };
-  return {
+  const caption = `density, where 1 is the mean of a label; scale ${scale}, ${width}×${height}`;
+  return shownInNotebooks({
     kind: "densities",
     title: `Densities of ${samples} candidates on scale ${scale}, ${width}×${height}${alwaysTaken(model)}`,
     settings: { ...statedOf(asked), scale, samples, alpha, conflictThreshold },
@@ -161,8 +162,8 @@ export async function analyzeDensities(
         String(placeOf(Float32Array.from(densities), chosen) + 1),
       ]),
     },
-    pictures: async () => [await histograms(data)],
-  };
+    pictures: async () => [svgPicture("densities.svg", await drawDensities(data.labels, { alpha, caption }))],
+  });
 }
 
 /**
@@ -182,74 +183,4 @@ export function placeOf(densities: Float32Array, candidate: number): number {
   return densities.reduce((place, density, i) => {
     return place + (density > own || density === own && i < candidate ? 1 : 0);
   }, 0);
-}
-
-/** Bars of a histogram. */
-const BARS = 24;
-/** Letters of a label for which there is room beside one. */
-const LETTERS = 28;
-
-async function histograms({ labels, alpha, scale, map }: DensitiesData): Promise<AnalysisPicture> {
-  const ratios = labels.map(({ densities, mean, low }, place) => ({
-    place,
-    branch: low ? "low" : "high",
-    values: densities.map((density) => density / mean),
-  }));
-  const all = ratios.flatMap(({ values }) => values);
-  // α is where a bar ends and another begins: whatever stands at its right has the density that it asks for.
-  const width = (Math.max(...all, alpha) - Math.min(...all, alpha)) / (BARS - 2) || 1 / BARS;
-  const before = Math.ceil((alpha - Math.min(...all, alpha)) / width);
-  const [least, most] = [alpha - before * width, alpha + (BARS - before) * width];
-  const bars = ratios.flatMap(({ place, branch, values }) =>
-    Array.from({ length: BARS }, (_, i) => ({
-      place,
-      branch,
-      from: least + i * width,
-      to: least + (i + 1) * width,
-      count: values.filter((value) => before + Math.floor((value - alpha) / width) === i).length,
-    })).filter(({ count }) => count > 0)
-  );
-  const svg = await drawPlot((plot) => ({
-    width: 680,
-    height: 40 + 76 * labels.length,
-    marginLeft: 56,
-    marginRight: 190,
-    marginTop: 40,
-    marginBottom: 40,
-    x: {
-      label: `density, where 1 is the mean of a label; scale ${scale}, ${map.join("×")}`,
-      domain: [least, most],
-    },
-    y: { label: "candidates", grid: true, ticks: 3 },
-    fy: {
-      label: null,
-      padding: 0.25,
-      tickFormat: (place: number) => {
-        const { label, ratio, low } = labels[place]!;
-        return `${shortened(label)}\n${ratio.toFixed(2)}, ${low ? "low" : "high"}`;
-      },
-    },
-    color: { domain: ["high", "low"], range: [SERIES_COLOURS[0]!, SERIES_COLOURS[1]!] },
-    marks: [
-      plot.rectY(bars, { fy: "place", x1: "from", x2: "to", y: "count", fill: "branch" }),
-      plot.ruleX([1], { strokeOpacity: 0.5 }),
-      plot.ruleX([alpha], { strokeDasharray: "4 3" }),
-      plot.text([`α = ${alpha.toFixed(2)}`], {
-        x: [alpha],
-        fy: [0],
-        frameAnchor: "top",
-        dy: -12,
-        text: [`α = ${alpha.toFixed(2)}`],
-      }),
-      plot.ruleY([0]),
-    ],
-  }));
-  return svgPicture("densities.svg", svg);
-}
-
-function shortened(label: string): string {
-  const letters = [...label.replace(/\s+/g, " ")];
-  return letters.length <= LETTERS
-    ? letters.join("")
-    : `${letters.slice(0, LETTERS - 1).join("").trimEnd()}…`;
 }

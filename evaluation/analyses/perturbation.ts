@@ -22,6 +22,7 @@ import {
   measuredOver,
   paint,
   pngPicture,
+  shownInNotebooks,
   shownMeasured,
   shownShare,
   statedOf,
@@ -164,7 +165,7 @@ export async function analyzePerturbation(
       ...(extractor && { features }),
     })),
   };
-  return {
+  return shownInNotebooks({
     kind: "perturbation",
     title: "What is still open when tokens are drawn afresh from a scale on",
     settings: { ...statedOf(asked), variants },
@@ -189,7 +190,7 @@ export async function analyzePerturbation(
       ...sheetRows.map((sheet, i) => sheetOf(sheet, { data, name: subjects[i]!.name, place: i })),
       await curveOf(data),
     ],
-  };
+  });
 }
 
 function sheetOf(

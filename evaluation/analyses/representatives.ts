@@ -22,6 +22,7 @@ import {
   paint,
   pngPicture,
   searchScale,
+  shownInNotebooks,
   shownMeasured,
   statedOf,
   svgPicture,
@@ -169,7 +170,7 @@ export async function analyzeRepresentatives(
       low: means(amount, "low"),
     })),
   };
-  return {
+  return shownInNotebooks({
     kind: "representatives",
     title: `Representatives on scale ${scale}, ${width}×${height}`,
     settings: { ...statedOf(asked), scale, samples },
@@ -192,7 +193,7 @@ export async function analyzeRepresentatives(
       ...subjects.slice(0, sheets).map(({ name }, label) => sheetOf(name, { data, label, painted })),
       await curveOf(data),
     ],
-  };
+  });
 }
 
 /** The branch that a model's search takes: by the density, or always the same. */

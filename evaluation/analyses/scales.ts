@@ -9,6 +9,7 @@ import { mustBe, requireInteger } from "../../kernels/arguments.ts";
 import type { Model } from "../../models/model.ts";
 import type { PictureSize } from "../../models/schedule.ts";
 import { guides } from "../../sampler/cost.ts";
+import { flopsOfLook } from "../../sampler/planned_cost.ts";
 import { type Judge, lookOf, requireJudge } from "../../sampler/methods/population.ts";
 import { shrinkTo } from "../../sampler/pictures/current.ts";
 import { kendall, spearman } from "../statistics/correlation.ts";
@@ -20,6 +21,7 @@ import {
   askedOf,
   measuredOver,
   paint,
+  shownInNotebooks,
   shownMeasured,
   shownShare,
   statedOf,
@@ -188,7 +190,7 @@ export async function analyzeScales(
     }),
     labels: judged.map(({ last, ...label }) => ({ ...label, ...(against && { against: last }) })),
   };
-  return {
+  return shownInNotebooks({
     kind: "scales",
     title: `What scores of "${judge.name}" after a scale say of those${
       against === undefined ? "" : ` of "${against.name}"`
@@ -230,7 +232,7 @@ export async function analyzeScales(
       });
       return [svgPicture("scales.svg", svg)];
     },
-  };
+  });
 }
 
 /** A rank correlation; scores that are all equal rank nothing, and those of the end rank as they do. */
@@ -253,8 +255,10 @@ function gainOf(then: readonly number[], last: readonly number[]): number {
 /** What looks cost after each scale. */
 function costsOf(model: Model, judge: Judge, { subjects, schedule }: Asked): LookCost[] | undefined {
   const flops = model.flops?.(schedule, guides(model, subjects, schedule));
-  const { flops: judging, pictures: sees = true, smallestEdge } = lookOf(judge);
-  if (flops === undefined || judging === undefined) return undefined;
+  const look = lookOf(judge);
+  const { pictures: sees = true, smallestEdge } = look;
+  const judged = schedule.scales.map((_, scale) => flopsOfLook(look, schedule, scale));
+  if (flops === undefined || judged.includes(undefined)) return undefined;
   const { scales, condition, decode, shrinks } = flops;
   const last = scales.length - 1;
   const sum = (from: number, to: number): number => scales.slice(from, to).reduce((sum, it) => sum + it, 0);
@@ -266,6 +270,6 @@ function costsOf(model: Model, judge: Judge, { subjects, schedule }: Asked): Loo
       : 0;
     const delivered = scale < last ? 0 : decode(last);
     const spent = (condition + sum(0, scale + 1) + delivered) / plain;
-    return { look: (decoding + judging) / plain, spent };
+    return { look: (decoding + judged[scale]!) / plain, spent };
   });
 }

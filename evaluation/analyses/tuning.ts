@@ -23,6 +23,7 @@ import {
   type Asked,
   askedOf,
   paint,
+  shownInNotebooks,
   shownMeasured,
   shownNumber,
   shownShare,
@@ -280,14 +281,14 @@ export async function tune(model: Model, options: TuneOptions = {}): Promise<Ana
       },
     },
   };
-  return {
+  return shownInNotebooks({
     kind: "tune",
     title: verdict(data),
     settings,
     data,
     table: tableOf(data, judges),
     pictures: async () => [svgPicture("scores.svg", await curvesOf(data, first.name))],
-  };
+  });
 }
 
 /** Paints and judges, and counts what is done. */

@@ -14,7 +14,7 @@ import type { NamedPicture, OpenPicturesOptions, PictureRun, PictureSource } fro
 /** What is taken for a picture by its name. */
 const PICTURE = /\.(png|jpe?g|webp)$/i;
 /** Pictures that go with samples, and only a record tells from them. */
-const COMPANION = /^(grid|source|region)\.png$|_scale-\d+\.png$/;
+const COMPANION = /^(grid|source|region)\.png$|_(scale-\d+|stepwise)\.png$/;
 /** Names that a sentence tells of at most. */
 const NAMED = 5;
 

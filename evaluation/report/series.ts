@@ -30,6 +30,7 @@ const AMOUNTS: readonly string[] = ["samples", "candidates", "multiple", "lanes"
 /** Names of methods for people. */
 const METHODS: Readonly<Record<string, string>> = {
   "plain": "plain",
+  "prefix-guidance": "prefix guidance",
   "var-scaling": "VAR-Scaling",
   "best-of-n": "Best-of-N",
   "tts-var": "TTS-VAR",

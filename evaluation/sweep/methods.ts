@@ -7,11 +7,14 @@
 
 import { mustBe, requireInteger } from "../../kernels/arguments.ts";
 import {
+  adaptiveGuidance,
   beamSearch,
   bestOfN,
   type GenerateRequest,
   type Judge,
+  prefixGuidance,
   type ScaleHook,
+  spatialGuidance,
   ttsVar,
   type TtsVarOptions,
   varScaling,
@@ -23,9 +26,17 @@ export const SEARCHES = ["best-of-n", "beam", "tts-var"] as const;
 /** One of {@linkcode SEARCHES}. */
 export type SearchName = typeof SEARCHES[number];
 
-/** Names of all methods: nothing, VAR-Scaling, a search, or VAR-Scaling before a search. */
+/** Methods that change logits. */
+const GUIDING = ["adaptive-guidance", "prefix-guidance", "spatial-guidance"] as const;
+type GuidingName = typeof GUIDING[number];
+
+/**
+ * Names of all methods: nothing, one that changes logits, VAR-Scaling, a search, or VAR-Scaling before a
+ * search.
+ */
 export const SWEEP_METHODS: readonly string[] = [
   "plain",
+  ...GUIDING,
   "var-scaling",
   ...SEARCHES,
   ...SEARCHES.map((name) => `var-scaling+${name}`),
@@ -33,6 +44,9 @@ export const SWEEP_METHODS: readonly string[] = [
 
 const TITLES: Readonly<Record<string, string>> = {
   "plain": "plain",
+  "adaptive-guidance": "adaptive guidance",
+  "prefix-guidance": "prefix guidance",
+  "spatial-guidance": "spatial guidance",
   "var-scaling": "VAR-Scaling",
   "best-of-n": "Best-of-N",
   "beam": "beam search",
@@ -64,6 +78,12 @@ const VAR_SCALING = [
   "pick",
 ];
 
+const GUIDING_SETTINGS: Readonly<Record<GuidingName, readonly string[]>> = {
+  "adaptive-guidance": ["eta", "normThreshold", "over"],
+  "prefix-guidance": ["weight", "share", "corruption"],
+  "spatial-guidance": ["strength", "scales"],
+};
+
 const OWN: Readonly<Record<SearchName, readonly string[]>> = {
   "best-of-n": ["samples", "verifier"],
   "beam": ["samples", "width", "scales", "verifier"],
@@ -86,6 +106,8 @@ const OWN: Readonly<Record<SearchName, readonly string[]>> = {
 
 /** What a method consists of. */
 export interface MethodParts {
+  /** What changes logits, if there is such a thing. */
+  readonly guiding?: GuidingName;
   /** Whether VAR-Scaling is one of its parts. */
   readonly scaled: boolean;
   /** The search, if there is one. */
@@ -95,7 +117,12 @@ export interface MethodParts {
 /** The parts of a method of {@linkcode SWEEP_METHODS}. */
 export function partsOf(method: string): MethodParts {
   const search = SEARCHES.find((name) => method.endsWith(name));
-  return { scaled: method.startsWith("var-scaling"), ...(search && { search }) };
+  const guiding = GUIDING.find((name) => name === method);
+  return {
+    ...(guiding && { guiding }),
+    scaled: method.startsWith("var-scaling"),
+    ...(search && { search }),
+  };
 }
 
 /**
@@ -117,6 +144,7 @@ export function settingsOf(method: string): readonly string[] {
   const parts = partsOf(method);
   return [
     ...SAMPLING,
+    ...(parts.guiding === undefined ? [] : GUIDING_SETTINGS[parts.guiding]),
     ...(parts.scaled ? VAR_SCALING.map((name) => scalingName(name, parts)) : []),
     ...(parts.search === undefined ? [] : OWN[parts.search]),
   ];
@@ -176,7 +204,8 @@ export function hooksOf(
   settings: Settings,
   { scales, verifier, features }: SearchJudges & { readonly scales?: number },
 ): ScaleHook[] {
-  const { search } = partsOf(method);
+  const { guiding, search } = partsOf(method);
+  if (guiding !== undefined) return [guidingHook(guiding, pick(settings, GUIDING_SETTINGS[guiding]))];
   const scaling = scalingHooks(method, settings);
   if (search === undefined) return scaling;
   const judge = verifier === undefined ? {} : { verifier };
@@ -193,6 +222,17 @@ export function hooksOf(
       const described = features === undefined ? {} : { features };
       return [...scaling, ttsVar({ ...lanesOf(samples, scales), ...others, ...judge, ...described })];
     }
+  }
+}
+
+function guidingHook(name: GuidingName, settings: Settings): ScaleHook {
+  switch (name) {
+    case "adaptive-guidance":
+      return adaptiveGuidance(settings);
+    case "prefix-guidance":
+      return prefixGuidance(settings) as ScaleHook;
+    case "spatial-guidance":
+      return spatialGuidance(settings);
   }
 }
 
@@ -229,6 +269,7 @@ const SYMBOLS: Readonly<Record<string, string>> = {
   samples: "N",
   candidates: "candidates",
   alpha: "α",
+  weight: "λ",
   representatives: "k",
 };
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { loadFeatures, loadVerifier, type Model } from "../../models/mod.ts";
+import { loadFeatures, loadModel, loadVerifier, type Model } from "../../models/mod.ts";
 import {
   bestOfN,
   costOf,
@@ -67,6 +67,13 @@ export class RowNetworks implements AsyncDisposable {
   #verifier(place: string, signal?: AbortSignal): Promise<NonNullable<SearchJudges["verifier"]>> {
     return this.#once(`verifier ${place}`, async () => {
       if (place === "evidence") return ownEvidence();
+      if (place.startsWith("evidence:")) {
+        const other = await loadModel(place.slice("evidence:".length), {
+          device: this.#model.device,
+          signal,
+        });
+        return ownEvidence({ model: this.#owned.use(other) });
+      }
       if (place === "density") return ownDensity();
       if (place === "own") return await required(this.#model, "verifier")();
       return this.#owned.use(await loadVerifier(place, { model: this.#model, signal }));

@@ -4,10 +4,12 @@ import {
   askedOf,
   fileStem,
   measuredOver,
+  shownInNotebooks,
   shownMeasured,
   shownNumber,
   spreadLabels,
 } from "../../../evaluation/analyses/analysis.ts";
+import { RgbaImage } from "../../../sampler/pictures/image.ts";
 import { sharedModel, testOnModel } from "../../sampler/models.ts";
 
 const HOW = { action: "look" };
@@ -81,4 +83,27 @@ Deno.test("fileStem: any name is a part of a file's name", () => {
     "label",
     "a".repeat(40),
   ]);
+});
+
+Deno.test("shownInNotebooks: the first picture is shown, or the table, and the data stay as they are", async () => {
+  const image = new RgbaImage(3, 2);
+  const svg = { name: "a.svg", bytes: new TextEncoder().encode("<svg/>") };
+  const png = { name: "a.png", bytes: image.png() };
+  const words = "Own\nlabel\tvalue\nsea\t1";
+  const cases: [pictures: { name: string; bytes: Uint8Array }[], shown: Record<string, string>][] = [
+    [[svg, png], { "image/svg+xml": "<svg/>", "text/plain": words }],
+    [[png, svg], { "image/png": image.png().toBase64(), "text/plain": words }],
+    [[], { "text/plain": words }],
+  ];
+  for (const [pictures, expected] of cases) {
+    const table = { columns: ["label", "value"], rows: [["sea", "1"]] };
+    const plain = {
+      ...{ kind: "own", title: "Own", settings: {}, data: 1, table },
+      pictures: () => Promise.resolve(pictures),
+    };
+    const analysis = shownInNotebooks({ ...plain });
+    assertEquals(analysis, plain);
+    const show = Reflect.get(analysis, Symbol.for("Jupyter.display")) as () => Promise<unknown>;
+    assertEquals(await show(), expected);
+  }
 });

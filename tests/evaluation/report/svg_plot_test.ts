@@ -1,0 +1,30 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { SvgPlot } from "../../../evaluation/report/svg_plot.ts";
+
+/** What a notebook is given. */
+function shownOf(plot: SvgPlot): Record<string, string> {
+  return (Reflect.get(plot, Symbol.for("Jupyter.display")) as () => Record<string, string>).call(plot);
+}
+
+Deno.test("SvgPlot: a notebook gets the text, and a file the same in UTF-8", () => {
+  const plot = new SvgPlot("<svg>α</svg>", "Own");
+  assertEquals(shownOf(plot), { "image/svg+xml": "<svg>α</svg>", "text/plain": "Own" });
+  assertEquals(plot.bytes(), new TextEncoder().encode("<svg>α</svg>"));
+});
+
+Deno.test("SvgPlot: one beyond 8 MiB is a file with a link", async () => {
+  const before = Deno.cwd();
+  const folder = await Deno.makeTempDir({ prefix: "varscale-plot-" });
+  Deno.chdir(folder);
+  try {
+    const plot = new SvgPlot(`<svg>${"x".repeat(2 ** 23)}</svg>`, "Large <plot>");
+    const shown = shownOf(plot);
+    assertEquals(Object.keys(shown), ["text/html", "text/plain"]);
+    const [, path] = /<a href="(varscale_outputs\/[0-9a-f]{16}\.svg)">/.exec(shown["text/html"]!)!;
+    assertStringIncludes(shown["text/html"]!, "Large &lt;plot&gt;, too large for a notebook");
+    assert(await Deno.readTextFile(path!) === plot.svg);
+  } finally {
+    Deno.chdir(before);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
