@@ -28,6 +28,8 @@ export interface CommandSpec<Table extends OptionTable> {
   readonly description?: readonly string[];
   /** Its options. */
   readonly options: Table;
+  /** What the first argument may be, where it is one of a few words and the usage does not list them. */
+  readonly words?: readonly string[];
   /** Command lines to copy. */
   readonly examples: readonly string[];
   /** Does it. A result other than 0 is the exit code. */
@@ -36,6 +38,12 @@ export interface CommandSpec<Table extends OptionTable> {
 
 /** A command as the program calls it. */
 export interface Command {
+  /** What follows its name, one line for each form. */
+  readonly usage: readonly string[];
+  /** Its options, with those that every command has. */
+  readonly options: OptionTable;
+  /** What its first argument may be, if that is one of a few words. */
+  readonly words: readonly string[];
   /** The text of its help. */
   help(title: Title): string;
   /** Parses its arguments and does it; the result is the exit code. */
@@ -66,6 +74,9 @@ export function command<Table extends OptionTable>(spec: CommandSpec<Table>): Co
     ].join("\n\n") + "\n";
   };
   return {
+    usage: spec.usage,
+    options: table,
+    words: spec.words ?? [],
     help,
     async run(title, args, io) {
       const parsed = parse(table, args);

@@ -9,6 +9,11 @@ import type { Command, Title } from "./command.ts";
 
 /** A command that can be loaded. */
 export interface ListedCommand extends Title {
+  /**
+   * Whether it ends in its own time when it is interrupted, as what serves others does: it answers what it
+   * has begun. Others are not waited for.
+   */
+  readonly patient?: boolean;
   /** Loads it. */
   load(): Promise<Command>;
 }
@@ -34,6 +39,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     name: "reconstruct",
     summary: "Encode pictures to tokens and decode them again",
     load: async () => (await import("./commands/reconstruct.ts")).reconstruct,
+  },
+  {
+    name: "classify",
+    summary: "Tell what pictures show, by how likely a model that paints finds them under each label",
+    load: async () => (await import("./commands/classify.ts")).classify,
   },
   {
     name: "encode-text",
@@ -82,6 +92,17 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/report.ts")).report,
   },
   {
+    name: "gallery",
+    summary: "Show every method on the bundled models: pairs of pictures, cost, effect",
+    load: async () => (await import("./commands/gallery.ts")).gallery,
+  },
+  {
+    name: "serve",
+    summary: "Answer programs over HTTP as OpenAI's images endpoint does: batches, a queue, metrics",
+    patient: true,
+    load: async () => (await import("./commands/serve.ts")).serve,
+  },
+  {
     name: "npz",
     summary: "Pack the images of a folder into one NumPy archive, for evaluators",
     load: async () => (await import("./commands/npz.ts")).npz,
@@ -107,6 +128,11 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/inspect.ts")).inspect,
   },
   {
+    name: "studio",
+    summary: "Open a page in the browser to paint, to watch searches and to edit",
+    load: async () => (await import("./commands/studio.ts")).studio,
+  },
+  {
     name: "setup",
     summary: "Fetch the native library, with which a CPU computes several times as fast",
     load: async () => (await import("./commands/setup.ts")).setup,
@@ -115,5 +141,10 @@ export const COMMANDS: readonly ListedCommand[] = [
     name: "doctor",
     summary: "Check this machine: versions, GPU, threads, the bundled model",
     load: async () => (await import("./commands/doctor.ts")).doctor,
+  },
+  {
+    name: "completions",
+    summary: "Print a script with which a shell completes commands, options and their values",
+    load: async () => (await import("./commands/completions.ts")).completions(COMMANDS),
   },
 ];

@@ -13,10 +13,20 @@ export interface Io {
   out(text: string): void;
   /** Writes to standard error. */
   err(text: string): void;
+  /** Standard input; a program that calls commands need not give one. */
+  readonly input?: StandardInput | undefined;
   /** Whether standard error is a terminal, so that a line can be drawn again. */
   readonly terminal: boolean;
   /** Ends the command; Ctrl-C and SIGTERM do, with an {@linkcode Interruption}. */
   readonly signal: AbortSignal;
+}
+
+/** What comes into a command. */
+export interface StandardInput {
+  /** Whether somebody would have to type it. */
+  readonly terminal: boolean;
+  /** Its bytes, which can be read once. */
+  open(): ReadableStream<Uint8Array>;
 }
 
 /** Says a sentence to whoever watches, on a line of its own. */

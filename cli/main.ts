@@ -31,7 +31,8 @@ import { VERSION } from "./version.ts";
 export async function main(args: readonly string[], io: Io): Promise<number> {
   const door = printing(io);
   try {
-    return await Promise.race([dispatch(args, door), overdue(io.signal)]);
+    const work = dispatch(args, door);
+    return await (isPatient(args) ? work : Promise.race([work, overdue(io.signal)]));
   } catch (error) {
     if (io.signal.aborted) {
       const { message, code } = interruptionOf(io.signal);
@@ -58,6 +59,11 @@ function overdue(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>();
   signal.addEventListener("abort", () => Deno.unrefTimer(setTimeout(() => reject(signal.reason), GRACE)));
   return promise;
+}
+
+/** Whether a command ends in its own time. */
+function isPatient([first]: readonly string[]): boolean {
+  return COMMANDS.find(({ name }) => name === first)?.patient ?? false;
 }
 
 function interruptionOf({ reason }: AbortSignal): Interruption {
@@ -177,6 +183,7 @@ if (import.meta.main) {
   const code = await main(Deno.args, {
     out: (text) => write(Deno.stdout, text),
     err: (text) => write(Deno.stderr, text),
+    input: { terminal: Deno.stdin.isTerminal(), open: () => Deno.stdin.readable },
     terminal: Deno.stderr.isTerminal(),
     signal: controller.signal,
   });

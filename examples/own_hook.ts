@@ -5,6 +5,10 @@
  *
  *     deno run -R -W examples/own_hook.ts [FOLDER]
  *
+ * It exports the hook, too, for a command line:
+ *
+ *     varscale generate "red torus" --hook 'examples/own_hook.ts?attempts=8&scale=2'
+ *
  * @module
  */
 
@@ -39,28 +43,42 @@ function colourfulness({ data, width, height }: RgbaImage): number {
   return sum / (width * height);
 }
 
-const [folder = "out/own_hook"] = Deno.args;
-await Deno.mkdir(folder, { recursive: true });
-
-await using model = await loadModel("demo");
-const request = { labels: ["red torus", "green cone", "orange capsule", "yellow cylinder"], seed: 3 };
-const first = await generate(model, request);
-const hook = bestOf(4, 3, colourfulness);
-const best = await generate(model, { ...request, hooks: [hook] });
-
-const cells = [...first.images, ...best.images].map((image) => ({
-  image,
-  caption: `attempt ${image.lane}: ${colourfulness(image).toFixed(1)}`,
-}));
-const sheet = gridImage(cells, {
-  columns: request.labels.length,
-  rowTitles: ["first", "best of 4"],
-  scale: 3,
-});
-await Deno.writeFile(`${folder}/sheet.png`, sheet.png());
-
-for (const image of best.images) {
-  const [score] = image.decisionsOf(hook);
-  console.log(`${image.label.name}: attempt ${image.lane}, whose preview scored ${score!.value.toFixed(1)}`);
+/** The hook for a command line, with what stands behind the path of this file. */
+export default function colourful(options: { attempts?: number; scale?: number }): ScaleHook<number> {
+  const { attempts = 4, scale = 3, ...others } = options;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new TypeError(`There is no option ${unknown}, but attempts and scale`);
+  return bestOf(attempts, scale, colourfulness);
 }
-console.log(`${folder}/sheet.png`);
+
+/** Without the hook and with it. */
+async function compare(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+
+  await using model = await loadModel("demo");
+  const request = { labels: ["red torus", "green cone", "orange capsule", "yellow cylinder"], seed: 3 };
+  const first = await generate(model, request);
+  const hook = bestOf(4, 3, colourfulness);
+  const best = await generate(model, { ...request, hooks: [hook] });
+
+  const cells = [...first.images, ...best.images].map((image) => ({
+    image,
+    caption: `attempt ${image.lane}: ${colourfulness(image).toFixed(1)}`,
+  }));
+  const sheet = gridImage(cells, {
+    columns: request.labels.length,
+    rowTitles: ["first", "best of 4"],
+    scale: 3,
+  });
+  await Deno.writeFile(`${folder}/sheet.png`, sheet.png());
+
+  for (const image of best.images) {
+    const [score] = image.decisionsOf(hook);
+    console.log(
+      `${image.label.name}: attempt ${image.lane}, whose preview scored ${score!.value.toFixed(1)}`,
+    );
+  }
+  console.log(`${folder}/sheet.png`);
+}
+
+if (import.meta.main) await compare(Deno.args[0] ?? "out/own_hook");

@@ -192,6 +192,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 /** The command. */
 export const analyze = command({
   usage: ["KIND [LABEL …] [OPTIONS]"],
+  words: Object.keys(KINDS),
   description: [
     `KIND is ${list(Object.entries(KINDS).map(([name, { help }]) => `${name} (${help})`), "or")}.`,
     "A LABEL is the name or number of a class, or a prompt for a model that takes texts. " +
@@ -213,7 +214,7 @@ async function run({ options, operands, given }: Arguments<typeof OPTIONS>, io: 
   const { output, overwrite = false, json, quiet = false } = options;
   const [name, ...named] = operands;
   const kind = kindOf(name, given);
-  const labelsOf = await givenLabels(named, options);
+  const labelsOf = await givenLabels(named, options, io);
   const painting = await paintingOf(options);
   const place = modelPlace(options) ?? { folder: "demo" };
   await using folder = await OutputFolder.open(output, { record: ANALYSIS_FILE, overwrite });

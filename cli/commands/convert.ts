@@ -22,6 +22,7 @@ import {
   checkpointsOf,
   DEPTH_OPTION,
   modelPlace,
+  sayHubNotice,
   SIZE_OPTION,
   WEIGHTS_OPTION,
   WITHOUT_OPTION,
@@ -162,6 +163,7 @@ async function sourceOf(options: Arguments<typeof OPTIONS>["options"], io: Io): 
   if (place === undefined) {
     return { folder: Object.hasOwn(BUNDLED_MODELS, folder) ? BUNDLED_MODELS[folder]! : folder };
   }
+  sayHubNotice(place, io, { quiet: false });
   using transfer = new Transfer(io);
   const found = await hubModel(place, options.modelSize ?? options.modelDepth, {
     onProgress: transfer.report,

@@ -8,13 +8,18 @@
 import {
   adapterNote,
   checkDevice,
+  CpuDevice,
   type CpuProvider,
   DEMO_MODEL,
   describeGraph,
   type DeviceCheck,
   type DeviceKind,
+  fitModel,
   generate,
   loadModel,
+  type ModelFit,
+  type ModelNeeds,
+  modelNeeds,
   type NativeLibrary,
   nativeLibrary,
   openDevice,
@@ -25,19 +30,34 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, untilEnded, UsageError } from "../io.ts";
-import { flag, toggle } from "../options/kinds.ts";
-import { type Arguments, refuseOperands, section } from "../options/options.ts";
+import { readPlaces } from "../options/given_files.ts";
+import { bytes, flag, text, toggle } from "../options/kinds.ts";
+import {
+  CHECKPOINT_OPTIONS,
+  checkpointsOf,
+  DEPTH_OPTION,
+  modelPlace,
+  SIZE_OPTION,
+} from "../options/model_options.ts";
+import { type Arguments, refuseOperands, section, type Values } from "../options/options.ts";
 import { JSON_OPTION } from "../options/output_options.ts";
+import { askedFor } from "../options/requests.ts";
 import { columns } from "../output/columns.ts";
 import { deviceCheckRows } from "../output/device_check_rows.ts";
 import { formatJson } from "../output/format_json.ts";
+import { modelFitRows, type ModelReport } from "../output/model_fit_rows.ts";
 import { StatusLine } from "../output/status_line.ts";
 import { duration, size } from "../output/units.ts";
+import { exists } from "../output/whole_file.ts";
 import { VERSION } from "../version.ts";
 
-const OPTIONS = section("Checks", {
-  run: { kind: toggle, help: "Generate images with the bundled model on each device", defaultText: "on" },
-  quick: { kind: flag, help: "Take a second: look at what is there, generate and verify nothing" },
+const CHECKS = section("Checks", {
+  run: {
+    kind: toggle,
+    help: "Generate images with the bundled model on each device",
+    defaultText: "on, without a model to tell about",
+  },
+  quick: { kind: flag, help: "Take a second: look at what is there, generate, verify and measure nothing" },
   check: {
     kind: flag,
     help:
@@ -46,12 +66,36 @@ const OPTIONS = section("Checks", {
   json: JSON_OPTION,
 });
 
+const OPTIONS = {
+  ...section("Model", {
+    model: {
+      kind: text("PLACE"),
+      short: "m",
+      help:
+        'Tell which types of weights of this model fit here, with bytes and seconds of each: a model folder, a published name like "var-d16", "flexvar-d24" or "infinity-2B", "hf:OWNER/NAME", or a bundled model; weights are neither downloaded nor read',
+    },
+    ...CHECKPOINT_OPTIONS,
+    modelDepth: { ...DEPTH_OPTION, help: "Depth of the model, of a repository that has several" },
+    modelSize: { ...SIZE_OPTION, help: "Name of its size, like 2B, of a repository that has several" },
+    memory: { kind: bytes, help: "Memory that it may take", defaultText: "what there is" },
+  }),
+  ...CHECKS,
+};
+
 /** The command. */
 export const doctor = command({
   usage: ["[OPTIONS]"],
   description: ["The exit code is 1 if something that is there does not work. No GPU is no failure."],
   options: OPTIONS,
-  examples: ["", "--quick", "--check", "--check --json > gpu.json", "--no-run --json"],
+  examples: [
+    "",
+    "--quick",
+    "--model var-d30",
+    "--model hf:FoundationVision/Infinity --model-size 2B --quick",
+    "--check",
+    "--check --json > gpu.json",
+    "--no-run --json",
+  ],
   run,
 });
 
@@ -108,6 +152,8 @@ interface Report {
   readonly trials: readonly TrialReport[];
   /** Whether all trials drew the same tokens from the same seed; `null` if there are no two. */
   readonly agree: boolean | null;
+  /** What a model takes and where it fits; `null` if none was named. */
+  readonly model: ModelReport | null;
   /** What the check of the GPU found; `null` if it was not asked for, or there is none. */
   readonly check: DeviceCheck | null;
   /** Checks that were not made, in words. */
@@ -116,14 +162,20 @@ interface Report {
 
 async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Promise<number> {
   refuseOperands(operands, 0);
-  const { quick = false, run = !quick, check: checks = false } = options;
+  const place = modelPlace(options);
+  const { quick = false, run = !quick && place === undefined, check: checks = false } = options;
   for (const [name, given] of [["run", run], ["check", checks]] as const) {
     if (quick && given) throw new UsageError(`Options --quick and --${name} exclude each other`);
   }
+  // What is wrong with the name of a model is told at once.
+  const needs = place === undefined ? undefined : await needsOf(options, io);
   const adapter = await adapterReport();
   const reason = await whyNoGpu() ?? null;
   const native = await nativeLibrary();
-  const demo = quick ? null : await demoReport(io.signal);
+  const auto = reason === null
+    ? { device: "webgpu", provider: "webgpu", reason } as const
+    : { device: "cpu", provider: native.state === "ready" ? "native" : "wasm", reason } as const;
+  const demo = quick || !run && place !== undefined ? null : await demoReport(io.signal);
   const trials: TrialReport[] = [];
   const tokens: string[] = [];
   if (run && demo?.problem === null) {
@@ -140,6 +192,15 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     }
   }
   const check = checks && adapter !== null ? await checkGpu(io) : null;
+  const model = needs === undefined ? null : await modelReport(needs, {
+    ...{ memory: options.memory, io },
+    places: [
+      ...(adapter === null ? [] : ["webgpu"] as const),
+      ...(native.state === "ready" ? ["native"] as const : []),
+      "wasm",
+    ],
+    measured: quick ? undefined : auto.provider,
+  });
   const report: Report = {
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
     platform: `${Deno.build.os} ${Deno.build.arch}`,
@@ -147,17 +208,17 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     threads: sharesMemory(),
     native,
     adapter,
-    auto: reason === null
-      ? { device: "webgpu", provider: "webgpu", reason }
-      : { device: "cpu", provider: native.state === "ready" ? "native" : "wasm", reason },
+    auto,
     demo,
     trials,
     agree: tokens.length < 2 ? null : tokens.every((text) => text === tokens[0]),
+    model,
     check,
     leftOut: [
-      ...(quick ? ["the checksums of the bundled model"] : []),
+      ...(demo === null ? ["the checksums of the bundled model"] : []),
       ...(run ? [] : ["images of it on each device, and whether their tokens are the same"]),
       ...(checks && adapter === null ? ["the check of a GPU, as there is none"] : []),
+      ...(needs === undefined ? [] : [`how long a picture takes${quick ? "" : " elsewhere"}`]),
     ],
   };
   io.out(options.json ? `${formatJson(report)}\n` : show(report));
@@ -165,6 +226,56 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     trials.some(({ error }) => error !== undefined);
   const broken = check?.kernels.some(({ passed }) => !passed) ?? false;
   return failed || broken || report.agree === false ? 1 : 0;
+}
+
+/** What a model takes, which its place on the disk or its name tells. */
+async function needsOf(options: Values<typeof OPTIONS>, { signal }: Io): Promise<ModelNeeds> {
+  const { model, modelDepth: depth, modelSize } = options;
+  const place = modelPlace(options)!;
+  // A published name is no path, unless there is something.
+  const folder = "folder" in place
+    ? model !== undefined && await exists(place.folder) ? place.folder : model!
+    : "";
+  const source = "folder" in place ? folder : checkpointsOf(place);
+  const places = typeof source === "string" ? [source] : Object.values(source).map(String);
+  return await askedFor(() =>
+    readPlaces(places, () =>
+      modelNeeds(source, {
+        signal,
+        ...(depth === undefined ? {} : { depth }),
+        ...(modelSize === undefined ? {} : { size: modelSize }),
+      }))
+  );
+}
+
+/** Where a model fits, of the places that there are; where it would run, its speed is measured. */
+async function modelReport(needs: ModelNeeds, facts: {
+  readonly places: readonly Provider[];
+  readonly measured: Provider | undefined;
+  readonly memory: number | undefined;
+  readonly io: Io;
+}): Promise<ModelReport> {
+  const { measured, memory, io } = facts;
+  const line = new StatusLine(io);
+  const places: ModelFit[] = [];
+  try {
+    for (const provider of facts.places) {
+      const measure = provider === measured;
+      using device = provider === "webgpu" ? await openDevice("webgpu") : new CpuDevice();
+      if (measure && io.terminal) line.draw(`Measuring "${device.name}"`);
+      places.push(
+        await fitModel(needs, device, {
+          ...{ measure, signal: io.signal },
+          ...(provider === "webgpu" ? {} : { cpuProvider: provider }),
+          ...(memory === undefined ? {} : { memory }),
+        }),
+      );
+    }
+  } finally {
+    line.clear();
+  }
+  const { name, family, picture, stored } = needs;
+  return { needs: { name, family, picture, stored }, places };
 }
 
 async function checkGpu(io: Io): Promise<DeviceCheck> {
@@ -256,7 +367,7 @@ async function demoNodes(): Promise<Record<string, number>> {
 }
 
 function show(report: Report): string {
-  const { versions, adapter, auto, demo, trials, agree, check, leftOut } = report;
+  const { versions, adapter, auto, demo, trials, agree, model, check, leftOut } = report;
   const rows: [string, string][] = Object.entries(versions);
   rows.push(["platform", `${report.platform}, ${report.cores} cores`]);
   rows.push([
@@ -289,6 +400,7 @@ function show(report: Report): string {
   if (agree !== null) {
     rows.push(["same tokens", agree ? "✓ in all runs" : "✗ the runs drew different tokens"]);
   }
+  if (model !== null) rows.push(...modelFitRows(model));
   if (check !== null) rows.push(...deviceCheckRows(check));
   if (leftOut.length > 0) rows.push(["left out", leftOut.join("; ")]);
   return columns(rows);

@@ -8,7 +8,7 @@ import { FAMILIES, hubModel, type HubPlace, suggestPlace } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { flag, integer, text } from "../options/kinds.ts";
-import { SIZE_OPTION, WITHOUT_OPTION } from "../options/model_options.ts";
+import { sayHubNotice, SIZE_OPTION, WITHOUT_OPTION } from "../options/model_options.ts";
 import { type Arguments, refuseOperands, section } from "../options/options.ts";
 import { hubPlace } from "../options/place.ts";
 import { columns } from "../output/columns.ts";
@@ -48,7 +48,7 @@ const OPTIONS = {
 
 /** The command. */
 export const download = command({
-  usage: ["hf:OWNER/NAME[@REVISION] [OPTIONS]"],
+  usage: ["hf:OWNER/NAME[/FILE][@REVISION] [OPTIONS]"],
   description: [
     "What is in the cache already is not fetched again, a download that broke off goes on where it stopped, and a file " +
     "is found there only when it is whole and has the checksum that the hub promised, which is compared once, and again " +
@@ -62,6 +62,8 @@ export const download = command({
     "hf:FoundationVision/var --depth 16",
     "hf:FoundationVision/var@main --depth 30 --json",
     "hf:jiaosiyu1999/FlexVAR --depth 24",
+    "hf:nvidia/DirectDiscriminativeOptimization --depth 16",
+    "hf:Zigeng/VAR_CoDe/drafter_8.pth",
     "hf:FoundationVision/Infinity --model-size 2B --without t5",
   ],
   run,
@@ -76,6 +78,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     throw new UsageError("Options --depth and --model-size exclude each other");
   }
   const place = placeOf(name);
+  sayHubNotice(place, io, { quiet: false });
   using transfer = new Transfer(io);
   const model = await hubModel(place, modelSize ?? depth, {
     cacheFolder: options.cache,

@@ -40,7 +40,7 @@ const OPTIONS = {
 export const encodeText = command({
   usage: ["PROMPTS --model PLACE --output FILE [OPTIONS]"],
   description: [
-    'PROMPTS is a file of prompts: one in each line, or JSON with "prompt", by the line or as a list. Equal ones are encoded once. ' +
+    'PROMPTS is a file of prompts, or - for standard input: one in each line, or JSON with "prompt", by the line or as a list. Equal ones are encoded once. ' +
     "A negative prompt is one of them.",
     "The other commands take the file as --text-features. It is written when all prompts are encoded, and knows by which encoder: features of another one are refused.",
   ],
@@ -62,7 +62,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
     throw new UsageError(`Cannot write ${output}: it exists; choose another --output, or --overwrite`);
   }
   await requireFolder(dirname(resolve(output)));
-  const prompts = [...new Set((await readPrompts(file)).map(({ prompt }) => prompt))];
+  const prompts = [...new Set((await readPrompts(file, io)).map(({ prompt }) => prompt))];
   const place = modelPlace(others) ?? { folder: "demo" };
   await using model = await load(place, { ...others, dtype: "auto", quiet }, io, requireTexts);
   const features = await encodeTexts(model, prompts, { quiet, io });

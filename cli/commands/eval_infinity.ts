@@ -85,7 +85,7 @@ const OWN_OPTIONS = {
   ...DEVICE_OPTIONS,
   ...section("Device", BATCH_OPTIONS),
   ...METHOD_OPTIONS,
-  ...section("Output", { quiet: SERIES_OPTIONS.quiet }),
+  ...section("Output", { recipe: SERIES_OPTIONS.recipe, quiet: SERIES_OPTIONS.quiet }),
 };
 
 const OPTIONS = {
@@ -145,7 +145,7 @@ const flags = command({
 
 /** The command. */
 export const evalInfinity: Command = {
-  help: (title) => flags.help(title),
+  ...flags,
   run: async (title, args, io) => {
     const help = args.includes("--help") || args.includes("-h");
     const environment = help ? {} : Deno.env.toObject();

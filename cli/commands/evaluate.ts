@@ -39,7 +39,7 @@ import {
 } from "../../mod.ts";
 import { command } from "../command.ts";
 import { type Io, say, untilEnded, UsageError } from "../io.ts";
-import { choice, integer, seed, text, texts, toggle } from "../options/kinds.ts";
+import { choice, inputFile, integer, seed, text, texts, toggle } from "../options/kinds.ts";
 import { chooseDevice, chooseProvider, DEVICE_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, optionName, section, type Values } from "../options/options.ts";
 import { JSON_OPTION, OVERWRITE_OPTION, quietOption } from "../options/output_options.ts";
@@ -89,8 +89,9 @@ const OPTIONS = {
       defaultText: "for the bundled models the one that comes with them",
     },
     prompts: {
-      kind: text("FILE"),
-      help: "Prompts of the pictures in the order of their names, one in each line or as JSON",
+      kind: inputFile,
+      help:
+        "Prompts of the pictures, from a file or, for -, from standard input, in the order of their names, one in each line or as JSON",
       defaultText: "those of the run",
     },
     chunk: {
@@ -210,7 +211,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const reference = await referenceOf(options.reference, network, io.signal);
   const prompts = options.prompts === undefined
     ? undefined
-    : (await readPrompts(options.prompts)).map(({ prompt }) => prompt);
+    : (await readPrompts(options.prompts, io)).map(({ prompt }) => prompt);
   const kept = options.features === undefined ? undefined : await readRows(options.features, {
     network,
     pictures: sources[0]!.source.fingerprint,

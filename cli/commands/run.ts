@@ -11,12 +11,15 @@ import {
   type Model,
   type ModelOutline,
   type ResolvedRequest,
+  type ScaleHook,
 } from "../../mod.ts";
 import { command } from "../command.ts";
+import { Recipes } from "../generation/recipe.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { load, type ModelPlace, modelPlace, providerAgain } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands } from "../options/options.ts";
 import { type JudgeRecords, OpenedSearch, requirePlaces } from "../options/open_search.ts";
+import type { OwnHook } from "../options/own_hooks.ts";
 import { type GivenPrompt, readPrompts } from "../options/prompts.ts";
 import { asked, checkOutline, checkRequest } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
@@ -92,7 +95,7 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   const { options } = args;
   const output = requireConsistent(args);
   const place = modelPlace(options) ?? { folder: "demo" };
-  const prompts = await givenPrompts(options);
+  const prompts = await givenPrompts(options, io);
   const features = options.textFeatures === undefined ? undefined : await readFeatures(options.textFeatures);
   const { npz = false, quiet = false } = options;
   await requirePlaces(searchOfSeries(options));
@@ -119,9 +122,24 @@ async function execute(args: Arguments<typeof SERIES_OPTIONS>, io: Io): Promise<
   });
   const request = { ...plain, hooks: search.hooks };
   const record = await recordNow(output, {
-    ...{ before, model: opened.model, request, judges: search.records, subjects, place, options, io },
+    ...{
+      before,
+      model: opened.model,
+      request,
+      judges: search.records,
+      own: search.own,
+      subjects,
+      place,
+      options,
+      io,
+    },
   });
-  const failures = await makeMissing(output, { opened, search, request, subjects, record, options, io });
+  const recipes = options.recipe === false
+    ? undefined
+    : await recipesOf(opened.model, { request, search, subjects, place });
+  const failures = await makeMissing(output, {
+    ...{ opened, search, request, subjects, record, recipes, options, io },
+  });
   if (failures.length > 0) {
     const failed = plural(failures.length, "image");
     say(io, `${failed} failed; ${failures.path} tells why, and the same command tries again`);
@@ -170,10 +188,11 @@ function requireConsistent({ options, operands }: Arguments<typeof SERIES_OPTION
 /** The prompts that the options name, if they name any. */
 async function givenPrompts(
   { prompts, metadata }: SeriesValues,
+  io: Io,
 ): Promise<readonly GivenPrompt[] | undefined> {
   const file = prompts ?? metadata;
   if (file === undefined) return undefined;
-  const given = await readPrompts(file);
+  const given = await readPrompts(file, io);
   // Of a text, a scorer would know nothing but the prompts.
   const bare = metadata !== undefined && given.some(({ line }) => Object.keys(JSON.parse(line)).length === 1);
   if (!bare) return given;
@@ -210,17 +229,18 @@ async function recordNow(
     readonly model: Model;
     readonly request: GenerateRequest;
     readonly judges: JudgeRecords;
+    readonly own: readonly OwnHook[];
     readonly subjects: Subjects;
     readonly place: ModelPlace;
     readonly options: SeriesValues;
     readonly io: Io;
   },
 ): Promise<SeriesRecord> {
-  const { before, model, request, judges, subjects, place, options, io } = facts;
+  const { before, model, request, judges, own, subjects, place, options, io } = facts;
   const [first] = subjects.cells;
   const resolved = checkRequest(model, { ...request, labels: subjects.labelOf(first!) });
   const settings = {
-    ...settingsOf(options, model, { request: resolved, judges }),
+    ...settingsOf(options, model, { request: resolved, judges, own }),
     ...await featuresRecord(model, resolved),
   };
   const now = recordOfSeries(model, { place, settings, subjects });
@@ -229,6 +249,30 @@ async function recordNow(
   }
   if (!options.quiet) { for (const note of resolved.schedule.notes ?? []) say(io, note); }
   return now;
+}
+
+/** What pictures carry. */
+async function recipesOf(
+  model: Model,
+  facts: {
+    readonly request: GenerateRequest;
+    readonly search: OpenedSearch;
+    readonly subjects: Subjects;
+    readonly place: ModelPlace;
+  },
+): Promise<Recipes> {
+  const { request, search: { hooks, own, records: judges }, subjects, place } = facts;
+  const labels = subjects.labelOf(subjects.cells[0]!);
+  return await Recipes.of(model, {
+    place,
+    request: checkRequest(model, { ...request, labels }),
+    variants: [{ name: nameOf(hooks), hooks, own, judges }],
+  });
+}
+
+/** What pictures are made by, as the record of a generation calls it. */
+function nameOf(hooks: readonly ScaleHook[]): string {
+  return hooks.map(({ name }) => name).join("+") || "plain";
 }
 
 /** What a record says of features that were given: of the first prompt, which stays when a run grows. */
@@ -252,11 +296,12 @@ async function makeMissing(
     readonly request: GenerateRequest;
     readonly subjects: Subjects;
     readonly record: SeriesRecord;
+    readonly recipes: Recipes | undefined;
     readonly options: SeriesValues;
     readonly io: Io;
   },
 ): Promise<FailureList> {
-  const { opened, search, request, subjects, record, options, io } = facts;
+  const { opened, search, request, subjects, record, recipes, options, io } = facts;
   const { shard, quiet = false } = options;
   const coupled = isCoupled(options);
   const share = shareOf(subjects, shard, coupled);
@@ -286,6 +331,7 @@ async function makeMissing(
       request: { ...request, textFeatures },
       subjects,
       sharedNoise: record.settings.sharedNoise,
+      recipes: recipes && { writer: recipes, variant: nameOf(search.hooks) },
       output,
       only: new Set(missing.map((cell) => subjects.fileOf(cell))),
       failures,

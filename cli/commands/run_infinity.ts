@@ -21,7 +21,7 @@ import {
 import { METHOD_OPTIONS } from "../options/method_options.ts";
 import { DEVICE_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
-import { quietOption } from "../options/output_options.ts";
+import { quietOption, RECIPE_OPTION } from "../options/output_options.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
 import { TEXT_FEATURES_OPTION } from "../options/text_features.ts";
 import { list } from "../output/words.ts";
@@ -32,7 +32,7 @@ const OWN_OPTIONS = {
   ...DEVICE_OPTIONS,
   ...section("Device", { memory: BATCH_OPTIONS.memory }),
   ...METHOD_OPTIONS,
-  ...section("Output", { quiet: quietOption("errors and warnings") }),
+  ...section("Output", { recipe: RECIPE_OPTION, quiet: quietOption("errors and warnings") }),
 };
 
 const OPTIONS = { ...RUN_FLAGS, ...INFINITY_FLAGS, ...OWN_OPTIONS };

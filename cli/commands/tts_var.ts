@@ -13,7 +13,7 @@ import { requireFacts } from "../options/infinity_facts.ts";
 import { LOADING_OPTIONS, ownArguments, withoutEffect } from "../options/infinity_flags.ts";
 import { DEVICE_OPTIONS } from "../options/model_options.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
-import { quietOption } from "../options/output_options.ts";
+import { quietOption, RECIPE_OPTION } from "../options/output_options.ts";
 import { BATCH_OPTIONS } from "../options/sampling_options.ts";
 import { TEXT_FEATURES_OPTION } from "../options/text_features.ts";
 import {
@@ -30,7 +30,7 @@ const OWN_OPTIONS = {
   ...section("Model", { textFeatures: TEXT_FEATURES_OPTION, ...LOADING_OPTIONS }),
   ...DEVICE_OPTIONS,
   ...section("Device", { memory: BATCH_OPTIONS.memory }),
-  ...section("Output", { quiet: quietOption("errors and warnings") }),
+  ...section("Output", { recipe: RECIPE_OPTION, quiet: quietOption("errors and warnings") }),
 };
 
 const OPTIONS = { ...TTS_VAR_FLAGS, ...OWN_OPTIONS };
@@ -55,7 +55,7 @@ const flags = command({
 
 /** The command. */
 export const ttsVar: Command = {
-  help: (title) => flags.help(title),
+  ...flags,
   run: (title, args, io) => flags.run(title, joinLists(args), io),
 };
 

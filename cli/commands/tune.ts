@@ -130,7 +130,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
   const { json, quiet = false, report, overwrite = false, force = false, output } = options;
   const place = modelPlace(options) ?? { folder: "demo" };
   const target = await targetOf(place, options);
-  const labelsOf = await givenLabels(operands, options);
+  const labelsOf = await givenLabels(operands, options, io);
   const painting = await paintingOf(options);
   await using folder = report === undefined
     ? undefined

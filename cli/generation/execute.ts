@@ -6,26 +6,21 @@
  */
 
 import {
-  generate as library,
   type GeneratedImage,
   type GenerateRequest,
+  type GridCell,
   type Model,
   type ResolvedRequest,
-  RUNTIME_VERSION,
+  RgbaImage,
   type ScaleHook,
+  type Stepwise,
+  stepwise,
   type Trace,
 } from "../../mod.ts";
 import { type Io, say } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
-import {
-  describeDevice,
-  type DeviceRecord,
-  deviceRecord,
-  load,
-  memoryRecord,
-  sizeRecord,
-} from "../options/model_options.ts";
-import { usedSettings } from "../options/search.ts";
+import { describeDevice, type DeviceRecord, deviceRecord, load } from "../options/model_options.ts";
+import { isSearched } from "../options/search.ts";
 import { OpenedSearch, requirePlaces } from "../options/open_search.ts";
 import { checkOutline, checkRequest } from "../options/requests.ts";
 import { readFeatures } from "../options/text_features.ts";
@@ -35,19 +30,21 @@ import { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
 import { list, plural } from "../output/words.ts";
 import { VERSION } from "../version.ts";
-import { drawRegion, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
+import { Painter } from "./collaboration.ts";
+import { drawRegion, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
+import { recordOfRun } from "./finished_run.ts";
 import { GRID_FILE, lanesAfter, Layout, RECORD_FILE } from "./layout.ts";
 import type { GenerationPlan } from "./plan.ts";
+import { Recipes, withRecipe } from "./recipe.ts";
 import {
   compareRuns,
   type ImageRecord,
   imageRecord,
-  type RunRecord,
-  runRecord,
-  type VariantRecord,
+  type Outcome,
+  outcomeOf,
+  type Repeatable,
 } from "./run_record.ts";
 import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
-import { samplingRecord } from "./sampling_record.ts";
 import { TreeFiles } from "./tree_files.ts";
 
 /** Carries out a generation. */
@@ -70,9 +67,14 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   );
   const loading = performance.now() - begun;
   const asked: GenerateRequest = { ...plan.request(model), ...given };
+  await using painter = await Painter.open(model, plan.refiner, {
+    values: { ...options, ...plan.loading },
+    request: asked,
+    io,
+  });
   await using opened = await OpenedSearch.open(search, model, { request: asked, options, io });
-  const variants = plan.variants.map(({ name, search: { methods } }): ReadyVariant => {
-    const hooks = methods.length === 0 ? [] : opened.hooks;
+  const variants = plan.variants.map(({ name, search }): ReadyVariant => {
+    const hooks = isSearched(search) ? opened.hooks : [];
     return { name, hooks, request: checkRequest(model, { ...asked, hooks }) };
   });
   const [{ request }] = variants as [ReadyVariant];
@@ -85,23 +87,27 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
     : new TreeFiles(plan.tree, { folder, output, labels: request.labels });
   await tree?.refuse(overwrite);
   const device = deviceRecord(model);
-  for (const warning of warnings(model, device, plan.record)) say(io, `warning: ${warning}`);
+  for (const warning of warnings(model, { device, opened, record: plan.record })) {
+    say(io, `warning: ${warning}`);
+  }
   if (!quiet) { for (const note of request.schedule.notes ?? []) say(io, note); }
 
+  const recipes = plan.recipe ? await recipesOf(model, plan, { variants, opened }) : undefined;
   const results = await makeVariants(variants, {
-    model,
-    asked,
-    output,
-    folder,
-    layout,
-    tree,
+    ...{ painter, asked, output, folder, layout, recipes, tree, io },
     quiet: quiet ?? false,
-    io,
+    stepwise: plan.stepwise,
   });
-  await writeSheets(plan, { model, request, results, folder, layout, opened });
-  const record = await recordOf(model, plan, {
+  await writeSheets(plan, { model, request, results, folder, layout, opened, recipes });
+  const short = results.some(({ withoutRecipe }) => withoutRecipe);
+  if (short) {
+    say(io, "warning: recipes are too long for a PNG file; pictures are without, and run.json has it all");
+  }
+  const record = await recordOfRun(model, plan, {
     variants,
-    opened,
+    judges: opened.records,
+    own: opened.own,
+    painter,
     request,
     results,
     loading,
@@ -111,7 +117,9 @@ export async function execute(plan: GenerationPlan, options: GenerateValues, io:
   });
   const strangers = await folder.finish(`${formatJson(record)}\n`);
   if (strangers !== undefined) say(io, `warning: ${strangers}`);
-  const agreement = plan.record === undefined ? undefined : compareRuns(plan.record.images, record.images);
+  const agreement = plan.record === undefined
+    ? undefined
+    : compareRuns(plan.record.outcomes, results.flatMap(({ outcomes }) => outcomes));
   if (json) io.out(`${formatJson(jsonSummary(record, output, agreement))}\n`);
   else if (!quiet) io.out(summary(record, { model, output, agreement, tree: tree?.describe() }));
 }
@@ -128,29 +136,33 @@ interface ReadyVariant {
 async function makeVariants(
   variants: readonly ReadyVariant[],
   job: {
-    readonly model: Model;
+    readonly painter: Painter;
     readonly asked: GenerateRequest;
     readonly output: string;
     readonly folder: OutputFolder;
     readonly layout: Layout;
+    readonly recipes: Recipes | undefined;
     readonly tree: TreeFiles | undefined;
+    readonly stepwise: boolean;
     readonly quiet: boolean;
     readonly io: Io;
   },
 ): Promise<VariantResult[]> {
-  const { model, asked, output, folder, layout, tree, quiet, io } = job;
+  const { painter, asked, output, folder, layout, recipes, tree, quiet, io } = job;
   const progress = new Progress(io, { total: layout.cells, quiet });
   const results: VariantResult[] = [];
   try {
-    for (const [i, { name, hooks }] of variants.entries()) {
+    for (const [i, { name, hooks, request: resolved }] of variants.entries()) {
       // The one that searches is the last.
       const watched = i === variants.length - 1 ? tree : undefined;
-      const request = {
-        ...asked,
-        hooks: watched === undefined ? hooks : [watched.hook, ...hooks],
-        signal: io.signal,
-      };
-      results.push(await makeVariant({ model, request, name, folder, layout, tree: watched, progress }));
+      const steps = job.stepwise ? stepwise() : undefined;
+      const watching = [watched?.hook, steps].filter((hook) => hook !== undefined);
+      const request = { ...asked, hooks: [...watching, ...hooks], signal: io.signal };
+      results.push(
+        await makeVariant({
+          ...{ painter, request, resolved, name, folder, layout, recipes, tree: watched, steps, progress },
+        }),
+      );
     }
   } catch (error) {
     progress.clear();
@@ -165,50 +177,83 @@ async function makeVariants(
 
 /** Makes the images of one variant, and keeps them if a grid wants them. */
 async function makeVariant(job: {
-  readonly model: Model;
+  readonly painter: Painter;
   readonly request: GenerateRequest;
+  /** The same with nothing left open. */
+  readonly resolved: ResolvedRequest;
   readonly name: string;
   readonly folder: OutputFolder;
   readonly layout: Layout;
+  readonly recipes: Recipes | undefined;
   readonly tree: TreeFiles | undefined;
+  readonly steps: Stepwise | undefined;
   readonly progress: Progress;
 }): Promise<VariantResult> {
-  const { model, request, name, folder, layout, tree, progress } = job;
+  const { painter, request, resolved, name, folder, layout, recipes, tree, steps, progress } = job;
   const records: ImageRecord[] = [];
-  const images: GeneratedImage[] = [];
+  const outcomes: Outcome[] = [];
+  const images: GridCell[] = [];
   const pictures = new Counter();
+  let together: readonly Pick<GeneratedImage, "index" | "label">[] = [];
+  let made = 0;
+  let withoutRecipe = false;
   let trace: Trace | undefined;
   let batch = "";
   let left = 0;
-  for await (const event of library.stream(model, request)) {
+  for await (const event of painter.stream(request)) {
     if (event.type === "batch") {
       batch = `${name}  batch ${event.batch + 1}/${event.batches}`;
       left = event.images.length * layout.pictures(name);
+      together = event.images.map((index, i) => ({ index, label: resolved.labels[made + i]! }));
+      made += event.images.length;
       progress.draw(batch);
     } else if (event.type === "scale") {
       progress.draw(`${batch}  scale ${event.scale + 1}/${event.scales}`);
     } else if (event.type === "preview") {
       const { scale } = event;
       const previews = new Counter();
-      for (const { index, image } of event.images) {
-        await folder.write(layout.file(name, index, { scale, picture: previews.next(index) }), image.png());
+      for (const { place, image } of event.images) {
+        await folder.write(layout.file(name, place, { scale, picture: previews.next(place) }), image.png());
       }
     } else if (event.type === "image") {
       const { image } = event;
-      const file = layout.file(name, image.index, { picture: pictures.next(image.index) });
-      const png = image.png();
-      await folder.write(file, png);
-      await tree?.write(image);
-      const previews = layout.previews(name, image.index);
-      records.push(imageRecord(image, { file, variant: name, sha256: await sha256(png), previews }));
-      if (layout.grid) images.push(image);
-      progress.image();
+      const { place } = image;
+      const picture = pictures.next(place);
+      if (layout.wants(place, picture)) {
+        const bare = image.png();
+        const pixels = await sha256(bare);
+        const outcome = await outcomeOf(image, { variant: name, pixels });
+        const several = layout.pictures(name) > 1;
+        const recipe = recipes?.picture({ image, outcome, batch: together, ...(several && { picture }) });
+        const png = withRecipe(bare, recipe);
+        const file = layout.file(name, place, { picture });
+        await folder.write(file, png);
+        const strip = layout.strip(name, place, picture);
+        if (strip !== undefined) await folder.write(strip, withRecipe(steps!.image(image).png(), recipe));
+        await tree?.write(image, recipe);
+        records.push(imageRecord(image, {
+          ...{ file, variant: name, sha256: recipe === undefined ? pixels : await sha256(png) },
+          ...(recipe !== undefined && { pixels }),
+          previews: layout.previews(name, place),
+          ...(strip !== undefined && { stepwise: strip }),
+        }));
+        outcomes.push(outcome);
+        // What hooks that watched have noted is not kept for the sheet.
+        if (layout.grid) {
+          images.push({
+            image: new RgbaImage(image.width, image.height, image.data),
+            caption: image.caption,
+          });
+        }
+        if (recipes !== undefined && recipe === undefined) withoutRecipe = true;
+        progress.image();
+      }
       if (--left === 0) progress.batch();
     } else {
       trace = event.trace;
     }
   }
-  return { name, records, images, trace: trace! };
+  return { name, records, outcomes, images, withoutRecipe, trace: trace! };
 }
 
 /** Counts things of each number. */
@@ -233,13 +278,16 @@ async function writeSheets(
     readonly folder: OutputFolder;
     readonly layout: Layout;
     readonly opened: OpenedSearch;
+    readonly recipes: Recipes | undefined;
   },
 ): Promise<void> {
-  const { model, request, results, folder, layout, opened } = facts;
+  const { model, request, results, folder, layout, opened, recipes } = facts;
   const { edit, schedule } = request;
   if (layout.grid) {
-    const sheet = drawGrid(results, { columns: plan.columns, title: title(model, opened.hooks, request) });
-    await folder.write(GRID_FILE, sheet.png());
+    const { columns } = plan;
+    const sheet = drawGrid(results, { columns, title: title(model, opened, request) });
+    const recipe = recipes?.sheet(results.flatMap(({ outcomes }) => outcomes), { columns });
+    await folder.write(GRID_FILE, withRecipe(sheet.png(), recipe));
   }
   if (edit !== undefined) {
     await folder.write(SOURCE_FILE, edit.sources[0]!.png());
@@ -247,69 +295,30 @@ async function writeSheets(
   }
 }
 
-/** Everything about a finished run. */
-async function recordOf(
+/** What is written into pictures; the search is that of the last variant. */
+async function recipesOf(
   model: Model,
-  plan: GenerationPlan,
-  facts: {
-    readonly variants: readonly ReadyVariant[];
-    readonly opened: OpenedSearch;
-    readonly request: ResolvedRequest;
-    readonly results: readonly VariantResult[];
-    readonly loading: number;
-    readonly grid: boolean;
-    readonly device: DeviceRecord;
-    readonly threads: number;
-  },
-): Promise<RunRecord> {
-  const { variants, opened, request, results, loading, grid, device, threads } = facts;
-  return runRecord({
-    versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: {
-      name: model.name,
-      family: model.family,
-      ...sizeRecord(model.size),
-      ...memoryRecord(model),
-      place: plan.place,
-      fingerprints: model.fingerprints,
-      tuning: model.tuning,
-    },
-    device: { ...device, threads },
-    request: {
-      ...recordedRequest(request),
-      ...(request.edit === undefined ? {} : { edit: await recordEdit(request.edit, plan.edit!) }),
-      ...(plan.textFeatures === undefined ? {} : { textFeatures: plan.textFeatures }),
-    },
-    variants: variants.map(({ name, hooks }): VariantRecord => ({
-      name,
-      hooks: hooks.map((hook) => ({
-        name: hook.name,
-        settings: usedSettings(hook, model, { scales: request.schedule.scales.length }),
-      })),
-      ...(hooks.length > 0 && opened.records),
-    })),
-    grid: grid ? { file: GRID_FILE, columns: plan.columns } : null,
-    timings: {
-      load: loading,
-      variants: Object.fromEntries(results.map(({ name, trace }) => [name, trace])),
-    },
-    images: results.flatMap(({ records }) => records),
+  { place, edit }: GenerationPlan,
+  { variants, opened }: { readonly variants: readonly ReadyVariant[]; readonly opened: OpenedSearch },
+): Promise<Recipes> {
+  return await Recipes.of(model, {
+    ...{ place, edit },
+    request: variants.at(-1)!.request,
+    variants: variants.map(({ name, hooks }) => ({ name, hooks, judges: opened.records, own: opened.own })),
   });
 }
 
-function recordedRequest(request: ResolvedRequest): RunRecord["request"] {
-  const { labels, seed, batch, previews } = request;
-  return {
-    labels,
-    seed,
-    ...samplingRecord(request),
-    batch,
-    previews: [...previews].sort((a, b) => a - b),
-  };
-}
-
-function warnings(model: Model, device: DeviceRecord, record: RunRecord | undefined): string[] {
+function warnings(
+  model: Model,
+  { device, opened, record }: {
+    readonly device: DeviceRecord;
+    readonly opened: OpenedSearch;
+    readonly record: Repeatable | undefined;
+  },
+): string[] {
   if (record === undefined) return [];
+  const recorded = record.variants.at(-1)!.hooks.flatMap(({ module }) => module ?? []);
+  const otherHooks = opened.own.filter(({ record: { sha256 } }, i) => sha256 !== recorded[i]?.sha256);
   const { fingerprints, tuning } = record.model;
   const provider = ({ cpuProvider = "wasm" }: DeviceRecord): string => cpuProvider;
   const names = new Set([...Object.keys(fingerprints), ...Object.keys(model.fingerprints)]);
@@ -318,12 +327,15 @@ function warnings(model: Model, device: DeviceRecord, record: RunRecord | undefi
     ...(differing.length === 0
       ? []
       : [`the weights are not those of the recorded run: ${list(differing, "and")} differ`]),
+    ...otherHooks.map(({ record: { path } }) =>
+      `the file of the hook ${path} is not that of the recorded run`
+    ),
     ...(formatJson(tuning) === formatJson(model.tuning)
       ? []
       : ["the search settings of the model are not those of the recorded run"]),
-    ...(record.versions.varscale === VERSION
+    ...(record.version === VERSION
       ? []
-      : [`the run was recorded by varscale ${record.versions.varscale}, and this is ${VERSION}`]),
+      : [`the run was recorded by varscale ${record.version}, and this is ${VERSION}`]),
     ...(record.device.kind === device.kind && provider(record.device) === provider(device)
       ? []
       : [`the run was recorded on ${describeDevice(record.device)}, and this is ${describeDevice(device)}`]),

@@ -12,13 +12,15 @@ import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../options/generate_options.ts"
 import { load } from "../options/model_options.ts";
 import { OpenedSearch, requirePlaces } from "../options/open_search.ts";
 import { parse } from "../options/parse.ts";
-import { checkOutline } from "../options/requests.ts";
+import { checkOutline, checkRequest } from "../options/requests.ts";
 import { readFeatures } from "../options/text_features.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
+import { sha256 } from "../output/sha256.ts";
 import { requireFolder, writeWhole } from "../output/whole_file.ts";
 import { planOfOptions } from "./plan.ts";
-import type { Variant } from "./run_record.ts";
+import { Recipes, withRecipe } from "./recipe.ts";
+import { outcomeOf, type Variant } from "./run_record.ts";
 
 /** A picture that is wanted. */
 export interface WantedPicture {
@@ -57,20 +59,29 @@ export async function paintPicture(wanted: WantedPicture, io: Io): Promise<void>
   for (const note of wanted.notes) notice(note);
   if (file !== wanted.file) notice(`pictures are PNG here: ${file} instead of ${wanted.file}`);
   notice(`this is: varscale generate ${[...args, "--", prompt].map(quoted).join(" ")}`);
-  const [{ search: wantedSearch }] = plan.variants as [Variant];
+  const [{ name, search: wantedSearch }] = plan.variants as [Variant];
   await requirePlaces(wantedSearch);
   await using model = await load(plan.place, values, io, (outline) => {
     checkOutline(outline, plan.request(outline));
   });
-  const request = { ...plan.request(model), ...given };
-  await using search = await OpenedSearch.open(wantedSearch, model, {
-    request,
-    options: values,
-    io,
-  });
-  const image = await makeImage(model, { ...request, hooks: search.hooks }, { quiet, io });
+  const asked = { ...plan.request(model), ...given };
+  await using search = await OpenedSearch.open(wantedSearch, model, { request: asked, options: values, io });
+  const { hooks } = search;
+  const request = { ...asked, hooks };
+  const image = await makeImage(model, request, { quiet, io });
+  const bare = image.png();
   await Deno.mkdir(folderOf(file), { recursive: true });
-  await writeWhole(file, image.png());
+  if (plan.recipe) {
+    const recipes = await Recipes.of(model, {
+      place: plan.place,
+      request: checkRequest(model, request),
+      variants: [{ name, hooks, own: search.own, judges: search.records }],
+    });
+    const outcome = await outcomeOf(image, { variant: name, pixels: await sha256(bare) });
+    await writeWhole(file, withRecipe(bare, recipes.picture({ image, outcome, batch: [image] })));
+  } else {
+    await writeWhole(file, bare);
+  }
   if (!quiet) io.out(`${printableLine(file)}: ${image.width}×${image.height}\n`);
 }
 

@@ -9,14 +9,15 @@ import type { GenerateRequest } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import { searchOf } from "../options/method_options.ts";
-import { NO_SEARCH } from "../options/search.ts";
+import { isSearched, NO_SEARCH, searchName } from "../options/search.ts";
 import { type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { absolute } from "../options/place.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
 import { type Labelled, labelOf, labelsOf, listedLabels } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
+import { type PlannedRefiner, refinedSampling, refinerOf, type RefinerValues } from "./collaboration.ts";
 import type { GivenEdit, PlannedEdit } from "./edit_record.ts";
-import type { RunRecord, Variant } from "./run_record.ts";
+import type { Repeatable, Variant, WantedPicture } from "./run_record.ts";
 
 /** A run with nothing left to ask the command line for. */
 export interface GenerationPlan {
@@ -34,12 +35,20 @@ export interface GenerationPlan {
   readonly columns: number;
   /** What the command line says of the picture that is edited. */
   readonly edit?: GivenEdit | undefined;
+  /** The only picture that is written, where the request makes more. */
+  readonly only?: WantedPicture | undefined;
   /** Where pictures of the searches go, if they are wanted. */
   readonly tree?: string | undefined;
+  /** Whether a strip of the scales of each image is written. */
+  readonly stepwise: boolean;
+  /** Whether pictures carry their recipes. */
+  readonly recipe: boolean;
+  /** Who draws the last scales, if another model does. */
+  readonly refiner?: PlannedRefiner | undefined;
   /** Where features of prompts are at hand. */
   readonly textFeatures?: string | undefined;
   /** What is repeated. */
-  readonly record?: RunRecord;
+  readonly record?: Repeatable;
 }
 
 /** What a run shows. */
@@ -55,11 +64,11 @@ interface Wanted {
 }
 
 /** A run as the options say. */
-export function planOfOptions(options: GenerateValues, wanted: Wanted): GenerationPlan {
+export function planOfOptions(options: GenerateValues & RefinerValues, wanted: Wanted): GenerationPlan {
   const { labels = [], listed, prompts = [], edit } = wanted;
-  const { compare, preview, count, seed, grid, columns, batch, memory } = options;
+  const { compare, preview, count, seed, indices, grid, columns, batch, memory } = options;
   const search = searchOf(options, compare ?? false);
-  const searched = search.methods.length > 0;
+  const searched = isSearched(search);
   if (compare && !searched) {
     const given = options.method === undefined ? "--no-scaling" : "--method none";
     throw new UsageError(`Options --compare and ${given} exclude each other`);
@@ -69,14 +78,17 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
       "Options --compare and --keep exclude each other: of a plain image there is one picture",
     );
   }
+  const refiner = refinerOf(options, search);
   const plain: Variant = { name: "plain", search: NO_SEARCH };
-  const scaled: Variant = { name: search.methods.map(({ name }) => name).join("+"), search };
+  const scaled: Variant = { name: searchName(search), search };
   return {
     place: modelPlace(options) ?? { folder: "demo" },
     variants: !searched ? [plain] : compare ? [plain, scaled] : [scaled],
     request: (model) => ({
       count,
       seed,
+      ...(indices === undefined ? {} : { indices }),
+      ...refinedSampling(options),
       ...samplingRequest(options),
       ...(batch === undefined ? {} : { batch }),
       ...(memory === undefined ? {} : { memory }),
@@ -93,6 +105,10 @@ export function planOfOptions(options: GenerateValues, wanted: Wanted): Generati
     columns,
     edit: edit?.given,
     tree: options.tree,
+    stepwise: options.stepwise ?? false,
+    // A recipe tells of one model.
+    recipe: (options.recipe ?? true) && refiner === undefined,
+    refiner,
     textFeatures: options.textFeatures === undefined ? undefined : absolute(options.textFeatures),
   };
 }

@@ -9,16 +9,28 @@ import {
   type Attempt,
   type GeneratedImage,
   type HookDecision,
+  type Model,
   type ModelTuning,
   type ResolvedLabel,
+  type ScaleHook,
   searchTree,
+  stepwise,
   type Trace,
 } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
-import { recordedSearch, type Search } from "../options/search.ts";
-import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
+import type { OwnHook } from "../options/own_hooks.ts";
+import { type RecordedHook, recordedSearch, type Search, usedSettings } from "../options/search.ts";
+import {
+  type DeviceRecord,
+  type MemoryRecord,
+  memoryRecord,
+  type ModelPlace,
+  sizeRecord,
+} from "../options/model_options.ts";
 import type { JudgeRecords } from "../options/open_search.ts";
+import { sha256 } from "../output/sha256.ts";
+import type { CollaborationRecord } from "./collaboration.ts";
 import type { EditRecord } from "./edit_record.ts";
 import type { OldSamplingRecord } from "./sampling_record.ts";
 
@@ -39,14 +51,18 @@ export interface ImageRecord {
   readonly file: string;
   /** Name of its variant. */
   readonly variant: string;
-  /** Index in the request. */
+  /** Its number: the place in the request, unless that gives indices. */
   readonly index: number;
   /** Its class or prompt. */
   readonly label: ResolvedLabel;
   /** SHA-256 of the PNG file. */
   readonly sha256: string;
+  /** SHA-256 of the same file without its recipe, if it has one. */
+  readonly pixels?: string;
   /** File names of its previews. */
   readonly previews: readonly string[];
+  /** File name of the strip of its scales, if there is one. */
+  readonly stepwise?: string;
   /** What the hooks decided. */
   readonly decisions: readonly HookDecision[];
   /** Its number among the attempts, where there were several. */
@@ -57,16 +73,30 @@ export interface ImageRecord {
   readonly tokens: readonly (readonly number[])[];
 }
 
+/** One of the pictures that a request makes. */
+export interface WantedPicture {
+  /** The number of its image. */
+  readonly index: number;
+  /** Which of the pictures of that image, from 0. */
+  readonly picture: number;
+}
+
 /** What was asked for, with nothing left open. */
 export interface RecordedRequest extends OldSamplingRecord {
   /** One label per image. */
   readonly labels: readonly ResolvedLabel[];
+  /** The numbers by which the random numbers know them, where they are not 0, 1, 2, … */
+  readonly indices?: readonly number[];
+  /** The only picture that was written, where the request made more. */
+  readonly only?: WantedPicture;
   /** Seed; beyond 2^53 as decimal text. */
   readonly seed: number | bigint | string;
   /** Images that ran together. */
   readonly batch: number;
   /** Scales with a preview. */
   readonly previews: readonly number[];
+  /** Whether there is a strip of the scales of each image. */
+  readonly stepwise?: boolean;
   /** What was edited, if anything. */
   readonly edit?: EditRecord;
   /** File with the features of the prompts, if one was given. */
@@ -78,7 +108,18 @@ export interface VariantRecord extends JudgeRecords {
   /** Its name. */
   readonly name: string;
   /** Its hooks in order. */
-  readonly hooks: readonly { readonly name: string; readonly settings: unknown }[];
+  readonly hooks: readonly RecordedHook[];
+}
+
+/** What a record says of a model. */
+export interface ModelRecord extends MemoryRecord {
+  readonly name: string;
+  readonly family: string;
+  readonly depth?: number;
+  readonly size?: string;
+  readonly place: ModelPlace;
+  readonly fingerprints: Readonly<Record<string, string>>;
+  readonly tuning: ModelTuning;
 }
 
 /** Content of `run.json`. */
@@ -90,15 +131,9 @@ export interface RunRecord {
   /** What made it. */
   readonly versions: { readonly varscale: string; readonly deno: string; readonly "onnxruntime-web": string };
   /** The model and its weights. */
-  readonly model: MemoryRecord & {
-    readonly name: string;
-    readonly family: string;
-    readonly depth?: number;
-    readonly size?: string;
-    readonly place: ModelPlace;
-    readonly fingerprints: Readonly<Record<string, string>>;
-    readonly tuning: ModelTuning;
-  };
+  readonly model: ModelRecord;
+  /** Who drew the last scales, if another model did. */
+  readonly collaboration?: CollaborationRecord;
   /** Where it ran. */
   readonly device: DeviceRecord & { readonly threads: number };
   /** What was asked for. */
@@ -113,15 +148,63 @@ export interface RunRecord {
   readonly images: readonly ImageRecord[];
 }
 
+/** What can be done again. */
+export interface Repeatable extends Pick<RunRecord, "model" | "variants" | "collaboration"> {
+  /** Version of the program that made it. */
+  readonly version: string;
+  /** Where the model is. */
+  readonly place: () => ModelPlace;
+  readonly device: DeviceRecord;
+  readonly request:
+    & Omit<RecordedRequest, "batch" | "previews">
+    & Partial<Pick<RecordedRequest, "batch" | "previews">>;
+  /** How pictures are laid out on the sheet, if there is one. */
+  readonly grid: { readonly columns: number } | null;
+  /** What came out. */
+  readonly outcomes: readonly Outcome[];
+  /** Whether features of prompts came from a file that nobody names. */
+  readonly featuresGiven: boolean;
+}
+
 /** Makes a record of its facts. */
 export function runRecord(facts: Omit<RunRecord, "format" | "version">): RunRecord {
   return { format: "varscale-run", version: RECORD_VERSION, ...facts };
 }
 
+/** What a record says of a model. */
+export function modelRecord(model: Model, place: ModelPlace): ModelRecord {
+  const { name, family, fingerprints, tuning } = model;
+  return { name, family, ...sizeRecord(model.size), ...memoryRecord(model), place, fingerprints, tuning };
+}
+
+/** What a record says of a variant: its hooks with what the model decided in their places. */
+export function variantRecord(
+  name: string,
+  model: Model,
+  facts: {
+    readonly hooks: readonly ScaleHook[];
+    /** Those of them that are the reader's own. */
+    readonly own: readonly OwnHook[];
+    readonly scales: number;
+    readonly judges: JudgeRecords;
+  },
+): VariantRecord {
+  const { hooks, own, scales, judges } = facts;
+  return {
+    name,
+    hooks: hooks.map((hook): RecordedHook => {
+      const module = own.find((one) => one.hook === hook)?.record;
+      if (module !== undefined) return { name: hook.name, settings: hook.settings ?? {}, module };
+      return { name: hook.name, settings: usedSettings(hook, model, { scales }) };
+    }),
+    ...(hooks.length > 0 && judges),
+  };
+}
+
 /** What a record says of an image. */
 export function imageRecord(
   image: GeneratedImage,
-  facts: Pick<ImageRecord, "file" | "variant" | "sha256" | "previews">,
+  facts: Pick<ImageRecord, "file" | "variant" | "sha256" | "pixels" | "previews" | "stepwise">,
 ): ImageRecord {
   const { index, label, attempt } = image;
   const tokens = image.tokens.map((map) => [...map]);
@@ -132,7 +215,8 @@ export function imageRecord(
 
 /** What hooks decided; one that only watched has pictures, which have files of their own. */
 function decided(decisions: readonly HookDecision[]): readonly HookDecision[] {
-  return decisions.filter(({ hook }) => hook !== searchTree().name);
+  const watching = [searchTree().name, stepwise().name];
+  return decisions.filter(({ hook }) => !watching.includes(hook));
 }
 
 /**
@@ -162,12 +246,13 @@ export async function readRunRecord(path: string): Promise<RunRecord> {
  *
  * @throws {UsageError} If a hook or one of its settings is unknown.
  */
-export function recordedVariants(record: RunRecord): Variant[] {
+export function recordedVariants(record: Pick<Repeatable, "variants">): Variant[] {
   try {
     return record.variants.map(({ name, hooks, verifier, features, template }) => ({
       name,
       search: recordedSearch(hooks, {
-        ...(verifier && { verifier: verifier.place }),
+        // The model's own is what judges where none is named.
+        ...(verifier && verifier.place !== "own" && { verifier: verifier.place }),
         ...(features && { features: features.place }),
         ...(template !== undefined && { template }),
       }),
@@ -183,23 +268,71 @@ export interface Agreement {
   readonly images: number;
   /** Images with the same tokens. */
   readonly sameTokens: number;
-  /** Images with the same PNG file. */
+  /** Images with the same PNG file, recipes apart. */
   readonly sameFiles: number;
 }
 
-/** Images by variant, index, and number among the pictures of the same. */
-function byPlace(images: readonly ImageRecord[]): Map<string, ImageRecord> {
-  const groups = Map.groupBy(images, ({ variant, index }) => `${index} ${variant}`);
-  return new Map([...groups].flatMap(([place, same]) => same.map((image, i) => [`${i} ${place}`, image])));
+/** What came out, as far as repetitions are compared. */
+export interface Outcome {
+  /** Name of the variant. */
+  readonly variant: string;
+  /** Number of the image. */
+  readonly index: number;
+  /** Its number among the attempts, where there were several. */
+  readonly attempt?: number;
+  /** SHA-256 of the tokens of all scales in order, as words of 32 bits, little-endian. */
+  readonly tokens: string;
+  /** SHA-256 of the PNG file without its recipe. */
+  readonly pixels: string;
 }
 
-/** Compares the images of two runs. */
-export function compareRuns(before: readonly ImageRecord[], now: readonly ImageRecord[]): Agreement {
+/** What came out, of an image. */
+export async function outcomeOf(
+  { index, attempt, attempts, tokens }: Pick<GeneratedImage, "index" | "attempt" | "attempts" | "tokens">,
+  { variant, pixels }: Pick<Outcome, "variant" | "pixels">,
+): Promise<Outcome> {
+  return {
+    variant,
+    index,
+    ...(attempts.length > 1 && { attempt }),
+    tokens: await tokensHash(tokens),
+    pixels,
+  };
+}
+
+/** What came out, of a recorded run. */
+export async function outcomesOf(images: readonly ImageRecord[]): Promise<Outcome[]> {
+  return await Promise.all(
+    images.map(async ({ variant, index, attempt, tokens, sha256, pixels = sha256 }) => ({
+      variant,
+      index,
+      ...(attempt !== undefined && { attempt }),
+      tokens: await tokensHash(tokens),
+      pixels,
+    })),
+  );
+}
+
+async function tokensHash(tokens: readonly ArrayLike<number>[]): Promise<string> {
+  const words = tokens.flatMap((map) => Array.from(map));
+  const view = new DataView(new ArrayBuffer(4 * words.length));
+  for (const [i, word] of words.entries()) view.setUint32(4 * i, word, true);
+  return await sha256(new Uint8Array(view.buffer));
+}
+
+/** By variant, index, and number among the pictures of the same. */
+function byPlace(outcomes: readonly Outcome[]): Map<string, Outcome> {
+  const groups = Map.groupBy(outcomes, ({ variant, index }) => `${index} ${variant}`);
+  return new Map([...groups].flatMap(([place, same]) => same.map((each, i) => [`${i} ${place}`, each])));
+}
+
+/** Compares what came out of two runs. */
+export function compareRuns(before: readonly Outcome[], now: readonly Outcome[]): Agreement {
   const recorded = byPlace(before);
   const pairs = [...byPlace(now)].map(([place, image]) => ({ image, there: recorded.get(place) }));
-  const tokens = pairs.filter(({ image, there }) => {
-    return JSON.stringify(there?.tokens) === JSON.stringify(image.tokens);
-  });
-  const files = pairs.filter(({ image, there }) => there?.sha256 === image.sha256);
-  return { images: now.length, sameTokens: tokens.length, sameFiles: files.length };
+  return {
+    images: now.length,
+    sameTokens: pairs.filter(({ image, there }) => there?.tokens === image.tokens).length,
+    sameFiles: pairs.filter(({ image, there }) => there?.pixels === image.pixels).length,
+  };
 }

@@ -6,32 +6,36 @@
  */
 
 import {
-  type GeneratedImage,
   type GridCell,
   gridImage,
   type Model,
+  type PerScale,
+  prefixWeightOf,
   type ResolvedRequest,
   RgbaImage,
-  type ScaleHook,
   type Trace,
   viewScale,
 } from "../../mod.ts";
-import { METHOD_TITLES, type MethodName } from "../options/search.ts";
+import { isGuiding, METHOD_TITLES, type MethodName } from "../options/search.ts";
 import { describeDevice } from "../options/model_options.ts";
+import type { OpenedSearch } from "../options/open_search.ts";
 import { printableLine } from "../output/printable.ts";
 import { duration, operations } from "../output/units.ts";
 import { list, plural } from "../output/words.ts";
 import { REGION_FILE } from "./edit_record.ts";
 import { RECORD_FILE } from "./layout.ts";
-import type { Agreement, ImageRecord, RunRecord, VariantRecord } from "./run_record.ts";
+import type { Agreement, ImageRecord, Outcome, RunRecord, VariantRecord } from "./run_record.ts";
 import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";
 
 /** What came out of one variant. */
 export interface VariantResult {
   readonly name: string;
   readonly records: readonly ImageRecord[];
-  /** The pictures, if a grid wants them. */
-  readonly images: readonly GeneratedImage[];
+  readonly outcomes: readonly Outcome[];
+  /** The pictures with captions, if a grid wants them. */
+  readonly images: readonly GridCell[];
+  /** Whether recipes were wanted, and some were too long. */
+  readonly withoutRecipe: boolean;
   readonly trace: Trace;
 }
 
@@ -42,14 +46,17 @@ function titleOf(variant: string): string {
 /** Text above the sheet: what all images have in common. */
 export function title(
   model: Model,
-  hooks: readonly ScaleHook[],
+  { hooks, own }: Pick<OpenedSearch, "hooks" | "own">,
   request: ResolvedRequest,
 ): string {
   const facts = [
     model.name,
     ...describeSampling(samplingRecord(request), model),
     `seed ${request.seed}`,
-    ...hooks.map(({ name, settings = {} }) => describeMethod(name, settings, model)),
+    ...hooks.map((hook) => {
+      const { name, settings = {} } = hook;
+      return own.some((one) => one.hook === hook) ? name : describeMethod(name, settings, model);
+    }),
   ];
   return facts.join(", ");
 }
@@ -59,6 +66,8 @@ function describeMethod(name: string, settings: Readonly<Record<string, unknown>
   const { samples, beams, width, multiple, preset } = settings as Readonly<Record<string, number | string>>;
   const title = METHOD_TITLES[name as MethodName];
   switch (name) {
+    case "prefix-guidance":
+      return describePrefixGuidance(settings, model);
     case "var-scaling":
       return `${title} ${describeScaling(settings, model)}`;
     case "tts-var":
@@ -70,6 +79,14 @@ function describeMethod(name: string, settings: Readonly<Record<string, unknown>
     default:
       return `beam search with ${beams} times ${width}`;
   }
+}
+
+function describePrefixGuidance(settings: Readonly<Record<string, unknown>>, model: Model): string {
+  const { weight, share, corruption } = settings;
+  const used = weight === "preset" ? prefixWeightOf(model) : weight as PerScale;
+  const strength = typeof used === "number" ? `${used}` : `${used.join(", ")}`;
+  const moved = `${Number((100 * (share as number)).toFixed(4))} % of a prefix`;
+  return `prefix guidance with weight ${strength} and ${moved} corrupted ${corruption}`;
 }
 
 function describeScaling(settings: Readonly<Record<string, unknown>>, { search }: Model): string {
@@ -87,12 +104,11 @@ export function drawGrid(
   results: readonly VariantResult[],
   options: { columns: number; title: string },
 ): RgbaImage {
-  const [first] = results[0]!.images as [GeneratedImage];
+  const [{ image: first }] = results[0]!.images as [GridCell];
   const columns = Math.min(options.columns, results[0]!.images.length);
   const scale = viewScale(first);
-  const caption = (image: GeneratedImage): GridCell => ({ image, caption: image.caption });
   if (results.length === 1) {
-    return gridImage(results[0]!.images.map(caption), { columns, scale, title: options.title });
+    return gridImage(results[0]!.images, { columns, scale, title: options.title });
   }
   const background = "#fafafa";
   const empty = new RgbaImage(first.width, first.height);
@@ -101,7 +117,7 @@ export function drawGrid(
   const rowTitles: string[] = [];
   for (let start = 0; start < results[0]!.images.length; start += columns) {
     for (const { name, images } of results) {
-      const row = images.slice(start, start + columns).map(caption);
+      const row = images.slice(start, start + columns);
       while (row.length < columns) row.push({ image: empty });
       cells.push(...row);
       rowTitles.push(titleOf(name));
@@ -125,6 +141,7 @@ export function jsonSummary(record: RunRecord, output: string, agreement: Agreem
       ...image,
       file: `${output}/${image.file}`,
       previews: image.previews.map((file) => `${output}/${file}`),
+      ...(image.stepwise === undefined ? {} : { stepwise: `${output}/${image.stepwise}` }),
     })),
     ...(agreement === undefined ? {} : { repeat: agreement }),
   };
@@ -148,12 +165,22 @@ export function summary(
   const made = [model.name, ...sampling, `seed ${request.seed}`].join(", ");
   const lines = [
     `${plural(images.length, "image")} in ${duration(total)}: ${made}, on ${describeDevice(device)}`,
+    ...describeCollaboration(record),
     ...variants.flatMap((variant) => describeSearch(variant, record, model)),
     ...(agreement === undefined ? [] : [describeAgreement(agreement)]),
     ...listFiles(record, output),
     ...(tree === undefined ? [] : [`  ${tree}  the search`]),
   ];
   return lines.map((line) => `${printableLine(line)}\n`).join("");
+}
+
+/** Who drew the last scales. */
+function describeCollaboration({ collaboration, timings }: RunRecord): string[] {
+  if (collaboration === undefined) return [];
+  const { refiner, from } = collaboration;
+  const { flops } = Object.values(timings.variants)[0]!.cost;
+  const cost = flops === undefined ? "" : `, ${operations(flops)} in all`;
+  return [`scales from ${from} on drawn by ${refiner.name}${cost}`];
 }
 
 /** What the search of a variant found, and what it cost. */
@@ -166,7 +193,9 @@ function describeSearch(
   const images = record.images.filter(({ variant }) => variant === name);
   return [
     ...hooks.map((hook) => {
+      if (hook.module !== undefined) return `${hook.name}, the hook of ${hook.module.path}`;
       const method = describeMethod(hook.name, hook.settings as Record<string, unknown>, model);
+      if (isGuiding(hook.name)) return method;
       if (hook.name === "var-scaling") {
         return `${method}: ${describeDensities(decisionsOf(images, hook.name))}`;
       }
@@ -238,9 +267,11 @@ function describeAgreement({ images, sameTokens, sameFiles }: Agreement): string
 function listFiles({ images, request, grid }: RunRecord, output: string): string[] {
   const files = images.map(({ file }) => `  ${output}/${file}`);
   const previews = images.reduce((sum, image) => sum + image.previews.length, 0);
+  const strips = images.filter(({ stepwise }) => stepwise !== undefined).length;
   return [
     ...(files.length > 12 ? [...files.slice(0, 10), "  …", files.at(-1)!] : files),
     ...(previews > 0 ? [`  ${output}/*_scale-*.png  ${plural(previews, "preview")}`] : []),
+    ...(strips > 0 ? [`  ${output}/*_stepwise.png  ${plural(strips, "strip")} of scales`] : []),
     ...(request.edit === undefined ? [] : [`  ${output}/${REGION_FILE}  what is generated`]),
     ...(grid === null ? [] : [`  ${output}/${grid.file}`]),
     `  ${output}/${RECORD_FILE}`,

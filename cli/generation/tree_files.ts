@@ -10,6 +10,7 @@ import { UsageError } from "../io.ts";
 import { numberedName } from "../output/file_name.ts";
 import type { OutputFolder } from "../output/output_folder.ts";
 import { exists, requireFolder, writeWhole } from "../output/whole_file.ts";
+import { withRecipe } from "./recipe.ts";
 
 /** Files with a picture of the search for each image. */
 export class TreeFiles {
@@ -44,20 +45,23 @@ export class TreeFiles {
     }
     await requireFolder(dirname(this.#path));
     if (overwrite) return;
-    for (const index of this.#labels.keys()) {
-      const file = this.#file(index);
+    for (const place of this.#labels.keys()) {
+      const file = this.#file(place);
       if (await exists(file)) {
         throw new UsageError(`Cannot write ${file}: it exists; choose another --tree, or --overwrite`);
       }
     }
   }
 
-  /** Writes the picture of the search for an image; of several pictures of it, the first one tells. */
-  async write(image: GeneratedImage): Promise<void> {
-    if (this.#written.has(image.index)) return;
-    this.#written.add(image.index);
-    const file = this.#file(image.index);
-    const png = this.hook.image(image).png();
+  /**
+   * Writes the picture of the search for an image, with the recipe of that; of several pictures of it, the
+   * first one tells.
+   */
+  async write(image: GeneratedImage, recipe: string | undefined): Promise<void> {
+    if (this.#written.has(image.place)) return;
+    this.#written.add(image.place);
+    const file = this.#file(image.place);
+    const png = withRecipe(this.hook.image(image).png(), recipe);
     if (resolve(dirname(file)) === resolve(this.#output)) {
       return await this.#folder.write(basename(file), png);
     }
@@ -74,9 +78,9 @@ export class TreeFiles {
     return this.#path.slice(0, this.#path.length - extname(this.#path).length);
   }
 
-  #file(index: number): string {
+  #file(place: number): string {
     const { length } = this.#labels;
     if (length === 1) return this.#path;
-    return `${this.#stem}_${numberedName(index, length, this.#labels[index]!.name)}.png`;
+    return `${this.#stem}_${numberedName(place, length, this.#labels[place]!.name)}.png`;
   }
 }

@@ -9,7 +9,7 @@ import type { Label } from "../../mod.ts";
 import type { Painting } from "../../evaluation/mod.ts";
 import type { Io } from "../io.ts";
 import { Progress } from "../output/progress.ts";
-import { type Kind, seed, text } from "./kinds.ts";
+import { inputFile, type Kind, seed, text } from "./kinds.ts";
 import { section, type Values } from "./options.ts";
 import { readPrompts } from "./prompts.ts";
 import { type Labelled, labelOf, labelsOf, listedLabels } from "./requests.ts";
@@ -75,8 +75,9 @@ export const LABEL_OPTIONS = section("What to look at", {
     defaultText: "eight classes, spread over all",
   },
   prompts: {
-    kind: text("FILE"),
-    help: 'More labels from a file: one in each line, or JSON with "prompt", by the line or as a list',
+    kind: inputFile,
+    help:
+      'More labels from a file or, for -, from standard input: one in each line, or JSON with "prompt", by the line or as a list',
   },
 });
 
@@ -93,8 +94,9 @@ export const PAINTING_OPTIONS = {
 export async function givenLabels(
   operands: readonly string[],
   { labels, prompts }: Values<typeof LABEL_OPTIONS>,
+  io: Pick<Io, "input" | "signal">,
 ): Promise<(model: Labelled) => { readonly labels?: readonly Label[] }> {
-  const listed = prompts === undefined ? [] : await readPrompts(prompts);
+  const listed = prompts === undefined ? [] : await readPrompts(prompts, io);
   return (model) => {
     const given = [
       ...[...operands, ...listedLabels(model, labels)].flatMap((label) => labelsOf(model, label)),

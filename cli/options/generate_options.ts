@@ -5,11 +5,11 @@
  * @module
  */
 
-import { flag, integer, scalesOrAll, seed, text, toggle } from "./kinds.ts";
+import { flag, imageNumbers, integer, scalesOrAll, seed, text, toggle } from "./kinds.ts";
 import { METHOD_OPTIONS } from "./method_options.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { section, type Values } from "./options.ts";
-import { OVERWRITE_OPTION, quietOption } from "./output_options.ts";
+import { OVERWRITE_OPTION, quietOption, RECIPE_OPTION } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";
 import { TEXT_FEATURES_OPTION } from "./text_features.ts";
@@ -33,6 +33,12 @@ export const COUNT_OPTIONS = {
     short: "s",
     help: "Image i depends on the seed and i alone, not on the batch it is in",
     default: 0,
+  },
+  indices: {
+    kind: imageNumbers,
+    help:
+      "Numbers of the images, one for each: so 5 makes image 5 of a larger run alone, and 7,7 two that share their noise",
+    defaultText: "0, 1, 2, …",
   },
 };
 
@@ -65,11 +71,17 @@ export const GENERATE_OPTIONS = {
     },
     columns: { kind: integer("N", 1, MAX_GRID_IMAGES), help: "Images in a row of the grid", default: 8 },
     preview: { kind: scalesOrAll, help: "Write what the images look like after these scales, too" },
+    stepwise: {
+      kind: flag,
+      help:
+        "Write a strip of each image, too: what it looked like after each scale. Decodes all lanes after each scale, which the recorded cost has",
+    },
     tree: {
       kind: text("FILE.png"),
       help:
         "Draw the search for each image: scales across, lanes down, who was dropped and why; of several images, to numbered files. Decodes all lanes after each scale, which the recorded cost has",
     },
+    recipe: RECIPE_OPTION,
     json: { kind: flag, help: "Print one JSON object: paths, decisions, timings" },
     quiet: quietOption("errors, warnings and the JSON object"),
   }),

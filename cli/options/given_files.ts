@@ -5,10 +5,13 @@
  */
 
 import { BUNDLED_MODELS, decodeImage, ModelFileError, type RgbaImage, systemReason } from "../../mod.ts";
-import { UsageError } from "../io.ts";
+import { type Io, UsageError } from "../io.ts";
 import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { hubPlace, isUrl } from "./place.ts";
+
+/** How messages call standard input, which has no path. */
+export const STANDARD_INPUT = "standard input";
 
 /** Bytes that a JSON file has at most. */
 const JSON_BYTES = 2 ** 28;
@@ -80,13 +83,69 @@ export function readJson(path: string, limit: number = JSON_BYTES): Promise<unkn
  */
 export function readText(path: string, limit: number = TEXT_BYTES): Promise<string> {
   return readGiven(path, async () => {
-    const bytes = await readRegular(path, limit);
+    return textIn(await readRegular(path, limit));
+  });
+}
+
+function textIn(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error("it is no text in UTF-8");
+  }
+}
+
+/**
+ * Reads a text in UTF-8 from standard input, to its end.
+ *
+ * @param io What comes in; a command that is ended waits no longer.
+ * @param limit Bytes that it has at most: more are not read.
+ * @throws {UsageError} If nothing can come in, it is a terminal, too much comes, or it is no such text.
+ */
+export async function readInputText(
+  { input, signal }: Pick<Io, "input" | "signal">,
+  limit: number = TEXT_BYTES,
+): Promise<string> {
+  return await readGiven(STANDARD_INPUT, async () => {
+    if (input === undefined) throw new Error("there is none");
+    if (input.terminal) throw new Error("it is a terminal; pipe a text into it, or name a file");
+    const reader = input.open().getReader();
+    const end = (): void => void reader.cancel(signal.reason).catch(() => {});
+    signal.addEventListener("abort", end);
     try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    } catch {
-      throw new Error("it is no text in UTF-8");
+      const chunks: Uint8Array[] = [];
+      let bytes = 0;
+      for (;;) {
+        signal.throwIfAborted();
+        const { value, done } = await reader.read();
+        if (done) break;
+        bytes += value.length;
+        if (bytes > limit) throw new Error(`it must have at most ${size(limit)}: more is coming`);
+        chunks.push(value);
+      }
+      signal.throwIfAborted();
+      const whole = new Uint8Array(bytes);
+      let at = 0;
+      for (const chunk of chunks) {
+        whole.set(chunk, at);
+        at += chunk.length;
+      }
+      return textIn(whole);
+    } finally {
+      signal.removeEventListener("abort", end);
+      // Whoever writes more finds that nobody reads.
+      await reader.cancel().catch(() => {});
     }
   });
+}
+
+/**
+ * Reads a file as it is, a picture or a record.
+ *
+ * @throws {UsageError} If there is no such file, or it is too large.
+ */
+export function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  return readGiven(path, () => readRegular(path, PICTURE_BYTES));
 }
 
 /**

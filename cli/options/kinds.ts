@@ -7,6 +7,9 @@
 import type { PerScale, PictureSize } from "../../mod.ts";
 import { list } from "../output/words.ts";
 
+/** Numbers that images may have. */
+const MAX_IMAGES = 2 ** 24;
+
 /** What an option's value is: how it is shown in the help and read from the command line. */
 export interface Kind<Value> {
   /** Stands for the value in the help; without it the option is a switch. */
@@ -15,6 +18,8 @@ export interface Kind<Value> {
   readonly negatable?: boolean;
   /** Allowed words, for a hint to the one that was meant. */
   readonly choices?: readonly string[];
+  /** Whether a dash alone is a value, as for files that may be standard input. */
+  readonly dash?: boolean;
   /** Reads the text of a value. Throws a `RangeError` with what is wanted otherwise. */
   parse(text: string): Value;
 }
@@ -35,6 +40,9 @@ export function text(placeholder: string): Kind<string> {
     },
   };
 }
+
+/** A file to read, or `-` for standard input. */
+export const inputFile: Kind<string> = { ...text("FILE|-"), dash: true };
 
 /** One of a few words. */
 export function choice<const Choices extends readonly string[]>(choices: Choices): Kind<Choices[number]> {
@@ -62,7 +70,15 @@ export function number(placeholder: string, min: number, max: number): Kind<numb
 
 /** A number within bounds, or one for each scale, separated by commas. */
 export function numberPerScale(placeholder: string, min: number, max: number): Kind<PerScale> {
-  const { parse } = number(placeholder, min, max);
+  return perScale(number(placeholder, min, max), `numbers from ${min} to ${max}`);
+}
+
+/** An integer of at least `min`, or one for each scale. */
+export function integerPerScale(placeholder: string, min: number): Kind<PerScale> {
+  return perScale(integer(placeholder, min), `integers of at least ${min}`);
+}
+
+function perScale({ placeholder, parse }: Kind<number>, wanted: string): Kind<PerScale> {
   return {
     placeholder: `${placeholder}|${placeholder},…`,
     parse: (value) => {
@@ -71,9 +87,7 @@ export function numberPerScale(placeholder: string, min: number, max: number): K
       try {
         return items.map((item) => parse(item.trim()));
       } catch {
-        throw new RangeError(
-          `must be numbers from ${min} to ${max}, one for each scale, separated by commas`,
-        );
+        throw new RangeError(`must be ${wanted}, one for each scale, separated by commas`);
       }
     },
   };
@@ -143,6 +157,25 @@ export const scales: Kind<readonly number[]> = {
       return Array.from({ length: last - first + 1 }, (_, i) => first + i);
     });
     return [...new Set(numbers)];
+  },
+};
+
+/** Numbers of images and ranges of them, separated by commas; one may be given again. */
+export const imageNumbers: Kind<readonly number[]> = {
+  placeholder: "N,…",
+  parse: (value) => {
+    const ranges = value.split(",").map((item) => {
+      const [, first, last = first] = /^(\d{1,8})(?:-(\d{1,8}))?$/.exec(item.trim()) ?? [];
+      return { first: Number(first), last: Number(last) };
+    });
+    if (!ranges.every(({ first, last }) => first <= last && last < MAX_IMAGES)) {
+      throw new RangeError(
+        `must be numbers of images from 0 to ${
+          MAX_IMAGES - 1
+        }, separated by commas, like "5" or "5,9", or ranges like "0-9"`,
+      );
+    }
+    return ranges.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
   },
 };
 

@@ -5,14 +5,27 @@
  * @module
  */
 
+import { BUNDLED_MODELS, CORRUPTIONS } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { list } from "../output/words.ts";
-import { choice, integer, type Kind, number, scales, text, toggle } from "./kinds.ts";
+import { choice, integer, type Kind, number, numberPerScale, scales, text, toggle } from "./kinds.ts";
+import { hookPlaces } from "./own_hooks.ts";
 import { optionName, type OptionTable, section, type Values } from "./options.ts";
 import { absolute, hubPlace } from "./place.ts";
 import { asked } from "./requests.ts";
 import { SCALING_OPTIONS, scalingHook, scalingSettings } from "./scaling_options.ts";
-import { hooksOf, METHOD_TITLES, type MethodName, METHODS, type Search, standInsFor } from "./search.ts";
+import {
+  GUIDING,
+  hooksOf,
+  isGuiding,
+  isJudged,
+  JUDGED,
+  METHOD_TITLES,
+  type MethodName,
+  METHODS,
+  type Search,
+  standInsFor,
+} from "./search.ts";
 
 const methods: Kind<readonly MethodName[]> = {
   placeholder: "NAME,…",
@@ -66,7 +79,7 @@ const JUDGING = {
   verifier: {
     kind: text("PLACE"),
     help:
-      "Who judges pictures: own, the network that the model brings; another by NAME, such as image-reward or clip, by NAME:PLACE or by its description FILE.json; evidence of the model itself or density, which need none",
+      "Who judges pictures: own, the network that the model brings; another by NAME, such as image-reward or clip, by NAME:PLACE or by its description FILE.json; evidence, the model's own likelihood, or density, which need none; evidence:PLACE, the likelihood of another model of the same tokens",
     defaultText: "own",
   },
   verifierTemplate: {
@@ -171,17 +184,74 @@ const BEAM = {
   },
 } satisfies OptionTable;
 
+/** Options of prefix guidance. */
+const PREFIX_GUIDANCE = {
+  prefixWeight: {
+    kind: numberPerScale("X", 0, 2 ** 32),
+    help:
+      "Weight λ by which logits are pushed away from those of a corrupted prefix, one number or one for each scale; 0 is off",
+    defaultText: "what is published for the model, or else 1",
+  },
+  prefixShare: {
+    kind: number("X", 0, 1),
+    help: "Share of the positions of each scale that take the embedding of another one",
+    defaultText: "0.1",
+  },
+  prefixCorruption: {
+    kind: choice(CORRUPTIONS),
+    help:
+      "Corrupt each scale once, when it becomes part of the prefix, or all of them anew at each scale, which takes going through all of them again",
+    defaultText: "once",
+  },
+} satisfies OptionTable;
+
+/** Options of spatial guidance. */
+const SPATIAL_GUIDANCE = {
+  spatialStrength: {
+    kind: numberPerScale("X", 0, 1024),
+    help:
+      "Strength β by which a scale is moved away from what the one before has said: that of the second scale, falling to the last, or one for each scale",
+    defaultText: "0.2",
+  },
+  spatialScales: { kind: scales, help: "Scales on which it acts", defaultText: "all but the first" },
+} satisfies OptionTable;
+
+/** Options of adaptive guidance. */
+const ADAPTIVE_GUIDANCE = {
+  adaptiveEta: {
+    kind: number("X", -1024, 1024),
+    help: "Share η of guidance along the conditional logits that is kept; 1 is ordinary guidance",
+    defaultText: "0",
+  },
+  adaptiveNorm: {
+    kind: number("X", 0, 2 ** 20),
+    help: "Root mean square that the difference of logits is shortened to where it is larger; 0 is off",
+    defaultText: "0",
+  },
+  adaptiveOver: {
+    kind: choice(["map", "position"]),
+    help: "What is projected as a whole: the map of an image, or each position by itself",
+    defaultText: "map",
+  },
+} satisfies OptionTable;
+
 /** The options of all methods, VAR-Scaling's own apart. */
 export const METHOD_OPTIONS = {
   ...section("Search", {
     method: {
       kind: methods,
-      help: `What is done between the scales: none, or one of ${
-        list(METHODS, "and")
-      }; var-scaling goes with each of the others`,
+      help: `What is done between the scales: none, or one of ${list(METHODS, "and")}; ${
+        list(["var-scaling", ...GUIDING], "and")
+      } go with each of the others`,
       defaultText: "none, or var-scaling if an option of it is given",
     },
     ...JUDGING,
+    hook: {
+      kind: hookPlaces,
+      collects: true,
+      help:
+        "A hook of your own: a module that exports one, or a function that makes one of the options behind the path; may be given again. Acts after --method",
+    },
     budget: {
       kind: budget,
       help:
@@ -191,6 +261,9 @@ export const METHOD_OPTIONS = {
   ...section("TTS-VAR", TTS_VAR),
   ...section("Best-of-N", BEST_OF_N),
   ...section("Beam search", BEAM),
+  ...section("Adaptive guidance", ADAPTIVE_GUIDANCE),
+  ...section("Prefix guidance", PREFIX_GUIDANCE),
+  ...section("Spatial guidance", SPATIAL_GUIDANCE),
 };
 
 /** Values of all options of methods. */
@@ -198,6 +271,9 @@ export type MethodValues = Values<typeof METHOD_OPTIONS & typeof SCALING_OPTIONS
 
 /** The options that belong to each method. */
 const OWN: Readonly<Record<MethodName, readonly string[]>> = {
+  "adaptive-guidance": Object.keys(ADAPTIVE_GUIDANCE),
+  "prefix-guidance": Object.keys(PREFIX_GUIDANCE),
+  "spatial-guidance": Object.keys(SPATIAL_GUIDANCE),
   "var-scaling": Object.keys(SCALING_OPTIONS),
   "tts-var": Object.keys(TTS_VAR),
   "best-of-n": Object.keys(BEST_OF_N),
@@ -215,19 +291,22 @@ const DENSITY_FEATURES = ["position", "joint"];
  */
 export function searchOf(values: MethodValues, wanted: boolean): Search {
   const own = withDensityFeatures(values);
-  const chosen = own.method ?? (scalingHook(own, wanted) === undefined ? [] : ["var-scaling"] as const);
+  // A hook of one's own is a method, too, and acts alone unless the options say otherwise.
+  const scaled = scalingHook(own, wanted && own.hook === undefined);
+  const chosen = own.method ?? (scaled === undefined ? [] : ["var-scaling"] as const);
   if (own.method !== undefined) requireChosen(own, chosen);
-  const judging = chosen.filter((name) => name !== "var-scaling");
-  requireJudging(own, judging);
+  requireMethods(own, chosen);
+  requireJudging(own, chosen.filter(isJudged));
   requireTopScores(own);
   requireFreeBudget(own, chosen);
-  const { verifier, verifierTemplate: template, features, budget } = own;
+  const { verifier, verifierTemplate: template, features, budget, hook: hooks } = own;
   const search: Search = {
     methods: chosen.map((name) => ({ name, settings: budget === undefined ? settingsOf(name, own) : {} })),
     ...(verifier === undefined ? {} : { verifier: judgePlace(verifier) }),
     ...(template === undefined ? {} : { template }),
     ...(features === undefined ? {} : { features: judgePlace(features) }),
     ...(budget === undefined ? {} : { budget }),
+    ...(hooks === undefined ? {} : { hooks }),
   };
   // What is wrong with a value is said before anything is loaded.
   asked(() => hooksOf(search, standInsFor(search)));
@@ -269,25 +348,25 @@ function requireJudging(values: MethodValues, judging: readonly MethodName[]): v
   if (judging.length > 1) {
     throw new UsageError(
       `Option --method must name at most one of ${
-        list(METHODS.filter((name) => name !== "var-scaling"), "and")
+        list(JUDGED, "and")
       }, as each thins out the lanes of the others: current value is "${judging.join(",")}"`,
     );
   }
   if (judging.length === 1) return;
-  for (const method of METHODS.filter((name) => name !== "var-scaling")) {
+  const option = Object.keys(JUDGING).find((name) => isGiven(values, name));
+  if (option === undefined) return;
+  throw new UsageError(`Option ${optionName(option)} goes with --method ${list(JUDGED, "or")}`);
+}
+
+/** Checks that options of methods come with them; those of VAR-Scaling alone choose it. */
+function requireMethods(values: MethodValues, chosen: readonly MethodName[]): void {
+  for (const method of METHODS.filter((name) => name !== "var-scaling" && !chosen.includes(name))) {
     const option = OWN[method].find((name) => isGiven(values, name));
     if (option === undefined) continue;
     throw new UsageError(
       `Option ${optionName(option)} is one of ${METHOD_TITLES[method]}: add --method ${method}`,
     );
   }
-  const option = Object.keys(JUDGING).find((name) => isGiven(values, name));
-  if (option === undefined) return;
-  throw new UsageError(
-    `Option ${optionName(option)} goes with --method ${
-      list(METHODS.filter((name) => name !== "var-scaling"), "or")
-    }`,
-  );
 }
 
 function requireTopScores({ potential, top }: MethodValues): void {
@@ -298,7 +377,18 @@ function requireTopScores({ potential, top }: MethodValues): void {
 function requireFreeBudget(values: MethodValues, chosen: readonly MethodName[]): void {
   if (values.budget === undefined) return;
   if (chosen.length === 0) {
-    throw new UsageError(`Option --budget goes with --method ${list(METHODS, "or")}`);
+    throw new UsageError(`Option --budget goes with --method ${list(["var-scaling", ...JUDGED], "or")}`);
+  }
+  const guiding = chosen.find(isGuiding);
+  if (guiding !== undefined) {
+    throw new UsageError(
+      `Options --budget and --method ${guiding} exclude each other: what it costs is settled`,
+    );
+  }
+  if (values.hook !== undefined) {
+    throw new UsageError(
+      "Options --budget and --hook exclude each other: what a hook of your own takes is not reckoned with",
+    );
   }
   const free = ["features", "scaling"];
   const fixed = ["keep", ...Object.values(OWN).flat()].find((name) => {
@@ -314,6 +404,16 @@ function requireFreeBudget(values: MethodValues, chosen: readonly MethodName[]):
 function settingsOf(name: MethodName, values: MethodValues): Record<string, unknown> {
   const { keep } = values;
   switch (name) {
+    case "adaptive-guidance": {
+      const { adaptiveEta: eta, adaptiveNorm: normThreshold, adaptiveOver: over } = values;
+      return stated({ eta, normThreshold, over });
+    }
+    case "spatial-guidance":
+      return stated({ strength: values.spatialStrength, scales: values.spatialScales });
+    case "prefix-guidance": {
+      const { prefixWeight: weight, prefixShare: share, prefixCorruption: corruption } = values;
+      return stated({ weight, share, corruption });
+    }
     case "var-scaling":
       return { ...scalingSettings(values) };
     case "tts-var": {
@@ -345,6 +445,7 @@ function judgePlace(place: string): string {
   const [, kind, files] = /^([\w-]{2,}):(?!\/\/)(.+)$/s.exec(place) ?? [];
   if (hubPlace(place) !== undefined) return place;
   if (kind !== undefined && files !== undefined) {
+    if (kind === "evidence" && Object.hasOwn(BUNDLED_MODELS, files)) return place;
     return `${kind}:${hubPlace(files) === undefined ? absolute(files) : files}`;
   }
   // The name of a kind is a word; whatever looks like a path is one.

@@ -16,6 +16,8 @@ import {
   type Dtype,
   FAMILIES,
   type Family,
+  hubNotice,
+  type HubPlace,
   loadModel,
   type Model,
   type ModelOutline,
@@ -233,6 +235,15 @@ export interface WholePlace {
 /** What names a model on the command line and in the record of a run. */
 export type ModelPlace = WholePlace | CheckpointPlace;
 
+/** A place with another text for each of its places; names of parts stay. */
+export function mapPlace(place: ModelPlace, change: (place: string) => string): ModelPlace {
+  const changed = Object.entries(place).map(([name, value]) => {
+    const isPlace = typeof value === "string" && name !== "weights";
+    return [name, isPlace ? change(value) : value];
+  });
+  return Object.fromEntries(changed);
+}
+
 /** Values of the options that name a model, those of {@linkcode CHECKPOINT_OPTIONS} among them. */
 export interface ModelValues {
   readonly model?: string | undefined;
@@ -373,6 +384,8 @@ export async function load(
   const { source, weights, classNames } = "folder" in place
     ? { source: place.folder }
     : { source: checkpointsOf(place), weights: place.weights, classNames: place.classNames };
+  const hub = typeof source === "string" ? hubPlace(source) : undefined;
+  if (hub !== undefined) sayHubNotice(hub, io, { quiet });
   notice(`loading ${typeof source === "string" ? source : list(Object.values(source).map(String), "and")}`);
   try {
     const names = classNames === undefined ? {} : { classNames: await readClassNames(classNames) };
@@ -389,6 +402,19 @@ export async function load(
     if (error instanceof RangeError) throw new UsageError(error.message, { cause: error });
     throw error;
   }
+}
+
+/**
+ * Says what is to be known of a repository before one of its files is fetched or used. Limits of a licence
+ * are said in any case.
+ */
+export function sayHubNotice(place: HubPlace, io: Io, { quiet }: { readonly quiet: boolean }): void {
+  const known = hubNotice(place);
+  if (known === undefined) return;
+  const { title, licence, commercial, use } = known;
+  const text = `${title}, licence ${licence}; ${use}`;
+  if (!commercial) say(io, `warning: ${text}; the licence does not permit commercial use`);
+  else if (!quiet) say(io, text);
 }
 
 /** How a model is kept in memory. */

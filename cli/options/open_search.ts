@@ -11,6 +11,7 @@ import {
   type Judge,
   latentFeatures,
   loadFeatures,
+  loadModel,
   type LoadNetworkOptions,
   loadVerifier,
   type Model,
@@ -25,9 +26,10 @@ import { Transfer } from "../output/transfer.ts";
 import { duration, operations } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { list } from "../output/words.ts";
-import { hooksOf, type Judges, METHOD_TITLES, type Search, standInsFor } from "./search.ts";
+import { hooksOf, isJudged, type Judges, METHOD_TITLES, type Search, standInsFor } from "./search.ts";
 import type { LoadValues } from "./model_options.ts";
 import { optionName } from "./options.ts";
+import { openHooks, type OwnHook } from "./own_hooks.ts";
 import { askedFor, checkRequest } from "./requests.ts";
 
 /** Who judges or describes, as a record holds it. */
@@ -62,12 +64,13 @@ export interface OpenSearchOptions {
 type Opened = Judges & AsyncDisposable;
 
 /**
- * Refuses places of networks on the disk where nothing is. Loading a large model takes minutes, so this comes
- * before.
+ * Refuses places of networks on the disk where nothing is, and hooks of the reader's own that are none.
+ * Loading a large model takes minutes, so this comes before.
  *
  * @throws {UsageError} If there is one.
  */
-export async function requirePlaces({ verifier, features }: Search): Promise<void> {
+export async function requirePlaces({ verifier, features, hooks = [] }: Search): Promise<void> {
+  await openHooks(hooks);
   for (const [option, place] of Object.entries({ verifier, features })) {
     const path = place?.replace(/^[\w-]{2,}:(?!\/\/)/, "") ?? "";
     if (!isAbsolute(path) || await exists(path)) continue;
@@ -81,6 +84,8 @@ export async function requirePlaces({ verifier, features }: Search): Promise<voi
 export class OpenedSearch implements AsyncDisposable {
   /** What acts between the scales. */
   readonly hooks: readonly ScaleHook[];
+  /** Those of them that are the reader's own. */
+  readonly own: readonly OwnHook[];
   /** Who judges and describes, for a record. */
   readonly records: JudgeRecords;
   readonly #search: Search;
@@ -90,15 +95,22 @@ export class OpenedSearch implements AsyncDisposable {
   private constructor(
     search: Search,
     options: OpenSearchOptions,
-    facts: { readonly judges: Opened; readonly own: Verifier | undefined },
+    facts: {
+      readonly judges: Opened;
+      /** The model's own verifier, where it is asked. */
+      readonly own: Verifier | undefined;
+      readonly hooks: readonly OwnHook[];
+    },
   ) {
     const { verifier, features } = this.#judges = facts.judges;
     this.#search = search;
     this.#options = options;
-    this.hooks = hooksOf(search, {
+    this.own = facts.hooks;
+    const methods = hooksOf(search, {
       ...(verifier && { verifier: this.#lasting(verifier, () => this.#judges.verifier!) }),
       ...(features && { features: this.#lasting(features, () => this.#judges.features!) }),
     });
+    this.hooks = [...methods, ...facts.hooks.map(({ hook }) => hook)];
     const { template, budget } = search;
     const judge = verifier ?? facts.own;
     this.records = {
@@ -115,22 +127,24 @@ export class OpenedSearch implements AsyncDisposable {
    * @throws {UsageError} If its judges are not there, the model brings none, or cannot be searched so.
    */
   static async open(search: Search, model: Model, options: OpenSearchOptions): Promise<OpenedSearch> {
-    const judging = search.methods.find(({ name }) => name !== "var-scaling");
+    const judging = search.methods.find(({ name }) => isJudged(name));
     const needsOwn = judging !== undefined && (search.verifier ?? "own") === "own";
     if (needsOwn && model.verifier === undefined) {
       throw new UsageError(
         `Option --verifier is needed, as the model "${model.name}" brings none of its own: a network, or evidence or density, which need none`,
       );
     }
+    const hooks = await openHooks(search.hooks ?? []);
     // What cannot be followed is refused before networks are loaded.
     if (search.budget === undefined) {
-      checkRequest(model, { ...options.request, hooks: hooksOf(search, standInsFor(search)) });
+      const methods = hooksOf(search, standInsFor(search));
+      checkRequest(model, { ...options.request, hooks: [...methods, ...hooks.map(({ hook }) => hook)] });
     }
     const own = needsOwn ? await model.verifier!() : undefined;
     await using stack = new AsyncDisposableStack();
     const judges = stack.use(await openJudges(search, model, options));
     const fitted = search.budget === undefined ? search : await withinBudget(search, model, judges, options);
-    const opened = new OpenedSearch(fitted, options, { judges, own });
+    const opened = new OpenedSearch(fitted, options, { judges, own, hooks });
     stack.move();
     return opened;
   }
@@ -172,7 +186,7 @@ async function withinBudget(
 ): Promise<Search> {
   const { methods, budget } = search;
   // VAR-Scaling runs no network, so that it goes with any of the others at the same cost.
-  const { name } = methods.at(-1)!;
+  const name = methods.map(({ name }) => name).find(isJudged) ?? "var-scaling";
   const { plain, plainSeconds, searches: [found] } = await askedFor(() =>
     plan(model, {
       budget: budget!,
@@ -251,6 +265,19 @@ export async function openVerifier(
     );
   }
   if (place === "evidence") return lent(ownEvidence());
+  const [, other] = /^evidence:(.+)$/s.exec(place) ?? [];
+  if (other !== undefined) {
+    const judging = await openNetwork(
+      option,
+      other,
+      options,
+      (how) => loadModel(other, { device: model.device, ...how }),
+    );
+    return {
+      judge: ownEvidence({ model: judging }),
+      [Symbol.asyncDispose]: () => judging[Symbol.asyncDispose](),
+    };
+  }
   if (place === "density") return lent(ownDensity());
   const named = template === undefined ? {} : { template };
   const judge = await openNetwork(

@@ -21,6 +21,8 @@ export interface Option<Value> {
   readonly default?: Value;
   /** What the help says about the default where `default` does not hold it. */
   readonly defaultText?: string;
+  /** Whether it may be given again, and all of them count: its value is a list. */
+  readonly collects?: boolean;
   /** Whether it may be given again, and the last one counts, as in scripts of others. */
   readonly lastCounts?: boolean;
   /** Heading of the help under which it stands. */

@@ -4,13 +4,21 @@
  * @module
  */
 
-import { flag } from "./kinds.ts";
+import { flag, toggle } from "./kinds.ts";
 import type { Option } from "./options.ts";
 
 /** Files may be replaced. */
 export const OVERWRITE_OPTION = {
   kind: flag,
   help: "Replace files that are there already; without it that is an error",
+};
+
+/** What a picture carries. */
+export const RECIPE_OPTION = {
+  kind: toggle,
+  help:
+    "Have each PNG carry its recipe, by which generate --repeat makes it again; --no-recipe leaves it out",
+  defaultText: "on",
 };
 
 /** The result for programs. */

@@ -60,7 +60,7 @@ export function parse<Table extends OptionTable>(
     if (found === undefined) throw new UsageError(unknown(rawName, spellings));
     const { name, option, negated } = found;
     const before = given.get(name);
-    if (before !== undefined && option.lastCounts !== true) {
+    if (before !== undefined && option.lastCounts !== true && option.collects !== true) {
       throw new UsageError(
         before === rawName
           ? `Option ${rawName} is given twice`
@@ -68,7 +68,8 @@ export function parse<Table extends OptionTable>(
       );
     }
     given.set(name, rawName);
-    values[name] = negated ? false : valueOf(rawName, value, option.kind);
+    const parsed = negated ? false : valueOf(rawName, value, option.kind);
+    values[name] = option.collects ? [values[name] ?? [], parsed].flat() : parsed;
   };
   const { _: operands } = parseArgs(separate(args, spellings), {
     // None is declared, so that all come here as they were written: the parser itself keeps neither their
@@ -115,12 +116,13 @@ function separate(args: readonly string[], spellings: Spellings): string[] {
   const takesValue = (rawName: string): boolean => {
     return spellings.get(rawName)?.option.kind.placeholder !== undefined;
   };
-  // What looks like the next option is not taken for a value; a negative number is.
-  const isValue = (argument: string | undefined): boolean => {
-    return argument !== undefined && !/^-(?!\.?\d)/.test(argument);
+  // What looks like the next option is not taken for a value; a negative number is, and for some a dash.
+  const isValue = (argument: string | undefined, dash: boolean): boolean => {
+    return argument !== undefined && (!/^-(?!\.?\d)/.test(argument) || dash && argument === "-");
   };
   const withValue = (rawName: string): string => {
-    return takesValue(rawName) && isValue(rest[0]) ? `${rawName}=${rest.shift()}` : rawName;
+    const dash = spellings.get(rawName)?.option.kind.dash === true;
+    return takesValue(rawName) && isValue(rest[0], dash) ? `${rawName}=${rest.shift()}` : rawName;
   };
   for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
     if (argument === "--") {

@@ -6,6 +6,7 @@
  */
 
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type HubPlace, parseHubPlace } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 
@@ -17,6 +18,42 @@ export function isUrl(place: string): boolean {
 /** A path that means the same from everywhere; addresses do already. */
 export function absolute(place: string): string {
   return isUrl(place) ? place : resolve(place);
+}
+
+/** A folder of somebody's own, whose name often is a person's, at the beginning of a path. */
+const HOME =
+  /^((?:[\w-]{2,}:(?![/\\]{2}))?)(?:\/home\/[^/]+|\/Users\/[^/]+|\/root|[A-Z]:[/\\]Users[/\\][^/\\]+)(?=[/\\]|$)/i;
+
+/**
+ * A place for others to read: of a path in a home folder, `~` stands for that folder, so that no person is
+ * named. Everything else stays.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(withoutHome("/home/ada/models/var_d16.pth"), "~/models/var_d16.pth");
+ * assertEquals(["/data/var", "hf:owner/name"].map(withoutHome), ["/data/var", "hf:owner/name"]);
+ * ```
+ */
+export function withoutHome(place: string): string {
+  const path = /^file:/i.test(place) ? fileURLToPath(place) : place;
+  return path.replace(HOME, "$1~");
+}
+
+/**
+ * The place that {@linkcode withoutHome} has shortened, for who is here now.
+ *
+ * @throws {UsageError} If nothing tells where the home folder is.
+ */
+export function withHome(place: string): string {
+  const [, kind, rest] = /^((?:[\w-]{2,}:)?)~([/\\].*)?$/s.exec(place) ?? [];
+  if (kind === undefined) return place;
+  const home = Deno.env.get(Deno.build.os === "windows" ? "USERPROFILE" : "HOME");
+  if (home === undefined || home === "") {
+    throw new UsageError(`Cannot find ${place}: nothing tells where the home folder is`);
+  }
+  return `${kind}${home}${rest ?? ""}`;
 }
 
 /**

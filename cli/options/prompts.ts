@@ -5,8 +5,8 @@
  * @module
  */
 
-import { UsageError } from "../io.ts";
-import { readText } from "./given_files.ts";
+import { type Io, UsageError } from "../io.ts";
+import { readInputText, readText, STANDARD_INPUT } from "./given_files.ts";
 
 /** A prompt as a file gives it. */
 export interface GivenPrompt {
@@ -17,12 +17,17 @@ export interface GivenPrompt {
 }
 
 /**
- * Reads a file of prompts.
+ * Reads a file of prompts, or standard input, which is called `-`.
  *
  * @throws {UsageError} If there is no such file, or it is none of prompts.
  */
-export async function readPrompts(path: string): Promise<readonly GivenPrompt[]> {
-  return promptsIn(await readText(path), path);
+export async function readPrompts(
+  path: string,
+  io: Pick<Io, "input" | "signal">,
+): Promise<readonly GivenPrompt[]> {
+  return path === "-"
+    ? promptsIn(await readInputText(io), STANDARD_INPUT)
+    : promptsIn(await readText(path), path);
 }
 
 /**

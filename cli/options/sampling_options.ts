@@ -20,6 +20,7 @@ import {
   flag,
   integer,
   integerOrAuto,
+  integerPerScale,
   type Kind,
   number,
   numberPerScale,
@@ -58,18 +59,20 @@ const DRAWING = {
     defaultText: perFamily(({ defaults }) => defaults.guidance),
   },
   topK: {
-    kind: integer("K", 0),
-    help: "Draw from the K likeliest tokens; 0 is off",
+    kind: integerPerScale("K", 0),
+    help: "Draw from the K likeliest tokens, one number or one for each scale; 0 is off",
     defaultText: perFamily(({ defaults }) => defaults.topK),
   },
   topP: {
-    kind: number("P", 0, 1),
-    help: "Draw from the likeliest tokens that make up this probability; 0 is off",
+    kind: numberPerScale("P", 0, 1),
+    help:
+      "Draw from the likeliest tokens that make up this probability, one number or one for each scale; 0 is off",
     defaultText: perFamily(({ defaults }) => defaults.topP),
   },
   minP: {
-    kind: number("P", 0, 1),
-    help: "Draw only from tokens with at least this share of the largest probability; 0 is off",
+    kind: numberPerScale("P", 0, 1),
+    help:
+      "Draw only from tokens with at least this share of the largest probability, one number or one for each scale; 0 is off",
     defaultText: perFamily(({ defaults }) => defaults.minP),
   },
   temperature: {

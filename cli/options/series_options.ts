@@ -4,11 +4,11 @@
  * @module
  */
 
-import { flag, integer, type Kind, seed, text, texts } from "./kinds.ts";
+import { flag, inputFile, integer, type Kind, seed, text, texts } from "./kinds.ts";
 import { METHOD_OPTIONS } from "./method_options.ts";
 import { DEVICE_OPTIONS, MODEL_OPTIONS } from "./model_options.ts";
 import { section, type Values } from "./options.ts";
-import { quietOption } from "./output_options.ts";
+import { quietOption, RECIPE_OPTION } from "./output_options.ts";
 import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "./sampling_options.ts";
 import { SCALING_OPTIONS } from "./scaling_options.ts";
 import { TEXT_FEATURES_OPTION } from "./text_features.ts";
@@ -55,12 +55,12 @@ export const SERIES_OPTIONS = {
       defaultText: "all",
     },
     prompts: {
-      kind: text("FILE"),
+      kind: inputFile,
       help:
-        'For a model that takes texts: prompts from a file, one in each line, or JSON with "prompt", by the line or as a list',
+        'For a model that takes texts: prompts from a file or, for -, from standard input, one in each line, or JSON with "prompt", by the line or as a list',
     },
     metadata: {
-      kind: text("FILE"),
+      kind: inputFile,
       help:
         "GenEval's evaluation_metadata.jsonl, or another file of prompts with what a scorer is to know of them",
       aliases: ["metadata-file"],
@@ -116,6 +116,7 @@ export const SERIES_OPTIONS = {
         "Folder for the images, class_C_img_I.png, and the record, run.json; of prompts, PPPPP/samples/IIIII.png with PPPPP/metadata.jsonl. If it has some of the images already, the others are made",
       aliases: ["output-dir"],
     },
+    recipe: RECIPE_OPTION,
     npz: { kind: flag, help: "Pack the images into DIR.npz in the end, like varscale npz" },
     quiet: quietOption("errors and warnings"),
   }),

@@ -188,7 +188,9 @@ async function recordedPictures(folder: string): Promise<RecordedPictures | unde
       throw new UsageError(`Cannot pack ${folder}: its ${name} does not tell of its images`);
     }
     const samples = images as readonly RecordedPicture[];
-    const others = samples.flatMap(({ previews = [], stages = [] }) => [...previews, ...stages]);
+    const others = samples.flatMap(({ previews = [], stages = [], stepwise = [] }) => {
+      return [...previews, ...stages, stepwise].flat();
+    });
     return { samples, others: [...others, ...COMPANIONS] };
   }
   return undefined;
@@ -208,6 +210,8 @@ interface RecordedPicture {
   /** What it showed on the way: of a generation, and of a reconstruction. */
   readonly previews?: readonly string[];
   readonly stages?: readonly string[];
+  /** The strip of its scales. */
+  readonly stepwise?: string;
 }
 
 /** Of a run's images none may be missing, and nothing else be among them but what goes with them. */
@@ -232,7 +236,7 @@ function requireComplete(
 
 /** Without a record, nothing tells samples from what goes with them. */
 function refuseCompanions(folder: string, there: readonly string[]): void {
-  const companions = there.filter((name) => COMPANIONS.has(name) || /_scale-\d+\.png$/.test(name));
+  const companions = there.filter((name) => COMPANIONS.has(name) || /_(scale-\d+|stepwise)\.png$/.test(name));
   if (companions.length === 0) return;
   throw new UsageError(
     `Cannot pack ${folder}: it has ${

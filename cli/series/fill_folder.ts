@@ -13,8 +13,11 @@ import {
   type Model,
   type SeriesOptions,
 } from "../../mod.ts";
+import { type Recipes, withRecipe } from "../generation/recipe.ts";
+import { outcomeOf } from "../generation/run_record.ts";
 import { type Io, say } from "../io.ts";
 import type { Progress } from "../output/progress.ts";
+import { sha256 } from "../output/sha256.ts";
 import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
 import type { Cell, Subjects } from "./subjects.ts";
@@ -31,6 +34,8 @@ export interface FillJob {
   readonly subjects: Subjects;
   /** Whether image i of every class or prompt has the same number. */
   readonly sharedNoise: boolean;
+  /** What pictures carry, with the name of what they are made by; nothing without it. */
+  readonly recipes?: { readonly writer: Recipes; readonly variant: string } | undefined;
   /** Folder. */
   readonly output: string;
   /** Files to be written; other images are made for their company alone. */
@@ -62,7 +67,7 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     for (const image of batch.images) {
       const file = fileOf(image);
       if (!only.has(file)) continue;
-      await writeWhole(`${output}/${file}`, image.png());
+      await writeWhole(`${output}/${file}`, await pngOf(image, batch.images, job));
       progress.image();
     }
     const failed = batch.failures.map((failure) => {
@@ -77,6 +82,19 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     progress.batch();
     progress.draw("");
   }
+}
+
+/** The file of an image, with its recipe if it is to carry one. */
+async function pngOf(
+  image: GeneratedImage,
+  batch: readonly GeneratedImage[],
+  { recipes }: Pick<FillJob, "recipes">,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const png = image.png();
+  if (recipes === undefined) return png;
+  const { writer, variant } = recipes;
+  const outcome = await outcomeOf(image, { variant, pixels: await sha256(png) });
+  return withRecipe(png, writer.picture({ image, outcome, batch }));
 }
 
 /** What tells an image from others: its number and its label, of which no number is a text. */

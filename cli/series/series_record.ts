@@ -10,6 +10,7 @@ import { completeSampling, type SamplingRecord } from "../generation/sampling_re
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
 import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
+import type { OwnHookRecord } from "../options/own_hooks.ts";
 import type { JudgeRecords } from "../options/open_search.ts";
 import { formatJson } from "../output/format_json.ts";
 import { exists } from "../output/whole_file.ts";
@@ -36,8 +37,20 @@ export interface SeriesSettings extends SamplingRecord {
   readonly textFeatures?: string;
   /** Settings of VAR-Scaling, or `null` without it. */
   readonly scaling: Readonly<Record<string, unknown>> | null;
+  /** Methods that change logits, with their settings, where some were chosen. */
+  readonly guiding?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** The method that judges, where one was chosen. */
   readonly search?: SearchRecord;
+  /** Hooks of the reader's own, where there are any. */
+  readonly hooks?: readonly SeriesHook[];
+}
+
+/** A hook of the reader's own; with another file, images would be others. */
+export interface SeriesHook extends Pick<OwnHookRecord, "path" | "options" | "sha256"> {
+  /** Its name. */
+  readonly name: string;
+  /** Its settings. */
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** What `run.json` says beside which images there shall be. */

@@ -16,16 +16,23 @@ import {
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
 import { searchOf } from "../options/method_options.ts";
-import { hooksOf, type Search, standInsFor, usedSettings } from "../options/search.ts";
+import { hooksOf, isGuiding, isJudged, type Search, standInsFor, usedSettings } from "../options/search.ts";
 import { deviceRecord, memoryRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
 import type { JudgeRecord, JudgeRecords } from "../options/open_search.ts";
+import type { OwnHook } from "../options/own_hooks.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
 import { checkRequest, classOf, type Labelled, labelOf, requireClasses } from "../options/requests.ts";
 import { samplingRequest } from "../options/sampling_options.ts";
 import type { SeriesValues } from "../options/series_options.ts";
 import { size } from "../output/units.ts";
 import { VERSION } from "../version.ts";
-import { type SearchRecord, type SeriesRecord, seriesRecord, type SeriesSettings } from "./series_record.ts";
+import {
+  type SearchRecord,
+  type SeriesHook,
+  type SeriesRecord,
+  seriesRecord,
+  type SeriesSettings,
+} from "./series_record.ts";
 import { ClassSubjects, PromptSubjects, type Subjects } from "./subjects.ts";
 
 /** Images of each class, and of each prompt: as many as in the published evaluations. */
@@ -164,6 +171,7 @@ export function knownSettings(
   const facts = {
     ...{ seed, sharedNoise, cfg, guidance, topK, topP, minP, temperature, moreSmooth },
     published: options.published ?? false,
+    guiding: knownGuiding(hooks),
     search: knownSearch(options, hooks),
     scaling: varScaling === undefined ? null : Object.fromEntries(
       Object.entries({ ...scaling, ...familyValues(scaling, known) }).filter(([, value]) =>
@@ -174,9 +182,17 @@ export function knownSettings(
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined));
 }
 
+/** What is known of methods that change logits before the model is loaded. */
+function knownGuiding(hooks: readonly ScaleHook[]): SeriesSettings["guiding"] {
+  const known = hooks.filter(({ name }) => isGuiding(name)).map(({ name, settings = {} }) => {
+    return [name, Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== "preset"))];
+  });
+  return known.length === 0 ? undefined : Object.fromEntries(known);
+}
+
 /** What is known of a method that judges before its model is loaded. */
 function knownSearch(options: SeriesValues, hooks: readonly ScaleHook[]): Partial<SearchRecord> | undefined {
-  const judging = hooks.find(({ name }) => name !== "var-scaling");
+  const judging = hooks.find(({ name }) => isJudged(name));
   if (judging === undefined) return undefined;
   const { verifier = "own", features, template, budget } = searchOfSeries(options);
   const { verifier: _judge, features: _described, ...settings } = judging.settings!;
@@ -198,22 +214,46 @@ function knownSearch(options: SeriesValues, hooks: readonly ScaleHook[]): Partia
 export function settingsOf(
   options: SeriesValues,
   model: Model,
-  { request, judges }: { readonly request: ResolvedRequest; readonly judges: JudgeRecords },
+  { request, judges, own }: {
+    readonly request: ResolvedRequest;
+    readonly judges: JudgeRecords;
+    readonly own: readonly OwnHook[];
+  },
 ): SeriesSettings {
   const { seed, sharedNoise = false } = options;
-  const { hooks, schedule: { scales: { length: scales } } } = request;
-  const [varScaling, judging] = [true, false].map((wanted) => {
-    return hooks.find(({ name }) => (name === "var-scaling") === wanted);
-  });
+  const { schedule: { scales: { length: scales } } } = request;
+  const hooks = request.hooks.filter((hook) => own.every((one) => one.hook !== hook));
+  const varScaling = hooks.find(({ name }) => name === "var-scaling");
+  const judging = hooks.find(({ name }) => isJudged(name));
+  const guiding = hooks.filter(({ name }) => isGuiding(name));
   return {
     seed,
     sharedNoise,
     ...samplingRecord(request),
     scaling: scalingOf(varScaling, model),
+    ...(guiding.length > 0 && {
+      guiding: Object.fromEntries(
+        guiding.map((hook) => [hook.name, usedSettings(hook, model, { scales })]),
+      ),
+    }),
     ...(judging && {
       search: { method: judging.name, settings: usedSettings(judging, model, { scales }), ...judges },
     }),
+    ...(own.length > 0 && { hooks: own.map(seriesHook) }),
   };
+}
+
+/**
+ * What a record says of a hook of the reader's own.
+ *
+ * @throws {UsageError} If it couples images, which batches of a run could not follow.
+ */
+function seriesHook({ hook, record: { path, options, sha256 } }: OwnHook): SeriesHook {
+  const { name, settings = {}, coupled } = hook;
+  if (!coupled) return { name, path, options, sha256, settings };
+  throw new UsageError(
+    `Option --hook ${path}: the hook "${name}" couples the images of a batch, which those of a run must not be`,
+  );
 }
 
 function scalingOf(hook: ScaleHook | undefined, { search }: Model): SeriesSettings["scaling"] {

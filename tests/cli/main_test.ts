@@ -13,6 +13,7 @@ const COMMANDS = [
   "run",
   "edit",
   "reconstruct",
+  "classify",
   "encode-text",
   "run-infinity",
   "eval-infinity",
@@ -22,13 +23,17 @@ const COMMANDS = [
   "tune",
   "sweep",
   "report",
+  "gallery",
+  "serve",
   "npz",
   "evaluate",
   "download",
   "convert",
   "inspect",
+  "studio",
   "setup",
   "doctor",
+  "completions",
 ];
 
 Deno.test("varscale: the help of each command, by both ways to ask, names its options and fits a terminal", async () => {
@@ -66,7 +71,7 @@ Deno.test("varscale: no two options of a command share a name, and what FlexVAR'
     ) assert(all.includes(name), `${command} ${name}`);
     // What the model decides is told for each family.
     assertStringIncludes(text, "(default: 0.96 for VAR, 0.95 for FlexVAR, 0.97 for Infinity)");
-    assertMatch(text, /--top-k K [^()]*\(default: 900\)/);
+    assertMatch(text, /--top-k K\|K,… [^()]*\(default: 900\)/);
     assertMatch(text, /--scale K,… [^()]*\(default: 1 for VAR, 2 for FlexVAR, 3 for Infinity;/);
     assertMatch(text, /--maxpn N [^()]*; for FlexVAR \(default: 16\)/);
     assertMatch(text, /--published [^()]* FlexVAR: /);

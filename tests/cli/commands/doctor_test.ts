@@ -2,9 +2,9 @@
  * `varscale doctor`.
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import config from "../../../deno.json" with { type: "json" };
-import { nativeLibrary, RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
+import { loadModel, nativeLibrary, RUNTIME_VERSION, whyNoGpu } from "../../../mod.ts";
 import { hasGpu, stubAdapter } from "../../devices.ts";
 import { deno } from "../../deno_process.ts";
 import { BareCache, testNative } from "../../models/graphs/native_processes.ts";
@@ -26,6 +26,40 @@ Deno.test("varscale doctor: the facts about this machine, without a run", async 
   assertEquals(report.demo.problem, null);
   assertEquals([report.trials, report.agree], [[], null]);
   assert(report.threads);
+});
+
+Deno.test("varscale doctor: which types of a model's weights fit is told from its name", async () => {
+  const { out, err } = await succeed("doctor", "--model", "var-d30", "--memory", "2GB", "--quick");
+  assertEquals(err, "");
+  assertMatch(out, /^model +VAR-d30: VAR, pictures of 256×256, weights stored as f32$/m);
+  assertMatch(out, /^ {2}wasm +CPU \(.*\), wasm: 1\.9 GiB free$/m);
+  assertMatch(out, /^ {4}f32 +✗ \d\.\d GiB, \d\.\d GiB; more than there is$/m);
+  assertMatch(out, /^ {4}q4 +✓ 1\.\d GiB, 1\.\d GiB$/m);
+  assertMatch(out, /^ {4}int8 +✗ .*; WebAssembly gains too little by them, /m);
+  assertMatch(out, /^left out +.*; how long a picture takes$/m);
+  assert(!/demo model|run on/.test(out));
+
+  const report = JSON.parse((await succeed("doctor", "--model", "demo-t2i", "--quick", "--json")).out);
+  assertEquals(report.model.needs, {
+    ...{ name: "demo-t2i", family: "Infinity", picture: { width: 64, height: 64 }, stored: "f16" },
+  });
+  const wasm = report.model.places.at(-1);
+  assertEquals(wasm.provider, "wasm");
+  await using model = await loadModel("demo-t2i", { device: "cpu", cpuProvider: "wasm" });
+  assertEquals(wasm.types[0].weights, model.weightBytes);
+  assertEquals([report.demo, report.trials, report.leftOut.length], [null, [], 3]);
+
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [["--model", "var-d17"], "one of VAR-d16, VAR-d20, VAR-d24"],
+    [["--model", "hf:FoundationVision/var"], "the depth must be one of 16, 20, 24, 30, 36"],
+    [["--var-ckpt", "none.pth"], "Option --vae-ckpt is needed too"],
+    [["--var-ckpt", "none.pth", "--vae-ckpt", "none.pth"], "none.pth (found no such file)"],
+  ];
+  for (const [args, message] of cases) {
+    const { code, err } = await run(["doctor", ...args, "--quick"]);
+    assertEquals(code, 2, err);
+    assertStringIncludes(err, message);
+  }
 });
 
 Deno.test("varscale doctor: what is done because of an adapter is told", async () => {

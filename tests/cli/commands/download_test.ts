@@ -53,6 +53,23 @@ testWithHub("varscale download: a download says how far it is and where the file
 });
 
 testWithHub(
+  "varscale download: the licence of tuned models is said before anything is fetched",
+  async (hub) => {
+    hub.repository = "nvidia/DirectDiscriminativeOptimization";
+    hub.files.clear();
+    const { code, err } = await run(["download", `hf:${hub.repository}`, "--depth", "16"]);
+    assertEquals(code, 1);
+    const [warning, failure] = err.split("\n") as [string, string];
+    assertStringIncludes(warning, "VAR tuned by DDO (arXiv 2503.01103), licence CC BY-NC-SA 4.0");
+    assertStringIncludes(warning, "does not permit commercial use");
+    assertStringIncludes(failure, "var_d16.pth");
+    hub.repository = "Zigeng/VAR_CoDe";
+    const together = await run(["download", `hf:${hub.repository}/drafter_8.pth`]);
+    assertStringIncludes(together.err, "licence MIT; drafter_K draws the scales before K only");
+  },
+);
+
+testWithHub(
   "varscale download: models of another family are got by the names under which they were published",
   async (hub) => {
     hub.files.clear();

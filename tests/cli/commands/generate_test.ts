@@ -90,6 +90,39 @@ testInFolder(
 );
 
 testInFolder(
+  "varscale generate: --indices makes images of a larger run alone, and two of one number",
+  async (folder) => {
+    const common = ["--seed", "5", "--device", "cpu", "-q"];
+    await succeed("generate", "red torus", "-n", "4", ...common, "--no-grid", "-o", `${folder}/all`);
+    const some = ["blue cone", "red torus", "red torus", "--indices", "3,2,3", "--preview", "1"];
+    await succeed("generate", ...some, ...common, "--no-grid", "-o", `${folder}/some`);
+    const [all, few] = await Promise.all([readRun(`${folder}/all`), readRun(`${folder}/some`)]);
+    assertEquals(all.request.indices, undefined);
+    assertEquals(few.request.indices, [3, 2, 3]);
+    assertEquals(few.images.map(({ index, label }) => [index, label.name]), [
+      [3, "blue cone"],
+      [2, "red torus"],
+      [3, "red torus"],
+    ]);
+    const names = ["000_blue-cone", "001_red-torus", "002_red-torus"];
+    assertEquals(
+      filesIn(`${folder}/some`),
+      [...names.flatMap((name) => [`${name}.png`, `${name}_scale-1.png`]), "run.json"].sort(),
+    );
+    assertEquals(few.images[1]!.sha256, all.images[2]!.sha256);
+    assertEquals(few.images[2]!.sha256, all.images[3]!.sha256);
+    const { out } = await succeed(
+      ...["generate", "--repeat", `${folder}/some/run.json`, ...common.slice(2), "--json", "-o"],
+      `${folder}/again`,
+    );
+    assertEquals(JSON.parse(out).repeat, { images: 3, sameTokens: 3, sameFiles: 3 });
+    const { code, err } = await run(["generate", "red torus", "-n", "2", "--indices", "1", ...common]);
+    assertEquals(code, 2);
+    assertStringIncludes(err, "indices must hold one number for each of 2 images: current number is 1");
+  },
+);
+
+testInFolder(
   "varscale generate: repeating warns of what is not as it was, and refuses other settings",
   async (folder) => {
     const common = ["--device", "cpu", "-q"];
@@ -407,6 +440,7 @@ testInFolder(
     // As it was written before there were these settings, of a model whose defaults have changed since.
     const { guidance: _guidance, published: _published, minP: _minP, ...request } = record.request;
     const [plain] = (await generate(model, { labels: "red torus", hooks, cfg: 3 })).images;
+    const { pixels: _pixels, ...image } = record.images[0]!;
     const old = {
       ...record,
       request,
@@ -414,7 +448,7 @@ testInFolder(
         name: "var-scaling",
         hooks: [{ name: "var-scaling", settings: { scale: [1], samples: 12 } }],
       }],
-      images: [{ ...record.images[0]!, tokens: ramp, sha256: await sha256Of(plain!.png()) }],
+      images: [{ ...image, tokens: ramp, sha256: await sha256Of(plain!.png()) }],
     };
     await Deno.writeTextFile(`${folder}/old.json`, JSON.stringify(old));
     const again = await repeat(`${folder}/old.json`, "old");

@@ -8,6 +8,9 @@ import {
 } from "../../../cli/options/analysis_options.ts";
 import { UsageError } from "../../../cli/io.ts";
 
+/** No standard input. */
+const NOBODY = { signal: new AbortController().signal };
+
 Deno.test("seeds: numbers and ranges of them, each once", () => {
   assertEquals(seeds.parse("0-3, 17,2"), [0, 1, 2, 3, 17]);
   assertEquals(seeds.parse("18446744073709551615"), [2n ** 64n - 1n]);
@@ -41,10 +44,13 @@ Deno.test("givenLabels: labels of all places, in order, and none if none is give
     resolveLabel,
   };
   const values = { labels: "a, c", prompts: undefined };
-  const given = await givenLabels(["b", "all"], values);
+  const given = await givenLabels(["b", "all"], values, NOBODY);
   assertEquals(given(model as never), { labels: [1, 0, 1, 2, 0, 2] });
-  assertEquals((await givenLabels([], { labels: undefined, prompts: undefined }))(model as never), {});
-  const wrong = await givenLabels(["d"], { labels: undefined, prompts: undefined });
+  assertEquals(
+    (await givenLabels([], { labels: undefined, prompts: undefined }, NOBODY))(model as never),
+    {},
+  );
+  const wrong = await givenLabels(["d"], { labels: undefined, prompts: undefined }, NOBODY);
   assertThrows(() => wrong(model as never), UsageError, "no such class");
 });
 

@@ -3,6 +3,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import {
   bytes,
+  imageNumbers,
   integerOrAuto,
   numberPerScale,
   pictureSize,
@@ -69,5 +70,13 @@ Deno.test("scales: kinds of values", () => {
   ]);
   for (const wrong of ["", "0", "GB", "8XB", "-1GB", "1e9", "8iB"]) {
     assertThrows(() => bytes.parse(wrong), RangeError, "must be an amount of memory");
+  }
+});
+
+Deno.test("imageNumbers: numbers and ranges in the order given, and one more than once", () => {
+  assertEquals(imageNumbers.parse("5, 9,0-2,5"), [5, 9, 0, 1, 2, 5]);
+  assertEquals(imageNumbers.parse("16777215"), [16777215]);
+  for (const wrong of ["", "-1", "3-1", "1,,2", "1.5", "16777216", "0-", "all"]) {
+    assertThrows(() => imageNumbers.parse(wrong), RangeError, "must be numbers of images from 0 to 16777215");
   }
 });

@@ -458,3 +458,28 @@ testInFolder("varscale generate: what was VAR-Scaling's --features still is", as
   assertEquals(a.variants, b.variants);
   assert(a.images.every(({ attempts }) => attempts === undefined));
 });
+
+testInFolder(
+  "varscale generate: another model's likelihood judges, recorded and repeated",
+  async (folder) => {
+    const out = `${folder}/out`;
+    const search = ["--method", "best-of-n", "--attempts", "2", "--verifier", "evidence:demo"];
+    await succeed("generate", "blue cone", "--cfg", "0", ...search, ...COMMON, "-q", "-o", out);
+    const { images, variants: [variant] } = await recordIn(out);
+    assertEquals(variant!.verifier, { name: "evidence of demo", place: "evidence:demo" });
+    await using model = await loadModel("demo", { device: "cpu" });
+    const hooks = [bestOfN({ samples: 2, verifier: ownEvidence({ model }) })];
+    const result = await generate(model, { labels: "blue cone", seed: 7, cfg: 0, hooks });
+    assertEquals(tokensOf(images), tokensOf(result.images));
+    assertEquals(await repeated(out, `${folder}/again`), { images: 1, sameTokens: 1, sameFiles: 1 });
+    const { code, err } = await run([
+      "generate",
+      "blue cone",
+      ...search.slice(0, 4),
+      "--verifier",
+      "evidence:./none",
+    ]);
+    assertEquals(code, 2);
+    assertStringIncludes(err, "Option --verifier must name a network that is there");
+  },
+);

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../../cli/io.ts";
-import { choice, flag, integer, number, text, toggle } from "../../../cli/options/kinds.ts";
+import { choice, flag, integer, number, text, texts, toggle } from "../../../cli/options/kinds.ts";
 import { section } from "../../../cli/options/options.ts";
 import { parse } from "../../../cli/options/parse.ts";
 
@@ -18,6 +18,15 @@ const TABLE = {
     quiet: { kind: flag, short: "q", help: "Silence" },
   }),
 };
+
+Deno.test("parse: an option that collects may be given again, and all of them count", () => {
+  const table = {
+    hook: { kind: texts, collects: true, help: "Hooks" },
+    seed: { kind: text("N"), help: "Seed" },
+  };
+  assertEquals(parse(table, ["--hook", "a", "--seed", "1", "--hook=b,c"]).options.hook, ["a", "b", "c"]);
+  assertEquals(parse(table, []).options.hook, undefined);
+});
 
 Deno.test("parse reads options in every way to write them", () => {
   const { options, given, operands } = parse(TABLE, [

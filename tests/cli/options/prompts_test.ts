@@ -1,9 +1,34 @@
 /** Files of prompts, in all their forms. */
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { UsageError } from "../../../cli/io.ts";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { type StandardInput, UsageError } from "../../../cli/io.ts";
 import { promptsIn, readPrompts } from "../../../cli/options/prompts.ts";
 import { fixture, testInFolder } from "../run.ts";
+
+/** No standard input. */
+const NOBODY = { signal: new AbortController().signal };
+
+/** Standard input that gives these bytes, piece by piece, and tells when nobody wants more. */
+function inputOf(pieces: readonly (string | Uint8Array)[], { terminal = false, ends = true } = {}) {
+  const state = { given: 0, ended: false };
+  const input: StandardInput = {
+    terminal,
+    open: () =>
+      new ReadableStream({
+        pull(controller) {
+          const piece = pieces[state.given];
+          if (piece === undefined) {
+            if (ends) controller.close();
+            return;
+          }
+          state.given += 1;
+          controller.enqueue(typeof piece === "string" ? new TextEncoder().encode(piece) : piece);
+        },
+        cancel: () => void (state.ended = true),
+      }, { highWaterMark: 0 }),
+  };
+  return { input, state };
+}
 
 /** The prompts alone. */
 function prompts(content: string): string[] {
@@ -52,7 +77,7 @@ testInFolder(
   "readPrompts: the recorded captions are GenEval's lines; other bytes are refused",
   async (folder) => {
     const path = fixture("golden/demo-t2i/captions.jsonl");
-    const captions = await readPrompts(path);
+    const captions = await readPrompts(path, NOBODY);
     assertEquals(captions.length, 200);
     assertEquals(captions.map(({ line }) => `${line}\n`).join(""), await Deno.readTextFile(path));
     assertEquals(
@@ -61,7 +86,7 @@ testInFolder(
     );
 
     await Deno.writeFile(`${folder}/marked`, new Uint8Array([0xef, 0xbb, 0xbf, 0x61, 0x0a]));
-    assertEquals((await readPrompts(`${folder}/marked`)).map(({ prompt }) => prompt), ["a"]);
+    assertEquals((await readPrompts(`${folder}/marked`, NOBODY)).map(({ prompt }) => prompt), ["a"]);
     await Deno.writeFile(`${folder}/latin`, new Uint8Array([0x63, 0x61, 0x66, 0xe9]));
     for (
       const [file, message] of [
@@ -70,9 +95,54 @@ testInFolder(
         [".", "it is a folder"],
       ] as const
     ) {
-      const error = await assertRejects(() => readPrompts(`${folder}/${file}`), UsageError);
+      const error = await assertRejects(() => readPrompts(`${folder}/${file}`, NOBODY), UsageError);
       assertEquals(error.message.startsWith(`Cannot read ${folder}/${file}: `), true);
       assertEquals(error.message.includes(message), true, error.message);
     }
   },
 );
+
+Deno.test("readPrompts: a dash is standard input, whatever pieces it comes in", async () => {
+  const { signal } = NOBODY;
+  const fox = new TextEncoder().encode("a füchs");
+  const { input } = inputOf([fox.subarray(0, 4), fox.subarray(4), "\nthe", " sea\n"]);
+  const lines = await readPrompts("-", { input, signal });
+  assertEquals(lines.map(({ prompt }) => prompt), ["a füchs", "the sea"]);
+  const json = inputOf(['{"prompt": "a fox", "tag": 1}\n', '{"prompt": "the sea"}\n']);
+  assertEquals((await readPrompts("-", { input: json.input, signal }))[0], {
+    prompt: "a fox",
+    line: '{"prompt": "a fox", "tag": 1}',
+  });
+});
+
+Deno.test("readPrompts: standard input that gives no prompts is refused with the reason", async () => {
+  const { signal } = NOBODY;
+  const cases: [input: StandardInput | undefined, reason: string][] = [
+    [undefined, "Cannot read standard input: there is none"],
+    [inputOf([], { terminal: true }).input, "it is a terminal; pipe a text into it, or name a file"],
+    [inputOf([]).input, "Cannot read standard input: it has no prompts"],
+    [inputOf([new Uint8Array([0xff])]).input, "it is no text in UTF-8"],
+    [inputOf(['{"prompt": 1}']).input, "Cannot use line 1 of standard input"],
+  ];
+  for (const [input, reason] of cases) {
+    const error = await assertRejects(() => readPrompts("-", { input, signal }), UsageError);
+    assertStringIncludes(error.message, reason);
+  }
+});
+
+Deno.test("readPrompts: standard input without an end is read as far as it may be long", async () => {
+  const piece = new Uint8Array(2 ** 24).fill(0x61);
+  const { input, state } = inputOf(Array(1000).fill(piece));
+  const error = await assertRejects(() => readPrompts("-", { input, signal: NOBODY.signal }), UsageError);
+  assertStringIncludes(error.message, "it must have at most 64.0 MiB: more is coming");
+  assertEquals(state, { given: 5, ended: true });
+});
+
+Deno.test("readPrompts: who waits for standard input can be ended", async () => {
+  const controller = new AbortController();
+  const { input, state } = inputOf(["a fox"], { ends: false });
+  const waiting = readPrompts("-", { input, signal: controller.signal });
+  setTimeout(() => controller.abort(new Error("enough")));
+  await assertRejects(() => waiting, UsageError, "enough");
+  assertEquals(state.ended, true);
+});
