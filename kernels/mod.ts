@@ -159,8 +159,23 @@ export {
   THREEFRY_WGSL,
 } from "./exact/threefry.ts";
 
+export {
+  coarseContrast,
+  type CoarseContrastArguments,
+  createPriorTable,
+  type PositionMap,
+  type PriorTable,
+  priorWeights,
+} from "./sampling/coarse_contrast.ts";
 export { guidance, type GuidanceArguments } from "./sampling/guidance.ts";
 export type { LogitArguments } from "./sampling/logit.ts";
+export {
+  projectedGuidance,
+  type ProjectedGuidanceArguments,
+  type ProjectionRule,
+  runProjectedGuidance,
+} from "./sampling/projected_guidance.ts";
+export { projectionSums, type ProjectionSumsArguments, sumsOfRow } from "./sampling/projection_sums.ts";
 export {
   ALL_TIES,
   NO_TOKEN,

@@ -5,8 +5,10 @@
  */
 
 import { PURPOSE, randomWords, seedWords } from "../exact/threefry.ts";
+import { coarseContrast, createPriorTable } from "../sampling/coarse_contrast.ts";
 import { guidance } from "../sampling/guidance.ts";
 import { missingBits } from "../sampling/missing_bits.ts";
+import { runProjectedGuidance } from "../sampling/projected_guidance.ts";
 import { sampleAndTruncate, type SampleArguments, sampleTokens } from "../sampling/sample.ts";
 import { sampleBits } from "../sampling/sample_bits.ts";
 import { smoothCodes } from "../sampling/smooth.ts";
@@ -53,6 +55,34 @@ export const SAMPLING_CASES: readonly KernelCase[] = [
       const guided = bench.allocate(count);
       const args = { logits, guided, images: 1, positions: POSITIONS, vocabulary: VOCABULARY, weight: 1.5 };
       return { run: () => bench.device.run(guidance, args), outputs: [guided] };
+    },
+  },
+  {
+    name: "projected guidance",
+    promise: "bits",
+    setUp: (bench) => {
+      const length = POSITIONS * VOCABULARY;
+      const conditional = bench.upload(hardLogits(bench, POSITIONS, VOCABULARY));
+      const unconditional = bench.upload(hardLogits(bench, POSITIONS, VOCABULARY));
+      const guided = bench.allocate(length);
+      const rule = { rows: 1, length, weight: 1.5, eta: 0.2, normThreshold: 2 };
+      return {
+        run: () => runProjectedGuidance(bench.device, { conditional, unconditional, guided, ...rule }),
+        outputs: [guided],
+      };
+    },
+  },
+  {
+    name: "coarse contrast",
+    promise: "bits",
+    setUp: (bench) => {
+      const table = bench.use(
+        createPriorTable(bench.device, { width: 3, height: 5 }, { width: 5, height: 6 }),
+      );
+      const coarse = bench.normal(15 * VOCABULARY, 2.5);
+      const logits = bench.upload(hardLogits(bench, 30, VOCABULARY));
+      const args = { coarse, logits, table, lanes: 1, vocabulary: VOCABULARY, weight: 0.3 };
+      return { run: () => bench.device.run(coarseContrast, args), outputs: [logits] };
     },
   },
   sampling("plain, 20 draws", { draws: 20 }),

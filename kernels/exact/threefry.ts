@@ -32,6 +32,8 @@ export const PURPOSE = {
   noise: 3,
   /** Drawing the lanes that go on. */
   resampling: 4,
+  /** Drawing positions that take the embeddings of others. */
+  moving: 5,
 } as const;
 
 /** One of the values of {@linkcode PURPOSE}. */

@@ -298,3 +298,51 @@ function load(
     target.fill(0, to + length, to + stride);
   }
 }
+
+/** Rows that are mixed, in the engine's memory. */
+export interface MixingRoom {
+  /** Where rows of values go, all of the same length; {@linkcode MIXED_VALUES} in all. */
+  readonly values: Float32Array;
+  /** Where weights go, four mixtures side by side: [rows, 4], at most {@linkcode MIXED_ROWS} rows. */
+  readonly weights: Float32Array;
+  /** What is made of them, [4, columns]. */
+  readonly sums: Float32Array;
+}
+
+/** Values that are mixed, at most. */
+export const MIXED_VALUES = VALUES;
+/** Rows that are mixed, at most. */
+export const MIXED_ROWS = SIDE * SIDE / 8;
+
+/** The room for rows that are mixed, until something else is computed with the same engine. */
+export function mixingRoom({ memory }: PairEngine = pairEngine()): MixingRoom {
+  const middle = VALUES + 4 * MIXED_ROWS;
+  return {
+    values: memory.subarray(LEFT, VALUES),
+    weights: memory.subarray(VALUES, middle),
+    sums: memory.subarray(middle, EXPONENTS),
+  };
+}
+
+/**
+ * Mixes rows of a {@linkcode mixingRoom}: the values of a row, [4, columns], are added up with weights of
+ * their own for each of the four, `sum + weight · value` in f32 from the first row to the last.
+ *
+ * @param rows Number of rows, at least 1.
+ * @param columns Values of a row for each of the four: a multiple of 8.
+ */
+export function mixRows(rows: number, columns: number, { loops }: PairEngine = pairEngine()): void {
+  const sums = 4 * (VALUES + 4 * MIXED_ROWS);
+  for (let part = 0; part < 4; part++) {
+    const weights = 4 * (VALUES + part);
+    const own = 4 * columns * part;
+    loops.mix(
+      weights,
+      weights + 16 * rows,
+      4 * LEFT + own,
+      16 * columns,
+      sums + own,
+      sums + own + 4 * columns,
+    );
+  }
+}

@@ -44,6 +44,15 @@ export interface PairLoops {
     rows: number,
     factor: number,
   ): void;
+  /** Writes the sums of rows with weights, which are 16 bytes apart, for some columns. */
+  mix(
+    weights: number,
+    weightsEnd: number,
+    values: number,
+    stride: number,
+    out: number,
+    outEnd: number,
+  ): void;
 }
 
 const { ceil, fround, max } = Math;
@@ -90,6 +99,15 @@ export function plainLoops(memory: Float32Array): PairLoops {
     },
     roots(at, end) {
       for (let i = at / 4; i < end / 4; i++) memory[i] = Math.sqrt(memory[i]!);
+    },
+    mix(weights, weightsEnd, values, stride, out, outEnd) {
+      for (let to = out / 4, first = values / 4; to < outEnd / 4; to++, first++) {
+        let sum = 0;
+        for (let weight = weights / 4, at = first; weight < weightsEnd / 4; weight += 4, at += stride / 4) {
+          sum = fround(sum + fround(memory[weight]! * memory[at]!));
+        }
+        memory[to] = sum;
+      }
     },
     sums(squares, pitch, exponents, mantissas, columns, pairs, rows, factor) {
       const scale = fround(factor);

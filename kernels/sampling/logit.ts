@@ -13,7 +13,7 @@
 import { requireInteger, requireNumber } from "../arguments.ts";
 import { requireLength } from "../device/array_checks.ts";
 import type { DeviceArray } from "../device/device.ts";
-import { EXACT_WGSL, upper } from "../exact/exact.ts";
+import { EXACT_WGSL, product, upper } from "../exact/exact.ts";
 import wgsl from "./logit.wgsl" with { type: "text" };
 
 /** The WGSL side with what it needs, to be put in front of a kernel's source. */
@@ -109,40 +109,73 @@ export function rowScratch(length: number): RowScratch {
   return { f32, u32: new Uint32Array(f32.buffer) };
 }
 
+/** One value on its way between bits and float. */
+const { f32: float, u32: word } = rowScratch(1);
+
 /**
  * Fills `row` with the canonical, guided bits of one row of logits.
  *
  * @param logits The bits of all logits.
- * @param options `at` is where the conditional row starts, `unconditionalAt` where the other one does, and
- * `weight` comes from {@linkcode requireLogits}.
+ * @param options `at` is where the conditional row starts, `unconditionalAt` where the other one does, in
+ * the same array or in `unconditional`, and `weight` comes from {@linkcode requireLogits}.
  */
 export function guideRow(
   logits: Uint32Array,
   row: RowScratch,
-  options: { at: number; unconditionalAt: number; weight: number },
+  options: { at: number; unconditional?: Uint32Array; unconditionalAt: number; weight: number },
 ): void {
-  const { at, unconditionalAt, weight } = options;
+  const { at, unconditional = logits, unconditionalAt, weight } = options;
   const { f32, u32 } = row;
   const length = u32.length;
-  for (let i = 0; i < length; i++) u32[i] = canonical(logits[at + i]!);
-  if (weight === 0) return;
+  if (weight === 0) {
+    for (let i = 0; i < length; i++) u32[i] = canonical(logits[at + i]!);
+    return;
+  }
   const high = upper(weight);
   const low = fround(weight - high);
-  const pair = rowScratch(2);
+  const values = floatsOf(logits, at, length);
+  const others = floatsOf(unconditional, unconditionalAt, length);
   for (let i = 0; i < length; i++) {
-    const unconditional = canonical(logits[unconditionalAt + i]!);
-    if ((u32[i]! & 0x7fffffff) >= INFINITE_BITS || (unconditional & 0x7fffffff) >= INFINITE_BITS) continue;
-    pair.u32[0] = unconditional;
-    const value = f32[i]!;
-    const difference = fround(value - pair.f32[0]!);
-    // `product` of exact.ts with the halves of the weight at hand.
-    pair.f32[1] = difference;
-    pair.u32[1]! &= 0xfffff000;
-    const dh = pair.f32[1]!;
-    const dl = fround(difference - dh);
-    f32[i] = value + fround(fround(fround(dh * high + dh * low) + dl * high) + dl * low);
-    u32[i] = canonical(u32[i]!);
+    const value = values[i]!;
+    const other = others[i]!;
+    if (isPlain(value) && isPlain(other)) {
+      // `product` of exact.ts with the halves of the weight at hand; products of doubles are exact.
+      const difference = fround(value - other);
+      float[0] = difference;
+      word[0]! &= 0xfffff000;
+      const dh = float[0]!;
+      const dl = difference - dh;
+      const guided = fround(value + fround(fround(fround(dh * weight) + dl * high) + dl * low));
+      f32[i] = guided;
+      if (!isPlain(guided)) u32[i] = canonical(u32[i]!);
+    } else {
+      u32[i] = guideOdd(canonical(logits[at + i]!), canonical(unconditional[unconditionalAt + i]!), weight);
+    }
   }
+}
+
+/** Words as floats. */
+export function floatsOf(words: Uint32Array, at: number, length: number): Float32Array {
+  return new Float32Array(words.buffer, words.byteOffset + 4 * at, length);
+}
+
+/** Whether a value is canonical by its size, as all but a few are, and no zero. */
+export function isPlain(value: number): boolean {
+  const size = Math.abs(value);
+  return size >= 2 ** -64 && size <= 2 ** 90;
+}
+
+/** Guides canonical bits of which one is a zero, an infinity or NaN. */
+function guideOdd(conditional: number, unconditional: number, weight: number): number {
+  if ((conditional & 0x7fffffff) >= INFINITE_BITS || (unconditional & 0x7fffffff) >= INFINITE_BITS) {
+    return conditional;
+  }
+  word[0] = unconditional;
+  const other = float[0]!;
+  word[0] = conditional;
+  const value = float[0]!;
+  float[0] = value + product(fround(value - other), weight);
+  return canonical(word[0]!);
 }
 
 /**

@@ -235,6 +235,34 @@ const ROOTS = `
       (local.set $at (i32.add (local.get $at) (i32.const 16)))
       (br_if $quad (i32.lt_u (local.get $at) (local.get $end)))))`;
 
+/**
+ * Writes sums of rows with weights, `sum + (weight * value)` from the first row to the last, for columns that
+ * are a multiple of 8. Weights are a vector apart.
+ */
+const MIX = `
+  (func (export "mix")
+    (param $weights i32) (param $weights_end i32) (param $values i32) (param $stride i32)
+    (param $out i32) (param $out_end i32)
+    (local $weight i32) (local $at i32) (local $w v128) (local $a v128) (local $b v128)
+    (loop $column
+      (local.set $weight (local.get $weights))
+      (local.set $at (local.get $values))
+      (local.set $a ${ZERO})
+      (local.set $b (local.get $a))
+      (loop $row
+        (local.set $w (v128.load32_splat (local.get $weight)))
+        (local.set $a (f32x4.add (local.get $a) (f32x4.mul (local.get $w) (v128.load (local.get $at)))))
+        (local.set $b (f32x4.add (local.get $b)
+          (f32x4.mul (local.get $w) (v128.load offset=16 (local.get $at)))))
+        (local.set $at (i32.add (local.get $at) (local.get $stride)))
+        (local.set $weight (i32.add (local.get $weight) (i32.const 16)))
+        (br_if $row (i32.lt_u (local.get $weight) (local.get $weights_end))))
+      (v128.store (local.get $out) (local.get $a))
+      (v128.store offset=16 (local.get $out) (local.get $b))
+      (local.set $values (i32.add (local.get $values) (i32.const 32)))
+      (local.set $out (i32.add (local.get $out) (i32.const 32)))
+      (br_if $column (i32.lt_u (local.get $out) (local.get $out_end)))))`;
+
 /** Text of the module, with so many pages of memory. */
 export function pairsText(pages: number): string {
   const difference = (own: string, sum: string): string => `
@@ -249,5 +277,6 @@ export function pairsText(pages: number): string {
   ${matrix("wideProducts", DOUBLE, product(DOUBLE))}
   ${CENTER}
   ${SUMS}
-  ${ROOTS})`;
+  ${ROOTS}
+  ${MIX})`;
 }

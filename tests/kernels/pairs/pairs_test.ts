@@ -5,6 +5,8 @@ import {
   centeredRows,
   centerRows,
   KERNEL_COLUMNS,
+  mixingRoom,
+  mixRows,
   type PairEngine,
   pairEngine,
   type PairSets,
@@ -286,6 +288,32 @@ Deno.test("visitPairs: what a pair gets depends on its two vectors alone", () =>
     const [alone] = matrix({ ...one, rows: 1, columns: 1, dimensions, sum: "squares" }, engine);
     assertEquals(whole[row * columns + column], alone);
     assertEquals(turned[column * rows + row], alone);
+  }
+});
+
+Deno.test("mixRows: sums with weights of their own for each of four, in order, the same bits", () => {
+  const random = testRandom(9);
+  for (const [rows, columns] of [[1, 8], [5, 16], [37, 64], [4096, 8]] as const) {
+    const values = Float32Array.from({ length: rows * 4 * columns }, () => random() * 4 - 2);
+    const weights = Float32Array.from({ length: rows * 4 }, () => random() - 0.3);
+    const found = Object.values(ENGINES).map((open) => {
+      const engine = open();
+      const room = mixingRoom(engine);
+      room.values.set(values);
+      room.weights.set(weights);
+      mixRows(rows, columns, engine);
+      return room.sums.slice(0, 4 * columns);
+    });
+    const wanted = Float32Array.from({ length: 4 * columns }, (_, i) => {
+      const part = Math.floor(i / columns);
+      let sum = 0;
+      for (let row = 0; row < rows; row++) {
+        const term = Math.fround(weights[4 * row + part]! * values[row * 4 * columns + i]!);
+        sum = Math.fround(sum + term);
+      }
+      return sum;
+    });
+    for (const sums of found) assertEquals(sums, wanted);
   }
 });
 
