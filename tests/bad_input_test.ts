@@ -9,7 +9,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { decisionLength, gaussianDensity, guidance, type Kernel, sampleTokens } from "../kernels/mod.ts";
 import {
+  bestOfN,
   BUNDLED_MODELS,
+  classify,
+  collaborate,
   convertModel,
   costOf,
   CpuDevice,
@@ -20,21 +23,26 @@ import {
   DeviceLostError,
   encodeTextFeatures,
   generate,
+  generateLive,
   type GenerateRequest,
   gridImage,
   loadModel,
   loadVerifier,
+  longCell,
   type Model,
   ModelFileError,
   openCheckpoint,
   openDevice,
   openModelFolder,
+  ownEvidence,
   plan,
+  prefixGuidance,
   readTextFeatures,
   type ResolvedLabel,
   RgbaImage,
   type ScaleHook,
   type ScaleStep,
+  score,
   seedWords,
   ShaderCompilationError,
   TextFeatures,
@@ -64,6 +72,7 @@ import {
   pairedTest,
   parseGenEvalResults,
   parseMetadata,
+  plotDensities,
   precisionRecall,
   readReference,
   readRows,
@@ -114,7 +123,13 @@ const draw = (options: object) =>
     const row = { logits: logits!, tokens: tokens!, lanes: lanes!, ...shape, seed: seedWords(1), scale: 0 };
     device.run(sampleTokens, { ...row, ...options });
   });
+/** Scores of maps of the tiny model, 1×1 and 2×2 tokens. */
+const scoring = (tokens: unknown, labels: unknown = 0, options: unknown = {}) => (model: Model) =>
+  score(model, wrong(tokens), wrong(labels), wrong(options));
+const MAPS = [[0], [1, 2, 3, 4]];
 const dot = new RgbaImage(1, 1);
+const classifying = (labels: unknown, options: unknown = {}) => (model: Model) =>
+  classify(model, dot, wrong(labels), wrong(options));
 const grid = (options: object, cells = [{ image: dot }]) => () =>
   gridImage(cells, { columns: 1, ...options });
 /** Features of one prompt, of channels that no bundled model has. */
@@ -357,6 +372,24 @@ const REQUESTS: readonly Row[] = [
     TypeError,
     'Cannot generate as previews must be a boolean or a list of scales: current value is "all"',
   ],
+  [
+    "an option that live painting does not have",
+    (model) => generateLive(model, {}, wrong({ timeout: 5 })),
+    TypeError,
+    /Cannot generate as the option "timeout" is unknown/,
+  ],
+  [
+    "a long cell without work",
+    () => longCell(wrong("generate")),
+    TypeError,
+    'Cannot work in a long cell as the work must be a function: current value is "generate"',
+  ],
+  [
+    "less than no time for a long cell",
+    () => longCell(() => 1, { seconds: -1 }),
+    RangeError,
+    "Cannot work in a long cell as seconds must be from 0 to 2000000: current value is -1",
+  ],
 ];
 
 const HOOKS: readonly Row[] = [
@@ -376,7 +409,7 @@ const HOOKS: readonly Row[] = [
     "a hook that does nothing",
     hook({ name: "mine" }),
     TypeError,
-    'Cannot generate as the hook "mine" has none of guide, choose and gather',
+    'Cannot generate as the hook "mine" has none of combine, guide, choose and gather',
   ],
   [
     "a hook with a text for a function",
@@ -395,6 +428,162 @@ const HOOKS: readonly Row[] = [
     hook({ name: "mine", lanes: 3, guide() {} }),
     TypeError,
     'Cannot generate as the hook "mine" starts 3 lanes of each image and no hook has a gather to thin them: for 3 pictures of each label there is count',
+  ],
+  [
+    "tokens of a scale that has none yet",
+    inHook((step) => void step.tokensOf(1)),
+    RangeError,
+    "Cannot tell the tokens of a scale as scale 1 has none yet: ask in gather",
+  ],
+  [
+    "tokens of a later scale",
+    inHook((step) => void step.tokensOf(2)),
+    RangeError,
+    "Cannot tell the tokens of a scale as scale must be an integer from 0 to 1: current value is 2",
+  ],
+  [
+    "maps that are none",
+    scoring(7),
+    TypeError,
+    "Cannot score tokens as tokens must be a list of token maps for each picture: current value is 7",
+  ],
+  [
+    "no maps",
+    scoring([]),
+    RangeError,
+    "Cannot score tokens as the number of pictures must be an integer >= 1: current value is 0",
+  ],
+  [
+    "maps of no scale",
+    scoring([[]]),
+    RangeError,
+    "Cannot score tokens as the number of maps must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a token that is none",
+    scoring([[[48]]]),
+    RangeError,
+    "Cannot score tokens as tokens[0][0][0] must be an integer from 0 to 47: current value is 48",
+  ],
+  [
+    "fewer tokens than a scale has",
+    scoring([[[0], [1, 2]]]),
+    RangeError,
+    "Cannot score tokens as tokens[0][1] must hold 4 numbers for 2×2 tokens: current number is 2",
+  ],
+  [
+    "fewer maps than are to be weighed",
+    scoring([MAPS], 0, { until: 2 }),
+    RangeError,
+    "Cannot score tokens as tokens[0] must hold at least 3 maps: current number is 2",
+  ],
+  [
+    "pictures of different numbers of maps",
+    scoring([MAPS, [[0]]]),
+    RangeError,
+    "Cannot score tokens as tokens must hold as many maps for each image, at most 4: tokens[1] holds 1",
+  ],
+  [
+    "labels that the model has not",
+    scoring([MAPS], "moon"),
+    RangeError,
+    'Cannot find the class "moon" in the model "VAR-d1"; class names are like "sand"',
+  ],
+  [
+    "no labels",
+    scoring([MAPS], []),
+    RangeError,
+    "Cannot score tokens as the number of labels must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a batch of no rows",
+    scoring([MAPS], 0, { batch: 0 }),
+    RangeError,
+    "Cannot score tokens as batch must be an integer from 1 to 2147483647: current value is 0",
+  ],
+  [
+    "a scale to score until",
+    scoring([MAPS], 0, { until: 4 }),
+    RangeError,
+    "Cannot score tokens as until must be an integer from -4 to 3: current value is 4",
+  ],
+  [
+    "a temperature of scores",
+    scoring([MAPS], 0, { temperature: 1 }),
+    TypeError,
+    'Cannot score tokens as the option "temperature" is unknown: options are patchNumbers, size, published, familyOptions, cfg, guidance, until, batch, textFeatures, signal',
+  ],
+  [
+    "features of texts for scores of classes",
+    scoring([MAPS], 0, { textFeatures: features(1, 2) }),
+    TypeError,
+    'Cannot score tokens with textFeatures as the model "VAR-d1" takes no texts: leave them out',
+  ],
+  [
+    "one label to classify by",
+    classifying([0]),
+    RangeError,
+    "Cannot classify pictures as labels must be at least two different ones, each once: current value is [0]",
+  ],
+  [
+    "a label twice",
+    classifying([0, "sand", 1]),
+    RangeError,
+    'Cannot classify pictures as labels must be at least two different ones, each once: current value is [0, "sand", 1]',
+  ],
+  [
+    "noise below 0",
+    classifying([0, 1], { noise: -1 }),
+    RangeError,
+    "Cannot classify pictures as noise must be a finite number >= 0: current value is -1",
+  ],
+  [
+    "stages that are none",
+    classifying([0, 1], { stages: 4 }),
+    TypeError,
+    "Cannot classify pictures as stages must be a list of stages: current value is 4",
+  ],
+  [
+    "a stage of more scales than there are",
+    classifying([0, 1], { stages: [{ scales: 5 }] }),
+    RangeError,
+    "Cannot classify pictures as stages[0].scales must be an integer from 1 to 4: current value is 5",
+  ],
+  [
+    "pictures for a model that has no encoder",
+    classifying([0, 1]),
+    TypeError,
+    'Cannot encode as the model "VAR-d1" has no encoder',
+  ],
+  [
+    "a picture that is none",
+    (model) => classify(model, wrong("picture.png"), [0, 1]),
+    TypeError,
+    'Cannot fit the picture as it must be an RgbaImage, such as decodeImage() makes of a file: current value is "picture.png"',
+  ],
+  [
+    "scales of evidence that are no list",
+    () => ownEvidence({ scales: wrong(3) }),
+    TypeError,
+    "Cannot make a judge by evidence as scales must be a list of scales: current value is 3",
+  ],
+  [
+    "no scale of evidence",
+    () => ownEvidence({ scales: [] }),
+    RangeError,
+    "Cannot make a judge by evidence as the number of scales must be an integer >= 1: current value is 0",
+  ],
+  [
+    "a model's place instead of the model",
+    () => ownEvidence({ model: wrong("demo") }),
+    TypeError,
+    'Cannot make a judge by evidence as model must be a loaded model: current value is "demo"',
+  ],
+  [
+    "a scale of evidence that is not there",
+    request({ hooks: [bestOfN({ verifier: ownEvidence({ scales: [4] }) })] }),
+    RangeError,
+    "Cannot judge lanes as a scale of the evidence must be an integer from -4 to 3: current value is 4",
   ],
   [
     "a note about a lane that is not there",
@@ -618,6 +807,46 @@ const SEARCHES: readonly Row[] = [
     () => alphaPreset({ depth: 30, scale: -1, samples: 50 }),
     RangeError,
     "Cannot find alpha as scale must be an integer >= 0: current value is -1",
+  ],
+];
+
+/** Prefix guidance, and two models for one picture. */
+const GUIDING: readonly Row[] = [
+  [
+    "a share of more than all positions",
+    () => prefixGuidance({ share: 2 }),
+    RangeError,
+    "Cannot make the prefix guidance hook as share must be from 0 to 1: current value is 2",
+  ],
+  [
+    "a corruption that there is not",
+    () => prefixGuidance({ corruption: wrong("twice") }),
+    TypeError,
+    /corruption must be one of "once", "anew": current value is "twice"/,
+  ],
+  [
+    "weights of prefix guidance for too few scales",
+    hook(prefixGuidance({ weight: [1, 2] })),
+    RangeError,
+    "Cannot guide by the prefix as weight must hold a number for each of 4 scales: current number is 2",
+  ],
+  [
+    "prefix guidance of mixed vectors",
+    request({ moreSmooth: true, hooks: [prefixGuidance()] }),
+    RangeError,
+    /moreSmooth and the hook "prefix-guidance" as what it runs beside the batch is fed tokens/,
+  ],
+  [
+    "a first scale of the refiner beyond all",
+    (model) => collaborate(model, model, { from: 5 }),
+    RangeError,
+    "Cannot generate with two models as from must be an integer from -4 to 4: current value is 5",
+  ],
+  [
+    "an edit by two models",
+    (model) => collaborate(model, model, wrong({ edit: {} })),
+    TypeError,
+    "Cannot generate with two models and edit: what is kept would have to be encoded by both",
   ],
 ];
 
@@ -1406,6 +1635,12 @@ const EVALUATION: readonly Row[] = [
     /the number in second must be 2, as in first/,
   ],
   [
+    "a plot of no labels",
+    () => plotDensities([], { alpha: 1.4 }),
+    RangeError,
+    "Cannot plot densities as labels must be at least one label: current value is []",
+  ],
+  [
     "an interval of nothing",
     () => bootstrapInterval([]),
     RangeError,
@@ -1497,6 +1732,7 @@ for (
     requests: REQUESTS,
     hooks: HOOKS,
     "VAR-Scaling": SEARCHES,
+    "prefix guidance and two models": GUIDING,
     costs: COSTS,
     "devices and kernels": KERNELS,
     pictures: PICTURES,

@@ -1,12 +1,13 @@
 /**
- * The documents: every link within the project leads somewhere, every page of `docs/` can be found, and the
- * notebook's cells run. Examples in the pages are run by `deno test --doc`.
+ * The documents: every link within the project leads somewhere, every page of `docs/` can be found.
+ * Examples in the pages are run by `deno test --doc`, notebooks by `tests/tools/notebooks/run_test.ts`.
  *
  * @module
  */
 
 import { assertEquals } from "@std/assert";
-import { filesIn, ROOT } from "./cli/run.ts";
+import { readNotebook, sourceOf } from "../tools/notebooks/notebook.ts";
+import { ROOT } from "./cli/run.ts";
 
 /** Paths of all documents, from the project's folder on. */
 async function documents(folder: string = ""): Promise<string[]> {
@@ -14,14 +15,26 @@ async function documents(folder: string = ""): Promise<string[]> {
   for await (const { name, isDirectory } of Deno.readDir(ROOT + folder)) {
     if (name.startsWith(".") || name === "out" || name === "node_modules") continue;
     if (isDirectory) found.push(...await documents(`${folder}${name}/`));
-    else if (name.endsWith(".md")) found.push(folder + name);
+    else if (/\.(md|ipynb)$/.test(name)) found.push(folder + name);
   }
   return found.sort();
 }
 
 /** The text of a document without its blocks of code, in which brackets and `#` mean something else. */
 async function proseOf(path: string): Promise<string> {
-  return (await Deno.readTextFile(ROOT + path)).replaceAll(/^```.*?^```$/gms, "");
+  const text = path.endsWith(".ipynb")
+    ? (await readNotebook(ROOT + path)).cells.filter(({ cell_type }) => cell_type === "markdown")
+      .map(sourceOf).join("\n\n")
+    : await Deno.readTextFile(ROOT + path);
+  return text.replaceAll(/^```.*?^```$/gms, "");
+}
+
+/** Paths of all files below a folder, from that folder on. */
+function filesBelow(folder: string): string[] {
+  return Array.from(
+    Deno.readDirSync(ROOT + folder),
+    ({ name, isDirectory }) => isDirectory ? filesBelow(`${folder}/${name}`) : [`${folder}/${name}`],
+  ).flat().sort();
 }
 
 /** Targets of the links of a document, those into the web left out. */
@@ -64,31 +77,8 @@ Deno.test("house: every link in a document leads to a file, and to a heading whe
 Deno.test("house: every page of docs/ is linked from the README or from a page that is", async () => {
   const found = new Set(["README.md"]);
   for (const document of found) {
-    if (!document.endsWith(".md") || !await isThere(document)) continue;
+    if (!/\.(md|ipynb)$/.test(document) || !await isThere(document)) continue;
     for (const link of await linksOf(document)) found.add(resolve(document, link).path);
   }
-  assertEquals(filesIn(`${ROOT}docs`).filter((name) => !found.has(`docs/${name}`)), []);
-});
-
-Deno.test("import: the notebook's cells run one after the other", async () => {
-  const notebook = JSON.parse(await Deno.readTextFile(`${ROOT}docs/notebook.ipynb`)) as {
-    cells: { cell_type: string; source: string[] }[];
-  };
-  const cells = notebook.cells.filter(({ cell_type }) => cell_type === "code");
-  const code = cells.map(({ source }) => source.join("")).join("\n");
-  // The notebook imports from where `deno task serve` offers the project.
-  const local = code.replaceAll("http://localhost:8000/", new URL("../", import.meta.url).href);
-  const file = await Deno.makeTempFile({ prefix: "varscale-notebook-", suffix: ".ts" });
-  try {
-    await Deno.writeTextFile(file, local);
-    const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "-R", file],
-      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    assertEquals(status, 0, new TextDecoder().decode(stderr));
-  } finally {
-    await Deno.remove(file);
-  }
+  assertEquals(filesBelow("docs").filter((path) => !found.has(path)), []);
 });
