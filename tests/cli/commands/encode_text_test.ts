@@ -199,7 +199,10 @@ testInFolder(
     const small = await model(folder);
     const prompts = `${folder}/prompts.txt`;
     await Deno.writeTextFile(prompts, "a cat\nships\na cat\n");
-    const args = ["run", ...small, "--prompts", prompts, "--no-scaling", "-n", "2", "--batch", "1"];
+    const args = [
+      ...["run", ...small, "--prompts", prompts, "--no-scaling", "-n", "2", "--batch", "1"],
+      "--no-recipe", // which tells that features were given
+    ];
     const output = `${folder}/out`;
     await succeed(...args, "-o", output);
     assertEquals(encoded, [["a cat", "ships"]]);

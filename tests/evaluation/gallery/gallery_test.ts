@@ -141,7 +141,7 @@ Deno.test({
       await assertRejects(
         () => makeGallery({ folder, only: ["none"] }),
         RangeError,
-        "a method must be of var-scaling, ",
+        "a method must be of spatial-guidance, ",
       );
       await Deno.writeTextFile(`${folder}/results.json`, "{}");
       await assertRejects(() => makeGallery({ folder, only: [] }), TypeError, "choose another folder");
