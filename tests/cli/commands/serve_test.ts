@@ -52,7 +52,17 @@ testInFolder("varscale serve: OpenAI's client gets what varscale generate makes"
   const decoded = several.data!.map(({ b64_json }) => Uint8Array.fromBase64(b64_json!));
   const origins = several.data!.map((image) => Reflect.get(image, "varscale"));
   assertEquals(origins, [0, 1].map((index) => ({ seed: 11, index, lane: 0, label: "red torus" })));
-  const common = ["--cfg", "2", "--device", "cpu", "--cpu-provider", "wasm", "-q", "--no-grid"];
+  const common = [
+    "--cfg",
+    "2",
+    "--device",
+    "cpu",
+    "--cpu-provider",
+    "wasm",
+    "-q",
+    "--no-grid",
+    "--no-recipe",
+  ];
   const repeat = ["--seed", "11", "--indices", "0,1", "-n", "2"];
   await succeed("generate", "red torus", ...repeat, ...common, "-o", `${folder}/a`);
   for (const [i, png] of decoded.entries()) {

@@ -84,7 +84,7 @@ Deno.test("parsePlan: says where, what is wanted and what is there", () => {
     [{ seeds: [-1] }, "seeds[0] must be an integer >= 0: current value is -1"],
     [{ equal: "time" }, 'equal must be one of "n", "compute": current value is "time"'],
     [{ metrics: ["fid", "vibes"] }, "metrics[1] must be one of "],
-    [{ methods: [{ method: "luck" }] }, 'methods[0].method must be one of "plain", "var-scaling"'],
+    [{ methods: [{ method: "luck" }] }, 'methods[0].method must be one of "plain", "adaptive-guidance"'],
     [{ methods: [{ method: "plain", models: ["d30"] }] }, 'methods[0].models[0] must be one of "demo"'],
     [
       { methods: [{ method: "plain", vary: { alpha: [1] } }] },
@@ -156,7 +156,7 @@ Deno.test("parsePlan: says where, what is wanted and what is there", () => {
     [{ subjects: { prompts: ["a cat", ""] } }, "subjects.prompts[1] must be a text with something in it"],
     ...Object.entries({
       ...{ cfg: "much", temperature: "hot", guidance: "strong" },
-      ...{ topK: -1, topP: 2, minP: [0], samples: null, verifier: null },
+      ...{ topK: -1, topP: 2, minP: -1, samples: null, verifier: null },
     }).map(([name, value]): readonly [Record<string, unknown>, string] => [
       { methods: [{ method: "best-of-n", vary: { [name]: [value] } }] },
       `methods[0] has a row that cannot be, Best-of-N, ${name === "samples" ? "N" : name} = `,
