@@ -331,7 +331,7 @@ testInFolder(
     const shown = await succeed("inspect", place);
     assertMatch(shown.out, /^family +FlexVAR$/m);
     assertMatch(shown.out, /^transformer +depth 1, width 64, 1 head, 5 classes/m);
-    const common = ["generate", "2", "--patch-numbers", "1,2,3", "--json", "-q"];
+    const common = ["generate", "2", "--patch-numbers", "1,2,3", "--json", "-q", "--no-recipe"];
     const direct = JSON.parse((await succeed(...common, ...model, "-o", `${folder}/a`)).out);
     const stored = JSON.parse(
       (await succeed(...common, "--model", place, "--device", "cpu", "-o", `${folder}/b`)).out,
