@@ -75,7 +75,16 @@ testThread("HostedModel: a job makes what the library makes, and the record repe
       `${folder}/run.json`,
       JSON.stringify(record, (_, value) => typeof value === "bigint" ? String(value) : value),
     );
-    const again = ["generate", "--repeat", `${folder}/run.json`, "--device", "cpu", "-q", "--json"];
+    const again = [
+      "generate",
+      "--repeat",
+      `${folder}/run.json`,
+      "--device",
+      "cpu",
+      "-q",
+      "--json",
+      "--no-recipe",
+    ];
     const { out } = await succeed(...again, "-o", `${folder}/again`);
     assertEquals(JSON.parse(out).repeat, { images: 3, sameTokens: 3, sameFiles: 3 });
     for (const { file, png } of made) assertEquals(await Deno.readFile(`${folder}/again/${file}`), png);
