@@ -12,7 +12,7 @@ import { METHOD_OPTIONS } from "../options/method_options.ts";
 import { type Option, optionName, type OptionTable } from "../options/options.ts";
 import { MAP_OPTIONS, SAMPLING_OPTIONS } from "../options/sampling_options.ts";
 import { SCALING_OPTIONS } from "../options/scaling_options.ts";
-import { METHOD_TITLES, METHODS } from "../options/search.ts";
+import { isJudged, METHOD_TITLES, METHODS } from "../options/search.ts";
 import type { MethodForm, OptionForm, OptionSection } from "./protocol.ts";
 
 /** Heading of the options that all have. */
@@ -68,7 +68,7 @@ export function methodForms(): MethodForm[] {
       return {
         name,
         title: title[0]!.toUpperCase() + title.slice(1),
-        sections: name === "var-scaling" ? own : [...own, SHARED_TITLE],
+        sections: isJudged(name) ? [...own, SHARED_TITLE] : own,
       };
     }),
   ];

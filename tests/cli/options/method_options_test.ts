@@ -324,7 +324,10 @@ testInFolder(
     const demo = ["generate", "blue cone", "--device", "cpu", "-o", `${folder}/out`];
     const judged = ["--verifier", "evidence"];
     const rows: readonly (readonly [args: readonly string[], words: string])[] = [
-      [["--method", "tts"], "Option --method must be none, or of var-scaling, tts-var, best-of-n and beam"],
+      [
+        ["--method", "tts"],
+        "Option --method must be none, or of adaptive-guidance, prefix-guidance, spatial-guidance, var-scaling, tts-var, best-of-n and beam",
+      ],
       [["--method", "none,beam"], "Option --method must be none, or of"],
       [["--method", "tts-var,beam"], "at most one of tts-var, best-of-n and beam"],
       [["--sizes", "8,4,2,1"], "Option --sizes is one of TTS-VAR: add --method tts-var"],

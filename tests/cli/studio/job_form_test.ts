@@ -139,9 +139,12 @@ Deno.test("optionSections: defaults are the model's where it has some, and help 
 Deno.test("methodForms: every method has the sections whose options it takes", () => {
   const titles = optionSections([]).map(({ title }) => title);
   const methods = methodForms();
-  assertEquals(methods.map(({ name }) => name), ["none", "var-scaling", "tts-var", "best-of-n", "beam"]);
+  assertEquals(methods.map(({ name }) => name), [
+    ...["none", "adaptive-guidance", "prefix-guidance", "spatial-guidance"],
+    ...["var-scaling", "tts-var", "best-of-n", "beam"],
+  ]);
   for (const { name, sections } of methods.slice(1)) {
-    assertEquals(sections.length, name === "var-scaling" ? 1 : 2, name);
+    assertEquals(sections.length, ["tts-var", "best-of-n", "beam"].includes(name) ? 2 : 1, name);
     for (const section of sections) assertEquals(titles.includes(section), true, section);
   }
 });
