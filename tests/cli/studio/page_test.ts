@@ -469,7 +469,7 @@ testPage(
     await page.keyboard.press("Control+Enter");
     await said(page, "Done");
     const { labels, options } = painter.jobs[0]!;
-    assertEquals([labels, options.seed, options.method], [["blue cone"], 3, ["var-scaling"]]);
+    assertEquals([labels, options.seed, options.method], [["blue cone"], 3, ["adaptive-guidance"]]);
     // Every control has a name.
     const nameless = await page.locator("button, input, select, textarea, a, summary").evaluateAll(
       (controls) => {
