@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { GivenTokens } from "../../sampler/given_tokens.ts";
 import { type Label, resolveClass } from "../../models/label.ts";
 import type { Model } from "../../models/model.ts";
 import { resolveSampling } from "../../models/sampling.ts";
@@ -81,6 +82,8 @@ Deno.test("resolveRequest: a request with nothing in it gets the model's default
     moreSmooth: false,
     batch: 8,
     edit: undefined,
+    given: new GivenTokens([]),
+    until: 2,
     hooks: [],
     hookScales: [],
     previews: new Set(),
@@ -122,6 +125,8 @@ Deno.test("resolveRequest: what is given is taken over", () => {
     labels: [dog, dog],
     indices: [0, 1],
     edit: undefined,
+    given: new GivenTokens([]),
+    until: 3,
     textFeatures: undefined,
     previews: new Set([2, 0]),
     lanes: 3,
