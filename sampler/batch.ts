@@ -7,11 +7,20 @@
 
 import { shown } from "../kernels/arguments.ts";
 import type { Device, DeviceArray, Timeline } from "../kernels/device/device.ts";
-import { LaneMemory } from "./lane_memory.ts";
-import type { LaneRecord } from "./lane_record.ts";
+import { gatherLanes, LaneMemory } from "./lane_memory.ts";
 import type { PackedPictures } from "./pictures/paint.ts";
 import { MAX_LANES } from "./request.ts";
 import type { Lane } from "./step.ts";
+
+/** Words of a device array that concern one lane. */
+export interface LaneRecord {
+  /** Where they lie: record `row` of `array`, `length` words each. */
+  readonly array: DeviceArray;
+  /** Number of the record. */
+  readonly row: number;
+  /** Words of the record. */
+  readonly length: number;
+}
 
 /** A map of tokens. */
 export interface TokenRecord extends LaneRecord {
@@ -132,6 +141,19 @@ export class Batch implements Disposable {
       const record = { array, row, length, ...(found && { missing: { array: found, row, length: 1 } }) };
       return { ...lane, tokens: [...lane.tokens, record] };
     });
+  }
+
+  /**
+   * The tokens with which a scale has ended, of the lanes as they are now, u32 [lanes, words]; they are the
+   * caller's. `undefined` where there are none yet. However lanes were rearranged, they lie where they were
+   * drawn.
+   */
+  tokensOf(scale: number): DeviceArray | undefined {
+    const records = this.#lanes.flatMap(({ tokens }) => tokens[scale] ?? []);
+    const [record] = records;
+    if (record === undefined) return undefined;
+    const { array, length } = record;
+    return gatherLanes(array, records.map(({ row }) => row), array.length / length);
   }
 
   /** Records what a hook reports about each lane: `length` words, of which `read` makes a value. */

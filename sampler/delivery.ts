@@ -7,8 +7,7 @@
 
 import type { DeviceArray } from "../kernels/device/device.ts";
 import type { Model } from "../models/model.ts";
-import type { Batch, DroppedLane, TrackedLane } from "./batch.ts";
-import type { LaneRecord } from "./lane_record.ts";
+import type { Batch, DroppedLane, LaneRecord, TrackedLane } from "./batch.ts";
 import { pixelsOf } from "./pictures/paint.ts";
 import type { ResolvedRequest } from "./request.ts";
 import {

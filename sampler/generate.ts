@@ -335,7 +335,7 @@ async function* runBatch(
     });
   };
   using generation = await start();
-  using shadows = new Shadows({ model, batch, cost, scales, start });
+  using shadows = new Shadows({ batch, cost, scales, start });
   using pictures = new CurrentPictures({ device: model.device, generation, schedule, cost });
   batch.mark();
   for (const [scale, { width, height }] of painted.entries()) {
@@ -419,7 +419,7 @@ async function runScale(
     ...{ model, generation, request, schedule, scale, laneArray, logits, kept, pictures, cost },
     lanes: () => batch.lanes,
     memory: batch.memory,
-    tokensOf: (scale) => batch.lanes.flatMap(({ tokens }) => tokens[scale] ?? []),
+    tokensOf: (scale) => batch.tokensOf(scale),
     order: () => gathered,
     owner: () => owner,
     shadow: (options) => shadows.logits(owner, scale, options),

@@ -7,16 +7,14 @@
  */
 
 import type { DeviceArray } from "../kernels/device/device.ts";
-import type { Generation, Model } from "../models/model.ts";
+import type { Generation } from "../models/model.ts";
 import type { MapSize } from "../models/schedule.ts";
-import { gatherRows } from "../kernels/maps/gather.ts";
 import type { Batch } from "./batch.ts";
 import type { CostCounter } from "./cost.ts";
 import type { ShadowOptions } from "./shadow_options.ts";
 
 /** What {@linkcode Shadows} are made of. */
 export interface ShadowsParts {
-  readonly model: Model;
   readonly batch: Batch;
   readonly cost: CostCounter;
   /** Sizes of the scales. */
@@ -60,7 +58,8 @@ export class Shadows implements Disposable {
     this.#shadows.set(owner, shadow);
     while (shadow.done < scale) {
       using _passed = await this.#run(shadow, shadow.done, options);
-      using tokens = this.#tokensOf(shadow.done);
+      // Every scale before has ended.
+      using tokens = this.#parts.batch.tokensOf(shadow.done)!;
       shadow.generation.accept(tokens);
       shadow.done++;
     }
@@ -97,19 +96,5 @@ export class Shadows implements Disposable {
     const logits = await generation.logits({ sources: sources?.({ scale, width, height, lanes }) });
     cost.pass(scale, lanes);
     return logits;
-  }
-
-  /** The tokens with which the lanes, as they are now, have ended a scale. */
-  #tokensOf(scale: number): DeviceArray {
-    const { model: { device }, batch: { lanes } } = this.#parts;
-    const { array, length: stride } = lanes[0]!.tokens[scale]!;
-    const count = lanes.length;
-    using stack = new DisposableStack();
-    const output = stack.use(device.allocate(count * stride, "tokens"));
-    using rows = device.upload(Uint32Array.from(lanes, ({ tokens }) => tokens[scale]!.row), "rows of lanes");
-    const inputRows = array.length / stride;
-    device.run(gatherRows, { input: array, output, rows, count, stride, inputRows });
-    stack.move();
-    return output;
   }
 }

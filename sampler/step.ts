@@ -31,7 +31,6 @@ import { requireScaleSampling } from "../models/sampling.ts";
 import type { MapSize, Scale, ScaleSampling, Schedule } from "../models/schedule.ts";
 import type { Distance, DrawArguments } from "../models/tokens/token_space.ts";
 import type { Pictures } from "../models/vision/verifier.ts";
-import type { LaneRecord } from "./lane_record.ts";
 import type { CostCounter, JudgeMeter } from "./cost.ts";
 import type { KeptTokens } from "./editing/kept_tokens.ts";
 import { gatherLanes, isOnDevice, type LaneMemory } from "./lane_memory.ts";
@@ -143,8 +142,8 @@ export interface ScaleStepParts {
   readonly memory: LaneMemory;
   /** Counts what it costs. */
   readonly cost: CostCounter;
-  /** Where the tokens lie that each lane has on a scale; none where it has none yet. */
-  readonly tokensOf: (scale: number) => readonly LaneRecord[];
+  /** The tokens that the lanes have on a scale, for the step to own; `undefined` where there are none yet. */
+  readonly tokensOf: (scale: number) => DeviceArray | undefined;
   /** Which row of the logits each lane came from, once lanes have been rearranged. */
   readonly order: () => readonly number[] | undefined;
   /** Who acts, so that hooks do not mix up what they remember. */
@@ -425,14 +424,11 @@ export class ScaleStep<Decision = unknown> implements Disposable {
   tokensOf(scale: number): DeviceArray {
     const action = "tell the tokens of a scale";
     requireInteger(scale, "scale", action, { min: 0, max: this.scale });
-    const records = this.#parts.tokensOf(scale);
-    const [record] = records;
-    if (record === undefined) {
+    const tokens = this.#parts.tokensOf(scale);
+    if (tokens === undefined) {
       throw new RangeError(`Cannot ${action} as scale ${scale} has none yet: ask in gather`);
     }
-    // However lanes were rearranged, their tokens lie where they were drawn.
-    const { array, length } = record;
-    return this.#owned.use(gatherLanes(array, records.map(({ row }) => row), array.length / length));
+    return this.#owned.use(tokens);
   }
 
   /** Counts what judges cost. */
