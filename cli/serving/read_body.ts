@@ -5,14 +5,7 @@
  */
 
 import { ApiError, badRequest } from "./api_error.ts";
-
-/** How much is read. */
-export interface BodyLimits {
-  /** Bytes. */
-  readonly bytes: number;
-  /** Milliseconds from the first byte to the last. */
-  readonly milliseconds: number;
-}
+import { type BodyLimits, type BodyReason, readBoundedBody } from "./bounded_body.ts";
 
 /**
  * Reads a JSON object.
@@ -33,7 +26,7 @@ export async function readJsonObject(
       { status: 415, code: "unsupported_media_type" },
     );
   }
-  const bytes = await readBytes(request, limits);
+  const bytes = await readBoundedBody(request, limits, (reason) => bodyError(reason, limits));
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -50,42 +43,8 @@ export async function readJsonObject(
   return value as Readonly<Record<string, unknown>>;
 }
 
-async function readBytes(request: Request, { bytes: most, milliseconds }: BodyLimits): Promise<Uint8Array> {
-  const tooLarge = () =>
-    new ApiError(`The body must have at most ${most} bytes`, { status: 413, code: "request_too_large" });
-  const { body } = request;
-  if (body === null) return new Uint8Array();
-  const said = Number(request.headers.get("content-length") ?? 0);
-  if (said > most) {
-    await body.cancel();
-    throw tooLarge();
-  }
-  const reader = body.getReader();
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(new ApiError("The body did not arrive in time", { status: 408, code: "request_timeout" }));
-  }, milliseconds);
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  try {
-    while (true) {
-      const { done, value } = await Promise.race([reader.read(), late]);
-      if (done) break;
-      length += value.length;
-      if (length > most) throw tooLarge();
-      parts.push(value);
-    }
-  } catch (error) {
-    reader.cancel().catch(() => {});
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+function bodyError(reason: BodyReason, { bytes }: BodyLimits): ApiError {
+  return reason === "size"
+    ? new ApiError(`The body must have at most ${bytes} bytes`, { status: 413, code: "request_too_large" })
+    : new ApiError("The body did not arrive in time", { status: 408, code: "request_timeout" });
 }

@@ -5,6 +5,7 @@
  */
 
 import { size } from "../output/units.ts";
+import { readBoundedBody } from "../serving/bounded_body.ts";
 
 /** A request that cannot be answered as it is asked. */
 export class RequestError extends Error {
@@ -29,21 +30,7 @@ export class RequestError extends Error {
  */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLong = (): RequestError => new RequestError(413, `The body must have at most ${size(limit)}`);
-  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLong();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of request.body ?? []) {
-    length += part.length;
-    if (length > limit) throw tooLong();
-    parts.push(part);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return await readBoundedBody(request, { bytes: limit }, tooLong);
 }
 
 /**

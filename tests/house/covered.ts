@@ -15,6 +15,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/generation/edit_record.ts": "tests/cli/commands/edit_test.ts",
   "cli/generation/execute.ts": "tests/cli/commands/generate_test.ts",
   "cli/generation/finished_run.ts": "tests/cli/commands/generate_test.ts",
+  "cli/generation/model_record.ts": "tests/cli/commands/generate_test.ts",
   "cli/generation/paint_picture.ts": "tests/cli/infinity_test.ts",
   "cli/generation/plan.ts": "tests/cli/commands/generate_test.ts",
   "cli/generation/run_record.ts": "tests/cli/commands/generate_test.ts",
@@ -48,6 +49,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/series/series_record.ts": "tests/cli/commands/run_test.ts",
   "cli/series/series_settings.ts": "tests/cli/commands/run_test.ts",
   "cli/serving/api_error.ts": "tests/cli/serving/image_server_test.ts",
+  "cli/serving/bounded_body.ts": "tests/cli/serving/image_server_test.ts",
   "cli/serving/image_answer.ts": "tests/cli/serving/image_server_test.ts",
   "cli/serving/read_body.ts": "tests/cli/serving/image_server_test.ts",
   "cli/serving/request_options.ts": "tests/cli/serving/image_request_test.ts",
@@ -181,5 +183,4 @@ export const COVERED: Readonly<Record<string, string>> = {
   "sampler/settings.ts": "tests/sampler/request_test.ts",
   "sampler/step.ts": "tests/sampler/hook_test.ts",
   "sampler/shadow_options.ts": "tests/sampler/shadows_test.ts",
-  "sampler/lane_record.ts": "tests/sampler/stream_test.ts",
 };
