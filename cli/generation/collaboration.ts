@@ -15,18 +15,11 @@ import {
 } from "../../mod.ts";
 import { type Io, UsageError } from "../io.ts";
 import { choice, flag, integer, type Kind, text } from "../options/kinds.ts";
-import {
-  load,
-  type LoadValues,
-  type MemoryRecord,
-  memoryRecord,
-  type ModelPlace,
-  modelPlace,
-  sizeRecord,
-} from "../options/model_options.ts";
+import { load, type LoadValues, type ModelPlace, modelPlace } from "../options/model_options.ts";
 import { optionName, section, type Values } from "../options/options.ts";
 import { checkOutline } from "../options/requests.ts";
 import { isJudged, METHOD_TITLES, type Search } from "../options/search.ts";
+import { type ModelRecord, modelRecord } from "./model_record.ts";
 
 /** A scale by its number, from the end if it is negative. */
 const scale: Kind<number> = {
@@ -88,14 +81,7 @@ export interface CollaborationRecord {
   /** Whether the drafter was unloaded before the refiner was loaded. */
   readonly unload: boolean;
   /** The refiner and its weights. */
-  readonly refiner: MemoryRecord & {
-    readonly name: string;
-    readonly family: string;
-    readonly depth?: number;
-    readonly size?: string;
-    readonly place: ModelPlace;
-    readonly fingerprints: Readonly<Record<string, string>>;
-  };
+  readonly refiner: Omit<ModelRecord, "tuning">;
 }
 
 /**
@@ -231,10 +217,7 @@ export class Painter implements AsyncDisposable {
 }
 
 function recordOf(refiner: Model, { place, from, unload }: PlannedRefiner): CollaborationRecord {
-  const { name, family, size, fingerprints } = refiner;
-  return {
-    from,
-    unload,
-    refiner: { name, family, ...sizeRecord(size), ...memoryRecord(refiner), place, fingerprints },
-  };
+  // It searches for nothing, so its search settings do not matter.
+  const { tuning: _none, ...record } = modelRecord(refiner, place);
+  return { from, unload, refiner: record };
 }

@@ -24,26 +24,30 @@ export const SOURCE_FILE = "source.png";
 /** The same with the generated tokens in red. */
 export const REGION_FILE = "region.png";
 
+/** How a picture is edited, its region apart; what was not given is left to the library. */
+export interface EditSettings {
+  /** Whether the region is generated or kept, if there is one. */
+  readonly mode?: EditMode;
+  /** What happens to a picture of another size. */
+  readonly fit?: Fit;
+  /** Whether it lies in the middle of a larger one. */
+  readonly expand?: boolean;
+  /** Whether all of it is kept on the scales that are not larger than it. */
+  readonly refine?: boolean;
+  /** The scales on which it is kept. */
+  readonly scales?: readonly number[];
+  /** At how many times its size it is encoded. */
+  readonly oversampling?: 1 | 2;
+}
+
 /** What the command line says of an edit. */
-export interface GivenEdit {
+export interface GivenEdit extends EditSettings {
   /** Path of the picture. */
   readonly image: string;
   /** The box, if one was given. */
   readonly box: Box | null;
   /** Path of the mask, if one was given. */
   readonly mask: string | null;
-  /** Whether the region is generated or kept, if there is one. */
-  readonly mode?: EditMode;
-  /** What happened to a picture of another size, if that was given. */
-  readonly fit?: Fit;
-  /** Whether it lies in the middle of a larger one. */
-  readonly expand?: boolean;
-  /** Whether all of it is kept on the scales that are not larger than it. */
-  readonly refine?: boolean;
-  /** The scales on which it is kept, if they were given. */
-  readonly scales?: readonly number[];
-  /** At how many times its size it was encoded, if that was given. */
-  readonly oversampling?: 1 | 2;
 }
 
 /** An edit that is to be done. */

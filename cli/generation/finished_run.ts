@@ -14,7 +14,8 @@ import type { Painter } from "./collaboration.ts";
 import { recordEdit } from "./edit_record.ts";
 import { GRID_FILE } from "./layout.ts";
 import type { GenerationPlan } from "./plan.ts";
-import { type ImageRecord, modelRecord, type RunRecord, runRecord, variantRecord } from "./run_record.ts";
+import { modelRecord } from "./model_record.ts";
+import { type ImageRecord, type RunRecord, runRecord, variantRecord } from "./run_record.ts";
 import { samplingRecord } from "./sampling_record.ts";
 
 /** What a finished run is known by, beside the model and the plan. */

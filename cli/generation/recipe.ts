@@ -22,8 +22,8 @@ import type { OwnHook } from "../options/own_hooks.ts";
 import { withoutHome } from "../options/place.ts";
 import { VERSION } from "../version.ts";
 import { type EditRecord, type GivenEdit, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
+import { modelRecord } from "./model_record.ts";
 import {
-  modelRecord,
   type Outcome,
   type RunRecord,
   type VariantRecord,

@@ -10,7 +10,6 @@ import {
   type GeneratedImage,
   type HookDecision,
   type Model,
-  type ModelTuning,
   type ResolvedLabel,
   type ScaleHook,
   searchTree,
@@ -21,17 +20,12 @@ import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
 import type { OwnHook } from "../options/own_hooks.ts";
 import { type RecordedHook, recordedSearch, type Search, usedSettings } from "../options/search.ts";
-import {
-  type DeviceRecord,
-  type MemoryRecord,
-  memoryRecord,
-  type ModelPlace,
-  sizeRecord,
-} from "../options/model_options.ts";
+import type { DeviceRecord, ModelPlace } from "../options/model_options.ts";
 import type { JudgeRecords } from "../options/open_search.ts";
 import { sha256 } from "../output/sha256.ts";
 import type { CollaborationRecord } from "./collaboration.ts";
 import type { EditRecord } from "./edit_record.ts";
+import type { ModelRecord } from "./model_record.ts";
 import type { OldSamplingRecord } from "./sampling_record.ts";
 
 /** Version of the layout. */
@@ -111,17 +105,6 @@ export interface VariantRecord extends JudgeRecords {
   readonly hooks: readonly RecordedHook[];
 }
 
-/** What a record says of a model. */
-export interface ModelRecord extends MemoryRecord {
-  readonly name: string;
-  readonly family: string;
-  readonly depth?: number;
-  readonly size?: string;
-  readonly place: ModelPlace;
-  readonly fingerprints: Readonly<Record<string, string>>;
-  readonly tuning: ModelTuning;
-}
-
 /** Content of `run.json`. */
 export interface RunRecord {
   /** Marks the file as ours. */
@@ -169,12 +152,6 @@ export interface Repeatable extends Pick<RunRecord, "model" | "variants" | "coll
 /** Makes a record of its facts. */
 export function runRecord(facts: Omit<RunRecord, "format" | "version">): RunRecord {
   return { format: "varscale-run", version: RECORD_VERSION, ...facts };
-}
-
-/** What a record says of a model. */
-export function modelRecord(model: Model, place: ModelPlace): ModelRecord {
-  const { name, family, fingerprints, tuning } = model;
-  return { name, family, ...sizeRecord(model.size), ...memoryRecord(model), place, fingerprints, tuning };
 }
 
 /** What a record says of a variant: its hooks with what the model decided in their places. */

@@ -10,8 +10,6 @@ import type {
   BatchLimit,
   Box,
   ClassLabels,
-  EditMode,
-  Fit,
   GenerateEvent,
   HookDecision,
   ModelSize,
@@ -23,6 +21,7 @@ import type {
   Trace,
   VarScalingDecision,
 } from "../../mod.ts";
+import type { EditSettings } from "../generation/edit_record.ts";
 import type { RunRecord } from "../generation/run_record.ts";
 import type { GenerateValues } from "../options/generate_options.ts";
 import type { DeviceRecord, LoadValues, MemoryRecord, ModelPlace } from "../options/model_options.ts";
@@ -82,7 +81,7 @@ export interface HostedFacts extends MemoryRecord {
 }
 
 /** A picture that is edited, as files. */
-export interface HostedEdit {
+export interface HostedEdit extends EditSettings {
   /** A PNG, JPEG or WebP file. */
   readonly image: Uint8Array<ArrayBuffer>;
   /** What the record calls it; `picture.png` by default. */
@@ -91,18 +90,6 @@ export interface HostedEdit {
   readonly box?: Box;
   /** The region instead of a box: what is white in this file. */
   readonly mask?: Uint8Array<ArrayBuffer>;
-  /** Whether the region is generated (`"inpaint"`, the default) or kept. */
-  readonly mode?: EditMode;
-  /** What happens to a picture of another size. */
-  readonly fit?: Fit;
-  /** Whether it is laid in the middle of a larger one. */
-  readonly expand?: boolean;
-  /** Whether all of it is kept on the scales that are not larger than it. */
-  readonly refine?: boolean;
-  /** The scales on which it is kept. */
-  readonly scales?: readonly number[];
-  /** At how many times its size it is encoded. */
-  readonly oversampling?: 1 | 2;
 }
 
 /** What is to be generated. */

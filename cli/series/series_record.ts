@@ -5,11 +5,11 @@
  * @module
  */
 
-import type { Dtype, ModelTuning } from "../../mod.ts";
+import type { ModelRecord } from "../generation/model_record.ts";
 import { completeSampling, type SamplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
 import { readJson } from "../options/given_files.ts";
-import type { DeviceRecord, MemoryRecord, ModelPlace } from "../options/model_options.ts";
+import type { DeviceRecord } from "../options/model_options.ts";
 import type { OwnHookRecord } from "../options/own_hooks.ts";
 import type { JudgeRecords } from "../options/open_search.ts";
 import { formatJson } from "../output/format_json.ts";
@@ -62,16 +62,7 @@ interface SeriesFacts {
   /** What made it. */
   readonly versions: Readonly<Record<string, string>>;
   /** The model and its weights. */
-  readonly model: MemoryRecord & {
-    readonly name: string;
-    readonly family: string;
-    readonly depth?: number;
-    readonly size?: string;
-    readonly dtype: Dtype;
-    readonly place: ModelPlace;
-    readonly fingerprints: Readonly<Record<string, string>>;
-    readonly tuning: ModelTuning;
-  };
+  readonly model: ModelRecord;
   /** Where it ran first. */
   readonly device: DeviceRecord;
   /** What every image depends on. */

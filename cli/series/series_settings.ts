@@ -13,11 +13,12 @@ import {
   type ScaleHook,
   type SearchSettings,
 } from "../../mod.ts";
+import { modelRecord } from "../generation/model_record.ts";
 import { samplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
 import { searchOf } from "../options/method_options.ts";
 import { hooksOf, isGuiding, isJudged, type Search, standInsFor, usedSettings } from "../options/search.ts";
-import { deviceRecord, memoryRecord, type ModelPlace, sizeRecord } from "../options/model_options.ts";
+import { deviceRecord, type ModelPlace } from "../options/model_options.ts";
 import type { JudgeRecord, JudgeRecords } from "../options/open_search.ts";
 import type { OwnHook } from "../options/own_hooks.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
@@ -297,10 +298,9 @@ export function recordOfSeries(
   },
 ): SeriesRecord {
   const { place, settings, subjects } = facts;
-  const { name, family, fingerprints, tuning } = model;
   return seriesRecord({
     versions: { varscale: VERSION, deno: Deno.version.deno, "onnxruntime-web": RUNTIME_VERSION },
-    model: { name, family, ...sizeRecord(model.size), ...memoryRecord(model), place, fingerprints, tuning },
+    model: modelRecord(model, place),
     device: deviceRecord(model),
     settings,
   }, subjects.extent);
