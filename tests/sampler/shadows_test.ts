@@ -175,6 +175,13 @@ testOnModel(
     await assertRejects(
       () => generate(model, { labels: "sea", hooks: [plain], moreSmooth: true }),
       RangeError,
+      'Cannot generate with moreSmooth and the hook "compare"',
+    );
+    // One that does not say beforehand that it has one is refused where it asks.
+    const { shadows: _unsaid, ...silent } = plain;
+    await assertRejects(
+      () => generate(model, { labels: "sea", hooks: [silent], moreSmooth: true }),
+      RangeError,
       "Cannot run a shadow with moreSmooth",
     );
   },
