@@ -125,7 +125,7 @@ export async function makeGallery(options: GalleryOptions): Promise<Gallery> {
   const before = await readGalleryResults(folder);
   const measured = new Map(wanted.map((entry) => [entry.name, new Map<string, MeasuredModel>()]));
   const cells = new Map(wanted.map((entry) => [entry.name, [] as GridCell[]]));
-  for (const { name, labels } of MODELS) {
+  for (const { name } of MODELS) {
     {
       const { threads } = options;
       await using model = await loadModel(name, {
@@ -133,15 +133,16 @@ export async function makeGallery(options: GalleryOptions): Promise<Gallery> {
         cpuProvider: "wasm",
         ...(threads && { threads }),
       });
-      const plain = await paint(model, labels, []);
+      const plain = await paintPairs(model, []);
       for (const entry of wanted) {
         const hooks = hooksOf(entry, model);
         if (typeof hooks === "string") {
           measured.get(entry.name)!.set(name, { refused: hooks });
           continue;
         }
-        const painted = await paint(model, labels, hooks);
-        cells.get(entry.name)!.push(...pairsOf(plain, painted));
+        const painted = await paintPairs(model, hooks);
+        const rows = [...plain, ...painted].map((image) => ({ image, caption: image.label.name }));
+        cells.get(entry.name)!.push(...rows);
         measured.get(entry.name)!.set(name, { tokens: await Promise.all(painted.map(tokensHash)) });
       }
     }
@@ -177,31 +178,19 @@ export async function readGalleryResults(folder: string): Promise<GalleryResults
   throw new TypeError(`Cannot ${ACTION} as ${path} is not that of one: choose another folder`);
 }
 
-/** The labels of a model's pairs, and what they are painted from. */
-export function pairsOfModel(name: string): { readonly labels: readonly string[]; readonly seed: number } {
-  return { labels: MODELS.find((model) => model.name === name)!.labels, seed: PAIR_SEED };
-}
-
-/** Pictures of pairs, painted from their seed. */
+/** Pictures of a bundled model for the pairs, with hooks or without, always from the same seed. */
 export async function paintPairs(
   model: Model,
   hooks: readonly ScaleHook[],
 ): Promise<readonly GeneratedImage[]> {
-  return await paint(model, pairsOfModel(model.name).labels, hooks);
+  const { labels } = MODELS.find(({ name }) => name === model.name)!;
+  return (await generate(model, { labels, seed: PAIR_SEED, hooks })).images;
 }
 
 /** What tells the tokens of a picture from others. */
 export async function tokensHash({ tokens }: GeneratedImage): Promise<string> {
   const all = Uint32Array.from(tokens.flatMap((map) => [...map]));
   return (await sha256(new Uint8Array(all.buffer))).slice(0, 16);
-}
-
-async function paint(
-  model: Model,
-  labels: readonly string[],
-  hooks: readonly ScaleHook[],
-): Promise<readonly GeneratedImage[]> {
-  return (await generate(model, { labels, seed: PAIR_SEED, hooks })).images;
 }
 
 function entriesOf(more: readonly GalleryEntry[]): readonly GalleryEntry[] {
@@ -241,14 +230,6 @@ function hooksOf(entry: GalleryEntry, model: Model): readonly ScaleHook[] | stri
     if (error instanceof RangeError) return error.message;
     throw error;
   }
-}
-
-/** Two cells for each label: plain, and with the method. */
-function pairsOf(plain: readonly GeneratedImage[], painted: readonly GeneratedImage[]): GridCell[] {
-  return [
-    ...plain.map((image) => ({ image, caption: image.label.name })),
-    ...painted.map((image) => ({ image, caption: image.label.name })),
-  ];
 }
 
 async function measure(
