@@ -344,10 +344,11 @@ testOnFlexVar(
     // than ten scales exceeds cfg.
     const patchNumbers = [1, 2, 7];
     const likeliest: ScaleHook = { name: "sure", choose: (step) => step.choose(step.draw(1, { topK: 1 })) };
+    const { topK } = model.schedule({ patchNumbers }).scales[2]!.sampling;
     const drawn: ScaleHook = {
       name: "drawn",
       scales: [2],
-      choose: (step) => step.choose(step.draw(1, { topK: step.sampling.topK })),
+      choose: (step) => step.choose(step.draw(1, { topK })),
     };
     const weights: number[] = [];
     const watch: ScaleHook = { name: "watch", guide: (step) => void weights.push(step.guidanceWeight) };

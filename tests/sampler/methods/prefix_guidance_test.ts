@@ -338,7 +338,7 @@ Deno.test("prefixGuidance: bad options are refused", () => {
   assertThrows(() => prefixGuidance({ weight: [1, NaN] }), RangeError, "weight[1] must be");
   assertThrows(() => prefixGuidance({ weight: [] }), RangeError, "weight must be a number or some");
   assertThrows(() => prefixGuidance({ share: 1.5 }), RangeError, "share must be from 0 to 1");
-  assertThrows(() => prefixGuidance({ corruption: "twice" as never }), TypeError, '"once" or "anew"');
+  assertThrows(() => prefixGuidance({ corruption: "twice" as never }), TypeError, 'one of "once", "anew"');
   assertThrows(() => prefixGuidance({ lambda: 1 } as never), TypeError, "lambda");
 });
 
