@@ -27,7 +27,6 @@ import { readFeatures } from "../options/text_features.ts";
 import { formatJson } from "../output/format_json.ts";
 import { OutputFolder } from "../output/output_folder.ts";
 import { Progress } from "../output/progress.ts";
-import { sha256 } from "../output/sha256.ts";
 import { list, plural } from "../output/words.ts";
 import { VERSION } from "../version.ts";
 import { Painter } from "./collaboration.ts";
@@ -35,15 +34,8 @@ import { drawRegion, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
 import { recordOfRun } from "./finished_run.ts";
 import { GRID_FILE, lanesAfter, Layout, RECORD_FILE } from "./layout.ts";
 import type { GenerationPlan } from "./plan.ts";
-import { Recipes, withRecipe } from "./recipe.ts";
-import {
-  compareRuns,
-  type ImageRecord,
-  imageRecord,
-  type Outcome,
-  outcomeOf,
-  type Repeatable,
-} from "./run_record.ts";
+import { pictureFile, Recipes, withRecipe } from "./recipe.ts";
+import { compareRuns, type ImageRecord, imageRecord, type Outcome, type Repeatable } from "./run_record.ts";
 import { drawGrid, jsonSummary, summary, title, type VariantResult } from "./run_report.ts";
 import { TreeFiles } from "./tree_files.ts";
 
@@ -220,20 +212,18 @@ async function makeVariant(job: {
       const { place } = image;
       const picture = pictures.next(place);
       if (layout.wants(place, picture)) {
-        const bare = image.png();
-        const pixels = await sha256(bare);
-        const outcome = await outcomeOf(image, { variant: name, pixels });
         const several = layout.pictures(name) > 1;
-        const recipe = recipes?.picture({ image, outcome, batch: together, ...(several && { picture }) });
-        const png = withRecipe(bare, recipe);
+        const made = await pictureFile(image, {
+          ...{ recipes, variant: name, batch: together, ...(several && { picture }) },
+        });
+        const { png, outcome, recipe, ...hashes } = made;
         const file = layout.file(name, place, { picture });
         await folder.write(file, png);
         const strip = layout.strip(name, place, picture);
         if (strip !== undefined) await folder.write(strip, withRecipe(steps!.image(image).png(), recipe));
         await tree?.write(image, recipe);
         records.push(imageRecord(image, {
-          ...{ file, variant: name, sha256: recipe === undefined ? pixels : await sha256(png) },
-          ...(recipe !== undefined && { pixels }),
+          ...{ file, variant: name, ...hashes },
           previews: layout.previews(name, place),
           ...(strip !== undefined && { stepwise: strip }),
         }));

@@ -16,11 +16,10 @@ import { checkOutline, checkRequest } from "../options/requests.ts";
 import { readFeatures } from "../options/text_features.ts";
 import { printableLine } from "../output/printable.ts";
 import { Progress } from "../output/progress.ts";
-import { sha256 } from "../output/sha256.ts";
 import { requireFolder, writeWhole } from "../output/whole_file.ts";
 import { planOfOptions } from "./plan.ts";
-import { Recipes, withRecipe } from "./recipe.ts";
-import { outcomeOf, type Variant } from "./run_record.ts";
+import { pictureFile, Recipes } from "./recipe.ts";
+import type { Variant } from "./run_record.ts";
 
 /** A picture that is wanted. */
 export interface WantedPicture {
@@ -69,19 +68,14 @@ export async function paintPicture(wanted: WantedPicture, io: Io): Promise<void>
   const { hooks } = search;
   const request = { ...asked, hooks };
   const image = await makeImage(model, request, { quiet, io });
-  const bare = image.png();
+  const recipes = !plan.recipe ? undefined : await Recipes.of(model, {
+    place: plan.place,
+    request: checkRequest(model, request),
+    variants: [{ name, hooks, own: search.own, judges: search.records }],
+  });
+  const { png } = await pictureFile(image, { recipes, variant: name, batch: [image] });
   await Deno.mkdir(folderOf(file), { recursive: true });
-  if (plan.recipe) {
-    const recipes = await Recipes.of(model, {
-      place: plan.place,
-      request: checkRequest(model, request),
-      variants: [{ name, hooks, own: search.own, judges: search.records }],
-    });
-    const outcome = await outcomeOf(image, { variant: name, pixels: await sha256(bare) });
-    await writeWhole(file, withRecipe(bare, recipes.picture({ image, outcome, batch: [image] })));
-  } else {
-    await writeWhole(file, bare);
-  }
+  await writeWhole(file, png);
   if (!quiet) io.out(`${printableLine(file)}: ${image.width}×${image.height}\n`);
 }
 

@@ -20,11 +20,13 @@ import { type DeviceRecord, deviceRecord, mapPlace, type ModelPlace } from "../o
 import type { JudgeRecord, JudgeRecords } from "../options/open_search.ts";
 import type { OwnHook } from "../options/own_hooks.ts";
 import { withoutHome } from "../options/place.ts";
+import { sha256 } from "../output/sha256.ts";
 import { VERSION } from "../version.ts";
 import { type EditRecord, type GivenEdit, recordEdit, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
 import { modelRecord } from "./model_record.ts";
 import {
   type Outcome,
+  outcomeOf,
   type RunRecord,
   type VariantRecord,
   variantRecord,
@@ -199,6 +201,35 @@ export function withRecipe(
   recipe: string | undefined,
 ): Uint8Array<ArrayBuffer> {
   return recipe === undefined ? png : withPngText(png, RECIPE_KEYWORD, recipe);
+}
+
+/** A picture as a file, and what records say of it. */
+export interface PictureFile {
+  readonly png: Uint8Array<ArrayBuffer>;
+  readonly outcome: Outcome;
+  /** What is in the file. */
+  readonly recipe?: string;
+  /** Hash of the file. */
+  readonly sha256: string;
+  /** Hash of the file without its recipe, where it has one. */
+  readonly pixels?: string;
+}
+
+/** Makes the file of a picture, with its recipe if somebody writes them and it is not too long. */
+export async function pictureFile(
+  image: GeneratedImage,
+  { recipes, variant, ...subject }: Pick<RecipeSubject, "picture" | "batch"> & {
+    readonly recipes: Recipes | undefined;
+    readonly variant: string;
+  },
+): Promise<PictureFile> {
+  const bare = image.png();
+  const pixels = await sha256(bare);
+  const outcome = await outcomeOf(image, { variant, pixels });
+  const recipe = recipes?.picture({ image, outcome, ...subject });
+  if (recipe === undefined) return { png: bare, outcome, sha256: pixels };
+  const png = withRecipe(bare, recipe);
+  return { png, outcome, recipe, sha256: await sha256(png), pixels };
 }
 
 /**

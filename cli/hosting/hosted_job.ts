@@ -109,6 +109,8 @@ export interface HostedJob {
   readonly indices?: readonly number[];
   /** What is edited. */
   readonly edit?: HostedEdit;
+  /** Whether pictures carry their recipe, which names the model's place; previews never do. */
+  readonly recipes?: boolean;
   /** Whether candidates of VAR-Scaling are told, which costs a readback for each searched scale. */
   readonly candidates?: boolean;
   /** Whether lanes are told with their pictures, which costs a decode of all of them after each scale. */

@@ -15,6 +15,7 @@ import {
   type GenerateRequest,
   type HookDecision,
   type Model,
+  type ResolvedLabel,
   type ResolvedRequest,
   type ScaleHook,
   type SearchTree,
@@ -26,6 +27,7 @@ import { drawRegion, type PlannedEdit, REGION_FILE, SOURCE_FILE } from "../gener
 import { recordOfRun } from "../generation/finished_run.ts";
 import { lanesAfter, Layout } from "../generation/layout.ts";
 import { type GenerationPlan, planOfOptions } from "../generation/plan.ts";
+import { pictureFile, Recipes } from "../generation/recipe.ts";
 import { type ImageRecord, imageRecord, type Variant } from "../generation/run_record.ts";
 import { type Io, UsageError } from "../io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS, type GenerateValues } from "../options/generate_options.ts";
@@ -39,7 +41,6 @@ import { BATCH_OPTIONS, SAMPLING_OPTIONS } from "../options/sampling_options.ts"
 import { SCALING_OPTIONS } from "../options/scaling_options.ts";
 import type { Search } from "../options/search.ts";
 import { readFeatures } from "../options/text_features.ts";
-import { sha256 } from "../output/sha256.ts";
 import { OpenedModel } from "../series/opened_model.ts";
 import { CandidateWatch } from "./candidate_watch.ts";
 import type {
@@ -172,6 +173,9 @@ export class JobRunner implements AsyncDisposable {
     yield { type: "begun", images: request.labels.length, picture, scales: scales.length, notes };
     const records: ImageRecord[] = [];
     const pictures = new Map<number, number>();
+    const recipes = job.recipes ? await this.#recipes(ready) : undefined;
+    let together: readonly { readonly index: number; readonly label: ResolvedLabel }[] = [];
+    let made = 0;
     let trace: Trace | undefined;
     const events = generate.stream(this.model, {
       ...asked,
@@ -182,6 +186,10 @@ export class JobRunner implements AsyncDisposable {
       yield* watch.take();
       switch (event.type) {
         case "batch":
+          together = event.images.map((index, i) => ({ index, label: request.labels[made + i]! }));
+          made += event.images.length;
+          yield event;
+          break;
         case "scale":
           yield event;
           break;
@@ -200,13 +208,22 @@ export class JobRunner implements AsyncDisposable {
           pictures.set(image.place, picture + 1);
           const file = layout.file(variant.name, image.place, { picture });
           if (tree !== undefined && picture === 0) yield treeOf(image, tree);
-          const { made, record } = await finished(image, {
-            file,
-            variant: variant.name,
-            previews: layout.previews(variant.name, image.place),
+          const several = layout.pictures(variant.name) > 1;
+          const subject = { variant: variant.name, batch: together, ...(several && { picture }) };
+          const { png, outcome: _, recipe: __, ...hashes } = await pictureFile(image, {
+            recipes,
+            ...subject,
+          });
+          const record = imageRecord(image, {
+            ...{
+              file,
+              variant: variant.name,
+              previews: layout.previews(variant.name, image.place),
+              ...hashes,
+            },
           });
           records.push(record);
-          yield made;
+          yield finished(image, { png, record });
           break;
         }
         case "done":
@@ -230,6 +247,12 @@ export class JobRunner implements AsyncDisposable {
       threads: this.#options.loading.threads ?? navigator.hardwareConcurrency,
     });
     yield { type: "done", trace: trace!, record, files: filesOf(request) };
+  }
+
+  /** Writes the recipes of a job. */
+  #recipes({ plan, variant: { name }, hooks, judges, request }: ReadyJob): Promise<Recipes> {
+    const { place, edit } = plan;
+    return Recipes.of(this.model, { place, request, variants: [{ name, hooks, own: [], judges }], edit });
   }
 
   /** Finds out what a job asks for, and opens what it needs. */
@@ -355,22 +378,16 @@ async function plannedEdit(edit: HostedEdit): Promise<PlannedEdit> {
   };
 }
 
-/** A finished picture as plain data, and what the record says of it. */
-async function finished(
-  image: GeneratedImage,
-  facts: Pick<ImageRecord, "file" | "variant" | "previews">,
-): Promise<{ readonly made: HostedImageEvent; readonly record: ImageRecord }> {
-  const png = image.png();
-  const hash = await sha256(png);
-  const record = imageRecord(image, { ...facts, sha256: hash });
-  const { place, index, lane, label, caption, seed, tokens, attempt, width, height } = image;
-  const { file } = facts;
-  const { decisions, attempts = [{ attempt, lane, decisions }] } = record;
-  const made: HostedImageEvent = {
-    ...{ type: "image", place, index, lane, label, caption, seed, file, sha256: hash },
+/** A finished picture as plain data. */
+function finished(
+  { place, index, lane, label, caption, seed, tokens, attempt, width, height }: GeneratedImage,
+  { png, record }: { readonly png: Uint8Array<ArrayBuffer>; readonly record: ImageRecord },
+): HostedImageEvent {
+  const { file, sha256, decisions, attempts = [{ attempt, lane, decisions }] } = record;
+  return {
+    ...{ type: "image", place, index, lane, label, caption, seed, file, sha256 },
     ...{ png, width, height, tokens, decisions, attempt, attempts },
   };
-  return { made, record };
 }
 
 /** The lanes of an image with their pictures. */

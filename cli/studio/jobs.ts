@@ -240,6 +240,7 @@ export class Jobs {
     return {
       labels: labels.map((label) => label === "null" ? null : label),
       candidates: true,
+      recipes: true,
       ...(edit === undefined ? {} : {
         edit: {
           image: this.#pictures.get(edit.picture)!,

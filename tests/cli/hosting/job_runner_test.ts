@@ -2,14 +2,16 @@
  * Jobs on this thread: which options they take, what an edit and a search tell, and a device that is lost.
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import type { HostedEvent, HostedJob } from "../../../cli/hosting/hosted_job.ts";
 import { JobRunner } from "../../../cli/hosting/job_runner.ts";
+import { RECIPE_KEYWORD } from "../../../cli/generation/recipe.ts";
 import { type Io, UsageError } from "../../../cli/io.ts";
 import { COUNT_OPTIONS, GENERATE_OPTIONS } from "../../../cli/options/generate_options.ts";
 import { parse } from "../../../cli/options/parse.ts";
-import { RgbaImage, type WebGpuDevice } from "../../../mod.ts";
+import { RgbaImage, type WebGpuDevice, withPngText } from "../../../mod.ts";
 import { testOnGpu } from "../../devices.ts";
+import { succeed } from "../run.ts";
 import { DEMO, eventsOf, only } from "./hosted_models.ts";
 
 const never = new AbortController().signal;
@@ -51,6 +53,45 @@ testRunner("JobRunner: takes the options of a job, and no others", async (runner
   const events = await eventsOf(runner.run({ options, labels }, never));
   assertEquals(only(events, "image").map(({ seed, index }) => [seed, index]), [[5, 7]]);
 });
+
+testRunner(
+  "JobRunner: where they are asked for, pictures carry the recipe that makes them again",
+  async (runner) => {
+    // In one batch with others, and with random numbers of another place.
+    const job: HostedJob = {
+      options: { seed: 4, samples: 20, method: ["var-scaling", "best-of-n"], attempts: 2, keep: 2, batch: 4 },
+      labels: ["red torus", "blue cone"],
+      indices: [3, 5],
+    };
+    const plain = only(await eventsOf(runner.run(job, never)), "image");
+    const events = await eventsOf(runner.run({ ...job, recipes: true }, never));
+    const made = only(events, "image");
+    assertEquals(
+      made.map(({ png }) => withPngText(png, RECIPE_KEYWORD, undefined)),
+      plain.map(({ png }) => png),
+    );
+    const { record } = only(events, "done")[0]!;
+    assertEquals(record.images.map(({ sha256 }) => sha256), made.map(({ sha256 }) => sha256));
+    assertEquals(record.images.map(({ pixels }) => pixels), plain.map(({ sha256 }) => sha256));
+    const folder = await Deno.makeTempDir({ prefix: "varscale-hosted-" });
+    try {
+      const { png, sha256 } = made[3]!;
+      await Deno.writeFile(`${folder}/given.png`, png);
+      const { out } = await succeed(
+        "generate",
+        "--repeat",
+        `${folder}/given.png`,
+        "--output",
+        `${folder}/again`,
+      );
+      assertStringIncludes(out, "1 of 1 image with the same tokens");
+      const { images } = JSON.parse(await Deno.readTextFile(`${folder}/again/run.json`));
+      assertEquals(images.map((image: { sha256: string }) => image.sha256), [sha256]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
 
 testRunner("JobRunner: an edit keeps what it should, and tells the files of its record", async (runner) => {
   const job: HostedJob = { options: { seed: 4 }, labels: ["red torus"] };
