@@ -21,12 +21,16 @@ const MEBIBYTE = 2 ** 20;
 // Not from devices.ts: without one permission, which goes there, the system tells nothing of other processes.
 const hasGpu = await navigator.gpu.requestAdapter() !== null;
 const onLinux = Deno.build.os === "linux";
+// Without the compilers that work beside the program: what they keep comes in steps of up to 10 MiB, at
+// times that the load of the machine decides, and made one run in four look like growth where none was. With
+// them, 80 rounds of lanes are as flat as 20 are without, between such steps.
+const V8_FLAGS = "--v8-flags=--expose-gc,--no-opt,--no-maglev";
 const elsewhere = onLinux ? "" : " (only Linux tells a process's memory)";
 
 /** What a process of its own sees at work. */
 async function watched({ work, place, model, rounds, warm }: WatchOptions): Promise<MemoryTrace> {
   const { success, out, err } = await deno([
-    ...["run", "-A", "--quiet", "--no-lock", "--no-check", "--v8-flags=--expose-gc"],
+    ...["run", "-A", "--quiet", "--no-lock", "--no-check", V8_FLAGS],
     "bench/process_memory.ts",
     ...[`--work=${work}`, `--place=${place}`, `--model=${model}`],
     ...[`--rounds=${rounds}`, `--warm=${warm}`, "--json"],
@@ -42,7 +46,7 @@ function testProcess(name: string, test: () => Promise<void>, lacking: string = 
 
 /** Fails if a process grew by more mebibytes a round. */
 async function assertFlat(limit: number, options: Partial<WatchOptions>): Promise<void> {
-  const all = { work: "images", place: "wasm", model: "demo", rounds: 15, warm: 10, ...options } as const;
+  const all = { work: "images", place: "wasm", model: "demo", rounds: 12, warm: 8, ...options } as const;
   const { anonymous } = await watched(all);
   const slope = steadySlopeOf(anonymous);
   const seen = anonymous.map((bytes) => (bytes / MEBIBYTE).toFixed(1)).join(" ");
@@ -82,7 +86,7 @@ Deno.test("parseWatchOptions: names and numbers are checked, and what is not sai
 // to 1 in each round; what else the process does, such as compiling JavaScript, moves by 0.1 in so few.
 const withoutGpu = hasGpu || requireGpu ? "" : " (needs an adapter)";
 testProcess("varscale: images in a row on a GPU leave nothing in the process", async () => {
-  await assertFlat(0.25, { place: "webgpu", rounds: 16, warm: 8 });
+  await assertFlat(0.25, { place: "webgpu" });
 }, withoutGpu);
 
 for (const work of WORKS) {
@@ -108,23 +112,10 @@ testProcess("varscale run: many images in one go leave nothing in the process", 
   try {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
-        "run",
-        "-A",
-        "--quiet",
-        "--no-check",
-        "cli/main.ts",
-        "run",
-        "--model=demo",
-        "--device=cpu",
-        "--quiet",
-      ]
-        .concat(
-          "--num-images-per-class=8",
-          "--classes=0-9",
-          "--batch=1",
-          `--output=${folder}`,
-          "--cpu-provider=wasm",
-        ),
+        ...["run", "-A", "--quiet", "--no-check", V8_FLAGS, "cli/main.ts"],
+        ...["run", "--model=demo", "--device=cpu", "--cpu-provider=wasm", "--quiet"],
+        ...["--num-images-per-class=8", "--classes=0-6", "--batch=1", `--output=${folder}`],
+      ],
       cwd: PROJECT,
       stdout: "null",
       stderr: "piped",
@@ -145,8 +136,8 @@ testProcess("varscale run: many images in one go leave nothing in the process", 
     }
     const { success, stderr } = await ended;
     assert(success, new TextDecoder().decode(stderr));
-    assertEquals(picturesIn(folder), 80);
-    const late = [...seen].filter(([pictures]) => pictures >= 25 && pictures < 80);
+    assertEquals(picturesIn(folder), 56);
+    const late = [...seen].filter(([pictures]) => pictures >= 20 && pictures < 56);
     assert(late.length > 20, `seen ${late.length} times`);
     const perReading = slopeOf(late.map(([, bytes]) => bytes));
     const perImage = perReading * (late.length - 1) / (late.at(-1)![0] - late[0]![0]);
