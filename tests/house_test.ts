@@ -62,6 +62,10 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // Object stores, and the server that stands for one in tests.
   "@aws-sdk/client-s3": ["cli/series/s3_place.ts"],
   "fauxqs": ["tests/cli/series/s3_place_test.ts"],
+  // The queue on Redis, and a reader of what Kubernetes is told.
+  "bullmq": ["cli/cluster/shard_queue.ts"],
+  "ioredis": ["cli/cluster/redis_connection.ts"],
+  "yaml": ["tests/cli/cluster/kubernetes_job_test.ts"],
   "linkedom": ["evaluation/report/plots.ts"],
   // The page of the studio, which the browser gets as they are; what drives the browser is for tests.
   "preact": ["cli/studio/page_files.ts"],

@@ -33,7 +33,7 @@ export class FolderPlace implements SeriesPlace {
    * Makes the folder if it is not there, and locks it. If it has no record of a run when it is disposed, as
    * the run was refused, the files of the locks go, and so do folders that were made for nothing.
    *
-   * @throws {Error} If another process is at work there.
+   * @throws {FolderBusyError} If another process is at work there.
    */
   static async open(folder: string, shard: Shard | undefined): Promise<FolderPlace> {
     const made = await missingFolders(folder);

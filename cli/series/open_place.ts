@@ -19,7 +19,7 @@ export function isBucket(output: string): boolean {
  * Opens a place for one part of the work, or for all of it.
  *
  * @throws {UsageError} If nothing can be written there.
- * @throws {Error} If another process is at this work in the folder.
+ * @throws {FolderBusyError} If another process is at this work in the folder.
  */
 export async function openPlace(
   output: string,

@@ -6,6 +6,10 @@
 
 /** The test by the path of the file. */
 export const COVERED: Readonly<Record<string, string>> = {
+  "cli/cluster/array_job.ts": "tests/cli/cluster/slurm_script_test.ts",
+  "cli/cluster/shard_child.ts": "tests/cli/commands/worker_test.ts",
+  "cli/cluster/shard_messages.ts": "tests/cli/commands/worker_test.ts",
+  "cli/cluster/shard_worker.ts": "tests/cli/commands/worker_test.ts",
   "cli/command.ts": "tests/cli/main_test.ts",
   "cli/commands/eval_infinity.ts": "tests/cli/infinity_test.ts",
   "cli/commands/run_infinity.ts": "tests/cli/infinity_test.ts",
@@ -34,6 +38,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/options/model_options.ts": "tests/cli/commands/generate_test.ts",
   "cli/options/open_search.ts": "tests/cli/options/method_options_test.ts",
   "cli/options/output_options.ts": "tests/cli/commands/generate_test.ts",
+  "cli/options/queue_options.ts": "tests/cli/commands/queue_test.ts",
   "cli/options/requests.ts": "tests/cli/commands/generate_test.ts",
   "cli/options/sampling_options.ts": "tests/cli/commands/generate_test.ts",
   "cli/options/scaling_options.ts": "tests/cli/commands/generate_test.ts",
