@@ -63,8 +63,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@aws-sdk/client-s3": ["cli/series/s3_place.ts"],
   "fauxqs": ["tests/cli/series/s3_place_test.ts"],
   // The queue on Redis, and a reader of what Kubernetes is told.
-  "bullmq": ["cli/cluster/shard_queue.ts"],
-  "ioredis": ["cli/cluster/redis_connection.ts"],
+  "bullmq": ["cli/cluster/shard_queue.ts", "bench/queue_drill.ts"],
+  "ioredis": ["cli/cluster/redis_connection.ts", "bench/queue_drill.ts"],
   "yaml": ["tests/cli/cluster/kubernetes_job_test.ts"],
   "linkedom": ["evaluation/report/plots.ts"],
   // The page of the studio, which the browser gets as they are; what drives the browser is for tests.

@@ -47,7 +47,10 @@ export class ShardWorker implements AsyncDisposable {
     const opening = { args: series.args, folder, device };
     const key = JSON.stringify(opening);
     if (this.#child?.ended || key !== this.#key) await this.#drop();
-    this.#child ??= ShardChild.start(opening, tell);
+    if (this.#child === undefined) {
+      this.#child = ShardChild.start(opening, tell);
+      tell(`process ${this.#child.pid} computes`);
+    }
     this.#key = key;
     const begun = performance.now();
     const outcome = await this.#child.make(shard);
