@@ -299,7 +299,12 @@ async function coordination(): Promise<Record<string, unknown>[]> {
   const rows: Record<string, unknown>[] = [];
   for (const workers of CROWDS) {
     await using server = await Server.start();
-    const connect = () => new Redis(server.port, { maxRetriesPerRequest: null });
+    const clients: Redis[] = [];
+    const connect = () => {
+      const client = new Redis(server.port, { maxRetriesPerRequest: null });
+      clients.push(client.on("error", () => {}));
+      return client;
+    };
     const client = connect();
     const queue = new Queue("jobs", { connection: client });
     const jobs = Array.from(
@@ -334,7 +339,7 @@ async function coordination(): Promise<Record<string, unknown>[]> {
     rows.push({ workers, jobsPerSecond: JOBS / seconds, serverMicrosecondsPerJob: microseconds, twice });
     await Promise.all(crew.map((worker) => worker.close()));
     await queue.close();
-    client.disconnect();
+    for (const client of clients) client.disconnect();
   }
   return rows;
 }

@@ -182,7 +182,7 @@ function programOf({ program }: Options, cluster: Cluster): readonly string[] {
     if (words.length > 0) return words;
     throw new UsageError(`Option --program must be words: current value is "${program}"`);
   }
-  const main = new URL("../main.ts", import.meta.url);
+  const main = new URL("main.ts", new URL("../", import.meta.url));
   if (main.protocol !== "file:") return ["deno", "run", "-A", main.href];
   if (cluster === "slurm") return ["deno", "run", "-A", fileURLToPath(main)];
   throw new UsageError(

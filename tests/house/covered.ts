@@ -9,6 +9,7 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/cluster/array_job.ts": "tests/cli/cluster/slurm_script_test.ts",
   "cli/cluster/shard_child.ts": "tests/cli/commands/worker_test.ts",
   "cli/cluster/shard_messages.ts": "tests/cli/commands/worker_test.ts",
+  "cli/cluster/shard_process.ts": "tests/cli/commands/worker_test.ts",
   "cli/cluster/shard_worker.ts": "tests/cli/commands/worker_test.ts",
   "cli/command.ts": "tests/cli/main_test.ts",
   "cli/commands/eval_infinity.ts": "tests/cli/infinity_test.ts",

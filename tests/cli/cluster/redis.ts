@@ -100,7 +100,7 @@ export class RedisServer implements AsyncDisposable {
 export function testWithRedis(
   name: string,
   test: (server: RedisServer, folder: string) => Promise<void>,
-  ...args: string[]
+  args: readonly string[] = [],
 ): void {
   Deno.test({
     name,

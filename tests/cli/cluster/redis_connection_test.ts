@@ -64,6 +64,5 @@ testWithRedis(
     assertEquals([await client.ping(), warnings], ["PONG", []]);
     client.disconnect();
   },
-  "--requirepass",
-  "s3cr3t/",
+  ["--requirepass", "s3cr3t/"],
 );

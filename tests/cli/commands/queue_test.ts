@@ -51,8 +51,7 @@ testWithRedis(
       ]);
     }
   },
-  "--requirepass",
-  SECRET,
+  ["--requirepass", SECRET],
 );
 
 Deno.test("varscale queue: what is no queue, and no run, is refused", async () => {

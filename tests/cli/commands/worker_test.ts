@@ -87,8 +87,7 @@ testWithRedis(
     assertEquals(counts.out, "4 shards done, 0 at work, 0 waiting; 0 workers\n");
     assert(!Deno.readTextFileSync(`${output}/run.json`).includes(SECRET));
   },
-  "--requirepass",
-  SECRET,
+  ["--requirepass", SECRET],
 );
 
 testWithRedis(
