@@ -143,7 +143,7 @@ function pictures(folder: string): Map<string, number | null> {
   }
 }
 
-/** The same numbers for the same seed, from 0 up to 1: a linear congruential generator, which is enough here. */
+/** Numbers from 0 up to 1 that are the same for the same seed: a linear congruential generator will do. */
 function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;

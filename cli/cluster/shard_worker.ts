@@ -1,6 +1,6 @@
 /**
- * What a worker does with the parts that it takes: each is made in a process of its own, which is kept as long
- * as the parts are of one run, so that its model is loaded once.
+ * What a worker does with the parts that it takes: they are made in a process of its own, which is kept as
+ * long as they are of one run, so that its model is loaded once.
  *
  * @module
  */
