@@ -31,6 +31,22 @@ export const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
+    name: "queue",
+    summary: "Put the parts of a run into a queue for workers, and see how far they are",
+    load: async () => (await import("./commands/queue.ts")).queue,
+  },
+  {
+    name: "worker",
+    summary: "Take parts of runs from a queue and make them, on any number of machines",
+    patient: true,
+    load: async () => (await import("./commands/worker.ts")).worker,
+  },
+  {
+    name: "manifest",
+    summary: "Write a run as an array job of Slurm or an Indexed Job of Kubernetes",
+    load: async () => (await import("./commands/manifest.ts")).manifest,
+  },
+  {
     name: "edit",
     summary: "Generate a part of a picture anew: in-painting, out-painting, another class, finer scales",
     load: async () => (await import("./commands/edit.ts")).edit,

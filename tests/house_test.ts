@@ -59,6 +59,13 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // The standard library; in the program by its address at npm, in tests by the name in deno.json.
   "deno-std": ["cli/"],
   "@observablehq/plot": ["evaluation/report/plots.ts"],
+  // Object stores, and the server that stands for one in tests.
+  "@aws-sdk/client-s3": ["cli/series/s3_place.ts"],
+  "fauxqs": ["tests/cli/series/s3_place_test.ts"],
+  // The queue on Redis, and a reader of what Kubernetes is told.
+  "bullmq": ["cli/cluster/shard_queue.ts", "bench/queue_drill.ts"],
+  "ioredis": ["cli/cluster/redis_connection.ts", "bench/queue_drill.ts"],
+  "yaml": ["tests/cli/cluster/kubernetes_job_test.ts"],
   "linkedom": ["evaluation/report/plots.ts"],
   // The page of the studio, which the browser gets as they are; what drives the browser is for tests.
   "preact": ["cli/studio/page_files.ts"],

@@ -10,3 +10,6 @@ export const requireGpu: boolean = Deno.args.includes("--require-gpu");
 
 /** `--require-chromium`: Chromium, for its pages and for the Vulkan driver that comes with it. */
 export const requireChromium: boolean = Deno.args.includes("--require-chromium");
+
+/** `--require-redis`: a Redis server, for the queue. */
+export const requireRedis: boolean = Deno.args.includes("--require-redis");

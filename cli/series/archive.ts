@@ -18,6 +18,7 @@ import { size } from "../output/units.ts";
 import { exists } from "../output/whole_file.ts";
 import { list, plural } from "../output/words.ts";
 import { writeNpz } from "../../evaluation/mod.ts";
+import { FolderPlace } from "./folder_place.ts";
 import { readSeriesRecord } from "./series_record.ts";
 import { type Cell, cellOfClassImage, type ClassExtent, ClassSubjects } from "./subjects.ts";
 
@@ -115,7 +116,7 @@ export async function packImages(
 
 /** An archive is for evaluators of classes; those of prompts read the folder as it is. */
 async function refusePrompts(folder: string): Promise<void> {
-  const series = await readSeriesRecord(folder);
+  const series = await readSeriesRecord(new FolderPlace(folder));
   if (series === undefined || "classes" in series) return;
   throw new UsageError(
     `Cannot pack ${folder}: its images are of prompts, and an archive has those of classes`,
@@ -148,7 +149,7 @@ interface Samples {
  * sheets beside them; without a record all. None may be missing, and nothing else be among them.
  */
 async function samplesIn(folder: string, there: readonly string[]): Promise<Samples> {
-  const series = await readSeriesRecord(folder);
+  const series = await readSeriesRecord(new FolderPlace(folder));
   const recorded = series === undefined ? await recordedPictures(folder) : undefined;
   if (recorded !== undefined) {
     const { samples, others } = recorded;

@@ -18,8 +18,8 @@ import { outcomeOf } from "../generation/run_record.ts";
 import { type Io, say } from "../io.ts";
 import type { Progress } from "../output/progress.ts";
 import { sha256 } from "../output/sha256.ts";
-import { writeWhole } from "../output/whole_file.ts";
 import type { FailureList } from "./series_folder.ts";
+import type { SeriesPlace } from "./series_place.ts";
 import type { Cell, Subjects } from "./subjects.ts";
 
 /** What {@linkcode fillFolder} needs. */
@@ -36,21 +36,21 @@ export interface FillJob {
   readonly sharedNoise: boolean;
   /** What pictures carry, with the name of what they are made by; nothing without it. */
   readonly recipes?: { readonly writer: Recipes; readonly variant: string } | undefined;
-  /** Folder. */
-  readonly output: string;
+  /** Where to write. */
+  readonly place: SeriesPlace;
   /** Files to be written; other images are made for their company alone. */
   readonly only: ReadonlySet<string>;
   /** Where failures are listed. */
   readonly failures: FailureList;
   /** What is shown. */
   readonly progress: Progress;
-  /** Where to write, and what ends it. */
+  /** What is told, and what ends it. */
   readonly io: Io;
 }
 
-/** Makes images and writes them to a folder. */
+/** Makes images and writes them to their place. */
 export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<void> {
-  const { model, request, subjects, sharedNoise, output, only, failures, progress, io } = job;
+  const { model, request, subjects, sharedNoise, place, only, failures, progress, io } = job;
   if (cells.length === 0) return;
   const labels = cells.map((cell) => subjects.labelOf(cell));
   const indices = cells.map((cell) => sharedNoise ? cell.image : subjects.numberOf(cell));
@@ -67,7 +67,7 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     for (const image of batch.images) {
       const file = fileOf(image);
       if (!only.has(file)) continue;
-      await writeWhole(`${output}/${file}`, await pngOf(image, batch.images, job));
+      await place.write(file, await pngOf(image, batch.images, job));
       progress.image();
     }
     const failed = batch.failures.map((failure) => {

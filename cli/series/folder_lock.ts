@@ -8,12 +8,17 @@
 import type { Shard } from "../options/series_options.ts";
 import { shardName } from "./share.ts";
 
+/** Another process is at the same work. */
+export class FolderBusyError extends Error {
+  override readonly name = "FolderBusyError";
+}
+
 /**
  * Locks a folder for one part of the work, or for all of it. Parts of one whole get along with each other;
  * parts of another number of parts overlap with them, and are refused as all of it is. The files of the locks
  * stay, unless whoever has locked all removes `.lock` before letting go.
  *
- * @throws {Error} If another process is at work there.
+ * @throws {FolderBusyError} If another process is at work there.
  */
 export async function lockFolder(folder: string, shard: Shard | undefined): Promise<Disposable> {
   using locks = new DisposableStack();
@@ -23,7 +28,7 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
       const file = locks.use(await openLock(folder, path));
       if (!await file.tryLock(exclusive)) {
         const part = shard === undefined ? "" : " or at this shard";
-        throw new Error(`Cannot work in ${folder} as another process is at it${part}`);
+        throw new FolderBusyError(`Cannot work in ${folder} as another process is at it${part}`);
       }
       if (await isAt(file, path)) return;
       // It was removed by whoever had it before; the next one is another file.
@@ -38,7 +43,7 @@ export async function lockFolder(folder: string, shard: Shard | undefined): Prom
     if (parts === undefined || Number(parts) === shard.parts) continue;
     using file = await Deno.open(`${folder}/${name}`);
     if (await file.tryLock(false)) continue;
-    throw new Error(
+    throw new FolderBusyError(
       `Cannot work in ${folder} as another process is at shard ${part}/${parts}: the number of parts must be the same, and here it is ${shard.parts}`,
     );
   }

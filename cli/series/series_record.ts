@@ -5,15 +5,15 @@
  * @module
  */
 
+import { systemReason } from "../../mod.ts";
 import type { ModelRecord } from "../generation/model_record.ts";
 import { completeSampling, type SamplingRecord } from "../generation/sampling_record.ts";
 import { UsageError } from "../io.ts";
-import { readJson } from "../options/given_files.ts";
 import type { DeviceRecord } from "../options/model_options.ts";
 import type { OwnHookRecord } from "../options/own_hooks.ts";
 import type { JudgeRecords } from "../options/open_search.ts";
 import { formatJson } from "../output/format_json.ts";
-import { exists } from "../output/whole_file.ts";
+import type { SeriesPlace } from "./series_place.ts";
 import type { ClassExtent, Extent, PromptExtent } from "./subjects.ts";
 
 /** Version of the layout. */
@@ -88,22 +88,30 @@ export function extentIn(record: SeriesRecord): Extent {
 }
 
 /**
- * Reads the record in a folder; `undefined` if there is none, or `run.json` is something else.
+ * Reads the record in a place; `undefined` if there is none, or `run.json` is something else.
  *
  * @throws {UsageError} If the record is damaged, or one of another version.
  */
-export async function readSeriesRecord(folder: string): Promise<SeriesRecord | undefined> {
-  const path = `${folder}/run.json`;
-  if (!await exists(path)) return undefined;
-  const record = await readJson(path) as Partial<SeriesFacts> | null;
+export async function readSeriesRecord(
+  place: Pick<SeriesPlace, "name" | "read">,
+): Promise<SeriesRecord | undefined> {
+  const text = await place.read("run.json");
+  if (text === undefined) return undefined;
+  let record: Partial<SeriesFacts> | null;
+  try {
+    record = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`Cannot read ${place.name}/run.json: ${systemReason(error)}`);
+  }
   if (record?.format !== "varscale-series") return undefined;
+  const { name } = place;
   if (record.version !== RECORD_VERSION) {
     throw new UsageError(
-      `Cannot use ${folder}: the version of its run.json must be ${RECORD_VERSION}: current value is ${record.version}`,
+      `Cannot use ${name}: the version of its run.json must be ${RECORD_VERSION}: current value is ${record.version}`,
     );
   }
   if (!record.settings || !record.model || !hasExtent(record)) {
-    throw new UsageError(`Cannot use ${folder}: its run.json is not complete`);
+    throw new UsageError(`Cannot use ${name}: its run.json is not complete`);
   }
   const { settings, ...facts } = record as SeriesRecord;
   return { ...facts, settings: completeSampling(settings) };

@@ -8,9 +8,8 @@
 
 import type { Label } from "../../mod.ts";
 import { UsageError } from "../io.ts";
-import { readText } from "../options/given_files.ts";
 import type { GivenPrompt } from "../options/prompts.ts";
-import { exists, writeWhole } from "../output/whole_file.ts";
+import type { SeriesPlace } from "./series_place.ts";
 
 /** The numbers of images end here. */
 const MAX_INDEX = 2 ** 24;
@@ -65,7 +64,7 @@ export interface Subjects {
    *
    * @throws {UsageError} If something else stands there.
    */
-  begin(folder: string, cells: readonly Cell[]): Promise<void>;
+  begin(place: SeriesPlace, cells: readonly Cell[]): Promise<void>;
 }
 
 /** So many images of each. */
@@ -181,15 +180,16 @@ export class PromptSubjects implements Subjects {
     return image * MAX_PROMPTS + subject;
   }
 
-  async begin(folder: string, cells: readonly Cell[]): Promise<void> {
+  async begin(place: SeriesPlace, cells: readonly Cell[]): Promise<void> {
     for (const subject of new Set(cells.map(({ subject }) => subject))) {
-      const path = `${folder}/${promptFolder(subject)}/metadata.jsonl`;
+      const file = `${promptFolder(subject)}/metadata.jsonl`;
       const content = `${this.#prompts[subject]!.line}\n`;
-      await Deno.mkdir(`${folder}/${promptFolder(subject)}/samples`, { recursive: true });
-      if (!await exists(path)) await writeWhole(path, content);
-      else if (await readText(path) !== content) {
+      await place.folder(`${promptFolder(subject)}/samples`);
+      const there = await place.read(file);
+      if (there === undefined) await place.write(file, content);
+      else if (there !== content) {
         throw new UsageError(
-          `Cannot go on in ${folder}: ${path} tells something else of the prompt; choose another --output`,
+          `Cannot go on in ${place.name}: ${place.name}/${file} tells something else of the prompt; choose another --output`,
         );
       }
     }

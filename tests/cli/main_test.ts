@@ -11,6 +11,9 @@ import { filesIn, ROOT, run, succeed, testInFolder } from "./run.ts";
 const COMMANDS = [
   "generate",
   "run",
+  "queue",
+  "worker",
+  "manifest",
   "edit",
   "reconstruct",
   "classify",

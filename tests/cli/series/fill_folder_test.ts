@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Progress } from "../../../cli/output/progress.ts";
 import { fillFolder } from "../../../cli/series/fill_folder.ts";
+import { FolderPlace } from "../../../cli/series/folder_place.ts";
 import { ClassSubjects } from "../../../cli/series/subjects.ts";
 import { FailureList } from "../../../cli/series/series_folder.ts";
 import { DeviceLostError, generate, loadModel, RgbaImage } from "../../../mod.ts";
@@ -36,6 +37,7 @@ testInFolder("fillFolder: a lost device is replaced, and what was there stays", 
   const names = cells.map(({ subject }) => `class_${subject}_img_0.png`);
   const output = `${folder}/out`;
   await Deno.mkdir(output);
+  const place = new FolderPlace(output);
   let lost = 0;
   await fillFolder(cells, {
     model: failing,
@@ -46,9 +48,9 @@ testInFolder("fillFolder: a lost device is replaced, and what was there stays", 
     request: { batch: 2 },
     subjects,
     sharedNoise: false,
-    output,
+    place,
     only: new Set(names),
-    failures: new FailureList(`${output}/failed.json`),
+    failures: new FailureList(place),
     progress: new Progress(io, { total: 5, quiet: true }),
     io,
   });
@@ -65,9 +67,9 @@ testInFolder("fillFolder: a lost device is replaced, and what was there stays", 
       request: {},
       subjects,
       sharedNoise: false,
-      output,
+      place,
       only: new Set(names),
-      failures: new FailureList(`${output}/failed.json`),
+      failures: new FailureList(place),
       progress: new Progress(io, { total: 5, quiet: true }),
       io,
     }), DeviceLostError);

@@ -2,6 +2,7 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../../cli/io.ts";
+import { FolderPlace } from "../../../cli/series/folder_place.ts";
 import {
   cellOfClassImage,
   classImage,
@@ -71,17 +72,18 @@ Deno.test("PromptSubjects: files are where GenEval's scorer looks, and numbers s
 
 testInFolder("PromptSubjects: what is known of a prompt lies beside its images, once", async (folder) => {
   const line = '{"tag":  "colors", "prompt": "a red cube"}';
+  const place = new FolderPlace(folder);
   const subjects = new PromptSubjects([...given("a"), { prompt: "a red cube", line }], 1);
-  await subjects.begin(folder, subjects.cells.slice(1));
+  await subjects.begin(place, subjects.cells.slice(1));
   assertEquals(filesIn(folder), ["00001"]);
   assertEquals(filesIn(`${folder}/00001`), ["metadata.jsonl", "samples"]);
   assertEquals(await Deno.readTextFile(`${folder}/00001/metadata.jsonl`), `${line}\n`);
   const { mtime } = await Deno.stat(`${folder}/00001/metadata.jsonl`);
-  await subjects.begin(folder, subjects.cells);
+  await subjects.begin(place, subjects.cells);
   assertEquals((await Deno.stat(`${folder}/00001/metadata.jsonl`)).mtime, mtime);
   const other = new PromptSubjects(given("a", "a red cube"), 1);
   await assertRejects(
-    () => other.begin(folder, other.cells),
+    () => other.begin(place, other.cells),
     UsageError,
     "00001/metadata.jsonl tells something else of the prompt; choose another --output",
   );
