@@ -9,6 +9,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { decisionLength, gaussianDensity, guidance, type Kernel, sampleTokens } from "../kernels/mod.ts";
 import {
+  adaptiveGuidance,
   bestOfN,
   BUNDLED_MODELS,
   classify,
@@ -45,6 +46,7 @@ import {
   score,
   seedWords,
   ShaderCompilationError,
+  spatialGuidance,
   TextFeatures,
   varScaling,
   type VarScalingOptions,
@@ -810,7 +812,7 @@ const SEARCHES: readonly Row[] = [
   ],
 ];
 
-/** Prefix guidance, and two models for one picture. */
+/** What guides, and two models for one picture. */
 const GUIDING: readonly Row[] = [
   [
     "a share of more than all positions",
@@ -835,6 +837,54 @@ const GUIDING: readonly Row[] = [
     request({ moreSmooth: true, hooks: [prefixGuidance()] }),
     RangeError,
     /moreSmooth and the hook "prefix-guidance" as what it runs beside the batch is fed tokens/,
+  ],
+  [
+    "spatial guidance of no strength that there could be",
+    () => spatialGuidance({ strength: 2000 }),
+    RangeError,
+    "Cannot make the spatial guidance as strength must be from 0 to 1024: current value is 2000",
+  ],
+  [
+    "spatial guidance on no scale",
+    () => spatialGuidance({ scales: [] }),
+    RangeError,
+    "Cannot make the spatial guidance as scales must be a list of at least one scale: current value is []",
+  ],
+  [
+    "strengths of spatial guidance for too few scales",
+    hook(spatialGuidance({ strength: [0, 1] })),
+    RangeError,
+    "Cannot guide by the scale before as strength must hold a number for each of 4 scales: current number is 2",
+  ],
+  [
+    "spatial guidance on a scale beyond the last",
+    hook(spatialGuidance({ scales: [4] })),
+    RangeError,
+    "Cannot guide by the scale before as a scale must be an integer from -4 to 3: current value is 4",
+  ],
+  [
+    "a share of guidance beyond all bounds",
+    () => adaptiveGuidance({ eta: 2000 }),
+    RangeError,
+    "Cannot make the adaptive guidance as eta must be from -1024 to 1024: current value is 2000",
+  ],
+  [
+    "a cap of guidance that no float could tell from none",
+    () => adaptiveGuidance({ normThreshold: 1e-9 }),
+    RangeError,
+    "Cannot make the adaptive guidance as normThreshold must be 0 or at least 1e-6: current value is 1e-9",
+  ],
+  [
+    "a projection over what there is not",
+    () => adaptiveGuidance({ over: wrong("batch") }),
+    TypeError,
+    'Cannot make the adaptive guidance as over must be one of "map", "position": current value is "batch"',
+  ],
+  [
+    "two who combine the logits of a scale",
+    request({ hooks: [adaptiveGuidance(), adaptiveGuidance({ eta: 0.5 })] }),
+    TypeError,
+    /one hook may combine the logits of a scale/,
   ],
   [
     "a first scale of the refiner beyond all",
@@ -1732,7 +1782,7 @@ for (
     requests: REQUESTS,
     hooks: HOOKS,
     "VAR-Scaling": SEARCHES,
-    "prefix guidance and two models": GUIDING,
+    "guidance and two models": GUIDING,
     costs: COSTS,
     "devices and kernels": KERNELS,
     pictures: PICTURES,

@@ -5,7 +5,8 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import * as kernels from "../kernels/mod.ts";
 import { readNotebook, sourceOf } from "../tools/notebooks/notebook.ts";
 import { ROOT } from "./cli/run.ts";
 
@@ -81,4 +82,13 @@ Deno.test("house: every page of docs/ is linked from the README or from a page t
     for (const link of await linksOf(document)) found.add(resolve(document, link).path);
   }
   assertEquals(filesBelow("docs").filter((path) => !found.has(path)), []);
+});
+
+Deno.test("house: docs/kernels.md names every kernel of the kernels' door", async () => {
+  const text = await Deno.readTextFile(`${ROOT}docs/kernels.md`);
+  const names = Object.entries(kernels).flatMap(([name, value]) => {
+    return typeof value === "object" && "plan" in value ? [name] : [];
+  });
+  assert(names.length > 30);
+  assertEquals(names.filter((name) => !text.includes(`\`${name}\``)), []);
 });

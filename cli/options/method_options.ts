@@ -211,7 +211,7 @@ const SPATIAL_GUIDANCE = {
     kind: numberPerScale("X", 0, 1024),
     help:
       "Strength β by which a scale is moved away from what the one before has said: that of the second scale, falling to the last, or one for each scale",
-    defaultText: "0.2",
+    defaultText: "0.1",
   },
   spatialScales: { kind: scales, help: "Scales on which it acts", defaultText: "all but the first" },
 } satisfies OptionTable;

@@ -67,7 +67,8 @@ export function galleryIndex(results: GalleryResults): string {
     table(head, rows),
     howMeasured(results),
     "The models are small, and much of what is printed for large ones cannot show here; where an interval holds 0, " +
-    "no difference was found. Methods at equal cost are compared in [Search methods at equal cost](../evidence_methods.md).",
+    "no difference was found. On more pictures and at equal cost methods are compared in [Search methods at equal " +
+    "cost](../evidence_methods.md) and [Methods that guide, at equal cost](../evidence_guidance.md).",
   ]);
 }
 
@@ -81,7 +82,10 @@ function howMeasured({ entries }: GalleryResults): string {
     `${pictures} of \`${model}\` (seed ${seed})`
   );
   return [
-    `Pictures: ${painted.join(", ")}, plain and with the method from the same random numbers.`,
+    `Pictures: ${
+      painted.join(", ")
+    }, plain and with the method from the same random numbers. So few show large`,
+    "differences only: what is smaller than an interval remains unknown.",
     "**right**: the share in which a network that no method has seen finds what was asked for, for captions the mean",
     "over their kinds. **log-probability**: what it gives the class. **reward**: what the model's own verifier gives.",
     "**− plain**: the method less plain on the same pictures, with a 95 % interval by the bootstrap. **operations**:",

@@ -25,7 +25,9 @@ export interface SpatialGuidanceOptions {
   /**
    * Strength β in `l + β · (l - prior)`, from 0 to 1024. A number is that of the second scale, and falls in
    * equal steps: on scale k of K it is `β · (K - k) / (K - 1)`. A list gives each scale its own, of which the
-   * first is not used. 0.2 by default, which has not been tuned: no values are published.
+   * first is not used. 0.1 by default, which is not the paper's, as no values are published: of 0.1, 0.2, 0.4
+   * and 0.8 on the bundled models none was better than nothing for sure, so it is the mildest
+   * (`docs/evidence_guidance.md`).
    */
   strength?: number | readonly number[];
   /** Scales on which it acts, negative ones from the end; all but the first by default. */
@@ -34,8 +36,8 @@ export interface SpatialGuidanceOptions {
 
 const ACTION = "make the spatial guidance";
 const MOST = 1024;
-/** What a generation has without saying how strong. */
-const STRENGTH = 0.2;
+/** What a generation has without saying how strong: see {@linkcode SpatialGuidanceOptions.strength}. */
+const STRENGTH = 0.1;
 
 /**
  * Makes the hook of scaled spatial guidance. With l the guided logits of a scale, they become
