@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { parsePlan, planRows } from "../../../evaluation/sweep/plan.ts";
 
 const PLAN = { title: "a plan", models: [{ name: "demo", place: "demo" }], methods: [{ method: "plain" }] };
@@ -170,4 +170,17 @@ Deno.test("parsePlan: says where, what is wanted and what is there", () => {
     ], error.message);
   }
   assertThrows(() => parsePlan([]), TypeError, "Cannot read the plan as the plan must be an object");
+});
+
+Deno.test("parsePlan: the plans of bench/ are plans, of rows that there are", async () => {
+  const folder = new URL("../../../bench/", import.meta.url);
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
+    name.endsWith(".json")
+  );
+  for (const name of names) {
+    const rows = planRows(parsePlan(JSON.parse(await Deno.readTextFile(new URL(name, folder)))));
+    assert(rows.length > 1, name);
+    assertEquals(new Set(rows.map(({ id }) => id)).size, rows.length, name);
+  }
+  assertEquals(names.sort(), ["guidance_methods.json", "guidance_tuning.json", "methods.json"]);
 });
