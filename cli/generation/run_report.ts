@@ -9,8 +9,6 @@ import {
   type GridCell,
   gridImage,
   type Model,
-  type PerScale,
-  prefixWeightOf,
   type ResolvedRequest,
   RgbaImage,
   type Trace,
@@ -24,6 +22,7 @@ import { duration, operations } from "../output/units.ts";
 import { list, plural } from "../output/words.ts";
 import { REGION_FILE } from "./edit_record.ts";
 import { RECORD_FILE } from "./layout.ts";
+import { describeMethod } from "./method_words.ts";
 import type { Agreement, ImageRecord, Outcome, RunRecord, VariantRecord } from "./run_record.ts";
 import { completeSampling, describeSampling, samplingRecord } from "./sampling_record.ts";
 
@@ -55,48 +54,12 @@ export function title(
     `seed ${request.seed}`,
     ...hooks.map((hook) => {
       const { name, settings = {} } = hook;
-      return own.some((one) => one.hook === hook) ? name : describeMethod(name, settings, model);
+      return own.some((one) => one.hook === hook)
+        ? name
+        : describeMethod(name as MethodName, settings, model);
     }),
   ];
   return facts.join(", ");
-}
-
-/** A method in a few words. */
-function describeMethod(name: string, settings: Readonly<Record<string, unknown>>, model: Model): string {
-  const { samples, beams, width, multiple, preset } = settings as Readonly<Record<string, number | string>>;
-  const title = METHOD_TITLES[name as MethodName];
-  switch (name) {
-    case "prefix-guidance":
-      return describePrefixGuidance(settings, model);
-    case "var-scaling":
-      return `${title} ${describeScaling(settings, model)}`;
-    case "tts-var":
-      return `${title}${preset === "published" ? " as published" : ""}${
-        multiple === 1 ? "" : ` times ${multiple}`
-      }`;
-    case "best-of-n":
-      return `best of ${samples}`;
-    default:
-      return `beam search with ${beams} times ${width}`;
-  }
-}
-
-function describePrefixGuidance(settings: Readonly<Record<string, unknown>>, model: Model): string {
-  const { weight, share, corruption } = settings;
-  const used = weight === "preset" ? prefixWeightOf(model) : weight as PerScale;
-  const strength = typeof used === "number" ? `${used}` : `${used.join(", ")}`;
-  const moved = `${Number((100 * (share as number)).toFixed(4))} % of a prefix`;
-  return `prefix guidance with weight ${strength} and ${moved} corrupted ${corruption}`;
-}
-
-function describeScaling(settings: Readonly<Record<string, unknown>>, { search }: Model): string {
-  const { samples, scale } = settings as {
-    samples: number | "preset";
-    scale: readonly number[] | "preset";
-  };
-  const searched = scale === "preset" ? [search.scale] : scale;
-  const scales = `scale${searched.length === 1 ? "" : "s"} ${list(searched.map(String), "and")}`;
-  return `with ${plural(samples === "preset" ? search.samples : samples, "sample")} at ${scales}`;
 }
 
 /** All images on one sheet; of several variants, rows of the same images one below the other. */
@@ -194,7 +157,7 @@ function describeSearch(
   return [
     ...hooks.map((hook) => {
       if (hook.module !== undefined) return `${hook.name}, the hook of ${hook.module.path}`;
-      const method = describeMethod(hook.name, hook.settings as Record<string, unknown>, model);
+      const method = describeMethod(hook.name as MethodName, hook.settings as Record<string, unknown>, model);
       if (isGuiding(hook.name)) return method;
       if (hook.name === "var-scaling") {
         return `${method}: ${describeDensities(decisionsOf(images, hook.name))}`;
