@@ -7,28 +7,48 @@ import { ShardWorker } from "../../../cli/cluster/shard_worker.ts";
 import { QUEUE_VARIABLE } from "../../../cli/options/queue_options.ts";
 import { type RedisServer, testWithRedis } from "../cluster/redis.ts";
 import { WorkerProcess } from "../cluster/worker_process.ts";
+import { tinyCheckpoints } from "../../sampler/models.ts";
 import { run, succeed, testInFolder } from "../run.ts";
 
 const SECRET = "s3cr3t";
-/** 20 pictures in batches of one, so that there is a way to be killed on. */
-const SERIES = [
-  ...["--model", "demo", "--device", "cpu", "--cpu-provider", "wasm", "--threads", "1", "--no-scaling"],
-  ...["--classes", "0-4", "-n", "4", "--batch", "1"],
-];
+/** Pictures of each of the five classes. */
+const EACH = 6;
 
-/** Where the pictures of a folder lie on the disk, and what is in them, by name. */
-function pictures(folder: string): Map<string, { readonly place: number | null; readonly bytes: string }> {
+/**
+ * A run of a small model, written to a folder. Batches of one, and a hook that waits, leave time to be killed
+ * in and take none of the processor.
+ */
+async function tinySeries(folder: string): Promise<string[]> {
+  const files = await tinyCheckpoints();
+  await Deno.writeFile(`${folder}/var.safetensors`, files.var);
+  await Deno.writeFile(`${folder}/vae.safetensors`, files.vae);
+  const wait = "new Promise((resolve) => setTimeout(resolve, 200))";
+  await Deno.writeTextFile(
+    `${folder}/slow.ts`,
+    `export default { name: "slow", scales: [0], guide: () => ${wait} };`,
+  );
+  return [
+    ...["--hook", `${folder}/slow.ts`],
+    ...["--var-ckpt", `${folder}/var.safetensors`, "--vae-ckpt", `${folder}/vae.safetensors`, "--no-scaling"],
+    ...["--device", "cpu", "--cpu-provider", "wasm", "--threads", "1", "--batch", "1", "-n", String(EACH)],
+  ];
+}
+
+/** Where the pictures of a folder lie on the disk, by name. */
+function pictures(folder: string): Map<string, number | null> {
   try {
-    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
-    return new Map(
-      names.filter((name) => name.endsWith(".png")).sort().map((name) => {
-        const path = `${folder}/${name}`;
-        return [name, { place: Deno.statSync(path).ino, bytes: Deno.readFileSync(path).toHex() }];
-      }),
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).filter((it) =>
+      it.endsWith(".png")
     );
+    return new Map(names.sort().map((name) => [name, Deno.statSync(`${folder}/${name}`).ino]));
   } catch {
     return new Map();
   }
+}
+
+/** What is in them. */
+function bytesIn(folder: string): [name: string, bytes: string][] {
+  return [...pictures(folder).keys()].map((name) => [name, Deno.readFileSync(`${folder}/${name}`).toHex()]);
 }
 
 async function until(holds: () => boolean, what: string): Promise<void> {
@@ -48,13 +68,14 @@ testWithRedis(
   async (server, folder) => {
     const output = `${folder}/out`;
     const url = `redis://:${SECRET}@127.0.0.1:${server.port}`;
-    await succeed("queue", "add", "--queue", url, "--shards", "4", "--", ...SERIES, "-o", output);
+    const series = await tinySeries(folder);
+    await succeed("queue", "add", "--queue", url, "--shards", "4", "--", ...series, "-o", output);
     await using workers = new AsyncDisposableStack();
     const start = () => workers.use(new WorkerProcess(url, ["--until-done", "--lease", "1", "--grace", "0"]));
     const seen = new Map<string, number | null>();
     const more = async (count: number): Promise<void> => {
       await until(() => pictures(output).size >= count, `${count} pictures`);
-      for (const [name, { place }] of pictures(output)) {
+      for (const [name, place] of pictures(output)) {
         if (seen.has(name)) assertEquals(place, seen.get(name), `${name} was made again`);
         seen.set(name, place);
       }
@@ -78,12 +99,11 @@ testWithRedis(
     assertStringIncludes(second.text, "ending when the shard at work is made");
     assertEquals(await third.ended(), 0, third.text);
     for (const { text } of [first, second, third]) assert(!text.includes(SECRET), text);
-    assertMatch(third.text, /shard \d\/4 of .+\/out: \d of 5 images made in/);
-    await more(20);
-    await succeed("run", ...SERIES, "-o", `${folder}/single`);
-    const bytes = (of: string) => [...pictures(of)].map(([name, { bytes }]) => [name, bytes]);
-    assertEquals(bytes(output), bytes(`${folder}/single`));
-    assertEquals(seen.size, 20);
+    assertMatch(third.text, /shard \d\/4 of .+\/out: \d+ of \d+ images made in/);
+    await more(5 * EACH);
+    await succeed("run", ...series, "-o", `${folder}/single`);
+    assertEquals(bytesIn(output), bytesIn(`${folder}/single`));
+    assertEquals(seen.size, 5 * EACH);
     const left = Array.from(Deno.readDirSync(output), ({ name }) => name);
     assertEquals(left.filter((name) => /\.tmp$|^failed/.test(name)), []);
     const counts = await succeed("queue", "status", "--queue", url);
@@ -137,14 +157,15 @@ testInFolder(
     const hook = `${says}; export default { name: "loud", guide() {} };`;
     await Deno.writeTextFile(`${folder}/loud.ts`, hook);
     const printed: string[] = [];
-    const args = [...SERIES, "--hook", "loud.ts", "-o", "out"].map((word) => word === "0-4" ? "0" : word);
+    const series = await tinySeries(folder);
+    const args = [...series, "--classes", "0", "--hook", "loud.ts", "-o", "out"];
     const opening = { args, folder, device: ["--threads=2"] };
     await using child = ShardChild.start(opening, (line) => printed.push(line));
-    assertEquals(await child.make({ part: 1, parts: 4 }), { kind: "done", images: 1, made: 1 });
-    assertEquals(await child.make({ part: 1, parts: 4 }), { kind: "done", images: 1, made: 0 });
+    assertEquals(await child.make({ part: 1, parts: EACH }), { kind: "done", images: 1, made: 1 });
+    assertEquals(await child.make({ part: 1, parts: EACH }), { kind: "done", images: 1, made: 0 });
     assertEquals([printed, pictures(`${folder}/out`).size], [['[""]'], 1]);
     Deno.kill(child.pid, "SIGKILL");
-    const { kind, message } = await child.make({ part: 2, parts: 4 }) as { kind: string; message: string };
+    const { kind, message } = await child.make({ part: 2, parts: EACH }) as { kind: string; message: string };
     assertEquals([kind, message], ["failed", "The process that computes is gone: it ended by SIGKILL"]);
   },
 );
