@@ -89,7 +89,7 @@ function literal(word: string): string {
 /** Characters that YAML does not take as they are, and JSON does. */
 const UNPRINTABLE = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
-/** Data as YAML. Every text is in quotes, so that none passes for a number, a date or a word of YAML's own. */
+/** Data as YAML. Every text is in quotes: none passes for a number, a date or a word of YAML's own. */
 function yaml(data: Data, indent: string = ""): string {
   if (typeof data === "number") return `${data}\n`;
   if (typeof data === "string") {
