@@ -22,7 +22,7 @@ const SHARDS_EACH = 8;
 /** Rounds of a comparison, in turns. */
 const ROUNDS = 3;
 /** Jobs for each number of workers. */
-const JOBS = 2000;
+const JOBS = 10_000;
 /** Numbers of simulated workers. */
 const CROWDS = [1, 10, 50, 200];
 
