@@ -1,10 +1,10 @@
 /**
  * What a search takes on the clock, each time beside another way: TTS-VAR beside the released way, which
  * decodes every candidate at every scale in full size and clusters by a network's features; TTS-VAR without
- * any network beside the bare passes of its lanes; and pictures in one batch beside a single one. Both ways
- * take turns, in changing order.
+ * any network beside the bare passes of its lanes; pictures in one batch beside a single one; and each method
+ * that guides beside plain pictures. Both ways take turns, in changing order.
  *
- *     deno run -A bench/method_clock.ts [ROUNDS] [native|wasm]
+ *     deno run -A bench/method_clock.ts [ROUNDS] [native|wasm] [searches|guidance]
  *
  * @module
  */
@@ -12,12 +12,15 @@
 import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import type { CpuProvider } from "../models/graphs/graph_session.ts";
 import {
+  adaptiveGuidance,
   generate,
   type GenerateRequest,
   loadModel,
   type Model,
   ownEvidence,
+  prefixGuidance,
   type ScaleHook,
+  spatialGuidance,
   ttsVar,
 } from "../mod.ts";
 import { table } from "./tables.ts";
@@ -50,8 +53,8 @@ export interface ClockRow extends Omit<ClockCase, "requests"> {
 
 const LABEL = "a red cube left of a blue sphere";
 
-/** The cases, for a model that takes texts and brings a verifier that describes pictures, too. */
-export async function clockCases(model: Model): Promise<ClockCase[]> {
+/** The cases of searches, for a model that takes texts and brings a verifier that describes pictures, too. */
+export async function searchCases(model: Model): Promise<ClockCase[]> {
   const published = ttsVar({ features: await model.extractor!(), verifier: await model.verifier!() });
   const free = ttsVar({ verifier: ownEvidence() });
   const one = { labels: LABEL, batch: 8 };
@@ -75,6 +78,26 @@ export async function clockCases(model: Model): Promise<ClockCase[]> {
       requests: [{ labels: LABEL, count: 8, batch: 8 }, { labels: LABEL, batch: 1 }],
     },
   ];
+}
+
+/** The cases of methods that guide, for any model: a batch of eight, and one picture. */
+export function guidanceCases({ labels: { kind } }: Pick<Model, "labels">): ClockCase[] {
+  const labels = kind === "classes" ? 0 : LABEL;
+  const methods = [
+    ["spatial guidance", spatialGuidance(), 1.03],
+    ["adaptive guidance", adaptiveGuidance(), 1.01],
+    ["prefix guidance", prefixGuidance(), 2.05],
+  ] as const;
+  return [8, 1].flatMap((count) =>
+    methods.map(([name, hook, target]): ClockCase => {
+      const plain = { labels, count, batch: count };
+      const pictures = count === 1 ? "one picture" : `${count} pictures`;
+      return {
+        ...{ name: `${name}, ${pictures}`, base: "plain", target },
+        requests: [{ ...plain, hooks: [hook] }, plain],
+      };
+    })
+  );
 }
 
 /** Decodes all lanes after every scale in full size, as the released code of TTS-VAR does, for nobody. */
@@ -106,10 +129,14 @@ function sameLanes({ plan, lanes }: ScaleHook, model: Model): ScaleHook {
 /** Times the cases. */
 export async function measureClock(
   model: Model,
-  { rounds, progress }: { readonly rounds: number; readonly progress?: (line: string) => void },
+  { cases, rounds, progress }: {
+    readonly cases: readonly ClockCase[];
+    readonly rounds: number;
+    readonly progress?: (line: string) => void;
+  },
 ): Promise<ClockRow[]> {
   const rows: ClockRow[] = [];
-  for (const { requests, ...named } of await clockCases(model)) {
+  for (const { requests, ...named } of cases) {
     const times: readonly [number[], number[]] = [[], []];
     const flops = [0, 0];
     // The first turn prepares what all others need.
@@ -160,9 +187,15 @@ export function formatClock(rows: readonly ClockRow[]): string {
 }
 
 if (import.meta.main) {
-  const [turns = "20", on = "native"] = Deno.args;
-  const rounds = requireInteger(Number(turns), "ROUNDS", "time methods", { min: 1, max: 10_000 });
-  const cpuProvider = requireChoice(on as CpuProvider, ["native", "wasm"], "the provider", "time methods");
-  await using model = await loadModel("demo-t2i", { device: "cpu", cpuProvider });
-  console.log(formatClock(await measureClock(model, { rounds, progress: (line) => console.error(line) })));
+  const [turns = "20", on = "native", what = "searches"] = Deno.args;
+  const action = "time methods";
+  const rounds = requireInteger(Number(turns), "ROUNDS", action, { min: 1, max: 10_000 });
+  const cpuProvider = requireChoice(on as CpuProvider, ["native", "wasm"], "the provider", action);
+  const searches = requireChoice(what, ["searches", "guidance"], "what is timed", action) === "searches";
+  for (const name of searches ? ["demo-t2i"] : ["demo", "demo-t2i"]) {
+    await using model = await loadModel(name, { device: "cpu", cpuProvider });
+    const cases = searches ? await searchCases(model) : guidanceCases(model);
+    const progress = (line: string): void => console.error(`${name}: ${line}`);
+    console.log(`${name}:\n\n${formatClock(await measureClock(model, { cases, rounds, progress }))}\n`);
+  }
 }

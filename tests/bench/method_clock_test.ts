@@ -1,12 +1,14 @@
-import { assertEquals } from "@std/assert";
-import { clockCases, formatClock, measureClock } from "../../bench/method_clock.ts";
+import { assert, assertEquals } from "@std/assert";
+import { formatClock, guidanceCases, measureClock, searchCases } from "../../bench/method_clock.ts";
 import { loadModel } from "../../mod.ts";
 import "../native.ts";
+import { sharedModel } from "../sampler/models.ts";
 
 Deno.test("measureClock: every case runs, and what is divided costs what it should", async () => {
   await using model = await loadModel("demo-t2i", { device: "cpu" });
-  const rows = await measureClock(model, { rounds: 1 });
-  assertEquals(rows.map(({ name }) => name), (await clockCases(model)).map(({ name }) => name));
+  const cases = await searchCases(model);
+  const rows = await measureClock(model, { cases, rounds: 1 });
+  assertEquals(rows.map(({ name }) => name), cases.map(({ name }) => name));
   const [released, passes, batch] = rows;
   // Of 28 decodes, which every lane at every scale takes, 6 are needed: 4 to resample, 2 to choose.
   const { transformer, decode, judge } = await parts();
@@ -23,6 +25,18 @@ Deno.test("measureClock: every case runs, and what is divided costs what it shou
       judge: (await model.verifier!()).flops!,
     };
   }
+});
+
+Deno.test("measureClock: of methods that guide, one alone takes operations", async () => {
+  const model = await sharedModel("tiny", "cpu");
+  const rows = await measureClock(model, { cases: guidanceCases(model), rounds: 1 });
+  assertEquals(rows.map(({ name }) => name).slice(0, 3), [
+    ...["spatial guidance, 8 pictures", "adaptive guidance, 8 pictures", "prefix guidance, 8 pictures"],
+  ]);
+  const [spatial, adaptive, prefix] = rows.map(({ flops }) => flops);
+  assertEquals(rows.slice(3).map(({ flops }) => flops), [spatial, adaptive, prefix]);
+  assertEquals([spatial, adaptive], [1, 1]);
+  assert(prefix! > 1.2 && prefix! < 2, `${prefix}`);
 });
 
 Deno.test("formatClock: a row for each case", () => {
