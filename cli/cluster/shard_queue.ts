@@ -23,6 +23,11 @@ const LAYOUT = "1";
 const BACKOFF = 1000;
 /** Milliseconds before a part is tried again that another process is at. */
 const BUSY_DELAY = 2000;
+/**
+ * Milliseconds that a worker which is done has to tell its queue so. One of BullMQ 6.7 that is closed while its
+ * connection waits to be made again is never closed: it waits for the end of a connection that is none.
+ */
+const FAREWELL = 5000;
 /** Jobs that are asked about at once. */
 const TOGETHER = 500;
 
@@ -82,7 +87,7 @@ export interface TakeOptions {
 
 /** Something that takes parts, one after the other. */
 export interface Taking {
-  /** Takes no more, and waits for the part that is at work. */
+  /** Takes no more, and waits for the part that is at work, and for a few seconds to tell the queue of it. */
   close(): Promise<void>;
 }
 
@@ -219,19 +224,23 @@ export class ShardQueue implements AsyncDisposable {
    * Takes parts, one after the other, until it is closed.
    *
    * @param make Makes one; `undefined` gives it back as it was.
+   * @throws {UsageError} If the server cannot be reached any more.
    */
-  take(
+  async take(
     make: (taken: TakenShard) => Promise<ShardOutcome | undefined>,
     { lease, takeovers, onTrouble }: TakeOptions,
-  ): Taking {
+  ): Promise<Taking> {
+    let atWork: Promise<unknown> = Promise.resolve();
     const worker = new Worker<ShardJob>(this.#name, async (job, token) => {
       const { args, folder, shard, output } = job.data;
-      const outcome = await make({ series: { args, folder }, shard, output });
-      return await settle(job, token!, outcome);
+      const making = make({ series: { args, folder }, shard, output });
+      atWork = making.catch(() => {});
+      return await settle(job, token!, await making);
     }, {
       connection: this.#connection.client,
       prefix: PREFIX,
       skipVersionCheck: true,
+      autorun: false,
       concurrency: 1,
       lockDuration: 1000 * lease,
       stalledInterval: 500 * lease,
@@ -247,6 +256,16 @@ export class ShardQueue implements AsyncDisposable {
       // That there is no connection, the connection tells.
       if (!isConnectionError(error)) onTrouble(error.message);
     });
+    try {
+      // A worker of BullMQ 6.7 whose second connection was lost before it was made takes nothing ever again.
+      await worker.waitUntilReady();
+    } catch (error) {
+      await worker.close(true);
+      throw new UsageError(`Cannot reach the queue at ${shown}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    worker.run().catch((error: Error) => onTrouble(error.message));
     // While it is tried to reach it again and again, it closes again and again.
     const listen = (): void => void client.once("close", leave);
     listen();
@@ -254,7 +273,15 @@ export class ShardQueue implements AsyncDisposable {
     return {
       close: async () => {
         client.off("close", leave).off("ready", enter).off("ready", listen);
-        await worker.close();
+        const closed = worker.close();
+        await atWork;
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        const late = new Promise<void>((resolve) => timer = setTimeout(resolve, FAREWELL));
+        await Promise.race([closed, late]);
+        clearTimeout(timer);
+        if (client.status !== "ready") {
+          onTrouble(`the queue at ${shown} is away; what this worker has not told it, others will find out`);
+        }
       },
     };
   }

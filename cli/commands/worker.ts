@@ -100,7 +100,7 @@ async function run({ options, given, operands }: Arguments<typeof OPTIONS>, io: 
     .map((name) => `${optionName(name)}=${Reflect.get(options, name)}`);
   await using maker = new ShardWorker({ device, from, tell });
   if (!quiet) io.out(`worker of "${options.name}" at ${address.shown}\n`);
-  const taking = queue.take((taken) => maker.make(taken), {
+  const taking = await queue.take((taken) => maker.make(taken), {
     ...{ lease, takeovers },
     onTrouble: (sentence) => say(io, sentence),
   });
@@ -123,7 +123,10 @@ async function untilEnded(
   if (signal.aborted) resolve();
   while (!signal.aborted) {
     if (done) {
-      const { waiting, atWork, later, failed } = await queue.counts();
+      // A server that is away answers when it is back; nobody who is ended waits for that.
+      const counts = await Promise.race([queue.counts(), ended]);
+      if (counts === undefined) break;
+      const { waiting, atWork, later, failed } = counts;
       if (waiting + atWork + later === 0) return failed;
     }
     let timer: ReturnType<typeof setTimeout> | undefined;

@@ -112,9 +112,11 @@ testProcess("varscale run: many images in one go leave nothing in the process", 
   try {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", "--quiet", "--no-check", V8_FLAGS, "cli/main.ts"],
+        // As people run it: when garbage is collected is left to the engine, which needs its compilers for that
+        // to be soon (1.3 MiB an image come and go more slowly without).
+        ...["run", "-A", "--quiet", "--no-check", "cli/main.ts"],
         ...["run", "--model=demo", "--device=cpu", "--cpu-provider=wasm", "--quiet"],
-        ...["--num-images-per-class=8", "--classes=0-6", "--batch=1", `--output=${folder}`],
+        ...["--num-images-per-class=8", "--classes=0-9", "--batch=1", `--output=${folder}`],
       ],
       cwd: PROJECT,
       stdout: "null",
@@ -136,8 +138,8 @@ testProcess("varscale run: many images in one go leave nothing in the process", 
     }
     const { success, stderr } = await ended;
     assert(success, new TextDecoder().decode(stderr));
-    assertEquals(picturesIn(folder), 56);
-    const late = [...seen].filter(([pictures]) => pictures >= 20 && pictures < 56);
+    assertEquals(picturesIn(folder), 80);
+    const late = [...seen].filter(([pictures]) => pictures >= 25 && pictures < 80);
     assert(late.length > 20, `seen ${late.length} times`);
     const perReading = slopeOf(late.map(([, bytes]) => bytes));
     const perImage = perReading * (late.length - 1) / (late.at(-1)![0] - late[0]![0]);

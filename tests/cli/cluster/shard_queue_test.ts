@@ -37,7 +37,7 @@ testWithRedis(
     assertEquals(await queue.add(other, { ...options, parts: 1 }), { added: 1, again: 0, there: 0 });
     const taken: TakenShard[] = [];
     {
-      const taking = queue.take((shard) => {
+      const taking = await queue.take((shard) => {
         taken.push(shard);
         return Promise.resolve(taken.length === 2 ? { kind: "failed", message: "no\x1b luck" } : DONE);
       }, TAKE);
@@ -72,7 +72,7 @@ testWithRedis(
       { kind: "failed", message: "twice" },
     ];
     const given = answers.length;
-    const taking = queue.take(() => Promise.resolve(answers.length > 0 ? answers.shift() : DONE), TAKE);
+    const taking = await queue.take(() => Promise.resolve(answers.length > 0 ? answers.shift() : DONE), TAKE);
     await until(async () => (await queue.counts()).failed === 1);
     // Neither the one nor the other costs an attempt.
     assertEquals([given - answers.length, (await queue.failures())[0]!.reason], [5, "twice"]);
@@ -94,7 +94,7 @@ testWithRedis(
       // Its connection is gone, and with it whatever renews its lease.
       const dying = await open(server);
       const taken = Promise.withResolvers<void>();
-      dying.take(() => {
+      await dying.take(() => {
         taken.resolve();
         return new Promise(() => {});
       }, { ...TAKE, takeovers: 1 });
@@ -104,7 +104,7 @@ testWithRedis(
     await died();
     assertEquals((await queue.counts()).atWork, 1);
     await died();
-    const taking = queue.take(() => Promise.resolve(DONE), { ...TAKE, takeovers: 1 });
+    const taking = await queue.take(() => Promise.resolve(DONE), { ...TAKE, takeovers: 1 });
     await until(async () => (await queue.counts()).failed === 1);
     assertStringIncludes((await queue.failures())[0]!.reason, "stalled more than allowable limit");
     await taking.close();
@@ -119,7 +119,7 @@ testWithRedis(
     const told: string[] = [];
     const begun = Promise.withResolvers<void>();
     const go = Promise.withResolvers<void>();
-    const taking = queue.take(async () => {
+    const taking = await queue.take(async () => {
       begun.resolve();
       await go.promise;
       return DONE;
@@ -132,6 +132,29 @@ testWithRedis(
     const shown = `redis://127.0.0.1:${server.port}/0`;
     const ways = told.filter((sentence) => sentence.startsWith("the queue at"));
     assertEquals(ways, [`the queue at ${shown} is away; waiting for it`, `the queue at ${shown} is back`]);
+  },
+);
+
+testWithRedis(
+  "ShardQueue: whoever ends while the server is away ends in time, and gives back what it had",
+  async (server, folder) => {
+    await using queue = await open(server);
+    await queue.add({ args: ["-o", "out"], folder }, { parts: 1, attempts: 1 });
+    {
+      await using ending = await open(server);
+      const begun = Promise.withResolvers<void>();
+      const given = Promise.withResolvers<undefined>();
+      const taking = await ending.take(() => {
+        begun.resolve();
+        return given.promise;
+      }, { ...TAKE, lease: 600 });
+      await begun.promise;
+      // It is back at once, and the connections of the worker are not.
+      await server.restart();
+      given.resolve(undefined);
+      await taking.close();
+    }
+    assertEquals((await queue.counts()).waiting, 1);
   },
 );
 

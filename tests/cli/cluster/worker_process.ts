@@ -40,11 +40,22 @@ export class WorkerProcess implements AsyncDisposable {
     return pid === undefined ? undefined : Number(pid);
   }
 
-  /** Waits for its end; the result is its code. */
+  /** Waits for its end, two minutes at most; the result is its code. */
   async ended(): Promise<number> {
-    const { code } = await this.#process.status;
-    await this.#read;
-    return code;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`The worker does not end; it has said:\n${this.text}`)),
+        120_000,
+      );
+    });
+    try {
+      const { code } = await Promise.race([this.#process.status, late]);
+      await this.#read;
+      return code;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Sends it a signal. */
