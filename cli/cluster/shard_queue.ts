@@ -24,8 +24,8 @@ const BACKOFF = 1000;
 /** Milliseconds before a part is tried again that another process is at. */
 const BUSY_DELAY = 2000;
 /**
- * Milliseconds that a worker which is done has to tell its queue so. One of BullMQ 6.7 that is closed while its
- * connection waits to be made again is never closed: it waits for the end of a connection that is none.
+ * Milliseconds that a worker which is done has to tell its queue so. One of BullMQ 6.7 that is closed while
+ * its connection waits to be made again is never closed: it waits for the end of a connection that is none.
  */
 const FAREWELL = 5000;
 /** Jobs that are asked about at once. */

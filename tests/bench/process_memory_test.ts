@@ -112,8 +112,8 @@ testProcess("varscale run: many images in one go leave nothing in the process", 
   try {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
-        // As people run it: when garbage is collected is left to the engine, which needs its compilers for that
-        // to be soon (1.3 MiB an image come and go more slowly without).
+        // As people run it: when garbage is collected is left to the engine, which needs its compilers for
+        // that to be soon (1.3 MiB an image come and go more slowly without).
         ...["run", "-A", "--quiet", "--no-check", "cli/main.ts"],
         ...["run", "--model=demo", "--device=cpu", "--cpu-provider=wasm", "--quiet"],
         ...["--num-images-per-class=8", "--classes=0-9", "--batch=1", `--output=${folder}`],
