@@ -13,11 +13,9 @@ import {
   type Model,
   type SeriesOptions,
 } from "../../mod.ts";
-import { type Recipes, withRecipe } from "../generation/recipe.ts";
-import { outcomeOf } from "../generation/run_record.ts";
+import { pictureFile, type Recipes } from "../generation/recipe.ts";
 import { type Io, say } from "../io.ts";
 import type { Progress } from "../output/progress.ts";
-import { sha256 } from "../output/sha256.ts";
 import type { FailureList } from "./series_folder.ts";
 import type { SeriesPlace } from "./series_place.ts";
 import type { Cell, Subjects } from "./subjects.ts";
@@ -35,7 +33,7 @@ export interface FillJob {
   /** Whether image i of every class or prompt has the same number. */
   readonly sharedNoise: boolean;
   /** What pictures carry, with the name of what they are made by; nothing without it. */
-  readonly recipes?: { readonly writer: Recipes; readonly variant: string } | undefined;
+  readonly recipes?: { readonly recipes: Recipes; readonly variant: string } | undefined;
   /** Where to write. */
   readonly place: SeriesPlace;
   /** Files to be written; other images are made for their company alone. */
@@ -50,7 +48,7 @@ export interface FillJob {
 
 /** Makes images and writes them to their place. */
 export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<void> {
-  const { model, request, subjects, sharedNoise, place, only, failures, progress, io } = job;
+  const { model, request, subjects, sharedNoise, recipes, place, only, failures, progress, io } = job;
   if (cells.length === 0) return;
   const labels = cells.map((cell) => subjects.labelOf(cell));
   const indices = cells.map((cell) => sharedNoise ? cell.image : subjects.numberOf(cell));
@@ -67,7 +65,8 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     for (const image of batch.images) {
       const file = fileOf(image);
       if (!only.has(file)) continue;
-      await place.write(file, await pngOf(image, batch.images, job));
+      const made = recipes && await pictureFile(image, { ...recipes, batch: batch.images });
+      await place.write(file, made?.png ?? image.png());
       progress.image();
     }
     const failed = batch.failures.map((failure) => {
@@ -82,19 +81,6 @@ export async function fillFolder(cells: readonly Cell[], job: FillJob): Promise<
     progress.batch();
     progress.draw("");
   }
-}
-
-/** The file of an image, with its recipe if it is to carry one. */
-async function pngOf(
-  image: GeneratedImage,
-  batch: readonly GeneratedImage[],
-  { recipes }: Pick<FillJob, "recipes">,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const png = image.png();
-  if (recipes === undefined) return png;
-  const { writer, variant } = recipes;
-  const outcome = await outcomeOf(image, { variant, pixels: await sha256(png) });
-  return withRecipe(png, writer.picture({ image, outcome, batch }));
 }
 
 /** What tells an image from others: its number and its label, of which no number is a text. */

@@ -137,6 +137,10 @@ interface OpenedSeries {
   readonly opened: OpenedModel;
   readonly search: OpenedSearch;
   readonly request: GenerateRequest;
+  /** What the first image is asked for, with nothing left open. */
+  readonly resolved: ResolvedRequest;
+  /** What pictures carry. */
+  readonly recipes: Recipes | undefined;
   readonly subjects: Subjects;
 }
 
@@ -193,8 +197,14 @@ export class SeriesWork implements AsyncDisposable {
       }),
     );
     const request = { ...plain, hooks: search.hooks };
-    const series: OpenedSeries = { options, io, place: model, opened, search, request, subjects };
-    const work = new SeriesWork(series, resources.move());
+    const resolved = checkRequest(opened.model, { ...request, labels });
+    const recipes = options.recipe === false
+      ? undefined
+      : await recipesOf(opened.model, { resolved, search, place: model });
+    const work = new SeriesWork(
+      { options, io, place: model, opened, search, request, resolved, recipes, subjects },
+      resources.move(),
+    );
     locked.move();
     return { work, place: first };
   }
@@ -205,16 +215,13 @@ export class SeriesWork implements AsyncDisposable {
    * @throws {UsageError} If the images that are there were made otherwise.
    */
   async make(place: SeriesPlace, shard: Shard | undefined): Promise<MadeShare> {
-    const { options, opened: { model }, request, search, subjects } = this.#series;
+    const { options, subjects } = this.#series;
     const record = await this.#record(place);
-    const recipes = options.recipe === false
-      ? undefined
-      : await recipesOf(model, { request, search, subjects, place: this.#series.place });
     const share = shareOf(subjects, shard, isCoupled(options));
     await subjects.begin(place, share);
     const missing = await missingIn(place, subjects, share);
     const failures = await FailureList.begin(place, shard);
-    await this.#fill(place, { share, missing, failures, record, recipes });
+    await this.#fill(place, { share, missing, failures, record });
     return { images: share.length, made: missing.length - failures.length, failures };
   }
 
@@ -225,11 +232,9 @@ export class SeriesWork implements AsyncDisposable {
 
   /** The record of this go, which from now on is that of the place. */
   async #record(place: SeriesPlace): Promise<SeriesRecord> {
-    const { options, io, opened: { model }, search, request, subjects } = this.#series;
+    const { options, io, opened: { model }, search, resolved, subjects } = this.#series;
     // Another process may have begun the run while the model was loaded.
     const before = await recordBefore(place, options);
-    const [first] = subjects.cells;
-    const resolved = checkRequest(model, { ...request, labels: subjects.labelOf(first!) });
     const settings = {
       ...settingsOf(options, model, { request: resolved, judges: search.records, own: search.own }),
       ...await featuresRecord(model, resolved),
@@ -253,11 +258,10 @@ export class SeriesWork implements AsyncDisposable {
       readonly missing: readonly Cell[];
       readonly failures: FailureList;
       readonly record: SeriesRecord;
-      readonly recipes: Recipes | undefined;
     },
   ): Promise<void> {
-    const { share, missing, failures, record, recipes } = facts;
-    const { options, io, opened, search, request, subjects } = this.#series;
+    const { share, missing, failures, record } = facts;
+    const { options, io, opened, search, request, recipes, subjects } = this.#series;
     const { quiet = false } = options;
     const cells = isCoupled(options) ? wholeSubjects(share, missing) : missing;
     const textFeatures = await featuresFor(
@@ -284,7 +288,7 @@ export class SeriesWork implements AsyncDisposable {
         request: { ...request, textFeatures },
         subjects,
         sharedNoise: record.settings.sharedNoise,
-        recipes: recipes && { writer: recipes, variant: nameOf(search.hooks) },
+        recipes: recipes && { recipes, variant: nameOf(search.hooks) },
         place,
         only: new Set(missing.map((cell) => subjects.fileOf(cell))),
         failures,
@@ -335,18 +339,14 @@ async function recordBefore(place: SeriesPlace, options: SeriesValues): Promise<
 async function recipesOf(
   model: Model,
   facts: {
-    readonly request: GenerateRequest;
+    readonly resolved: ResolvedRequest;
     readonly search: OpenedSearch;
-    readonly subjects: Subjects;
     readonly place: ModelPlace;
   },
 ): Promise<Recipes> {
-  const { request, search: { hooks, own, records: judges }, subjects, place } = facts;
-  const labels = subjects.labelOf(subjects.cells[0]!);
+  const { resolved: request, search: { hooks, own, records: judges }, place } = facts;
   return await Recipes.of(model, {
-    place,
-    request: checkRequest(model, { ...request, labels }),
-    variants: [{ name: nameOf(hooks), hooks, own, judges }],
+    ...{ place, request, variants: [{ name: nameOf(hooks), hooks, own, judges }] },
   });
 }
 
