@@ -8,10 +8,11 @@
 
 import { Interruption, type Io, UsageError } from "../io.ts";
 import { parse } from "../options/parse.ts";
-import { SERIES_OPTIONS } from "../options/series_options.ts";
+import { SERIES_OPTIONS, type Shard } from "../options/series_options.ts";
 import { plural } from "../output/words.ts";
 import { FolderBusyError } from "../series/folder_lock.ts";
 import { openPlace } from "../series/open_place.ts";
+import type { SeriesPlace } from "../series/series_place.ts";
 import { SeriesWork } from "../series/series_work.ts";
 import {
   ANSWER_MARK,
@@ -72,7 +73,7 @@ export class ShardMaker implements AsyncDisposable {
     return await this.#fill(places.use(await open()), shard);
   }
 
-  async #fill(...[place, shard]: Parameters<SeriesWork["make"]>): Promise<ShardOutcome> {
+  async #fill(place: SeriesPlace, shard: Shard): Promise<ShardOutcome> {
     const { images, made, failures } = await this.#work!.make(place, shard);
     if (failures.length === 0) return { kind: "done", images, made };
     const message = `${plural(failures.length, "image")} of ${images} failed; ${failures.path} tells why`;

@@ -10,7 +10,7 @@ import { modelPlace } from "../options/model_options.ts";
 import { requirePlaces } from "../options/open_search.ts";
 import { type Arguments, refuseOperands } from "../options/options.ts";
 import { parse } from "../options/parse.ts";
-import { SERIES_OPTIONS, type SeriesValues, type Shard } from "../options/series_options.ts";
+import { SERIES_OPTIONS, type Shard } from "../options/series_options.ts";
 import { sha256 } from "../output/sha256.ts";
 import { givenPrompts, requireConsistent } from "../series/series_work.ts";
 import { searchOfSeries } from "../series/series_settings.ts";
@@ -60,9 +60,7 @@ export async function seriesName({ args, folder }: ShardSeries): Promise<string>
   const { options, given } = seriesOptions(args);
   await requirePlaces(searchOfSeries(options));
   const prompts = await givenPrompts(options, { signal: new AbortController().signal });
-  const facts = [...given].filter((name) => name !== "quiet").sort().map((
-    name,
-  ) => [name, valueOf(options, name)]);
+  const facts = [...given].filter((name) => name !== "quiet").sort().map((name) => [name, options[name]]);
   const text = JSON.stringify({ folder, facts, prompts }, (_, value) => {
     return typeof value === "bigint" ? String(value) : value;
   });
@@ -72,8 +70,4 @@ export async function seriesName({ args, folder }: ShardSeries): Promise<string>
 /** The name of a part of a run. */
 export function jobName(series: string, shard: Shard): string {
   return `${series}-${shardName(shard)}`;
-}
-
-function valueOf(options: SeriesValues, name: keyof SeriesValues): unknown {
-  return options[name];
 }

@@ -12,8 +12,8 @@ import { slurmScript } from "../cluster/slurm_script.ts";
 import { command } from "../command.ts";
 import { type Io, UsageError } from "../io.ts";
 import { bytes, integer, type Kind, text } from "../options/kinds.ts";
-import { nearest } from "../options/nearest.ts";
 import { type Arguments, optionName, section } from "../options/options.ts";
+import { requireWord } from "../options/required_word.ts";
 import { isBucket } from "../series/open_place.ts";
 
 /** Who can be told of a run. */
@@ -133,8 +133,8 @@ export const manifest = command({
 });
 
 function run({ options, given, operands }: Arguments<typeof OPTIONS>, io: Io): void {
-  const [cluster, ...args] = operands;
-  if (!isCluster(cluster)) throw new UsageError(unknownCluster(cluster));
+  const [word, ...args] = operands;
+  const cluster = requireWord(word, CLUSTERS, "The kind of cluster");
   const others = cluster === "slurm" ? KUBERNETES_OPTIONS : SLURM_OPTIONS;
   const idle = Object.keys(others).find((name) => given.has(name as keyof typeof OPTIONS));
   if (idle !== undefined) {
@@ -153,26 +153,15 @@ function run({ options, given, operands }: Arguments<typeof OPTIONS>, io: Io): v
       `Option --claim is needed: a pod takes its folders with it when it ends; or have --output be s3://bucket/prefix: current value is "${output}"`,
     );
   }
-  const { jobName: name, shards, parallel, cpus, gpus, nodeMemory: memory } = options;
+  const { jobName: name, shards, parallel, cpus, gpus, nodeMemory: memory, partition, account, time } =
+    options;
   const job = { name, shards, parallel, cpus, gpus, memory, program: programOf(options, cluster), args };
   io.out(
-    cluster === "slurm" ? slurmScript({ ...job, ...slurmFacts(options) }) : kubernetesJob({
+    cluster === "slurm" ? slurmScript({ ...job, partition, account, time }) : kubernetesJob({
       ...job,
       ...kubernetesFacts(options),
     }),
   );
-}
-
-function isCluster(word: string | undefined): word is Cluster {
-  return CLUSTERS.some((cluster) => cluster === word);
-}
-
-function unknownCluster(word: string | undefined): string {
-  if (word === undefined) return "The kind of cluster is needed: slurm or kubernetes";
-  const hint = nearest(word, CLUSTERS);
-  return `The kind of cluster must be slurm or kubernetes: current value is "${word}"${
-    hint === undefined ? "" : `; did you mean ${hint}?`
-  }`;
 }
 
 /** What calls varscale on the machines of the cluster. */
@@ -188,10 +177,6 @@ function programOf({ program }: Options, cluster: Cluster): readonly string[] {
   throw new UsageError(
     "Option --program is needed: what calls varscale in the container, which has nothing of this machine",
   );
-}
-
-function slurmFacts({ partition, account, time }: Options) {
-  return { partition, account, time };
 }
 
 function kubernetesFacts(options: Options) {

@@ -10,18 +10,17 @@ import { seriesOptions, type ShardSeries } from "../cluster/shard_series.ts";
 import { command } from "../command.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { integer } from "../options/kinds.ts";
-import { nearest } from "../options/nearest.ts";
 import { type Arguments, optionName, refuseOperands, section } from "../options/options.ts";
 import { JSON_OPTION } from "../options/output_options.ts";
 import { QUEUE_OPTIONS } from "../options/queue_options.ts";
+import { requireWord } from "../options/required_word.ts";
 import { formatJson } from "../output/format_json.ts";
 import { printableLine } from "../output/printable.ts";
-import { list, plural } from "../output/words.ts";
+import { plural } from "../output/words.ts";
 import type { ShardQueue } from "../cluster/shard_queue.ts";
 
 /** What can be done with a queue. */
 const ACTIONS = ["add", "status", "drain"] as const;
-type Action = typeof ACTIONS[number];
 
 /** Parts that a status names at most, of those that have failed. */
 const NAMED = 20;
@@ -71,8 +70,8 @@ export const queue = command({
 
 async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   const { options, given } = args;
-  const [action, ...rest] = args.operands;
-  if (!isAction(action)) throw new UsageError(unknownAction(action));
+  const [word, ...rest] = args.operands;
+  const action = requireWord(word, ACTIONS, "What to do with the queue");
   const idle = Object.keys(ADD_OPTIONS).find((name) => given.has(name as keyof typeof OPTIONS));
   if (action !== "add" && idle !== undefined) {
     throw new UsageError(`Option ${optionName(idle)} goes with add: ${action} has no use for it`);
@@ -89,19 +88,6 @@ async function run(args: Arguments<typeof OPTIONS>, io: Io): Promise<void> {
   if (series !== undefined) await add(opened, series, args, io);
   else if (action === "drain") await drain(opened, args, io);
   else await status(opened, args, io);
-}
-
-function isAction(word: string | undefined): word is Action {
-  return ACTIONS.some((action) => action === word);
-}
-
-function unknownAction(word: string | undefined): string {
-  const wanted = list(ACTIONS, "or");
-  if (word === undefined) return `What to do with the queue is needed: ${wanted}`;
-  const hint = nearest(word, ACTIONS);
-  return `What to do with the queue must be ${wanted}: current value is "${word}"${
-    hint === undefined ? "" : `; did you mean ${hint}?`
-  }`;
 }
 
 async function add(
