@@ -20,7 +20,7 @@ import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import { CpuDevice } from "../kernels/device/cpu_device.ts";
 import { type DeviceArray, readFloats } from "../kernels/device/device.ts";
 import { percentile } from "../kernels/profile/profile.ts";
-import type { Convolutions } from "../models/autoencoder/convolutions.ts";
+import { CONVOLUTIONS, type Convolutions, fastConvolutions } from "../models/autoencoder/convolutions.ts";
 import { decoderGraph } from "../models/autoencoder/graph.ts";
 import { autoencoderTensors } from "../models/autoencoder/tensors.ts";
 import { createGraphSession } from "../models/graphs/create_session.ts";
@@ -33,7 +33,6 @@ import { formatMachine, thisMachine } from "./machine.ts";
 import { processBytes, processorTime } from "./process_costs.ts";
 import { TensorList } from "./random_tensors.ts";
 
-const WAYS: readonly Convolutions[] = ["plain", "phases", "winograd"];
 /** Channels of a code. */
 const CODE_CHANNELS = 32;
 /** Channels of the levels from the finest on, in units of the finest one's. */
@@ -92,7 +91,10 @@ async function loadDecoder(device: CpuDevice, settings: Settings): Promise<Graph
     }
   }
   const set = new WeightSet("random weights", new Map(list.tensors.map((tensor) => [tensor.name, tensor])));
-  const graph = decoderGraph(autoencoder, set, (name) => places.get(name)!, way);
+  const graph = decoderGraph(autoencoder, set, (name) => places.get(name)!, {
+    convolutions: way,
+    sizes: true,
+  });
   const session = await createGraphSession(device, graph, {
     externalFiles: [{ path: "weights", data }],
     cpuProvider: provider,
@@ -169,8 +171,8 @@ async function report(args: readonly string[]): Promise<void> {
       return requireInteger(Number(values[name]), `--${name}`, action, { min: 1 });
     },
   ) as [number, number, number, number];
-  const asked = values.ways?.split(",") ?? (provider === "wasm" ? WAYS : WAYS.slice(0, 2));
-  const ways = asked.map((way) => requireChoice(way, WAYS, "--ways", action) as Convolutions);
+  const asked = values.ways?.split(",") ?? ["plain", "phases", fastConvolutions(provider)];
+  const ways = asked.map((way) => requireChoice(way, CONVOLUTIONS, "--ways", action) as Convolutions);
 
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir();

@@ -139,7 +139,7 @@ export async function beginLoading<Config>(
     largestArray: (dtype) => costs.largestArray(dtype),
   });
   // Nothing speaks against the model any more.
-  prepareRuntime(device, { threads, cpuProvider });
+  prepareRuntime(device, { threads, cpuProvider, bytes: costs.transformer });
   // The runtime widens what is small enough; a conversion would take longer to set up.
   const widened = dtype === "f32" && stored === "f16" && small;
   const source = dtype === stored || widened
@@ -264,7 +264,8 @@ export async function loadNetworks<Config>(
   const loadDecoder = async (): Promise<GraphSession> => {
     const { file, tensors, places } = weights;
     const set = new WeightSet(file, tensors);
-    const bytes = decoderGraph(autoencoder, set, places, fastConvolutions(provider));
+    const convolutions = fastConvolutions(provider);
+    const bytes = decoderGraph(autoencoder, set, places, { convolutions, sizes: true });
     return await session({ file, bytes }, weights);
   };
   return new AutoencoderNetworks({

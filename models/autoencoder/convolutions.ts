@@ -12,18 +12,17 @@ import type { Provider } from "../graphs/room.ts";
  * - `"plain"`: as the networks are published; maps are doubled, then convolved.
  * - `"phases"`: a doubled map is never stored, see `enlarging.ts`.
  * - `"winograd"`: so, and where there are channels enough for it, by fewer products, see `winograd.ts`.
+ * - `"winograd throughout"`: so on maps of tokens, too.
  */
-export type Convolutions = "plain" | "phases" | "winograd";
+export type Convolutions = "plain" | "phases" | "winograd" | "winograd throughout";
+
+/** All of them. */
+export const CONVOLUTIONS: readonly Convolutions[] = ["plain", "phases", "winograd", "winograd throughout"];
 
 /** The fast way of who computes. */
 export function fastConvolutions(provider: Provider): Convolutions {
-  return provider === "wasm" ? "winograd" : "phases";
+  return ({ wasm: "winograd throughout", native: "winograd", webgpu: "phases" } as const)[provider];
 }
-
-/** Channels on both sides from which on Winograd's algorithm pays. */
-const WINOGRAD_CHANNELS = 128;
-/** The same on maps of tokens that are not enlarged yet, where transformed kernels serve few tiles. */
-const WINOGRAD_CHANNELS_OF_TOKENS = 512;
 
 /** A convolution of 3 by 3 within a decoder. */
 export interface ConvolutionSizes {
@@ -36,12 +35,31 @@ export interface ConvolutionSizes {
 }
 
 /**
- * Whether Winograd's algorithm pays for a convolution with WebAssembly. Of the time of a direct one it took
- * 0.34 to 0.42 with 160 to 320 channels of 32 by 32 to 256 by 256, and 0.63 with 640 of 16 by 16. Fewer
- * channels gain less, 0.83 with 128 of 16 by 16 and 0.97 with 32 of 64 by 64, and small decoders as a whole
- * nothing: there are twenty nodes and more for one. The native library, whose direct convolutions use the
- * widest vectors, loses by it.
+ * Whether Winograd's algorithm pays for a convolution, which channels on both sides decide, and how many
+ * tiles the transformed kernels serve. Of the time of a direct one it takes, kernels not counted:
+ *
+ * | map, channels                      | WebAssembly | native |
+ * | ---------------------------------- | ----------: | -----: |
+ * | 256 by 256, 160                    |        0.35 |   0.70 |
+ * | 128 by 128, 160                    |        0.35 |   0.65 |
+ * | 64 by 64, 320                      |        0.35 |   0.51 |
+ * | 64 by 64, 128                      |             |   0.77 |
+ * | 64 by 64, 64                       |             |   1.00 |
+ * | 32 by 32, 320                      |        0.42 |   0.54 |
+ * | 32 by 32, 128                      |             |   0.81 |
+ * | 16 by 16, 640                      |        0.63 |   0.75 |
+ * | 16 by 16, 128                      |        0.83 |   1.00 |
+ *
+ * Of 16 by 16 the kernels cost the native library more than that.
  */
-export function winogradPays({ inputs, outputs, factor }: ConvolutionSizes): boolean {
-  return Math.min(inputs, outputs) >= (factor === 1 ? WINOGRAD_CHANNELS_OF_TOKENS : WINOGRAD_CHANNELS);
+export function winogradPays(
+  { inputs, outputs, factor }: ConvolutionSizes,
+  convolutions: Convolutions,
+): boolean {
+  const least = factor === 1
+    ? convolutions === "winograd throughout" ? 512 : Infinity
+    : convolutions.startsWith("winograd")
+    ? factor === 2 ? 256 : 128
+    : Infinity;
+  return Math.min(inputs, outputs) >= least;
 }

@@ -21,6 +21,8 @@ export interface EnlargingOptions {
    * without the last one and without the first one. By default the whole map, beyond which there are zeros.
    */
   readonly rows?: readonly [even: string, odd: string];
+  /** Names of the map's sides, to tell the runtime how large it is. */
+  readonly sides?: readonly [height: string, width: string] | undefined;
 }
 
 /**
@@ -48,7 +50,7 @@ const TURNED = [[1, 0, 0, 1, 0, 1], [1, 0, 1, 0, 0, 1]] as const;
  * @returns The result [images, outputs, 2 · height, 2 · width].
  */
 export function enlargingConvolution(weights: GraphWeights, x: string, options: EnlargingOptions): string {
-  const { name, inputs, outputs, rows } = options;
+  const { name, inputs, outputs, rows, sides } = options;
   const { graph } = weights;
   const kernel = weights.tensor(`${name}.weight`, [outputs, inputs, 3, 3]);
   const bias = weights.tensor(`${name}.bias`, [outputs]);
@@ -63,11 +65,12 @@ export function enlargingConvolution(weights: GraphWeights, x: string, options: 
       // no zeros above and to the left, whatever there is below and to the right.
       const covered = above === 0 && left === 0;
       const map = rows?.[row] ?? x;
-      phases.push(graph.add("Conv", [covered ? framed(graph, map, { below, right }) : map, small, bias], {
+      const phase = graph.add("Conv", [covered ? framed(graph, map, { below, right }) : map, small, bias], {
         kernel_shape: [2, 2],
         strides: [1, 1],
         pads: covered ? [0, 0, 0, 0] : [above, left, below, right],
-      }));
+      });
+      phases.push(sides === undefined ? phase : graph.sized(phase, ["images", outputs, ...sides]));
     }
   }
   const together = graph.add("Concat", phases, { axis: 1 });

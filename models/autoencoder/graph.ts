@@ -21,6 +21,9 @@ import { enlargingConvolution } from "./enlarging.ts";
 import { groupNorm } from "./group_norm.ts";
 import { winogradConvolution } from "./winograd.ts";
 
+/** Strips of rows in which Winograd's algorithm computes a large map: more are faster, but slower to load. */
+const MOST_STRIPS = 8;
+
 /** Groups of a norm. */
 export const GROUPS: number = 32;
 
@@ -35,19 +38,23 @@ class ConvolutionalNetwork {
   readonly #layout: AutoencoderLayout;
   readonly #mapShape: string;
   readonly #convolutions: Convolutions;
+  /** Whether the graph tells how large its maps are. */
+  readonly #tells: boolean;
   /** By how much the sides of maps are longer than those of the map of tokens, in a decoder. */
   #factor = 1;
 
   constructor(
     network: Network,
     layout: AutoencoderLayout,
-    { set, places, convolutions = "plain" }: {
+    { set, places, convolutions = "plain", sizes = false }: {
       readonly set: WeightSet;
       readonly places: WeightPlaces;
       readonly convolutions?: Convolutions;
+      readonly sizes?: boolean;
     },
   ) {
     this.#convolutions = convolutions;
+    this.#tells = sizes;
     this.weights = new GraphWeights(network, set, places);
     this.graph = this.weights.graph;
     this.#network = network;
@@ -63,6 +70,21 @@ class ConvolutionalNetwork {
     return this.#layout.square ? ["side", "side"] : ["rows", "columns"];
   }
 
+  /** Names of the dimensions of maps at the present, where the graph tells them. */
+  get #sides(): [string, string] | undefined {
+    if (!this.#tells) return undefined;
+    return this.mapSides.map((side) => this.#factor === 1 ? side : `${this.#factor} × ${side}`) as [
+      string,
+      string,
+    ];
+  }
+
+  /** A map, of which the graph tells how large it is if it is to. */
+  #sized(map: string, channels: number): string {
+    const sides = this.#sides;
+    return sides === undefined ? map : this.graph.sized(map, ["images", channels, ...sides]);
+  }
+
   /** A convolution that keeps the size, or with `downsample` halves it, padding right and bottom only. */
   convolution(
     x: string,
@@ -71,9 +93,18 @@ class ConvolutionalNetwork {
     outputs: number,
     options: { side?: 1 | 3; downsample?: boolean } = {},
   ): string {
-    const { side = 3, downsample = false } = options;
+    return this.#sized(this.#convolution(x, name, inputs, outputs, options), outputs);
+  }
+
+  #convolution(
+    x: string,
+    name: string,
+    inputs: number,
+    outputs: number,
+    { side = 3, downsample = false }: { side?: 1 | 3; downsample?: boolean } = {},
+  ): string {
     if (side === 3 && this.#byWinograd(inputs, outputs)) {
-      return winogradConvolution(this.weights, x, { name, inputs, outputs, ...this.#strips() });
+      return winogradConvolution(this.weights, x, { name, inputs, outputs, strips: this.#strips });
     }
     const weight = this.weights.tensor(`${name}.weight`, [outputs, inputs, side, side]);
     const bias = this.weights.tensor(`${name}.bias`, [outputs]);
@@ -95,11 +126,15 @@ class ConvolutionalNetwork {
   /** Twice as many rows and columns, and a convolution. */
   enlarging(x: string, name: string, channels: number): string {
     const sizes = { name, inputs: channels, outputs: channels };
+    const sides = this.#sides;
     this.#factor *= 2;
     if (this.#byWinograd(channels, channels)) {
-      return winogradConvolution(this.weights, x, { ...sizes, doubles: true, ...this.#strips() });
+      const options = { ...sizes, doubles: true, strips: this.#strips };
+      return this.#sized(winogradConvolution(this.weights, x, options), channels);
     }
-    if (this.#convolutions !== "plain") return enlargingConvolution(this.weights, x, sizes);
+    if (this.#convolutions !== "plain") {
+      return this.#sized(enlargingConvolution(this.weights, x, { ...sizes, sides }), channels);
+    }
     const larger = this.graph.add("Resize", [x, "", this.graph.constant("float32", [1, 1, 2, 2])], {
       mode: "nearest",
       coordinate_transformation_mode: "asymmetric",
@@ -109,16 +144,16 @@ class ConvolutionalNetwork {
   }
 
   #byWinograd(inputs: number, outputs: number): boolean {
-    return this.#convolutions === "winograd" && winogradPays({ inputs, outputs, factor: this.#factor });
+    return winogradPays({ inputs, outputs, factor: this.#factor }, this.#convolutions);
   }
 
-  /** Stretches of rows that any map has, once its sides are multiples of a tile. */
-  #strips(): { strips?: number } {
-    return this.#factor < 4 ? {} : { strips: this.#factor / 4 };
+  /** So many that, with maps of 16 by 16 tokens, a strip has 256 tiles: fewer make products slower. */
+  get #strips(): number {
+    return Math.max(1, Math.min(MOST_STRIPS, (this.#factor / 4) ** 2));
   }
 
   groupNorm(x: string, name: string, channels: number): string {
-    return groupNorm(this.weights, x, { name, channels, groups: GROUPS });
+    return groupNorm(this.weights, x, { name, channels, groups: GROUPS, sides: this.#sides });
   }
 
   residualBlock(x: string, name: string, inputs: number, outputs: number): string {
@@ -142,7 +177,7 @@ class ConvolutionalNetwork {
     const scaled = graph.add("Mul", [rows(q), graph.constant("float32", [channels ** -0.5])]);
     const attention = graph.add("Softmax", [graph.add("MatMul", [scaled, k])], { axis: -1 });
     const mixed = rows(graph.add("MatMul", [attention, rows(v)]));
-    const map = graph.add("Reshape", [mixed, this.#mapShape]);
+    const map = this.#sized(graph.add("Reshape", [mixed, this.#mapShape]), channels);
     return graph.add("Add", [
       x,
       this.convolution(map, `${name}.proj_out`, channels, channels, { side: 1 }),
@@ -153,7 +188,8 @@ class ConvolutionalNetwork {
     const { graph } = this;
     const project = (part: string, parts: number): string => {
       const projected = this.convolution(x, `${name}.${part}`, channels, parts * channels, { side: 1 });
-      return graph.reshape(projected, [0, parts * channels, -1]);
+      const rows = graph.reshape(projected, [0, parts * channels, -1]);
+      return this.#tells ? graph.sized(rows, ["images", parts * channels, "positions"]) : rows;
     };
     if (!this.#layout.fused) return [project("q", 1), project("k", 1), project("v", 1)];
     return graph.split(project("qkv", 3), 3, 1) as [string, string, string];
@@ -187,7 +223,8 @@ class ConvolutionalNetwork {
   end(x: string, inputs: number, outputs: number): string {
     const name = this.#network;
     const activated = this.weights.silu(this.groupNorm(x, `${name}.norm_out`, inputs));
-    return this.convolution(activated, `${name}.conv_out`, inputs, outputs);
+    // The output has names of its own.
+    return this.#convolution(activated, `${name}.conv_out`, inputs, outputs);
   }
 }
 
@@ -195,16 +232,21 @@ class ConvolutionalNetwork {
  * Features [images, Cvae, h, w] to pixels [images, 3, H, W] in [-1, 1] before clamping.
  *
  * @param convolutions How they are computed; `"phases"` by default, which suits everybody.
+ * @param sizes Whether the graph tells how large its maps are, which makes it quicker to load; graphs that are
+ * stored never did.
  */
 export function decoderGraph(
   autoencoder: Autoencoder,
   set: WeightSet,
   places: WeightPlaces,
-  convolutions: Convolutions = "phases",
+  { convolutions = "phases", sizes = false }: {
+    readonly convolutions?: Convolutions;
+    readonly sizes?: boolean;
+  } = {},
 ): Uint8Array<ArrayBuffer> {
   const { layout, channels, latentChannels = channels } = autoencoder;
   const levels = autoencoder.decoder ?? [];
-  const network = new ConvolutionalNetwork("decoder", layout, { set, places, convolutions });
+  const network = new ConvolutionalNetwork("decoder", layout, { set, places, convolutions, sizes });
   const { graph } = network;
   const input = graph.input({
     name: "features",

@@ -19,6 +19,8 @@ export interface GroupNormOptions {
   readonly channels: number;
   /** How many groups the channels make. */
   readonly groups: number;
+  /** Names of the maps' sides, to tell the runtime how large they are. */
+  readonly sides?: readonly [height: string, width: string] | undefined;
 }
 
 /**
@@ -111,7 +113,7 @@ export function mergedNorm(
 function momentsOf(
   graph: GraphBuilder,
   x: string,
-  { channels, groups }: Omit<GroupNormOptions, "name">,
+  { channels, groups, sides }: Omit<GroupNormOptions, "name">,
 ): { centred: string; mean: string; variance: string } {
   const meanOf = (maps: string): string => {
     const ofRows = graph.add("ReduceMean", [maps], { axes: [3] });
@@ -119,9 +121,13 @@ function momentsOf(
     return graph.add("ReduceMean", [graph.reshape(ofChannels, [0, groups, -1, 1])], { axes: [2] });
   };
   // A 0 keeps a dimension.
-  const divided = graph.reshape(x, [0, groups, -1, 0]);
+  let divided = graph.reshape(x, [0, groups, -1, 0]);
   const mean = meanOf(x);
-  const centred = graph.reshape(graph.add("Sub", [divided, mean]), [0, channels, -1, 0]);
+  if (sides !== undefined) {
+    divided = graph.sized(divided, ["images", groups, `${channels / groups} × ${sides[0]}`, sides[1]]);
+  }
+  let centred = graph.reshape(graph.add("Sub", [divided, mean]), [0, channels, -1, 0]);
+  if (sides !== undefined) centred = graph.sized(centred, ["images", channels, ...sides]);
   return { centred, mean, variance: meanOf(graph.add("Mul", [centred, centred])) };
 }
 

@@ -40,11 +40,7 @@ export interface WinogradOptions {
   readonly outputs: number;
   /** Whether the map is doubled before, by repeating its values; false by default. */
   readonly doubles?: boolean;
-  /**
-   * Stretches of rows that are computed one after the other, so that what is in between stays small. Both
-   * sides of the result must be multiples of 4 and its rows of four times as many; by default one stretch,
-   * and any sides.
-   */
+  /** Stretches of rows that are computed one after the other, so that what is in between stays small; 1 by default. */
   readonly strips?: number;
 }
 
@@ -53,13 +49,15 @@ export interface WinogradOptions {
  *
  * A tile of 4 by 4 results comes from the 6 by 6 values X that it sees as r ((k K kᵀ) ∘ (t X tᵀ)) rᵀ with the
  * matrices t, k and r of {@linkcode Transforms}: 36 products for each input and output instead of 144, and
- * over all tiles 36 products of matrices [outputs, inputs] and [inputs, tiles]. A doubled map is never
- * stored: 4 by 4 of what a tile sees differ, so that its transform takes those.
+ * over all tiles 36 products of matrices [outputs, inputs] and [inputs, tiles]. What is done from both sides
+ * is one product with t ⊗ t, and that of all tiles a convolution of each channel alone, by kernels of 6 by 6
+ * at every fourth place. A doubled map is never stored: 4 by 4 of what a tile sees differ, so that kernels of
+ * 4 by 4 at every second place serve.
  *
- * With everything taken by its size, a result is off by at most (inputs + 35) · 2⁻²⁴ times the same sum plus
- * the bias: sums of 9 terms, 6 and 6, all inputs, 6 and 6 come one after the other, then the bias, and the
- * transform of kernels is rounded itself. That sum is some 40 times that of the products of a direct
- * convolution, but rounding errors cancel: 0.00001 was the worst of results of size 3 from up to 640 inputs.
+ * With everything taken by its size, a result is off by at most (inputs + 88) · 2⁻²⁴ times the same sum plus
+ * the bias: sums of 9 terms, 36, all inputs and 36 come one after the other, then the bias, and the three
+ * transforms are rounded themselves. That sum is some 40 times that of the products of a direct convolution,
+ * but rounding errors cancel: 0.00002 was the worst of results of size 3 from up to 640 inputs.
  *
  * The transformed kernels take four times the memory of the kernels. They are made anew in every run, in a
  * hundredth of its time where the maps are large, and freed.
@@ -69,23 +67,18 @@ export interface WinogradOptions {
  * @returns The result [images, outputs, height, width], or of twice the sides.
  */
 export function winogradConvolution(weights: GraphWeights, x: string, options: WinogradOptions): string {
-  const { name, outputs, doubles = false, strips = 1 } = options;
+  const { name, outputs, strips = 1 } = options;
   const { graph } = weights;
   const map = new TiledMap(graph, x, options);
   const kernels = transformedKernels(weights, map.nothing, options);
-  const ofTile = matrix(graph, doubles ? folded(TRANSFORMS.tile) : TRANSFORMS.tile);
-  const ofResult = matrix(graph, TRANSFORMS.result);
-  const results = Array.from({ length: strips }, (_, strip) => {
-    const tiles = graph.reshape(
-      bothSides(graph, ofTile, map.tiles(strip), [map.seen, SEEN]),
-      [0, SEEN ** 2, options.inputs, -1],
-    );
-    const products = graph.add("MatMul", [kernels, tiles]);
-    return map.untiled(bothSides(graph, ofResult, products, [SEEN, TILE]));
-  });
-  const whole = strips === 1 ? results[0]! : graph.add("Concat", results, { axis: 2 });
+  const ofResult = matrix(graph, bothSides(TRANSFORMS.result));
   const bias = graph.reshape(weights.tensor(`${name}.bias`, [outputs]), [1, outputs, 1, 1]);
-  return graph.add("Add", [map.cropped(whole), bias]);
+  const results = Array.from({ length: strips }, (_, strip) => {
+    const products = graph.add("MatMul", [kernels, map.tiles(strip)]);
+    const squares = graph.add("MatMul", [ofResult, graph.reshape(products, [0, SEEN ** 2, -1])]);
+    return graph.add("Add", [map.untiled(squares, strip), bias]);
+  });
+  return strips === 1 ? results[0]! : graph.add("Concat", results, { axis: 2 });
 }
 
 /** The algorithm's matrices for points 0, ±a, ±b and infinity. */
@@ -127,6 +120,11 @@ function folded(tile: Matrix): Matrix {
   return tile.map(([a, b, c, d, e, f]) => [a!, b! + c!, d! + e!, f!]);
 }
 
+/** What multiplies squares, row after row, as the matrix does from both sides: its product with itself. */
+function bothSides(rows: Matrix): Matrix {
+  return rows.flatMap((row) => rows.map((column) => row.flatMap((a) => column.map((b) => a * b))));
+}
+
 function matrix(graph: GraphBuilder, rows: Matrix): string {
   return graph.constant("float32", rows.flat(), [rows.length, rows[0]!.length]);
 }
@@ -138,139 +136,138 @@ function transformedKernels(
   { name, inputs, outputs }: WinogradOptions,
 ): string {
   const { graph } = weights;
-  const { kernel } = TRANSFORMS;
-  const both = kernel.flatMap((row) => {
-    return kernel.map((column) => row.flatMap((a) => column.map((b) => a * b)));
-  });
   // A shape that is not known before the run keeps the runtime from making them when it loads the graph.
   const shape = graph.add("Concat", [nothing, graph.constant("int64", [-1, 9])], { axis: 0 });
-  const kernels = graph.add("Reshape", [
-    weights.tensor(`${name}.weight`, [outputs, inputs, 3, 3]),
-    shape,
-  ]);
-  const turned = graph.reshape(graph.add("Transpose", [kernels], { perm: [2, 0, 1] }), [9, -1]);
-  return graph.reshape(graph.add("MatMul", [matrix(graph, both), turned]), [SEEN ** 2, outputs, inputs]);
-}
-
-/**
- * Multiplies squares [images, from · from, …], whatever their dimensions, from both sides.
- *
- * @returns Squares [images, to, to, …].
- */
-function bothSides(
-  graph: GraphBuilder,
-  factor: string,
-  squares: string,
-  [from, to]: readonly [number, number],
-): string {
-  const rows = graph.add("MatMul", [factor, graph.reshape(squares, [0, from, -1])]);
-  return graph.add("MatMul", [factor, graph.reshape(rows, [0, to, from, -1])]);
+  const kernels = graph.add("Reshape", [weights.tensor(`${name}.weight`, [outputs, inputs, 3, 3]), shape]);
+  const ofKernel = matrix(graph, bothSides(TRANSFORMS.kernel));
+  const turned = graph.add("Gemm", [ofKernel, graph.reshape(kernels, [-1, 9])], { transB: 1 });
+  return graph.reshape(turned, [SEEN ** 2, outputs, inputs]);
 }
 
 /** A map as the tiles that are seen, and the result from tiles of it. */
 class TiledMap {
   /** A 0, which only a run tells. */
   readonly nothing: string;
-  /** Rows and columns of the map that a tile of the result sees. */
-  readonly seen: number;
   readonly #graph: GraphBuilder;
   readonly #options: WinogradOptions;
+  /** The map with each channel as an image of its own, [images · inputs, 1, height, width]. */
+  readonly #planes: string;
   /** Rows and columns of the map from one tile to the next. */
   readonly #step: number;
-  readonly #sides: readonly [height: string, width: string];
-  /** Tiles of a strip one below the other, and beside each other. */
-  readonly #high: string;
-  readonly #wide: string;
-  /** The map in blocks of a step by a step, [images, step, step, inputs, rows, columns]. */
-  readonly #blocks: string;
+  /** The transform of tiles as kernels of a convolution, [36, 1, seen, seen]. */
+  readonly #kernels: string;
+  /** What is added to the map so that it is what the tiles of a strip see, a row for each strip. */
+  readonly #pads: string;
+  /** Shape of the tiles of a strip with their values as channels. */
+  readonly #deep: string;
+  /** Rows and columns of a strip's result, a row for each strip. */
+  readonly #ends: string;
 
   constructor(graph: GraphBuilder, x: string, options: WinogradOptions) {
-    const { inputs, doubles = false, strips } = options;
     this.#graph = graph;
     this.#options = options;
+    const { outputs, doubles = false, strips = 1 } = options;
     const step = this.#step = doubles ? TILE / 2 : TILE;
-    this.seen = step + 2;
+    const tile = doubles ? folded(TRANSFORMS.tile) : TRANSFORMS.tile;
+    this.#kernels = graph.constant("float32", bothSides(tile).flat(), [SEEN ** 2, 1, step + 2, step + 2]);
+    // A 0 keeps a side.
+    this.#planes = graph.reshape(x, [-1, 1, 0, 0]);
     const shape = graph.add("Shape", [x]);
-    const [height, width] = this.#sides = [this.#slice(shape, 2, 3, 0), this.#slice(shape, 3, 4, 0)];
+    const [height, width] = [this.#part(shape, 2), this.#part(shape, 3)];
     this.nothing = graph.add("Sub", [height, height]);
     const tiles = (side: string): string => this.#divided(this.#plus(side, step - 1), step);
-    this.#high = strips === undefined ? tiles(height) : this.#divided(height, step * strips);
-    this.#wide = strips === undefined ? tiles(width) : this.#divided(width, step);
-    // What the last tile sees ends within the block behind it.
-    const beyond = (side: string, tiles: string): string => {
-      return graph.add("Sub", [this.#plus(graph.add("Mul", [tiles, this.#ints(step)]), step - 1), side]);
-    };
-    const pads = strips === undefined
-      ? graph.add("Concat", [
-        this.#ints(0, 0, 1, 1, 0, 0),
-        beyond(height, this.#high),
-        beyond(width, this.#wide),
-      ], { axis: 0 })
-      : this.#ints(0, 0, 1, 1, 0, 0, step - 1, step - 1);
-    const deep = graph.add("SpaceToDepth", [graph.add("Pad", [x, pads])], { blocksize: step });
-    const sizes = [this.#ints(0, step, step, inputs, -1), this.#plus(this.#wide, 1)];
-    this.#blocks = graph.add("Reshape", [deep, graph.add("Concat", sizes, { axis: 0 })]);
+    // No strip may be empty.
+    const high = graph.add("Max", [tiles(height), this.#ints([strips])]);
+    const wide = tiles(width);
+    const row = (strip: number): string =>
+      this.#divided(this.#times(high, this.#column(strips, strip)), strips);
+    const [begins, ends] = [row(0), row(1)];
+    this.#pads = this.#padsOf({ begins, ends, wide, height, width });
+    this.#deep = graph.add("Concat", [this.#ints([0, TILE ** 2 * outputs, -1]), wide], { axis: 0 });
+    this.#ends = this.#endsOf({ begins, height, width });
   }
 
-  /** What the tiles of a strip see, [images, seen, seen, inputs, rows, columns]. */
-  tiles(strip: number): string {
+  #padsOf({ begins, ends, wide, height, width }: Readonly<Record<string, string>>): string {
     const graph = this.#graph;
     const { strips = 1 } = this.#options;
-    const first = graph.add("Mul", [this.#high, this.#ints(strip)]);
-    const last = graph.add("Add", [first, this.#high]);
-    const blocks = strips === 1
-      ? this.#blocks
-      : graph.add("Slice", [this.#blocks, first, this.#plus(last, 1), this.#ints(4)]);
-    return this.#joined(this.#joined(blocks, { within: 2, along: 5 }), { within: 1, along: 4 });
+    // Where what the first tiles see ends.
+    const end = (tiles: string): string => this.#plus(this.#times(tiles, this.#ints([this.#step])), 1);
+    // What a strip does not see is left out by zeros of a number below 0.
+    const above = graph.add("Sub", [this.#ints([2]), end(begins!)]);
+    const below = graph.add("Sub", [end(ends!), height!]);
+    const none = this.#ints(Array(2 * strips).fill(0), [strips, 2]);
+    const left = this.#ints(Array(strips).fill(1), [strips, 1]);
+    const right = graph.add("Mul", [left, graph.add("Sub", [end(wide!), width!])]);
+    return graph.add("Concat", [none, above, left, none, below, right], { axis: 1 });
   }
 
-  /** Blocks, and the first two rows or columns of each one's next. */
-  #joined(blocks: string, { within, along }: { readonly within: number; readonly along: number }): string {
+  #endsOf({ begins, height, width }: Readonly<Record<string, string>>): string {
     const graph = this.#graph;
-    const own = this.#slice(blocks, 0, -1, along);
-    const [begin, end, axes] = [[0, 1], [2, END], [within, along]].map((place) => this.#ints(...place));
-    const next = graph.add("Slice", [blocks, begin!, end!, axes!]);
-    return graph.add("Concat", [own, next], { axis: within });
-  }
-
-  /** The rows of a strip, of tiles [images, 4, 4, …]. */
-  untiled(tiles: string): string {
-    const graph = this.#graph;
-    const sizes = [this.#ints(0, TILE ** 2 * this.#options.outputs, -1), this.#wide];
-    const deep = graph.add("Reshape", [tiles, graph.add("Concat", sizes, { axis: 0 })]);
-    return graph.add("DepthToSpace", [deep], { blocksize: TILE, mode: "DCR" });
-  }
-
-  /** The result without what the last tiles have beyond it. */
-  cropped(result: string): string {
-    const { doubles = false, strips } = this.#options;
-    if (strips !== undefined) return result;
-    const graph = this.#graph;
-    const ends = this.#sides.map((side) => doubles ? graph.add("Mul", [side, this.#ints(2)]) : side);
-    return graph.add("Slice", [
-      result,
-      this.#ints(0, 0),
-      graph.add("Concat", ends, { axis: 0 }),
-      this.#ints(2, 3),
+    const { doubles = false, strips = 1 } = this.#options;
+    const larger = this.#ints([doubles ? 2 : 1]);
+    // The last tiles may end beyond the result, or begin there.
+    const left = graph.add("Sub", [
+      this.#times(height!, larger),
+      this.#times(begins!, this.#ints([TILE])),
     ]);
+    const rows = graph.add("Max", [left, this.#ints([0])]);
+    const columns = this.#times(this.#times(width!, larger), this.#ints(Array(strips).fill(1), [strips, 1]));
+    return graph.add("Concat", [rows, columns], { axis: 1 });
   }
 
-  #ints(...values: number[]): string {
-    return this.#graph.constant("int64", values);
+  /** The transformed tiles of a strip, [images, 36, inputs, tiles]. */
+  tiles(strip: number): string {
+    const graph = this.#graph;
+    const { inputs } = this.#options;
+    const step = this.#step;
+    const seen = graph.add("Pad", [this.#planes, this.#ofStrip(this.#pads, strip)]);
+    const planes = graph.add("Conv", [seen, this.#kernels], {
+      kernel_shape: [step + 2, step + 2],
+      strides: [step, step],
+      pads: [0, 0, 0, 0],
+    });
+    const squares = graph.reshape(graph.reshape(planes, [0, SEEN ** 2, 1, -1]), [-1, inputs, SEEN ** 2, 0]);
+    return graph.add("Transpose", [squares], { perm: [0, 2, 1, 3] });
+  }
+
+  /** The rows of a strip, of tiles [images, 16, …]. */
+  untiled(tiles: string, strip: number): string {
+    const graph = this.#graph;
+    const squares = graph.add("DepthToSpace", [graph.add("Reshape", [tiles, this.#deep])], {
+      blocksize: TILE,
+      mode: "DCR",
+    });
+    const begins = this.#ints([0, 0]);
+    return graph.add("Slice", [squares, begins, this.#ofStrip(this.#ends, strip), this.#ints([2, 3])]);
+  }
+
+  #ints(values: readonly number[], shape: readonly number[] = [values.length]): string {
+    return this.#graph.constant("int64", values, shape);
+  }
+
+  /** Whole numbers from the first one on, one below the other. */
+  #column(length: number, first: number): string {
+    return this.#ints(Array.from({ length }, (_, i) => first + i), [length, 1]);
+  }
+
+  #ofStrip(rows: string, strip: number): string {
+    return this.#graph.add("Gather", [rows, this.#graph.constant("int64", [strip], [])], { axis: 0 });
   }
 
   #plus(value: string, other: number): string {
-    return this.#graph.add("Add", [value, this.#ints(other)]);
+    return this.#graph.add("Add", [value, this.#ints([other])]);
+  }
+
+  #times(value: string, other: string): string {
+    return this.#graph.add("Mul", [value, other]);
   }
 
   #divided(value: string, by: number): string {
-    return this.#graph.add("Div", [value, this.#ints(by)]);
+    return this.#graph.add("Div", [value, this.#ints([by])]);
   }
 
-  #slice(value: string, begin: number, end: number, axis: number): string {
-    return this.#graph.add("Slice", [value, this.#ints(begin), this.#ints(end), this.#ints(axis)]);
+  /** A number of a list, as a list. */
+  #part(list: string, place: number): string {
+    return this.#graph.add("Slice", [list, this.#ints([place]), this.#ints([place + 1])]);
   }
 }
-
-/** A place beyond the end of every map. */
-const END = 2 ** 31 - 1;

@@ -10,7 +10,7 @@ import type { Device } from "../../kernels/device/device.ts";
 import type { CpuProvider, GraphSession, GraphSessionOptions } from "./graph_session.ts";
 import { NativeGraphSession } from "./native_graph_session.ts";
 import { startNativeRuntime } from "./native_runtime.ts";
-import { startRuntime, WebGraphSession } from "./web_graph_session.ts";
+import { buildFor, startRuntime, WebGraphSession } from "./web_graph_session.ts";
 
 /**
  * Starts the runtime that graphs on a device will need, so that it does so while files are read. Whatever
@@ -18,12 +18,16 @@ import { startRuntime, WebGraphSession } from "./web_graph_session.ts";
  */
 export function prepareRuntime(
   device: Device,
-  { threads, cpuProvider }: {
+  { threads, cpuProvider, bytes = 0 }: {
     readonly threads?: number | undefined;
     readonly cpuProvider?: CpuProvider | undefined;
+    /** Bytes of the largest file of weights; 0 by default. */
+    readonly bytes?: number;
   } = {},
 ): void {
-  const starting = isNative(device, cpuProvider) ? startNativeRuntime() : startRuntime(threads);
+  const starting = isNative(device, cpuProvider)
+    ? startNativeRuntime()
+    : startRuntime(buildFor(device, bytes), threads);
   starting.catch(() => {});
 }
 

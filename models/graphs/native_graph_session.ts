@@ -22,6 +22,7 @@ import {
   wordsOf,
 } from "./graph_session.ts";
 import { type ExternalRange, externalRanges, moveWeights } from "./graph_file.ts";
+import { readRanges } from "./near_weights.ts";
 import { type NativeSession, type NativeTensor, startNativeRuntime } from "./native_runtime.ts";
 
 /** Where a weight must begin to be used where it lies: at a whole element of any type. */
@@ -169,18 +170,4 @@ async function findFolder(
 
 function keyOf({ file, offset }: ExternalRange): string {
   return `${offset} ${file}`;
-}
-
-/** The bytes of a blob, zeros outside the ranges: pages that nobody writes to take no memory. */
-async function readRanges(
-  blob: Blob,
-  ranges: readonly ExternalRange[],
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(blob.size);
-  for (const { offset, length } of ranges) {
-    const target = bytes.subarray(offset, offset + length);
-    if (blob instanceof SourceBlob) await blob.readInto(target, offset);
-    else target.set(await blob.slice(offset, offset + length).bytes());
-  }
-  return bytes;
 }

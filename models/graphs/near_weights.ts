@@ -1,10 +1,12 @@
 /**
  * Weights of small graphs, brought to memory before WebAssembly asks for them: there each tensor of a file
- * costs a way out and back, and each half a cast by code that has not been optimized yet.
+ * costs a way out and back, if the build has one, and each half a cast by code that has not been optimized
+ * yet.
  *
  * @module
  */
 
+import { SourceBlob } from "../checkpoint/blob.ts";
 import { type ExternalRange, externalRanges, widenHalves } from "./graph_file.ts";
 import type { ExternalFile } from "./graph_session.ts";
 
@@ -24,6 +26,38 @@ export function readSmallFiles(model: Uint8Array, files: readonly ExternalFile[]
     const taken = ranges.reduce((sum, { file, length }) => file === path ? sum + length : sum, 0);
     return 2 * taken < data.size ? file : { ...file, data: await data.bytes() };
   }));
+}
+
+/** Bytes of those files that are not in memory. */
+export function farBytes(files: readonly ExternalFile[]): number {
+  return files.reduce((sum, { data }) => data instanceof Blob ? sum + data.size : sum, 0);
+}
+
+/**
+ * The same files in memory, with zeros where the graph takes nothing: pages that nobody writes to take none.
+ *
+ * @throws {SyntaxError} If the bytes are no ONNX model.
+ */
+export async function readAll(model: Uint8Array, files: readonly ExternalFile[]): Promise<ExternalFile[]> {
+  const ranges = externalRanges(model);
+  return await Promise.all(files.map(async ({ path, data }) => {
+    if (!(data instanceof Blob)) return { path, data };
+    return { path, data: await readRanges(data, ranges.filter(({ file }) => file === path)) };
+  }));
+}
+
+/** The bytes of a blob in some ranges. */
+export async function readRanges(
+  blob: Blob,
+  ranges: readonly ExternalRange[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(blob.size);
+  for (const { offset, length } of ranges) {
+    const target = bytes.subarray(offset, offset + length);
+    if (blob instanceof SourceBlob) await blob.readInto(target, offset);
+    else target.set(await blob.slice(offset, offset + length).bytes());
+  }
+  return bytes;
 }
 
 /**

@@ -197,6 +197,8 @@ const CASES: readonly Case[] = [
   { images: 1, inputs: 64, outputs: 16, height: 5, width: 11, doubles: true },
   { images: 2, inputs: 6, outputs: 7, height: 12, width: 8, doubles: true, strips: 2 },
   { images: 1, inputs: 9, outputs: 2, height: 8, width: 10, doubles: true, strips: 4 },
+  { images: 2, inputs: 4, outputs: 3, height: 3, width: 5, doubles: true, strips: 4 },
+  { images: 1, inputs: 4, outputs: 3, height: 9, width: 6, doubles: false, strips: 16 },
 ];
 
 for (const sizes of CASES) {
