@@ -192,6 +192,24 @@ export function byteLength(tensor: Pick<TensorInfo, "dtype" | "shape">): number 
 /** What {@linkcode decodeFloat32} knows no value of. */
 const WITHOUT_FLOAT32: ReadonlySet<DType> = new Set(["F6_E2M3", "F6_E3M2", "F4", "C128", "C64", "C32"]);
 
+/** The value of each half, once one has been asked for. */
+let halfValues: Float32Array | undefined;
+
+/**
+ * Writes halves as floats, which are the same values: a look into a table of all of them, 1 to 3 ns each,
+ * where `set` with a `Float16Array` takes 5.
+ *
+ * @param halves Their bits.
+ * @param target As many floats, or more.
+ */
+export function floatsOfHalves(halves: Uint16Array, target: Float32Array): void {
+  halfValues ??= new Float32Array(
+    new Float16Array(Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).buffer),
+  );
+  const values = halfValues;
+  for (let i = 0; i < halves.length; i++) target[i] = values[halves[i]!]!;
+}
+
 /**
  * Converts stored bytes to float32. For F32 the result shares the buffer of `bytes` where its alignment
  * allows.
@@ -225,8 +243,11 @@ export function decodeFloat32(dtype: DType, bytes: Uint8Array<ArrayBuffer>): Flo
       return new Float32Array(buffer, byteOffset, length);
     case "F64":
       return new Float32Array(new Float64Array(buffer, byteOffset, length));
-    case "F16":
-      return new Float32Array(new Float16Array(buffer, byteOffset, length));
+    case "F16": {
+      const values = new Float32Array(length);
+      floatsOfHalves(new Uint16Array(buffer, byteOffset, length), values);
+      return values;
+    }
     case "BF16": {
       const halves = new Uint16Array(buffer, byteOffset, length);
       const words = new Uint32Array(length);

@@ -7,6 +7,7 @@
  */
 
 import { SourceBlob } from "../checkpoint/blob.ts";
+import { floatsOfHalves } from "../checkpoint/tensor.ts";
 import { type ExternalRange, externalRanges, widenHalves } from "./graph_file.ts";
 import type { ExternalFile } from "./graph_session.ts";
 
@@ -89,7 +90,7 @@ async function floatsOf(
     const bytes = data instanceof Blob
       ? await data.slice(offset, offset + length).bytes()
       : data.slice(offset, offset + length);
-    floats.set(new Float16Array(bytes.buffer), done);
+    floatsOfHalves(new Uint16Array(bytes.buffer, bytes.byteOffset, length / 2), floats.subarray(done));
     done += length / 2;
   }
   return new Uint8Array(floats.buffer);

@@ -66,8 +66,14 @@ export function drawLines(
 }
 
 /** Fills a part that lies within the picture. */
-export function fillRectangle(to: RgbaImage, part: Rectangle, color: Rgb): void {
+export function fillRectangle(to: RgbaImage, part: Rectangle, [red, green, blue]: Rgb): void {
+  const { data, width } = to;
   for (let y = part.y; y < part.y + part.height; y++) {
-    for (let x = part.x; x < part.x + part.width; x++) to.data.set(color, 4 * (y * to.width + x));
+    const end = 4 * (y * width + part.x + part.width);
+    for (let at = 4 * (y * width + part.x); at < end; at += 4) {
+      data[at] = red;
+      data[at + 1] = green;
+      data[at + 2] = blue;
+    }
   }
 }
