@@ -22,7 +22,7 @@ import { groupNorm } from "./group_norm.ts";
 import { winogradConvolution } from "./winograd.ts";
 
 /** Strips of rows in which Winograd's algorithm computes a large map: more are faster, but slower to load. */
-const MOST_STRIPS = 8;
+const MOST_STRIPS = 16;
 
 /** Groups of a norm. */
 export const GROUPS: number = 32;
@@ -104,7 +104,14 @@ class ConvolutionalNetwork {
     { side = 3, downsample = false }: { side?: 1 | 3; downsample?: boolean } = {},
   ): string {
     if (side === 3 && this.#byWinograd(inputs, outputs)) {
-      return winogradConvolution(this.weights, x, { name, inputs, outputs, strips: this.#strips });
+      const strips = this.#strips;
+      return winogradConvolution(this.weights, x, {
+        name,
+        inputs,
+        outputs,
+        strips,
+        size: this.#sides?.join(),
+      });
     }
     const weight = this.weights.tensor(`${name}.weight`, [outputs, inputs, side, side]);
     const bias = this.weights.tensor(`${name}.bias`, [outputs]);
@@ -129,7 +136,7 @@ class ConvolutionalNetwork {
     const sides = this.#sides;
     this.#factor *= 2;
     if (this.#byWinograd(channels, channels)) {
-      const options = { ...sizes, doubles: true, strips: this.#strips };
+      const options = { ...sizes, doubles: true, strips: this.#strips, size: this.#sides?.join() };
       return this.#sized(winogradConvolution(this.weights, x, options), channels);
     }
     if (this.#convolutions !== "plain") {
@@ -232,7 +239,7 @@ class ConvolutionalNetwork {
  * Features [images, Cvae, h, w] to pixels [images, 3, H, W] in [-1, 1] before clamping.
  *
  * @param convolutions How they are computed; `"phases"` by default, which suits everybody.
- * @param sizes Whether the graph tells how large its maps are, which makes it quicker to load; graphs that are
+ * @param sizes Whether the graph tells how large its maps are, which makes it quicker to load; those that are
  * stored never did.
  */
 export function decoderGraph(

@@ -40,8 +40,13 @@ export interface WinogradOptions {
   readonly outputs: number;
   /** Whether the map is doubled before, by repeating its values; false by default. */
   readonly doubles?: boolean;
-  /** Stretches of rows that are computed one after the other, so that what is in between stays small; 1 by default. */
+  /**
+   * Stretches of rows that are computed one after the other, so that what is in between stays small; 1 by
+   * default. They have equally many rows of tiles, so the last ones may overlap.
+   */
   readonly strips?: number;
+  /** Name of the result's size, to tell the runtime which maps are equally large; see `GraphBuilder.sized`. */
+  readonly size?: string | undefined;
 }
 
 /**
@@ -76,7 +81,7 @@ export function winogradConvolution(weights: GraphWeights, x: string, options: W
   const results = Array.from({ length: strips }, (_, strip) => {
     const products = graph.add("MatMul", [kernels, map.tiles(strip)]);
     const squares = graph.add("MatMul", [ofResult, graph.reshape(products, [0, SEEN ** 2, -1])]);
-    return graph.add("Add", [map.untiled(squares, strip), bias]);
+    return map.kept(graph.add("Add", [map.untiled(squares), bias]), strip);
   });
   return strips === 1 ? results[0]! : graph.add("Concat", results, { axis: 2 });
 }
@@ -160,8 +165,8 @@ class TiledMap {
   readonly #pads: string;
   /** Shape of the tiles of a strip with their values as channels. */
   readonly #deep: string;
-  /** Rows and columns of a strip's result, a row for each strip. */
-  readonly #ends: string;
+  /** The first row and column of a strip that are kept, a row for each strip; and where they end. */
+  readonly #kept: readonly [begins: string, ends: string];
 
   constructor(graph: GraphBuilder, x: string, options: WinogradOptions) {
     this.#graph = graph;
@@ -175,44 +180,38 @@ class TiledMap {
     const shape = graph.add("Shape", [x]);
     const [height, width] = [this.#part(shape, 2), this.#part(shape, 3)];
     this.nothing = graph.add("Sub", [height, height]);
-    const tiles = (side: string): string => this.#divided(this.#plus(side, step - 1), step);
-    // No strip may be empty.
-    const high = graph.add("Max", [tiles(height), this.#ints([strips])]);
-    const wide = tiles(width);
-    const row = (strip: number): string =>
-      this.#divided(this.#times(high, this.#column(strips, strip)), strips);
-    const [begins, ends] = [row(0), row(1)];
-    this.#pads = this.#padsOf({ begins, ends, wide, height, width });
+    const divided = (value: string, by: number): string => {
+      return graph.add("Div", [this.#plus(value, by - 1), this.#ints([by])]);
+    };
+    const [high, wide] = [divided(height, step), divided(width, step)];
+    const rows = divided(high, strips);
+    const firsts = this.#times(rows, this.#ints(Array.from({ length: strips }, (_, i) => i), [strips, 1]));
+    const begins = graph.add("Min", [firsts, graph.add("Sub", [high, rows])]);
+    this.#pads = this.#padsOf({ begins, rows, wide, height, width });
     this.#deep = graph.add("Concat", [this.#ints([0, TILE ** 2 * outputs, -1]), wide], { axis: 0 });
-    this.#ends = this.#endsOf({ begins, height, width });
+    const none = this.#ints(Array(strips).fill(0), [strips, 1]);
+    const from = this.#times(graph.add("Sub", [firsts, begins]), this.#ints([TILE]));
+    const larger = this.#ints([doubles ? 2 : 1]);
+    const left = graph.add("Sub", [this.#times(height, larger), this.#times(begins, this.#ints([TILE]))]);
+    const columns = graph.add("Add", [none, this.#times(width, larger)]);
+    this.#kept = [
+      graph.add("Concat", [from, none], { axis: 1 }),
+      graph.add("Concat", [left, columns], { axis: 1 }),
+    ];
   }
 
-  #padsOf({ begins, ends, wide, height, width }: Readonly<Record<string, string>>): string {
+  #padsOf({ begins, rows, wide, height, width }: Readonly<Record<string, string>>): string {
     const graph = this.#graph;
     const { strips = 1 } = this.#options;
     // Where what the first tiles see ends.
     const end = (tiles: string): string => this.#plus(this.#times(tiles, this.#ints([this.#step])), 1);
     // What a strip does not see is left out by zeros of a number below 0.
     const above = graph.add("Sub", [this.#ints([2]), end(begins!)]);
-    const below = graph.add("Sub", [end(ends!), height!]);
+    const below = graph.add("Sub", [end(graph.add("Add", [begins!, rows!])), height!]);
     const none = this.#ints(Array(2 * strips).fill(0), [strips, 2]);
     const left = this.#ints(Array(strips).fill(1), [strips, 1]);
-    const right = graph.add("Mul", [left, graph.add("Sub", [end(wide!), width!])]);
+    const right = this.#times(left, graph.add("Sub", [end(wide!), width!]));
     return graph.add("Concat", [none, above, left, none, below, right], { axis: 1 });
-  }
-
-  #endsOf({ begins, height, width }: Readonly<Record<string, string>>): string {
-    const graph = this.#graph;
-    const { doubles = false, strips = 1 } = this.#options;
-    const larger = this.#ints([doubles ? 2 : 1]);
-    // The last tiles may end beyond the result, or begin there.
-    const left = graph.add("Sub", [
-      this.#times(height!, larger),
-      this.#times(begins!, this.#ints([TILE])),
-    ]);
-    const rows = graph.add("Max", [left, this.#ints([0])]);
-    const columns = this.#times(this.#times(width!, larger), this.#ints(Array(strips).fill(1), [strips, 1]));
-    return graph.add("Concat", [rows, columns], { axis: 1 });
   }
 
   /** The transformed tiles of a strip, [images, 36, inputs, tiles]. */
@@ -221,33 +220,50 @@ class TiledMap {
     const { inputs } = this.#options;
     const step = this.#step;
     const seen = graph.add("Pad", [this.#planes, this.#ofStrip(this.#pads, strip)]);
-    const planes = graph.add("Conv", [seen, this.#kernels], {
+    const planes = graph.add("Conv", [
+      this.#sized(seen, `images × ${inputs}`, 1, `seen rows by ${step}`, `seen columns by ${step}`),
+      this.#kernels,
+    ], {
       kernel_shape: [step + 2, step + 2],
       strides: [step, step],
       pads: [0, 0, 0, 0],
     });
+    this.#sized(planes, `images × ${inputs}`, SEEN ** 2, "high", "wide");
     const squares = graph.reshape(graph.reshape(planes, [0, SEEN ** 2, 1, -1]), [-1, inputs, SEEN ** 2, 0]);
-    return graph.add("Transpose", [squares], { perm: [0, 2, 1, 3] });
+    const turned = graph.add("Transpose", [squares], { perm: [0, 2, 1, 3] });
+    return this.#sized(turned, "images", SEEN ** 2, inputs, "tiles");
   }
 
   /** The rows of a strip, of tiles [images, 16, …]. */
-  untiled(tiles: string, strip: number): string {
+  untiled(tiles: string): string {
     const graph = this.#graph;
-    const squares = graph.add("DepthToSpace", [graph.add("Reshape", [tiles, this.#deep])], {
+    const { outputs } = this.#options;
+    this.#sized(tiles, "images", TILE ** 2, `${outputs} × tiles`);
+    const rows = graph.add("DepthToSpace", [graph.add("Reshape", [tiles, this.#deep])], {
       blocksize: TILE,
       mode: "DCR",
     });
-    const begins = this.#ints([0, 0]);
-    return graph.add("Slice", [squares, begins, this.#ofStrip(this.#ends, strip), this.#ints([2, 3])]);
+    return this.#sized(rows, "images", outputs, "4 × high", "4 × wide");
+  }
+
+  /** What is a strip's own, without what its last tiles have beyond the result. */
+  kept(rows: string, strip: number): string {
+    const [begins, ends] = this.#kept.map((kept) => this.#ofStrip(kept, strip));
+    return this.#graph.add("Slice", [rows, begins!, ends!, this.#ints([2, 3])]);
+  }
+
+  /** Tells the runtime how large a value is; all but images and numbers depends on the result's size. */
+  #sized(value: string, ...shape: (string | number)[]): string {
+    const { size, strips = 1 } = this.#options;
+    if (size === undefined) return value;
+    const named = shape.map((side) => {
+      return typeof side === "number" || side.startsWith("images") ? side : `${side} of ${size} / ${strips}`;
+    });
+    return this.#graph.sized(value, named);
   }
 
   #ints(values: readonly number[], shape: readonly number[] = [values.length]): string {
     return this.#graph.constant("int64", values, shape);
-  }
-
-  /** Whole numbers from the first one on, one below the other. */
-  #column(length: number, first: number): string {
-    return this.#ints(Array.from({ length }, (_, i) => first + i), [length, 1]);
   }
 
   #ofStrip(rows: string, strip: number): string {
@@ -260,10 +276,6 @@ class TiledMap {
 
   #times(value: string, other: string): string {
     return this.#graph.add("Mul", [value, other]);
-  }
-
-  #divided(value: string, by: number): string {
-    return this.#graph.add("Div", [value, this.#ints([by])]);
   }
 
   /** A number of a list, as a list. */
