@@ -5,6 +5,8 @@
  *     deno run -A --no-lock bench/image_turns.ts --trees=OLD,NEW [--model=demo] [--var=FILE --vae=FILE]
  *     [--provider=wasm] [--rounds=20] [--threads=1]
  *
+ * A checkout with `+int8` behind it multiplies integers (`compute: "int8"`).
+ *
  * Times are of the processor, user and system together, beside those of the clock, as ratios to the first
  * checkout in each round; a peak is that of the whole process.
  *
@@ -25,6 +27,7 @@ import { processBytes, processorTime } from "./process_costs.ts";
 /** What one process is asked to paint. */
 interface Settings {
   readonly tree: string;
+  readonly compute?: string;
   readonly model: string | { readonly var: string; readonly vae: string };
   readonly provider: string;
   readonly threads: number;
@@ -42,10 +45,15 @@ interface Turn {
 }
 
 /** Paints an image for each line that comes in. */
-async function work({ tree, model, provider, threads }: Settings): Promise<void> {
+async function work({ tree, compute, model, provider, threads }: Settings): Promise<void> {
   const { loadModel, generate } = await import(pathToFileURL(`${tree}/mod.ts`).href);
   const start = processorTime();
-  await using loaded = await loadModel(model, { device: "cpu", cpuProvider: provider, threads });
+  await using loaded = await loadModel(model, {
+    device: "cpu",
+    cpuProvider: provider,
+    threads,
+    ...(compute === undefined ? {} : { compute }),
+  });
   console.log(JSON.stringify({ cpu: processorTime() - start, peak: processBytes("VmHWM") }));
   for await (const _line of createInterface({ input: Readable.fromWeb(Deno.stdin.readable as never) })) {
     const [cpu, wall] = [processorTime(), performance.now()];
@@ -96,12 +104,13 @@ async function report(args: readonly string[]): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const workers: { readonly process: Answering; readonly turns: Turn[] }[] = [];
   const rows: string[][] = [];
-  for (const tree of values.trees.split(",").map((tree) => resolve(tree))) {
-    const settings: Settings = { tree, model, provider, threads };
-    const process = stack.use(workerOf(`The process of ${tree}`, import.meta.url, settings));
+  for (const name of values.trees.split(",")) {
+    const [tree, compute] = name.split("+") as [string, string?];
+    const settings: Settings = { tree: resolve(tree), model, provider, threads, ...(compute && { compute }) };
+    const process = stack.use(workerOf(`The process of ${name}`, import.meta.url, settings));
     const load = await process.answer<{ cpu: number; peak: number }>();
     const first = await process.ask<Turn>({});
-    rows.push([tree, load.cpu.toFixed(0), (load.peak / 1e6).toFixed(0), first.cpu.toFixed(0)]);
+    rows.push([name, load.cpu.toFixed(0), (load.peak / 1e6).toFixed(0), first.cpu.toFixed(0)]);
     workers.push({ process, turns: [] });
   }
   for (let round = 0; round < rounds; round++) {

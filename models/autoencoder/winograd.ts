@@ -45,7 +45,7 @@ export interface WinogradOptions {
    * default. They have equally many rows of tiles, so the last ones may overlap.
    */
   readonly strips?: number;
-  /** Name of the result's size, to tell the runtime which maps are equally large; see `GraphBuilder.sized`. */
+  /** Name of the result's size, by which the runtime knows equally large maps; see `GraphBuilder.sized`. */
   readonly size?: string | undefined;
 }
 
@@ -59,9 +59,9 @@ export interface WinogradOptions {
  * at every fourth place. A doubled map is never stored: 4 by 4 of what a tile sees differ, so that kernels of
  * 4 by 4 at every second place serve.
  *
- * With everything taken by its size, a result is off by at most (inputs + 88) · 2⁻²⁴ times the same sum plus
- * the bias: sums of 9 terms, 36, all inputs and 36 come one after the other, then the bias, and the three
- * transforms are rounded themselves. That sum is some 40 times that of the products of a direct convolution,
+ * With everything taken by its size, a result is off by at most (inputs + 54) · 2⁻²⁴ times the same sum plus
+ * the bias: sums of 9 terms, 16, all inputs and 25 that are not zero come one after the other, then the bias,
+ * and the three transforms are rounded themselves. That sum is some 40 times that of the products of a direct convolution,
  * but rounding errors cancel: 0.00002 was the worst of results of size 3 from up to 640 inputs.
  *
  * The transformed kernels take four times the memory of the kernels. They are made anew in every run, in a

@@ -1,19 +1,21 @@
 import { assertEquals } from "@std/assert";
-import { fastConvolutions, winogradPays } from "../../../models/autoencoder/convolutions.ts";
+import { CONVOLUTIONS, fastConvolutions, winogradPays } from "../../../models/autoencoder/convolutions.ts";
 
-Deno.test("fastConvolutions: only WebAssembly saves products by Winograd's algorithm", () => {
+Deno.test("fastConvolutions: products are saved on the CPU, with WebAssembly on maps of tokens, too", () => {
   assertEquals((["wasm", "native", "webgpu"] as const).map(fastConvolutions), [
+    "winograd throughout",
     "winograd",
-    "phases",
     "phases",
   ]);
 });
 
-Deno.test("winogradPays: channels on both sides decide, and more of them on maps of tokens", () => {
-  const pays = (inputs: number, outputs: number, factor: number): boolean => {
-    return winogradPays({ inputs, outputs, factor });
+Deno.test("winogradPays: channels on both sides decide, and more of them the smaller the map", () => {
+  const pays = (inputs: number, outputs: number, factor: number): boolean[] => {
+    return CONVOLUTIONS.map((way) => winogradPays({ inputs, outputs, factor }, way));
   };
-  assertEquals([pays(128, 128, 2), pays(320, 160, 8)], [true, true]);
-  assertEquals([pays(160, 3, 16), pays(64, 64, 8)], [false, false]);
-  assertEquals([pays(512, 512, 1), pays(128, 128, 1), pays(32, 640, 1)], [true, false, false]);
+  const [never, always] = [[false, false, false, false], [false, false, true, true]];
+  assertEquals([pays(128, 128, 4), pays(320, 160, 8), pays(256, 256, 2)], [always, always, always]);
+  assertEquals([pays(160, 3, 16), pays(64, 64, 8), pays(255, 256, 2)], [never, never, never]);
+  assertEquals(pays(512, 512, 1), [false, false, false, true]);
+  assertEquals([pays(128, 128, 1), pays(32, 640, 1)], [never, never]);
 });

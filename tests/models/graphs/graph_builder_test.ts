@@ -54,6 +54,30 @@ Deno.test("GraphBuilder: a weight or a constant that is used twice is stored onc
   assert(graph.constant("int64", [1, 2]) !== graph.constant("float32", [1, 2]), "another type");
 });
 
+testOnDevices(
+  "GraphBuilder: sizes that are told stand in the graph, and it computes as before",
+  async (device) => {
+    const build = (tells: boolean): Uint8Array => {
+      const graph = new GraphBuilder("sizes");
+      const x = graph.input({ name: "x", type: "float32", shape: ["rows", 4] });
+      const halves = graph.reshape(x, [-1, 2]);
+      if (tells) assertEquals(graph.sized(halves, ["twice the rows", 2]), halves);
+      graph.output({ name: "y", type: "float32", shape: ["n", 2] }, graph.add("Add", [halves, halves]));
+      return graph.bytes();
+    };
+    const told = build(true);
+    assert(new TextDecoder("latin1").decode(told).includes("twice the rows"));
+    using array = device.upload(new Float32Array([1, 2, 3, 4, 5, 6, 7, 8]));
+    const results = await Promise.all([told, build(false)].map(async (bytes) => {
+      await using session = await createGraphSession(device, bytes);
+      const { y } = await session.run({ x: { array, shape: [2, 4] } });
+      using result = y!;
+      return [...await readFloats(result)];
+    }));
+    assertEquals(results, [[2, 4, 6, 8, 10, 12, 14, 16], [2, 4, 6, 8, 10, 12, 14, 16]]);
+  },
+);
+
 Deno.test("GraphBuilder: weights lie outside of the graph", () => {
   const write = (shape: readonly number[]): number => {
     const graph = new GraphBuilder("outside");

@@ -6,7 +6,7 @@ import { readFloats } from "../../../kernels/device/device.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { describeGraph, externalRanges, keepHalves } from "../../../models/graphs/graph_file.ts";
-import { readSmallFiles, withFloats } from "../../../models/graphs/near_weights.ts";
+import { farBytes, readAll, readSmallFiles, withFloats } from "../../../models/graphs/near_weights.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { testOnDevices } from "../../devices.ts";
 import { example, WEIGHTS } from "./example_graph.ts";
@@ -71,6 +71,25 @@ Deno.test("readSmallFiles: blobs are read that are small and of which the graph 
   );
   assertEquals(read, WEIGHTS);
   assert(left.every((data) => data instanceof Sized));
+});
+
+Deno.test("readAll: what the graph takes is in memory, and zeros in the place of the rest", async () => {
+  const file = Uint8Array.from([...WEIGHTS, 1, 2, 3]);
+  const [far, near] = await readAll(example(), [
+    { path: "w.bin", data: new Blob([file]) },
+    { path: "other.bin", data: file },
+  ]);
+  const wanted = new Uint8Array(file.length);
+  for (const { offset, length } of externalRanges(example())) {
+    wanted.set(file.subarray(offset, offset + length), offset);
+  }
+  assertEquals([far!.data, near!.data], [wanted, file]);
+});
+
+Deno.test("farBytes: files that are in memory do not count", () => {
+  const [data, blob] = [new Uint8Array(5), new Blob([new Uint8Array(7)])];
+  const files = [{ path: "a", data }, { path: "b", data: blob }, { path: "c", data: blob }];
+  assertEquals([farBytes(files), farBytes([])], [14, 0]);
 });
 
 testOnDevices("createGraphSession: a graph that is not optimized gives the same numbers", async (device) => {

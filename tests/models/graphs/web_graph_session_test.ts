@@ -12,8 +12,9 @@ import { ModelFileError } from "../../../models/model_file_error.ts";
 import type { Model } from "../../../models/model.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { createGraphSession } from "../../../models/graphs/create_session.ts";
-import { startRuntime } from "../../../models/graphs/web_graph_session.ts";
+import { buildFor, startRuntime } from "../../../models/graphs/web_graph_session.ts";
 import { generate } from "../../../sampler/generate.ts";
+import { deno } from "../../deno_process.ts";
 import { testOnDevices, testOnGpu } from "../../devices.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 import { farFile, farGraph, runFar } from "./far_weight.ts";
@@ -265,6 +266,30 @@ async function demoResults(images: number, rounds: number): Promise<string> {
   const one = made.map((image) => image.tokens.map((map) => [...map]));
   return JSON.stringify(new Array(rounds).fill(one));
 }
+
+Deno.test("buildFor: small weights on the CPU need no build that waits, unless it is there already", async () => {
+  const code = `
+    import { buildFor, startRuntime } from ${
+    JSON.stringify(import.meta.resolve("../../../models/graphs/web_graph_session.ts"))
+  };
+    import { CpuDevice } from ${JSON.stringify(import.meta.resolve("../../../kernels/device/cpu_device.ts"))};
+    using device = new CpuDevice();
+    const found = [buildFor(device, 0), buildFor(device, 2 ** 26), buildFor(device, 2 ** 26 + 1)];
+    await startRuntime("jspi", 1);
+    found.push(buildFor(device, 0));
+    await startRuntime("plain", 1);
+    found.push(buildFor(device, 0), buildFor(device, 2 ** 26 + 1));
+    console.log(found.join());
+    Deno.exit(0);
+  `;
+  const place = `data:text/typescript,${encodeURIComponent(code)}`;
+  const { out, err } = await deno(["run", "-R", "--no-lock", "--no-check", place]);
+  assertEquals(out.trim(), "plain,plain,jspi,jspi,plain,jspi", err);
+});
+
+testOnGpu("buildFor: a GPU needs the build that waits", (device) => {
+  assertEquals(buildFor(device, 0), "jspi");
+});
 
 Deno.test("startRuntime: web workers stay what they are, and the demo runs in one", async () => {
   // The runtime has been started by the tests above, or is started now.
