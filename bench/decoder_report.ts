@@ -20,7 +20,12 @@ import { requireChoice, requireInteger } from "../kernels/arguments.ts";
 import { CpuDevice } from "../kernels/device/cpu_device.ts";
 import { type DeviceArray, readFloats } from "../kernels/device/device.ts";
 import { percentile } from "../kernels/profile/profile.ts";
-import { CONVOLUTIONS, type Convolutions, fastConvolutions } from "../models/autoencoder/convolutions.ts";
+import {
+  CONVOLUTIONS,
+  type Convolutions,
+  fastConvolutions,
+  savesProducts,
+} from "../models/autoencoder/convolutions.ts";
 import { decoderGraph } from "../models/autoencoder/graph.ts";
 import { autoencoderTensors } from "../models/autoencoder/tensors.ts";
 import { createGraphSession } from "../models/graphs/create_session.ts";
@@ -99,6 +104,7 @@ async function loadDecoder(device: CpuDevice, settings: Settings): Promise<Graph
     externalFiles: [{ path: "weights", data }],
     cpuProvider: provider,
     threads,
+    optimize: savesProducts(autoencoder, way) ? "basic" : true,
   });
   data.buffer.transfer(0);
   return session;

@@ -8,7 +8,7 @@
 
 import type { Device } from "../kernels/device/device.ts";
 import type { Autoencoder } from "./autoencoder/config.ts";
-import { fastConvolutions } from "./autoencoder/convolutions.ts";
+import { fastConvolutions, savesProducts } from "./autoencoder/convolutions.ts";
 import { decoderGraph } from "./autoencoder/graph.ts";
 import { decodesByStrips } from "./autoencoder/decoder_stages.ts";
 import { AutoencoderNetworks } from "./autoencoder/networks.ts";
@@ -82,8 +82,12 @@ export interface Loading<Config> {
   readonly owned: AsyncDisposableStack;
   /** Reads a graph of the folder. */
   graph(name: string): Promise<GraphFile>;
-  /** Makes a session of a graph and its weights. */
-  session(graph: GraphFile, weights: WeightFiles): Promise<GraphSession>;
+  /** Makes a session of a graph and its weights, with options unless they are settled for the whole model. */
+  session(
+    graph: GraphFile,
+    weights: WeightFiles,
+    options?: Pick<GraphSessionOptions, "optimize">,
+  ): Promise<GraphSession>;
 }
 
 /** A graph of a folder. */
@@ -163,8 +167,8 @@ export async function beginLoading<Config>(
     sessionOptions,
     owned,
     graph: async (name) => ({ file: `${source.location}/${name}`, bytes: await source.read(name) }),
-    session: ({ file, bytes }, { files }) => {
-      return createGraphSession(device, bytes, { ...sessionOptions, file, externalFiles: files });
+    session: ({ file, bytes }, { files }, options = {}) => {
+      return createGraphSession(device, bytes, { ...options, ...sessionOptions, file, externalFiles: files });
     },
   };
 }
@@ -266,7 +270,9 @@ export async function loadNetworks<Config>(
     const set = new WeightSet(file, tensors);
     const convolutions = fastConvolutions(provider);
     const bytes = decoderGraph(autoencoder, set, places, { convolutions, sizes: true });
-    return await session({ file, bytes }, weights);
+    return await session({ file, bytes }, weights, {
+      optimize: savesProducts(autoencoder, convolutions) ? "basic" : true,
+    });
   };
   return new AutoencoderNetworks({
     model: name,

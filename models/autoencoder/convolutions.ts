@@ -63,3 +63,17 @@ export function winogradPays(
     : Infinity;
   return Math.min(inputs, outputs) >= least;
 }
+
+/** Whether most convolutions of a decoder are by Winograd's algorithm: those behind its last enlargement. */
+export function savesProducts(
+  { decoder }: { readonly decoder: readonly { readonly channels: number }[] | null },
+  convolutions: Convolutions,
+): boolean {
+  const [finest] = decoder ?? [];
+  if (finest === undefined) return false;
+  const { channels } = finest;
+  return winogradPays(
+    { inputs: channels, outputs: channels, factor: 2 ** (decoder!.length - 1) },
+    convolutions,
+  );
+}

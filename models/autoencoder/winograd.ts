@@ -61,8 +61,8 @@ export interface WinogradOptions {
  *
  * With everything taken by its size, a result is off by at most (inputs + 54) · 2⁻²⁴ times the same sum plus
  * the bias: sums of 9 terms, 16, all inputs and 25 that are not zero come one after the other, then the bias,
- * and the three transforms are rounded themselves. That sum is some 40 times that of the products of a direct convolution,
- * but rounding errors cancel: 0.00002 was the worst of results of size 3 from up to 640 inputs.
+ * and the three transforms are rounded themselves. That sum is some 40 times that of the products of a direct
+ * convolution, but rounding errors cancel: 0.00002 was the worst of results of size 3 from up to 640 inputs.
  *
  * The transformed kernels take four times the memory of the kernels. They are made anew in every run, in a
  * hundredth of its time where the maps are large, and freed.

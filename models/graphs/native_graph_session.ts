@@ -17,6 +17,7 @@ import {
   type GraphSessionOptions,
   type GraphTensor,
   memoryOptions,
+  optimizationOptions,
   refuseGraph,
   valuesOf,
   wordsOf,
@@ -73,7 +74,7 @@ export class NativeGraphSession implements GraphSession {
       intraOpNumThreads: threads,
       logSeverityLevel: SILENT,
       extra: { session: entries },
-      ...(optimize ? {} : { graphOptimizationLevel: "disabled" }),
+      ...optimizationOptions(optimize),
       ...memoryOptions(lean),
     };
     const ranges = rangesOf(model, file);

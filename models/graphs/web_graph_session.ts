@@ -23,6 +23,7 @@ import {
   type GraphSessionOptions,
   type GraphTensor,
   memoryOptions,
+  optimizationOptions,
   refuseGraph,
   sizeOf,
   valuesOf,
@@ -410,9 +411,8 @@ export class WebGraphSession implements GraphSession {
       if (!mixed) settings.extra = { session: { disable_cpu_ep_fallback: "1" } };
     } else {
       settings.executionProviders = ["wasm"];
-      if (!optimize) settings.graphOptimizationLevel = "disabled";
       if (!prepack) settings.extra = { session: { disable_prepacking: "1" } };
-      Object.assign(settings, memoryOptions(lean));
+      Object.assign(settings, memoryOptions(lean), optimizationOptions(optimize));
     }
     const session = await onDevice(device, async () => {
       try {
