@@ -25,7 +25,7 @@ export function decoderWork(
 
 /**
  * Operations for one picture. A map that is doubled within the convolution behind it takes 4/9 of that
- * convolution's; see `enlarging.ts`. What WebAssembly saves beyond that, see `winograd.ts`, is not counted,
+ * convolution's; see `enlarging.ts`. What is saved on the CPU beyond that, see `winograd.ts`, is not counted,
  * so that a cost does not depend on who computes.
  *
  * @param work The networks; without a decoder it is 0.
