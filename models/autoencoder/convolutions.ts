@@ -56,12 +56,13 @@ export function winogradPays(
   { inputs, outputs, factor }: ConvolutionSizes,
   convolutions: Convolutions,
 ): boolean {
-  const least = factor === 1
-    ? convolutions === "winograd throughout" ? 512 : Infinity
-    : convolutions.startsWith("winograd")
-    ? factor === 2 ? 256 : 128
-    : Infinity;
-  return Math.min(inputs, outputs) >= least;
+  return Math.min(inputs, outputs) >= leastChannels(factor, convolutions);
+}
+
+function leastChannels(factor: number, convolutions: Convolutions): number {
+  if (!convolutions.startsWith("winograd")) return Infinity;
+  if (factor === 1) return convolutions === "winograd throughout" ? 512 : Infinity;
+  return factor === 2 ? 256 : 128;
 }
 
 /** Whether most convolutions of a decoder are by Winograd's algorithm: those behind its last enlargement. */

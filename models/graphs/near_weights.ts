@@ -47,7 +47,7 @@ export async function readAll(model: Uint8Array, files: readonly ExternalFile[])
   }));
 }
 
-/** The bytes of a blob in some ranges. */
+/** The bytes of a blob in some ranges, and zeros outside. */
 export async function readRanges(
   blob: Blob,
   ranges: readonly ExternalRange[],
