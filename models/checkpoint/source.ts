@@ -328,10 +328,13 @@ class MemorySource extends Source {
 
 /** So many bytes of a file are read before a thread that reads them would have begun. */
 const BYTES_AT_ONCE = 1 << 20;
+/** A read that takes longer, from a distant disk say, is the last for which everything else stands still. */
+const SLOW_MILLISECONDS = 20;
 
 class FileSource extends Source {
   readonly #handle: Deno.FsFile;
   readonly #path: string;
+  #slow = false;
   // A file has one position, so a seek and its read must not mix with another's.
   #last: Promise<unknown> = Promise.resolve();
 
@@ -377,7 +380,8 @@ class FileSource extends Source {
   async #readAt(offset: number, bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     const { length } = bytes;
     const handle = this.#handle;
-    const atOnce = length <= BYTES_AT_ONCE;
+    const atOnce = length <= BYTES_AT_ONCE && !this.#slow;
+    const start = performance.now();
     if (atOnce) handle.seekSync(offset, Deno.SeekMode.Start);
     else await handle.seek(offset, Deno.SeekMode.Start);
     for (let done = 0; done < length;) {
@@ -389,6 +393,7 @@ class FileSource extends Source {
       }
       done += count;
     }
+    this.#slow ||= atOnce && performance.now() - start > SLOW_MILLISECONDS;
     return bytes;
   }
 

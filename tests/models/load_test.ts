@@ -122,13 +122,20 @@ Deno.test("loadModel: a signal ends the loading, and nothing after it", async ()
 });
 
 Deno.test("loadModel: a signal that comes while files are read ends the loading with its reason", async () => {
-  const { read } = Deno.FsFile.prototype;
+  const { read, readSync } = Deno.FsFile.prototype;
   const abortedAt = async (reads: number): Promise<unknown> => {
     const controller = new AbortController();
     const { signal } = controller;
-    Deno.FsFile.prototype.read = function (bytes) {
+    const count = (): void => {
       if (--reads === 0) controller.abort(new Error("enough"));
+    };
+    Deno.FsFile.prototype.read = function (bytes) {
+      count();
       return read.call(this, bytes);
+    };
+    Deno.FsFile.prototype.readSync = function (bytes) {
+      count();
+      return readSync.call(this, bytes);
     };
     try {
       await using model = await loadModel(goldenCheckpoints("var-adaln"), { device: "cpu", signal });
@@ -136,7 +143,7 @@ Deno.test("loadModel: a signal that comes while files are read ends the loading 
     } catch (error) {
       return error;
     } finally {
-      Deno.FsFile.prototype.read = read;
+      Object.assign(Deno.FsFile.prototype, { read, readSync });
     }
   };
   for (const reads of [1, 5, 40, 150]) {

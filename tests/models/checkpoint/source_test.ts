@@ -281,3 +281,25 @@ Deno.test("openSource: a file may be limited in size, wherever it lies", async (
     assertEquals(source.size >= 10, true);
   }
 });
+
+Deno.test("openSource: a disk that is slow keeps nobody waiting but once", async () => {
+  const path = await Deno.makeTempFile();
+  const { readSync } = Deno.FsFile.prototype;
+  let reads = 0;
+  Deno.FsFile.prototype.readSync = function (bytes) {
+    reads++;
+    for (const end = performance.now() + 30; performance.now() < end;);
+    return readSync.call(this, bytes);
+  };
+  try {
+    await Deno.writeFile(path, Uint8Array.from({ length: 64 }, (_, i) => i));
+    using source = await openSource(path);
+    const found = [];
+    for (let i = 0; i < 4; i++) found.push(...await source.read(16 * i, 16));
+    assertEquals(found, Array.from({ length: 64 }, (_, i) => i));
+    assertEquals(reads, 1);
+  } finally {
+    Deno.FsFile.prototype.readSync = readSync;
+    await Deno.remove(path);
+  }
+});
