@@ -10,7 +10,7 @@ import { mustBe, shown } from "../kernels/arguments.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint/mod.ts";
 import { checkpointFile } from "./checkpoint/checkpoint_folder.ts";
 import { isShardIndex, shardPlaces, shardsSha256 } from "./checkpoint/shards.ts";
-import { addressOf, isOnWeb, openSource, sha256Later, sourceSha256 } from "./checkpoint/source.ts";
+import { addressOf, isOnWeb, openSource, sha256, sha256Later, sourceSha256 } from "./checkpoint/source.ts";
 import {
   FAMILIES,
   familiesOfParts,
@@ -21,7 +21,7 @@ import {
   partsLeftOut,
 } from "./families.ts";
 import type { CheckpointPart, Fact, Family } from "./family.ts";
-import { type ModelFolder, openModelFolder, sha256 } from "./folder/model_folder.ts";
+import { type ModelFolder, openModelFolder } from "./folder/model_folder.ts";
 import {
   convertFolder,
   type ConvertOptions,

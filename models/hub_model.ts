@@ -11,7 +11,8 @@ import { isShardIndex, shardPlaces, shardsSha256 } from "./checkpoint/shards.ts"
 import { leftOut } from "./companions.ts";
 import { FAMILIES, familyOfFolder, partsLeftOut } from "./families.ts";
 import type { CheckpointPart, Family, FileElsewhere, TunedRepository } from "./family.ts";
-import { MANIFEST, openModelFolder, sha256 } from "./folder/model_folder.ts";
+import { sha256 } from "./checkpoint/source.ts";
+import { MANIFEST, openModelFolder } from "./folder/model_folder.ts";
 import { isLeftOut } from "./folder/partial_folder.ts";
 import { type ModelSize, sizeInWords } from "./folder/sizes.ts";
 import {

@@ -12,7 +12,8 @@
 
 import { join } from "node:path";
 import { placeBeside } from "../models/checkpoint/source.ts";
-import { MANIFEST, type ModelManifest, openModelFolder, sha256 } from "../models/folder/model_folder.ts";
+import { sha256 } from "../models/checkpoint/source.ts";
+import { MANIFEST, type ModelManifest, openModelFolder } from "../models/folder/model_folder.ts";
 import { DESCRIPTION } from "../models/vision/described_network.ts";
 import { describedFiles } from "../models/vision/network_description.ts";
 

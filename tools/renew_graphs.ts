@@ -14,7 +14,8 @@
 import { join } from "node:path";
 import { familyNamed } from "../models/families.ts";
 import type { PartWeights } from "../models/family.ts";
-import { MANIFEST, type ModelManifest, openModelFolder, sha256 } from "../models/folder/model_folder.ts";
+import { sha256 } from "../models/checkpoint/source.ts";
+import { MANIFEST, type ModelManifest, openModelFolder } from "../models/folder/model_folder.ts";
 import { describeWeights } from "../models/weights/weight_files.ts";
 import type { WeightPlaces } from "../models/weights/weight_places.ts";
 import { WeightSet } from "../models/weights/weight_set.ts";

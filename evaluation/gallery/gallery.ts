@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import { mustBe, requireList, requireOptions } from "../../kernels/arguments.ts";
-import { sha256 } from "../../models/folder/model_folder.ts";
+import { sha256 } from "../../models/checkpoint/source.ts";
 import { type CpuProvider, loadModel, type Model } from "../../models/mod.ts";
 import {
   generate,

@@ -7,8 +7,7 @@
  */
 
 import { requireOptions, shown } from "../../kernels/arguments.ts";
-import { openSource, placeBeside } from "../../models/checkpoint/source.ts";
-import { sha256 } from "../../models/folder/model_folder.ts";
+import { openSource, placeBeside, sha256 } from "../../models/checkpoint/source.ts";
 import { withFloats } from "../../models/graphs/graph_file.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import {

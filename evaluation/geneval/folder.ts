@@ -7,7 +7,7 @@
 
 import { join } from "node:path";
 import { shown } from "../../kernels/arguments.ts";
-import { sha256 } from "../../models/folder/model_folder.ts";
+import { sha256 } from "../../models/checkpoint/source.ts";
 import { systemReason } from "../../models/system_reason.ts";
 import { decodeImage } from "../../sampler/pictures/decode.ts";
 import type { GenEvalPicture } from "./harness.ts";

@@ -7,7 +7,7 @@
 
 import { mustBe, requireList, requireText } from "../../kernels/arguments.ts";
 import { type Device, readFloats } from "../../kernels/device/device.ts";
-import { sha256 } from "../../models/folder/model_folder.ts";
+import { sha256 } from "../../models/checkpoint/source.ts";
 import type { FeatureExtractor } from "../../models/mod.ts";
 import { CLIP, type Clip } from "../../models/vision/clip.ts";
 import { DINOV2, Dinov2 } from "../../models/vision/dinov2.ts";

@@ -9,8 +9,7 @@
 import { requireChoice } from "../../kernels/arguments.ts";
 import { type Device, readFloats } from "../../kernels/device/device.ts";
 import { openCheckpoint } from "../../models/checkpoint/mod.ts";
-import { addressOf, isOnWeb, openSource } from "../../models/checkpoint/source.ts";
-import { sha256 } from "../../models/folder/model_folder.ts";
+import { addressOf, isOnWeb, openSource, sha256 } from "../../models/checkpoint/source.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
 import { fingerprintOf } from "../../models/vision/fingerprint.ts";
 import {

@@ -6,7 +6,7 @@
  */
 
 import { mustBe, shown } from "../../kernels/arguments.ts";
-import { sha256 } from "../../models/folder/model_folder.ts";
+import { sha256 } from "../../models/checkpoint/source.ts";
 import type { Label, Model } from "../../models/mod.ts";
 import { type GenEvalPrompt, parseMetadata } from "../geneval/metadata.ts";
 import type { SweepSubjects } from "./plan.ts";

@@ -215,16 +215,18 @@ export async function* piecesOf(
   }
 }
 
+/** SHA-256 of bytes in hexadecimal. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
 /** Bytes up to which a source is hashed as a whole, by another thread. */
 const HASHED_BYTES = 1 << 25;
 
 /** SHA-256 of a source in hexadecimal, with at most 32 MiB of it in memory. */
 export async function sourceSha256(source: ByteSource): Promise<string> {
   // Web Crypto hashes whole buffers only, and a model may be larger than memory.
-  if (source.size <= HASHED_BYTES) {
-    const bytes = await source.read(0, source.size);
-    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  }
+  if (source.size <= HASHED_BYTES) return await sha256(await source.read(0, source.size));
   const hash = createHash("sha256");
   for await (const piece of piecesOf(source)) hash.update(piece);
   return hash.digest("hex");

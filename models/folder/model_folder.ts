@@ -8,7 +8,13 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type ByteSource, openSource, type OpenSourceOptions, sourceSha256 } from "../checkpoint/source.ts";
+import {
+  type ByteSource,
+  openSource,
+  type OpenSourceOptions,
+  sha256,
+  sourceSha256,
+} from "../checkpoint/source.ts";
 import { WebAnswer } from "../checkpoint/web_answer.ts";
 import { shown as quoted } from "../../kernels/arguments.ts";
 import { suggestPlace } from "../hub/place.ts";
@@ -129,11 +135,6 @@ export type ManifestFacts = Omit<ModelManifest, "format" | "version" | "files">;
 /** What `model.json` holds for these facts and files. */
 export function modelManifest(facts: ManifestFacts, files: ModelManifest["files"]): ModelManifest {
   return { format: "varscale-model", version: FOLDER_VERSION, ...facts, files };
-}
-
-/** SHA-256 of bytes in hexadecimal. */
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
 /**

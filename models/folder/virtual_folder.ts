@@ -6,7 +6,7 @@
  */
 
 import type { SafetensorsEntry } from "../checkpoint/safetensors.ts";
-import { type ByteSource, openSource } from "../checkpoint/source.ts";
+import { type ByteSource, openSource, sha256 } from "../checkpoint/source.ts";
 import { VirtualSource } from "../checkpoint/virtual_source.ts";
 import {
   type FileRecord,
@@ -14,7 +14,6 @@ import {
   type ModelFolder,
   type ModelManifest,
   modelManifest,
-  sha256,
 } from "./model_folder.ts";
 import type { FolderWriter } from "./folder_writer.ts";
 import { ModelFileError } from "../model_file_error.ts";

@@ -6,8 +6,7 @@
 
 import { checkpointFile } from "../checkpoint/checkpoint_folder.ts";
 import { isShardIndex, shardPlaces, shardsSha256 } from "../checkpoint/shards.ts";
-import { addressOf, isOnWeb, openSource, sourceSha256 } from "../checkpoint/source.ts";
-import { sha256 } from "../folder/model_folder.ts";
+import { addressOf, isOnWeb, openSource, sha256, sourceSha256 } from "../checkpoint/source.ts";
 
 /**
  * A SHA-256 of files: of theirs, in the order in which they are given.

@@ -11,7 +11,7 @@ import { describeGraph, type GraphDescription } from "../graphs/graph_file.ts";
 import { createGraphSession } from "../graphs/create_session.ts";
 import type { GraphSession, GraphTensor } from "../graphs/graph_session.ts";
 import { Work } from "../graphs/work.ts";
-import { sha256 } from "../folder/model_folder.ts";
+import { sha256 } from "../checkpoint/source.ts";
 import type { ResolvedLabel } from "../label.ts";
 import { ModelFileError } from "../model_file_error.ts";
 import { openTokenizer, type TextIds, type WordTokenizer } from "../text/word_tokenizer.ts";

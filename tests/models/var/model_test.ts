@@ -3,7 +3,7 @@
 import { classNamesOf } from "../../../models/label.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Device, type DeviceArray, readFloats, readWords } from "../../../kernels/device/device.ts";
-import { sha256 } from "../../../models/folder/model_folder.ts";
+import { sha256 } from "../../../models/checkpoint/source.ts";
 import { GraphBuilder } from "../../../models/graphs/graph_builder.ts";
 import { DEMO_MODEL, loadModel } from "../../../models/load.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
