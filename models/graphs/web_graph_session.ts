@@ -150,7 +150,7 @@ async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof
  * is compiled on the way.
  */
 export function startRuntime(
-  build: RuntimeBuild = "jspi",
+  build: RuntimeBuild,
   threads: number = navigator.hardwareConcurrency,
 ): Promise<typeof Ort> {
   let runtime = runtimes.get(build);
@@ -384,7 +384,7 @@ export class WebGraphSession implements GraphSession {
     try {
       if (widens) near = await withFloats(model, externalFiles);
       else near.files = await readSmallFiles(model, externalFiles);
-      if (build === "plain") near.files = await readAll(near.model, near.files);
+      if (build === "plain" && farBytes(near.files) > 0) near.files = await readAll(near.model, near.files);
     } catch (error) {
       // What is no graph is refused by the runtime.
       if (!(error instanceof SyntaxError)) throw error;

@@ -293,7 +293,7 @@ testOnGpu("buildFor: a GPU needs the build that waits", (device) => {
 
 Deno.test("startRuntime: web workers stay what they are, and the demo runs in one", async () => {
   // The runtime has been started by the tests above, or is started now.
-  await startRuntime();
+  for (const build of ["jspi", "plain"] as const) await startRuntime(build);
   const source = demoModule(1, 2, 1, "globalThis.postMessage");
   const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const worker = new Worker(url, { type: "module" });
