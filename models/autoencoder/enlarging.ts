@@ -70,7 +70,7 @@ export function enlargingConvolution(weights: GraphWeights, x: string, options: 
         strides: [1, 1],
         pads: covered ? [0, 0, 0, 0] : [above, left, below, right],
       });
-      phases.push(sides === undefined ? phase : graph.sized(phase, ["images", outputs, ...sides]));
+      phases.push(graph.sized(phase, sides && ["images", outputs, ...sides]));
     }
   }
   const together = graph.add("Concat", phases, { axis: 1 });

@@ -19,7 +19,7 @@ import {
 import { type Convolutions, winogradPays } from "./convolutions.ts";
 import { enlargingConvolution } from "./enlarging.ts";
 import { groupNorm } from "./group_norm.ts";
-import { winogradConvolution } from "./winograd.ts";
+import { winogradConvolution, type WinogradOptions } from "./winograd.ts";
 
 /** Strips of rows in which Winograd's algorithm computes a large map: more are faster, but slower to load. */
 const MOST_STRIPS = 16;
@@ -82,7 +82,7 @@ class ConvolutionalNetwork {
   /** A map, of which the graph tells how large it is if it is to. */
   #sized(map: string, channels: number): string {
     const sides = this.#sides;
-    return sides === undefined ? map : this.graph.sized(map, ["images", channels, ...sides]);
+    return this.graph.sized(map, sides && ["images", channels, ...sides]);
   }
 
   /** A convolution that keeps the size, or with `downsample` halves it, padding right and bottom only. */
@@ -103,16 +103,7 @@ class ConvolutionalNetwork {
     outputs: number,
     { side = 3, downsample = false }: { side?: 1 | 3; downsample?: boolean } = {},
   ): string {
-    if (side === 3 && this.#byWinograd(inputs, outputs)) {
-      const strips = this.#strips;
-      return winogradConvolution(this.weights, x, {
-        name,
-        inputs,
-        outputs,
-        strips,
-        size: this.#sides?.join(),
-      });
-    }
+    if (side === 3 && this.#byWinograd(inputs, outputs)) return this.#winograd(x, { name, inputs, outputs });
     const weight = this.weights.tensor(`${name}.weight`, [outputs, inputs, side, side]);
     const bias = this.weights.tensor(`${name}.bias`, [outputs]);
     const before = side >> 1;
@@ -136,8 +127,7 @@ class ConvolutionalNetwork {
     const sides = this.#sides;
     this.#factor *= 2;
     if (this.#byWinograd(channels, channels)) {
-      const options = { ...sizes, doubles: true, strips: this.#strips, size: this.#sides?.join() };
-      return this.#sized(winogradConvolution(this.weights, x, options), channels);
+      return this.#sized(this.#winograd(x, { ...sizes, doubles: true }), channels);
     }
     if (this.#convolutions !== "plain") {
       return this.#sized(enlargingConvolution(this.weights, x, { ...sizes, sides }), channels);
@@ -154,9 +144,10 @@ class ConvolutionalNetwork {
     return winogradPays({ inputs, outputs, factor: this.#factor }, this.#convolutions);
   }
 
-  /** So many that, with maps of 16 by 16 tokens, a strip has 256 tiles: fewer make products slower. */
-  get #strips(): number {
-    return Math.max(1, Math.min(MOST_STRIPS, (this.#factor / 4) ** 2));
+  #winograd(x: string, options: Omit<WinogradOptions, "strips" | "size">): string {
+    // So many that, with maps of 16 by 16 tokens, a strip has 256 tiles: fewer make products slower.
+    const strips = Math.max(1, Math.min(MOST_STRIPS, (this.#factor / 4) ** 2));
+    return winogradConvolution(this.weights, x, { ...options, strips, size: this.#sides?.join() });
   }
 
   groupNorm(x: string, name: string, channels: number): string {

@@ -121,13 +121,15 @@ function momentsOf(
     return graph.add("ReduceMean", [graph.reshape(ofChannels, [0, groups, -1, 1])], { axes: [2] });
   };
   // A 0 keeps a dimension.
-  let divided = graph.reshape(x, [0, groups, -1, 0]);
+  const divided = graph.sized(
+    graph.reshape(x, [0, groups, -1, 0]),
+    sides && ["images", groups, `${channels / groups} × ${sides[0]}`, sides[1]],
+  );
   const mean = meanOf(x);
-  if (sides !== undefined) {
-    divided = graph.sized(divided, ["images", groups, `${channels / groups} × ${sides[0]}`, sides[1]]);
-  }
-  let centred = graph.reshape(graph.add("Sub", [divided, mean]), [0, channels, -1, 0]);
-  if (sides !== undefined) centred = graph.sized(centred, ["images", channels, ...sides]);
+  const centred = graph.sized(
+    graph.reshape(graph.add("Sub", [divided, mean]), [0, channels, -1, 0]),
+    sides && ["images", channels, ...sides],
+  );
   return { centred, mean, variance: meanOf(graph.add("Mul", [centred, centred])) };
 }
 

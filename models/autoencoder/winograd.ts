@@ -200,17 +200,21 @@ class TiledMap {
     ];
   }
 
-  #padsOf({ begins, rows, wide, height, width }: Readonly<Record<string, string>>): string {
+  #padsOf(
+    { begins, rows, wide, height, width }: Readonly<
+      Record<"begins" | "rows" | "wide" | "height" | "width", string>
+    >,
+  ): string {
     const graph = this.#graph;
     const { strips = 1 } = this.#options;
     // Where what the first tiles see ends.
     const end = (tiles: string): string => this.#plus(this.#times(tiles, this.#ints([this.#step])), 1);
     // What a strip does not see is left out by zeros of a number below 0.
-    const above = graph.add("Sub", [this.#ints([2]), end(begins!)]);
-    const below = graph.add("Sub", [end(graph.add("Add", [begins!, rows!])), height!]);
+    const above = graph.add("Sub", [this.#ints([2]), end(begins)]);
+    const below = graph.add("Sub", [end(graph.add("Add", [begins, rows])), height]);
     const none = this.#ints(Array(2 * strips).fill(0), [strips, 2]);
     const left = this.#ints(Array(strips).fill(1), [strips, 1]);
-    const right = this.#times(left, graph.add("Sub", [end(wide!), width!]));
+    const right = this.#times(left, graph.add("Sub", [end(wide), width]));
     return graph.add("Concat", [none, above, left, none, below, right], { axis: 1 });
   }
 
