@@ -165,36 +165,45 @@ export class JupyterKernel implements AsyncDisposable {
   }
 
   /**
-   * What is announced for a cell. An `execute_result` may come after the cell is said to be idle, as the
-   * kernel sends the two from different threads; what a later, silent cell broadcasts comes after both.
+   * What is announced for a cell. Its result or its error may come after the cell is said to be idle, and
+   * before the last of what it printed, as the kernel sends them from different threads: what it ends with
+   * stands last here. After all of them comes what a later, silent cell broadcasts and prints, each on its
+   * way.
    */
   async #outputs(answered: Promise<unknown>): Promise<Omit<Executed, "count">> {
     const fence = crypto.randomUUID();
-    const line = `Deno.jupyter.broadcast(${JSON.stringify(FENCE)}, ${JSON.stringify({ fence })})`;
+    const line = `console.log(${JSON.stringify(fence)});
+      Deno.jupyter.broadcast(${JSON.stringify(FENCE)}, ${JSON.stringify({ fence })})`;
     const fenced = answered.then(async () => {
       await this.#reply("shell", await this.#ask("shell", "execute_request", executeContent(line, true)));
     });
-    const outputs: Output[] = [];
+    const shown: Output[] = [];
+    const ends: Output[] = [];
     let updates = 0;
     let largest = 0;
     const read = async (): Promise<void> => {
-      for (;;) {
+      const passed = { broadcast: false, printed: false };
+      while (!passed.broadcast || !passed.printed) {
         const { type, content, bytes } = await this.#message("iopub");
-        if (type === FENCE && content.fence === fence) return;
+        if (type === FENCE && content.fence === fence) passed.broadcast = true;
+        if (type === "stream" && content.text === `${fence}\n`) {
+          passed.printed = true;
+          continue;
+        }
         largest = Math.max(largest, bytes);
         if (type === "update_display_data") updates += 1;
-        this.#take(type, content, outputs);
+        if (type === "clear_output") shown.splice(0);
+        this.#take(type, content, type === "error" || type === "execute_result" ? ends : shown);
       }
     };
     await Promise.all([fenced, read()]);
-    return { outputs, updates, largest };
+    return { outputs: [...shown, ...ends], updates, largest };
   }
 
   #take(type: string, content: Fields, outputs: Output[]): void {
     const { transient } = content as { transient?: { display_id?: string } | null };
     const id = transient?.display_id;
     if (type === "stream") addStream(content as unknown as StreamContent, outputs);
-    if (type === "clear_output") outputs.splice(0);
     if (type === "error") {
       const { ename, evalue, traceback } = content as unknown as Extract<Output, { output_type: "error" }>;
       outputs.push({ output_type: "error", ename, evalue, traceback });

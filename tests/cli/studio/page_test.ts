@@ -353,7 +353,7 @@ class Line {
   /** Cuts it. */
   cut(): void {
     this.isCut = true;
-    for (const end of this.#ends) end.close();
+    for (const end of this.#ends) hangUp(end);
     this.#ends.clear();
   }
 
@@ -375,13 +375,25 @@ class Line {
   }
 
   async #connect(near: Deno.TcpConn): Promise<void> {
+    // A browser connects ahead of what it asks: such a connection is cut with the others.
+    this.#ends.add(near);
     const first = new Uint8Array(2 ** 14);
     const length = await near.read(first) ?? 0;
     const [, port] = /127\.0\.0\.1:(\d+)/.exec(new TextDecoder().decode(first.subarray(0, length))) ?? [];
     const far = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
-    for (const end of [near, far]) this.#ends.add(end);
+    if (!this.#ends.has(near)) return hangUp(far);
+    this.#ends.add(far);
     await far.write(first.subarray(0, length));
     await Promise.all([near.readable.pipeTo(far.writable), far.readable.pipeTo(near.writable)]);
+  }
+}
+
+/** Closes a connection, which may have ended by itself. */
+function hangUp(end: Deno.TcpConn): void {
+  try {
+    end.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }
 
