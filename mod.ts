@@ -19,28 +19,26 @@
  */
 
 // Where it runs.
+export type { KernelCheck } from "./kernels/check/check.ts";
+export { CpuDevice } from "./kernels/device/cpu_device.ts";
 export {
-  CpuDevice,
   type Device,
   type DeviceArray,
-  type DeviceChoice,
   type DeviceKind,
-  DeviceLostError,
-  type KernelCheck,
-  NoAdapterError,
-  openDevice,
-  OutOfMemoryError,
   readFloats,
   readWords,
-  type Roof,
-  type Seed,
-  seedWords,
+} from "./kernels/device/device.ts";
+export {
+  DeviceLostError,
+  NoAdapterError,
+  OutOfMemoryError,
   ShaderCompilationError,
-  threefry,
-  WebGpuDevice,
-  whyNoGpu,
-} from "./kernels/mod.ts";
-export { PICKS, RULES, STRATEGIES } from "./kernels/mod.ts";
+} from "./kernels/device/errors.ts";
+export { type DeviceChoice, openDevice, whyNoGpu } from "./kernels/device/open_device.ts";
+export { WebGpuDevice } from "./kernels/device/webgpu_device.ts";
+export { type Seed, seedWords, threefry } from "./kernels/exact/threefry.ts";
+export { PICKS, RULES, STRATEGIES } from "./kernels/candidates/select.ts";
+export type { Roof } from "./kernels/profile/profile.ts";
 
 // Models: loaded, converted, looked into.
 export {

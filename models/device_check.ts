@@ -7,9 +7,9 @@
  */
 
 import { requireFunction, requireInteger, requireOptions } from "../kernels/arguments.ts";
-import { checkKernels, type KernelCheck } from "../kernels/check/check.ts";
+import type { KernelCheck } from "../kernels/check/check.ts";
 import type { Device } from "../kernels/device/device.ts";
-import { measureRoof, type Roof } from "../kernels/profile/profile.ts";
+import type { Roof } from "../kernels/profile/profile.ts";
 import { FAMILIES } from "./families.ts";
 import { requireFit } from "./graphs/fit.ts";
 import type { Rates } from "./graphs/rates.ts";
@@ -79,12 +79,14 @@ export async function checkDevice(device: Device, options: CheckDeviceOptions = 
   if (memory !== undefined) requireInteger(memory, "memory", action, { min: 1 });
   const room = await roomOn(device, { memory });
   const begun = performance.now();
+  const { checkKernels } = await import("../kernels/check/check.ts");
+  const { measureRoof } = await import("../kernels/profile/profile.ts");
+  const { measureRates } = await import("./graphs/rates.ts");
   onProgress("kernels");
   const kernels = await checkKernels(device, { signal });
   onProgress("roof");
   const roof = await measureRoof(device);
   onProgress("rates");
-  const { measureRates } = await import("./graphs/rates.ts");
   const rates = await measureRates(device, { signal });
   return {
     device: device.name,

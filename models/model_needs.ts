@@ -10,7 +10,6 @@ import { dirname } from "node:path";
 import { requireBoolean, requireInteger, requireOptions, shown } from "../kernels/arguments.ts";
 import type { Device } from "../kernels/device/device.ts";
 import { WebGpuDevice } from "../kernels/device/webgpu_device.ts";
-import { measureRoof } from "../kernels/profile/profile.ts";
 import { openModelSource } from "./convert.ts";
 import { FAMILIES, familyOfFolder } from "./families.ts";
 import type { Family } from "./family.ts";
@@ -276,6 +275,7 @@ async function speedOf(
   const { measureRates } = await import("./graphs/rates.ts");
   const cpuProvider = provider === "webgpu" ? {} : { cpuProvider: provider };
   const { products, convolutions }: Rates = await measureRates(device, { ...cpuProvider, signal });
+  const { measureRoof } = await import("../kernels/profile/profile.ts");
   const { gigabytesPerSecond } = await measureRoof(device);
   if (!integers || provider !== "native") return { products, convolutions, gigabytesPerSecond };
   const times = await measureIntegers();

@@ -10,9 +10,9 @@ import { requireOptions, shown } from "../../kernels/arguments.ts";
 import { openSource, placeBeside, sha256 } from "../../models/checkpoint/source.ts";
 import { withFloats } from "../../models/graphs/graph_file.ts";
 import { ModelFileError } from "../../models/model_file_error.ts";
+import { DESCRIPTION_BYTES } from "../../models/vision/described_network.ts";
 import {
   type DescribedImage,
-  DESCRIPTION_BYTES,
   type Fields,
   fieldsIn,
   imageIn,

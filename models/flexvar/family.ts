@@ -21,7 +21,6 @@ import {
   requireFlexVarConfig,
 } from "./config.ts";
 import { flexVarGraphs } from "./graph.ts";
-import { makeFlexVarModel } from "./model.ts";
 import { DEFAULTS, flexVarSchedule, OPTIONS, PATCH_NUMBERS } from "./schedule.ts";
 
 /** Buffers that serve training only, or are zeros. */
@@ -117,7 +116,8 @@ export const FLEXVAR: Family<FlexVarConfig> = {
   graphs: flexVarGraphs,
   storedDtype,
   load: async (folder, device, options) => {
-    const own = { family: FLEXVAR, layout: FLEXVAR_LAYOUT, sizesOf: flexVarSizes, make: makeFlexVarModel };
+    const { makeFlexVarModel: make } = await import("./model.ts");
+    const own = { family: FLEXVAR, layout: FLEXVAR_LAYOUT, sizesOf: flexVarSizes, make };
     return await loadClassConditional(folder, device, { ...options, ...own });
   },
 };

@@ -8,7 +8,6 @@ import { networkFacts } from "../autoencoder/facts.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
 import { requireT5Description, t5Part, TEXT_ENCODER } from "../text/t5_graph.ts";
 import { TEXT_TOKENIZER } from "../text/text_encoder.ts";
-import { TextTokenizer } from "../text/tokenizer.ts";
 import {
   inferInfinityConfig,
   type InfinityConfig,
@@ -21,7 +20,6 @@ import {
 } from "./config.ts";
 import { infinityGraphs } from "./graphs.ts";
 import { tokenizerName } from "./layout.ts";
-import { loadInfinity } from "./model.ts";
 import { storedDtype } from "./precision.ts";
 import { DEFAULTS, infinitySchedule, OPTIONS, usualMaps } from "./schedule.ts";
 import { SEARCH } from "./search.ts";
@@ -107,6 +105,7 @@ export const INFINITY: Family<InfinityConfig> = {
   requireCompanions: async ({ text }, { "tokenizer.json": tokenizer, "config.json": description }) => {
     if (text === undefined) return;
     if (tokenizer !== undefined) {
+      const { TextTokenizer } = await import("../text/tokenizer.ts");
       await TextTokenizer.parse(tokenizer.bytes, tokenizer.file, { rows: text.vocabulary });
     }
     if (description !== undefined) requireT5Description(description.bytes, description.file, text);
@@ -125,7 +124,9 @@ export const INFINITY: Family<InfinityConfig> = {
   describe,
   graphs: infinityGraphs,
   storedDtype,
-  load: (folder, device, options) => loadInfinity(INFINITY, folder, device, options),
+  load: async (folder, device, options) => {
+    return await (await import("./model.ts")).loadInfinity(INFINITY, folder, device, options);
+  },
 };
 
 function describe(config: Partial<InfinityConfig>): Fact[] {

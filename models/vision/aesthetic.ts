@@ -17,7 +17,7 @@ import { WeightSet } from "../weights/weight_set.ts";
 import { findClip, settingsOf } from "./clip.ts";
 import { clipFlops, clipPictures, clipPictureTensors, clipPreprocessing } from "./clip_graph.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import type { OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, type NetworkTensors, openNetworkWeights } from "./network_weights.ts";
 import { PictureSession } from "./picture_session.ts";
 import type { Preprocessing } from "./preprocessing.ts";
@@ -264,19 +264,3 @@ export class Aesthetic implements Verifier, AsyncDisposable {
     await this.#session[Symbol.asyncDispose]();
   }
 }
-
-/** Aesthetic predictors among the kinds of networks. */
-export const AESTHETIC: NetworkKind = {
-  name: "aesthetic",
-  title: "an aesthetic predictor",
-  makes: ["verifier"],
-  files: [
-    { role: "head", names: ["aesthetic_predictor_v2_5.pth", "sac+logos+ava1-l14-linearMSE.pth"] },
-    { role: "weights", names: ["model.safetensors"] },
-    { role: "config", names: ["config.json"], optional: true },
-  ],
-  open: async (device, { weights, head, config }, options) => {
-    const files = { weights: weights!, head: head!, ...config === undefined ? {} : { config } };
-    return await Aesthetic.open(device, files, options);
-  },
-};

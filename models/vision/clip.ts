@@ -33,7 +33,7 @@ import {
   WORDS,
 } from "./clip_graph.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import type { OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, type NetworkTensors, openNetworkWeights, sparing } from "./network_weights.ts";
 import { PictureSession, sessionOptions } from "./picture_session.ts";
 import { requireLabels, textOfLabel } from "./prompt.ts";
@@ -326,29 +326,3 @@ function cosineGraph(channels: number, scale: number): Uint8Array {
   );
   return graph.bytes();
 }
-
-/** CLIP among the kinds of networks. */
-export const CLIP: NetworkKind = {
-  name: "clip",
-  title: "CLIP",
-  makes: ["verifier", "features"],
-  files: [
-    {
-      role: "weights",
-      names: [
-        "model.safetensors",
-        "open_clip_model.safetensors",
-        "open_clip_pytorch_model.bin",
-        "HPS_v2.1_compressed.pt",
-      ],
-    },
-    // All have the same one, and it is not published with each.
-    { role: "tokenizer", names: ["tokenizer.json"], place: "hf:openai/clip-vit-large-patch14" },
-    { role: "config", names: ["config.json", "open_clip_config.json"], optional: true },
-  ],
-  place: "hf:openai/clip-vit-large-patch14",
-  open: async (device, { weights, tokenizer, config }, options) => {
-    const files = { weights: weights!, tokenizer: tokenizer!, ...config === undefined ? {} : { config } };
-    return await Clip.open(device, files, options);
-  },
-};

@@ -6,12 +6,14 @@
  */
 
 import { openSource, placeBeside } from "../checkpoint/source.ts";
-import { describedFiles, DESCRIPTION_BYTES } from "./network_description.ts";
 import type { NetworkFiles, NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
-import { type DescribedFiles, openOnnxNetwork } from "./onnx_network.ts";
+import type { DescribedFiles } from "./onnx_network.ts";
 
 /** Name of a description in a folder or repository. */
 export const DESCRIPTION = "verifier.json";
+
+/** Bytes that a description may have. */
+export const DESCRIPTION_BYTES = 1 << 22;
 
 /** Bytes that a network or its tokenizer may have: as many as a message of ONNX. */
 const FILE_BYTES = 2 ** 31 - 1;
@@ -24,9 +26,11 @@ export const ONNX: NetworkKind = {
   files: [{ role: "description", names: [DESCRIPTION] }],
   async others({ description }, { signal }) {
     const bytes = await readWhole(description!, { most: DESCRIPTION_BYTES, signal });
+    const { describedFiles } = await import("./network_description.ts");
     return describedFiles(bytes, String(description));
   },
   async open(device, { description }: NetworkFiles, options = {}) {
+    const { openOnnxNetwork } = await import("./onnx_network.ts");
     return await openOnnxNetwork(device, filesBeside(description!, options), DESCRIPTION, options);
   },
 };

@@ -12,7 +12,7 @@ import { GraphWeights } from "../graphs/graph_weights.ts";
 import type { WeightPlaces } from "../weights/weight_places.ts";
 import { WeightSet } from "../weights/weight_set.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import type { OpenNetworkOptions } from "./network_kind.ts";
 import {
   findNetwork,
   type NetworkTensors,
@@ -241,26 +241,3 @@ async function resizedPositions(
   values.set(resized, width);
   return { shape: [1, 1 + GRID * GRID, width], values };
 }
-
-/** DINOv2 among the kinds of networks. */
-export const DINOV2: NetworkKind = {
-  name: "dinov2",
-  title: "DINOv2",
-  makes: ["features"],
-  files: [{
-    role: "weights",
-    names: [
-      "model.safetensors",
-      "dinov2_vitl14_reg4_pretrain.pth",
-      "dinov2_vitb14_reg4_pretrain.pth",
-      "dinov2_vits14_reg4_pretrain.pth",
-      "dinov2_vitg14_reg4_pretrain.pth",
-      "dinov2_vitl14_pretrain.pth",
-      "dinov2_vitb14_pretrain.pth",
-      "dinov2_vits14_pretrain.pth",
-      "dinov2_vitg14_pretrain.pth",
-    ],
-  }],
-  place: "hf:facebook/dinov2-with-registers-large",
-  open: async (device, { weights }, options) => await Dinov2.open(device, weights!, options),
-};

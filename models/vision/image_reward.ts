@@ -21,7 +21,7 @@ import { readHead } from "./aesthetic.ts";
 import { type BertConfig, bertEncoder, bertFlops, bertTensors, inferBert } from "./bert_graph.ts";
 import { clipPreprocessing } from "./clip_graph.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import type { OpenNetworkOptions } from "./network_kind.ts";
 import {
   findNetwork,
   type NetworkTensors,
@@ -300,18 +300,3 @@ async function collapsedHead(
     [`${HEAD}.bias`]: { shape: [1], values: Float32Array.of((bias - mean) / std) },
   };
 }
-
-/** ImageReward among the kinds of networks. */
-export const IMAGE_REWARD: NetworkKind = {
-  name: NAME,
-  title: "ImageReward",
-  makes: ["verifier"],
-  files: [
-    { role: "weights", names: ["ImageReward.pt"] },
-    { role: "tokenizer", names: ["tokenizer.json", "vocab.txt"], place: "hf:google-bert/bert-base-uncased" },
-  ],
-  place: "hf:THUDM/ImageReward",
-  open: async (device, { weights, tokenizer }, options) => {
-    return await ImageReward.open(device, { weights: weights!, tokenizer: tokenizer! }, options);
-  },
-};

@@ -17,7 +17,7 @@ import {
   inceptionGraph,
   UNUSED_INCEPTION,
 } from "./inception_graph.ts";
-import type { NetworkKind, OpenNetworkOptions } from "./network_kind.ts";
+import type { OpenNetworkOptions } from "./network_kind.ts";
 import { findNetwork, openWeightEntries, type TensorLayout } from "./network_weights.ts";
 import { PictureSession } from "./picture_session.ts";
 import type { Preprocessing } from "./preprocessing.ts";
@@ -123,13 +123,3 @@ export class Inception implements FeatureExtractor, AsyncDisposable {
     await this.#session[Symbol.asyncDispose]();
   }
 }
-
-/** Inception-v3 among the kinds of networks. */
-export const INCEPTION: NetworkKind = {
-  name: "inception",
-  title: "Inception-v3",
-  makes: ["features"],
-  files: [{ role: "weights", names: ["inception_v3_google-0cc3c7bd.pth"] }],
-  place: "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
-  open: async (device, { weights }, options) => await Inception.open(device, weights!, options),
-};

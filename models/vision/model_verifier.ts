@@ -8,9 +8,7 @@
 import type { Device } from "../../kernels/device/device.ts";
 import type { ModelFolder } from "../folder/model_folder.ts";
 import { DESCRIPTION } from "./described_network.ts";
-import { describedFiles } from "./network_description.ts";
 import type { Network, OpenNetworkOptions } from "./network_kind.ts";
-import { openOnnxNetwork } from "./onnx_network.ts";
 import type { FeatureExtractor, Verifier } from "./verifier.ts";
 
 /**
@@ -22,6 +20,7 @@ import type { FeatureExtractor, Verifier } from "./verifier.ts";
 export async function verifierFiles(folder: ModelFolder): Promise<readonly string[]> {
   if (!folder.has(DESCRIPTION)) return [];
   const file = `${folder.location}/${DESCRIPTION}`;
+  const { describedFiles } = await import("./network_description.ts");
   const names = [DESCRIPTION, ...describedFiles(await folder.read(DESCRIPTION), file)];
   return names.every((name) => folder.has(name)) ? names : [];
 }
@@ -69,12 +68,12 @@ export class ModelVerifier implements AsyncDisposable {
 
   async #load(): Promise<Network> {
     const folder = this.#folder;
-    this.#network ??= openOnnxNetwork(
-      this.#device,
-      { place: (name) => `${folder.location}/${name}`, read: (name) => folder.read(name) },
-      DESCRIPTION,
-      this.#options,
-    ).catch((error) => {
+    const open = async (): Promise<Network> => {
+      const { openOnnxNetwork } = await import("./onnx_network.ts");
+      const files = { place: (name: string) => `${folder.location}/${name}`, read: folder.read.bind(folder) };
+      return await openOnnxNetwork(this.#device, files, DESCRIPTION, this.#options);
+    };
+    this.#network ??= open().catch((error) => {
       // Somebody may mend the cause and try again.
       this.#network = undefined;
       throw error;

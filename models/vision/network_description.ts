@@ -79,9 +79,6 @@ export interface NetworkDescription {
 
 const BATCH = 8;
 
-/** Bytes that a description may have. */
-export const DESCRIPTION_BYTES = 1 << 22;
-
 /**
  * Reads a description.
  *

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { AESTHETIC, Aesthetic, readHead } from "../../../models/vision/aesthetic.ts";
+import { Aesthetic, readHead } from "../../../models/vision/aesthetic.ts";
+import { AESTHETIC } from "../../../models/vision/networks.ts";
 import { testOnDevices } from "../../devices.ts";
 import { publishedFile, randomPictures, recorded, requireClose, valuesOf } from "./published_networks.ts";
 

@@ -3,7 +3,8 @@ import { CpuDevice } from "../../../kernels/device/cpu_device.ts";
 import type { Device } from "../../../kernels/device/device.ts";
 import { openCheckpoint } from "../../../models/checkpoint/mod.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
-import { DINOV2, Dinov2, inferDinov2 } from "../../../models/vision/dinov2.ts";
+import { Dinov2, inferDinov2 } from "../../../models/vision/dinov2.ts";
+import { DINOV2 } from "../../../models/vision/networks.ts";
 import {
   type VisionTransformerConfig,
   visionTransformerFlops,

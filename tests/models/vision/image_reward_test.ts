@@ -6,13 +6,13 @@ import { HubError } from "../../../models/hub/mod.ts";
 import type { ResolvedLabel } from "../../../models/label.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import {
-  IMAGE_REWARD,
   ImageReward,
   type ImageRewardConfig,
   imageRewardFlops,
   imageRewardTensors,
   inferImageReward,
 } from "../../../models/vision/image_reward.ts";
+import { IMAGE_REWARD } from "../../../models/vision/networks.ts";
 import { bertTensors } from "../../../models/vision/bert_graph.ts";
 import { loadVerifier } from "../../../models/vision/load.ts";
 import { visionTransformerTensors } from "../../../models/vision/vision_transformer.ts";
