@@ -195,6 +195,12 @@ const WITHOUT_FLOAT32: ReadonlySet<DType> = new Set(["F6_E2M3", "F6_E3M2", "F4",
 /** The value of each half, once one has been asked for. */
 let halfValues: Float32Array | undefined;
 
+function valuesOfHalves(): Float32Array {
+  const bits = new Uint16Array(2 ** 16);
+  for (let i = 0; i < bits.length; i++) bits[i] = i;
+  return new Float32Array(new Float16Array(bits.buffer));
+}
+
 /**
  * Writes halves as floats, which are the same values: a look into a table of all of them, 1 to 3 ns each,
  * where `set` with a `Float16Array` takes 5.
@@ -203,10 +209,7 @@ let halfValues: Float32Array | undefined;
  * @param target As many floats, or more.
  */
 export function floatsOfHalves(halves: Uint16Array, target: Float32Array): void {
-  halfValues ??= new Float32Array(
-    new Float16Array(Uint16Array.from({ length: 2 ** 16 }, (_, i) => i).buffer),
-  );
-  const values = halfValues;
+  const values = halfValues ??= valuesOfHalves();
   for (let i = 0; i < halves.length; i++) target[i] = values[halves[i]!]!;
 }
 
