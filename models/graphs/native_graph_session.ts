@@ -68,7 +68,11 @@ export class NativeGraphSession implements GraphSession {
         .catch((error) => refuseGraph(error, "load", file));
       return new NativeGraphSession(session, { device, file });
     };
-    const entries: Record<string, string> = prepack ? {} : { disable_prepacking: "1" };
+    // Each graph has threads of its own. They would wait busily for some time after a run, on cores that the
+    // next graph needs: the bundled model's image took 46 ms instead of 33, and 1.6 times the processor's
+    // time (two threads on two cores of an Intel Xeon, 80 turns), one of depth 16 as long as it does.
+    const entries: Record<string, string> = { force_spinning_stop: "1" };
+    if (!prepack) entries.disable_prepacking = "1";
     const settings: Ort.InferenceSession.SessionOptions = {
       executionProviders: ["cpu"],
       intraOpNumThreads: threads,
