@@ -114,7 +114,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       await folder.write(`${names[i]}${end}`, image.stages[scale]!.png());
     }
   }
-  if (grid) await folder.write(GRID_FILE, result.grid().png());
+  if (grid) await folder.write(GRID_FILE, result.grid().png({ filters: "paeth" }));
   const report = reportOf(model, schedule, {
     options,
     sources: operands,

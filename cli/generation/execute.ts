@@ -220,7 +220,9 @@ async function makeVariant(job: {
         const file = layout.file(name, place, { picture });
         await folder.write(file, png);
         const strip = layout.strip(name, place, picture);
-        if (strip !== undefined) await folder.write(strip, withRecipe(steps!.image(image).png(), recipe));
+        if (strip !== undefined) {
+          await folder.write(strip, withRecipe(steps!.image(image).png({ filters: "paeth" }), recipe));
+        }
         await tree?.write(image, recipe);
         records.push(imageRecord(image, {
           ...{ file, variant: name, ...hashes },
@@ -277,7 +279,7 @@ async function writeSheets(
     const { columns } = plan;
     const sheet = drawGrid(results, { columns, title: title(model, opened, request) });
     const recipe = recipes?.sheet(results.flatMap(({ outcomes }) => outcomes), { columns });
-    await folder.write(GRID_FILE, withRecipe(sheet.png(), recipe));
+    await folder.write(GRID_FILE, withRecipe(sheet.png({ filters: "paeth" }), recipe));
   }
   if (edit !== undefined) {
     await folder.write(SOURCE_FILE, edit.sources[0]!.png());

@@ -61,7 +61,7 @@ export class TreeFiles {
     if (this.#written.has(image.place)) return;
     this.#written.add(image.place);
     const file = this.#file(image.place);
-    const png = withRecipe(this.hook.image(image).png(), recipe);
+    const png = withRecipe(this.hook.image(image).png({ filters: "paeth" }), recipe);
     if (resolve(dirname(file)) === resolve(this.#output)) {
       return await this.#folder.write(basename(file), png);
     }

@@ -6,7 +6,13 @@
  * @module
  */
 
-import { mustBe, requireInteger, requireObject, requireOptions } from "../../kernels/arguments.ts";
+import {
+  mustBe,
+  requireChoice,
+  requireInteger,
+  requireObject,
+  requireOptions,
+} from "../../kernels/arguments.ts";
 import { Buffer } from "node:buffer";
 import { inflateSync } from "node:zlib";
 // pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
@@ -19,7 +25,10 @@ import { withPngText } from "./png_text.ts";
 /** The part of pngjs that is used. */
 interface Codec {
   sync: {
-    write(picture: PixelData, options: { colorType: number; inputColorType: number }): Uint8Array;
+    write(
+      picture: PixelData,
+      options: { colorType: number; inputColorType: number; filterType?: number },
+    ): Uint8Array;
     read(png: Uint8Array): PixelData;
   };
 }
@@ -51,10 +60,21 @@ const ADAM7: readonly (readonly [number, number, number, number])[] = [
   [0, 1, 1, 2],
 ];
 
-/** What {@linkcode RgbaImage.png} writes beside the pixels. */
+/** Which filters of rows may be tried. */
+const FILTERS = ["all", "paeth"] as const satisfies PngOptions["filters"][];
+/** Number of Paeth's filter in a PNG file, by which pngjs knows it. */
+const PAETH = 4;
+
+/** How {@linkcode RgbaImage.png} writes the pixels, and what beside them. */
 export interface PngOptions {
   /** Texts by keyword; {@linkcode withPngText} says what may stand there. None by default. */
   text?: Readonly<Record<string, string>>;
+  /**
+   * Which filters are tried on each row: `"all"` five by default, or Paeth's alone, which takes 0.6 of the
+   * time. Of 21 pictures and sheets from 64 to 1600 pixels wide, files became 1.1 % larger in the mean, from
+   * 1.4 % smaller to 5.2 % larger.
+   */
+  filters?: "all" | "paeth";
 }
 
 /**
@@ -121,10 +141,11 @@ export class RgbaImage {
 
   /**
    * The picture as the bytes of a PNG file (W3C PNG specification, third edition) with 8 bits per channel,
-   * and with an alpha channel only if a pixel needs it. The same pixels and texts give the same bytes: there
-   * is no time stamp and no other metadata.
+   * and with an alpha channel only if a pixel needs it. The same pixels and options give the same bytes:
+   * there is no time stamp and no other metadata.
    *
-   * @throws {TypeError} If an option is unknown, or a text or its keyword cannot stand in such a file.
+   * @throws {TypeError} If an option is unknown or of the wrong type, or a text or its keyword cannot stand
+   * in such a file.
    *
    * @example
    * ```ts
@@ -139,7 +160,9 @@ export class RgbaImage {
    * ```
    */
   png(options: PngOptions = {}): Uint8Array<ArrayBuffer> {
-    requireOptions(options, ["text"], "write a PNG");
+    requireOptions(options, ["text", "filters"], "write a PNG");
+    const { filters = "all" } = options;
+    requireChoice(filters, FILTERS, "filters", "write a PNG");
     const texts = requireObject(options.text ?? {}, "text", "write a PNG", "texts by keyword");
     const { width, height } = this;
     const opaque = this.#opaque();
@@ -148,7 +171,11 @@ export class RgbaImage {
       ? this.#withoutAlpha()
       : Buffer.from(this.data.buffer, this.data.byteOffset, this.data.byteLength);
     const png = new Uint8Array(
-      codec.sync.write({ width, height, data }, { colorType, inputColorType: colorType }),
+      codec.sync.write({ width, height, data }, {
+        colorType,
+        inputColorType: colorType,
+        ...(filters === "paeth" && { filterType: PAETH }),
+      }),
     );
     // Each goes in front of those that are there.
     return Object.entries(texts).reverse()

@@ -17,7 +17,9 @@ function noise(width: number, height: number, alpha?: number): RgbaImage {
  * A decoder of our own, after the PNG specification (W3C, third edition), for 8-bit true color without
  * interlacing.
  */
-function decode(png: Uint8Array): { width: number; height: number; chunks: string[]; data: number[] } {
+function decode(
+  png: Uint8Array,
+): { width: number; height: number; chunks: string[]; filters: number[]; data: number[] } {
   assertEquals([...png.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   const chunks: string[] = [];
@@ -42,9 +44,11 @@ function decode(png: Uint8Array): { width: number; height: number; chunks: strin
   assertEquals(raw.length, height * (stride + 1));
 
   const bytes = new Uint8Array(height * stride);
+  const filters: number[] = [];
   const data: number[] = [];
   for (let y = 0; y < height; y++) {
     const filter = raw[y * (stride + 1)];
+    filters.push(filter!);
     for (let x = 0; x < stride; x++) {
       const a = x < channels ? 0 : bytes[y * stride + x - channels]!;
       const b = y === 0 ? 0 : bytes[(y - 1) * stride + x]!;
@@ -58,7 +62,7 @@ function decode(png: Uint8Array): { width: number; height: number; chunks: strin
       if (channels === 3 && x % 3 === 2) data.push(255);
     }
   }
-  return { width, height, chunks, data };
+  return { width, height, chunks, filters, data };
 }
 
 function chunk(type: string, body: Uint8Array): number[] {
@@ -136,6 +140,23 @@ Deno.test("RgbaImage: png() can be read by another decoder", () => {
     assertEquals(chunks, ["IHDR", "IDAT", "IEND"]);
     assertEquals(data, [...image.data]);
   }
+});
+
+Deno.test("RgbaImage: png() filters rows as asked, and shows the same", () => {
+  const gradient = new RgbaImage(40, 30);
+  for (let i = 0; i < gradient.data.length; i++) if (i % 4 !== 3) gradient.data[i] = (i % 132) + (i % 4) * 20;
+  for (const image of [gradient, noise(40, 30, 255), noise(40, 30)]) {
+    const { filters, data } = decode(image.png({ filters: "paeth" }));
+    assertEquals(filters, Array(30).fill(4));
+    assertEquals(data, [...image.data]);
+    assertEquals(image.png({ filters: "all" }), image.png());
+  }
+  assertNotEquals(decode(noise(40, 30).png()).filters, Array(30).fill(4));
+  assertThrows(
+    () => gradient.png({ filters: "none" as never }),
+    TypeError,
+    'Cannot write a PNG as filters must be one of "all", "paeth": current value is "none"',
+  );
 });
 
 Deno.test("RgbaImage: png() stores an alpha channel only where it is needed", () => {
