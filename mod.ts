@@ -18,7 +18,7 @@
  * @module
  */
 
-// Where it runs.
+// Where it runs. Each from its own place: kernels/mod.ts loads all kernels, 21 modules more than are needed.
 export type { KernelCheck } from "./kernels/check/check.ts";
 export { CpuDevice } from "./kernels/device/cpu_device.ts";
 export {
