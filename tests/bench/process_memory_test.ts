@@ -44,13 +44,21 @@ function testProcess(name: string, test: () => Promise<void>, lacking: string = 
   Deno.test({ name: name + elsewhere + lacking, ignore: !onLinux || lacking !== "", fn: test });
 }
 
-/** Fails if a process grew by more mebibytes a round. */
+/**
+ * Fails if a process grew by more mebibytes a round. On a machine that does much else, 12 rounds have seen
+ * steps of garbage in two of three stretches; what is left behind grows as fast in four times as many.
+ */
 async function assertFlat(limit: number, options: Partial<WatchOptions>): Promise<void> {
   const all = { work: "images", place: "wasm", model: "demo", rounds: 12, warm: 8, ...options } as const;
-  const { anonymous } = await watched(all);
-  const slope = steadySlopeOf(anonymous);
-  const seen = anonymous.map((bytes) => (bytes / MEBIBYTE).toFixed(1)).join(" ");
-  assert(slope < limit * MEBIBYTE, `${all.work} on ${all.place}: ${slope / MEBIBYTE} MiB a round of ${seen}`);
+  let told = "";
+  for (const rounds of [all.rounds, 4 * all.rounds]) {
+    const { anonymous } = await watched({ ...all, rounds });
+    const slope = steadySlopeOf(anonymous);
+    if (slope < limit * MEBIBYTE) return;
+    const seen = anonymous.map((bytes) => (bytes / MEBIBYTE).toFixed(1)).join(" ");
+    told += `${all.work} on ${all.place}: ${slope / MEBIBYTE} MiB a round of ${seen}\n`;
+  }
+  throw new Error(told);
 }
 
 Deno.test("slopeOf: the median of all slopes, which a step does not change", () => {
@@ -141,7 +149,7 @@ testProcess("varscale run: many images in one go leave nothing in the process", 
     assertEquals(picturesIn(folder), 80);
     const late = [...seen].filter(([pictures]) => pictures >= 25 && pictures < 80);
     assert(late.length > 20, `seen ${late.length} times`);
-    const perReading = slopeOf(late.map(([, bytes]) => bytes));
+    const perReading = steadySlopeOf(late.map(([, bytes]) => bytes));
     const perImage = perReading * (late.length - 1) / (late.at(-1)![0] - late[0]![0]);
     assert(perImage < 0.1 * MEBIBYTE, `${perImage / MEBIBYTE} MiB an image of ${JSON.stringify(late)}`);
   } finally {
