@@ -17,6 +17,7 @@ import {
   type Schedule,
 } from "../../mod.ts";
 import { command } from "../command.ts";
+import { GRID_FILE, SHEET } from "../generation/layout.ts";
 import { type Io, say, UsageError } from "../io.ts";
 import { FIT_OPTION } from "../options/fit_option.ts";
 import { readPicture } from "../options/given_files.ts";
@@ -43,8 +44,6 @@ import { plural } from "../output/words.ts";
 
 /** The record of what has been made. */
 const RECORD_FILE = "reconstruct.json";
-/** The sheet with all pictures. */
-const GRID_FILE = "grid.png";
 /** A sheet with more rows than this is hardly looked at. */
 const GRID_ROWS = 64;
 
@@ -114,7 +113,7 @@ async function run({ options, operands }: Arguments<typeof OPTIONS>, io: Io): Pr
       await folder.write(`${names[i]}${end}`, image.stages[scale]!.png());
     }
   }
-  if (grid) await folder.write(GRID_FILE, result.grid().png({ filters: "paeth" }));
+  if (grid) await folder.write(GRID_FILE, result.grid().png(SHEET));
   const report = reportOf(model, schedule, {
     options,
     sources: operands,

@@ -32,7 +32,7 @@ import { VERSION } from "../version.ts";
 import { Painter } from "./collaboration.ts";
 import { drawRegion, REGION_FILE, SOURCE_FILE } from "./edit_record.ts";
 import { recordOfRun } from "./finished_run.ts";
-import { GRID_FILE, lanesAfter, Layout, RECORD_FILE } from "./layout.ts";
+import { GRID_FILE, lanesAfter, Layout, RECORD_FILE, SHEET } from "./layout.ts";
 import type { GenerationPlan } from "./plan.ts";
 import { pictureFile, Recipes, withRecipe } from "./recipe.ts";
 import { compareRuns, type ImageRecord, imageRecord, type Outcome, type Repeatable } from "./run_record.ts";
@@ -221,7 +221,7 @@ async function makeVariant(job: {
         await folder.write(file, png);
         const strip = layout.strip(name, place, picture);
         if (strip !== undefined) {
-          await folder.write(strip, withRecipe(steps!.image(image).png({ filters: "paeth" }), recipe));
+          await folder.write(strip, withRecipe(steps!.image(image).png(SHEET), recipe));
         }
         await tree?.write(image, recipe);
         records.push(imageRecord(image, {
@@ -279,7 +279,7 @@ async function writeSheets(
     const { columns } = plan;
     const sheet = drawGrid(results, { columns, title: title(model, opened, request) });
     const recipe = recipes?.sheet(results.flatMap(({ outcomes }) => outcomes), { columns });
-    await folder.write(GRID_FILE, withRecipe(sheet.png({ filters: "paeth" }), recipe));
+    await folder.write(GRID_FILE, withRecipe(sheet.png(SHEET), recipe));
   }
   if (edit !== undefined) {
     await folder.write(SOURCE_FILE, edit.sources[0]!.png());

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Model, ResolvedRequest } from "../../mod.ts";
+import type { Model, PngOptions, ResolvedRequest } from "../../mod.ts";
 import { UsageError } from "../io.ts";
 import { GRID_IMAGES, MAX_GRID_IMAGES } from "../options/generate_options.ts";
 import { numberedName, slug } from "../output/file_name.ts";
@@ -17,6 +17,8 @@ import type { Variant, WantedPicture } from "./run_record.ts";
 export const RECORD_FILE = "run.json";
 /** The sheet with all images. */
 export const GRID_FILE = "grid.png";
+/** How sheets are written: nothing is compared with their bytes, and whoever looks waits for them. */
+export const SHEET: PngOptions = { filters: "paeth" };
 
 /** Lanes that an image of a variant has after a scale, or in the end. */
 export type Lanes = (variant: string, scale?: number) => number;

@@ -10,6 +10,7 @@ import { UsageError } from "../io.ts";
 import { numberedName } from "../output/file_name.ts";
 import type { OutputFolder } from "../output/output_folder.ts";
 import { exists, requireFolder, writeWhole } from "../output/whole_file.ts";
+import { SHEET } from "./layout.ts";
 import { withRecipe } from "./recipe.ts";
 
 /** Files with a picture of the search for each image. */
@@ -61,7 +62,7 @@ export class TreeFiles {
     if (this.#written.has(image.place)) return;
     this.#written.add(image.place);
     const file = this.#file(image.place);
-    const png = withRecipe(this.hook.image(image).png({ filters: "paeth" }), recipe);
+    const png = withRecipe(this.hook.image(image).png(SHEET), recipe);
     if (resolve(dirname(file)) === resolve(this.#output)) {
       return await this.#folder.write(basename(file), png);
     }

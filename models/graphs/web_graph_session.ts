@@ -88,7 +88,7 @@ async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof
   const [mjs, wasm] = [BUILDS[build].mjs(), BUILDS[build].wasm()];
   // The glue would read the WebAssembly, and have it compiled, only after it has started its threads. Read at
   // once, it is compiled while everything else goes on; the loop would come to it 10 ms later.
-  const compiling = (async () => await WebAssembly.compile(Deno.readFileSync(new URL(wasm))))();
+  const compiling = Promise.try(() => WebAssembly.compile(Deno.readFileSync(new URL(wasm))));
   compiling.catch(() => {});
   const ort = await BUILDS[build].load() as typeof Ort;
   Object.assign(ort.env.wasm, {

@@ -8,6 +8,7 @@ import { networkFacts } from "../autoencoder/facts.ts";
 import type { CheckpointPart, Fact, Family, PublishedFiles } from "../family.ts";
 import { requireT5Description, t5Part, TEXT_ENCODER } from "../text/t5_graph.ts";
 import { TEXT_TOKENIZER } from "../text/text_encoder.ts";
+import { TextTokenizer } from "../text/tokenizer.ts";
 import {
   inferInfinityConfig,
   type InfinityConfig,
@@ -105,7 +106,6 @@ export const INFINITY: Family<InfinityConfig> = {
   requireCompanions: async ({ text }, { "tokenizer.json": tokenizer, "config.json": description }) => {
     if (text === undefined) return;
     if (tokenizer !== undefined) {
-      const { TextTokenizer } = await import("../text/tokenizer.ts");
       await TextTokenizer.parse(tokenizer.bytes, tokenizer.file, { rows: text.vocabulary });
     }
     if (description !== undefined) requireT5Description(description.bytes, description.file, text);

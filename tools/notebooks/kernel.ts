@@ -182,12 +182,11 @@ export class JupyterKernel implements AsyncDisposable {
     let updates = 0;
     let largest = 0;
     const read = async (): Promise<void> => {
-      const passed = { broadcast: false, printed: false };
-      while (!passed.broadcast || !passed.printed) {
+      const awaited = new Set([FENCE, "stream"]);
+      while (awaited.size > 0) {
         const { type, content, bytes } = await this.#message("iopub");
-        if (type === FENCE && content.fence === fence) passed.broadcast = true;
-        if (type === "stream" && content.text === `${fence}\n`) {
-          passed.printed = true;
+        if (content.fence === fence || content.text === `${fence}\n`) {
+          awaited.delete(type);
           continue;
         }
         largest = Math.max(largest, bytes);
