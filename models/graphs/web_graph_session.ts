@@ -29,6 +29,7 @@ import {
   valuesOf,
   wordsOf,
 } from "./graph_session.ts";
+import { LateThreads } from "./late_threads.ts";
 import { boundTiles, isLlvmpipe } from "./llvmpipe_loops.ts";
 import { farBytes, readAll, readSmallFiles, withFloats } from "./near_weights.ts";
 import { GpuArray, WebGpuDevice } from "../../kernels/device/webgpu_device.ts";
@@ -59,7 +60,19 @@ function exclusively<Result>(work: () => Promise<Result>): Promise<Result> {
  */
 export type RuntimeBuild = "plain" | "jspi";
 
-const runtimes = new Map<RuntimeBuild, Promise<typeof Ort>>();
+/** A runtime that has been loaded. */
+interface Runtime {
+  readonly ort: typeof Ort;
+  readonly threads: LateThreads;
+}
+
+const runtimes = new Map<RuntimeBuild, Promise<Runtime>>();
+
+/**
+ * Milliseconds of computing after which a build begins another thread. For small models the second of two
+ * takes 30 ms and spares 0.2 of the time; large ones need all of them at once.
+ */
+const PATIENCE = { plain: 150, jspi: 0 } as const satisfies Record<RuntimeBuild, number>;
 
 /** Memory of the runtime in pages of 64 KiB, one less than 4 GiB so that its size is a 32-bit number. */
 const MAX_MEMORY_PAGES = 65535;
@@ -82,7 +95,7 @@ const BUILDS = {
   },
 } as const;
 
-async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof Ort> {
+async function loadRuntime(build: RuntimeBuild, count: number): Promise<Runtime> {
   // In a worker the build resolves URLs against an origin that is the text "null", and its import fails.
   if ("WorkerGlobalScope" in globalThis) Reflect.deleteProperty(globalThis, "location");
   const [mjs, wasm] = [BUILDS[build].mjs(), BUILDS[build].wasm()];
@@ -92,7 +105,7 @@ async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof
   compiling.catch(() => {});
   const ort = await BUILDS[build].load() as typeof Ort;
   Object.assign(ort.env.wasm, {
-    numThreads: threads,
+    numThreads: count,
     wasmPaths: { mjs, wasm },
     wasmBinary: new Uint8Array(),
   });
@@ -106,22 +119,13 @@ async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof
   // waits for it for ever: 5 of 12 runs of the demo model. Memory that starts at its maximum never grows;
   // untouched pages cost address space only.
   const { Memory, instantiate } = WebAssembly;
-  // The glue puts Node's worker threads in the place of web workers. It starts all its threads at once, so
+  // The glue puts Node's worker threads in the place of web workers. It makes all its threads at once, so
   // afterwards the page's own `new Worker` can be what it was.
   const { Worker } = globalThis;
   const workerThreads = (await import("node:worker_threads")).default;
-  const { Worker: Thread } = workerThreads;
-  // The glue waits until every thread has loaded the WebAssembly, which takes as long as the first session.
-  // A thread keeps what it is told until it is ready, and the runtime does alone what a thread has not begun,
-  // so the answer need not be waited for.
-  workerThreads.Worker = class extends Thread {
-    declare onmessage?: (event: { data: unknown }) => void;
-    override postMessage(...message: Parameters<InstanceType<typeof Thread>["postMessage"]>): void {
-      super.postMessage(...message);
-      const [key] = Object.entries(message[0]).find(([, value]) => value === "load") ?? [];
-      if (key !== undefined) queueMicrotask(() => this.onmessage?.({ data: { [key]: "loaded" } }));
-    }
-  };
+  const { Worker: NodeWorker } = workerThreads;
+  const threads = new LateThreads({ patience: PATIENCE[build] });
+  workerThreads.Worker = threads.Worker as unknown as typeof NodeWorker;
   WebAssembly.Memory = class extends Memory {
     constructor(descriptor: WebAssembly.MemoryDescriptor) {
       const { maximum = descriptor.initial, shared } = descriptor;
@@ -141,9 +145,9 @@ async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof
     WebAssembly.Memory = Memory;
     WebAssembly.instantiate = instantiate;
     globalThis.Worker = Worker;
-    workerThreads.Worker = Thread;
+    workerThreads.Worker = NodeWorker;
   }
-  return ort;
+  return { ort, threads };
 }
 
 /**
@@ -153,7 +157,7 @@ async function loadRuntime(build: RuntimeBuild, threads: number): Promise<typeof
 export function startRuntime(
   build: RuntimeBuild,
   threads: number = navigator.hardwareConcurrency,
-): Promise<typeof Ort> {
+): Promise<Runtime> {
   let runtime = runtimes.get(build);
   if (runtime === undefined) {
     runtime = exclusively(() => loadRuntime(build, threads)).catch((error) => {
@@ -346,7 +350,7 @@ function wordCount({ type, size }: Ort.Tensor): number {
 /** A graph that is loaded on a device. */
 export class WebGraphSession implements GraphSession {
   readonly #session: Ort.InferenceSession;
-  readonly #ort: typeof Ort;
+  readonly #runtime: Runtime;
   readonly #device: Device;
   readonly #file: string | undefined;
   /** Results in the runtime's buffers. */
@@ -354,11 +358,11 @@ export class WebGraphSession implements GraphSession {
   #released = false;
 
   private constructor(
-    ort: typeof Ort,
+    runtime: Runtime,
     session: Ort.InferenceSession,
     { device, file }: { readonly device: Device; readonly file: string | undefined },
   ) {
-    this.#ort = ort;
+    this.#runtime = runtime;
     this.#session = session;
     this.#device = device;
     this.#file = file;
@@ -390,7 +394,7 @@ export class WebGraphSession implements GraphSession {
       // What is no graph is refused by the runtime.
       if (!(error instanceof SyntaxError)) throw error;
     }
-    const ort = await starting;
+    const runtime = await starting;
     const failures: unknown[] = [];
     const watch = (data: Uint8Array | Blob): Uint8Array | Blob => {
       return data instanceof Blob ? new WatchedBlob(data, (error) => failures.push(error)) : data;
@@ -417,13 +421,13 @@ export class WebGraphSession implements GraphSession {
     }
     const session = await onDevice(device, async () => {
       try {
-        return await ort.InferenceSession.create(reached.model, settings);
+        return await runtime.ort.InferenceSession.create(reached.model, settings);
       } catch (error) {
         if (failures.length > 0) throw failures[0];
         return refuseGraph(error, "load", file);
       }
     });
-    return new WebGraphSession(ort, session, { device, file });
+    return new WebGraphSession(runtime, session, { device, file });
   }
 
   /**
@@ -440,9 +444,12 @@ export class WebGraphSession implements GraphSession {
     const feeds: Record<string, Ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(inputs)) feeds[name] = this.#tensor(tensor);
     device.flush();
-    const outputs = await onDevice(device, async () => {
-      return await this.#session.run(feeds, wanted, { logSeverityLevel: SILENT })
+    const compute = (): Promise<Ort.InferenceSession.ReturnType> => {
+      return this.#session.run(feeds, wanted, { logSeverityLevel: SILENT })
         .catch((error) => refuseGraph(error, "run", this.#file));
+    };
+    const outputs = await onDevice(device, () => {
+      return device instanceof WebGpuDevice ? compute() : this.#runtime.threads.compute(compute);
     });
     const results: Record<string, DeviceArray> = {};
     for (const [name, tensor] of Object.entries(outputs)) {
@@ -464,7 +471,7 @@ export class WebGraphSession implements GraphSession {
   }
 
   #tensor(given: GraphTensor): Ort.Tensor {
-    const { Tensor } = this.#ort;
+    const { Tensor } = this.#runtime.ort;
     const { array, shape, type = "float32" } = given;
     if (!("device" in array)) return new Tensor("int64", BigInt64Array.from(array, BigInt), shape);
     // An empty array needs no buffer on the device, and WebGPU could not bind one.

@@ -327,6 +327,12 @@ Deno.test("createGraphSession: threads do not wait for each other for ever", asy
   assertEquals(new TextDecoder().decode(stdout).trim(), await demoResults(8, 3));
 });
 
+Deno.test("createGraphSession: tokens do not depend on how many threads have begun", async () => {
+  // Three of four threads begin one after the other while the first pictures are painted.
+  const { out, err } = await deno(["eval", "--quiet", demoModule(1, 4, 8, "console.log")]);
+  assertEquals(out.trim(), await demoResults(1, 8), err);
+});
+
 testOnGpu(
   "createGraphSession: a lost device is told as such, and a new one goes on",
   async (shared) => {
