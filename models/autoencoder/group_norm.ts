@@ -41,13 +41,13 @@ export function groupNorm(weights: GraphWeights, x: string, options: GroupNormOp
   const { name, channels, groups } = options;
   const { graph } = weights;
   const { centred, variance } = momentsOf(graph, x, options);
-  const deviation = deviationOf(graph, variance);
+  const grouped = [1, groups, channels / groups, 1];
   const factor = graph.add("Div", [
-    perChannel(weights, `${name}.weight`, channels, [1, groups, -1, 1]),
-    deviation,
+    weights.tensor(`${name}.weight`, [channels], grouped),
+    deviationOf(graph, variance),
   ]);
   const scaled = graph.add("Mul", [centred, graph.reshape(factor, [0, channels, 1, 1])]);
-  return graph.add("Add", [scaled, perChannel(weights, `${name}.bias`, channels, [1, channels, 1, 1])]);
+  return graph.add("Add", [scaled, weights.tensor(`${name}.bias`, [channels], [1, channels, 1, 1])]);
 }
 
 /**
@@ -95,14 +95,15 @@ export function mergedNorm(
     shares,
     graph.add("Add", [variances, graph.add("Mul", [apart, apart])]),
   ]);
-  const grouped = [1, groups, -1, 1];
+  const grouped = [1, groups, channels / groups, 1];
+  const ofGroups = [1, groups, 1, 1];
   const factor = graph.add("Div", [
-    perChannel(weights, `${name}.weight`, channels, grouped),
-    graph.reshape(deviationOf(graph, variance), grouped),
+    weights.tensor(`${name}.weight`, [channels], grouped),
+    graph.reshape(deviationOf(graph, variance), ofGroups),
   ]);
   const shift = graph.add("Sub", [
-    perChannel(weights, `${name}.bias`, channels, grouped),
-    graph.add("Mul", [graph.reshape(mean, grouped), factor]),
+    weights.tensor(`${name}.bias`, [channels], grouped),
+    graph.add("Mul", [graph.reshape(mean, ofGroups), factor]),
   ]);
   const factors = graph.reshape(factor, [1, channels, 1, 1]);
   const shifts = graph.reshape(shift, [1, channels, 1, 1]);
@@ -135,8 +136,4 @@ function momentsOf(
 
 function deviationOf(graph: GraphBuilder, variance: string): string {
   return graph.add("Sqrt", [graph.add("Add", [variance, graph.constant("float32", [EPSILON])])]);
-}
-
-function perChannel(weights: GraphWeights, name: string, channels: number, shape: readonly number[]): string {
-  return weights.graph.reshape(weights.tensor(name, [channels]), shape);
 }
