@@ -16,7 +16,7 @@ import {
 import { Buffer } from "node:buffer";
 import { inflateSync } from "node:zlib";
 // pngjs has no types of its own, and those on npm depend on all of Node's in whatever version is newest.
-import { PNG as untypedPng } from "npm:pngjs@7.0.0";
+import defer * as pngjs from "npm:pngjs@7.0.0";
 import { jupyterDisplay, type MimeBundle } from "../notebook/output.ts";
 import { pictureOutput } from "../notebook/picture_output.ts";
 import { pngChunks, requireChecksum } from "./png_chunks.ts";
@@ -39,7 +39,10 @@ interface PixelData {
   data: Uint8Array;
 }
 
-const codec: Codec = untypedPng;
+/** The codec, which is made when it is first used: that takes 5 ms of a start. */
+function codec(): Codec {
+  return pngjs.PNG;
+}
 
 const customInspect: unique symbol = Symbol.for("Deno.customInspect");
 
@@ -171,7 +174,7 @@ export class RgbaImage {
       ? this.#withoutAlpha()
       : Buffer.from(this.data.buffer, this.data.byteOffset, this.data.byteLength);
     const png = new Uint8Array(
-      codec.sync.write({ width, height, data }, {
+      codec().sync.write({ width, height, data }, {
         colorType,
         inputColorType: colorType,
         ...(filters === "paeth" && { filterType: PAETH }),
@@ -202,7 +205,7 @@ export class RgbaImage {
     let decoded: PixelData;
     try {
       checkPng(png);
-      decoded = codec.sync.read(Buffer.from(png));
+      decoded = codec().sync.read(Buffer.from(png));
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new TypeError(`Cannot decode the PNG of ${png.length} bytes: ${reason}`, { cause });
