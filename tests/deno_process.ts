@@ -15,14 +15,20 @@ export interface EndedProcess {
   readonly output: string;
 }
 
-/** Runs Deno in the project's folder, and waits for its end. */
+/**
+ * Runs Deno, and waits for its end.
+ *
+ * @param env Variables of its environment beside those of this process.
+ * @param cwd Where it works; the project's folder by default.
+ */
 export async function deno(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  cwd: string | URL = PROJECT,
 ): Promise<EndedProcess> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
-    cwd: PROJECT,
+    cwd,
     env: { NO_COLOR: "1", ...env },
     stdout: "piped",
     stderr: "piped",

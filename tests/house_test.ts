@@ -10,7 +10,7 @@ import { assert } from "@std/assert";
 import deno from "../deno.json" with { type: "json" };
 import { COVERED } from "./house/covered.ts";
 import { documentationOf, undocumented, withoutExample } from "./house/documentation.ts";
-import { strayTests, unintroduced, untested, vagueNames, wideComments } from "./house/files.ts";
+import { processWide, strayTests, unintroduced, untested, vagueNames, wideComments } from "./house/files.ts";
 import { circles, forbidden, packageDoors, sideDoors, unresolvable, upwardImports } from "./house/imports.ts";
 import { importsOf, readTree } from "./house/tree.ts";
 
@@ -172,6 +172,11 @@ Deno.test("house: every test mirrors a file or tells a story", () => {
 
 Deno.test("house: every file of the program has a test", () => {
   requireNone(untested(tree, imports, COVERED));
+});
+
+Deno.test("house: tests leave alone what belongs to the whole process", () => {
+  // Node's variables are what AWS's client asks for, and nobody else.
+  requireNone(processWide(tree, ["tests/cli/series/s3_place_test.ts"]));
 });
 
 Deno.test("house: comments of shaders keep within the formatter's width", () => {

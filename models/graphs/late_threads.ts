@@ -97,8 +97,8 @@ export class LateThreads {
 
       postMessage(...message: unknown[]): void {
         this.#order((thread) => thread.postMessage(...message));
-        // The runtime waits until every thread has loaded the WebAssembly. A thread keeps what it is told until
-        // it is ready, so the answer need not be waited for.
+        // The runtime waits until every thread has loaded the WebAssembly. A thread keeps what it is told
+        // until it is ready, so the answer need not be waited for.
         const [key] = Object.entries(message[0] ?? {}).find(([, value]) => value === "load") ?? [];
         if (key !== undefined) queueMicrotask(() => this.onmessage?.({ data: { [key]: "loaded" } }));
       }

@@ -19,6 +19,7 @@ import {
   varScaling,
 } from "../../mod.ts";
 import type { ModelWeights, ScheduleRequest } from "../../models/mod.ts";
+import { environment } from "../environment.ts";
 import { checkpoint } from "../other_family/checkpoint.ts";
 import { BITS, MOSAIC } from "../other_family/mosaic.ts";
 
@@ -318,9 +319,8 @@ testInFolder(
       ...{ SCALING_LAYER_IDX: "1", SCALING_NUM_SAMPLES: "20" },
     };
     const line = ["eval-infinity", "--metadata_file", `${folder}/metadata.jsonl`, "--device", "cpu"];
-    const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
-    try {
-      for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+    {
+      using _variables = environment(variables);
       const output = `${folder}/out/gen_eval_cfg4_tau0.5_scaling1_rewrite0/images`;
       const { out, err } = await succeed(...line);
       assertStringIncludes(out, `8 of 8 images are in ${output}`);
@@ -354,16 +354,11 @@ testInFolder(
       const rewritten = await run([...line, "--rewrite_prompt", "1"]);
       assertEquals(rewritten.code, 2);
       assertStringIncludes(rewritten.err, "--rewrite-prompt must be 0: a service of others rewrites prompts");
-      Deno.env.set("VAE_TYPE", "32");
-      const contradiction = await run(line);
-      assertEquals(contradiction.code, 2);
-      assertStringIncludes(contradiction.err, `--vae-type must be ${BITS}`);
-    } finally {
-      for (const [name, value] of before) {
-        if (value === undefined) Deno.env.delete(name);
-        else Deno.env.set(name, value);
-      }
     }
+    using _contradiction = environment({ ...variables, VAE_TYPE: "32" });
+    const { code, err } = await run(line);
+    assertEquals(code, 2);
+    assertStringIncludes(err, `--vae-type must be ${BITS}`);
   },
 );
 

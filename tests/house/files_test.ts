@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { strayTests, unintroduced, untested, vagueNames, wideComments } from "./files.ts";
+import { processWide, strayTests, unintroduced, untested, vagueNames, wideComments } from "./files.ts";
 import type { Import, Tree } from "./tree.ts";
 
 /** A tree of files without content. */
@@ -105,5 +105,18 @@ Deno.test("wideComments: in shaders only, by characters", () => {
   assertEquals(wideComments(tree, 8), [
     "a.wgsl:2 has a comment beyond column 8: wrap it",
     "a.wgsl:4 has a comment beyond column 8: wrap it",
+  ]);
+});
+
+Deno.test("processWide: tests that move the whole process, save those that may", () => {
+  const tree = new Map([
+    ["tests/moves_test.ts", "Deno." + "chdir(folder);"],
+    ["tests/sets_test.ts", "Deno.env." + "set(name, value);"],
+    ["tests/asks_test.ts", "Deno.env.get(name); Deno.cwd();"],
+    ["cli/main.ts", "Deno.env." + "set(name, value);"],
+  ]);
+  assertEquals(processWide(tree, ["tests/sets_test.ts", "tests/asks_test.ts"]), [
+    "tests/moves_test.ts calls Deno.chdir: take environment.ts, or a process of its own",
+    "tests/asks_test.ts is listed and does not: take it out of the list",
   ]);
 });

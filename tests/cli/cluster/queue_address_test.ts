@@ -3,6 +3,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { queueAddress } from "../../../cli/cluster/queue_address.ts";
 import { UsageError } from "../../../cli/io.ts";
+import { environment } from "../../environment.ts";
 
 Deno.test("queueAddress: host, port, database, user, password and TLS", () => {
   assertEquals(queueAddress("redis://queue"), {
@@ -19,23 +20,25 @@ Deno.test("queueAddress: host, port, database, user, password and TLS", () => {
 });
 
 Deno.test("queueAddress: the environment gives one where the command line does not", () => {
-  const before = Deno.env.get("VARSCALE_QUEUE");
-  try {
-    Deno.env.set("VARSCALE_QUEUE", "redis://there:1/2");
-    assertEquals([queueAddress(undefined).host, queueAddress("redis://here").host], ["there", "here"]);
-    Deno.env.set("VARSCALE_QUEUE", "http://ada:secret@there");
-    const error = assertThrows(() => queueAddress(undefined), UsageError, "Variable VARSCALE_QUEUE must be");
-    assertEquals(error.message.includes("secret"), false);
-    Deno.env.delete("VARSCALE_QUEUE");
+  const withVariable = <Result>(value: string | undefined, work: () => Result): Result => {
+    using _variable = environment({ VARSCALE_QUEUE: value });
+    return work();
+  };
+  const hosts = withVariable("redis://there:1/2", () => {
+    return [queueAddress(undefined).host, queueAddress("redis://here").host];
+  });
+  assertEquals(hosts, ["there", "here"]);
+  const error = withVariable("http://ada:secret@there", () => {
+    return assertThrows(() => queueAddress(undefined), UsageError, "Variable VARSCALE_QUEUE must be");
+  });
+  assertEquals(error.message.includes("secret"), false);
+  withVariable(undefined, () => {
     assertThrows(
       () => queueAddress(undefined),
       UsageError,
       "--queue or the variable VARSCALE_QUEUE is needed",
     );
-  } finally {
-    if (before === undefined) Deno.env.delete("VARSCALE_QUEUE");
-    else Deno.env.set("VARSCALE_QUEUE", before);
-  }
+  });
 });
 
 Deno.test("queueAddress: what is no address is refused, without what it says", () => {

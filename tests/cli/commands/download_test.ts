@@ -3,6 +3,7 @@
  */
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { environment } from "../../environment.ts";
 import { content, FakeHub } from "../../models/hub/fake_hub.ts";
 import { run } from "../run.ts";
 
@@ -13,17 +14,12 @@ function testWithHub(name: string, test: (hub: FakeHub) => Promise<void>): void 
     hub.files.set("var_d16.pth", content(10_000));
     hub.files.set("var_d30.pth", content(20_000, 2));
     hub.files.set("vae_ch160v4096z32.pth", content(5000, 3));
-    const variables = { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: hub.cache, HF_TOKEN: "hf_test" };
-    const before = Object.keys(variables).map((variable) => [variable, Deno.env.get(variable)] as const);
-    try {
-      for (const [variable, value] of Object.entries(variables)) Deno.env.set(variable, value);
-      await test(hub);
-    } finally {
-      for (const [variable, value] of before) {
-        if (value === undefined) Deno.env.delete(variable);
-        else Deno.env.set(variable, value);
-      }
-    }
+    using _hub = environment({
+      HF_ENDPOINT: hub.endpoint,
+      HF_HUB_CACHE: hub.cache,
+      HF_TOKEN: "hf_test",
+    });
+    await test(hub);
   });
 }
 

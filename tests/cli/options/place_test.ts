@@ -1,6 +1,7 @@
 /** Where things are. */
 
 import { assertEquals, assertThrows } from "@std/assert";
+import { environment } from "../../environment.ts";
 import { absolute, withHome, withoutHome } from "../../../cli/options/place.ts";
 
 Deno.test("absolute leaves addresses as they are", () => {
@@ -27,17 +28,13 @@ Deno.test("withoutHome names no person, of whichever system a path is", () => {
 });
 
 Deno.test("withHome puts the folder of who is here in the place of ~", () => {
-  const before = Deno.env.get("HOME");
-  try {
-    Deno.env.set("HOME", "/srv/here");
+  {
+    using _home = environment({ HOME: "/srv/here" });
     const places = ["~/var", "~", "clip:~/clip", "~ada/var", "/data/~/var", "demo", "a~"];
     assertEquals(places.map(withHome), [
       ...["/srv/here/var", "/srv/here", "clip:/srv/here/clip", "~ada/var", "/data/~/var", "demo", "a~"],
     ]);
-    Deno.env.delete("HOME");
-    assertThrows(() => withHome("~/var"), Error, "Cannot find ~/var: nothing tells where the home folder is");
-  } finally {
-    if (before === undefined) Deno.env.delete("HOME");
-    else Deno.env.set("HOME", before);
   }
+  using _nowhere = environment({ HOME: undefined });
+  assertThrows(() => withHome("~/var"), Error, "Cannot find ~/var: nothing tells where the home folder is");
 });

@@ -16,6 +16,7 @@ import { createVirtualFolder } from "../../../models/folder/virtual_folder.ts";
 import { DEMO_MODEL, loadModel } from "../../../models/load.ts";
 import { ModelFileError } from "../../../models/model_file_error.ts";
 import { convertModel } from "../../../models/convert.ts";
+import { deno } from "../../deno_process.ts";
 import { goldenCheckpoints } from "../../fixtures/golden/golden.ts";
 import { flexVarCheckpoints as flexVar } from "../flexvar/checkpoints.ts";
 
@@ -451,20 +452,25 @@ Deno.test("openModelFolder: a folder of any name is found by path, relative path
   const { manifest } = await writeSmall(path);
   const address = new URL(`file://${place.path}/`);
   address.pathname += encodeURIComponent(ODD_NAME);
-  const cwd = Deno.cwd();
+  for (const location of [path, `${path}/`, address, address.href]) {
+    const folder = await openModelFolder(location);
+    assertEquals(folder.manifest, manifest, String(location));
+    assertEquals(await folder.read("graph.onnx"), CONTENT);
+  }
   // A working folder of an odd name, too.
   await Deno.mkdir(`${place.path}/#?`);
-  Deno.chdir(`${place.path}/#?`);
-  try {
-    for (const location of [path, `${path}/`, `../${ODD_NAME}`, address, address.href]) {
-      const folder = await openModelFolder(location);
-      assertEquals(folder.manifest, manifest, String(location));
-      assertEquals(await folder.read("graph.onnx"), CONTENT);
-    }
-    Deno.chdir("..");
-    assertEquals((await openModelFolder(ODD_NAME)).manifest, manifest);
-  } finally {
-    Deno.chdir(cwd);
+  const module = JSON.stringify(import.meta.resolve("../../../models/folder/model_folder.ts"));
+  for (
+    const [working, location] of [[`${place.path}/#?`, `../${ODD_NAME}`], [place.path, ODD_NAME]] as const
+  ) {
+    const code = `
+      import { openModelFolder } from ${module};
+      const folder = await openModelFolder(${JSON.stringify(location)});
+      console.log(JSON.stringify([folder.manifest, [...await folder.read("graph.onnx")]]));
+    `;
+    const { out, err } = await deno(["eval", code], {}, working);
+    assertEquals(err, "");
+    assertEquals(JSON.parse(out), [manifest, [...CONTENT]], location);
   }
 });
 

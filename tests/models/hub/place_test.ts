@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describePlace, parseHubPlace, suggestPlace } from "../../../models/hub/mod.ts";
+import { environment } from "../../environment.ts";
 
 Deno.test("parseHubPlace: a place is an owner, a name and a revision", () => {
   for (
@@ -41,9 +42,8 @@ Deno.test("parseHubPlace: a malformed place is refused, and says how one looks",
 });
 
 Deno.test("suggestPlace: repositories without hf:, addresses of their pages and a ~ that stayed are recognised", () => {
-  const home = Deno.env.get("HOME");
-  try {
-    Deno.env.set("HOME", "/home/someone");
+  {
+    using _home = environment({ HOME: "/home/someone" });
     const cases: readonly [string, string | undefined][] = [
       ["FoundationVision/var", "hf:FoundationVision/var"],
       ["FoundationVision/var/", "hf:FoundationVision/var"],
@@ -67,9 +67,7 @@ Deno.test("suggestPlace: repositories without hf:, addresses of their pages and 
       ["", undefined],
     ];
     for (const [text, wanted] of cases) assertEquals(suggestPlace(text), wanted, text);
-    Deno.env.delete("HOME");
-    assertEquals(suggestPlace("~/m"), undefined);
-  } finally {
-    if (home !== undefined) Deno.env.set("HOME", home);
   }
+  using _nowhere = environment({ HOME: undefined });
+  assertEquals(suggestPlace("~/m"), undefined);
 });
