@@ -41,13 +41,13 @@ export function groupNorm(weights: GraphWeights, x: string, options: GroupNormOp
   const { name, channels, groups } = options;
   const { graph } = weights;
   const { centred, variance } = momentsOf(graph, x, options);
-  const grouped = [1, groups, channels / groups, 1];
+  const deviation = deviationOf(graph, variance);
   const factor = graph.add("Div", [
-    weights.tensor(`${name}.weight`, [channels], grouped),
-    deviationOf(graph, variance),
+    perChannel(weights, `${name}.weight`, channels, [1, groups, -1, 1]),
+    deviation,
   ]);
   const scaled = graph.add("Mul", [centred, graph.reshape(factor, [0, channels, 1, 1])]);
-  return graph.add("Add", [scaled, weights.tensor(`${name}.bias`, [channels], [1, channels, 1, 1])]);
+  return graph.add("Add", [scaled, perChannel(weights, `${name}.bias`, channels, [1, channels, 1, 1])]);
 }
 
 /**
@@ -95,15 +95,14 @@ export function mergedNorm(
     shares,
     graph.add("Add", [variances, graph.add("Mul", [apart, apart])]),
   ]);
-  const grouped = [1, groups, channels / groups, 1];
-  const ofGroups = [1, groups, 1, 1];
+  const grouped = [1, groups, -1, 1];
   const factor = graph.add("Div", [
-    weights.tensor(`${name}.weight`, [channels], grouped),
-    graph.reshape(deviationOf(graph, variance), ofGroups),
+    perChannel(weights, `${name}.weight`, channels, grouped),
+    graph.reshape(deviationOf(graph, variance), grouped),
   ]);
   const shift = graph.add("Sub", [
-    weights.tensor(`${name}.bias`, [channels], grouped),
-    graph.add("Mul", [graph.reshape(mean, ofGroups), factor]),
+    perChannel(weights, `${name}.bias`, channels, grouped),
+    graph.add("Mul", [graph.reshape(mean, grouped), factor]),
   ]);
   const factors = graph.reshape(factor, [1, channels, 1, 1]);
   const shifts = graph.reshape(shift, [1, channels, 1, 1]);
@@ -136,4 +135,8 @@ function momentsOf(
 
 function deviationOf(graph: GraphBuilder, variance: string): string {
   return graph.add("Sqrt", [graph.add("Add", [variance, graph.constant("float32", [EPSILON])])]);
+}
+
+function perChannel(weights: GraphWeights, name: string, channels: number, shape: readonly number[]): string {
+  return weights.graph.reshape(weights.tensor(name, [channels]), shape);
 }

@@ -77,7 +77,7 @@ export function winogradConvolution(weights: GraphWeights, x: string, options: W
   const map = new TiledMap(graph, x, options);
   const kernels = transformedKernels(weights, map.nothing, options);
   const ofResult = matrix(graph, bothSides(TRANSFORMS.result));
-  const bias = weights.tensor(`${name}.bias`, [outputs], [1, outputs, 1, 1]);
+  const bias = graph.reshape(weights.tensor(`${name}.bias`, [outputs]), [1, outputs, 1, 1]);
   const results = Array.from({ length: strips }, (_, strip) => {
     const products = graph.add("MatMul", [kernels, map.tiles(strip)]);
     const squares = graph.add("MatMul", [ofResult, graph.reshape(products, [0, SEEN ** 2, -1])]);

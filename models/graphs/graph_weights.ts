@@ -41,15 +41,10 @@ export class GraphWeights {
     return this.#set.take(name, expected);
   }
 
-  /**
-   * A tensor of exactly this shape.
-   *
-   * @param as Shape in which the graph sees its elements, which spares it a node; the same by default.
-   */
-  tensor(name: string, shape: readonly number[], as?: readonly number[]): string {
+  /** A tensor of exactly this shape. */
+  tensor(name: string, shape: readonly number[]): string {
     this.#set.take(name, shape);
-    const place = this.#places(name);
-    return this.graph.weight(name, as === undefined ? place : { ...place, shape: as });
+    return this.graph.weight(name, this.#places(name));
   }
 
   /**
