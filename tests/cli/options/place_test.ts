@@ -1,8 +1,8 @@
 /** Where things are. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { environment } from "../../environment.ts";
 import { absolute, withHome, withoutHome } from "../../../cli/options/place.ts";
+import { environment } from "../../environment.ts";
 
 Deno.test("absolute leaves addresses as they are", () => {
   assertEquals(absolute("https://example.org/model"), "https://example.org/model");

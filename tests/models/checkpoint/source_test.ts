@@ -303,3 +303,27 @@ Deno.test("openSource: a disk that is slow keeps nobody waiting but once", async
     await Deno.remove(path);
   }
 });
+
+Deno.test("openSource: all of a small file is read at once, as long as its disk is quick", async () => {
+  const path = await Deno.makeTempFile();
+  const { readSync } = Deno.FsFile.prototype;
+  const content = Uint8Array.from({ length: 3 * 2 ** 20 + 5 }, (_, i) => i % 251);
+  try {
+    await Deno.writeFile(path, content);
+    for (const [milliseconds, wanted] of [[0, [2 ** 20, 2 ** 20, 2 ** 20, 5]], [30, [2 ** 20]]] as const) {
+      const counts: (number | null)[] = [];
+      Deno.FsFile.prototype.readSync = function (bytes) {
+        for (const end = performance.now() + milliseconds; performance.now() < end;);
+        const count = readSync.call(this, bytes);
+        counts.push(count);
+        return count;
+      };
+      using source = await openSource(path);
+      assertEquals(await source.read(0, content.length), content);
+      assertEquals(counts, wanted);
+    }
+  } finally {
+    Deno.FsFile.prototype.readSync = readSync;
+    await Deno.remove(path);
+  }
+});
