@@ -10,28 +10,38 @@ import type { Shard } from "../options/series_options.ts";
 import { formatJson } from "../output/format_json.ts";
 import { list } from "../output/words.ts";
 import type { SeriesPlace } from "./series_place.ts";
-import { differences, extentIn, type SeriesRecord } from "./series_record.ts";
+import { differences, extentIn, parseSeriesRecord, type SeriesRecord } from "./series_record.ts";
 import { shardName } from "./share.ts";
 import { type Cell, type Extent, isSeriesImage, type Subjects } from "./subjects.ts";
 
 /**
- * Refuses a place without the record of a run in which there are images or another record: nobody could tell
- * what they are.
+ * The record of the run in a place; `undefined` if there is none. Another process may begin the same run
+ * meanwhile: it writes the record before any image, so an image without a record is looked at again.
  *
- * @throws {UsageError} If it is such a place.
+ * @throws {UsageError} If there are images without a record, or another record: nobody could tell what they
+ * are.
  */
-export async function refuseStrangers(place: SeriesPlace): Promise<void> {
-  if (await place.read("run.json") !== undefined) {
-    throw new UsageError(
-      `Cannot use ${place.name}: its run.json is not that of varscale run; choose another --output`,
-    );
+export async function recordIn(place: SeriesPlace): Promise<SeriesRecord | undefined> {
+  let text = await place.read("run.json");
+  if (text === undefined) {
+    if (!await hasImages(place)) return undefined;
+    text = await place.read("run.json");
   }
-  for await (const name of place.names()) {
-    if (!isSeriesImage(name)) continue;
+  if (text === undefined) {
     throw new UsageError(
       `Cannot use ${place.name}: it has images and no run.json; choose another --output`,
     );
   }
+  const record = parseSeriesRecord(text, place.name);
+  if (record !== undefined) return record;
+  throw new UsageError(
+    `Cannot use ${place.name}: its run.json is not that of varscale run; choose another --output`,
+  );
+}
+
+async function hasImages(place: SeriesPlace): Promise<boolean> {
+  for await (const name of place.names()) if (isSeriesImage(name)) return true;
+  return false;
 }
 
 /**

@@ -96,15 +96,23 @@ export async function readSeriesRecord(
   place: Pick<SeriesPlace, "name" | "read">,
 ): Promise<SeriesRecord | undefined> {
   const text = await place.read("run.json");
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseSeriesRecord(text, place.name);
+}
+
+/**
+ * The record that a `run.json` holds; `undefined` if it is something else.
+ *
+ * @param name Of its place, for messages.
+ * @throws {UsageError} If the record is damaged, or one of another version.
+ */
+export function parseSeriesRecord(text: string, name: string): SeriesRecord | undefined {
   let record: Partial<SeriesFacts> | null;
   try {
     record = JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`Cannot read ${place.name}/run.json: ${systemReason(error)}`);
+    throw new UsageError(`Cannot read ${name}/run.json: ${systemReason(error)}`);
   }
   if (record?.format !== "varscale-series") return undefined;
-  const { name } = place;
   if (record.version !== RECORD_VERSION) {
     throw new UsageError(
       `Cannot use ${name}: the version of its run.json must be ${RECORD_VERSION}: current value is ${record.version}`,

@@ -37,18 +37,12 @@ import {
   extentDifferences,
   FailureList,
   missingIn,
+  recordIn,
   refuseDifferences,
-  refuseStrangers,
   takeUp,
 } from "./series_folder.ts";
 import type { SeriesPlace } from "./series_place.ts";
-import {
-  extentIn,
-  knownDifferences,
-  readSeriesRecord,
-  type SeriesRecord,
-  type SeriesSettings,
-} from "./series_record.ts";
+import { extentIn, knownDifferences, type SeriesRecord, type SeriesSettings } from "./series_record.ts";
 import {
   eachOf,
   isCoupled,
@@ -325,11 +319,8 @@ function plainRequest(
  * @throws {UsageError} If the place is not that of such a run.
  */
 async function recordBefore(place: SeriesPlace, options: SeriesValues): Promise<SeriesRecord | undefined> {
-  const before = await readSeriesRecord(place);
-  if (before === undefined) {
-    await refuseStrangers(place);
-    return undefined;
-  }
+  const before = await recordIn(place);
+  if (before === undefined) return undefined;
   const family = FAMILIES.find(({ name }) => name === before.model.family);
   refuseDifferences(place, knownDifferences(before.settings, knownSettings(options, family?.search)));
   return before;

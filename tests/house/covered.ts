@@ -53,7 +53,6 @@ export const COVERED: Readonly<Record<string, string>> = {
   "cli/series/folder_place.ts": "tests/cli/commands/run_test.ts",
   "cli/series/open_place.ts": "tests/cli/commands/run_test.ts",
   "cli/series/opened_model.ts": "tests/cli/commands/run_test.ts",
-  "cli/series/series_folder.ts": "tests/cli/commands/run_test.ts",
   "cli/series/series_place.ts": "tests/cli/commands/run_test.ts",
   "cli/series/series_record.ts": "tests/cli/commands/run_test.ts",
   "cli/series/series_settings.ts": "tests/cli/commands/run_test.ts",

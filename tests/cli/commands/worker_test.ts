@@ -71,8 +71,7 @@ testWithRedis(
     const series = await tinySeries(folder);
     await succeed("queue", "add", "--queue", url, "--shards", "4", "--", ...series, "-o", output);
     await using workers = new AsyncDisposableStack();
-    // Long enough that a worker which gets no turn for a second does not count as gone.
-    const start = () => workers.use(new WorkerProcess(url, ["--until-done", "--lease", "3", "--grace", "0"]));
+    const start = () => workers.use(new WorkerProcess(url, ["--until-done", "--lease", "1", "--grace", "0"]));
     const seen = new Map<string, number | null>();
     const more = async (count: number): Promise<void> => {
       await until(() => pictures(output).size >= count, `${count} pictures`);
