@@ -6,7 +6,7 @@
  */
 
 /**
- * Has `Deno.env` tell some variables otherwise, until this is disposed.
+ * Has `Deno.env`, and Node's `process.env` with it, tell some variables otherwise, until this is disposed.
  *
  * @param values Their values; one without is not set.
  */

@@ -87,22 +87,14 @@ export function wideComments(tree: Tree, width: number): string[] {
   );
 }
 
-/**
- * Tests that change what belongs to the whole process: files of tests run beside each other in one.
- *
- * @param allowed Those that may, as nobody else looks at what they change.
- */
-export function processWide(tree: Tree, allowed: readonly string[]): string[] {
-  const changes = (path: string): readonly string[] => {
-    return tree.get(path)?.match(/\bDeno\.(?:chdir|umask|env\.(?:set|delete))(?=\()/g) ?? [];
-  };
-  const found = [...tree.keys()].flatMap((path) =>
-    path.startsWith("tests/") && !allowed.includes(path)
-      ? changes(path).map((call) => `${path} calls ${call}: take environment.ts, or a process of its own`)
+/** Tests that change what belongs to the whole process: files of tests run beside each other in one. */
+export function processWide(tree: Tree): string[] {
+  return [...tree].flatMap(([path, text]) =>
+    path.startsWith("tests/")
+      ? [...text.matchAll(/\bDeno\.(?:chdir|umask|env\.(?:set|delete))(?=\()/g)]
+        .map(([call]) => `${path} calls ${call}: take environment.ts, or a process of its own`)
       : []
   );
-  const idle = allowed.filter((path) => changes(path).length === 0);
-  return [...found, ...idle.map((path) => `${path} is listed and does not: take it out of the list`)];
 }
 
 /** Entries of a list that are about nothing any more. */

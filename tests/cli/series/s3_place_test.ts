@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { startFauxqs } from "npm:fauxqs@2.4.1";
 import { UsageError } from "../../../cli/io.ts";
 import { bucketAddress, S3Place } from "../../../cli/series/s3_place.ts";
+import { environment } from "../../environment.ts";
 import { tinyCheckpoints } from "../../sampler/models.ts";
 import { filesIn, run, succeed, testInFolder } from "../run.ts";
 
@@ -27,18 +28,8 @@ const VARIABLES = [
 ];
 
 /** Has some variables of the environment for a while, and none of the others that clients look at. */
-function environment(values: Readonly<Record<string, string>>): Disposable {
-  const before = VARIABLES.map((name) => [name, Deno.env.get(name)] as const);
-  for (const name of VARIABLES) Deno.env.delete(name);
-  for (const [name, value] of Object.entries(values)) Deno.env.set(name, value);
-  return {
-    [Symbol.dispose]: () => {
-      for (const [name, value] of before) {
-        if (value === undefined) Deno.env.delete(name);
-        else Deno.env.set(name, value);
-      }
-    },
-  };
+function onlyVariables(values: Readonly<Record<string, string>>): Disposable {
+  return environment({ ...Object.fromEntries(VARIABLES.map((name) => [name, undefined])), ...values });
 }
 
 /** A server with the bucket `pictures`, and what a client needs to reach it. */
@@ -66,7 +57,7 @@ testInFolder(
   "S3Place: a run goes into a bucket, goes on there, and has the bytes of a folder",
   async (folder) => {
     await using server = await store();
-    using _environment = environment(server.variables);
+    using _environment = onlyVariables(server.variables);
     const output = "s3://pictures/runs/one";
     const model = await tinyModel(folder);
     const series = ["run", ...model, "--classes", "0-2", "--seed", "5"];
@@ -108,7 +99,7 @@ testInFolder(
 
 testInFolder("S3Place: a bucket of more files than one answer has is read to its end", async () => {
   await using server = await store();
-  using _environment = environment(server.variables);
+  using _environment = onlyVariables(server.variables);
   await using place = await S3Place.open("s3://pictures", new AbortController().signal);
   const files = Array.from({ length: 1005 }, (_, i) => `class_0_img_${i}.png`);
   const content = new Uint8Array(64);
@@ -128,7 +119,7 @@ testInFolder(
       variables: Readonly<Record<string, string>>,
       ...more: string[]
     ): Promise<string> => {
-      using _environment = environment(variables);
+      using _environment = onlyVariables(variables);
       const { code, err } = await run(["run", "-n", "1", "-o", output, ...more]);
       assertEquals(code, 2, err);
       assert(!err.includes(SECRET));
@@ -171,7 +162,7 @@ testInFolder(
 
 testInFolder("S3Place: whoever is ended waits for no store", async () => {
   const silent = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-  using _environment = environment({
+  using _environment = onlyVariables({
     AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${silent.addr.port}`,
     AWS_ACCESS_KEY_ID: "somebody",
     AWS_SECRET_ACCESS_KEY: SECRET,

@@ -452,26 +452,28 @@ Deno.test("openModelFolder: a folder of any name is found by path, relative path
   const { manifest } = await writeSmall(path);
   const address = new URL(`file://${place.path}/`);
   address.pathname += encodeURIComponent(ODD_NAME);
-  for (const location of [path, `${path}/`, address, address.href]) {
-    const folder = await openModelFolder(location);
-    assertEquals(folder.manifest, manifest, String(location));
-    assertEquals(await folder.read("graph.onnx"), CONTENT);
-  }
   // A working folder of an odd name, too.
-  await Deno.mkdir(`${place.path}/#?`);
-  const module = JSON.stringify(import.meta.resolve("../../../models/folder/model_folder.ts"));
-  for (
-    const [working, location] of [[`${place.path}/#?`, `../${ODD_NAME}`], [place.path, ODD_NAME]] as const
-  ) {
+  const odd = `${place.path}/#?`;
+  await Deno.mkdir(odd);
+  const open = async (working: string, locations: readonly (string | URL)[]): Promise<unknown> => {
+    const asked = locations.map((location) => {
+      return location instanceof URL ? `new URL(${JSON.stringify(location)})` : JSON.stringify(location);
+    });
     const code = `
-      import { openModelFolder } from ${module};
-      const folder = await openModelFolder(${JSON.stringify(location)});
-      console.log(JSON.stringify([folder.manifest, [...await folder.read("graph.onnx")]]));
+      import { openModelFolder } from ${
+      JSON.stringify(import.meta.resolve("../../../models/folder/model_folder.ts"))
+    };
+      const folders = await Promise.all([${asked}].map((location) => openModelFolder(location)));
+      const found = folders.map(async (folder) => [folder.manifest, [...await folder.read("graph.onnx")]]);
+      console.log(JSON.stringify(await Promise.all(found)));
     `;
     const { out, err } = await deno(["eval", code], {}, working);
     assertEquals(err, "");
-    assertEquals(JSON.parse(out), [manifest, [...CONTENT]], location);
-  }
+    return JSON.parse(out);
+  };
+  const locations = [path, `${path}/`, `../${ODD_NAME}`, address, address.href];
+  assertEquals(await open(odd, locations), locations.map(() => [manifest, [...CONTENT]]));
+  assertEquals(await open(place.path, [ODD_NAME]), [[manifest, [...CONTENT]]]);
 });
 
 /** Serves the demo model, with some answers replaced. */
